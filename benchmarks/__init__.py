@@ -1,0 +1,1 @@
+"""Scripts that measure, and their results. Nothing here is imported by a replica."""

@@ -1,0 +1,147 @@
+"""What an application's `args` and `user_config` may hold.
+
+`ModelConfig` is identity: a change restarts the replica. `Tunables` change in place, with no request lost.
+Frozen, and an unknown key is an error: Ray itself would drop it in silence.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Datatype = Literal[
+    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
+]
+Device = Literal["auto", "cuda", "cpu"]
+Backend = Literal["eager", "torchscript", "compile"]
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TensorConfig(Strict):
+    """One input or output of the model, as its metadata will show it."""
+
+    name: str = Field(min_length=1, description="Its name on the wire.")
+    datatype: Datatype = Field(description="Its Open Inference datatype.")
+    shape: tuple[int, ...] = Field(min_length=1, description="Its shape; the first dimension counts rows and is -1.")
+    low: float | None = Field(None, description="Lowest value a probe may use, for inputs such as token ids.")
+    high: float | None = Field(None, description="Highest value a probe may use.")
+
+    @model_validator(mode="after")
+    def _rows_first(self) -> "TensorConfig":
+        if self.shape[0] != -1:
+            raise ValueError(f"shape {list(self.shape)} must begin with -1, the number of rows")
+        if any(size == 0 or size < -1 for size in self.shape[1:]):
+            raise ValueError(f"shape {list(self.shape)} may hold only positive sizes, or -1 where a size is open")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+        return self
+
+
+class SourceConfig(Strict):
+    """Where the model comes from: a factory with weights, a TorchScript file, or a .pt2 export."""
+
+    factory: ImportPath | None = Field(None, description="`package.module:callable` that returns an nn.Module.")
+    kwargs: dict[str, object] = Field(default_factory=dict, description="Arguments of the factory.")
+    weights: str | None = Field(None, description="Safetensors or state_dict for the factory: a path or fsspec URL.")
+    torchscript: str | None = Field(None, description="A TorchScript file: a path or fsspec URL.")
+    export: str | None = Field(None, description="A .pt2 file made by torch.export.save: a path or fsspec URL.")
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="Expected checksum of the file, hex.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "SourceConfig":
+        given = [key for key in ("factory", "torchscript", "export") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"name exactly one of factory, torchscript and export; got {given or 'none'}")
+        if self.factory is None and (self.weights or self.kwargs):
+            raise ValueError(f"weights and kwargs belong to a factory; {given[0]} carries its own")
+        if self.sha256 and self.factory and not self.weights:
+            raise ValueError("sha256 is given, but there is no file for it to check: add weights")
+        return self
+
+
+class PredictConfig(Strict):
+    """How the friendly /predict turns images into rows and outputs into an answer."""
+
+    image: ImportPath | None = Field(None, description="Callable: image bytes to one row of the single input.")
+    answer: ImportPath | None = Field(None, description="Callable: one row of every output, by name, to a JSON object.")
+
+
+class ModelConfig(Strict):
+    """One model on one kind of device: the `args` of an application."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="The model's name on the wire.")
+    version: str = Field("1", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="The version it answers to.")
+    source: SourceConfig = Field(description="Where the model comes from.")
+    inputs: tuple[TensorConfig, ...] = Field(min_length=1, description="Inputs, in the order that forward takes them.")
+    outputs: tuple[TensorConfig, ...] = Field(min_length=1, description="Outputs, in the order they are returned.")
+    device: Device = Field("auto", description="cuda: a GPU or nothing; cpu: never a GPU; auto: says which it took.")
+    num_cpus: float = Field(1, gt=0, description="CPU cores reserved with Ray; on the CPU also the thread count.")
+    num_gpus: float = Field(1, gt=0, description="Share of a GPU, where the device is one.")
+    accelerator_type: str | None = Field(None, description="A GPU model to insist on, as Ray names it.")
+    backend: Backend = Field("torchscript", description="How the forward runs.")
+    torchscript: Literal["auto", "script", "trace"] = Field("auto", description="How TorchScript is made.")
+    precision: Precision = Field("fp32", description="Arithmetic of the forward; parity is checked against fp32.")
+    memory_format: Literal["contiguous", "channels_last"] = Field("contiguous", description="Layout of 4-D tensors.")
+    tolerance: float | None = Field(None, gt=0, description="Largest relative deviation from eager fp32.")
+    batch_sizes: tuple[int, ...] | None = Field(None, description="Warmed batch sizes; powers of two by default.")
+    max_rows: int = Field(32, ge=1, le=65536, description="Most rows in one forward.")
+    lengths: tuple[int, ...] | None = Field(None, description="Warmed sizes of the one open dimension besides rows.")
+    preprocess: ImportPath | None = Field(None, description="Factory of a callable from wire arrays to model arrays.")
+    predict: PredictConfig = Field(PredictConfig(image=None, answer=None), description="Hooks of /predict.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ModelConfig":
+        for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
+            names = [tensor.name for tensor in tensors]
+            if len(set(names)) != len(names):
+                raise ValueError(f"{kind} has two tensors of one name: {names}")
+        for tensor in self.outputs:
+            if tensor.datatype == "BYTES" or any(size == -1 for size in tensor.shape[1:]):
+                raise ValueError(f"output {tensor.name!r} must be numeric, with no open size but the rows")
+        self._check_open_sizes()
+        self._check_batch_sizes()
+        return self
+
+    def _check_open_sizes(self) -> None:
+        if self.preprocess is not None:
+            return
+        if any(tensor.datatype == "BYTES" for tensor in self.inputs):
+            raise ValueError("a BYTES input needs preprocess, which turns it into tensors")
+        open_sizes = [tensor.shape[1:].count(-1) for tensor in self.inputs]
+        if any(open_sizes) and self.lengths is None:
+            raise ValueError("an input has an open size: fix it, or list the sizes to warm in lengths")
+        if self.lengths is not None and max(open_sizes) == 0:
+            raise ValueError("lengths is given, but no input has an open size")
+        if any(count and tensor.shape[1] != -1 for count, tensor in zip(open_sizes, self.inputs, strict=True)):
+            raise ValueError("an open size must come right after the rows: [-1, -1, ...]")
+        if max(open_sizes) > 1:
+            raise ValueError("an input may have one open size besides the rows")
+
+    def _check_batch_sizes(self) -> None:
+        for key in ("batch_sizes", "lengths"):
+            sizes = getattr(self, key)
+            if sizes is not None and (not sizes or list(sizes) != sorted(set(sizes)) or sizes[0] < 1):
+                raise ValueError(f"{key} {list(sizes)} must be positive and rising")
+        if self.batch_sizes is not None and self.batch_sizes[-1] != self.max_rows:
+            raise ValueError(f"batch_sizes must end with max_rows, {self.max_rows}; got {self.batch_sizes[-1]}")
+
+
+class Tunables(Strict):
+    """What may change while requests run: an application's `user_config`."""
+
+    max_rows: int | None = Field(None, ge=1, description="Fewer rows in a forward than the max_rows in args.")
+    wait_ms: float = Field(0, ge=0, le=10_000, description="How long a first request waits for company.")
+    max_queued_rows: int = Field(1024, ge=1, description="Rows that may wait; beyond them the answer is 503.")
+    timeout_s: float = Field(30, gt=0, description="Longest time from arrival to answer; then 408.")
+    max_body_mib: float = Field(64, gt=0, description="Largest body, before and after decompression; then 413.")
+    retry_after_s: int = Field(1, ge=1, description="What a 503 asks the client to wait.")
+
+
+class RootConfig(Strict):
+    """The `args` of the root application."""
+
+    server_name: str = Field("pitstop", description="The name that /v2 gives.")

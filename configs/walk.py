@@ -1,0 +1,46 @@
+"""Follows a key path through pydantic classes: ours, and those of Ray Serve."""
+
+import types
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from .problems import Keys
+
+_OPEN = (Union, types.UnionType, Annotated, list, tuple, Sequence)
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the pydantic classes that a value or its list items may be. What a dict holds is free-form."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) in _OPEN:
+        for part in get_args(annotation):
+            yield from models_in(part)
+
+
+def fields(models: Sequence[type[BaseModel]]) -> dict[str, FieldInfo]:
+    """Return the keys that a value of these classes may have."""
+    return {field.alias or name: field for model in models for name, field in model.model_fields.items()}
+
+
+def field_at(model: type[BaseModel], keys: Keys) -> FieldInfo | None:
+    """Return the field that a key path ends at, or None where it leaves the classes."""
+    models: list[type[BaseModel]] = [model]
+    field = None
+    for key in keys:
+        if isinstance(key, int):
+            continue
+        field = fields(models).get(key)
+        models = list(models_in(field.annotation)) if field else []
+    return field
+
+
+def known_at(model: type[BaseModel], keys: Keys) -> list[str]:
+    """Return the keys allowed in the mapping at a key path."""
+    if not any(isinstance(key, str) for key in keys):
+        return list(fields([model]))
+    field = field_at(model, keys)
+    return list(fields(list(models_in(field.annotation)))) if field else []

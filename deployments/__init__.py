@@ -1,0 +1,1 @@
+"""The Ray Serve side: app, replica, batching, wire formats. Imports nothing heavy."""

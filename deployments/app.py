@@ -1,0 +1,49 @@
+"""The builders that serve_config.yaml names: `model` for each model, `root` for what belongs to none.
+
+The only .bind() is here.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import serve
+
+import configs
+import models
+from configs.loader import parse_model
+from configs.schema import RootConfig
+
+from .resources import actor_options, place
+
+_HERE = Path(__file__).resolve().parents[1]
+
+
+def model(args: dict[str, Any]) -> serve.Application:
+    """Build the application of one model; `args` are those of configs.schema.ModelConfig."""
+    _check_packages()
+    from .replica import Deployment
+
+    config = parse_model(args)
+    placement = place(config, ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
+    options = actor_options(config, placement)
+    return Deployment.options(ray_actor_options=options).bind(args, placement)
+
+
+def root(args: dict[str, Any]) -> serve.Application:
+    """Build the root application: health, server metadata, repository index, and the JSON 404."""
+    _check_packages()
+    from .root import Deployment
+
+    return Deployment.bind(RootConfig(**args).server_name)
+
+
+def _check_packages() -> None:
+    """Refuse another package of the same name: `models` and `configs` are common ones."""
+    for package in (configs, models):
+        found = Path(package.__file__ or "").resolve().parent
+        if found.parent != _HERE:
+            raise ImportError(
+                f"{package.__name__} comes from {found}, deployments from {_HERE}\n"
+                "help: start `serve run` in the project's root, and rename or uninstall the other package"
+            )

@@ -1,0 +1,20 @@
+"""The protocol's `classification` parameter: the k highest values of each row, as `value:index`."""
+
+import numpy as np
+
+from models.signature import Array
+
+
+def top(array: Array, k: int) -> Array:
+    """Turn [rows, ...] into BYTES [rows, at most k], highest first; of equals the first, and NaN last."""
+    rows = array.shape[0]
+    flat = array.reshape(rows, -1) if rows else array.reshape(0, int(np.prod(array.shape[1:])))
+    # Inverting the bits of an integer turns its order round without overflow, which a minus sign would not.
+    falling = ~flat if flat.dtype.kind in "biu" else -flat
+    order = np.argsort(falling, axis=1, kind="stable")[:, :k]
+    write = "{:f}:{}" if flat.dtype.kind == "f" else "{:d}:{}"
+    found = np.empty(order.shape, object)
+    for row, index in np.ndindex(order.shape):
+        place = int(order[row, index])
+        found[row, index] = write.format(flat[row, place].item(), place).encode()
+    return found

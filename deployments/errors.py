@@ -1,0 +1,95 @@
+"""What a client may be told, each with its HTTP status: no exception text of ours, and no traceback, ever leaves.
+
+Where in a request's life each is raised: path and method (404, 405), encoding and size of the body (415, 413), its
+content (400), the queue (503), the forward (500), the clock (408). Whatever else is raised is a fault of ours: rest.py
+logs it, and answers 500 with the request id to look for.
+"""
+
+# ruff: noqa: N818  # The names say what happened, as HTTP's own do; each has its status beside it.
+
+import reprlib
+from collections.abc import Iterable
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlist = _SHORT.maxdict = 8
+_SHORT.maxlevel = 3
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class ServeError(Exception):
+    """A sentence for the client. `kind` labels it in the metrics."""
+
+    status = 500
+    kind = "internal"
+
+    def __init__(self, message: str, headers: Headers = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.headers = headers
+
+
+class BadRequest(ServeError):
+    status, kind = 400, "bad_request"
+
+
+class NotFound(ServeError):
+    status, kind = 404, "not_found"
+
+
+class MethodNotAllowed(ServeError):
+    status, kind = 405, "method_not_allowed"
+
+    def __init__(self, method: str, allowed: Iterable[str]) -> None:
+        names = ", ".join(allowed)
+        super().__init__(f"this path takes {names}, not {method}", ((b"allow", names.encode()),))
+
+
+class TimedOut(ServeError):
+    status, kind = 408, "timeout"
+
+    def __init__(self) -> None:
+        super().__init__("no answer within the time allowed: try again, send fewer rows, or allow a longer timeout")
+
+
+class TooLarge(ServeError):
+    status, kind = 413, "too_large"
+
+    def __init__(self, limit_mib: float) -> None:
+        super().__init__(f"the body is over {limit_mib:g} MiB, the most that this model takes: send fewer rows at once")
+
+
+class UnsupportedEncoding(ServeError):
+    status, kind = 415, "unsupported_encoding"
+
+    def __init__(self, encoding: str) -> None:
+        message = f"the body's Content-Encoding is {show(encoding)}: send gzip, deflate or none"
+        super().__init__(message, ((b"accept-encoding", b"gzip, deflate"),))
+
+
+class QueueFull(ServeError):
+    status, kind = 503, "queue_full"
+
+    def __init__(self, retry_after_s: int) -> None:
+        message = f"the queue is full: try again in {retry_after_s} s"
+        super().__init__(message, ((b"retry-after", str(retry_after_s).encode()),))
+
+
+class NotReady(ServeError):
+    status, kind = 503, "not_ready"
+
+    def __init__(self) -> None:
+        super().__init__("the model is not ready: wait until its /ready answers 200")
+
+
+class InferenceFailed(ServeError):
+    status, kind = 500, "inference_failed"
+
+    def __init__(self) -> None:
+        super().__init__("the model failed on this input: the server's log says why")
+
+
+def show(value: object) -> str:
+    """Write what a client sent into a sentence for it; however large it was, the sentence stays short."""
+    return _SHORT.repr(value)

@@ -1,0 +1,59 @@
+"""The image reader of /predict for models that name none: any picture to one UINT8 row [1, channels, height, width]."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from models.signature import Array, Signature, Tensor
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+_MODES = {1: "L", 3: "RGB"}
+_MOST_PIXELS = 40_000_000
+# What Pillow is known to raise on broken files.
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+
+
+def default_reader(signature: Signature) -> Callable[[bytes], Array] | None:
+    """Return a reader where the one input is plainly an image: UINT8, [-1, 1 or 3, height, width]."""
+    if len(signature.inputs) != 1:
+        return None
+    tensor = signature.inputs[0]
+    plain = tensor.datatype == "UINT8" and len(tensor.shape) == 4 and tensor.fixed and tensor.shape[1] in _MODES
+    return _reader(tensor) if plain else None
+
+
+def _reader(tensor: Tensor) -> Callable[[bytes], Array]:
+    _, channels, height, width = tensor.shape
+
+    def read(body: bytes) -> Array:
+        image = _open(body, _MODES[channels])
+        pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR), np.uint8)
+        planes = pixels.reshape(height, width, channels).transpose(2, 0, 1)
+        return np.ascontiguousarray(planes)[None]
+
+    return read
+
+
+def _open(body: bytes, mode: str) -> Image.Image:
+    """Decode upright; the size is looked at before anything is decoded."""
+    try:
+        image = Image.open(io.BytesIO(body), formats=_FORMATS)
+        if image.width * image.height <= _MOST_PIXELS:
+            return _eight_bits(ImageOps.exif_transpose(image)).convert(mode)
+    except Image.DecompressionBombError:
+        pass
+    except _BROKEN as error:
+        raise ValueError(
+            f"the body, {len(body)} bytes that begin with {body[:8]!r}, is not a readable image:"
+            f" send the whole of a {', '.join(_FORMATS)}"
+        ) from error
+    raise ValueError(f"the image has more than {_MOST_PIXELS // 1_000_000} megapixels: send it smaller")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    # Pillow's own conversion would clip sixteen bits at 255, not scale them.
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if image.mode.startswith("I") else image

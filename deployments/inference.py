@@ -1,0 +1,99 @@
+"""What a transport and a model agree on, and the checks that every request passes. Knows no transport.
+
+REST and gRPC each turn their wire into an `InferRequest`; from there on they are the same. Everything that can be
+wrong with a request is found here, before its rows can meet a stranger's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from configs.schema import Tunables
+from models.signature import Array, Signature
+
+from .errors import BadRequest, show
+from .predict import Predictor
+from .shapes import check_shape
+
+
+@dataclass(slots=True)
+class Asked:
+    """One output that the client wants. `classification` is k of the k highest, 0 where values are wanted."""
+
+    name: str
+    binary: bool
+    classification: int
+
+
+@dataclass(slots=True)
+class InferRequest:
+    """A checked request: an array per input of the signature, each [rows, ...]."""
+
+    inputs: dict[str, Array]
+    rows: int
+    id: str | None
+    outputs: tuple[Asked, ...]
+    timeout_s: float | None
+    priority: int
+
+
+class Service(Protocol):
+    """What a transport needs to know of a model; replica.Model is one."""
+
+    name: str
+    version: str
+    signature: Signature
+    predict: Predictor
+
+    @property
+    def tunables(self) -> Tunables: ...
+
+    def ready(self) -> bool: ...
+
+    def metadata(self) -> dict[str, Any]: ...
+
+    def config(self) -> dict[str, Any]: ...
+
+    def stats(self) -> dict[str, Any]: ...
+
+    async def infer(self, rows: dict[str, Array], n: int, timeout_s: float | None) -> dict[str, Array]: ...
+
+    def failed(self, kind: str) -> None: ...
+
+
+def check(signature: Signature, inputs: Mapping[str, Array]) -> int:
+    """Hold arrays against the signature and return how many rows they have; 0 is legal.
+
+    Raises:
+        BadRequest: says which input, what was expected, and what came.
+    """
+    rows = -1
+    for tensor in signature.inputs:
+        array = inputs.get(tensor.name)
+        if array is None:
+            raise BadRequest(f"input {tensor.name!r} is missing: {_takes(signature)}")
+        if array.dtype != tensor.numpy:
+            raise BadRequest(f"input {tensor.name!r} is {tensor.datatype}; the data sent is {array.dtype}")
+        check_shape(tensor, array.shape)
+        if rows not in (-1, array.shape[0]):
+            counts = {each: int(inputs[each].shape[0]) for each in inputs}
+            raise BadRequest(f"inputs must have the same number of rows, the first size of their shapes; got {counts}")
+        rows = array.shape[0]
+    if len(inputs) > len(signature.inputs):
+        unknown = next(name for name in inputs if signature.input(name) is None)
+        raise unknown_input(signature, unknown)
+    return rows
+
+
+def unknown_input(signature: Signature, name: object) -> BadRequest:
+    return BadRequest(f"there is no input {show(name)}: {_takes(signature)}")
+
+
+def unknown_output(signature: Signature, name: object) -> BadRequest:
+    names = ", ".join(repr(tensor.name) for tensor in signature.outputs)
+    return BadRequest(f"there is no output {show(name)}: this model gives {names}")
+
+
+def _takes(signature: Signature) -> str:
+    described = (f"{each.name!r} {each.datatype} {list(each.shape)}" for each in signature.inputs)
+    return f"this model takes {', '.join(described)}"

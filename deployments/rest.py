@@ -1,0 +1,189 @@
+"""A model over HTTP, as raw ASGI: the Open Inference Protocol and the friendly /predict.
+
+Raw, because a framework costs more than the rest of a small request (docs/architecture.md has the figures). Every path
+is looked up whole in one dict; only what is not there is taken apart, to say what is wrong with it.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import orjson
+
+from .errors import BadRequest, Headers, MethodNotAllowed, NotFound, NotReady, ServeError, show
+from .http import HEAVY_BYTES, ASGIApp, Disconnected, Given, Receive, Reply, Scope, Send, lifespan, read, send_reply
+from .inference import Service, check
+from .tensors import parse, render
+
+__all__ = ["ASGIApp", "build"]
+
+_LOG = logging.getLogger("pitstop")
+_LENGTH = b"inference-header-content-length"
+_REQUEST_ID = b"x-request-id"
+Handler = Callable[[Service, Given, Receive], Awaitable[Reply]]
+
+
+class Route(NamedTuple):
+    methods: tuple[str, ...]
+    handle: Handler
+
+
+def build(service: Service, *, echo_request_id: bool = False) -> ASGIApp:
+    """Return the ASGI application of one model.
+
+    Args:
+        service: the model.
+        echo_request_id: whether answers carry the request's x-request-id. Serve's own middleware adds it to every
+            answer, and would double it; a server without that middleware wants True.
+    """
+    prefix = f"/v2/models/{service.name}"
+    routes = {
+        prefix + version + path: route
+        for version in ("", f"/versions/{service.version}")
+        for path, route in _ROUTES.items()
+    }
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            path = scope["path"]
+            await _serve(service, routes.get(path) or _find(routes, service, path), scope, receive, send)
+        elif kind == "lifespan":
+            await lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    return _echoing(app) if echo_request_id else app
+
+
+def _echoing(app: ASGIApp) -> ASGIApp:
+    async def echoing(scope: Scope, receive: Receive, send: Send) -> None:
+        given = next((value for name, value in scope.get("headers", ()) if name == _REQUEST_ID), None)
+
+        async def echo(message: Any) -> None:
+            if given is not None and message["type"] == "http.response.start":
+                message["headers"].append((_REQUEST_ID, given))
+            await send(message)
+
+        await app(scope, receive, echo)
+
+    return echoing
+
+
+async def _serve(service: Service, route: Route | NotFound, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one request, whatever happens."""
+    headers: Given = dict(scope["headers"])
+    method = scope["method"]
+    try:
+        if isinstance(route, NotFound):
+            raise route
+        if method not in route.methods:
+            raise MethodNotAllowed(method, route.methods)
+        reply = await route.handle(service, headers, receive)
+    except ServeError as error:
+        service.failed(error.kind)
+        reply = _refusal(error.status, error.message, error.headers)
+    except Disconnected:
+        return
+    except Exception:
+        service.failed(ServeError.kind)
+        reply = _fault(service, headers)
+    await send_reply(send, headers, reply, method == "HEAD")
+
+
+def _refusal(status: int, message: str, headers: Headers = ()) -> Reply:
+    # Strings that Python holds and UTF-8 cannot write must not turn a refusal into a fault.
+    text = message.encode("utf-8", "replace").decode()
+    return Reply(orjson.dumps({"error": text}), status, headers=headers)
+
+
+def _fault(service: Service, headers: Given) -> Reply:
+    """Log the exception being handled, and tell the client only where it is to be found."""
+    given = headers.get(_REQUEST_ID, b"").decode("latin-1")
+    request_id = given[:128] if given.isprintable() and given else uuid.uuid4().hex
+    _LOG.exception("%s: internal error, request id %s", service.name, request_id)
+    return _refusal(500, f"internal error; the server log has it under request id {request_id}")
+
+
+def _find(routes: dict[str, Route], service: Service, path: str) -> Route | NotFound:
+    """Look a path up again without its slash at the end, or as relative to the model; else say what is wrong."""
+    prefix = f"/v2/models/{service.name}"
+    trimmed = path.rstrip("/")
+    below = trimmed if trimmed == prefix or trimmed.startswith(prefix + "/") else prefix + trimmed
+    if below in routes:
+        return routes[below]
+    parts = below.removeprefix(prefix).split("/")
+    if parts[1:2] == ["versions"] and len(parts) > 2 and parts[2] != service.version:
+        return NotFound(f"model {service.name!r} has version {service.version!r}, not {show(parts[2])}")
+    known = ", ".join(key or "the path itself" for key in _ROUTES)
+    return NotFound(f"there is nothing at {show(path)}; below {prefix} there is {known}")
+
+
+async def _metadata(service: Service, _headers: Given, _receive: Receive) -> Reply:
+    return _json(service.metadata())
+
+
+async def _config(service: Service, _headers: Given, _receive: Receive) -> Reply:
+    return _json(service.config())
+
+
+async def _stats(service: Service, _headers: Given, _receive: Receive) -> Reply:
+    return _json(service.stats())
+
+
+async def _ready(service: Service, _headers: Given, _receive: Receive) -> Reply:
+    ready = service.ready()
+    return Reply(orjson.dumps({"name": service.name, "ready": ready}), 200 if ready else 503)
+
+
+async def _infer(service: Service, headers: Given, receive: Receive) -> Reply:
+    body = await read(headers, receive, service.tunables.max_body_mib)
+    request = parse(body, _header_length(headers), service.signature)
+    if not service.ready():
+        raise NotReady
+    outputs = await service.infer(request.inputs, request.rows, request.timeout_s)
+    payload, json_length = render(service.name, service.version, request, outputs)
+    if json_length is None:
+        return Reply(payload)
+    return Reply(payload, 200, b"application/octet-stream", ((_LENGTH, b"%d" % json_length),))
+
+
+async def _predict(service: Service, headers: Given, receive: Receive) -> Reply:
+    body = await read(headers, receive, service.tunables.max_body_mib)
+    content_type = headers.get(b"content-type", b"").decode("latin-1")
+    if len(body) > HEAVY_BYTES:
+        inputs, single = await asyncio.to_thread(service.predict.read, body, content_type)
+    else:
+        inputs, single = service.predict.read(body, content_type)
+    rows = check(service.signature, inputs)
+    if not service.ready():
+        raise NotReady
+    answers = service.predict.answers(await service.infer(inputs, rows, None))
+    return _json(answers[0] if single else {"predictions": answers})
+
+
+def _header_length(headers: Given) -> int | None:
+    given = headers.get(_LENGTH)
+    if given is None:
+        return None
+    if not given.isdigit() or len(given) > 18:
+        text = given.decode("latin-1")
+        raise BadRequest(f"Inference-Header-Content-Length must be a number of bytes; got {show(text)}")
+    return int(given)
+
+
+def _json(found: object) -> Reply:
+    return Reply(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+_GET = ("GET", "HEAD")
+_ROUTES: dict[str, Route] = {
+    "": Route(_GET, _metadata),
+    "/ready": Route(_GET, _ready),
+    "/config": Route(_GET, _config),
+    "/stats": Route(_GET, _stats),
+    "/infer": Route(("POST",), _infer),
+    "/predict": Route(("POST",), _predict),
+}

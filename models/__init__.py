@@ -1,0 +1,1 @@
+"""Models, with torch and without Ray: source, prepare, backends, runner, proof. Imports nothing heavy."""

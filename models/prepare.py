@@ -1,0 +1,92 @@
+"""Makes a module fit to serve: eval, no gradients, on its device, in its precision and memory format.
+
+cuDNN's search is on exactly where every row has the same shape: with open sizes it would search again and again.
+"""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from configs.schema import ModelConfig, TensorConfig
+
+from .errors import ModelError
+from .padding import powers_of_two
+from .runner import Layout
+from .signature import Signature, Tensor
+
+DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def signature_of(config: ModelConfig) -> Signature:
+    return Signature(_tensors(config.inputs), _tensors(config.outputs))
+
+
+def layout_of(config: ModelConfig, device: torch.device) -> Layout:
+    """Return where batches go, and in which warmed sizes."""
+    return Layout(
+        device=device,
+        dtype=DTYPES[config.precision],
+        channels_last=config.memory_format == "channels_last",
+        sizes=config.batch_sizes or powers_of_two(config.max_rows),
+        lengths=config.lengths or (),
+    )
+
+
+def pick_device(device: str) -> torch.device:
+    """Return the torch device for `cuda` or `cpu`. There is no fallback here: cuda is a GPU or an error."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError(
+            "device: cuda is asked for, and torch sees no GPU here\n"
+            "help: install a CUDA build of torch on this node, or use device: auto or cpu"
+        )
+    return torch.device(device)
+
+
+def set_arithmetic(config: ModelConfig, fixed: bool) -> None:
+    """Set the process's arithmetic: TF32 only where asked, and cuDNN's search where the shapes are fixed."""
+    tf32 = config.precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.enabled = True
+    # Pays only where shapes repeat; batches are padded to the warmed sizes, so with fixed rows they do.
+    torch.backends.cudnn.benchmark = fixed
+
+
+def freeze_in_eval(module: nn.Module) -> nn.Module:
+    """Switch training behaviour and gradients off, in place."""
+    try:
+        module.eval()
+    except NotImplementedError:
+        # An exported program has its mode written into the graph and refuses eval(); the proof probes its behaviour.
+        for part in module.modules():
+            part.training = False
+    # One by one: a ScriptModule refuses requires_grad_ as a whole.
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    return module
+
+
+def reference_of(module: nn.Module, device: torch.device) -> nn.Module:
+    """Return an eager fp32 twin of a module in eval: what the prepared model is measured against."""
+    return copy.deepcopy(module).to(device)
+
+
+def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module:
+    """Return the module on its device, in the precision and memory format that the config names."""
+    if config.source.export is not None and layout.dtype != torch.float32:
+        raise ModelError(
+            f"precision: {config.precision} cannot be applied to a .pt2 export, which has its dtypes written in\n"
+            f"help: export it in {config.precision}, or use precision: fp32 or tf32"
+        )
+    module = module.to(layout.device)
+    if layout.dtype != torch.float32:
+        module = module.to(dtype=layout.dtype)
+    if layout.channels_last:
+        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module
+
+
+def _tensors(configs: Sequence[TensorConfig]) -> tuple[Tensor, ...]:
+    return tuple(Tensor(each.name, each.datatype, each.shape, each.low, each.high) for each in configs)

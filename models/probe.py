@@ -1,0 +1,39 @@
+"""Makes inputs that a signature allows, from a seed, for warm-up, parity and the start-up proof."""
+
+import numpy as np
+
+from .signature import Array, Tensor
+
+_WORDS = b"the quick brown fox jumps over a lazy dog while seven red cars wait in the pit lane for new tyres".split()
+
+
+def sample(tensors: tuple[Tensor, ...], rows: int, seed: int, length: int = 16) -> dict[str, Array]:
+    """Return `rows` rows of every tensor; open sizes take `length`, texts about as many words."""
+    generator = np.random.default_rng(seed)
+    return {tensor.name: _draw(tensor, rows, generator, length) for tensor in tensors}
+
+
+def _draw(tensor: Tensor, rows: int, generator: np.random.Generator, length: int) -> Array:
+    shape = (rows, *(length if size == -1 else size for size in tensor.shape[1:]))
+    kind = tensor.numpy.kind
+    if kind == "O":
+        return _texts(shape, generator, length)
+    if kind == "b":
+        return generator.integers(0, 2, shape).astype(np.bool_)
+    if kind == "f":
+        if tensor.low is None and tensor.high is None:
+            return generator.standard_normal(shape).astype(tensor.numpy)
+        low, high = tensor.low or 0.0, 1.0 if tensor.high is None else tensor.high
+        return generator.uniform(low, high, shape).astype(tensor.numpy)
+    # Ids and masks are small where nothing else is said; images use the whole byte.
+    default = 255 if tensor.datatype == "UINT8" else 1
+    low, high = int(tensor.low or 0), int(default if tensor.high is None else tensor.high)
+    return generator.integers(low, high + 1, shape).astype(tensor.numpy)
+
+
+def _texts(shape: tuple[int, ...], generator: np.random.Generator, length: int) -> Array:
+    texts = np.empty(shape, dtype=object)
+    for index in np.ndindex(shape):
+        count = int(generator.integers(1, max(2, length)))
+        texts[index] = b" ".join(_WORDS[word] for word in generator.integers(0, len(_WORDS), count))
+    return texts

@@ -1,0 +1,129 @@
+"""From a config to a model that may serve: load, prepare, compile, warm, compare, prove. One call, or a ModelError."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from configs.schema import ModelConfig
+
+from . import backends, proof, source
+from .draw import Draw, Preprocess
+from .parity import Tolerance, compare, tolerance_for
+from .prepare import freeze_in_eval, layout_of, pick_device, prepare, reference_of, set_arithmetic, signature_of
+from .runner import Layout, Runner, Shape, in_order, to_device
+from .signature import Array, Signature
+from .warmup import warm
+
+_PROBE_ROWS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model that has proved itself, with what was found and measured on the way."""
+
+    runner: Runner
+    signature: Signature
+    preprocess: Preprocess | None
+    verdicts: tuple[proof.Verdict, ...]
+    forward_ms: dict[Shape, float]
+    how: str
+    started_s: float
+
+
+def open_model(config: ModelConfig, device: str, fallback: str | None = None) -> Served:
+    """Make a model ready to serve.
+
+    Args:
+        config: the model.
+        device: `cuda` or `cpu`, as the builder chose.
+        fallback: why this is not the device one might expect, or None.
+
+    Raises:
+        ModelError: it cannot be loaded, is off eager fp32, or still makes one of the five mistakes.
+    """
+    began = time.perf_counter()
+    signature, layout = signature_of(config), layout_of(config, pick_device(device))
+    set_arithmetic(config, fixed=layout.lengths == ())
+    preprocess = source.resolve(config.preprocess)() if config.preprocess else None
+    draw = Draw(signature, preprocess, layout.lengths)
+    module = freeze_in_eval(source.load(config.source))
+    reference = reference_of(module, layout.device)
+    module = prepare(module, config, layout)
+    tolerance = tolerance_for(config.precision, config.tolerance)
+    compiled = backends.compile_with(module, _probes(draw, layout), signature.outputs, layout, config)
+    runner = Runner(compiled.forward, draw.feed, signature.outputs, layout)
+    forward_ms = warm(runner, draw)
+    off = _parity(runner, reference, draw, tolerance)
+    del reference
+    rows, company = draw(_probe_rows(layout), seed=11), _company(draw, layout)
+    rounding = proof.company_tolerance(config.precision, tolerance)
+    single, best, size = _rates(forward_ms)
+    verdicts = (
+        proof.no_training(module, runner, rows, company, rounding),
+        proof.cudnn_fed_well(runner, fixed=layout.lengths == ()),
+        proof.compiled_truthfully(compiled, config, off),
+        proof.device_is_known(config, runner, fallback, best),
+        proof.batched(single, best, size),
+    )
+    runner.unwarmed = 0
+    return Served(runner, signature, preprocess, verdicts, forward_ms, compiled.how, time.perf_counter() - began)
+
+
+def _probe_rows(layout: Layout) -> int:
+    return min(_PROBE_ROWS, layout.sizes[-1])
+
+
+def _company(draw: Draw, layout: Layout) -> list[dict[str, Array]]:
+    """Return strangers that take the longest shape, so that padding is part of the proof."""
+    room = layout.sizes[-1] - _probe_rows(layout)
+    return [draw.shaped((1, layout.lengths[-1] if layout.lengths else 0), seed=12)] if room else []
+
+
+def _probes(draw: Draw, layout: Layout) -> list[list[torch.Tensor]]:
+    sizes = {layout.sizes[0], _probe_rows(layout), layout.sizes[-1]}
+    lengths = layout.lengths[:2] or (0,)
+    return [
+        [to_device(torch.from_numpy(arrays[tensor.name]), layout) for tensor in draw.feed]
+        for seed, size in enumerate(sorted(sizes, reverse=True))
+        for length in lengths
+        for arrays in [draw.shaped((size, length), seed)]
+    ]
+
+
+def _parity(runner: Runner, reference: torch.nn.Module, draw: Draw, tolerance: Tolerance) -> float:
+    """Compare with eager fp32 at every warmed size; return the largest deviation."""
+    plain = replace(runner.layout, dtype=torch.float32, channels_last=False)
+    advice = "choose a finer precision (bf16 → fp16 → tf32 → fp32) or another backend, or raise tolerance knowingly"
+    worst = 0.0
+    for seed, shape in enumerate(runner.layout.shapes):
+        rows = draw.shaped(shape, seed=100 + seed)
+        found = runner.run([rows])
+        staged = [torch.from_numpy(rows[tensor.name]) for tensor in runner.feed]
+        with torch.inference_mode():
+            expected = in_order(reference(*[to_device(each, plain) for each in staged]), runner.outputs)
+        pairs = [torch.from_numpy(found[tensor.name]) for tensor in runner.outputs]
+        what = f"at {shape[0]} rows, {runner.layout.dtype}"
+        worst = max(worst, compare(pairs, expected, runner.outputs, tolerance, what, advice))
+    return worst
+
+
+def _rates(forward_ms: dict[Shape, float]) -> tuple[float, float, int]:
+    """Return rows a second one by one, at the best batch size, and that size (at the shortest length)."""
+    length = min(length for _, length in forward_ms)
+    rates = {size: 1000 * size / ms for (size, of), ms in forward_ms.items() if of == length}
+    best = max(rates, key=lambda size: rates[size])
+    return rates[min(rates)], rates[best], best
+
+
+def summary(served: Served) -> dict[str, Any]:
+    """Return what metadata shows of the start: the five verdicts and the forward times."""
+    return {
+        "mistakes": [verdict.as_json() for verdict in served.verdicts],
+        "forward_ms": {_label(shape): round(ms, 3) for shape, ms in sorted(served.forward_ms.items())},
+    }
+
+
+def _label(shape: Shape) -> str:
+    return f"{shape[0]}x{shape[1]}" if shape[1] else str(shape[0])

@@ -1,0 +1,1 @@
+"""The command line. A replica never imports it."""

@@ -1,0 +1,5 @@
+"""`python -m pitstop` is `pitstop`."""
+
+from .cli import main
+
+main()

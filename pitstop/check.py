@@ -1,0 +1,57 @@
+"""`pitstop check`: shows what a config file will serve, or everything that is wrong with it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from configs.loader import ConfigError, Deployment, check
+from configs.problems import Problem, UnreadableError
+
+CLEAN, PROBLEMS, UNREADABLE = 0, 1, 2
+
+
+def check_files(paths: Sequence[Path], console: Console | None = None) -> int:
+    """Check each file, print the findings, and return the exit status: the worst of them."""
+    # Key paths and messages hold square brackets, which rich would take for markup.
+    console = console or Console(markup=False, highlight=False, soft_wrap=True)
+    return max(_check_file(path, console) for path in paths)
+
+
+def _check_file(path: Path, console: Console) -> int:
+    try:
+        deployment, found = check(path)
+    except UnreadableError as error:
+        console.print(str(error), style="red")
+        return UNREADABLE
+    except ConfigError as error:
+        console.print(str(error), style="red")
+        return PROBLEMS
+    for place, problem in found:
+        _show(place, problem, console)
+    errors = sum(problem.severity == "error" for _, problem in found)
+    if errors:
+        console.print(f"{path}: {errors} error{'s' if errors > 1 else ''}", style="bold red")
+        return PROBLEMS
+    if deployment is not None:
+        console.print(_table(deployment))
+    console.print(f"{path}: ok", style="green")
+    return CLEAN
+
+
+def _show(place: str, problem: Problem, console: Console) -> None:
+    if problem.severity == "warning":
+        console.print(problem.text(f"{place}: warning"), style="yellow")
+    else:
+        console.print(problem.text(place), style="red")
+
+
+def _table(deployment: Deployment) -> Table:
+    table = Table("model", "device", "backend", "precision", "max rows", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("route", overflow="fold")
+    for app in deployment.models:
+        config = app.config
+        rows = app.tunables.max_rows or config.max_rows
+        table.add_row(config.name, config.device, config.backend, config.precision, str(rows), app.route_prefix)
+    return table

@@ -1,0 +1,10 @@
+from configs.suggest import advise, closest
+
+
+def test_the_nearest_word_is_found_whatever_its_case() -> None:
+    assert closest("Max_Row", ["max_rows", "name"]) == "max_rows"
+
+
+def test_where_nothing_is_near_the_known_words_are_listed() -> None:
+    assert closest("zzz", ["name", "device"]) is None
+    assert advise("zzz", ["name", "device"]) == "known here: device, name"

@@ -1,0 +1,134 @@
+"""A model with no model behind it, and a client with no socket: what the transport tests stand on."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import orjson
+
+from configs.schema import Tunables
+from deployments.http import Scope
+from deployments.predict import Predictor, ReadImage, WriteAnswer
+from deployments.rest import build
+from models.signature import Array, Signature, Tensor
+
+Infer = Callable[[dict[str, Array]], dict[str, Array]]
+
+
+class FakeService:
+    """Satisfies inference.Service. `act` makes the outputs from the inputs; `limit` stands for user_config."""
+
+    def __init__(
+        self, signature: Signature, act: Infer, image: ReadImage | None = None, answer: WriteAnswer | None = None
+    ) -> None:
+        self.name, self.version = "fake", "1"
+        self.signature = signature
+        self.tunables = Tunables.model_validate({})
+        self.predict = Predictor(signature, image, answer)
+        self.act = act
+        self.up = True
+        self.failures: list[str] = []
+        self.seen: list[tuple[dict[str, Array], int, float | None]] = []
+
+    def ready(self) -> bool:
+        return self.up
+
+    def metadata(self) -> dict[str, Any]:
+        return {"name": self.name, "versions": [self.version]}
+
+    def config(self) -> dict[str, Any]:
+        return {"name": self.name, "max_batch_size": 4}
+
+    def stats(self) -> dict[str, Any]:
+        return {"model_stats": []}
+
+    async def infer(self, rows: dict[str, Array], n: int, timeout_s: float | None) -> dict[str, Array]:
+        self.seen.append((rows, n, timeout_s))
+        return self.act(rows)
+
+    def failed(self, kind: str) -> None:
+        self.failures.append(kind)
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+
+def signature(inputs: list[Tensor], outputs: list[Tensor]) -> Signature:
+    return Signature(tuple(inputs), tuple(outputs))
+
+
+def identity(datatype: str, *row: int) -> FakeService:
+    """A model that gives INPUT0 back as OUTPUT0, as Triton's own tests use them."""
+    shape = (-1, *row)
+    declared = signature([Tensor("INPUT0", datatype, shape)], [Tensor("OUTPUT0", datatype, shape)])
+    return FakeService(declared, lambda rows: {"OUTPUT0": rows["INPUT0"]})
+
+
+def call(
+    service: FakeService,
+    path: str,
+    body: bytes = b"",
+    *,
+    method: str = "POST",
+    headers: dict[str, str] | None = None,
+    chunks: list[bytes] | None = None,
+    echo: bool = False,
+) -> Answer | None:
+    """Send one request through the whole application; None where nothing was answered."""
+    sent: list[Any] = []
+    parts = [body] if chunks is None else chunks
+    waiting = [
+        {"type": "http.request", "body": part, "more_body": index < len(parts) - 1} for index, part in enumerate(parts)
+    ]
+
+    async def receive() -> Any:
+        return waiting.pop(0) if waiting else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    given = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    scope: Scope = {"type": "http", "method": method, "path": path, "headers": given, "root_path": ""}
+    asyncio.run(build(service, echo_request_id=echo)(scope, receive, send))
+    if not sent:
+        return None
+    start, *rest = sent
+    found = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
+    return Answer(start["status"], found, b"".join(message["body"] for message in rest))
+
+
+def ask(service: FakeService, path: str, body: Any = b"", **options: Any) -> Answer:
+    """Call with a body that may be an object, and insist on an answer; paths are below the model's."""
+    payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer = call(service, f"/v2/models/fake{path}", payload, **options)
+    assert answer is not None
+    return answer
+
+
+def infer(service: FakeService, body: dict[str, Any], blobs: bytes = b"", **options: Any) -> Answer:
+    """POST /infer with the JSON, the bytes behind it, and the header that tells them apart."""
+    head = orjson.dumps(body)
+    length = {"Inference-Header-Content-Length": str(len(head))} if blobs else {}
+    headers = {**length, **options.pop("headers", {})}
+    return ask(service, "/infer", head + blobs, headers=headers, **options)
+
+
+def outputs_of(answer: Answer) -> dict[str, tuple[dict[str, Any], bytes]]:
+    """Take an answer apart: by output name, its description and its bytes."""
+    assert answer.status == 200, answer.body
+    length = int(answer.headers.get("inference-header-content-length", len(answer.body)))
+    found, start = {}, length
+    for output in orjson.loads(answer.body[:length])["outputs"]:
+        size = output.get("parameters", {}).get("binary_data_size", 0)
+        found[output["name"]] = (output, answer.body[start : start + size])
+        start += size
+    assert start == len(answer.body)
+    return found

@@ -1,0 +1,142 @@
+import gzip
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from configs.schema import Tunables
+from tests.deployments.fake_service import ask, call, identity, outputs_of
+
+GOOD = {"inputs": [{"name": "INPUT0", "datatype": "FP32", "shape": [1], "data": [1]}]}
+RAW = orjson.dumps(GOOD)
+UNDO: dict[str | None, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress, None: bytes}
+
+
+def long_request(rows: int = 2000) -> dict[str, Any]:
+    return {"inputs": [{"name": "INPUT0", "datatype": "FP32", "shape": [rows], "data": [1] * rows}]}
+
+
+def test_a_body_may_come_in_pieces() -> None:
+    assert ask(identity("FP32"), "/infer", chunks=[RAW[:5], b"", RAW[5:]]).status == 200
+
+
+def test_a_client_that_leaves_is_not_answered() -> None:
+    service = identity("FP32")
+    assert call(service, "/v2/models/fake/infer", chunks=[]) is None
+    assert service.failures == []
+
+
+@pytest.mark.parametrize(
+    "body, headers",
+    [
+        (b" " * 2048, {}),
+        (b"", {"Content-Length": "2048"}),
+        (b"", {"Content-Length": "9" * 5000}),
+        (gzip.compress(b" " * 100_000), {"Content-Encoding": "gzip"}),
+        (zlib.compress(b" " * 100_000), {"Content-Encoding": "deflate"}),
+    ],
+)
+def test_a_body_over_the_limit_is_413_as_sent_and_as_decompressed(body: bytes, headers: dict[str, str]) -> None:
+    service = identity("FP32")
+    service.tunables = Tunables.model_validate({"max_body_mib": 1 / 1024})
+    answer = ask(service, "/infer", body, headers=headers)
+    assert answer.status == 413
+    assert "MiB, the most that this model takes" in answer.json["error"]
+
+
+def test_reading_stops_at_the_limit() -> None:
+    service = identity("FP32")
+    service.tunables = Tunables.model_validate({"max_body_mib": 1 / 1024})
+    chunks = [b" " * 1000] * 3
+    assert ask(service, "/infer", chunks=chunks).status == 413
+
+
+def bare(data: bytes) -> bytes:
+    stream = zlib.compressobj(wbits=-15)
+    return stream.compress(data) + stream.flush()
+
+
+@pytest.mark.parametrize(
+    "encoding, body",
+    [
+        ("gzip", gzip.compress(RAW)),
+        ("GZIP", gzip.compress(RAW)),
+        ("x-gzip", gzip.compress(RAW)),
+        ("deflate", zlib.compress(RAW)),
+        ("deflate", bare(RAW)),
+        ("identity", RAW),
+        ("gzip", gzip.compress(orjson.dumps(long_request()))),
+    ],
+)
+def test_compressed_bodies_are_read(encoding: str, body: bytes) -> None:
+    assert ask(identity("FP32"), "/infer", body, headers={"Content-Encoding": encoding}).status == 200
+
+
+@pytest.mark.parametrize(
+    "encoding, body, status, sentence",
+    [
+        ("gzip", RAW, 400, "does not decompress as gzip"),
+        ("deflate", RAW, 400, "does not decompress as deflate"),
+        ("gzip", b"", 400, "ends before its end"),
+        ("gzip", gzip.compress(RAW)[:-9], 400, "ends before its end"),
+        ("gzip", gzip.compress(RAW) + b"xx", 400, "2 bytes are left over after the gzip body"),
+        ("br", RAW, 415, "Content-Encoding is 'br': send gzip, deflate or none"),
+        ("gzip, deflate", RAW, 415, "send gzip, deflate or none"),
+    ],
+)
+def test_compression_that_cannot_be_undone_is_refused(encoding: str, body: bytes, status: int, sentence: str) -> None:
+    answer = ask(identity("FP32"), "/infer", body, headers={"Content-Encoding": encoding})
+    assert answer.status == status
+    assert sentence in answer.json["error"]
+    assert answer.headers.get("accept-encoding") == ("gzip, deflate" if status == 415 else None)
+
+
+@pytest.mark.parametrize(
+    "accepted, encoding",
+    [
+        ("gzip", "gzip"),
+        ("deflate", "deflate"),
+        ("gzip, deflate, br", "gzip"),
+        ("gzip;q=0.2, deflate;q=0.9", "deflate"),
+        ("gzip;q=0, deflate", "deflate"),
+        ("*", "gzip"),
+        ("*;q=0", None),
+        ("gzip;q=0", None),
+        ("gzip;q=much", None),
+        ("br", None),
+        ("identity", None),
+    ],
+)
+def test_answers_are_compressed_as_the_client_likes(accepted: str, encoding: str | None) -> None:
+    answer = ask(identity("FP32"), "/infer", long_request(), headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("content-encoding") == encoding
+    assert orjson.loads(UNDO[encoding](answer.body))["outputs"][0]["shape"] == [2000]
+    assert int(answer.headers["content-length"]) == len(answer.body)
+
+
+def test_small_answers_are_never_compressed() -> None:
+    answer = ask(identity("FP32"), "/infer", GOOD, headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in answer.headers
+
+
+def test_the_header_length_counts_uncompressed_bytes_both_ways() -> None:
+    rows, blob = 50_000, np.zeros(50_000, np.float32).tobytes()
+    given = {
+        "name": "INPUT0",
+        "datatype": "FP32",
+        "shape": [rows],
+        "parameters": {"binary_data_size": len(blob)},
+    }
+    head = orjson.dumps({"parameters": {"binary_data_output": True}, "inputs": [given]})
+    headers = {
+        "Inference-Header-Content-Length": str(len(head)),
+        "Content-Encoding": "gzip",
+        "Accept-Encoding": "gzip",
+    }
+    answer = ask(identity("FP32"), "/infer", gzip.compress(head + blob), headers=headers)
+    assert len(answer.body) < len(blob)
+    found = outputs_of(answer._replace(body=gzip.decompress(answer.body)))
+    assert found["OUTPUT0"][1] == blob

@@ -1,0 +1,69 @@
+from collections import deque
+
+import numpy as np
+import pytest
+
+from deployments.queue import Answer, Item, Part, join, split, take
+
+
+def item(rows: int, deadline_s: float = 100.0, abandoned: bool = False) -> Item:
+    arrays = {"x": np.arange(rows)}
+    return Item(arrays, rows, arrived_s=0, deadline_s=deadline_s, settle=lambda _: None, abandoned=abandoned)
+
+
+def batches(rows: list[int], limit: int) -> list[list[int]]:
+    waiting = deque(item(each) for each in rows)
+    found = []
+    while waiting:
+        parts, _ = take(waiting, limit, now_s=0)
+        found.append([part.stop - part.start for part in parts])
+    return found
+
+
+@pytest.mark.parametrize(
+    "rows, limit, expected",
+    [
+        ([1, 1, 1], 8, [[1, 1, 1]]),
+        ([1] * 5, 2, [[1, 1], [1, 1], [1]]),
+        ([3, 3, 3], 8, [[3, 3], [3]]),
+        ([8, 1], 8, [[8], [1]]),
+        ([20], 8, [[8], [8], [4]]),
+        ([20, 4], 8, [[8], [8], [4, 4]]),
+        ([3, 20], 8, [[3, 5], [8], [7]]),
+        ([1, 1], 1, [[1], [1]]),
+    ],
+)
+def test_batches_are_filled_in_order_and_only_oversized_requests_are_split(
+    rows: list[int], limit: int, expected: list[list[int]]
+) -> None:
+    assert batches(rows, limit) == expected
+
+
+def test_what_nobody_waits_for_leaves_without_a_forward() -> None:
+    waiting = deque([item(2, abandoned=True), item(3, deadline_s=5), item(1)])
+    parts, left = take(waiting, 8, now_s=6)
+    assert [part.item.rows for part in parts] == [1]
+    assert left == 6
+
+
+def test_a_part_holds_its_own_rows() -> None:
+    whole = item(5)
+    assert Part(whole, 1, 3).arrays["x"].tolist() == [1, 2]
+    assert Part(whole, 0, 5).arrays is whole.arrays
+
+
+def test_split_and_join_give_each_request_its_own_rows() -> None:
+    one, two = item(2), item(9)
+    parts = [Part(one, 0, 2), Part(two, 0, 6)]
+    answers = split(parts, {"y": np.arange(8)})
+    assert _whole(one, [answers[0][1]]) == [0, 1]
+    assert join(two, answers[1][1]) is None
+    assert _whole(two, [{"y": np.arange(8, 11)}]) == [2, 3, 4, 5, 6, 7, 8, 9, 10]
+
+
+def _whole(of: Item, answers: list[Answer]) -> list[int]:
+    for answer in answers:
+        found = join(of, answer)
+    assert found is not None
+    whole: list[int] = found["y"].tolist()
+    return whole

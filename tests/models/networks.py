@@ -1,0 +1,99 @@
+"""Small networks, each with one property that a test is about."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Linear(nn.Module):
+    """Four numbers in, two out; honest."""
+
+    def __init__(self, width: int = 2) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.layer = nn.Linear(4, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)  # type: ignore[no-any-return]
+
+
+class Identity(nn.Module):
+    """Returns its input itself, not a copy."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class StubbornDropout(Linear):
+    """Drops values whatever the mode is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(super().forward(x), 0.5, training=True)
+
+
+class BatchStatistics(Linear):
+    """Centres its batch, so that rows influence each other."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)
+        return y - y.mean(dim=0, keepdim=True)
+
+
+class RecordsGradients(Linear):
+    """Switches gradients on in forward."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.inference_mode(False), torch.enable_grad():
+            weight = torch.ones(4, 2, requires_grad=True)
+            return x.clone() @ weight
+
+
+class Branches(Linear):
+    """Answers by the sign of its data, per batch, in a way that TorchScript cannot compile: it reads a global."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = {True: 1.0, False: -1.0}[bool((x[:, 0].abs() > 100).any())]
+        return super().forward(x) * scale * (1 if type(self).__name__ else 0)
+
+
+class Masked(nn.Module):
+    """Adds up what the mask keeps; padding does not matter."""
+
+    def forward(self, values: Tensor, mask: Tensor) -> Tensor:
+        return (values * mask).sum(dim=1, keepdim=True)
+
+
+class Unmasked(nn.Module):
+    """Averages over the padded length: padding does matter."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values.mean(dim=1, keepdim=True)
+
+
+class Counts(nn.Module):
+    """Returns a pair, not the one tensor that a config may promise."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x, x.sum(dim=1)
+
+
+class Integers(nn.Module):
+    """Integers in and out; overflows half precision."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2
+
+
+class Sharp(nn.Module):
+    """Subtracts two near numbers: coarse precision loses the difference."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset = nn.Parameter(torch.full((4,), 1000.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x + self.offset) - self.offset
+
+
+def not_a_module() -> int:
+    return 3

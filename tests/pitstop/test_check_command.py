@@ -1,0 +1,90 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pitstop.cli import app
+
+PROJECT = Path(__file__).resolve().parents[2]
+SERVE_CONFIG = (PROJECT / "serve_config.yaml").read_text(encoding="utf-8")
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.output
+
+
+def broken(folder: Path, old: str, new: str) -> Path:
+    assert old in SERVE_CONFIG
+    path = folder / "broken.yaml"
+    path.write_text(SERVE_CONFIG.replace(old, new), encoding="utf-8")
+    return path
+
+
+def test_a_clean_file_shows_its_models_and_ends_with_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    status, output = run("check")
+    assert status == 0
+    assert "serve_config.yaml: ok" in output
+    for text in ("digits-cpu", "torchscript", "fp32", "64", "/v2/models/digits-cpu"):
+        assert text in output
+
+
+def test_a_misspelt_serve_key_ends_with_1_and_its_suggestion(tmp_path: Path) -> None:
+    path = broken(tmp_path, "max_ongoing_requests: 1024", "max_ongoing_request: 1024")
+    line = 1 + next(i for i, text in enumerate(path.read_text().splitlines()) if "max_ongoing_request:" in text)
+    status, output = run("check", path)
+    assert status == 1
+    key = "applications[1] (digits).deployments[0] (Model).max_ongoing_request"
+    assert f"{path}:{line}: {key}: Serve knows no such key, and would drop it" in output
+    assert "help: did you mean 'max_ongoing_requests'?" in output
+    assert ": ok" not in output
+
+
+def test_schema_and_serve_problems_are_told_in_one_run(tmp_path: Path) -> None:
+    path = broken(tmp_path, "device: auto", "devise: auto\n      presicion: fp32")
+    path.write_text(path.read_text().replace("port: 8000", "prot: 8000"))
+    _, output = run("check", path)
+    for suggestion in ("'device'", "'precision'", "'port'"):
+        assert f"did you mean {suggestion}?" in output
+
+
+def test_a_warning_alone_ends_with_0(tmp_path: Path) -> None:
+    path = broken(tmp_path, 'RAY_SERVE_HAPROXY_NBTHREAD: "1"', 'RAY_SERVE_HAPROXY_NBTHREADS: "1"')
+    status, output = run("check", path)
+    assert status == 0
+    assert "warning: " in output
+    assert "did you mean 'RAY_SERVE_HAPROXY_NBTHREAD'?" in output
+
+
+def test_a_file_that_cannot_be_read_ends_with_2_and_the_others_are_still_checked(tmp_path: Path) -> None:
+    status, output = run("check", tmp_path / "gone.yaml", PROJECT / "serve_config.yaml")
+    assert status == 2
+    assert "gone.yaml: no such file" in output
+    assert "serve_config.yaml: ok" in output
+
+
+def test_broken_yaml_ends_with_1(tmp_path: Path) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text("a: [1\n")
+    assert run("check", path)[0] == 1
+
+
+def test_help_gives_an_example() -> None:
+    status, output = run("check", "--help")
+    assert status == 0
+    assert "pitstop check serve_config.yaml" in output
+
+
+def test_it_runs_from_any_folder_as_a_module(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(PROJECT)!r}); import pitstop.__main__"]
+    done = subprocess.run(
+        [*command, "check", str(PROJECT / "serve_config.yaml")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,61 @@
+"""configs <- models <- deployments; pitstop may use configs and models."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+ANYWHERE = {
+    "configs": {"models", "deployments", "pitstop"},
+    "models": {"deployments", "pitstop", "ray"},
+    "deployments": {"pitstop"},
+    "pitstop": {"deployments"},
+}
+AT_MODULE_LEVEL = {"configs": {"torch", "ray"}}
+
+
+@pytest.mark.parametrize("package", sorted(ANYWHERE))
+def test_no_package_imports_against_the_current(package: str) -> None:
+    files = sorted((PROJECT / package).rglob("*.py"))
+    assert files
+    wrong = [
+        f"{path.relative_to(PROJECT)}:{line} imports {top}"
+        for path in files
+        for top, line, nested in imported(
+            ast.parse(path.read_text(encoding="utf-8"), str(path)), path.relative_to(PROJECT)
+        )
+        if top in ANYWHERE[package] or (not nested and top in AT_MODULE_LEVEL.get(package, set()))
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "source, expected",
+    [
+        ("import ray.serve", [("ray", 1, False)]),
+        ("from models.zoo import x", [("models", 1, False)]),
+        ("def f():\n    import torch", [("torch", 2, True)]),
+        ("if True:\n    import torch", [("torch", 2, False)]),
+        ("from ..x import y", [("models", 1, False)]),
+        ("from ...deployments import y", [("deployments", 1, False)]),
+        ("from ... import deployments", [("deployments", 1, False)]),
+    ],
+)
+def test_every_form_of_import_is_seen(source: str, expected: list[tuple[str, int, bool]]) -> None:
+    assert list(imported(ast.parse(source), Path("models/zoo/net.py"))) == expected
+
+
+def imported(node: ast.AST, path: Path, nested: bool = False) -> Iterator[tuple[str, int, bool]]:
+    """Yield the top package of each import, its line, and whether it happens only when a function runs."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from ((alias.name.partition(".")[0], child.lineno, nested) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            base = path.parent.parts[: len(path.parent.parts) - child.level + 1] if child.level else ()
+            names = [child.module] if child.module else [alias.name for alias in child.names]
+            yield from ((".".join([*base, name]).partition(".")[0], child.lineno, nested) for name in names)
+        inside = nested or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from imported(child, path, inside)
