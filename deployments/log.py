@@ -10,7 +10,7 @@ import sys
 def set_up() -> logging.Logger:
     log = logging.getLogger("pitstop")
     if not log.handlers:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = logging.StreamHandler(sys.__stderr__)
         handler.setFormatter(logging.Formatter("%(levelname)s pitstop: %(message)s"))
         log.addHandler(handler)
         log.setLevel(logging.INFO)

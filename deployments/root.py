@@ -13,7 +13,7 @@ import orjson
 from ray import serve
 
 from . import log
-from .http import ASGIApp, lifespan
+from .http import ASGIApp, Receive, Scope, Send, lifespan
 from .running import App, Running
 
 _PREFIX = "/v2/models/"
@@ -38,9 +38,13 @@ class Root:
         }
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        return self._asgi
+        # uvicorn takes a bound method for an application of ASGI 2, so it gets a function.
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._asgi(scope, receive, send)
 
-    async def _asgi(self, scope: Any, receive: Any, send: Any) -> None:
+        return app
+
+    async def _asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await lifespan(receive, send)
             return
@@ -126,7 +130,7 @@ class Root:
         if told:
             self._log.error("the rest is ready, without %s", ", ".join(sorted(told)))
         else:
-            print(_invitation(apps, self._running.port), file=sys.stderr, flush=True)
+            print(_invitation(apps, self._running.port), file=sys.__stderr__, flush=True)
 
 
 def _invitation(apps: list[App], port: int) -> str:

@@ -1,0 +1,65 @@
+"""One `serve run` for each of the three paths; the tests of this folder run over all of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.serving import LONG, PROJECT, PROXY, SHORT, Serving, serve_run
+
+
+@pytest.fixture(scope="package", params=[SHORT, LONG, PROXY])
+def serving(request: pytest.FixtureRequest, cache: Path) -> Iterator[Serving]:  # noqa: ARG001
+    with serve_run(PROJECT / "serve_config.yaml", request.param, add_test_models) as found:
+        yield found
+
+
+@pytest.fixture(scope="package")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One artefact cache for all starts, as on a machine that serves day after day."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PITSTOP_CACHE", str(folder))
+        yield folder
+
+
+def add_test_models(raw: dict[str, Any]) -> None:
+    """Put models with a slow forward beside those of serve_config.yaml; all must fit on two cores."""
+    for app in raw["applications"]:
+        if app["import_path"] == "deployments.app:model":
+            app["args"] = {**app["args"], "num_cpus": 0.5}
+    raw["applications"].append(model("slow", tunables={"max_queued_rows": 256}))
+    raw["applications"].append(model("tight", tunables={"max_queued_rows": 2, "timeout_s": 5}, max_rows=1))
+
+
+def model(name: str, tunables: dict[str, Any] | None = None, ms: float = 50, **args: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "route_prefix": f"/v2/models/{name}",
+        "import_path": "deployments.app:model",
+        "runtime_env": {"env_vars": FAST},
+        "args": {
+            "name": name,
+            "device": "cpu",
+            "num_cpus": 0.01,
+            "backend": "eager",
+            "source": {"factory": "tests.services.slow:Slow", "kwargs": {"ms": ms}},
+            "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 1]}],
+            "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}],
+            "max_rows": 32,
+            **args,
+        },
+        "deployments": [{"name": "Model", "max_ongoing_requests": 1024, "user_config": tunables or {}}],
+    }
+
+
+def fast_path() -> dict[str, str]:
+
+    raw = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
+    found: dict[str, str] = raw["controller_options"]["runtime_env"]["env_vars"]
+    return found
+
+
+FAST = fast_path()

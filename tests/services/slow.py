@@ -1,0 +1,25 @@
+"""A model whose forward takes as long as it is told, so that batching shows in the count of its forwards."""
+
+import time
+
+import torch
+from torch import Tensor, nn
+
+
+class Slow(nn.Module):
+    """Sleeps, then doubles its input; a negative number makes it fail."""
+
+    def __init__(self, ms: float = 50) -> None:
+        super().__init__()
+        self.ms = ms
+
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
+    def _sleep(self) -> None:
+        time.sleep(self.ms / 1000)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x [n, 1] to 2 x."""
+        self._sleep()
+        if bool((x < -1000).any()):
+            raise RuntimeError("a secret of the model that no client may read")
+        return 2 * x
