@@ -1,13 +1,16 @@
 """Requests to batches and back. Mistake 5, closed: no request reaches the device as a lone vector while others wait.
 
-`@serve.batch` gathers blocks, one for all requests of a loop tick, and hands them over at once. The device thread then
-takes every waiting row, up to the limit, each time it becomes free. Waiting for a full batch inside `@serve.batch`
-would not fill it: Serve forms the next batch before a slot is free (measured in docs/architecture.md).
+Requests of one loop tick make a block. Where the device is free it gets the block at once; where it is not, or a wait
+is configured, `@serve.batch` gathers blocks, and the device takes every waiting row, up to the limit, when it is free
+again. Waiting for a full batch inside `@serve.batch` would not fill it: Serve forms the next batch before a slot is
+free (measured in docs/architecture.md).
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ray import serve
@@ -15,11 +18,14 @@ from ray import serve
 from configs.schema import Tunables
 from models.signature import Rows
 
-from .errors import BadRequest, QueueFull, TimedOut
-from .queue import Answer, Item, join
-from .worker import Ran, Worker
+from .deadlines import Deadlines
+from .errors import BadRequest, QueueFull
+from .queue import Gone, Item, Settle, join
+from .ran import Ran
+from .worker import Worker
 
 Block = list[Item]
+_log = logging.getLogger("pitstop")
 
 
 class Batcher:
@@ -30,8 +36,9 @@ class Batcher:
         self._observe = observe
         self._max_rows = max_rows
         self._block: Block = []
-        self._admitted_rows = 0
+        self._held_rows = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._deadlines = Deadlines(self._loop)
         self.worker = Worker(self._loop, self._settle_all)
         # Decorated here, not in the class: Serve makes the queue at decoration, so two batchers would share one.
         self._gather: Any = serve.batch(max_batch_size=1, batch_wait_timeout_s=0, max_concurrent_batches=64)(self._put)
@@ -47,74 +54,90 @@ class Batcher:
 
     @property
     def waiting_rows(self) -> int:
-        """Rows admitted that no forward has taken yet."""
-        return self._admitted_rows - self.worker.left_rows
+        """Rows admitted that no forward has taken yet: those the worker has, and those on their way to it."""
+        return self._held_rows + self.worker.waiting_rows
 
-    async def submit(self, arrays: Rows, rows: int, timeout_s: float | None = None) -> Answer:
-        """Answer `rows` rows, which may share forwards with strangers.
+    def add(
+        self,
+        arrays: Rows,
+        rows: int,
+        settle: Settle,
+        timeout_s: float | None = None,
+        priority: int = 0,
+        gone: Gone | None = None,
+    ) -> Item:
+        """Queue `rows` rows, which may share forwards with strangers; `settle` gets the answer or an error, once.
+
+        The error is TimedOut, where no answer came within the configured time, or `timeout_s` where that is shorter;
+        InferenceFailed, where the model raised on these rows with no one else's among them.
 
         Raises:
             QueueFull: the bound on waiting rows is reached.
-            TimedOut: no answer within the configured time, or `timeout_s` where that is shorter.
-            InferenceFailed: the model raised on these rows, with no one else's among them.
         """
-        self._admit(rows)
-        now = time.monotonic()
-        allowed = min(timeout_s or self.tunables.timeout_s, self.tunables.timeout_s)
-        future: asyncio.Future[Answer] = self._loop.create_future()
-        item = Item(arrays, rows, now, now + allowed, _settler(future))
-        timer = self._loop.call_later(allowed, item.settle, TimedOut())
+        tunables = self.tunables
+        if self.waiting_rows + rows > tunables.max_queued_rows:
+            raise self._refusal(rows)
+        now = time.perf_counter()
+        allowed = tunables.timeout_s if timeout_s is None else min(timeout_s, tunables.timeout_s)
+        item = Item(arrays, rows, now, now + allowed, settle, priority, gone)
+        self._deadlines.watch(item, allowed)
         if not self._block:
             self._loop.call_soon(self._hand_over)
         self._block.append(item)
-        try:
-            return await future
-        finally:
-            timer.cancel()
-            item.abandoned = True
+        self._held_rows += rows
+        return item
 
-    def _admit(self, rows: int) -> None:
+    def _refusal(self, rows: int) -> Exception:
         bound = self.tunables.max_queued_rows
         if rows > bound:
-            raise BadRequest(f"the request has {rows} rows, this model takes at most {bound} at once: split it")
-        if self.waiting_rows + rows > bound:
-            raise QueueFull(self.tunables.retry_after_s)
-        self._admitted_rows += rows
+            return BadRequest(f"the request has {rows} rows, this model takes at most {bound} at once: split it")
+        return QueueFull(self.tunables.retry_after_s)
 
     def _hand_over(self) -> None:
         block, self._block = self._block, []
-        if self.tunables.wait_ms == 0:
-            blocks = [block]
-        else:
+        if self.tunables.wait_ms:
             # Serve then waits for as many blocks as a forward has rows; a full request has nothing to wait for.
-            self.worker.put([item for item in block if item.rows >= self.worker.limit])
-            blocks = [[item] for item in block if item.rows < self.worker.limit]
-        for each in blocks:
-            task = self._loop.create_task(self._gather(each))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._pass_on([item for item in block if item.rows >= self.worker.limit])
+            for item in block:
+                if item.rows < self.worker.limit:
+                    self._to_serve([item])
+        elif self.worker.idle:
+            self._pass_on(block)
+        else:
+            self._to_serve(block)
+
+    def _to_serve(self, block: Block) -> None:
+        task = self._loop.create_task(self._gather(block))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._gathered, block))
+
+    def _gathered(self, block: Block, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        # Serve's queue can break for good (ray-project/ray#66140); what it was given must not be lost with it.
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("@serve.batch failed, the block goes on without it", exc_info=error)
+            self._pass_on([item for item in block if not item.passed_on])
 
     async def _put(self, blocks: list[Block]) -> list[None]:
-        self.worker.put([item for block in blocks for item in block])
+        self._pass_on([item for block in blocks for item in block])
         return [None] * len(blocks)
 
+    def _pass_on(self, items: Block) -> None:
+        for item in items:
+            item.passed_on = True
+            self._held_rows -= item.rows
+        self.worker.put(items)
+
     def _settle_all(self, ran: Ran) -> None:
+        now = time.perf_counter()
         for part, answer in ran.answers:
-            if isinstance(answer, Exception):
-                part.item.settle(answer)
-                part.item.abandoned = True
-            elif (whole := join(part.item, answer)) is not None:
-                part.item.settle(whole)
+            item = part.item
+            if item.abandoned:
+                continue
+            whole = answer if isinstance(answer, Exception) else join(item, answer)
+            if whole is not None:
+                self._deadlines.forget(item)
+                item.end(whole)
+                ran.requests += 1
+                ran.request_s += now - item.arrived_s
         self._observe(ran)
-
-
-def _settler(future: asyncio.Future[Answer]) -> Callable[[Answer | Exception], None]:
-    def settle(answer: Answer | Exception) -> None:
-        if future.done():
-            return
-        if isinstance(answer, Exception):
-            future.set_exception(answer)
-        else:
-            future.set_result(answer)
-
-    return settle

@@ -47,18 +47,41 @@ async def read(headers: Given, receive: Receive, limit_mib: float) -> bytes:
     return _inflate(body, encoding, limit_mib)
 
 
+def leaving(receive: Receive) -> Callable[[], bool] | None:
+    """Return what tells whether the client has left, or None where this server does not say.
+
+    uvicorn notes it on the object that `receive` belongs to; asking there costs nothing, where awaiting `receive`
+    would cost every request a task.
+    """
+    owner = getattr(receive, "__self__", None)
+    return None if getattr(owner, "disconnected", None) is None else lambda: bool(owner.disconnected)  # type: ignore[union-attr]
+
+
 async def send_reply(send: Send, headers: Given, reply: Reply, head: bool) -> None:
     """Send an answer, compressed where the client asks for it and it is worth the while."""
-    body, extra = reply.body, reply.headers
-    accepted = headers.get(b"accept-encoding")
-    if accepted is not None and len(body) > _WORTH_COMPRESSING_BYTES and (chosen := _choose(accepted)):
-        wbits = _GZIP if chosen == b"gzip" else _ZLIB
-        deflate = asyncio.to_thread(_deflate, body, wbits) if len(body) > HEAVY_BYTES else None
-        body = _deflate(body, wbits) if deflate is None else await deflate
-        extra = (*extra, (b"content-encoding", chosen), (b"vary", b"accept-encoding"))
-    start = [(b"content-type", reply.content_type), (b"content-length", b"%d" % len(body)), *extra]
+    if encoding := encoding_for(headers, reply):
+        heavy = len(reply.body) > HEAVY_BYTES
+        reply = await asyncio.to_thread(compressed, reply, encoding) if heavy else compressed(reply, encoding)
+    body = reply.body
+    start = [(b"content-type", reply.content_type), (b"content-length", b"%d" % len(body)), *reply.headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": start})
     await send({"type": "http.response.body", "body": b"" if head else body})
+
+
+def encoding_for(headers: Given, reply: Reply) -> bytes | None:
+    """Return gzip or deflate where the client wants it and it is worth the while."""
+    accepted = headers.get(b"accept-encoding")
+    if accepted is None or len(reply.body) <= _WORTH_COMPRESSING_BYTES:
+        return None
+    return _choose(accepted)
+
+
+def compressed(reply: Reply, encoding: bytes) -> Reply:
+    stream = zlib.compressobj(1, zlib.DEFLATED, _GZIP if encoding == b"gzip" else _ZLIB)
+    body = stream.compress(reply.body) + stream.flush()
+    return reply._replace(
+        body=body, headers=(*reply.headers, (b"content-encoding", encoding), (b"vary", b"accept-encoding"))
+    )
 
 
 async def lifespan(receive: Receive, send: Send) -> None:
@@ -116,11 +139,6 @@ def _inflate(body: bytes, encoding: str, limit_mib: float) -> bytes:
     if stream.unused_data:
         raise BadRequest(f"{len(stream.unused_data)} bytes are left over after the {encoding} body")
     return found
-
-
-def _deflate(body: bytes, wbits: int) -> bytes:
-    stream = zlib.compressobj(1, zlib.DEFLATED, wbits)
-    return stream.compress(body) + stream.flush()
 
 
 def _choose(accepted: bytes) -> bytes | None:

@@ -13,7 +13,10 @@ from models.signature import Array, Signature
 
 from .errors import BadRequest, show
 from .predict import Predictor
+from .queue import Gone, Settle
 from .shapes import check_shape
+
+Outputs = dict[str, Array]
 
 
 @dataclass(slots=True)
@@ -27,14 +30,19 @@ class Asked:
 
 @dataclass(slots=True)
 class InferRequest:
-    """A checked request: an array per input of the signature, each [rows, ...]."""
+    """A checked request: an array per input of the signature, each [rows, ...].
+
+    `priority` is 1 to 10, 1 first, or 0 for none; `gone` tells whether the client has left.
+    """
 
     inputs: dict[str, Array]
     rows: int
     id: str | None
     outputs: tuple[Asked, ...]
-    timeout_s: float | None
-    priority: int
+    timeout_s: float | None = None
+    priority: int = 0
+    gone: Gone | None = None
+    parse_s: float = 0
 
 
 class Service(Protocol):
@@ -56,9 +64,15 @@ class Service(Protocol):
 
     def stats(self) -> dict[str, Any]: ...
 
-    async def infer(self, rows: dict[str, Array], n: int, timeout_s: float | None) -> dict[str, Array]: ...
+    def quick(self, body: bytes) -> InferRequest | None: ...
+
+    def begin(self, request: InferRequest, settle: Settle) -> None: ...
+
+    async def infer(self, request: InferRequest) -> Outputs: ...
 
     def failed(self, kind: str) -> None: ...
+
+    def timed(self, parse_s: float, send_s: float) -> None: ...
 
 
 def check(signature: Signature, inputs: Mapping[str, Array]) -> int:

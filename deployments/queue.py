@@ -11,13 +11,19 @@ from models.signature import Array, Rows
 
 Answer = dict[str, Array]
 Settle = Callable[[Answer | Exception], None]
+Gone = Callable[[], bool]
+
+# 1 goes first. The protocol's 0, or none given, counts as the middle, so that there is room on both sides.
+LEVELS = 10
+_DEFAULT = 5
 
 
 @dataclass(slots=True, eq=False)
 class Item:
     """One request's rows on their way through the device.
 
-    `settle` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more.
+    `settle` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more; `gone`
+    asks the transport the same.
     """
 
     arrays: Rows
@@ -25,9 +31,22 @@ class Item:
     arrived_s: float
     deadline_s: float
     settle: Settle
+    priority: int = 0
+    gone: Gone | None = None
     abandoned: bool = False
+    passed_on: bool = False
     taken: int = 0
     answers: list[Answer] = field(default_factory=list)
+
+    def end(self, answer: Answer | Exception) -> None:
+        """Settle it, unless that was done or nobody waits any more."""
+        if not self.abandoned:
+            self.abandoned = True
+            self.settle(answer)
+
+    def pointless(self, now_s: float) -> bool:
+        """Whether a forward would be wasted on what is left of it."""
+        return self.abandoned or now_s >= self.deadline_s or (self.gone is not None and self.gone())
 
 
 class Part(NamedTuple):
@@ -44,34 +63,46 @@ class Part(NamedTuple):
         return {name: array[self.start : self.stop] for name, array in self.item.arrays.items()}
 
 
-def take(waiting: deque[Item], limit: int, now_s: float) -> tuple[list[Part], int]:
-    """Take the next batch of at most `limit` rows, first come first served.
+class Waiting:
+    """Items in the order they will be served: by priority, then first come first served."""
 
-    An item is split only where it alone is over the limit; one that merely does not fit opens the next batch. Items
-    that nobody waits for, or whose deadline has passed, leave without costing a forward.
+    def __init__(self) -> None:
+        self._levels: list[deque[Item]] = [deque() for _ in range(LEVELS)]
+        self.rows = 0
 
-    Returns:
-        The parts of the batch, and the number of rows that left the queue, dropped ones included.
-    """
-    parts: list[Part] = []
-    rows = left = 0
-    while waiting:
-        item = waiting[0]
-        missing = item.rows - item.taken
-        if item.abandoned or now_s >= item.deadline_s:
-            waiting.popleft()
-            left += missing
-            continue
-        room = limit - rows
-        if missing > room and (room == 0 or item.rows <= limit):
-            break
-        count = min(missing, room)
-        parts.append(Part(item, item.taken, item.taken + count))
-        item.taken += count
-        rows += count
-        if item.taken == item.rows:
-            waiting.popleft()
-    return parts, left + rows
+    def __bool__(self) -> bool:
+        return self.rows > 0
+
+    def append(self, item: Item) -> None:
+        self._levels[min(item.priority or _DEFAULT, LEVELS) - 1].append(item)
+        self.rows += item.rows
+
+    def take(self, limit: int, now_s: float) -> list[Part]:
+        """Take the next batch, of at most `limit` rows.
+
+        An item is split only where it alone is over the limit; one that merely does not fit opens the next batch.
+        Items that nobody waits for, or whose deadline has passed, leave without costing a forward.
+        """
+        parts: list[Part] = []
+        room = limit
+        for level in self._levels:
+            while level:
+                item = level[0]
+                missing = item.rows - item.taken
+                if item.pointless(now_s):
+                    level.popleft()
+                    self.rows -= missing
+                    continue
+                if missing > room and (room == 0 or item.rows <= limit):
+                    return parts
+                count = min(missing, room)
+                parts.append(Part(item, item.taken, item.taken + count))
+                item.taken += count
+                self.rows -= count
+                room -= count
+                if item.taken == item.rows:
+                    level.popleft()
+        return parts
 
 
 def split(parts: list[Part], outputs: Answer) -> list[tuple[Part, Answer]]:

@@ -24,7 +24,7 @@ def parse_raw(body: Body, signature: Signature) -> InferRequest:
     array = _string(tensor, body) if tensor.datatype == "BYTES" else _numeric(tensor, body)
     inputs = {tensor.name: array}
     asked = tuple(Asked(output.name, True, 0) for output in signature.outputs)
-    return InferRequest(inputs, check(signature, inputs), None, asked, None, 0)
+    return InferRequest(inputs, check(signature, inputs), None, asked)
 
 
 def _string(tensor: Tensor, body: Body) -> Array:

@@ -13,18 +13,22 @@ from ray import serve
 
 from configs.loader import parse_model, parse_tunables
 from configs.schema import Tunables
+from models.layout import Shape
 from models.served import Served, open_model, summary
 from models.signature import Array
 from models.source import resolve
 
-from . import log, rest
+from . import log, quick, rest, rpc, short_path
 from .batching import Batcher
+from .efficiency import Efficiency
 from .errors import BadRequest
+from .inference import InferRequest, Outputs
 from .metrics import Metrics
 from .predict import Predictor
+from .queue import Settle
+from .ran import Ran
 from .resources import Placement, confine
 from .stats import Stats
-from .worker import Ran
 
 # Above this many rows preprocessing leaves the event loop; below, the hop to a thread costs more than it frees.
 _PREPROCESS_INLINE_ROWS = 8
@@ -44,11 +48,17 @@ class Model:
         self._served = await self._batcher.worker.call(self._open)
         self.signature = self._served.signature
         self.predict = self._predictor()
-        self._batcher.worker.serve(self._served.runner)
-        self._pusher = asyncio.create_task(self._metrics.push_for_ever(lambda: self._served.runner.unwarmed))
+        self.quick = quick.reader(self.signature)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._batcher.worker.serve(self._served.runner, self._inline_ms())
+        self._efficiency = Efficiency(self._stats, self._served.forward_ms)
+        self._pusher = asyncio.create_task(
+            self._metrics.push_for_ever(self._efficiency, lambda: self._served.runner.unwarmed)
+        )
         self._announce()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
+        short_path.offer(rest.infer_paths(self), self)
         return rest.build(self)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
@@ -62,19 +72,56 @@ class Model:
     def ready(self) -> bool:
         return True
 
-    async def infer(self, rows: dict[str, Array], n: int, timeout_s: float | None) -> dict[str, Array]:
-        """Answer `n` checked rows; returns every output by name."""
+    def begin(self, request: InferRequest, settle: Settle) -> None:
+        """Answer a checked request by a call of `settle`, with every output by name or with an error.
+
+        Raises:
+            QueueFull: too much is waiting already.
+        """
+        n = request.rows
         if n == 0:
-            return {each.name: np.empty((0, *each.shape[1:]), each.numpy) for each in self.signature.outputs}
-        began = time.monotonic_ns()
-        arrays = rows if self._served.preprocess is None else await self._preprocess(rows, n)
-        answer = await self._batcher.submit(arrays, n, timeout_s)
-        self._stats.requests += 1
-        self._stats.request_ns += time.monotonic_ns() - began
-        return answer
+            settle({each.name: np.empty((0, *each.shape[1:]), each.numpy) for each in self.signature.outputs})
+        elif self._served.preprocess is None:
+            self._batcher.add(request.inputs, n, settle, request.timeout_s, request.priority, request.gone)
+        else:
+            task = asyncio.get_running_loop().create_task(self._begin_preprocessed(request, settle))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def infer(self, request: InferRequest) -> Outputs:
+        """Answer a checked request; returns every output by name."""
+        future: asyncio.Future[Outputs] = asyncio.get_running_loop().create_future()
+        left = False
+
+        def settle(answer: Outputs | Exception) -> None:
+            if future.done():
+                return
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+        gone = request.gone
+        request.gone = lambda: left or (gone is not None and gone())
+        self.begin(request, settle)
+        try:
+            return await future
+        finally:
+            left = True
+
+    async def _begin_preprocessed(self, request: InferRequest, settle: Settle) -> None:
+        try:
+            arrays = await self._preprocess(request.inputs, request.rows)
+            self._batcher.add(arrays, request.rows, settle, request.timeout_s, request.priority, request.gone)
+        except Exception as error:  # Whoever waits is told by `settle` alone.
+            settle(error)
 
     def failed(self, kind: str) -> None:
         self._stats.errors[kind] += 1
+
+    def timed(self, parse_s: float, send_s: float) -> None:
+        self._stats.stage_s["parse"] += parse_s
+        self._stats.stage_s["send"] += send_s
 
     def metadata(self) -> dict[str, Any]:
         """Return the protocol's metadata, and beside it what this replica is and what its start proved."""
@@ -99,11 +146,19 @@ class Model:
         }
 
     def stats(self) -> dict[str, Any]:
-        return {"model_stats": [self._stats.as_json(self.name, self.version)]}
+        found = self._stats.as_json(self.name, self.version)
+        return {"model_stats": [{**found, "pitstop": self._efficiency.as_json()}]}
 
     def _open(self) -> Served:
         confine(self._config, self._placement)
         return open_model(self._config, self._placement.device, self._placement.fallback)
+
+    def _inline_ms(self) -> dict[Shape, float]:
+        """Return the forward's times where the event loop may run it itself: on one CPU thread, which it then is."""
+        import torch
+
+        on_cpu = self._placement.device == "cpu" and torch.get_num_threads() == 1
+        return self._served.forward_ms if on_cpu else {}
 
     def _predictor(self) -> Predictor:
         hooks = self._config.predict
@@ -154,4 +209,4 @@ def _as_config(tensor: dict[str, Any]) -> dict[str, Any]:
     return {"name": tensor["name"], "data_type": f"TYPE_{datatype}", "dims": tensor["shape"][1:] or [1]}
 
 
-Deployment = serve.deployment(name="Model")(serve.ingress()(Model))
+Deployment = serve.deployment(name="Model")(serve.ingress()(rpc.servicer(Model)))

@@ -5,23 +5,31 @@ is looked up whole in one dict; only what is not there is taken apart, to say wh
 """
 
 import asyncio
-import logging
-import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import orjson
 
-from .errors import BadRequest, Headers, MethodNotAllowed, NotFound, NotReady, ServeError, show
-from .http import HEAVY_BYTES, ASGIApp, Disconnected, Given, Receive, Reply, Scope, Send, lifespan, read, send_reply
-from .inference import Service, check
-from .tensors import parse, render
+from .errors import MethodNotAllowed, NotFound, NotReady, show
+from .exchange import REQUEST_ID, read_infer, refuse, write_infer
+from .http import (
+    HEAVY_BYTES,
+    ASGIApp,
+    Disconnected,
+    Given,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    leaving,
+    lifespan,
+    read,
+    send_reply,
+)
+from .inference import InferRequest, Service, check
 
 __all__ = ["ASGIApp", "build"]
 
-_LOG = logging.getLogger("pitstop")
-_LENGTH = b"inference-header-content-length"
-_REQUEST_ID = b"x-request-id"
 Handler = Callable[[Service, Given, Receive], Awaitable[Reply]]
 
 
@@ -58,13 +66,19 @@ def build(service: Service, *, echo_request_id: bool = False) -> ASGIApp:
     return _echoing(app) if echo_request_id else app
 
 
+def infer_paths(service: Service) -> list[str]:
+    """Return where /infer is: without a version, and with it."""
+    prefix = f"/v2/models/{service.name}"
+    return [f"{prefix}/infer", f"{prefix}/versions/{service.version}/infer"]
+
+
 def _echoing(app: ASGIApp) -> ASGIApp:
     async def echoing(scope: Scope, receive: Receive, send: Send) -> None:
-        given = next((value for name, value in scope.get("headers", ()) if name == _REQUEST_ID), None)
+        given = next((value for name, value in scope.get("headers", ()) if name == REQUEST_ID), None)
 
         async def echo(message: Any) -> None:
             if given is not None and message["type"] == "http.response.start":
-                message["headers"].append((_REQUEST_ID, given))
+                message["headers"].append((REQUEST_ID, given))
             await send(message)
 
         await app(scope, receive, echo)
@@ -82,29 +96,11 @@ async def _serve(service: Service, route: Route | NotFound, scope: Scope, receiv
         if method not in route.methods:
             raise MethodNotAllowed(method, route.methods)
         reply = await route.handle(service, headers, receive)
-    except ServeError as error:
-        service.failed(error.kind)
-        reply = _refusal(error.status, error.message, error.headers)
     except Disconnected:
         return
-    except Exception:
-        service.failed(ServeError.kind)
-        reply = _fault(service, headers)
+    except Exception as error:  # A raw application gets no other net.
+        reply = refuse(service, error, headers)
     await send_reply(send, headers, reply, method == "HEAD")
-
-
-def _refusal(status: int, message: str, headers: Headers = ()) -> Reply:
-    # Strings that Python holds and UTF-8 cannot write must not turn a refusal into a fault.
-    text = message.encode("utf-8", "replace").decode()
-    return Reply(orjson.dumps({"error": text}), status, headers=headers)
-
-
-def _fault(service: Service, headers: Given) -> Reply:
-    """Log the exception being handled, and tell the client only where it is to be found."""
-    given = headers.get(_REQUEST_ID, b"").decode("latin-1")
-    request_id = given[:128] if given.isprintable() and given else uuid.uuid4().hex
-    _LOG.exception("%s: internal error, request id %s", service.name, request_id)
-    return _refusal(500, f"internal error; the server log has it under request id {request_id}")
 
 
 def _find(routes: dict[str, Route], service: Service, path: str) -> Route | NotFound:
@@ -140,14 +136,11 @@ async def _ready(service: Service, _headers: Given, _receive: Receive) -> Reply:
 
 async def _infer(service: Service, headers: Given, receive: Receive) -> Reply:
     body = await read(headers, receive, service.tunables.max_body_mib)
-    request = parse(body, _header_length(headers), service.signature)
+    request = read_infer(service, headers, body)
+    request.gone = leaving(receive)
     if not service.ready():
         raise NotReady
-    outputs = await service.infer(request.inputs, request.rows, request.timeout_s)
-    payload, json_length = render(service.name, service.version, request, outputs)
-    if json_length is None:
-        return Reply(payload)
-    return Reply(payload, 200, b"application/octet-stream", ((_LENGTH, b"%d" % json_length),))
+    return write_infer(service, request, await service.infer(request))
 
 
 async def _predict(service: Service, headers: Given, receive: Receive) -> Reply:
@@ -157,21 +150,11 @@ async def _predict(service: Service, headers: Given, receive: Receive) -> Reply:
         inputs, single = await asyncio.to_thread(service.predict.read, body, content_type)
     else:
         inputs, single = service.predict.read(body, content_type)
-    rows = check(service.signature, inputs)
+    request = InferRequest(inputs, check(service.signature, inputs), None, (), gone=leaving(receive))
     if not service.ready():
         raise NotReady
-    answers = service.predict.answers(await service.infer(inputs, rows, None))
+    answers = service.predict.answers(await service.infer(request))
     return _json(answers[0] if single else {"predictions": answers})
-
-
-def _header_length(headers: Given) -> int | None:
-    given = headers.get(_LENGTH)
-    if given is None:
-        return None
-    if not given.isdigit() or len(given) > 18:
-        text = given.decode("latin-1")
-        raise BadRequest(f"Inference-Header-Content-Length must be a number of bytes; got {show(text)}")
-    return int(given)
 
 
 def _json(found: object) -> Reply:

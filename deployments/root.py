@@ -4,31 +4,34 @@ It asks Serve what runs, at most once a second, so that a probe costs the contro
 """
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import orjson
 from ray import serve
 
+from configs.schema import RootConfig
+
 from . import log
+from .about import EXTENSIONS_HTTP, server_metadata
+from .announce import announce, to_terminal
+from .front import Front
 from .http import ASGIApp, Receive, Scope, Send, lifespan
-from .running import App, Running
+from .running import Running
 
 _PREFIX = "/v2/models/"
-_LOOK_EVERY_S = 0.25
 Answer = tuple[int, Any]
 
 
 class Root:
     """Answers for the server as a whole."""
 
-    def __init__(self, server_name: str) -> None:
+    async def __init__(self, config: RootConfig) -> None:  # type: ignore[misc]  # As Ray has it.
         self._log = log.set_up()
-        self._server_name = server_name
+        self._server_name = config.server_name
         self._running = Running(serve.get_replica_context().app_name)
-        self._watcher = asyncio.get_running_loop().create_task(self._announce())
+        self._front = await self._start_front(config.grpc_port)
+        self._watcher = asyncio.get_running_loop().create_task(announce(self._running, to_terminal))
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[], Awaitable[Answer]]]] = {
             "/v2": (("GET",), self._metadata),
             "/v2/health/live": (("GET",), self._live),
@@ -36,6 +39,11 @@ class Root:
             "/v2/models": (("GET",), self._models),
             "/v2/repository/index": (("POST", "GET"), self._index),
         }
+
+    async def __del__(self) -> None:
+        """Serve awaits this when the replica stops."""
+        if self._front is not None:
+            await self._front.stop()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         # uvicorn takes a bound method for an application of ASGI 2, so it gets a function.
@@ -72,26 +80,10 @@ class Root:
     async def _not_found(self, path: str) -> str:
         if not path.startswith(_PREFIX):
             return f"there is nothing at {path or '/'}; the Open Inference Protocol is served below /v2"
-        wanted = path.removeprefix(_PREFIX).split("/")[0]
-        try:
-            apps = await self._running.apps()
-        except Exception:  # The 404 stays one without its hint.
-            return f"there is no model {wanted!r} here"
-        for app in apps:
-            if app.name == wanted:
-                return f"model {wanted!r} is {app.state.lower()}, not ready"
-        return f"there is no model {wanted!r} here; there is {', '.join(app.name for app in apps) or 'none'}"
+        return (await self._running.absent(path.removeprefix(_PREFIX).split("/")[0])).message
 
     async def _metadata(self) -> Answer:
-        try:
-            release = version("pitstop")
-        except PackageNotFoundError:
-            release = "source"
-        return 200, {
-            "name": self._server_name,
-            "version": release,
-            "extensions": ["binary_tensor_data", "model_repository", "statistics", "model_configuration"],
-        }
+        return 200, server_metadata(self._server_name, EXTENSIONS_HTTP)
 
     async def _live(self) -> Answer:
         return 200, {"live": True}
@@ -112,33 +104,15 @@ class Root:
             for app in await self._running.apps()
         ]
 
-    async def _announce(self) -> None:
-        """Say once in the terminal that everything is ready, with a line to try; or which model failed, and why."""
-        told: set[str] = set()
-        while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            try:
-                apps = await self._running.apps()
-            except Exception:  # Serve may still be starting; ask again.
-                continue
-            for app in apps:
-                if app.failed and app.name not in told:
-                    told.add(app.name)
-                    self._log.error("%s will not be served:\n%s", app.name, app.message)
-            if apps and all(app.ready or app.name in told for app in apps):
-                break
-        if told:
-            self._log.error("the rest is ready, without %s", ", ".join(sorted(told)))
-        else:
-            print(_invitation(apps, self._running.port), file=sys.__stderr__, flush=True)
+    async def _start_front(self, port: int | None) -> Front | None:
+        if port is None:
+            return None
+        front = Front(self._running, self._server_name, self._all_ready)
+        await front.start(port)
+        return front
 
-
-def _invitation(apps: list[App], port: int) -> str:
-    names = [app.name for app in apps]
-    line = f"curl localhost:{port}{_PREFIX}{names[0]}"
-    if "digits" in names:
-        line = f"curl --data-binary @examples/seven.png localhost:{port}{_PREFIX}digits/predict"
-    return f"pitstop is ready: {', '.join(names)}\n  try: {line}"
+    async def _all_ready(self) -> bool:
+        return (await self._ready())[0] == 200
 
 
 Deployment = serve.deployment(name="Root", ray_actor_options={"num_cpus": 0})(serve.ingress()(Root))

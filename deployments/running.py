@@ -8,7 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import ray
 from ray.serve.context import _get_global_client
+
+from .errors import NotFound, NotReady
 
 _CACHE_S = 1.0
 _STATES = {"RUNNING": "READY", "DEPLOYING": "LOADING", "NOT_STARTED": "LOADING", "DELETING": "UNLOADING"}
@@ -41,21 +44,42 @@ class Running:
         self._apps: list[App] = []
         self._asked_s = -_CACHE_S
         self._asking = asyncio.Lock()
+        self._details: dict[str, Any] = {}
         self.port = 0
 
     async def apps(self) -> list[App]:
         """Return them by name; raises whatever Ray raises where the controller is away."""
         async with self._asking:
             if time.monotonic() - self._asked_s >= _CACHE_S:
-                details = await asyncio.to_thread(_details)
-                self.port = int(details["http_options"]["port"])
+                self._details = await asyncio.to_thread(_details)
+                self.port = int(self._details["http_options"]["port"])
                 self._apps = [
                     _app(name, found)
-                    for name, found in sorted(details["applications"].items())
+                    for name, found in sorted(self._details["applications"].items())
                     if name != self._own_app
                 ]
                 self._asked_s = time.monotonic()
             return self._apps
+
+    async def absent(self, name: str) -> NotFound | NotReady:
+        """Say why a model does not answer: it is not here, or not ready."""
+        try:
+            apps = await self.apps()
+        except Exception:  # What is told stays true without its hint.
+            return NotFound(f"there is no model {name!r} here")
+        for app in apps:
+            if app.name == name:
+                state = "not reached at the moment" if app.ready else f"{app.state.lower()}, not ready"
+                return NotReady(f"model {name!r} is {state}: try again")
+        return NotFound(f"there is no model {name!r} here; there is {', '.join(app.name for app in apps) or 'none'}")
+
+    async def grpc_address(self) -> str:
+        """Return where Serve's gRPC port is: on this node, or where it has no proxy, on one that has."""
+        await self.apps()
+        proxies = self._details.get("proxies") or {}
+        here = not proxies or ray.get_runtime_context().get_node_id() in proxies
+        host = "127.0.0.1" if here else next(iter(proxies.values()))["node_ip"]
+        return f"{host}:{self._details['grpc_options']['port']}"
 
 
 def _details() -> dict[str, Any]:
@@ -72,5 +96,11 @@ def _app(name: str, found: dict[str, Any]) -> App:
         version=str(args.get("version", "1")),
         state=_STATES.get(status, "UNAVAILABLE"),
         failed=status in ("DEPLOY_FAILED", "UNHEALTHY"),
-        message=str(found.get("message", "")),
+        message=_message(found),
     )
+
+
+def _message(found: dict[str, Any]) -> str:
+    """Return what Serve says of an application; while it deploys, its deployments know more than itself."""
+    parts = [found.get("message"), *(each.get("message") for each in found.get("deployments", {}).values())]
+    return "\n".join(dict.fromkeys(str(part).strip() for part in parts if part))

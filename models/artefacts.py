@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from .files import cache_dir, write_atomically
-from .runner import Layout
+from .layout import Layout
 
 _FORMAT = "1"
 _log = logging.getLogger("pitstop")

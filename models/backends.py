@@ -7,8 +7,8 @@ from torch import nn
 
 from configs.schema import ModelConfig
 
+from .layout import Layout
 from .parity import tolerance_for
-from .runner import Layout
 from .signature import Tensor
 from .torchscript import Compiled, Staged, torchscript
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import probe
 from .errors import ModelError
-from .runner import Shape
+from .layout import Shape
 from .signature import NUMPY, Array, Rows, Signature, Tensor
 
 Preprocess = Callable[[Rows], dict[str, Array]]

@@ -2,6 +2,8 @@
 
 from bisect import bisect_left
 
+import numpy as np
+
 from .signature import Array
 
 
@@ -24,6 +26,10 @@ def fill(target: Array, parts: list[Array]) -> int:
     padded with zeros, as masks expect.
     """
     row = 0
+    if len(parts) > 1 and all(part.shape[1:] == target.shape[1:] for part in parts):
+        row = sum(part.shape[0] for part in parts)
+        np.concatenate(parts, out=target[:row])
+        parts = []
     for part in parts:
         stop = row + part.shape[0]
         if part.shape[1:] == target.shape[1:]:

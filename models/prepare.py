@@ -12,8 +12,8 @@ from torch import nn
 from configs.schema import ModelConfig, TensorConfig
 
 from .errors import ModelError
+from .layout import Layout
 from .padding import powers_of_two
-from .runner import Layout
 from .signature import Signature, Tensor
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -1,8 +1,10 @@
-"""Runs one batch: collate into a warmed shape, copy in, forward, copy out.
+"""Runs one batch in three steps: stage (collate, copy in), launch (forward), finish (copy out).
 
-Owned by the one device thread: grad mode is per thread, and the buffers below are used again by every batch.
+Owned by the device's threads: grad mode is per thread. On a GPU the steps of neighbouring batches overlap: staging
+copies on a stream of its own, and a forward is queued behind the one that runs.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,26 +14,28 @@ import torch
 
 from . import padding
 from .errors import ModelError
+from .layout import Layout, Shape
 from .signature import Array, Rows, Tensor
+from .staging import Staging, to_device
 
 Forward = Callable[..., Any]
-Shape = tuple[int, int]  # rows and length; length is 0 where no size is open
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where and how batches reach the model."""
+@dataclass(slots=True)
+class Batch:
+    """One batch on its way, with the seconds that each step took."""
 
-    device: torch.device
-    dtype: torch.dtype
-    channels_last: bool
-    sizes: tuple[int, ...]
-    lengths: tuple[int, ...]
-
-    @property
-    def shapes(self) -> list[Shape]:
-        """Every shape to warm, largest first: the allocator then meets its peak at once."""
-        return [(size, length) for size in reversed(self.sizes) for length in reversed(self.lengths or (0,))]
+    shape: Shape
+    rows: int
+    inputs: list[torch.Tensor]
+    ready: torch.cuda.Event | None
+    collate_s: float
+    copy_s: float
+    outputs: Sequence[torch.Tensor] = ()
+    done: torch.cuda.Event | None = None
+    launched_s: float = 0
+    forward_s: float = 0
+    fetch_s: float = 0
 
 
 class Runner:
@@ -44,7 +48,11 @@ class Runner:
         self.layout = layout
         self.warmed: set[Shape] = set()
         self.unwarmed = 0
-        self._buffers: dict[Shape, list[tuple[Array, torch.Tensor]]] = {}
+        # Whether a batch can be staged while another runs, at no cost to it.
+        self.overlaps = layout.device.type == "cuda"
+        self._first = self.feed[0].name
+        self._staging = Staging(self.feed, layout)
+        self._dtypes = [torch_dtype(tensor.numpy) for tensor in self.outputs]
 
     def run(self, parts: Sequence[Rows]) -> dict[str, Array]:
         """Answer parts that share a batch.
@@ -55,19 +63,50 @@ class Runner:
         Returns:
             An array per output, of shape [rows of all parts, ...], in the order of the parts.
         """
+        return self.finish(self.launch(self.stage(parts)))
+
+    def stage(self, parts: Sequence[Rows]) -> Batch:
+        """Collate parts into a warmed shape and begin to copy it to the device."""
         shape = self.shape(parts)
         if shape not in self.warmed:
             self.unwarmed += 1
-        buffers = self._buffers_for(shape)
+        began = time.perf_counter()
+        slot = self._staging.slot(shape)
         rows = 0
-        for tensor, (buffer, _) in zip(self.feed, buffers, strict=True):
+        for tensor, buffer in zip(self.feed, slot.arrays, strict=True):
             rows = padding.fill(buffer, [part[tensor.name] for part in parts])
+        filled = time.perf_counter()
+        inputs, ready = self._staging.copy(slot)
+        return Batch(shape, rows, inputs, ready, filled - began, time.perf_counter() - filled)
+
+    def launch(self, batch: Batch) -> Batch:
+        """Run the forward; on a GPU this only queues it, behind whatever runs."""
+        batch.launched_s = time.perf_counter()
         with torch.inference_mode():
-            found = self.raw([staged for _, staged in buffers])
-            return {
-                tensor.name: self._fetch(value, tensor, rows, buffers)
-                for tensor, value in zip(self.outputs, found, strict=True)
-            }
+            if batch.ready is not None:
+                torch.cuda.current_stream().wait_event(batch.ready)
+            found = in_order(self.forward(*batch.inputs), self.outputs)
+            if self.overlaps:
+                found = [self._out(value, dtype, batch.rows) for value, dtype in zip(found, self._dtypes, strict=True)]
+                batch.done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                batch.done.record()
+        batch.outputs = found
+        batch.forward_s = time.perf_counter() - batch.launched_s
+        return batch
+
+    def finish(self, batch: Batch) -> dict[str, Array]:
+        """Wait for the outputs and return their real rows, by name."""
+        if batch.done is not None:
+            batch.done.synchronize()
+            batch.forward_s = time.perf_counter() - batch.launched_s
+        began = time.perf_counter()
+        inputs = [each.data_ptr() for each in batch.inputs]
+        found = {
+            tensor.name: self._array(value, dtype, batch.rows, inputs)
+            for tensor, value, dtype in zip(self.outputs, batch.outputs, self._dtypes, strict=True)
+        }
+        batch.fetch_s = time.perf_counter() - began
+        return found
 
     def raw(self, staged: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Copy tensors in, run the forward and return the outputs on the device, in the signature's order."""
@@ -75,8 +114,7 @@ class Runner:
 
     def shape(self, parts: Sequence[Rows]) -> Shape:
         """Return the padded shape that these parts will take."""
-        first = self.feed[0].name
-        rows = sum(part[first].shape[0] for part in parts)
+        rows = sum(part[self._first].shape[0] for part in parts)
         length = 0
         if self.layout.lengths:
             open_inputs = [tensor.name for tensor in self.feed if not tensor.fixed]
@@ -84,41 +122,17 @@ class Runner:
             length = padding.round_up(length, self.layout.lengths)
         return padding.round_up(rows, self.layout.sizes), length
 
-    def _buffers_for(self, shape: Shape) -> list[tuple[Array, torch.Tensor]]:
-        if shape in self._buffers:
-            return self._buffers[shape]
-        rows, length = shape
-        buffers = []
-        for tensor in self.feed:
-            sizes = (rows, *(length if size == -1 else size for size in tensor.shape[1:]))
-            staged = torch.from_numpy(np.zeros(sizes, dtype=tensor.numpy))
-            if self.layout.device.type == "cuda":
-                staged = staged.pin_memory()
-            buffers.append((staged.numpy(), staged))
-        # A shape nobody warmed must not keep memory for ever.
-        if shape[0] in self.layout.sizes:
-            self._buffers[shape] = buffers
-        return buffers
+    def _out(self, value: torch.Tensor, dtype: torch.dtype, rows: int) -> torch.Tensor:
+        # With non_blocking torch allocates the copy in pinned memory, so that it runs behind the forward.
+        return value[:rows].to(dtype).contiguous().to("cpu", non_blocking=True)
 
-    def _fetch(
-        self, value: torch.Tensor, tensor: Tensor, rows: int, buffers: list[tuple[Array, torch.Tensor]]
-    ) -> Array:
-        dtype = torch_dtype(tensor.numpy)
-        found = value[:rows].to(device="cpu", dtype=dtype).contiguous()
-        aliases = {staged.untyped_storage().data_ptr() for _, staged in buffers}
-        if found.untyped_storage().data_ptr() in aliases:
+    def _array(self, value: torch.Tensor, dtype: torch.dtype, rows: int, inputs: list[int]) -> Array:
+        # Where the model records a graph against all orders, the proof must get to see it.
+        found = value.detach()[:rows].to(device="cpu", dtype=dtype).contiguous()
+        # An output that is the input itself would change with the next batch.
+        if found.untyped_storage().data_ptr() in inputs:
             found = found.clone()
         return found.numpy()
-
-
-def to_device(tensor: torch.Tensor, layout: Layout) -> torch.Tensor:
-    """Copy a staged tensor to the device, in the precision and memory format of the model."""
-    moved = tensor.to(layout.device, non_blocking=True)
-    if moved.is_floating_point():
-        moved = moved.to(layout.dtype)
-    if layout.channels_last and moved.dim() == 4:
-        moved = moved.contiguous(memory_format=torch.channels_last)
-    return moved
 
 
 def in_order(result: Any, outputs: Sequence[Tensor]) -> list[torch.Tensor]:

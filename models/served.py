@@ -10,10 +10,12 @@ from configs.schema import ModelConfig
 
 from . import backends, proof, source
 from .draw import Draw, Preprocess
+from .layout import Layout, Shape
 from .parity import Tolerance, compare, tolerance_for
 from .prepare import freeze_in_eval, layout_of, pick_device, prepare, reference_of, set_arithmetic, signature_of
-from .runner import Layout, Runner, Shape, in_order, to_device
+from .runner import Runner, in_order
 from .signature import Array, Signature
+from .staging import to_device
 from .warmup import warm
 
 _PROBE_ROWS = 3

@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 from . import artefacts
+from .layout import Layout
 from .parity import Tolerance, deviation
-from .runner import Forward, Layout, in_order
+from .runner import Forward, in_order
 from .signature import Tensor
 
 Staged = Sequence[torch.Tensor]

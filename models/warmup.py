@@ -4,7 +4,8 @@ import time
 
 from .draw import Draw
 from .errors import ModelError
-from .runner import Runner, Shape
+from .layout import Shape
+from .runner import Runner
 from .signature import Array
 
 # TorchScript's executor profiles a shape's first run and optimises in the second; the rest only sharpen the timing.

@@ -9,7 +9,10 @@ import orjson
 
 from configs.schema import Tunables
 from deployments.http import Scope
+from deployments.inference import InferRequest
 from deployments.predict import Predictor, ReadImage, WriteAnswer
+from deployments.queue import Settle
+from deployments.quick import reader
 from deployments.rest import build
 from models.signature import Array, Signature, Tensor
 
@@ -29,7 +32,8 @@ class FakeService:
         self.act = act
         self.up = True
         self.failures: list[str] = []
-        self.seen: list[tuple[dict[str, Array], int, float | None]] = []
+        self.quick = reader(signature)
+        self.seen: list[InferRequest] = []
 
     def ready(self) -> bool:
         return self.up
@@ -43,9 +47,16 @@ class FakeService:
     def stats(self) -> dict[str, Any]:
         return {"model_stats": []}
 
-    async def infer(self, rows: dict[str, Array], n: int, timeout_s: float | None) -> dict[str, Array]:
-        self.seen.append((rows, n, timeout_s))
-        return self.act(rows)
+    def begin(self, request: InferRequest, settle: Settle) -> None:
+        self.seen.append(request)
+        settle(self.act(request.inputs))
+
+    async def infer(self, request: InferRequest) -> dict[str, Array]:
+        self.seen.append(request)
+        return self.act(request.inputs)
+
+    def timed(self, parse_s: float, send_s: float) -> None:
+        pass
 
     def failed(self, kind: str) -> None:
         self.failures.append(kind)

@@ -41,7 +41,7 @@ def test_a_picture_of_any_size_and_format_is_brought_to_the_input(form: str, cha
     answer = ask(service, "/predict", drawn((64, 32), form))
     assert answer.status == 200, answer.body
     assert answer.json["columns"] == pytest.approx([0, 0, 255, 255], abs=40)
-    array = service.seen[0][0]["image"]
+    array = service.seen[0].inputs["image"]
     assert (array.shape, array.dtype) == ((1, channels, 4, 4), np.dtype(np.uint8))
 
 
@@ -102,7 +102,7 @@ def test_the_hooks_of_digits_read_and_answer() -> None:
     service = FakeService(declared, act, read_image, digits_answer)
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert ask(service, "/predict", SEVEN.read_bytes(), headers=form).json == {"label": 7, "probability": 0.25}
-    assert service.seen[0][0]["image"].shape == (1, 1, 8, 8)
+    assert service.seen[0].inputs["image"].shape == (1, 1, 8, 8)
 
 
 def hooked(row: Array | None = None, error: str = "") -> FakeService:

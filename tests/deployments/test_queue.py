@@ -1,9 +1,7 @@
-from collections import deque
-
 import numpy as np
 import pytest
 
-from deployments.queue import Answer, Item, Part, join, split, take
+from deployments.queue import Answer, Item, Part, Waiting, join, split
 
 
 def item(rows: int, deadline_s: float = 100.0, abandoned: bool = False) -> Item:
@@ -12,12 +10,18 @@ def item(rows: int, deadline_s: float = 100.0, abandoned: bool = False) -> Item:
 
 
 def batches(rows: list[int], limit: int) -> list[list[int]]:
-    waiting = deque(item(each) for each in rows)
+    waiting = queued([item(each) for each in rows])
     found = []
     while waiting:
-        parts, _ = take(waiting, limit, now_s=0)
-        found.append([part.stop - part.start for part in parts])
+        found.append([part.stop - part.start for part in waiting.take(limit, now_s=0)])
     return found
+
+
+def queued(items: list[Item]) -> Waiting:
+    waiting = Waiting()
+    for each in items:
+        waiting.append(each)
+    return waiting
 
 
 @pytest.mark.parametrize(
@@ -40,10 +44,19 @@ def test_batches_are_filled_in_order_and_only_oversized_requests_are_split(
 
 
 def test_what_nobody_waits_for_leaves_without_a_forward() -> None:
-    waiting = deque([item(2, abandoned=True), item(3, deadline_s=5), item(1)])
-    parts, left = take(waiting, 8, now_s=6)
-    assert [part.item.rows for part in parts] == [1]
-    assert left == 6
+    left = item(4)
+    left.gone = lambda: True
+    waiting = queued([item(2, abandoned=True), item(3, deadline_s=5), left, item(1)])
+    assert [part.item.rows for part in waiting.take(8, now_s=6)] == [1]
+    assert waiting.rows == 0
+
+
+@pytest.mark.parametrize("given, order", [([0, 1, 10, 5], [1, 0, 5, 10]), ([10, 99, 4], [4, 10, 99])])
+def test_priority_one_goes_first_and_none_counts_as_the_middle(given: list[int], order: list[int]) -> None:
+    items = [item(1) for _ in given]
+    for each, priority in zip(items, given, strict=True):
+        each.priority = priority
+    assert [part.item.priority for part in queued(items).take(8, now_s=0)] == order
 
 
 def test_a_part_holds_its_own_rows() -> None:

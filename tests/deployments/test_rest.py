@@ -129,7 +129,7 @@ def test_the_request_id_is_echoed_once_where_no_server_does_it() -> None:
 def test_the_timeout_of_the_request_reaches_the_service_in_seconds() -> None:
     service = identity("FP32")
     ask(service, "/infer", {**GOOD, "parameters": {"timeout": 250_000}})
-    assert service.seen[0][1:] == (1, 0.25)
+    assert (service.seen[0].rows, service.seen[0].timeout_s) == (1, 0.25)
 
 
 def test_a_lifespan_is_followed_to_its_end_and_a_websocket_closed() -> None:

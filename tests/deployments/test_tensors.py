@@ -68,14 +68,14 @@ def test_bytes_come_back_as_they_went_in(datatype: str, rows: int) -> None:
 def test_data_may_be_flat_or_nested(data: list[Any]) -> None:
     service = identity("FP32", 1, 3)
     infer(service, {"inputs": [described("FP32", [2, 1, 3], data=data)]})
-    assert service.seen[0][0]["INPUT0"].tolist() == [[[1, 2, 3]], [[4, 5, 6]]]
+    assert service.seen[0].inputs["INPUT0"].tolist() == [[[1, 2, 3]], [[4, 5, 6]]]
 
 
 def test_binary_numbers_are_a_view_and_not_a_copy() -> None:
     service = identity("FP32", 4)
     blob = np.arange(8, dtype=np.float32).tobytes()
     infer(service, {"inputs": [described("FP32", [2, 4], parameters={"binary_data_size": 32})]}, blob)
-    array = service.seen[0][0]["INPUT0"]
+    array = service.seen[0].inputs["INPUT0"]
     assert not array.flags.owndata
     assert not array.flags.writeable
 
@@ -83,7 +83,7 @@ def test_binary_numbers_are_a_view_and_not_a_copy() -> None:
 def test_any_byte_but_zero_is_true() -> None:
     service = identity("BOOL")
     infer(service, {"inputs": [described("BOOL", [3], parameters={"binary_data_size": 3})]}, b"\x00\x01\xff")
-    assert service.seen[0][0]["INPUT0"].tolist() == [False, True, True]
+    assert service.seen[0].inputs["INPUT0"].tolist() == [False, True, True]
 
 
 def two_inputs() -> FakeService:

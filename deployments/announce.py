@@ -1,0 +1,70 @@
+"""What the terminal of `serve run` is told: that all models are ready, with a line to try; or which is not, and why.
+
+`serve run` itself goes on in silence when an application fails or waits for a GPU that does not come.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from .running import App
+
+_LOOK_EVERY_S = 0.25
+_PATIENCE_LOOKS = 100
+_log = logging.getLogger("pitstop")
+
+
+class Running(Protocol):
+    """What it needs to know; running.Running is one."""
+
+    @property
+    def port(self) -> int: ...
+
+    async def apps(self) -> list[App]: ...
+
+
+async def announce(
+    running: Running,
+    say: Callable[[str], object],
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> None:
+    """Watch until every model is ready or has failed, and say so once. A model that takes long is named meanwhile."""
+    failed: set[str] = set()
+    looks = 0
+    while True:
+        await pause(_LOOK_EVERY_S)
+        looks += 1
+        try:
+            apps = await running.apps()
+        except Exception:  # Serve may still be starting; ask again.
+            continue
+        for app in apps:
+            if app.failed and app.name not in failed:
+                failed.add(app.name)
+                _log.error("%s will not be served:\n%s", app.name, app.message)
+        waiting = [app for app in apps if not (app.ready or app.name in failed)]
+        if apps and not waiting:
+            break
+        if looks % _PATIENCE_LOOKS == 0:
+            for app in waiting:
+                _log.warning("still waiting for %s: %s", app.name, app.message or "Serve gives no reason")
+    say(_invitation([app for app in apps if app.ready], sorted(failed), running.port))
+
+
+def to_terminal(text: str) -> None:
+    """Write past Serve, which takes what is printed in a replica into its log."""
+    sys.__stderr__.write(text + "\n")  # type: ignore[union-attr]
+    sys.__stderr__.flush()  # type: ignore[union-attr]
+
+
+def _invitation(ready: Sequence[App], failed: Sequence[str], port: int) -> str:
+    names = [app.name for app in ready]
+    without = f", without {', '.join(failed)}" if failed else ""
+    if not names:
+        return f"pitstop serves nothing{without}: the errors above say why"
+    line = f"curl localhost:{port}/v2/models/{names[0]}"
+    if "digits" in names:
+        line = f"curl --data-binary @examples/seven.png localhost:{port}/v2/models/digits/predict"
+    return f"pitstop is ready: {', '.join(names)}{without}\n  try: {line}"
