@@ -100,7 +100,13 @@ class Root:
 
     async def _index(self) -> Answer:
         return 200, [
-            {"name": app.name, "version": app.version, "state": app.state, "reason": app.reason}
+            {
+                "name": app.name,
+                "version": app.version,
+                "state": app.state,
+                "reason": app.reason,
+                "replicas": app.replicas,
+            }
             for app in await self._running.apps()
         ]
 

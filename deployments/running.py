@@ -26,6 +26,7 @@ class App:
     state: str
     failed: bool
     message: str
+    replicas: int = 0
 
     @property
     def ready(self) -> bool:
@@ -97,6 +98,7 @@ def _app(name: str, found: dict[str, Any]) -> App:
         state=_STATES.get(status, "UNAVAILABLE"),
         failed=status in ("DEPLOY_FAILED", "UNHEALTHY"),
         message=_message(found),
+        replicas=sum(len(each.get("replicas", ())) for each in found.get("deployments", {}).values()),
     )
 
 

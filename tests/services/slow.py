@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 
 class Slow(nn.Module):
-    """Sleeps, then doubles its input; a negative number makes it fail."""
+    """Sleeps, then doubles its input, or whatever `factor` says; a number below -1000 makes it fail."""
 
-    def __init__(self, ms: float = 50) -> None:
+    def __init__(self, ms: float = 50, factor: float = 2.0) -> None:
         super().__init__()
+        self.factor = factor
         self.ms = ms
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
@@ -18,8 +19,8 @@ class Slow(nn.Module):
         time.sleep(self.ms / 1000)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x [n, 1] to 2 x."""
+        """Map x [n, 1] to factor * x."""
         self._sleep()
         if bool((x < -1000).any()):
             raise RuntimeError("a secret of the model that no client may read")
-        return 2 * x
+        return self.factor * x
