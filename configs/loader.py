@@ -11,7 +11,7 @@ from typing import Any
 from .document import Document, read
 from .parse import parse_model, parse_root, parse_tunables, problems_in
 from .problems import ConfigError, Keys, Problem, child, items, mapping, where
-from .rules import MODEL, ROOT
+from .rules import INGRESS, MODEL, ROOT
 from .schema import ModelConfig, RootConfig, Tunables
 from .serve_keys import lint
 
@@ -63,8 +63,10 @@ def _deployment(document: Document) -> Deployment:
 
 def _model_app(app: Mapping[str, Any]) -> ModelApp:
     config = ModelConfig.model_validate(app.get("args"))
-    replicas = {key: value for key, value in mapping(app, "deployments", 0).items() if key != "user_config"}
-    tunables = parse_tunables(mapping(app, "deployments", 0, "user_config"))
+    listed = [each for _, each in items(app, "deployments") if each.get("name") != INGRESS]
+    deployment = listed[0] if listed else {}
+    replicas = {key: value for key, value in deployment.items() if key != "user_config"}
+    tunables = parse_tunables(mapping(deployment, "user_config"))
     return ModelApp(str(app.get("name", config.name)), app.get("route_prefix"), config, tunables, replicas)
 
 

@@ -9,6 +9,7 @@ from .suggest import closest
 
 MODEL = "deployments.app:model"
 ROOT = "deployments.app:root"
+INGRESS = "Ingress"
 
 App = Mapping[str, Any]
 _DEPLOYMENT = {MODEL: "Model", ROOT: "Root"}
@@ -58,10 +59,12 @@ def _model(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
             yield from _must_be(raw, app, (*keys, key), expected, "an application and its route carry args.name")
     deployments = items(app, "deployments")
     for index, deployment in deployments:
+        if deployment.get("name") == INGRESS and mapping(app, "args").get("ingress_replicas"):
+            continue
         yield from _deployment_name(raw, deployment, (*keys, "deployments", index), "Model")
         yield from _actor_options(raw, deployment, (*keys, "deployments", index))
     # A misspelt name is told above; its entry still counts as the model's.
-    index, deployment = deployments[0] if deployments else (0, {})
+    index, deployment = next(((i, each) for i, each in deployments if each.get("name") != INGRESS), (0, {}))
     yield from _ongoing(raw, app, deployment, (*keys, "deployments", index))
     yield from _rows(raw, app, deployment, (*keys, "deployments", index))
 

@@ -82,6 +82,7 @@ class ModelConfig(Strict):
     num_cpus: float = Field(1, gt=0, description="CPU cores reserved with Ray; on the CPU also the thread count.")
     num_gpus: float = Field(1, gt=0, description="Share of a GPU, where the device is one.")
     accelerator_type: str | None = Field(None, description="A GPU model to insist on, as Ray names it.")
+    ingress_replicas: int = Field(0, ge=0, le=256, description="Replicas that read requests, in front of the device's.")
     backend: Backend = Field("torchscript", description="How the forward runs.")
     torchscript: Literal["auto", "script", "trace"] = Field("auto", description="How TorchScript is made.")
     precision: Precision = Field("fp32", description="Arithmetic of the forward; parity is checked against fp32.")
@@ -145,3 +146,6 @@ class RootConfig(Strict):
     """The `args` of the root application."""
 
     server_name: str = Field("pitstop", description="The name that /v2 gives.")
+    grpc_port: int | None = Field(
+        None, ge=1, le=65535, description="Port for gRPC clients that know nothing of Ray Serve; none by default."
+    )

@@ -22,12 +22,16 @@ _HERE = Path(__file__).resolve().parents[1]
 def model(args: dict[str, Any]) -> serve.Application:
     """Build the application of one model; `args` are those of configs.schema.ModelConfig."""
     _check_packages()
-    from .replica import Deployment
+    from . import ingress, replica
 
     config = parse_model(args)
     placement = place(config, ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
     options = actor_options(config, placement)
-    return Deployment.options(ray_actor_options=options).bind(args, placement)
+    if config.ingress_replicas == 0:
+        return replica.Deployment.options(ray_actor_options=options).bind(args, placement)
+    device = replica.Behind.options(ray_actor_options=options).bind(args, placement)
+    front = ingress.Deployment.options(num_replicas=config.ingress_replicas, ray_actor_options={"num_cpus": 1})
+    return front.bind(args, device)
 
 
 def root(args: dict[str, Any]) -> serve.Application:
@@ -35,7 +39,7 @@ def root(args: dict[str, Any]) -> serve.Application:
     _check_packages()
     from .root import Deployment
 
-    return Deployment.bind(RootConfig(**args).server_name)
+    return Deployment.bind(RootConfig(**args))
 
 
 def _check_packages() -> None:

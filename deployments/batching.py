@@ -22,7 +22,7 @@ from .deadlines import Deadlines
 from .errors import BadRequest, QueueFull
 from .queue import Gone, Item, Settle, join
 from .ran import Ran
-from .worker import Worker
+from .remote import Device
 
 Block = list[Item]
 _log = logging.getLogger("pitstop")
@@ -31,7 +31,7 @@ _log = logging.getLogger("pitstop")
 class Batcher:
     """The event loop's side of a model's queue."""
 
-    def __init__(self, tunables: Tunables, max_rows: int, observe: Callable[[Ran], None]) -> None:
+    def __init__(self, tunables: Tunables, max_rows: int, device: Device, observe: Callable[[Ran], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._observe = observe
         self._max_rows = max_rows
@@ -39,23 +39,28 @@ class Batcher:
         self._held_rows = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadlines = Deadlines(self._loop)
-        self.worker = Worker(self._loop, self._settle_all)
+        self._device = device
+        device.listen(self._settle_all)
         # Decorated here, not in the class: Serve makes the queue at decoration, so two batchers would share one.
         self._gather: Any = serve.batch(max_batch_size=1, batch_wait_timeout_s=0, max_concurrent_batches=64)(self._put)
         self.reconfigure(tunables)
-        self.worker.start()
 
     def reconfigure(self, tunables: Tunables) -> None:
         """Change limits in place; what waits already goes by the new ones."""
         self.tunables = tunables
-        self.worker.limit = min(tunables.max_rows or self._max_rows, self._max_rows)
+        self._device.limit = min(tunables.max_rows or self._max_rows, self._max_rows)
         self._gather.set_batch_wait_timeout_s(tunables.wait_ms / 1000)
-        self._gather.set_max_batch_size(self.worker.limit)
+        self._gather.set_max_batch_size(self._device.limit)
+
+    @property
+    def limit(self) -> int:
+        """Most rows in one forward."""
+        return self._device.limit
 
     @property
     def waiting_rows(self) -> int:
         """Rows admitted that no forward has taken yet: those the worker has, and those on their way to it."""
-        return self._held_rows + self.worker.waiting_rows
+        return self._held_rows + self._device.waiting_rows
 
     def add(
         self,
@@ -97,11 +102,11 @@ class Batcher:
         block, self._block = self._block, []
         if self.tunables.wait_ms:
             # Serve then waits for as many blocks as a forward has rows; a full request has nothing to wait for.
-            self._pass_on([item for item in block if item.rows >= self.worker.limit])
+            self._pass_on([item for item in block if item.rows >= self._device.limit])
             for item in block:
-                if item.rows < self.worker.limit:
+                if item.rows < self._device.limit:
                     self._to_serve([item])
-        elif self.worker.idle:
+        elif self._device.idle:
             self._pass_on(block)
         else:
             self._to_serve(block)
@@ -126,7 +131,7 @@ class Batcher:
         for item in items:
             item.passed_on = True
             self._held_rows -= item.rows
-        self.worker.put(items)
+        self._device.put(items)
 
     def _settle_all(self, ran: Ran) -> None:
         now = time.perf_counter()

@@ -51,8 +51,11 @@ def from_json(tensor: Tensor, shape: Any, data: Any) -> Array:
     return _numbers(tensor, flat).reshape(shape)
 
 
-def from_binary(tensor: Tensor, shape: Any, raw: Buffer) -> Array:
-    """Read a tensor's bytes; numeric ones become a read-only view of `raw`, with no copy."""
+def from_binary(tensor: Tensor, shape: Any, raw: Buffer, found: str = "binary_data_size is") -> Array:
+    """Read a tensor's bytes; numeric ones become a read-only view of `raw`, with no copy.
+
+    `found` is how the transport speaks of the number of bytes that came.
+    """
     elements = check_shape(tensor, shape)
     if tensor.datatype == "BYTES":
         return _strings(tensor, elements, raw).reshape(shape)
@@ -60,7 +63,7 @@ def from_binary(tensor: Tensor, shape: Any, raw: Buffer) -> Array:
     if len(raw) != expected:
         raise BadRequest(
             f"input {tensor.name!r}: {tensor.datatype} of shape {show(list(shape))} takes {expected} bytes,"
-            f" binary_data_size is {len(raw)}"
+            f" {found} {len(raw)}"
         )
     # Any byte but 0 is true, as in C; viewed as numpy's bool, such a byte would be neither.
     flat: Array = (
@@ -95,6 +98,14 @@ def as_bytes(element: object) -> bytes:
     return element.encode() if isinstance(element, str) else bytes(element)  # type: ignore[call-overload]
 
 
+def objects(values: Iterable[bytes]) -> Array:
+    """Return byte strings as numpy holds BYTES: a flat array of objects."""
+    listed = list(values)
+    array = np.empty(len(listed), object)
+    array[:] = listed
+    return array
+
+
 def _flatten(tensor: Tensor, shape: Any, data: list[Any]) -> list[Any]:
     """Undo the nesting level by level; each must be as long as the shape says."""
     if len(data) != shape[0]:
@@ -118,7 +129,7 @@ def _check_types(tensor: Tensor, flat: list[Any]) -> None:
 
 def _numbers(tensor: Tensor, flat: list[Any]) -> Array:
     if tensor.datatype == "BYTES":
-        return _objects([text.encode() for text in flat])
+        return objects([text.encode() for text in flat])
     try:
         with np.errstate(over="ignore"):
             array = np.array(flat, tensor.numpy)
@@ -147,11 +158,4 @@ def _strings(tensor: Tensor, elements: int, raw: Buffer) -> Array:
         start = stop
     if start != end:
         raise BadRequest(f"input {tensor.name!r}: {end - start} bytes are left over after {elements} BYTES elements")
-    return _objects(found)
-
-
-def _objects(values: Iterable[bytes]) -> Array:
-    listed = list(values)
-    array = np.empty(len(listed), object)
-    array[:] = listed
-    return array
+    return objects(found)

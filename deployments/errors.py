@@ -8,7 +8,7 @@ logs it, and answers 500 with the request id to look for.
 # ruff: noqa: N818  # The names say what happened, as HTTP's own do; each has its status beside it.
 
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
@@ -29,9 +29,18 @@ class ServeError(Exception):
         self.message = message
         self.headers = headers
 
+    @property
+    def args_across(self) -> tuple[object, ...]:
+        """What makes the same error again in another process, with BY_KIND."""
+        return ()
+
 
 class BadRequest(ServeError):
     status, kind = 400, "bad_request"
+
+    @property
+    def args_across(self) -> tuple[object, ...]:
+        return (self.message,)
 
 
 class NotFound(ServeError):
@@ -74,13 +83,18 @@ class QueueFull(ServeError):
     def __init__(self, retry_after_s: int) -> None:
         message = f"the queue is full: try again in {retry_after_s} s"
         super().__init__(message, ((b"retry-after", str(retry_after_s).encode()),))
+        self.retry_after_s = retry_after_s
+
+    @property
+    def args_across(self) -> tuple[object, ...]:
+        return (self.retry_after_s,)
 
 
 class NotReady(ServeError):
     status, kind = 503, "not_ready"
 
-    def __init__(self) -> None:
-        super().__init__("the model is not ready: wait until its /ready answers 200")
+    def __init__(self, message: str = "the model is not ready: wait until its /ready answers 200") -> None:
+        super().__init__(message)
 
 
 class InferenceFailed(ServeError):
@@ -88,6 +102,12 @@ class InferenceFailed(ServeError):
 
     def __init__(self) -> None:
         super().__init__("the model failed on this input: the server's log says why")
+
+
+# Errors that a device's replica may send to an ingress replica.
+BY_KIND: dict[str, Callable[..., ServeError]] = {
+    each.kind: each for each in (BadRequest, TimedOut, QueueFull, InferenceFailed)
+}
 
 
 def show(value: object) -> str:

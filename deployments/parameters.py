@@ -24,6 +24,12 @@ def reserved(parameters: dict[str, Any]) -> None:
             raise BadRequest(f"parameter {show(name)}: names that begin with triton_ are reserved; choose another")
 
 
+def in_message(parameters: dict[str, Any], where: str) -> None:
+    """Refuse tensors that a client means to hand over in memory it shares with the server."""
+    if "shared_memory_region" in parameters:
+        raise BadRequest(f"{where} is said to lie in shared memory, which this server does not use: send it by value")
+
+
 def flag(parameters: dict[str, Any], name: str, where: str, default: bool = False) -> bool:
     value = parameters.get(name, default)
     if type(value) is not bool:
@@ -37,3 +43,9 @@ def whole(parameters: dict[str, Any], name: str, where: str) -> int:
     if type(value) is not int or not 0 <= value < _MOST:
         raise BadRequest(f"{where}: parameter {name} must be a whole number, 0 or more; got {show(value)}")
     return value
+
+
+def scheduling(parameters: dict[str, Any]) -> tuple[float | None, int]:
+    """Return a request's timeout in seconds, None where it sets none, and its priority."""
+    timeout_us = whole(parameters, "timeout", "the request")
+    return timeout_us / 1e6 if timeout_us else None, whole(parameters, "priority", "the request")

@@ -8,13 +8,14 @@ from typing import Any
 
 import orjson
 
-from models.signature import Array, Signature, Tensor
+from models.signature import Array, Signature
 
+from .asked import asked_outputs, declared
 from .classification import top
-from .encoding import DATATYPES, from_binary, from_json, has_json, to_binary, to_json
+from .encoding import DATATYPES, from_binary, from_json, to_binary, to_json
 from .errors import BadRequest, show
-from .inference import Asked, InferRequest, check, unknown_input, unknown_output
-from .parameters import flag, object_of, reserved, whole
+from .inference import Asked, InferRequest, check
+from .parameters import flag, in_message, object_of, reserved, scheduling
 from .raw import parse_raw
 
 Body = bytes | memoryview
@@ -38,16 +39,8 @@ def parse(body: Body, header_length: int | None, signature: Signature) -> InferR
     reserved(parameters)
     inputs = _inputs(signature, found.get("inputs"), tail)
     rows = check(signature, inputs)
-    asked = _asked(signature, found.get("outputs"), flag(parameters, "binary_data_output", "the request"))
-    timeout_us = whole(parameters, "timeout", "the request")
-    return InferRequest(
-        inputs,
-        rows,
-        _identity(found.get("id")),
-        asked,
-        timeout_us / 1e6 if timeout_us else None,
-        whole(parameters, "priority", "the request"),
-    )
+    asked = asked_outputs(signature, found.get("outputs"), flag(parameters, "binary_data_output", "the request"))
+    return InferRequest(inputs, rows, _identity(found.get("id")), asked, *scheduling(parameters))
 
 
 def render(name: str, version: str, request: InferRequest, outputs: dict[str, Array]) -> tuple[bytes, int | None]:
@@ -100,9 +93,13 @@ def _inputs(signature: Signature, given: Any, tail: memoryview) -> dict[str, Arr
     inputs: dict[str, Array] = {}
     start = 0
     for each in given:
-        tensor = _declared(signature, each, inputs)
+        if type(each) is not dict:
+            raise BadRequest(f"inputs must hold objects with name, shape and datatype; got {show(each)}")
+        tensor = declared(signature, each.get("name"), each.get("datatype"), inputs)
         where = f"input {tensor.name!r}"
-        size = object_of(each, where).get("binary_data_size")
+        parameters = object_of(each, where)
+        in_message(parameters, where)
+        size = parameters.get("binary_data_size")
         data = each.get("data")
         if (data is None) == (size is None):
             found = "neither" if data is None else "both"
@@ -118,59 +115,12 @@ def _inputs(signature: Signature, given: Any, tail: memoryview) -> dict[str, Arr
     return inputs
 
 
-def _declared(signature: Signature, each: Any, seen: dict[str, Array]) -> Tensor:
-    if type(each) is not dict:
-        raise BadRequest(f"inputs must hold objects with name, shape and datatype; got {show(each)}")
-    name = each.get("name")
-    tensor = signature.input(name) if type(name) is str else None
-    if tensor is None:
-        raise unknown_input(signature, name)
-    if name in seen:
-        raise BadRequest(f"input {name!r} is sent twice")
-    if each.get("datatype") != tensor.datatype:
-        raise BadRequest(f"input {name!r} is {tensor.datatype}; the request says {show(each.get('datatype'))}")
-    return tensor
-
-
 def _cut(tail: memoryview, start: int, size: Any, where: str) -> memoryview:
     if type(size) is not int or size < 0:
         raise BadRequest(f"{where}: binary_data_size must be a number of bytes; got {show(size)}")
     if start + size > len(tail):
         raise BadRequest(f"{where}: binary_data_size is {size}, but after the JSON {len(tail) - start} bytes are left")
     return tail[start : start + size]
-
-
-def _asked(signature: Signature, given: Any, binary: bool) -> tuple[Asked, ...]:
-    if given is not None and type(given) is not list:
-        raise BadRequest(f"outputs must be a list of objects with a name; got {show(given)}")
-    if not given:
-        asked = [Asked(tensor.name, binary, 0) for tensor in signature.outputs]
-    else:
-        asked = [_one_asked(signature, each, binary) for each in given]
-    names = set()
-    for each in asked:
-        if each.name in names:
-            raise BadRequest(f"output {each.name!r} is asked twice")
-        names.add(each.name)
-        tensor = signature.output(each.name)
-        if tensor is None:
-            raise unknown_output(signature, each.name)
-        if not (each.binary or each.classification or has_json(tensor.datatype)):
-            raise BadRequest(
-                f"output {each.name!r} is {tensor.datatype}, which has no JSON form: ask for it with binary_data true"
-            )
-    return tuple(asked)
-
-
-def _one_asked(signature: Signature, each: Any, binary: bool) -> Asked:
-    name = each.get("name") if type(each) is dict else None
-    if type(name) is not str:
-        raise BadRequest(f"outputs must hold objects with the name of an output; got {show(each)}")
-    if signature.output(name) is None:
-        raise unknown_output(signature, name)
-    where = f"output {name!r}"
-    parameters = object_of(each, where)
-    return Asked(name, flag(parameters, "binary_data", where, binary), whole(parameters, "classification", where))
 
 
 def _output(asked: Asked, array: Array, blobs: list[bytes]) -> dict[str, Any]:

@@ -28,9 +28,9 @@ INLINE_MS = 0.3
 class Worker:
     """Owns the device from start to `stop`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, done: Done) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._done = done
+        self._done: Done = _nobody
         self._waiting = Waiting()
         self._changed = threading.Condition()
         self._device = threading.Lock()
@@ -46,6 +46,10 @@ class Worker:
 
     def start(self) -> None:
         self._thread.start()
+
+    def listen(self, done: Done) -> None:
+        """Hand what ran to `done`, on the event loop."""
+        self._done = done
 
     async def call(self, job: Callable[[], T]) -> T:
         """Run a job on the device thread, between two batches."""
@@ -205,6 +209,10 @@ class Worker:
             self._in_flight -= 1
             self._changed.notify_all()
         self._loop.call_soon_threadsafe(self._done, ran)
+
+
+def _nobody(_: Ran) -> None:
+    """Before anyone listens nothing runs."""
 
 
 def _succeed(future: asyncio.Future[T], value: T) -> None:

@@ -69,11 +69,13 @@ class Serving:
 
 
 @contextmanager
-def serve_run(config: Path, path: str = SHORT, edit: Edit | None = None, until: str = READY) -> Iterator[Serving]:
-    """Serve a config over one of the three paths; `edit` may change the YAML's content first."""
+def serve_run(
+    config: Path, path: str = SHORT, edit: Edit | None = None, until: str = READY, cwd: Path = PROJECT
+) -> Iterator[Serving]:
+    """Serve a config over one of the three paths, from `cwd`; `edit` may change the YAML's content first."""
     with tempfile.TemporaryDirectory(prefix="pit-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        serving = _start(_written(config, path, edit, folder), folder)
+        serving = _start(_written(config, path, edit, folder), folder, cwd)
         try:
             reader = threading.Thread(target=_read, args=(serving,), daemon=True)
             reader.start()
@@ -162,7 +164,7 @@ def _own_ports(folder: Path) -> dict[str, str]:
     }
 
 
-def _start(config: Path, folder: Path) -> Serving:
+def _start(config: Path, folder: Path, cwd: Path) -> Serving:
     mark = f"PITSTOP_TEST={uuid.uuid4().hex}"
     name, _, value = mark.partition("=")
     environment = {
@@ -175,7 +177,7 @@ def _start(config: Path, folder: Path) -> Serving:
     }
     process = subprocess.Popen(
         [str(Path(sys.executable).with_name("serve")), "run", str(config)],
-        cwd=PROJECT,
+        cwd=cwd,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

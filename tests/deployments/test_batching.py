@@ -15,6 +15,7 @@ from deployments.batching import Batcher
 from deployments.errors import BadRequest, InferenceFailed, QueueFull, TimedOut
 from deployments.queue import Answer
 from deployments.ran import Ran
+from deployments.worker import Worker
 from models.runner import Batch
 from models.signature import Rows
 
@@ -72,8 +73,10 @@ class Bench:
     def __init__(self, device: Device, max_rows: int, inline_ms: dict[tuple[int, int], float], **tunables: Any) -> None:
         self.device = device
         self.rans: list[Ran] = []
-        self.batcher = Batcher(Tunables.model_validate(tunables), max_rows, self.rans.append)
-        self.batcher.worker.serve(device, inline_ms)
+        self.worker = Worker(asyncio.get_running_loop())
+        self.worker.start()
+        self.worker.serve(device, inline_ms)
+        self.batcher = Batcher(Tunables.model_validate(tunables), max_rows, self.worker, self.rans.append)
 
     def ask(self, *rows: float, **options: Any) -> asyncio.Future[list[float]]:
         future: asyncio.Future[list[float]] = asyncio.get_running_loop().create_future()
@@ -109,7 +112,7 @@ def run(
             await asyncio.wait_for(test(bench), 20)
         finally:
             bench.device.gate.set()
-            bench.batcher.worker.stop()
+            bench.worker.stop()
         return bench
 
     return asyncio.run(main())
@@ -138,7 +141,7 @@ def test_what_waits_while_the_device_is_busy_goes_together_up_to_the_limit() -> 
     async def test(bench: Bench) -> None:
         first = await bench.busy()
         asked = [bench.ask(n) for n in range(1, 8)]
-        await until(lambda: bench.batcher.worker.waiting_rows == 7)
+        await until(lambda: bench.worker.waiting_rows == 7)
         bench.device.gate.set()
         await asyncio.gather(first, *asked)
 
@@ -169,7 +172,7 @@ def test_the_bound_on_waiting_rows_counts_rows_wherever_they_wait(overlaps: bool
         waiting = [bench.ask(1, 2), bench.ask(3)]
         with pytest.raises(QueueFull):
             bench.ask(4)
-        await until(lambda: bench.batcher.worker.waiting_rows == 3)
+        await until(lambda: bench.worker.waiting_rows == 3)
         with pytest.raises(QueueFull):
             bench.ask(4)
         with pytest.raises(BadRequest, match="at most 3"):
@@ -238,7 +241,7 @@ def test_a_gpu_gets_its_next_batch_staged_when_it_is_full_and_not_before() -> No
     async def test(bench: Bench) -> None:
         first = await bench.busy()
         asked = [bench.ask(n) for n in range(1, 4)]
-        await until(lambda: bench.batcher.worker.waiting_rows == 3)
+        await until(lambda: bench.worker.waiting_rows == 3)
         assert bench.device.staged == [1]
         asked += [bench.ask(n) for n in range(4, 7)]
         await until(lambda: bench.device.staged == [1, 4])

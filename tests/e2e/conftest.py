@@ -34,6 +34,8 @@ def add_test_models(raw: dict[str, Any]) -> None:
     raw["applications"].append(
         model("tight", tunables={"max_queued_rows": 2, "timeout_s": 5, "max_body_mib": 1}, max_rows=1)
     )
+    raw["applications"].append(identity("echo", ["FP32", "INT64", "FP16", "BYTES"], [2]))
+    raw["applications"].append(identity("pixels", ["UINT8"], [3, 224, 224]))
 
 
 def model(name: str, tunables: dict[str, Any] | None = None, ms: float = 50, **args: Any) -> dict[str, Any]:
@@ -55,6 +57,19 @@ def model(name: str, tunables: dict[str, Any] | None = None, ms: float = 50, **a
         },
         "deployments": [{"name": "Model", "max_ongoing_requests": 1024, "user_config": tunables or {}}],
     }
+
+
+def identity(name: str, datatypes: list[str], row: list[int]) -> dict[str, Any]:
+    """A model that gives INPUT0 back as OUTPUT0, and so on; of BYTES it gives the lengths."""
+    gives = ["INT64" if datatype == "BYTES" else datatype for datatype in datatypes]
+    preprocess: dict[str, Any] = {"preprocess": "tests.services.identity:text_lengths"} if "BYTES" in datatypes else {}
+    return model(
+        name,
+        source={"factory": "tests.services.identity:Identity"},
+        inputs=[{"name": f"INPUT{n}", "datatype": each, "shape": [-1, *row]} for n, each in enumerate(datatypes)],
+        outputs=[{"name": f"OUTPUT{n}", "datatype": each, "shape": [-1, *row]} for n, each in enumerate(gives)],
+        **preprocess,
+    )
 
 
 def fast_path() -> dict[str, str]:

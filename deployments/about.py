@@ -1,0 +1,21 @@
+"""What the server says of itself, over HTTP and gRPC alike."""
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from configs.schema import RootConfig
+
+# Clients call what they find among the extensions, so each transport names its own.
+EXTENSIONS_HTTP = ("binary_tensor_data", "model_repository", "statistics", "model_configuration")
+EXTENSIONS_GRPC = ("binary_tensor_data",)
+SERVER_NAME = str(RootConfig.model_fields["server_name"].default)
+
+
+def server_metadata(name: str, extensions: Sequence[str]) -> dict[str, Any]:
+    """Return what the protocol calls server metadata."""
+    try:
+        release = version("pitstop")
+    except PackageNotFoundError:
+        release = "source"
+    return {"name": name, "version": release, "extensions": list(extensions)}

@@ -1,0 +1,49 @@
+"""An ingress replica: it reads, checks and collates requests on a core of its own, and sends blocks to the device.
+
+For models whose device answers faster than one Python loop can read: `ingress_replicas: N` puts N of these in front of
+the replicas that own a device. docs/tuning.md says where that begins to pay.
+"""
+
+import asyncio
+from typing import Any
+
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from configs.loader import parse_model
+from models.signature import Array
+from models.source import resolve
+
+from . import log, rest, rpc, short_path
+from .remote import RemoteDevice, Reply
+from .service import ModelService
+
+
+class Ingress:
+    """Speaks for a model that is elsewhere."""
+
+    async def __init__(self, args: dict[str, Any], device: DeploymentHandle[Any]) -> None:  # type: ignore[misc]  # As Ray has it.
+        log.set_up()
+        config = parse_model(args)
+        # By gRPC, Serve's default in throughput mode, a block of over 4 MiB would be refused.
+        self._device = device.options(_by_reference=True)
+        # Serve starts this replica once the device's is up; asking it makes ready mean warm here too.
+        self._properties = await device.properties.remote()
+        preprocess = resolve(config.preprocess)() if config.preprocess else None
+        remote = RemoteDevice(asyncio.get_running_loop(), self._block)
+        self.service = ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0)
+
+    def __serve_build_asgi_app__(self) -> rest.ASGIApp:
+        short_path.offer(rest.infer_paths(self.service), self.service)
+        return rest.build(self.service)
+
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take new tunables in place; a bad one is refused and the old ones stay."""
+        self.service.reconfigure(user_config)
+
+    async def _block(self, arrays: dict[str, Array], rows: int, timeout_s: float) -> Reply:
+        found: Reply = await self._device.block.remote(arrays, rows, timeout_s)
+        return found
+
+
+Deployment = serve.deployment(name="Ingress")(serve.ingress()(rpc.servicer(Ingress)))

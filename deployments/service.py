@@ -1,0 +1,174 @@
+"""One model as a transport sees it (inference.Service): what it is, what it counted, and a way to ask it.
+
+The same in a replica that owns a device and in an ingress replica that sends blocks to one; they differ in the device
+that they hand to the batcher.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from configs.loader import parse_tunables
+from configs.schema import ModelConfig, Tunables
+from models.draw import Preprocess
+from models.layout import Shape
+from models.prepare import signature_of
+from models.signature import Array
+from models.source import resolve
+
+from . import quick
+from .batching import Batcher
+from .efficiency import Efficiency
+from .errors import BadRequest
+from .inference import InferRequest, Outputs
+from .metrics import Metrics
+from .predict import Predictor
+from .queue import Settle
+from .ran import Ran
+from .remote import Device
+from .stats import Stats
+
+# Above this many rows preprocessing leaves the event loop; below, the hop to a thread costs more than it frees.
+_PREPROCESS_INLINE_ROWS = 8
+
+
+class ModelService:
+    """Satisfies inference.Service. `properties` is what metadata tells of where and how the model runs."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        device: Device,
+        preprocess: Preprocess | None,
+        raw_ms: Mapping[Shape, float],
+        properties: Callable[[], dict[str, Any]],
+        unwarmed: Callable[[], int],
+    ) -> None:
+        self.name, self.version = config.name, config.version
+        self.signature = signature_of(config)
+        self.predict = _predictor(config)
+        self.quick = quick.reader(self.signature)
+        self._preprocess = preprocess
+        self._properties = properties
+        self._stats = Stats()
+        self._metrics = Metrics(self._stats)
+        self._efficiency = Efficiency(self._stats, raw_ms)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.batcher = Batcher(Tunables(), config.max_rows, device, self._ran)
+        loop = asyncio.get_running_loop()
+        self._pusher = loop.create_task(self._metrics.push_for_ever(self._efficiency, unwarmed))
+
+    def reconfigure(self, user_config: dict[str, Any] | None) -> None:
+        """Take new tunables in place; a bad one is refused and the old ones stay."""
+        self.batcher.reconfigure(parse_tunables(user_config))
+
+    @property
+    def tunables(self) -> Tunables:
+        return self.batcher.tunables
+
+    def ready(self) -> bool:
+        return True
+
+    def begin(self, request: InferRequest, settle: Settle) -> None:
+        """Answer a checked request by a call of `settle`, with every output by name or with an error.
+
+        Raises:
+            QueueFull: too much is waiting already.
+        """
+        n = request.rows
+        if n == 0:
+            settle({each.name: np.empty((0, *each.shape[1:]), each.numpy) for each in self.signature.outputs})
+        elif self._preprocess is None:
+            self.batcher.add(request.inputs, n, settle, request.timeout_s, request.priority, request.gone)
+        else:
+            task = asyncio.get_running_loop().create_task(self._begin_preprocessed(request, settle, self._preprocess))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def infer(self, request: InferRequest) -> Outputs:
+        """Answer a checked request; returns every output by name."""
+        future: asyncio.Future[Outputs] = asyncio.get_running_loop().create_future()
+        left = False
+
+        def settle(answer: Outputs | Exception) -> None:
+            if future.done():
+                return
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+        gone = request.gone
+        request.gone = lambda: left or (gone is not None and gone())
+        self.begin(request, settle)
+        try:
+            return await future
+        finally:
+            left = True
+
+    def failed(self, kind: str) -> None:
+        self._stats.errors[kind] += 1
+
+    def timed(self, parse_s: float, send_s: float) -> None:
+        self._stats.stage_s["parse"] += parse_s
+        self._stats.stage_s["send"] += send_s
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the protocol's metadata, and beside it what this replica is and what its start proved."""
+        return {
+            "name": self.name,
+            "versions": [self.version],
+            "platform": "pytorch",
+            "inputs": [tensor.describe() for tensor in self.signature.inputs],
+            "outputs": [tensor.describe() for tensor in self.signature.outputs],
+            "properties": {**self._properties(), "max_rows": self.batcher.limit},
+        }
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "platform": "pytorch",
+            "backend": "pitstop",
+            "max_batch_size": self.batcher.limit,
+            "dynamic_batching": {},
+            "input": [_as_config(tensor.describe()) for tensor in self.signature.inputs],
+            "output": [_as_config(tensor.describe()) for tensor in self.signature.outputs],
+        }
+
+    def stats(self) -> dict[str, Any]:
+        found = self._stats.as_json(self.name, self.version)
+        return {"model_stats": [{**found, "pitstop": self._efficiency.as_json()}]}
+
+    async def _begin_preprocessed(self, request: InferRequest, settle: Settle, preprocess: Preprocess) -> None:
+        try:
+            arrays = await _preprocessed(preprocess, request)
+            self.batcher.add(arrays, request.rows, settle, request.timeout_s, request.priority, request.gone)
+        except Exception as error:  # Whoever waits is told by `settle` alone.
+            settle(error)
+
+    def _ran(self, ran: Ran) -> None:
+        self._stats.ran(ran)
+        self._stats.last_ms = int(time.time() * 1000)
+        self._metrics.ran(ran)
+
+
+async def _preprocessed(preprocess: Preprocess, request: InferRequest) -> dict[str, Array]:
+    try:
+        if request.rows <= _PREPROCESS_INLINE_ROWS:
+            return preprocess(request.inputs)
+        return await asyncio.to_thread(preprocess, request.inputs)
+    except ValueError as error:  # By contract of preprocess, a ValueError is a sentence for the client.
+        raise BadRequest(str(error)) from error
+
+
+def _predictor(config: ModelConfig) -> Predictor:
+    image, answer = config.predict.image, config.predict.answer
+    return Predictor(signature_of(config), resolve(image) if image else None, resolve(answer) if answer else None)
+
+
+def _as_config(tensor: dict[str, Any]) -> dict[str, Any]:
+    datatype = "STRING" if tensor["datatype"] == "BYTES" else tensor["datatype"]
+    return {"name": tensor["name"], "data_type": f"TYPE_{datatype}", "dims": tensor["shape"][1:] or [1]}

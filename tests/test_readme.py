@@ -1,0 +1,104 @@
+"""Every block of the README does what the README says, in a copy of the project such as a clone is."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serving import PROJECT, SHORT, Serving, serve_run
+
+README = (PROJECT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+
+
+def blocks(kind: str) -> list[str]:
+    return [text for found, text in BLOCKS if found == kind]
+
+
+def commands() -> list[str]:
+    return [line for text in blocks("bash") for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_every_block_is_of_a_kind_that_a_test_here_runs() -> None:
+    assert {kind for kind, _ in BLOCKS} == {"bash", "python", "yaml"}
+    assert (len(blocks("python")), len(blocks("yaml"))) == (1, 1)
+    known = ("make ", "curl ", ".venv/bin/pitstop ", "RAY_AUTH_MODE=token ")
+    assert [line for line in commands() if not line.startswith(known)] == []
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("make ")])
+def test_every_make_target_exists(line: str) -> None:
+    subprocess.run([*line.split(), "--dry-run"], cwd=PROJECT, check=True, capture_output=True)
+
+
+def test_every_file_that_it_links_to_is_there() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if "://" not in link and not (PROJECT / link).exists()] == []
+
+
+def test_every_file_in_its_map_is_there_and_every_folder_is_in_it() -> None:
+    table = README[README.index("## What is where") :]
+    named = {name.rstrip("/").split("/")[0] for name in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)}
+    assert [name for name in named if not (PROJECT / name).exists()] == []
+    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    folders = {line.split("/")[0] for line in tracked.splitlines() if "/" in line and not line.startswith(".")}
+    assert folders - named <= {"examples"}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's files as they are now, with the README's model added as the README says."""
+    folder = tmp_path_factory.mktemp("clone")
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines():
+        if (PROJECT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, folder / name)
+    [network], [application] = blocks("python"), blocks("yaml")
+    (folder / network.splitlines()[0].removeprefix("# ")).write_text(network)
+    with (folder / "serve_config.yaml").open("a") as config:
+        config.write("\n" + application.replace("num_cpus: 0.5", "num_cpus: 0.1"))
+    return folder
+
+
+def test_the_readers_model_passes_the_check(clone: Path) -> None:
+    [line] = [line for line in commands() if line.startswith(".venv/bin/pitstop")]
+    found = subprocess.run(
+        [str(PROJECT / ".venv/bin/python"), "-m", "pitstop", *line.split()[1:]],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.fixture(scope="module")
+def serving(clone: Path) -> Iterator[Serving]:
+    def fit(raw: dict[str, list[dict[str, dict[str, object]]]]) -> None:
+        for app in raw["applications"]:
+            if app["name"] in ("digits", "digits-cpu"):  # type: ignore[comparison-overlap]
+                app["args"] = {**app["args"], "num_cpus": 0.5}
+
+    with serve_run(clone / "serve_config.yaml", SHORT, fit, cwd=clone) as found:
+        yield found
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("curl ")])
+def test_every_curl_line_is_answered_as_shown(line: str, serving: Serving, clone: Path) -> None:
+    asked = line.replace("localhost:8000", f"127.0.0.1:{serving.port}")
+    found = subprocess.run(
+        ["bash", "-c", f"curl -sf {asked.removeprefix('curl ')}"], cwd=clone, capture_output=True, check=True
+    )
+    answer = json.loads(found.stdout)
+    shown = README[README.index(line) + len(line) :].lstrip("\n").splitlines()[0]
+    if shown.startswith("# {"):
+        assert answer == json.loads(shown.removeprefix("# "))
+    if "mine/infer" in line:
+        assert sum(answer["outputs"][0]["data"]) == pytest.approx(1)
