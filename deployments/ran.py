@@ -73,8 +73,9 @@ def complete(runner: Runs, parts: list[Part], go: Callable[[], Batch], free_sinc
         ran = Ran(list(split(parts, outputs)), batch.rows, batch.shape)
         ran.split_s = time.perf_counter() - began
         ran.collate_s, ran.copy_s = batch.collate_s, batch.copy_s
-        ran.forward_s, ran.fetch_s = batch.forward_s, batch.fetch_s
-        ran.ended_s = batch.launched_s + batch.forward_s
+        ran.ended_s, ran.fetch_s = batch.launched_s + batch.forward_s, batch.fetch_s
+        # One that was launched behind another began when that one ended.
+        ran.forward_s = ran.ended_s - max(batch.launched_s, free_since_s)
         _waits(ran, batch.launched_s, free_since_s)
     except Exception as error:  # The model may raise anything; only the guilty request may suffer.
         began = time.perf_counter()
