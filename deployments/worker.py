@@ -10,11 +10,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
 from models.runner import Batch
 
+from .jobs import awaited
 from .queue import Item, Part, Waiting
 from .ran import Ran, Runs, complete
 
@@ -53,17 +53,7 @@ class Worker:
 
     async def call(self, job: Callable[[], T]) -> T:
         """Run a job on the device thread, between two batches."""
-        future: asyncio.Future[T] = self._loop.create_future()
-
-        def run() -> None:
-            try:
-                value = job()
-            except BaseException as error:
-                settle = partial(_fail, future, error)
-            else:
-                settle = partial(_succeed, future, value)
-            self._loop.call_soon_threadsafe(settle)
-
+        run, future = awaited(job, self._loop)
         with self._changed:
             self._jobs.append(run)
             self._changed.notify_all()
@@ -213,13 +203,3 @@ class Worker:
 
 def _nobody(_: Ran) -> None:
     """Before anyone listens nothing runs."""
-
-
-def _succeed(future: asyncio.Future[T], value: T) -> None:
-    if not future.done():
-        future.set_result(value)
-
-
-def _fail(future: asyncio.Future[T], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
