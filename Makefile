@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= serve_config.yaml
 
-.PHONY: run test check install lock stubs clean
+.PHONY: run test check bench bench-gpu install lock stubs clean
 
 run: install ## serve the bundled models
 	$(BIN)/serve run $(CONFIG)
@@ -18,6 +18,12 @@ check: install ## lint, types and the shipped configs, without a test
 	$(BIN)/mypy
 	$(BIN)/pitstop check serve_config.yaml configs/*.yaml
 
+bench: install ## pitstop beside other servers; about 25 minutes, on a machine that does nothing else
+	$(BIN)/python -m benchmarks.run
+
+bench-gpu: install ## all that needs a GPU: its tests, the five mistakes, ResNet-50 in every precision
+	$(BIN)/python -m benchmarks.gpu
+
 install: .venv/installed ## a venv with the locked dependencies
 
 .venv/installed: requirements.lock pyproject.toml
@@ -27,7 +33,7 @@ install: .venv/installed ## a venv with the locked dependencies
 	touch $@
 
 lock: install ## resolve the dependencies anew
-	$(BIN)/pip-compile --quiet --extra dev --extra text --strip-extras --no-emit-index-url --no-emit-find-links \
+	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-find-links \
 	  --no-emit-trusted-host --no-header --no-annotate \
 	  --allow-unsafe --constraint constraints.txt --output-file requirements.lock pyproject.toml
 	sed -i -e 's/+cpu$$//' -e '/^#/d' -e '/^pip==/d' -e '/^$$/d' \

@@ -6,9 +6,6 @@ from typing import Any
 
 from configs.schema import RootConfig
 
-# Clients call what they find among the extensions, so each transport names its own.
-EXTENSIONS_HTTP = ("binary_tensor_data", "model_repository", "statistics", "model_configuration")
-EXTENSIONS_GRPC = ("binary_tensor_data",)
 SERVER_NAME = str(RootConfig.model_fields["server_name"].default)
 
 

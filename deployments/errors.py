@@ -110,6 +110,18 @@ BY_KIND: dict[str, Callable[..., ServeError]] = {
 }
 
 
+def known(kind: str, status: int, message: str) -> ServeError:
+    """Return an error that another process has told, for this one to tell again."""
+    error = ServeError(message)
+    error.kind, error.status = kind, status
+    return error
+
+
+def sentence(error: ServeError) -> str:
+    """Return what the client is told; strings that UTF-8 cannot write must not turn a refusal into a fault."""
+    return error.message.encode("utf-8", "replace").decode()
+
+
 def show(value: object) -> str:
     """Write what a client sent into a sentence for it; however large it was, the sentence stays short."""
     return _SHORT.repr(value)

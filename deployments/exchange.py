@@ -3,29 +3,36 @@
 Both ways that HTTP takes here use it: rest.py under Serve's wrapper, short_path.py in the replica's own server.
 """
 
-import logging
 import time
-import uuid
 
 import orjson
 
-from .errors import BadRequest, Headers, ServeError, show
+from . import rpc_tensors
+from .deadlines import sooner
+from .errors import BadRequest, ServeError, sentence, show
+from .fault import fault
 from .http import Given, Reply
 from .inference import InferRequest, Outputs, Service
 from .tensors import parse, render
 
 LENGTH = b"inference-header-content-length"
 REQUEST_ID = b"x-request-id"
-_log = logging.getLogger("pitstop")
+# With this Content-Type the body is a ModelInferRequest of the gRPC service, and the answer a ModelInferResponse.
+PROTOBUF = b"application/x-protobuf"
+# Beside it, the microseconds until the deadline of the call that the gRPC front passes on.
+LEFT_US = b"pitstop-left-us"
+# The header of an error that names its kind, for the front to tell apart what the same status stands for.
+KIND = b"pitstop-error"
 
 
 def read_infer(service: Service, headers: Given, body: bytes) -> InferRequest:
     """Read a request for /infer; raises BadRequest for whatever is wrong with it."""
     began = time.perf_counter()
-    given = headers.get(LENGTH)
-    request = service.quick(body) if given is None else None
-    if request is None:
-        request = parse(body, None if given is None else _header_length(given), service.signature)
+    if headers.get(b"content-type") == PROTOBUF:
+        request = rpc_tensors.parse(service, body)
+        request.timeout_s = sooner(request.timeout_s, _left_s(headers))
+    else:
+        request = _read_json(service, headers.get(LENGTH), body)
     request.parse_s = time.perf_counter() - began
     return request
 
@@ -33,6 +40,10 @@ def read_infer(service: Service, headers: Given, body: bytes) -> InferRequest:
 def write_infer(service: Service, request: InferRequest, outputs: Outputs) -> Reply:
     """Write the answer of /infer."""
     began = time.perf_counter()
+    if request.protobuf:
+        written = b"".join(rpc_tensors.render(service, request, outputs))
+        service.timed(request.parse_s, time.perf_counter() - began)
+        return Reply(written, content_type=PROTOBUF)
     payload, json_length = render(service.name, service.version, request, outputs)
     service.timed(request.parse_s, time.perf_counter() - began)
     if json_length is None:
@@ -42,20 +53,26 @@ def write_infer(service: Service, request: InferRequest, outputs: Outputs) -> Re
 
 def refuse(service: Service, error: Exception, headers: Given) -> Reply:
     """Count an error, and turn it into what the client may read of it."""
-    if isinstance(error, ServeError):
-        service.failed(error.kind)
-        return _refusal(error.status, error.message, error.headers)
-    service.failed(ServeError.kind)
-    given = headers.get(REQUEST_ID, b"").decode("latin-1")
-    request_id = given[:128] if given.isprintable() and given else uuid.uuid4().hex
-    _log.error("%s: internal error, request id %s", service.name, request_id, exc_info=error)
-    return _refusal(500, f"internal error; the server log has it under request id {request_id}")
+    told = error if isinstance(error, ServeError) else fault(service.name, error, _request_id(headers))
+    service.failed(told.kind)
+    body = orjson.dumps({"error": sentence(told)})
+    return Reply(body, told.status, headers=(*told.headers, (KIND, told.kind.encode())))
 
 
-def _refusal(status: int, message: str, headers: Headers = ()) -> Reply:
-    # Strings that Python holds and UTF-8 cannot write must not turn a refusal into a fault.
-    text = message.encode("utf-8", "replace").decode()
-    return Reply(orjson.dumps({"error": text}), status, headers=headers)
+def _read_json(service: Service, header_length: bytes | None, body: bytes) -> InferRequest:
+    request = service.quick(body) if header_length is None else None
+    if request is not None:
+        return request
+    return parse(body, None if header_length is None else _header_length(header_length), service.signature)
+
+
+def _left_s(headers: Given) -> float | None:
+    given = headers.get(LEFT_US, b"")
+    return int(given) / 1e6 if given.isdigit() and len(given) <= 18 else None
+
+
+def _request_id(headers: Given) -> str:
+    return headers.get(REQUEST_ID, b"").decode("latin-1")
 
 
 def _header_length(given: bytes) -> int:

@@ -1,34 +1,31 @@
 """The gRPC front, for clients that know nothing of Ray Serve: a server in the root application.
 
-Serve's gRPC port picks the application by request metadata that no Open Inference client sends. The front reads the
-model's name out of each message, and passes the bytes on as they are with that metadata. A stream may name another
-model in each of its messages, so each goes on as a call of its own. What of an error is not ours is replaced
-(rpc_status.py).
+Serve's own gRPC port picks the application by request metadata that no Open Inference client sends. The front reads the
+model's name out of each message and posts the bytes as they are to that model over HTTP: HAProxy balances them, the
+replica answers on its short path, and a stream may name another model in each message. To go on by gRPC instead takes
+four times as long (benchmarks/results/grpc_*.json).
 """
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
 from ray.serve._private.constants import DEFAULT_GRPC_SERVER_OPTIONS
 
-from .about import EXTENSIONS_GRPC, server_metadata
-from .errors import BadRequest, NotReady, QueueFull, ServeError, TimedOut
+from .behind import Behind, Running
+from .errors import ServeError
 from .fault import fault
 from .ordered import STREAM_AT_ONCE, in_order
+from .rpc_metadata import model_message, server_message
 from .rpc_service import add_to_server
-from .rpc_status import MARK, end, refuse
+from .rpc_status import refuse
 from .rpc_stream import answered, failed
+from .rpc_tensors import read
 from .rpc_wire import text
 from .stubs import open_inference_pb2 as pb
-from .upstream import Upstream
+from .upstream import Headers
 
 _NAME = 1
-# What configs.schema allows as a name; anything else could not even be sent as metadata.
-_A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_NOT_PASSED_ON = ("application", "user-agent")
-_READY_WITHIN_S = 2.0
 _STOP_WITHIN_S = 10.0
 _OPTIONS = [
     *DEFAULT_GRPC_SERVER_OPTIONS,  # Serve's own limit on the size of messages, 2 GiB where nobody lowered it.
@@ -36,25 +33,17 @@ _OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 ]
-
-
-class Running(Protocol):
-    """What the front needs to know of what Serve runs; running.Running is one."""
-
-    async def grpc_address(self) -> str: ...
-
-    async def absent(self, name: str) -> ServeError: ...
+_PASSED_ON = {"request_id": "x-request-id", "traceparent": "traceparent", "tracestate": "tracestate"}
 
 
 class Front:
-    """The server, and the connections to Serve's port behind it. Its methods are the RPCs, by their names."""
+    """The server. Its methods are the RPCs, by their names."""
 
     def __init__(self, running: Running, server_name: str, ready: Callable[[], Awaitable[bool]]) -> None:
-        self._running = running
+        self._behind = Behind(running)
         self._server_name = server_name
         self._ready = ready
         self._server: Any = None
-        self._upstream: Upstream | None = None
 
     async def start(self, port: int) -> None:
         """Listen; raises RuntimeError where the port is taken."""
@@ -71,104 +60,69 @@ class Front:
     async def stop(self) -> None:
         """Take no more calls, and let those under way come to their end."""
         await self._server.stop(_STOP_WITHIN_S)
-        if self._upstream is not None:
-            await self._upstream.close()
+        self._behind.close()
 
     async def ServerLive(self, _request: bytes, _context: Any) -> bytes:  # noqa: N802
         return _written(pb.ServerLiveResponse(live=True))
 
-    async def ServerReady(self, _request: bytes, _context: Any) -> bytes:  # noqa: N802
-        return _written(pb.ServerReadyResponse(ready=await self._ready()))
+    async def ServerReady(self, _request: bytes, context: Any) -> bytes:  # noqa: N802
+        return await _told(context, self._server_ready())
 
     async def ServerMetadata(self, _request: bytes, _context: Any) -> bytes:  # noqa: N802
-        return _written(pb.ServerMetadataResponse(**server_metadata(self._server_name, EXTENSIONS_GRPC)))
+        return _written(server_message(self._server_name))
 
     async def ModelReady(self, request: bytes, context: Any) -> bytes:  # noqa: N802
-        return await _told(context, self._model_ready(request, context))
+        return await _told(context, self._model_ready(request))
 
     async def ModelMetadata(self, request: bytes, context: Any) -> bytes:  # noqa: N802
-        return await _told(context, self._pass_on("ModelMetadata", request, context))
+        return await _told(context, self._model_metadata(request, context.time_remaining()))
 
     async def ModelInfer(self, request: bytes, context: Any) -> bytes:  # noqa: N802
-        return await _told(context, self._pass_on("ModelInfer", request, context))
+        return await _told(context, self._infer(request, context))
 
     async def ModelStreamInfer(  # noqa: N802
         self, requests: AsyncIterator[bytes], context: Any
     ) -> AsyncIterator[bytes]:
         async def answer(request: bytes) -> bytes:
             try:
-                return b"".join(answered([await self._pass_on("ModelInfer", request, context)]))
+                return b"".join(answered([await self._infer(request, context)]))
             except Exception as error:
-                return b"".join(failed(_serve_error(error), request))
+                return b"".join(failed(_ours(error), request))
 
         async for each in in_order(requests, answer, STREAM_AT_ONCE):
             yield each
 
-    async def _model_ready(self, request: bytes, context: Any) -> bytes:
-        try:
-            return await self._pass_on("ModelReady", request, context, _READY_WITHIN_S)
-        except (NotReady, TimedOut):  # It is here, so "no" is an answer; Serve may hold calls back while it starts.
-            return _written(pb.ModelReadyResponse(ready=False))
+    async def _server_ready(self) -> bytes:
+        return _written(pb.ServerReadyResponse(ready=await self._ready()))
 
-    async def _pass_on(self, method: str, request: bytes, context: Any, within_s: float | None = None) -> bytes:
-        """Return the model's answer.
+    async def _model_ready(self, request: bytes) -> bytes:
+        asked = read(pb.ModelReadyRequest, request)
+        return _written(pb.ModelReadyResponse(ready=await self._behind.ready(asked.name, asked.version)))
 
-        Raises:
-            grpc.aio.AioRpcError: the model refused, in words of ours.
-            ServeError: it was not reached.
-        """
+    async def _model_metadata(self, request: bytes, left_s: float | None) -> bytes:
+        asked = read(pb.ModelMetadataRequest, request)
+        return _written(model_message(await self._behind.metadata(asked.name, asked.version, left_s)))
+
+    async def _infer(self, request: bytes, context: Any) -> bytes:
         [name] = text(request, _NAME)
-        if not name:
-            raise BadRequest("the message names no model")
-        if not _A_NAME.fullmatch(name):
-            raise await self._running.absent(name)
-        upstream = self._upstream or await self._connect()
-        left_s = context.time_remaining()
-        timeout_s = within_s if left_s is None else min(left_s, within_s or left_s)
-        passed_on = [each for each in context.invocation_metadata() or () if each[0] not in _NOT_PASSED_ON]
-        try:
-            return await upstream.call(method, request, name, passed_on, timeout_s)
-        except grpc.aio.AioRpcError as error:
-            if MARK in (error.trailing_metadata() or {}):
-                raise
-            raise await self._in_our_words(error, name) from error
+        return await self._behind.infer(name, request, _headers(context), context.time_remaining())
 
-    async def _connect(self) -> Upstream:
-        address = await self._running.grpc_address()
-        # Another call may have connected meanwhile.
-        if self._upstream is None:
-            self._upstream = Upstream(address)
-        return self._upstream
 
-    async def _in_our_words(self, error: Any, name: str) -> ServeError:
-        """Return what is told of an error that Serve, HAProxy or gRPC worded."""
-        code = error.code()
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return TimedOut()
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return QueueFull(1)
-        if code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-            return await self._running.absent(name)
-        return fault(name, error, None)
+def _headers(context: Any) -> Headers:
+    return [(_PASSED_ON[name], value) for name, value in context.invocation_metadata() or () if name in _PASSED_ON]
 
 
 async def _told(context: Any, answer: Awaitable[bytes]) -> bytes:
     """Await an answer; where there is none, end the call with what the client may know."""
     try:
         return await answer
-    except grpc.aio.AioRpcError as error:
-        end(context, error.code(), error.details(), error.trailing_metadata()[MARK])
     except Exception as error:
-        refuse(context, _serve_error(error))
+        refuse(context, _ours(error))
     return b""
 
 
-def _serve_error(error: Exception) -> ServeError:
-    if isinstance(error, ServeError):
-        return error
-    if isinstance(error, grpc.aio.AioRpcError):
-        return ServeError(error.details())
-    return fault("the gRPC front", error, None)
+def _ours(error: Exception) -> ServeError:
+    return error if isinstance(error, ServeError) else fault("the gRPC front", error, None)
 
 
 def _written(message: Any) -> bytes:

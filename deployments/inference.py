@@ -32,7 +32,8 @@ class Asked:
 class InferRequest:
     """A checked request: an array per input of the signature, each [rows, ...].
 
-    `priority` is 1 to 10, 1 first, or 0 for none; `gone` tells whether the client has left.
+    `priority` is 1 to 10, 1 first, or 0 for none; `gone` tells whether the client has left; `protobuf` whether it came
+    as a ModelInferRequest.
     """
 
     inputs: dict[str, Array]
@@ -43,6 +44,7 @@ class InferRequest:
     priority: int = 0
     gone: Gone | None = None
     parse_s: float = 0
+    protobuf: bool = False
 
 
 class Service(Protocol):

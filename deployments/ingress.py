@@ -14,7 +14,7 @@ from configs.loader import parse_model
 from models.signature import Array
 from models.source import resolve
 
-from . import log, rest, rpc, short_path
+from . import log, rest, rpc, rpc_short_path, short_path
 from .remote import RemoteDevice, Reply
 from .service import ModelService
 
@@ -35,6 +35,7 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
         short_path.offer(rest.infer_paths(self.service), self.service)
+        rpc_short_path.offer(self.service)
         return rest.build(self.service)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:

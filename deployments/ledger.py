@@ -18,6 +18,7 @@ _log = logging.getLogger("pitstop")
 _LATENCIES_A_SECOND = 100
 _LOOK_EVERY_S = 0.01
 _LOOK_FOR_S = 60.0
+_installed: list[bool] = []
 
 
 class Ledger:
@@ -53,7 +54,20 @@ class Ledger:
 
 def install() -> list[Middleware]:
     """Return what Ray wraps around a replica's server: it changes no request, but from it the server is found."""
+    _installed[:] = [True]
     return [Middleware(_Finder)]  # type: ignore[arg-type]  # Starlette types messages more narrowly than ASGI.
+
+
+def of_grpc_server(server: Any) -> Ledger | None:
+    """Return the books of the replica whose gRPC server this is; None in a proxy, and where the short path is off."""
+    replica = getattr(getattr(server, "service_handler_factory", None), "__self__", None)
+    if not _installed or not hasattr(replica, "_direct_ingress_grpc_server"):
+        return None
+    try:
+        return Ledger(replica)
+    except (AttributeError, TypeError, ImportError) as error:
+        _log.warning("the short path does not fit this Ray (%s): gRPC calls go Serve's way, only slower", error)
+        return None
 
 
 class _Finder:

@@ -14,7 +14,7 @@ from models.layout import Shape
 from models.served import Served, open_model, summary
 from models.signature import Array
 
-from . import log, rest, rpc, short_path
+from . import log, rest, rpc, rpc_short_path, short_path
 from .errors import ServeError
 from .queue import Answer
 from .remote import Reply
@@ -46,6 +46,7 @@ class Model:
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
         short_path.offer(rest.infer_paths(self.service), self.service)
+        rpc_short_path.offer(self.service)
         return rest.build(self.service)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:

@@ -13,13 +13,15 @@ from ray import serve
 from configs.schema import RootConfig
 
 from . import log
-from .about import EXTENSIONS_HTTP, server_metadata
+from .about import server_metadata
 from .announce import announce, to_terminal
 from .front import Front
 from .http import ASGIApp, Receive, Scope, Send, lifespan
+from .rpc_without_model import without_model
 from .running import Running
 
 _PREFIX = "/v2/models/"
+_EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics", "model_configuration")
 Answer = tuple[int, Any]
 
 
@@ -83,7 +85,7 @@ class Root:
         return (await self._running.absent(path.removeprefix(_PREFIX).split("/")[0])).message
 
     async def _metadata(self) -> Answer:
-        return 200, server_metadata(self._server_name, EXTENSIONS_HTTP)
+        return 200, server_metadata(self._server_name, _EXTENSIONS)
 
     async def _live(self) -> Answer:
         return 200, {"live": True}
@@ -121,4 +123,4 @@ class Root:
         return (await self._ready())[0] == 200
 
 
-Deployment = serve.deployment(name="Root", ray_actor_options={"num_cpus": 0})(serve.ingress()(Root))
+Deployment = serve.deployment(name="Root", ray_actor_options={"num_cpus": 0})(serve.ingress()(without_model(Root)))

@@ -8,16 +8,16 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
-import orjson
-
-from .about import EXTENSIONS_GRPC, SERVER_NAME, server_metadata
-from .errors import NotFound, NotReady, ServeError, TooLarge, show
+from .about import SERVER_NAME
+from .deadlines import sooner
+from .errors import NotReady, ServeError, TooLarge
 from .fault import fault
 from .inference import Service
 from .ordered import STREAM_AT_ONCE, in_order
+from .rpc_metadata import model_message, server_message
 from .rpc_status import Context, refuse
 from .rpc_stream import answered, failed
-from .rpc_tensors import parse, read, render, take_apart
+from .rpc_tensors import check_model, parse, read, render
 from .rpc_wire import Buffer
 from .stubs import open_inference_pb2 as pb
 
@@ -36,8 +36,7 @@ class Packed:
         return b"".join(self._parts)
 
 
-_METADATA = ("name", "versions", "platform", "inputs", "outputs")
-Handle = Callable[[Service, bytes], Awaitable[Any]]
+Handle = Callable[[Service, bytes, Context], Awaitable[Any]]
 Method = Callable[..., Any]
 Class = TypeVar("Class", bound=type)
 
@@ -60,7 +59,7 @@ def _method(handle: Handle) -> Method:
 
     async def method(self: Owner, request: bytes, grpc_context: Context) -> Any:
         try:
-            return await handle(self.service, request)
+            return await handle(self.service, request, grpc_context)
         except Exception as error:
             refuse(grpc_context, _told(self.service, error, grpc_context))
         return Packed()
@@ -68,35 +67,32 @@ def _method(handle: Handle) -> Method:
     return method
 
 
-async def _server_live(_service: Service, _request: bytes) -> Any:
+async def _server_live(_service: Service, _request: bytes, _context: Context) -> Any:
     return pb.ServerLiveResponse(live=True)
 
 
-async def _server_ready(service: Service, _request: bytes) -> Any:
+async def _server_ready(service: Service, _request: bytes, _context: Context) -> Any:
     return pb.ServerReadyResponse(ready=service.ready())
 
 
-async def _server_metadata(_service: Service, _request: bytes) -> Any:
-    return pb.ServerMetadataResponse(**server_metadata(SERVER_NAME, EXTENSIONS_GRPC))
+async def _server_metadata(_service: Service, _request: bytes, _context: Context) -> Any:
+    return server_message(SERVER_NAME)
 
 
-async def _model_ready(service: Service, request: bytes) -> Any:
+async def _model_ready(service: Service, request: bytes, _context: Context) -> Any:
     asked = read(pb.ModelReadyRequest, request)
-    _check_model(service, asked.name, asked.version)
+    check_model(service, asked.name, asked.version)
     return pb.ModelReadyResponse(ready=service.ready())
 
 
-async def _model_metadata(service: Service, request: bytes) -> Any:
+async def _model_metadata(service: Service, request: bytes, _context: Context) -> Any:
     asked = read(pb.ModelMetadataRequest, request)
-    _check_model(service, asked.name, asked.version)
-    found = service.metadata()
-    properties = {name: _as_text(value) for name, value in found.get("properties", {}).items()}
-    described = {name: found[name] for name in _METADATA if name in found}
-    return pb.ModelMetadataResponse(**described, properties=properties)
+    check_model(service, asked.name, asked.version)
+    return model_message(service.metadata())
 
 
-async def _model_infer(service: Service, request: bytes) -> Any:
-    return Packed(*await _infer(service, request))
+async def _model_infer(service: Service, request: bytes, context: Context) -> Any:
+    return Packed(*await _infer(service, request, context))
 
 
 async def _model_stream_infer(
@@ -106,7 +102,7 @@ async def _model_stream_infer(
 
     async def answer(request: bytes) -> Packed:
         try:
-            return Packed(*answered(await _infer(self.service, request)))
+            return Packed(*answered(await _infer(self.service, request, grpc_context)))
         except Exception as error:
             return Packed(*failed(_told(self.service, error, grpc_context), request))
 
@@ -114,32 +110,24 @@ async def _model_stream_infer(
         async for each in in_order(request_stream, answer, STREAM_AT_ONCE):
             yield each
     except Exception as error:
-        refuse(grpc_context, _told(self.service, error, grpc_context))
+        raise refuse(grpc_context, _told(self.service, error, grpc_context)) from None
 
 
-async def _infer(service: Service, request: bytes) -> list[Buffer]:
+async def _infer(service: Service, request: bytes, context: Context) -> list[Buffer]:
     limit_mib = service.tunables.max_body_mib
     if len(request) > limit_mib * _MIB:
         raise TooLarge(limit_mib)
     began = time.perf_counter()
-    head, raws = take_apart(request)
-    _check_model(service, head.model_name, head.model_version)
-    checked = parse(head, raws, service.signature)
+    checked = parse(service, request)
+    checked.timeout_s = sooner(checked.timeout_s, _left_s(context))
     parsed = time.perf_counter()
     if not service.ready():
         raise NotReady
     outputs = await service.infer(checked)
     got = time.perf_counter()
-    parts = render(service.name, service.version, checked, outputs)
+    parts = render(service, checked, outputs)
     service.timed(parsed - began, time.perf_counter() - got)
     return parts
-
-
-def _check_model(service: Service, name: str, version: str) -> None:
-    if name != service.name:
-        raise NotFound(f"the application asked serves model {service.name!r}, not {show(name)}")
-    if version not in ("", service.version):
-        raise NotFound(f"model {name!r} has version {service.version!r}, not {show(version)}")
 
 
 def _told(service: Service, error: Exception, context: Context) -> ServeError:
@@ -149,13 +137,15 @@ def _told(service: Service, error: Exception, context: Context) -> ServeError:
     return told
 
 
+def _left_s(context: Any) -> float | None:
+    """Return what is left until the client's deadline. Serve's context does not tell; it cancels the call in time."""
+    left: float | None = context.time_remaining() if hasattr(context, "time_remaining") else None
+    return left
+
+
 def _request_id(context: Context) -> str | None:
-    """Return the id that Serve gave the request and sends back behind the answer."""
+    """Return the id that goes back behind the answer: the client's, or one that Serve made."""
     return next((value for name, value in context.trailing_metadata() or () if name == "request_id"), None)
-
-
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 METHODS: dict[str, Method] = {

@@ -1,14 +1,16 @@
 """The Open Inference service as Ray Serve's gRPC servers register it: grpc_options in the YAML names `add_to_server`.
 
-It stands in for the generated function of that kind in one respect: messages are handed on as bytes. A message that
-does not parse is then refused by us (gRPC would answer with protobuf's exception text), Ray's own proxy need not pickle
-protobuf objects, and tensors are never copied out of their message. It must import wherever Serve has a proxy.
+It stands in for the generated function of that kind. Messages are handed on as bytes, so that one which does not parse
+is refused by us (gRPC would answer with protobuf's exception text), Ray's own proxy need not pickle protobuf objects,
+and tensors are not copied out of their message. And where the server is a replica's own, calls take the short path. It
+must import wherever Serve has a proxy.
 """
 
 from typing import Any
 
 import grpc
 
+from .ledger import of_grpc_server
 from .stubs import open_inference_pb2
 
 SERVICE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
@@ -20,6 +22,15 @@ def path(method: str) -> str:
 
 def add_to_server(servicer: Any, server: Any) -> None:
     """Register the service's methods, those of `servicer`, with bytes in and bytes out."""
+    ledger = of_grpc_server(server)
+    if ledger is not None:
+        # Only a replica has what it takes to import a model's transport.
+        from . import rpc_short_path
+
+        offered = rpc_short_path.servicer(ledger)
+        if offered is not None:
+            servicer = offered
+            server.add_passthrough_service(SERVICE.full_name)
     handlers = {method.name: _handler(method, getattr(servicer, method.name)) for method in SERVICE.methods}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
 

@@ -1,16 +1,10 @@
-"""What a gRPC client may be told: each kind of error with its status code, and a mark that the sentence is ours.
-
-The mark, a trailing metadatum, lets the front pass our sentences on and put its own in place of those that Serve,
-HAProxy or gRPC wrote, which hold exception text and addresses.
-"""
+"""What a gRPC client may be told: each kind of error with its status code, and the sentence that HTTP gives too."""
 
 from typing import Any, Protocol
 
 import grpc
 
-from .errors import ServeError
-
-MARK = "pitstop-error"
+from .errors import ServeError, sentence
 
 _CODES = {
     "not_found": grpc.StatusCode.NOT_FOUND,
@@ -29,8 +23,6 @@ class Context(Protocol):
 
     def trailing_metadata(self) -> Any: ...
 
-    def set_trailing_metadata(self, trailing_metadata: Any) -> None: ...
-
 
 def code_of(error: ServeError) -> Any:
     """Return the status code of an error; what has no code of its own is the client's fault or ours, as over HTTP."""
@@ -38,18 +30,12 @@ def code_of(error: ServeError) -> Any:
     return _CODES.get(error.kind, rest)
 
 
-def refuse(context: Context, error: ServeError) -> None:
-    """End the call with the error's code and its sentence. Returning, not raising: Serve would log a traceback."""
-    end(context, code_of(error), sentence(error), error.kind)
+def refuse(context: Context, error: ServeError) -> ServeError:
+    """Give the call the error's code and its sentence, and return the error.
 
-
-def end(context: Context, code: Any, details: str, kind: str) -> None:
-    context.set_code(code)
-    context.set_details(details)
-    # Serve keeps its request id beside what is set here.
-    context.set_trailing_metadata([(MARK, kind)])
-
-
-def sentence(error: ServeError) -> str:
-    """Return what the client is told; strings that UTF-8 cannot write must not turn a refusal into a fault."""
-    return error.message.encode("utf-8", "replace").decode()
+    A unary method then returns an empty answer, which is not sent: where it raises, Serve logs a traceback. A stream
+    has to raise it: through Ray's own proxy a status reaches the client only behind an answer or an exception.
+    """
+    context.set_code(code_of(error))
+    context.set_details(sentence(error))
+    return error

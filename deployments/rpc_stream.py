@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from .errors import BadRequest, ServeError
-from .rpc_status import sentence
+from .errors import BadRequest, ServeError, sentence
 from .rpc_wire import Buffer, nested, text
 from .stubs import open_inference_pb2 as pb
 

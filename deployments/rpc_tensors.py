@@ -13,8 +13,8 @@ from models.signature import Array, Signature
 from .asked import asked_outputs, declared
 from .classification import top
 from .encoding import DATATYPES, from_binary, to_binary
-from .errors import BadRequest
-from .inference import InferRequest, check
+from .errors import BadRequest, NotFound, show
+from .inference import InferRequest, Outputs, Service, check
 from .parameters import in_message, reserved, scheduling
 from .rpc_contents import from_contents
 from .rpc_wire import Buffer, malformed, repeated, split
@@ -33,35 +33,36 @@ def read(kind: Any, message: bytes) -> Any:
         raise malformed() from None
 
 
-def parse(head: pb.ModelInferRequest, raws: list[memoryview], signature: Signature) -> InferRequest:
-    """Check an inference request.
-
-    Args:
-        head: the message without its raw_input_contents.
-        raws: those.
-        signature: what the model takes and gives.
+def parse(service: Service, message: bytes) -> InferRequest:
+    """Read a ModelInferRequest.
 
     Raises:
-        BadRequest: for whatever is wrong with it.
+        NotFound: it names another model or version.
+        BadRequest: for whatever else is wrong with it.
     """
+    rest, raws = split(message, _RAW_INPUTS)
+    head = read(pb.ModelInferRequest, rest)
+    check_model(service, head.model_name, head.model_version)
     parameters = _parameters(head)
     parameters.pop(_FINAL, None)
     reserved(parameters)
-    inputs = _inputs(signature, head.inputs, raws)
-    rows = check(signature, inputs)
-    asked = asked_outputs(signature, [_described(each) for each in head.outputs], binary=True)
-    return InferRequest(inputs, rows, head.id or None, asked, *scheduling(parameters))
+    inputs = _inputs(service.signature, head.inputs, raws)
+    rows = check(service.signature, inputs)
+    asked = asked_outputs(service.signature, [_described(each) for each in head.outputs], binary=True)
+    return InferRequest(inputs, rows, head.id or None, asked, *scheduling(parameters), protobuf=True)
 
 
-def take_apart(message: bytes) -> tuple[pb.ModelInferRequest, list[memoryview]]:
-    """Split a ModelInferRequest into what protobuf reads, and its raw inputs as views."""
-    rest, raws = split(message, _RAW_INPUTS)
-    return read(pb.ModelInferRequest, rest), raws
+def check_model(service: Service, name: str, version: str) -> None:
+    """Hold the model and version that a message names against those that are here."""
+    if name != service.name:
+        raise NotFound(f"the application asked serves model {service.name!r}, not {show(name)}")
+    if version not in ("", service.version):
+        raise NotFound(f"model {name!r} has version {service.version!r}, not {show(version)}")
 
 
-def render(name: str, version: str, request: InferRequest, outputs: dict[str, Array]) -> list[Buffer]:
+def render(service: Service, request: InferRequest, outputs: Outputs) -> list[Buffer]:
     """Write a ModelInferResponse; its bytes are those of the parts end to end."""
-    head = pb.ModelInferResponse(model_name=name, model_version=version, id=request.id or "")
+    head = pb.ModelInferResponse(model_name=service.name, model_version=service.version, id=request.id or "")
     raws: list[Buffer] = []
     for asked in request.outputs:
         array = outputs[asked.name]

@@ -74,13 +74,12 @@ class Running:
                 return NotReady(f"model {name!r} is {state}: try again")
         return NotFound(f"there is no model {name!r} here; there is {', '.join(app.name for app in apps) or 'none'}")
 
-    async def grpc_address(self) -> str:
-        """Return where Serve's gRPC port is: on this node, or where it has no proxy, on one that has."""
+    async def http_address(self) -> tuple[str, int]:
+        """Return where Serve's HTTP port is: on this node, or where it has no proxy, on one that has."""
         await self.apps()
         proxies = self._details.get("proxies") or {}
         here = not proxies or ray.get_runtime_context().get_node_id() in proxies
-        host = "127.0.0.1" if here else next(iter(proxies.values()))["node_ip"]
-        return f"{host}:{self._details['grpc_options']['port']}"
+        return "127.0.0.1" if here else next(iter(proxies.values()))["node_ip"], self.port
 
 
 def _details() -> dict[str, Any]:

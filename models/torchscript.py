@@ -50,7 +50,7 @@ def torchscript(
     kept = artefacts.read(key, layout.device)
     if kept is not None:
         return Compiled(*kept, cached=True)
-    made, how, note = _make(module, probes, outputs, method, tolerance)
+    made, how, note = faithful(module, probes, outputs, method, tolerance)
     if made is None:
         _log.warning("TorchScript would not be faithful, serving eagerly: %s", note)
         return Compiled(module, "eager", note)
@@ -59,9 +59,10 @@ def torchscript(
     return Compiled(frozen, how, note)
 
 
-def _make(
+def faithful(
     module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], method: str, tolerance: Tolerance
 ) -> tuple[torch.jit.ScriptModule | None, str, str]:
+    """Script or trace so that it answers as eager does; None, "eager" and the reasons where neither does."""
     notes = []
     for way in {"auto": ("script", "trace"), "script": ("script",), "trace": ("trace", "script")}[method]:
         made, note = _script(module) if way == "script" else _trace(module, probes, outputs, tolerance)

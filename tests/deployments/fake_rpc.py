@@ -9,7 +9,6 @@ import numpy as np
 
 from deployments.encoding import to_binary
 from deployments.rpc import METHODS
-from deployments.rpc_status import MARK
 from deployments.stubs import open_inference_pb2 as pb
 from models.signature import Array
 from tests.deployments.fake_service import FakeService
@@ -31,7 +30,6 @@ class Context:
     def __init__(self) -> None:
         self.code: Any = grpc.StatusCode.OK
         self.details = ""
-        self.trailing: list[tuple[str, str]] = [("request_id", "abc-7")]
 
     def set_code(self, code: Any) -> None:
         self.code = code
@@ -40,14 +38,7 @@ class Context:
         self.details = details
 
     def trailing_metadata(self) -> list[tuple[str, str]]:
-        return self.trailing
-
-    def set_trailing_metadata(self, trailing_metadata: Sequence[tuple[str, str]]) -> None:
-        self.trailing = [*self.trailing[:1], *trailing_metadata]
-
-    @property
-    def mark(self) -> str | None:
-        return dict(self.trailing).get(MARK)
+        return [("request_id", "abc-7")]
 
 
 def call(service: FakeService, method: str, request: Any) -> tuple[bytes, Context]:

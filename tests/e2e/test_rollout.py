@@ -85,19 +85,19 @@ def test_no_request_is_lost_when_a_model_scales_down_and_changes_its_weights(pat
 
     with serve_run(PROJECT / "serve_config.yaml", path, two_replicas) as serving, load(serving) as found:
         deploy(serving, fewer)
-        _until(lambda: replicas(serving) == 1, found)
+        until(lambda: replicas(serving) == 1, found)
         deploy(serving, other_weights)
-        _until(lambda: _answer(serving) == [9.0], found)
-        _until(lambda: replicas(serving) == 1, found)
+        until(lambda: answer(serving) == [9.0], found)
+        until(lambda: replicas(serving) == 1, found)
     assert found.bad == []
 
 
-def _answer(serving: Serving) -> Any:
+def answer(serving: Serving) -> Any:
     body = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [3]}]}
     return requests.post(f"{serving.model('slow')}/infer", json=body, timeout=20).json()["outputs"][0]["data"]
 
 
-def _until(holds: Any, found: Load) -> None:
+def until(holds: Any, found: Load) -> None:
     for _ in range(200):
         if holds():
             return

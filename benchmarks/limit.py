@@ -1,0 +1,48 @@
+"""The ceiling: the same prepared model called in process on ready tensors, with no server, no parsing and no copies.
+
+Run as a program it prints JSON: python -m benchmarks.limit mlp 3
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+
+from . import networks
+from .workloads import WORKLOADS
+
+_SIZES = (1, 2, 4, 8, 16, 32, 64)
+_BUDGET_S = 1.0
+
+
+def main(name: str, rounds: int) -> None:
+    print(json.dumps([measure(name) for _ in range(rounds)]))
+
+
+def measure(name: str) -> dict[str, float]:
+    """Return, for each batch size in rows, the median milliseconds of a forward."""
+    forward, collate = networks.script(name), networks.collator(name)
+    examples = list(WORKLOADS[name].inputs()) * _SIZES[-1]
+    top = WORKLOADS[name].connections[-1]
+    return {str(rows): _median_ms(forward, collate(examples[:rows])) for rows in _SIZES if rows <= top}
+
+
+def _median_ms(forward: Callable[..., torch.Tensor], tensors: networks.Tensors) -> float:
+    times: list[float] = []
+    with torch.inference_mode():
+        for _ in range(2):
+            forward(*tensors)
+        began = time.perf_counter()
+        # At least three, however slow; of the fast ones no more than the budget allows.
+        while len(times) < 3 or (time.perf_counter() - began < _BUDGET_S and len(times) < 2000):
+            start = time.perf_counter()
+            forward(*tensors)
+            times.append(1000 * (time.perf_counter() - start))
+    return median(times)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

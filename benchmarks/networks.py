@@ -1,0 +1,75 @@
+"""The prepared models as every peer calls them, and the limit too: a list of inputs in, float32 [n, outputs] back.
+
+Imports nothing of the project beyond this package: it also runs in the peers' environments, which have torch and numpy.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import cache
+from .workloads import WORKLOADS, Array
+
+Inputs = Sequence[Any]
+Model = Callable[[Inputs], Array]
+Tensors = tuple[torch.Tensor, ...]
+
+MAX_TOKENS = 256
+
+
+def load(workload: str, max_rows: int) -> Model:
+    """Return a warmed model on one thread: the TorchScript that pitstop too would make of it."""
+    forward, collate = script(workload), collator(workload)
+
+    def model(inputs: Inputs) -> Array:
+        with torch.inference_mode():
+            found: Array = forward(*collate(inputs)).numpy()
+        return found
+
+    examples = list(WORKLOADS[workload].inputs()) * max_rows
+    for rows in range(1, max_rows + 1):
+        # Every size for the small model; few for the large ones, where a size costs a second.
+        if workload == "mlp" or rows & (rows - 1) == 0:
+            for _ in range(3):
+                model(examples[:rows])
+    return model
+
+
+def script(workload: str) -> Callable[..., torch.Tensor]:
+    """Return the bare forward, and hold torch to one thread: all servers of a comparison have as many."""
+    torch.set_num_threads(1)
+    forward: Callable[..., torch.Tensor] = torch.jit.load(cache.prepared(workload))  # type: ignore[no-untyped-call]
+    return forward
+
+
+def collator(workload: str) -> Callable[[Inputs], Tensors]:
+    """Return what stacks single inputs to the tensors that the forward takes."""
+    return {"mlp": lambda: _vectors, "resnet50": lambda: _images, "minilm": _sentences}[workload]()
+
+
+def _vectors(inputs: Inputs) -> Tensors:
+    return (torch.from_numpy(np.asarray(inputs, np.float32)),)
+
+
+def _images(inputs: Inputs) -> Tensors:
+    """Stack arrays, or the bytes of arrays, to [n, 3, 224, 224] in the memory format of the weights."""
+    arrays = [np.frombuffer(each, np.uint8) if isinstance(each, bytes | bytearray) else each for each in inputs]
+    batch = torch.from_numpy(np.stack(arrays).reshape(-1, 3, 224, 224))
+    return (batch.contiguous(memory_format=torch.channels_last),)
+
+
+def _sentences() -> Callable[[Inputs], Tensors]:
+    from tokenizers import Tokenizer
+
+    words = Tokenizer.from_file(str(cache.tokenizer()))
+    words.enable_truncation(MAX_TOKENS)
+    words.enable_padding()
+
+    def tokenize(inputs: Inputs) -> Tensors:
+        found = words.encode_batch(list(inputs))
+        ids = torch.tensor([each.ids for each in found])
+        return ids, torch.tensor([each.attention_mask for each in found])
+
+    return tokenize

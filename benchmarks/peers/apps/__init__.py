@@ -1,0 +1,1 @@
+"""The servers' own code, each run in that server's environment; imported by nothing else."""

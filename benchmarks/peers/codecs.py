@@ -1,0 +1,104 @@
+"""How inputs and answers look on the wire: the Open Inference Protocol, and the plain forms that peers' users write."""
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..client.http import Answer
+from ..workloads import Array, Workload
+
+Encoded = tuple[dict[str, str], bytes]
+Encode = Callable[[Any], Encoded]
+Decode = Callable[[Answer], Array]
+
+_JSON = {"Content-Type": "application/json"}
+_LENGTH = "inference-header-content-length"
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """Where to post, how one input becomes headers and a body, and how an answer becomes float32 [outputs]."""
+
+    path: str
+    encode: Encode
+    decode: Decode
+
+
+def open_inference(workload: Workload, text_shape: tuple[int, ...] = (1,)) -> Codec:
+    """Return the protocol of pitstop and Triton: JSON for numbers and text, the binary extension for images."""
+    text: Encode = partial(_oip_text, shape=text_shape)
+    encode: dict[str, Encode] = {"mlp": _oip_numbers, "resnet50": _oip_image, "minilm": text}
+    return Codec(f"/v2/models/{workload.name}/infer", encode[workload.name], _oip_answer)
+
+
+def plain(path: str) -> Callable[[Workload], Codec]:
+    """Return what most peers are asked: {"x": [...]} or {"text": "..."} for {"y": [...]}; images, logits as bytes."""
+
+    def codec(workload: Workload) -> Codec:
+        encode: dict[str, Encode] = {"mlp": _plain_numbers, "resnet50": _raw, "minilm": _plain_text}
+        return Codec(path, encode[workload.name], _from_bytes if workload.name == "resnet50" else from_json)
+
+    return codec
+
+
+def from_json(answer: Answer) -> Array:
+    return np.asarray(json.loads(answer.body)["y"], np.float32).ravel()
+
+
+def as_json(content: object) -> Encoded:
+    return _JSON, json.dumps(content, separators=(",", ":")).encode()
+
+
+def numbers(value: Array) -> list[float]:
+    """Return the shortest decimals that give the float32 numbers back."""
+    return [float(str(each)) for each in value]
+
+
+def base64_of(image: Array) -> str:
+    return base64.b64encode(image.tobytes()).decode()
+
+
+def _plain_numbers(value: Array) -> Encoded:
+    return as_json({"x": numbers(value)})
+
+
+def _plain_text(value: str) -> Encoded:
+    return as_json({"text": value})
+
+
+def _raw(value: Array) -> Encoded:
+    return {"Content-Type": "application/octet-stream"}, value.tobytes()
+
+
+def _from_bytes(answer: Answer) -> Array:
+    return np.frombuffer(answer.body, np.float32)
+
+
+def _oip_numbers(value: Array) -> Encoded:
+    return as_json({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 64], "data": numbers(value)}]})
+
+
+def _oip_text(value: str, shape: tuple[int, ...]) -> Encoded:
+    return as_json({"inputs": [{"name": "text", "datatype": "BYTES", "shape": shape, "data": [value]}]})
+
+
+def _oip_image(value: Array) -> Encoded:
+    size = {"binary_data_size": value.nbytes}
+    given = {"name": "image", "datatype": "UINT8", "shape": [1, *value.shape], "parameters": size}
+    wanted = {"name": "logits", "parameters": {"binary_data": True}}
+    _, head = as_json({"inputs": [given], "outputs": [wanted]})
+    headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
+    return headers, head + value.tobytes()
+
+
+def _oip_answer(answer: Answer) -> Array:
+    length = answer.headers.get(_LENGTH)
+    if length is not None:
+        return np.frombuffer(answer.body[int(length) :], np.float32)
+    output = json.loads(answer.body)["outputs"][0]
+    return np.asarray(output["data"], np.float32).ravel()

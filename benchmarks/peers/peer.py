@@ -1,0 +1,52 @@
+"""What the benchmark has to know of a server: how it is installed, started, asked and understood."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..workloads import Workload
+from .codecs import Codec
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How a server batches: up to so many rows, and how long the first waits for more; None where that adapts."""
+
+    max_rows: int
+    wait_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One start of a server: `folder` is empty, short of name, and goes away afterwards."""
+
+    workload: Workload
+    batching: Batching
+    port: int
+    folder: Path
+    python: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run, with what beside the common environment, and where: in the launch's own folder by default."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server. `settings` says in words how it was tuned; `batching` holds the best values found, by workload."""
+
+    name: str
+    packages: tuple[str, ...]
+    settings: str
+    batching: Mapping[str, Batching]
+    command: Callable[[Launch], Command]
+    ready: Callable[[Workload], str]
+    codec: Callable[[Workload], Codec]
+    announces: str = ""  # what its log says once everything is up; the path may be answered before
+    watched: str = ""  # in the command line of the process whose memory is followed over many requests
+    start_s: float = 180.0

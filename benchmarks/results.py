@@ -1,0 +1,100 @@
+"""What a run found, and its two files: JSON with every round, and a Markdown table of the medians beside it."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .summary import Round
+
+
+@dataclass
+class Closed:
+    connections: int
+    rounds: list[Round] = field(default_factory=list)
+
+
+@dataclass
+class Open:
+    """Poisson arrivals at a share of the server's own capacity: its rate in closed loop at the most connections."""
+
+    load: float
+    offered_rps: float
+    rounds: list[Round] = field(default_factory=list)
+
+
+@dataclass
+class Measured:
+    """One server under one workload; `not_measured` says why there are no figures."""
+
+    server: str
+    workload: str
+    settings: str
+    max_rows: int
+    wait_ms: float | None
+    versions: dict[str, str] = field(default_factory=dict)
+    started_s: float = 0.0
+    memory_mib: float = 0.0
+    watched_mib: dict[int, float] = field(default_factory=dict)
+    closed: list[Closed] = field(default_factory=list)
+    open: list[Open] = field(default_factory=list)
+    not_measured: str = ""
+
+
+@dataclass
+class Limit:
+    """The model without a server: for each round, milliseconds by batch size in rows."""
+
+    workload: str
+    rounds: list[dict[int, float]] = field(default_factory=list)
+    not_measured: str = ""
+
+
+@dataclass
+class Results:
+    """A whole run."""
+
+    theme: str
+    hardware: Mapping[str, Any]
+    versions: Mapping[str, str]
+    commit: str
+    command: str
+    date: str
+    threads: str
+    limits: list[Limit] = field(default_factory=list)
+    servers: list[Measured] = field(default_factory=list)
+    load_average: list[float] = field(default_factory=list)
+
+    def of(self, workload: str) -> Sequence[Measured]:
+        return [each for each in self.servers if each.workload == workload]
+
+    def limit(self, workload: str) -> Limit:
+        return next((each for each in self.limits if each.workload == workload), Limit(workload))
+
+
+def file_stem(theme: str, hardware: Mapping[str, Any], date: str) -> str:
+    """Return <theme>_<hardware>_<yyyymm>; `date` is in ISO form."""
+    return f"{theme}_{hardware['slug']}_{date[:4]}{date[5:7]}"
+
+
+def write(results: Results, folder: Path, table: str) -> Path:
+    """Write both files; return the JSON's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = file_stem(results.theme, results.hardware, results.date)
+    path = folder / f"{stem}.json"
+    path.write_text(json.dumps(_rounded(asdict(results)), indent=1) + "\n")
+    (folder / f"{stem}.md").write_text(table + "\n")
+    return path
+
+
+def _rounded(content: Any) -> Any:
+    """Return the same with floats of five significant digits: more are noise. NaN, which JSON lacks, becomes null."""
+    if isinstance(content, float):
+        return None if math.isnan(content) else float(f"{content:.5g}")
+    if isinstance(content, dict):
+        return {str(key): _rounded(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_rounded(each) for each in content]
+    return content

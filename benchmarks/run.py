@@ -1,0 +1,115 @@
+"""Measures every server on every workload, one after the other, and writes the results: python -m benchmarks.run."""
+
+import argparse
+import datetime
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from . import cache, machine, table
+from .measure import measure
+from .peers import PEERS
+from .results import Limit, Results, write
+from .workloads import WORKLOADS, Workload, quick
+
+_THREADS = "Every server runs one model process with one torch thread; the client shares the machine."
+_LIMIT_S = 600
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parse(given)
+    # Asked to stop, it unwinds as after Ctrl-C, and takes the server it has started with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    results = _results(given, "quick" if options.quick else "servers")
+    for name in options.workloads:
+        workload = quick(WORKLOADS[name]) if options.quick else WORKLOADS[name]
+        _measure_all(results, workload, options.only)
+        path = write(results, options.out, table.render(results))
+    print(f"\n{table.render(results)}\n\nwritten to {path}")
+
+
+def parse(given: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; an unknown name ends the program with those there are."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round of each, to see that everything runs")
+    parser.add_argument("--only", type=_names(PEERS), default=list(PEERS), help=f"some of {','.join(PEERS)}")
+    parser.add_argument(
+        "--workloads", type=_names(WORKLOADS), default=list(WORKLOADS), help=f"some of {','.join(WORKLOADS)}"
+    )
+    parser.add_argument("--out", type=Path, help="where results are written")
+    options = parser.parse_args(given)
+    if options.out is None:
+        # What is kept in the repository is whole: anything less goes to the cache.
+        whole = not options.quick and options.only == list(PEERS) and options.workloads == list(WORKLOADS)
+        options.out = cache.PROJECT / "benchmarks" / "results" if whole else cache.root() / "results"
+    return options
+
+
+def _measure_all(results: Results, workload: Workload, peers: Sequence[str]) -> None:
+    _prepare(workload)
+    limit = Limit(workload.name)
+    results.limits.append(limit)
+    # Some rounds before the servers and one after: a machine that slows down meanwhile shows in the spread.
+    _limit(limit, max(1, workload.rounds - 1))
+    for peer in peers:
+        _say(f"{workload.name}: {PEERS[peer].name}")
+        measured = measure(PEERS[peer], workload)
+        results.servers.append(measured)
+        if measured.not_measured:
+            _say(f"{workload.name}: {measured.server} not measured: {measured.not_measured}")
+    _limit(limit, 1)
+
+
+def _prepare(workload: Workload) -> None:
+    _say(f"{workload.name}: preparing the model")
+    subprocess.run([sys.executable, "-m", "benchmarks.artefacts", workload.name], check=True, cwd=cache.PROJECT)
+
+
+def _limit(limit: Limit, rounds: int) -> None:
+    _say(f"{limit.workload}: in process, no server")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.limit", limit.workload, str(rounds)]
+    found = subprocess.run(
+        command, check=True, cwd=cache.PROJECT, env=environment, stdout=subprocess.PIPE, timeout=_LIMIT_S
+    )
+    limit.rounds += [{int(rows): ms for rows, ms in each.items()} for each in json.loads(found.stdout)]
+
+
+def _results(given: Sequence[str], theme: str) -> Results:
+    now = datetime.datetime.now().astimezone()
+    return Results(
+        theme=theme,
+        hardware=machine.hardware(),
+        versions=machine.versions(),
+        commit=machine.commit(),
+        command=shlex.join(["python", "-m", "benchmarks.run", *given]),
+        date=now.isoformat(timespec="seconds"),
+        threads=_THREADS,
+        load_average=list(os.getloadavg()),
+    )
+
+
+def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
+    def split(text: str) -> list[str]:
+        names = text.split(",")
+        if unknown := sorted(set(names) - set(known)):
+            raise argparse.ArgumentTypeError(
+                f"{', '.join(unknown)}: there is no such name; there is {', '.join(known)}"
+            )
+        return names
+
+    return split
+
+
+def _say(text: str) -> None:
+    print(f"{datetime.datetime.now():%H:%M:%S} {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""One start of one server: from an empty folder to readiness, and down again with every process it made."""
+
+import os
+import re
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import cache, ports, processes, venvs
+from .peers import Peer
+from .peers.peer import Command, Launch
+from .workloads import Workload
+
+
+class NotMeasuredError(Exception):
+    """A server could not be installed, started or trusted; the text says why, for the results."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server."""
+
+    peer: Peer
+    port: int
+    started_s: float
+    root: int
+    mark: str
+
+    def memory_mib(self) -> float:
+        return processes.memory_mib(processes.of(self.root, self.mark))
+
+    def watched_mib(self) -> float | None:
+        """Return the memory of the process that the peer wants followed, or None where it wants none."""
+        pid = processes.named(processes.of(self.root, self.mark), self.peer.watched) if self.peer.watched else None
+        return None if pid is None else processes.memory_mib([pid])
+
+
+@contextmanager
+def running(peer: Peer, workload: Workload) -> Iterator[Server]:
+    """Start a server and wait until it is ready; at the end stop it.
+
+    Raises:
+        NotMeasuredError: it cannot be installed or does not become ready.
+    """
+    # Sockets live below this folder, and their paths may have no more than 107 characters.
+    with tempfile.TemporaryDirectory(prefix="pb-", ignore_cleanup_errors=True) as name:
+        folder, mark = Path(name), uuid.uuid4().hex
+        port = ports.free_port(3)
+        try:
+            python = venvs.python(peer.name.lower(), peer.packages)
+        except subprocess.CalledProcessError as error:
+            raise NotMeasuredError(f"pip could not install it: {_last_line(error.stderr)}") from error
+        launch = Launch(workload, peer.batching[workload.name], port, folder, python)
+        command = peer.command(launch)
+        with (folder / "log").open("wb") as log:
+            environment = _environment(launch, command, mark)
+            process = subprocess.Popen(
+                command.argv,
+                cwd=command.cwd or folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            took_s = _wait(process, peer, launch)
+            yield Server(peer, port, took_s, process.pid, mark)
+        finally:
+            stayed = processes.end(process.pid, mark)
+            process.wait(timeout=10)
+            if stayed:
+                print(f"{peer.name}: had to kill {'; '.join(stayed)}", flush=True)
+
+
+def _environment(launch: Launch, command: Command, mark: str) -> dict[str, str]:
+    """Return the same environment for every server: one thread for torch, and how the app is to be set."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(cache.PROJECT),
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "BENCH_WORKLOAD": launch.workload.name,
+        "BENCH_MAX_ROWS": str(launch.batching.max_rows),
+        "BENCH_WAIT_MS": str(launch.batching.wait_ms or 0),
+        "BENCH_PORT": str(launch.port),
+        cache.VARIABLE: str(cache.root()),
+        processes.MARK: mark,
+        **command.env,
+    }
+
+
+def _wait(process: subprocess.Popen[bytes], peer: Peer, launch: Launch) -> float:
+    began = time.monotonic()
+    while not _is_ready(peer, launch):
+        if process.poll() is not None:
+            raise NotMeasuredError(f"ended with status {process.returncode}: {_tail(launch.folder)}")
+        if time.monotonic() - began > peer.start_s:
+            raise NotMeasuredError(f"not ready after {peer.start_s:.0f} s: {_tail(launch.folder)}")
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+def _is_ready(peer: Peer, launch: Launch) -> bool:
+    said = peer.announces in (launch.folder / "log").read_text(errors="replace")
+    return said and ports.answers(launch.port, peer.ready(launch.workload))
+
+
+def _tail(folder: Path) -> str:
+    """Return the end of the log, without the names of this machine's folders."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", (folder / "log").read_text(errors="replace"))
+    for secret in (str(folder), str(cache.root()), str(cache.PROJECT), str(Path.home())):
+        text = text.replace(secret, "...")
+    return " | ".join(text.strip().splitlines()[-5:])[-500:]
+
+
+def _last_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[-1] if text and text.strip() else "no output"

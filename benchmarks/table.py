@@ -1,0 +1,119 @@
+"""The results as Markdown: for each workload a table in closed loop and one in open loop, with the ceiling first."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from .results import Closed, Limit, Measured, Results
+from .summary import middle, spread
+from .workloads import WORKLOADS
+
+
+def render(results: Results) -> str:
+    """Return the whole report, without a line break at its end."""
+    parts = [_head(results)]
+    for limit in results.limits:
+        parts.append(_workload(results, limit))
+    return "\n\n".join(parts)
+
+
+def best(limit: Limit) -> tuple[int, float]:
+    """Return the batch size with the most rows a second, and that rate; medians over the rounds."""
+    rates = {rows: 1000 * rows / median(each[rows] for each in limit.rounds) for rows in limit.rounds[0]}
+    rows = max(rates, key=lambda size: rates[size])
+    return rows, rates[rows]
+
+
+def _head(results: Results) -> str:
+    hardware = results.hardware
+    versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
+    return "\n".join(
+        [
+            f"# {results.theme}, {results.date[:10]}",
+            "",
+            f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB; {versions}; "
+            f"commit {results.commit}. {results.threads}",
+            "",
+            f"    {results.command}",
+            "",
+            "Medians over the rounds; ± is half the range over the rounds. How it is measured: benchmarks/README.md.",
+        ]
+    )
+
+
+def _workload(results: Results, limit: Limit) -> str:
+    measured = results.of(limit.workload)
+    good = [each for each in measured if not each.not_measured]
+    lines = [f"## {limit.workload}: {WORKLOADS[limit.workload].what}", ""]
+    if good:
+        lines += [*_closed(good, limit), "", *_open(good), ""]
+    lines += [f"- {each.server}: not measured: {each.not_measured}" for each in measured if each.not_measured]
+    lines += [line for each in good for line in _remarks(each)]
+    return "\n".join(lines).rstrip()
+
+
+def _closed(measured: Sequence[Measured], limit: Limit) -> list[str]:
+    names = [f"c={loop.connections} {figure}" for loop in measured[0].closed for figure in ("rps", "p50 / p99 ms")]
+    lines = _header(["server", *names, "of the limit", "over the forward, ms", "memory MiB"])
+    if limit.rounds:
+        rows, rate_rps = best(limit)
+        single_ms = median(each[1] for each in limit.rounds)
+        between = [""] * 2 * (len(measured[0].closed) - 2)
+        single, top = [number(1000 / single_ms), number(single_ms)], [f"{number(rate_rps)} by batches of {rows}", ""]
+        lines.append(_row(["*in process, no server*", *single, *between, *top, "100 %", "0", ""]))
+    return lines + [_row(_figures(each, limit)) for each in measured]
+
+
+def _figures(measured: Measured, limit: Limit) -> list[str]:
+    cells = [measured.server]
+    for loop in measured.closed:
+        cells += [_rate(loop), f"{number(middle(loop.rounds, 'p50_ms'))} / {number(middle(loop.rounds, 'p99_ms'))}"]
+    if not limit.rounds:
+        return [*cells, "", "", number(measured.memory_mib)]
+    share = middle(measured.closed[-1].rounds, "rate_rps") / best(limit)[1]
+    over_ms = middle(measured.closed[0].rounds, "p50_ms") - median(each[1] for each in limit.rounds)
+    return [*cells, f"{100 * share:.1f} %", number(over_ms), number(measured.memory_mib)]
+
+
+def _open(measured: Sequence[Measured]) -> list[str]:
+    names = [f"{100 * loop.load:.0f} %: p50 / p99 ms" for loop in measured[0].open]
+    lines = _header(["server, Poisson arrivals", "capacity rps", *names])
+    for each in measured:
+        cells = [each.server, number(middle(each.closed[-1].rounds, "rate_rps"))]
+        cells += [f"{number(middle(o.rounds, 'p50_ms'))} / {number(middle(o.rounds, 'p99_ms'))}" for o in each.open]
+        lines.append(_row(cells))
+    return lines
+
+
+def _remarks(measured: Measured) -> list[str]:
+    wait = "a wait that adapts" if measured.wait_ms is None else f"a wait of {measured.wait_ms:g} ms"
+    batching = f"up to {measured.max_rows} rows, {wait}"
+    versions = ", ".join(f"{name} {version}" for name, version in measured.versions.items())
+    lines = [f"- {measured.server}: {'; '.join(each for each in (versions, measured.settings, batching) if each)}"]
+    loops = [(f"c={loop.connections}", loop.rounds) for loop in measured.closed]
+    loops += [(f"open {100 * loop.load:.0f} %", loop.rounds) for loop in measured.open]
+    for name, rounds in loops:
+        for kind in sorted({kind for each in rounds for kind in each.errors}):
+            count = sum(each.errors.get(kind, 0) for each in rounds)
+            lines.append(f"- {measured.server}, {name}: {count:,} failed, {kind}")
+    if measured.watched_mib:
+        found = ", ".join(f"{mib:,.1f} MiB after {count:,}" for count, mib in measured.watched_mib.items())
+        lines.append(f"- {measured.server}, memory of the replica by requests: {found}")
+    return lines
+
+
+def number(value: float) -> str:
+    """Return a figure with three significant digits, or all of them before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _rate(loop: Closed) -> str:
+    rate = number(middle(loop.rounds, "rate_rps"))
+    return rate if len(loop.rounds) == 1 else f"{rate} ± {100 * spread(loop.rounds, 'rate_rps'):.0f} %"
+
+
+def _header(names: Sequence[str]) -> list[str]:
+    return [_row(names), _row(["---"] * len(names))]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

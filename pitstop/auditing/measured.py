@@ -1,0 +1,109 @@
+"""What the measured steps give away: the mistakes of the config as it is, and what would be faster here. Pure.
+
+A difference counts only where the middle halves of both timings lie apart: a busy machine must not fail a build.
+"""
+
+from collections.abc import Iterator
+
+from .case import Case
+from .finding import Finding
+from .step import Setting, Step
+from .timing import clearly_faster
+from .words import gain, off
+
+# Below this, one backend is not worth changing for another.
+WORTH = 1.1
+# Below this, batches need not be collected.
+BATCHING_PAYS = 1.3
+
+
+def measured(case: Case) -> Iterator[Finding]:
+    """Yield what the steps show."""
+    for part in (_inexact, _lying_trace, _not_compiled, _runs_eagerly, _one_by_one, _past_its_best, _faster):
+        yield from part(case)
+
+
+def _inexact(case: Case) -> Iterator[Finding]:
+    """Mistake 3: what was compiled does not answer as the model does, which would have to agree with itself first."""
+    if any(finding.mistake == 1 for finding in case.shown):
+        return
+    for step in case.steps:
+        head = step.head
+        if head.setting == case.here and head.rows == 1 and step.deviation is not None and step.skipped:
+            what = f"as configured ({head.label}) it is {step.skipped}: a replica would refuse to start"
+            exact = case.here.precision == "fp32"
+            key, fix = ("backend", "backend: eager") if exact else ("precision", "precision: fp32")
+            yield Finding("mistake", what, case.args(key), fix, "wrong answers", 3)
+
+
+def _lying_trace(case: Case) -> Iterator[Finding]:
+    step = case.one
+    if case.app.config.torchscript == "trace" and step is not None and "a trace would lie" in step.note:
+        script = step.how == "script"
+        what = f"asks for a trace, but {step.note}"
+        fix = "torchscript: script" if script else "backend: eager"
+        saved = "pitstop scripts it instead" if script else "pitstop runs it eagerly instead"
+        yield Finding("mistake", what, case.args("torchscript"), fix, f"wrong answers elsewhere; {saved}", 3)
+
+
+def _not_compiled(case: Case) -> Iterator[Finding]:
+    here, one = case.here, case.one
+    script = case.step(Setting("torchscript", here.precision, here.memory_format).key)
+    if here.backend == "eager" and _clearly(one, script, WORTH):
+        cost = gain(one, script)
+        what = "runs the model eagerly, and TorchScript answers the same faster"
+        yield Finding("mistake", what, case.args("backend"), "backend: torchscript", cost, 3)
+
+
+def _runs_eagerly(case: Case) -> Iterator[Finding]:
+    step = case.one
+    if case.here.backend == "torchscript" and step is not None and step.how == "eager":
+        what = f"is torchscript, but the model runs eagerly: {step.note}"
+        compiled = case.step(Setting("compile", case.here.precision, case.here.memory_format).key)
+        better = _clearly(step, compiled, WORTH)
+        cost = gain(step, compiled) if better else ""
+        yield Finding("hint", what, case.args("backend"), f"backend: {'compile' if better else 'eager'}", cost)
+
+
+def _one_by_one(case: Case) -> Iterator[Finding]:
+    one, many = case.one, case.many
+    if case.rows > 1 or not _clearly(one, many, BATCHING_PAYS):
+        return
+    assert many is not None
+    limited = case.app.config.max_rows > 1
+    keys = case.deployed("user_config", "max_rows") if limited else case.args("max_rows")
+    what = "feeds one row at a time, where a batch costs hardly more than a row"
+    yield Finding("mistake", what, keys, f"max_rows: {many.head.rows}", gain(one, many), 5)
+
+
+def _past_its_best(case: Case) -> Iterator[Finding]:
+    """Batches beyond the best size: more latency for fewer items."""
+    full = case.step(f"batch-{case.rows}")
+    best = max((step for step in (case.one, case.many) if step), key=lambda step: step.items_s or 0, default=None)
+    if best is not None and _clearly(full, best, WORTH):
+        limited = case.app.tunables.max_rows is not None
+        keys = case.deployed("user_config", "max_rows") if limited else case.args("max_rows")
+        what = f"{case.rows} rows in a forward are past the best size here, which is {best.head.rows}"
+        yield Finding("hint", what, keys, f"max_rows: {best.head.rows}", gain(full, best))
+
+
+def _faster(case: Case) -> Iterator[Finding]:
+    """The best setting besides the configured one; judged in batches where those were measured."""
+    batch = case.step("option-batch")
+    slow = case.many if batch else case.one
+    options = [batch] if batch else [step for step in case.steps if step.head.kind == "option" and step.head.setting]
+    fast = max((step for step in options if step), key=lambda step: step.items_s or 0, default=None)
+    if fast is None or fast.head.setting is None or not _clearly(slow, fast, WORTH):
+        return
+    lines = {key: value for key, value in fast.head.setting.lines.items() if case.here.lines[key] != value}
+    if case.here.backend == "eager" and lines == {"backend": "torchscript"}:
+        return  # That is mistake 3, and told there.
+    what = f"{fast.head.label} would be faster here, off eager fp32 by {off(fast.deviation)}"
+    fix = "\n".join(f"{key}: {value}" for key, value in lines.items())
+    yield Finding("hint", what, case.args(next(iter(lines))), fix, gain(slow, fast))
+
+
+def _clearly(slow: Step | None, fast: Step | None, factor: float) -> bool:
+    if slow is None or fast is None or slow.timing is None or fast.timing is None:
+        return False
+    return clearly_faster(slow.timing, fast.timing, factor, slow.head.rows, fast.head.rows)

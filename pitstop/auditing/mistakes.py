@@ -1,0 +1,103 @@
+"""The five mistakes: whether the config still makes each, and what it costs, or would cost, on this machine. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .case import Case
+from .finding import Finding
+from .measured import WORTH
+from .step import NEW, PADDED, Setting, Step
+from .words import number, off, rows, times
+
+TITLES = {
+    1: "train mode or gradients",
+    2: "cuDNN off, or shapes change",
+    3: "compiled model not reused",
+    4: "CPUs unmeasured",
+    5: "rows one by one",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One mistake. `factor`: how many times slower it makes this model here; None where that was not measured."""
+
+    number: int
+    title: str
+    made: bool
+    factor: float | None
+    cost: str
+
+
+def verdicts(case: Case, findings: Sequence[Finding]) -> list[Verdict]:
+    """Judge all five."""
+    made = {finding.mistake for finding in findings if finding.severity == "mistake"}
+    costs = {1: _training, 2: _shapes, 3: _uncompiled, 4: _cpu, 5: _one_by_one}
+    return [Verdict(each, TITLES[each], each in made, *cost(case)) for each, cost in costs.items()]
+
+
+Cost = tuple[float | None, str]
+
+
+def _training(case: Case) -> Cost:
+    good = case.step("inference_mode")
+    bad = case.step("train") or case.step("eval")
+    if good is None or bad is None:
+        return None, "not measured"
+    more = (bad.peak_mib or 0) / max(good.peak_mib or 0, 1e-9)
+    memory = f"; {more:.1f}x the memory" if more >= WORTH else ""
+    wrong = f"; answers off by {off(bad.deviation)}" if (bad.deviation or 0) > 1e-3 else ""
+    return times(bad, good), f"{_pair(bad, good)}{memory}{wrong}"
+
+
+def _shapes(case: Case) -> Cost:
+    found: list[tuple[float, str]] = []
+    before, search = case.step(_eager_key(case)), case.step("search")
+    if before and search:
+        found.append((times(before, search), f"search off: {_pair(before, search)}"))
+    new, padded = case.step(NEW), case.step(PADDED)
+    if new and padded:
+        found.append((times(new, padded), f"every shape new: {_pair(new, padded)}"))
+    factor, text = max(found, default=(0.0, ""))
+    if factor < WORTH:
+        return None, "next to nothing here" + ("" if case.device == "cuda" else ": no GPU, so no cuDNN")
+    return factor, text
+
+
+def _uncompiled(case: Case) -> Cost:
+    eager = case.step("search") or case.step(_eager_key(case))
+    script = case.step(Setting("torchscript", "fp32", case.here.memory_format).key)
+    if eager is None or script is None:
+        reason = next((step.skipped for step in case.steps if step.head.key.startswith("torchscript-fp32")), "")
+        return None, reason or "not measured"
+    if script.how == "eager":
+        return None, f"no TorchScript: {script.note}"
+    return times(eager, script), f"{_pair(eager, script)}, by {script.how}"
+
+
+def _cpu(case: Case) -> Cost:
+    here, cpu = case.many or case.one, case.step("cpu")
+    if case.device == "cuda" and here and cpu:
+        return times(cpu, here), f"{_pair(cpu, here)}, in batches of {here.head.rows}"
+    if here is None:
+        return None, "not measured"
+    return None, f"this CPU: {number(here.items_s or 0)} items/s at {rows(here.head.rows)}; no GPU here to compare"
+
+
+def _one_by_one(case: Case) -> Cost:
+    one, many = case.one, case.many
+    if one is None or many is None:
+        return None, "not measured"
+    return times(one, many), f"{_pair(one, many)}, in batches of {many.head.rows}"
+
+
+def _eager_key(case: Case) -> str:
+    """Return the key of the eager step in the config's memory format."""
+    last = case.here.memory_format == "channels_last" and case.step("channels_last") is not None
+    return "channels_last" if last else "inference_mode"
+
+
+def _pair(bad: Step, good: Step) -> str:
+    if times(bad, good) < 1:
+        return f"nothing here: {number(bad.items_s or 0)} items/s against {number(good.items_s or 0)}"
+    return f"{number(bad.items_s or 0)} items/s, not {number(good.items_s or 0)}"

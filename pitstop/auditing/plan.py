@@ -1,0 +1,51 @@
+"""Which steps a waterfall has, from plain inference to every setting that this device may take. Pure."""
+
+from .step import Head, Kind, Setting
+
+_MOST_BATCHES = 7
+
+
+def single_rows(here: Setting, images: bool, gpu: bool, fixed: bool) -> list[Head]:
+    """Return the steps of one row, each building on those before.
+
+    Args:
+        here: the setting of the config.
+        images: whether an input has four dimensions, so that its memory format matters.
+        gpu: whether cuDNN runs it.
+        fixed: whether rows always have one shape, so that cuDNN's search pays.
+    """
+    plain = "contiguous" if images else here.memory_format
+    heads = [Head("inference_mode", "inference_mode", "path", 1, Setting("eager", "fp32", plain))]
+    if images:
+        kind: Kind = "path" if here.memory_format == "channels_last" else "option"
+        heads.append(Head("channels_last", "channels_last", kind, 1, Setting("eager", "fp32", "channels_last")))
+    if gpu and fixed:
+        heads.append(Head("search", "cuDNN search, one shape", "path", 1, Setting("eager", "fp32", here.memory_format)))
+    known = {head.setting for head in heads}
+    return heads + [_head(each, here) for each in _settings(here, images, gpu) if each not in known]
+
+
+def thin(sizes: list[int]) -> list[int]:
+    """Return at most seven sizes, evenly chosen, the last among them."""
+    if len(sizes) <= _MOST_BATCHES:
+        return sizes
+    step = (len(sizes) - 1) / (_MOST_BATCHES - 1)
+    return [sizes[round(index * step)] for index in range(_MOST_BATCHES)]
+
+
+def _settings(here: Setting, images: bool, gpu: bool) -> list[Setting]:
+    """TorchScript first, as every waterfall has it; then the config's own; then what else there is."""
+    precisions = ("fp32", "tf32", "bf16", "fp16") if gpu else ("fp32", "bf16")
+    found = [Setting("torchscript", "fp32", here.memory_format), here]
+    if images:
+        other = "contiguous" if here.memory_format == "channels_last" else "channels_last"
+        found.append(Setting(here.backend, here.precision, other))
+    backends = ("torchscript", "compile") if here.precision == "fp32" else ("eager", "torchscript", "compile")
+    found += [Setting(backend, each, here.memory_format) for backend in backends for each in precisions]
+    return list(dict.fromkeys(found))
+
+
+def _head(setting: Setting, here: Setting) -> Head:
+    on_path = setting == here or (setting.backend == here.backend == "torchscript" and setting.precision == "fp32")
+    kind: Kind = "path" if on_path and setting.memory_format == here.memory_format else "option"
+    return Head(setting.key, setting.label(here.memory_format), kind, 1, setting)

@@ -1,0 +1,87 @@
+"""Runs one step: its answers are compared, then it is timed, then its memory is counted.
+
+A step that cannot run, or answers too far off eager fp32, is no failure of the audit: it says why and is left out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from models.runner import in_order
+
+from .built import Built
+from .memory import peak_mib
+from .step import Head, Step
+from .subject import COMPARED_ROWS, Subject, arithmetic, stage
+from .timing import measure
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """How to run a model that is built: with a graph or without, cuDNN's search on or off, on how many threads."""
+
+    built: Built
+    records: bool = False
+    search: bool | None = None
+    threads: int | None = None
+
+
+def attempt(head: Head, make: Callable[[], Arm], subject: Subject, budget_s: float) -> Step:
+    """Make and run one step; whatever stops it becomes the reason that the step gives."""
+    try:
+        return _run(head, make(), subject, budget_s)
+    except Exception as error:  # Backends raise dozens of unrelated types; each means "not here".
+        return Step(head, skipped=reason(error))
+
+
+def caller(arm: Arm, inputs: Sequence[torch.Tensor], device: torch.device) -> Callable[[], Any]:
+    """Return a call that ends when the answer is there, on a GPU too."""
+    forward, records = arm.built.forward, arm.records
+
+    def call() -> Any:
+        # Entered anew each time, as the replica does.
+        with torch.inference_mode(not records):
+            found = forward(*inputs)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return found
+
+    return call
+
+
+def reason(error: Exception) -> str:
+    """Return an exception's first line, with its type where that is not ours."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first = lines[0][:160] if lines else ""
+    own = type(error).__module__.startswith("models.")
+    return first if own and first else f"{type(error).__name__}: {first}".rstrip(": ")
+
+
+def _off(arm: Arm, rows: int, call: Callable[[], Any], subject: Subject) -> tuple[float, bool]:
+    """Compare with eager fp32; a step of one row is judged by several rows, one after the other."""
+    if rows > 1:
+        return subject.off(in_order(call(), subject.outputs), rows, arm.built.tolerance)
+    staged = stage(subject.arrays(COMPARED_ROWS), arm.built.layout)
+    alone = [[each[row : row + 1] for each in staged] for row in range(COMPARED_ROWS)]
+    found = [in_order(caller(arm, inputs, subject.device)(), subject.outputs) for inputs in alone]
+    joined = [torch.cat(parts).detach() for parts in zip(*found, strict=True)]
+    return subject.off(joined, COMPARED_ROWS, arm.built.tolerance)
+
+
+def _run(head: Head, arm: Arm, subject: Subject, budget_s: float) -> Step:
+    built = arm.built
+    inputs = stage(subject.arrays(head.rows), built.layout)
+    with arithmetic(built.config, subject.fixed if arm.search is None else arm.search, arm.threads):
+        call = caller(arm, inputs, subject.device)
+        off, within = _off(arm, head.rows, call, subject)
+        step = Step(head, deviation=off, how=built.how, note=built.note)
+        if not within:
+            limit = built.tolerance.relative
+            return replace(step, skipped=f"off eager fp32 by {off:.2g}, {limit:g} is allowed")
+        timing = measure(call, budget_s)
+        if subject.device.type == "cuda":
+            # Waiting for a GPU may well be done asleep.
+            timing = replace(timing, share=1.0)
+        return replace(step, timing=timing, peak_mib=built.weights_mib + peak_mib(call, subject.device))

@@ -1,0 +1,131 @@
+"""The model under audit: loaded once, and copied for every step, so that no step can spoil another.
+
+The eager fp32 model in eval, one row at a time, is what every step's answers are held against.
+"""
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from configs.schema import ModelConfig
+from models import source
+from models.draw import Draw
+from models.errors import ModelError
+from models.layout import Layout
+from models.padding import powers_of_two
+from models.parity import Tolerance, deviation
+from models.prepare import freeze_in_eval, layout_of, pick_device, reference_of, set_arithmetic, signature_of
+from models.runner import in_order
+from models.signature import Array, Tensor
+from models.staging import to_device
+
+COMPARED_ROWS = 3
+_SEED = 100
+# What batching would bring is measured up to here where the config has none.
+_BATCH_ANYWAY = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A loaded model on its device. `plain` is as its author left it, on the CPU."""
+
+    config: ModelConfig
+    device: torch.device
+    draw: Draw
+    outputs: tuple[Tensor, ...]
+    plain: nn.Module
+    reference: nn.Module
+    _expected: dict[int, list[torch.Tensor]] = field(default_factory=dict)
+
+    @property
+    def fixed(self) -> bool:
+        return not self.config.lengths
+
+    @property
+    def length(self) -> int:
+        """The open size used throughout: the middle one of those configured; 0 where no size is open."""
+        lengths = self.config.lengths or (0,)
+        return lengths[len(lengths) // 2]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The batch sizes to try: those configured, or those that batching would have."""
+        configured = self.config.batch_sizes or powers_of_two(self.config.max_rows)
+        return configured if configured[-1] > 1 else powers_of_two(_BATCH_ANYWAY)
+
+    def copy(self) -> nn.Module:
+        return copy.deepcopy(self.plain)
+
+    def arrays(self, rows: int, length: int | None = None) -> list[Array]:
+        drawn = self.draw.shaped((rows, length or self.length), _SEED + rows)
+        return [drawn[tensor.name] for tensor in self.draw.feed]
+
+    def off(self, found: Sequence[torch.Tensor], rows: int, allowed: Tolerance) -> tuple[float, bool]:
+        """Return the largest deviation from eager fp32, which answers each row alone, and whether it is allowed."""
+        if rows not in self._expected:
+            self._expected[rows] = self._alone(rows)
+        worst, within = 0.0, True
+        for left, right in zip(found, self._expected[rows], strict=True):
+            off = deviation(left[: right.shape[0]], right)
+            worst = max(worst, off)
+            within &= off <= (allowed.relative if right.is_floating_point() else allowed.disagree)
+        return worst, within
+
+    def _alone(self, rows: int) -> list[torch.Tensor]:
+        plain = self.config.model_copy(update={"precision": "fp32", "memory_format": "contiguous"})
+        staged = stage(self.arrays(rows), layout_of(plain, self.device))
+        with arithmetic(plain, fixed=False), torch.inference_mode():
+            answers = [
+                in_order(self.reference(*[each[row : row + 1] for each in staged]), self.outputs)
+                for row in range(min(rows, COMPARED_ROWS))
+            ]
+        return [torch.cat(parts) for parts in zip(*answers, strict=True)]
+
+
+def load(config: ModelConfig, device: str | None = None) -> Subject:
+    """Load the model on the device that its config asks for, or on another; raise ModelError where it cannot be."""
+    place = pick_device(device or _choose(config.device))
+    signature = signature_of(config)
+    try:
+        preprocess = source.resolve(config.preprocess)() if config.preprocess else None
+        draw = Draw(signature, preprocess, config.lengths or ())
+        plain = source.load(config.source)
+        reference = reference_of(freeze_in_eval(copy.deepcopy(plain)), place)
+    except ModelError:
+        raise
+    except Exception as error:  # Code of the user's own: whatever it raises, the model cannot be audited.
+        what = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise ModelError(f"the model cannot be loaded ({what})\nhelp: correct what args.source names") from error
+    return Subject(config, place, draw, signature.outputs, plain, reference)
+
+
+def stage(arrays: Sequence[Array], layout: Layout) -> list[torch.Tensor]:
+    return [to_device(torch.from_numpy(array), layout) for array in arrays]
+
+
+def threads_of(config: ModelConfig) -> int:
+    """Return the threads that a CPU replica of this config would run."""
+    return max(1, math.floor(config.num_cpus))
+
+
+@contextmanager
+def arithmetic(config: ModelConfig, fixed: bool, threads: int | None = None) -> Iterator[None]:
+    """Set the process as the replica would; afterwards it is as it was."""
+    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = (cuda.allow_tf32, cudnn.allow_tf32, cudnn.enabled, cudnn.benchmark, torch.get_num_threads())
+    try:
+        set_arithmetic(config, fixed)
+        torch.set_num_threads(threads or threads_of(config))
+        yield
+    finally:
+        cuda.allow_tf32, cudnn.allow_tf32, cudnn.enabled, cudnn.benchmark = before[:4]
+        torch.set_num_threads(before[4])
+
+
+def _choose(device: str) -> str:
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device

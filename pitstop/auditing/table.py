@@ -1,0 +1,104 @@
+"""Prints an audit for a terminal of 80 columns: the waterfall, the five mistakes, and what to do."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from configs.document import Document
+from configs.problems import where
+
+from .examine import Examined
+from .finding import Finding
+from .groups import grouped
+from .hardware import Hardware
+from .step import Step, ran
+from .words import TIMES, busy, number, off
+
+_STYLES = {"mistake": "bold red", "warning": "yellow", "hint": "cyan"}
+_LABELS = {"mistake": "MISTAKE", "warning": "warning", "hint": "hint"}
+
+
+def show(examined: Examined, document: Document, machine: Hardware, console: Console) -> None:
+    """Print one model."""
+    config = examined.case.app.config
+    threads = f", {examined.threads} thread{'s' * (examined.threads > 1)}" if examined.case.device == "cpu" else ""
+    console.print(f"\n{config.name}", style="bold", end="")
+    console.print(f" on {machine.title()}{threads}", soft_wrap=True)
+    if examined.twin:
+        console.print(f"measured as {examined.twin}: the same model on the same device", style="dim")
+    elif examined.case.steps:
+        console.print(steps_table(examined.case.steps))
+        _notes(examined.case.steps, console)
+    if examined.unmeasured:
+        console.print(examined.unmeasured, style="red" if examined.broken else "yellow", soft_wrap=True, markup=False)
+    if examined.cut:
+        console.print("stopped by Ctrl-C: judged by what was measured so far", style="yellow")
+    if examined.case.steps and not examined.twin:
+        console.print()
+        console.print(_mistakes_table(examined))
+    if examined.findings:
+        console.print()
+    for finding in examined.findings:
+        show_finding(finding, document, console)
+    made = examined.made
+    verdict = f"{made} mistake{'s' * (made > 1)} still made" if made else "none of the five mistakes"
+    if examined.unmeasured and not made:
+        verdict = "not measured"
+    console.print(f"{config.name}: {verdict}", style="bold red" if made or examined.broken else "bold green")
+
+
+def show_finding(finding: Finding, document: Document, console: Console) -> None:
+    """Print one finding: its place, what, cost and remedy."""
+    number_ = f" {finding.mistake}" if finding.mistake else ""
+    console.print(f"{_LABELS[finding.severity]}{number_}", style=_STYLES[finding.severity], end=" ")
+    console.print(f"{document.place(finding.keys)} {where(document.raw, finding.keys)}", soft_wrap=True, markup=False)
+    console.print(f"  {finding.what}", soft_wrap=True, markup=False)
+    if finding.cost:
+        console.print(f"  cost: {finding.cost}", soft_wrap=True, markup=False)
+    first, *rest = finding.fix.splitlines()
+    console.print("\n".join([f"  fix:  {first}", *(f"        {line}" for line in rest)]), soft_wrap=True, markup=False)
+
+
+def steps_table(steps: Iterable[Step]) -> Table:
+    """Return the waterfall; factors are against its first step, off is from eager fp32."""
+    steps = list(steps)
+    first = next((step.items_s for step, _ in ran(steps)), None)
+    table = Table("", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("p50 ms", "p99 ms", "items/s", TIMES, "MiB", "off"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for group in grouped(steps):
+        table.add_row(group.title, style="bold")
+        for step in group.steps:
+            table.add_row(f"  {step.head.label}", *_cells(step, first))
+    return table
+
+
+def _cells(step: Step, first: float | None) -> list[str]:
+    timing, items = step.timing, step.items_s
+    if timing is None or items is None:
+        return ["-", "-", "left out", "", "", off(step.deviation)]
+    factor = f"{items / first:.1f}" if first else ""
+    memory = "" if step.peak_mib is None else number(step.peak_mib)
+    return [number(timing.p50_ms), number(timing.p99_ms), number(items), factor, memory, off(step.deviation)]
+
+
+def _notes(steps: Sequence[Step], console: Console) -> None:
+    """Say why steps were left out; one line for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for step in steps:
+        if step.skipped:
+            reasons.setdefault(step.skipped, []).append(step.head.label)
+    for reason, labels in reasons.items():
+        console.print(f"left out: {'; '.join(labels)}: {reason}", style="dim", markup=False)
+    if spoilt := busy(steps):
+        console.print(spoilt, style="yellow")
+
+
+def _mistakes_table(examined: Examined) -> Table:
+    table = Table("the five mistakes", "", "costs", "", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for verdict in examined.verdicts:
+        made = "[bold red]MADE[/]" if verdict.made else "[green]absent[/]"
+        factor = "" if verdict.factor is None else f"{verdict.factor:.1f}x"
+        table.add_row(f"{verdict.number} {verdict.title}", made, factor, verdict.cost)
+    return table

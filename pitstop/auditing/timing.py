@@ -1,0 +1,93 @@
+"""Times one forward again and again for a while, and says how sure the figures are.
+
+Percentiles, never a lone mean: on a shared machine one slow run would decide it.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+LEAST_RUNS = 20
+# A slow forward may take this many times its budget to reach LEAST_RUNS.
+_PATIENCE = 5
+# TorchScript's executor profiles the first run of a shape and optimises in the second.
+WARM_RUNS = 2
+_WARM_SHARE = 0.2
+# Below this share of a core, others had it; forwards shorter than a time slice hardly notice at the median.
+_LEAST_SHARE = 0.7
+_SLICE_MS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Latencies of one forward, in ms. With fewer than 100 runs, p99 is close to the slowest of them.
+
+    `share` is how much of a core the calling thread had while it ran.
+    """
+
+    runs: int
+    p25_ms: float
+    p50_ms: float
+    p75_ms: float
+    p99_ms: float
+    share: float = 1.0
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the figures say more about the other processes than about the model."""
+        return self.share < _LEAST_SHARE and self.p50_ms >= _SLICE_MS
+
+
+def measure(
+    call: Callable[[], object],
+    budget_s: float,
+    clock: Callable[[], float] = time.perf_counter,
+    cpu_clock: Callable[[], float] = time.thread_time,
+) -> Timing:
+    """Warm `call` up and time it for `budget_s`; longer where that is needed for 20 runs, but not for ever."""
+    _warm(call, budget_s * _WARM_SHARE, clock)
+    times: list[float] = []
+    began, cpu_began = clock(), cpu_clock()
+    while True:
+        start = clock()
+        call()
+        end = clock()
+        times.append((end - start) * 1000)
+        if end - began >= budget_s * (1 if len(times) >= LEAST_RUNS else _PATIENCE):
+            share = min(1.0, (cpu_clock() - cpu_began) / (end - began))
+            return replace(summarise(times), share=share)
+
+
+def summarise(times_ms: Sequence[float]) -> Timing:
+    ordered = sorted(times_ms)
+    return Timing(len(ordered), *(percentile(ordered, share) for share in (0.25, 0.50, 0.75, 0.99)))
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """Return the value that `share` of an ordered sequence does not exceed, between its neighbours where it falls."""
+    at = share * (len(ordered) - 1)
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
+
+
+def speedup(slow: Timing, fast: Timing) -> float:
+    """Return how many times faster one is, at the median."""
+    return slow.p50_ms / fast.p50_ms
+
+
+def clearly_faster(slow: Timing, fast: Timing, factor: float, slow_rows: int = 1, fast_rows: int = 1) -> bool:
+    """Whether `fast` is at least `factor` times faster per row, and no noise.
+
+    Noise is where the middle halves overlap, and where other processes had the core.
+    """
+    apart = slow.p25_ms / slow_rows > fast.p75_ms / fast_rows
+    gain = speedup(slow, fast) * fast_rows / slow_rows
+    return gain >= factor and apart and not slow.disturbed and not fast.disturbed
+
+
+def _warm(call: Callable[[], object], budget_s: float, clock: Callable[[], float]) -> None:
+    began, runs = clock(), 0
+    while runs < WARM_RUNS or clock() - began < budget_s:
+        call()
+        runs += 1

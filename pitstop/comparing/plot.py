@@ -1,0 +1,103 @@
+"""Draws cost per million over traffic, both on logarithmic scales: two saw-toothed lines, and where they part for good.
+
+Each tooth is a machine added; between teeth the cost falls as the fleet fills.
+"""
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .comparison import Comparison, Side
+from .cost import HIGHEST_RPS, LOWEST_RPS, rate, usd_per_million
+from .words import usd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_INK, _PALE, _RULE = "#1c2530", "#6b7685", "#e3e7ec"
+_COLOURS = {"gpu": "#1f7a5c", "cpu": "#3b6ea8"}
+_POINTS = 4000
+# Beyond it a label would run out of the picture.
+_RIGHTMOST_RPS = 300.0
+_SIZE_INCHES = (9.0, 5.2)
+
+
+def png(comparison: Comparison) -> bytes:
+    """Return the picture of a comparison in which both sides sustain something."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width, height = _SIZE_INCHES
+    figure = Figure(figsize=(width, height), dpi=160, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.085, 0.11, 0.885, 0.70))
+    _frame(axes)
+    for name, side in (("gpu", comparison.gpu), ("cpu", comparison.cpu)):
+        _line(axes, name, side)
+    _mark(axes, comparison)
+    # The lines fall from the left: below them there is always room.
+    axes.legend(loc="lower left", frameon=False, fontsize=9.5, labelcolor=_INK, borderaxespad=0.8)
+    title = f"What a million answers cost, with p99 within {comparison.slo_ms:g} ms"
+    figure.text(0.022, 0.945, title, fontsize=15, fontweight="bold", color=_INK, va="center")
+    figure.text(0.022, 0.885, comparison.verdict, fontsize=9.5, color=_PALE, va="center", wrap=True)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _frame(axes: "Axes") -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(LOWEST_RPS, HIGHEST_RPS)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"${value:,g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("arrivals a second", color=_PALE, fontsize=9.5)
+    axes.set_title("dollars per million answers", loc="left", color=_PALE, fontsize=9.5)
+    axes.grid(True, which="major", color=_RULE, linewidth=0.8)
+    axes.tick_params(which="both", colors=_PALE, labelsize=9, length=0)
+    for side in ("top", "right", "left", "bottom"):
+        axes.spines[side].set_visible(False)
+
+
+def _line(axes: "Axes", name: str, side: Side) -> None:
+    fleet = side.fleet
+    assert fleet is not None
+    rates = np.geomspace(LOWEST_RPS, HIGHEST_RPS, _POINTS)
+    label = (
+        f"{name.upper()}: {side.price.instance}, {usd(side.price.usd_per_hour)} an hour, "
+        f"{rate(fleet.capacity_rps)}/s a replica"
+    )
+    axes.plot(rates, [usd_per_million(each, fleet) for each in rates], color=_COLOURS[name], linewidth=2, label=label)
+
+
+def _mark(axes: "Axes", comparison: Comparison) -> None:
+    """Shade where the GPU costs less, and write the traffic at which the cheaper machine changes."""
+    found = comparison.stretches
+    for stretch in found:
+        if stretch.winner == "gpu":
+            axes.axvspan(stretch.low, stretch.high, color=_COLOURS["gpu"], alpha=0.09, linewidth=0)
+    if len(found) < 2:
+        return
+    first, last = found[1].low, found[-1].low
+    for edge in dict.fromkeys((first, last)):
+        _edge(axes, edge, comparison)
+    what = f"{found[-1].winner.upper()} cheaper above {rate(last)}/s"
+    if first != last:
+        what = f"{found[0].winner.upper()} cheaper below {rate(first)}/s\n{what}"
+    right = last < _RIGHTMOST_RPS
+    axes.annotate(
+        what, (last if right else first, 0.80), xycoords=("data", "axes fraction"), xytext=(9 if right else -9, 0),
+        textcoords="offset points", ha="left" if right else "right", va="center", fontsize=10, color=_INK,
+        fontweight="bold",
+    )  # fmt: skip
+
+
+def _edge(axes: "Axes", edge: float, comparison: Comparison) -> None:
+    axes.axvline(edge, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
+    costs = [usd_per_million(edge, side.fleet) for side in (comparison.gpu, comparison.cpu) if side.fleet]
+    axes.plot([edge], [max(costs)], "o", color=_INK, markersize=5, zorder=5)

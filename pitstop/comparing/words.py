@@ -1,0 +1,54 @@
+"""How the figures of a comparison are written, in the table and on the page alike."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from configs.prices import Price
+
+from ..auditing.words import number
+from .comparison import Comparison, Side
+from .cost import rate
+
+HEADS = ("arrivals/s", "GPU replicas", "$/million", "CPU replicas", "$/million", "cheaper")
+
+CAVEAT = "It holds where each model ran, alone, on the machine that it is priced as."
+
+
+def usd(value: float) -> str:
+    return f"${number(value)}"
+
+
+def row(found: Mapping[str, Any]) -> list[str]:
+    """Return the cells of one rate."""
+    return [
+        rate(found["rate_rps"]),
+        f"{found['gpu_replicas']:,}",
+        usd(found["gpu_usd_per_million"]),
+        f"{found['cpu_replicas']:,}",
+        usd(found["cpu_usd_per_million"]),
+        str(found["cheaper"]).upper(),
+    ]
+
+
+def sustains(side: Side, slo_ms: float) -> str:
+    """Say what a model sustains, and how long its answers take there."""
+    capacity, best = side.measured.capacity, side.measured.capacity.best
+    if best is None:
+        return f"misses p99 {slo_ms:g} ms at every rate tried, down to {capacity.probes[-1].rate_rps:.2g} a second"
+    least = " or more" if capacity.at_least else ""
+    return f"{rate(capacity.rate_rps)} a second{least}; there p50 {best.p50_ms:.3g} ms, p99 {best.p99_ms:.3g} ms"
+
+
+def limits(comparison: Comparison) -> list[str]:
+    """Return what makes a capacity a lower bound only."""
+    sides = (comparison.gpu, comparison.cpu)
+    return [
+        f"{side.measured.model}: it may sustain more; {side.measured.capacity.at_least}"
+        for side in sides
+        if side.measured.capacity.at_least
+    ]
+
+
+def priced(price: Price) -> str:
+    what = f"{price.instance} ({price.accelerator})" if price.accelerator else price.instance
+    return f"{what}, {price.region}: {price.usd_per_hour:g} $ an hour; {price.source}, {price.date}"

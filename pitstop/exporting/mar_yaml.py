@@ -1,0 +1,75 @@
+"""The config that an imported archive is served with: complete, ready for `pitstop check` and `serve run`.
+
+What could not be carried over stands in it as comments, above the model that it belongs to.
+"""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .yaml_lines import dump
+
+_HEAD = """\
+# {name}, imported from the TorchServe archive {archive} by `pitstop export --mar`.
+# serve_config.yaml explains the parts that all files share.
+
+http_options: {{host: 127.0.0.1, port: 8000}}
+
+grpc_options: {{port: 9000, grpc_servicer_functions: [deployments.rpc_service:add_to_server]}}
+
+controller_options:
+  runtime_env:
+    env_vars: &fast_path
+      RAY_SERVE_ENABLE_HA_PROXY: "1"
+      RAY_SERVE_THROUGHPUT_OPTIMIZED: "1"
+      RAY_SERVE_HAPROXY_NBTHREAD: "1"
+      RAY_SERVE_HAPROXY_METRICS_ENABLED: "0"
+      RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH: deployments.ledger:install
+
+logging_config: {{log_level: WARNING, enable_access_log: false}}
+
+applications:
+  - name: root
+    route_prefix: /
+    import_path: deployments.app:root
+    runtime_env: {{env_vars: *fast_path}}
+    args: {{grpc_port: 8001}}
+
+"""
+_MODEL = """\
+  - name: {name}
+    route_prefix: /v2/models/{name}
+    import_path: deployments.app:model
+    runtime_env: {{env_vars: *fast_path}}
+    args:
+{args}
+    deployments:
+      - name: Model
+{deployment}
+"""
+_WIDTH = 120
+
+
+def render(archive: str, args: Mapping[str, Any], deployment: Mapping[str, Any], lost: Sequence[str]) -> str:
+    """Return the file. `args` is a ModelConfig as a mapping, `deployment` the deployment's own keys."""
+    name = args["name"]
+    model = _MODEL.format(
+        name=name,
+        args=textwrap.indent(dump(args).rstrip(), " " * 6),
+        deployment=textwrap.indent(dump({"max_ongoing_requests": 1024, **deployment}).rstrip(), " " * 8),
+    )
+    return _HEAD.format(name=name, archive=_plain(archive)) + _comments(lost) + model
+
+
+def _comments(lost: Sequence[str]) -> str:
+    if not lost:
+        return "  # Everything in the archive was carried over.\n"
+    lines = ["  # Not carried over from TorchServe:"]
+    for each in lost:
+        # A setting's text is the archive's: a line break in it must not end the comment.
+        lines += textwrap.wrap(_plain(each), _WIDTH, initial_indent="  # - ", subsequent_indent="  #   ")
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)

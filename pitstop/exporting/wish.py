@@ -1,0 +1,25 @@
+"""What the user asked `pitstop export` for, as the command line gave it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The flags, unread. `source` is a file or URL, `mar` a TorchServe archive; `config` names a served model."""
+
+    dest: Path
+    source: str | None = None
+    to: str | None = None
+    factory: str | None = None
+    kwargs: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    lengths: str | None = None
+    config: Path | None = None
+    model: str | None = None
+    mar: Path | None = None
+    ts_config: Path | None = None
+    trust_pickle: bool = False
+    yaml: Path | None = None
+    force: bool = False

@@ -1,0 +1,1 @@
+"""Load that can be trusted: senders, pacing, and what the answers say."""

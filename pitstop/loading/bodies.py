@@ -1,0 +1,64 @@
+"""Requests as they go over the wire: written once, before the clock starts, and sent round and round."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import orjson
+
+from . import drawn, input_file
+from .grpc_message import infer_request
+from .target import Target
+from .tensor import Tensor
+
+Format = Literal["json", "binary", "grpc"]
+Request = Sequence[Tensor]
+# Enough that a cache keyed by content would show, small enough to stay in memory at an image's size.
+_DRAWN = 16
+_MOST_BYTES = 64 << 20
+
+
+def requests(target: Target, path: Path | None, rows: int, length: int) -> list[Request]:
+    """Return the inputs to send: from a file, or drawn to fit the model's metadata."""
+    if path is not None:
+        return list(input_file.read(path, target.inputs, rows))
+    found: list[Request] = []
+    size = 0
+    while len(found) < _DRAWN and size < _MOST_BYTES:
+        first = len(found) * len(target.inputs)
+        request = [drawn.draw(each, rows, length, first + place) for place, each in enumerate(target.inputs)]
+        found.append(request)
+        size += sum(tensor.values.nbytes for tensor in request)
+    return found
+
+
+def wire(target: Target, request: Request, kind: Format) -> bytes:
+    """Write a request: a whole HTTP message, or a gRPC one."""
+    if kind == "grpc":
+        return infer_request(target.model, target.version, request)
+    headers, body = http_body(request, kind)
+    lines = [f"POST {target.infer_path} HTTP/1.1", f"Host: {target.host}", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def http_body(request: Request, kind: Format) -> tuple[dict[str, str], bytes]:
+    """Return the headers and the body of a POST to /infer."""
+    if kind == "json":
+        inputs = [{**_described(each), "data": each.data()} for each in request]
+        return {"Content-Type": "application/json"}, orjson.dumps({"inputs": inputs}, option=_NUMPY)
+    blobs = [tensor.raw() for tensor in request]
+    inputs = [
+        {**_described(each), "parameters": {"binary_data_size": len(blob)}}
+        for each, blob in zip(request, blobs, strict=True)
+    ]
+    head = orjson.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}})
+    headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
+    return headers, head + b"".join(blobs)
+
+
+_NUMPY = orjson.OPT_SERIALIZE_NUMPY
+
+
+def _described(tensor: Tensor) -> dict[str, object]:
+    return {"name": tensor.name, "shape": list(tensor.shape), "datatype": tensor.datatype}

@@ -1,0 +1,92 @@
+"""Times a model's forward in this process, prepared, warmed and proved exactly as a replica does it."""
+
+import math
+import os
+import time
+from collections.abc import Callable
+
+from configs.schema import ModelConfig
+
+from .profile import Profile, quantiles
+
+LEAST_RUNS = 15
+_MOST_RUNS = 2000
+# A slow forward may take this many times its share to reach LEAST_RUNS.
+_PATIENCE = 4
+
+
+def devices_here(config: ModelConfig, both: bool) -> list[str]:
+    """Return where this model may run on this machine; `auto` may mean both, where both have a price."""
+    import torch
+
+    if config.device != "auto":
+        return [config.device]
+    if not torch.cuda.is_available():
+        return ["cpu"]
+    return ["cuda", "cpu"] if both else ["cuda"]
+
+
+def profile_here(
+    config: ModelConfig, device: str, budget_s: float, length: int | None, tell: Callable[[str], None]
+) -> Profile:
+    """Measure every warmed batch size; raise ModelError where the model must not be served.
+
+    Args:
+        config: the model.
+        device: `cuda` or `cpu`.
+        budget_s: how long to time forwards, after the start.
+        length: the open size to plan for; the middle one that is warmed where None.
+        tell: is told what is being done.
+    """
+    import torch
+
+    from models.draw import Draw
+    from models.served import open_model
+
+    if device == "cpu":
+        torch.set_num_threads(threads_of(config))
+    tell(f"starting {config.name} on {device}")
+    served = open_model(config, device)
+    draw = Draw(served.signature, served.preprocess, config.lengths or ())
+    chosen = _length(config, length)
+    sizes = served.runner.layout.sizes
+    times: dict[int, tuple[float, ...]] = {}
+    for size in sizes:
+        tell(f"timing {config.name} on {device}, {size} rows")
+        rows = draw.shaped((size, chosen), seed=5)
+        times[size] = quantiles(_times(lambda rows=rows: served.runner.run([rows]), budget_s / len(sizes)))  # type: ignore[misc]
+    return Profile(config.name, device, times, f"measured here, {_where(config, device)}", length=chosen)
+
+
+def threads_of(config: ModelConfig) -> int:
+    """Return the threads that a CPU replica of this config runs."""
+    return max(1, math.floor(config.num_cpus))
+
+
+def _length(config: ModelConfig, wanted: int | None) -> int:
+    lengths = config.lengths or (0,)
+    middle = lengths[len(lengths) // 2]
+    return middle if wanted is None else next((each for each in lengths if each >= wanted), lengths[-1])
+
+
+def _times(call: Callable[[], object], budget_s: float) -> list[float]:
+    call()
+    times: list[float] = []
+    began = time.perf_counter()
+    while True:
+        start = time.perf_counter()
+        call()
+        end = time.perf_counter()
+        times.append((end - start) * 1000)
+        allowed = budget_s * (1 if len(times) >= LEAST_RUNS else _PATIENCE)
+        if end - began >= allowed or len(times) >= _MOST_RUNS:
+            return times
+
+
+def _where(config: ModelConfig, device: str) -> str:
+    import torch
+
+    if device == "cuda":
+        return str(torch.cuda.get_device_name(0))
+    threads = threads_of(config)
+    return f"{threads} thread{'s' * (threads > 1)} of a CPU with {os.cpu_count()}"

@@ -1,0 +1,1 @@
+"""Which backend, precision, memory format and threads run a model best on this machine: tried, not guessed."""

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from benchmarks import cache, machine, processes
+from benchmarks.peers import PEERS
+from benchmarks.run import parse
+from benchmarks.workloads import WORKLOADS
+
+
+def test_everything_is_measured_by_default_and_kept_in_the_repository() -> None:
+    options = parse([])
+    assert options.only == list(PEERS)
+    assert options.workloads == list(WORKLOADS)
+    assert options.out == cache.PROJECT / "benchmarks" / "results"
+
+
+@pytest.mark.parametrize("given", [["--quick"], ["--only", "pitstop,triton"], ["--workloads", "mlp"]])
+def test_less_than_everything_is_kept_outside_the_repository(given: list[str]) -> None:
+    assert cache.PROJECT not in parse(given).out.parents
+
+
+def test_a_folder_can_be_named(tmp_path: Path) -> None:
+    assert parse(["--quick", "--out", str(tmp_path)]).out == tmp_path
+
+
+def test_an_unknown_name_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--only", "pitstop,tritn"])
+    assert "tritn" in (error := capsys.readouterr().err)
+    assert "triton" in error
+
+
+def test_the_machine_is_described() -> None:
+    hardware = machine.hardware()
+    assert hardware["cores"] >= 1
+    assert hardware["memory_gib"] >= 1
+    assert set(hardware["slug"]) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert machine.versions()["torch"][0].isdigit()
+
+
+def test_a_process_knows_its_own_memory() -> None:
+    import os
+
+    pid = os.getpid()
+    assert processes.memory_mib([pid]) > 10
+    assert processes.named([pid], "python") == pid
+    assert processes.memory_mib([2**22 + 1]) == 0

@@ -1,0 +1,74 @@
+"""Measurements made up for tests: what an audit concludes must not hang on the machine that runs it."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from configs.loader import ModelApp, load
+from configs.problems import Keys
+from pitstop.auditing.case import Case, app_keys
+from pitstop.auditing.examine import Look, Sight
+from pitstop.auditing.step import Head, Kind, Setting, Step, setting_of
+from pitstop.auditing.timing import Timing
+from pitstop.auditing.waterfall import Pace
+
+PROJECT = Path(__file__).resolve().parents[2]
+MISTAKES = Path(__file__).resolve().parent / "mistakes"
+
+
+def timing(ms: float, noise: float = 0.02) -> Timing:
+    return Timing(100, ms * (1 - noise), ms, ms * (1 + noise), ms * (1 + 2 * noise))
+
+
+def step(key: str, ms: float, kind: Kind = "path", rows: int = 1, **keys: Any) -> Step:
+    head = Head(key, keys.pop("label", key), kind, rows, keys.pop("setting", None))
+    return Step(head, timing(ms, keys.pop("noise", 0.02)), 1.0, **{"deviation": 0.0, **keys})
+
+
+def steps(here: Setting, ms: Mapping[str, float] | None = None) -> tuple[Step, ...]:
+    """Return a whole waterfall of the setting; `ms` overrides single steps, by key or number of rows."""
+    given = {"train": 4, "eval": 3, "inference_mode": 2, "torchscript": 1, "bf16": 1, "32": 4, "64": 6, **(ms or {})}
+    script = Setting("torchscript", "fp32", here.memory_format)
+    half = Setting("torchscript", "bf16", here.memory_format)
+    plain = Setting("eager", "fp32", "contiguous")
+    found = [
+        step("train", given["train"], "mistake", deviation=0.9),
+        step("eval", given["eval"], "mistake"),
+        step("inference_mode", given["inference_mode"], setting=plain, how="eager"),
+        step(script.key, given["torchscript"], "path" if script == here else "option", setting=script, how="script"),
+        step(half.key, given["bf16"], "path" if half == here else "option", setting=half, how="script"),
+    ]
+    return (*found, *(step(f"batch-{rows}", given[str(rows)], "batch", rows, setting=here) for rows in (32, 64)))
+
+
+def look(ms: Mapping[str, float] | None = None, device: str = "cpu") -> Look:
+    """Return what stands in for loading and timing a model."""
+
+    def seen(app: ModelApp, _: Keys, __: Pace) -> Iterator[Sight]:
+        yield Sight(device, (), steps(setting_of(app.config), ms))
+
+    return seen
+
+
+def case(path: Path, name: str | None = None, **keys: Any) -> Case:
+    """Return a model of a file, as judged with made-up steps; `keys` are those of Case."""
+    deployment = load(path)
+    app, at = next(
+        (app, at)
+        for app, at in zip(deployment.models, app_keys(deployment), strict=True)
+        if name in (None, app.config.name)
+    )
+    others = tuple(other for other in deployment.models if other is not app)
+    given: dict[str, Any] = {"device": "cpu", "fallback": None, "cores": 64, "steps": steps(setting_of(app.config))}
+    return Case(app, at, deployment.raw, others, **{**given, **keys})
+
+
+def edited(folder: Path, source: Path, *edits: tuple[str, str]) -> Path:
+    """Write a copy of a config with parts replaced."""
+    text = source.read_text(encoding="utf-8")
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "edited.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,186 @@
+"""The arithmetic of an audit: timing, percentiles, plans, words, and the merging of runs."""
+
+from dataclasses import replace
+
+import pytest
+
+from pitstop.auditing.changing import unseen
+from pitstop.auditing.groups import grouped
+from pitstop.auditing.memory import highest
+from pitstop.auditing.picture import drawn
+from pitstop.auditing.plan import single_rows, thin
+from pitstop.auditing.plot import Panel, lines, png
+from pitstop.auditing.repeat import merged
+from pitstop.auditing.step import Head, Setting, Step
+from pitstop.auditing.timing import LEAST_RUNS, clearly_faster, measure, percentile, summarise
+from pitstop.auditing.words import busy, number, off
+from tests.pitstop.audit_fakes import step, steps, timing
+
+SCRIPT = Setting("torchscript", "fp32", "channels_last")
+
+
+class Clock:
+    """A clock that only the work moves."""
+
+    def __init__(self, seconds: float) -> None:
+        self.now = 0.0
+        self.seconds = seconds
+
+    def __call__(self) -> float:
+        return self.now
+
+    def work(self) -> None:
+        self.now += self.seconds
+
+
+@pytest.mark.parametrize(
+    "seconds, budget_s, runs",
+    [
+        (0.01, 1.0, 100),
+        (0.1, 1.0, LEAST_RUNS),  # 10 fit into the budget, and 20 are worth twice its time.
+        (1.0, 1.0, 5),  # 20 would take 20 budgets; five is as long as it waits.
+    ],
+)
+def test_a_step_runs_for_its_budget_and_longer_only_for_twenty_runs(seconds: float, budget_s: float, runs: int) -> None:
+    clock = Clock(seconds)
+    found = measure(clock.work, budget_s, clock, lambda: clock.now / 2)
+    assert found.runs == pytest.approx(runs, abs=1)
+    assert found.p50_ms == pytest.approx(1000 * seconds)
+    assert found.share == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("share, expected", [(0, 1), (0.5, 3), (0.25, 2), (0.99, 4.96), (1, 5)])
+def test_percentiles_lie_between_neighbours(share: float, expected: float) -> None:
+    assert percentile([1, 2, 3, 4, 5], share) == pytest.approx(expected)
+
+
+def test_one_run_is_every_percentile() -> None:
+    assert summarise([7.0]).p99_ms == 7.0
+
+
+@pytest.mark.parametrize(
+    "slow, fast, noise, expected",
+    [(1.2, 1.0, 0.02, True), (1.05, 1.0, 0.02, False), (1.2, 1.0, 0.2, False), (1.0, 1.2, 0.02, False)],
+)
+def test_a_difference_counts_only_beyond_the_noise(slow: float, fast: float, noise: float, expected: bool) -> None:
+    assert clearly_faster(timing(slow, noise), timing(fast, noise), 1.1) is expected
+
+
+def test_what_others_spoilt_is_not_judged_but_short_forwards_are_not_spoilt() -> None:
+    slow, fast = replace(timing(200), share=0.4), timing(100)
+    assert slow.disturbed
+    assert not clearly_faster(slow, fast, 1.1)
+    assert not replace(timing(0.2), share=0.4).disturbed
+    assert busy([Step(Head("train", "train", "mistake"), slow)]).startswith("busy machine: 1 step had as little as 40%")
+
+
+def test_rows_share_a_forward() -> None:
+    assert clearly_faster(timing(1), timing(2), 1.3, 1, 32)
+    assert not clearly_faster(timing(1), timing(32), 1.3, 1, 32)
+
+
+def test_memory_is_the_highest_of_what_is_held_at_once() -> None:
+    assert highest([5, 3, -5, 4, -7]) == 8
+    assert highest([]) == 0
+
+
+def labels(here: Setting, images: bool, gpu: bool) -> list[str]:
+    return [f"{head.kind}: {head.label}" for head in single_rows(here, images, gpu, fixed=True)]
+
+
+def test_the_way_to_a_torchscript_config_on_a_cpu() -> None:
+    assert labels(SCRIPT, images=True, gpu=False) == [
+        "path: inference_mode",
+        "path: channels_last",
+        "path: TorchScript",
+        "option: TorchScript, contiguous",
+        "option: TorchScript, bf16",
+        "option: torch.compile",
+        "option: torch.compile, bf16",
+    ]
+
+
+def test_a_gpu_has_its_search_and_its_precisions() -> None:
+    found = labels(SCRIPT, images=True, gpu=True)
+    assert found.index("path: cuDNN search, one shape") < found.index("path: TorchScript")
+    assert {"option: TorchScript, tf32", "option: TorchScript, fp16"} < set(found)
+
+
+def test_no_search_is_tried_where_a_size_is_open() -> None:
+    heads = single_rows(Setting("torchscript", "fp32", "contiguous"), images=False, gpu=True, fixed=False)
+    assert "search" not in [head.key for head in heads]
+
+
+@pytest.mark.parametrize("backend", ["eager", "torchscript", "compile"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("images", [True, False])
+def test_the_configs_own_setting_is_measured_once_and_on_the_path(backend: str, precision: str, images: bool) -> None:
+    here = Setting(backend, precision, "channels_last" if images else "contiguous")
+    heads = single_rows(here, images, gpu=False, fixed=True)
+    assert [head.kind for head in heads if head.setting == here] == ["path"]
+    assert len({head.key for head in heads}) == len({head.setting for head in heads}) == len(heads)
+
+
+@pytest.mark.parametrize(
+    "sizes, kept",
+    [([2, 4, 8], [2, 4, 8]), ([2**n for n in range(1, 13)], [2, 8, 32, 128, 256, 1024, 4096])],
+)
+def test_many_batch_sizes_are_thinned_and_the_ends_kept(sizes: list[int], kept: list[int]) -> None:
+    assert thin(sizes) == kept
+
+
+def test_unseen_shapes_lie_between_the_warmed_ones() -> None:
+    assert unseen((1, 2, 4, 8), ()) == [(3, 0), (5, 0), (6, 0), (7, 0)]
+    assert unseen((1, 2, 4), (16, 32, 64)) == [(1, 24), (1, 48)]
+    assert unseen((1, 2), ()) == []
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [(0.0987, "0.0987"), (0.1, "0.100"), (9.87, "9.87"), (99.96, "100"), (987.4, "987"), (98_765, "98,800"), (0, "0")],
+)
+def test_figures_have_three_digits(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize("value, text", [(None, ""), (0.0, "0"), (3.2e-7, "3e-07"), (0.0273, "0.027"), (2.06, "2.1")])
+def test_deviations_are_short(value: float | None, text: str) -> None:
+    assert off(value) == text
+
+
+def test_of_several_runs_the_middle_is_kept_with_its_spread() -> None:
+    runs = [[step("train", ms), step("gone", ms)] for ms in (4.0, 2.0)] + [[step("train", 3.0)]]
+    found = {each.head.key: each for each in merged(runs)}
+    assert found["train"].timing == timing(3.0)
+    assert found["train"].spread == (250.0, 500.0)
+    assert merged([[step("once", 1.0)], [], []]) == ()
+
+
+def test_a_step_left_out_in_every_run_keeps_its_reason() -> None:
+    left_out = Step(Head("compile", "torch.compile", "option"), skipped="no compiler")
+    assert merged([[left_out], [left_out]]) == (left_out,)
+
+
+def test_the_way_to_the_config_is_shown_first_and_what_lies_beside_it_after() -> None:
+    found = steps(Setting("torchscript", "fp32", "contiguous"))
+    assert [(group.title, len(group.steps)) for group in grouped(found)] == [
+        ("one row at a time", 4),
+        ("in batches, as configured", 2),
+        ("other settings", 1),
+    ]
+
+
+def test_every_measured_step_gets_a_bar_and_changing_shapes_only_where_they_cost() -> None:
+    shapes = [step("shapes-padded", 1.0, "batch"), step("shapes-new", 1.05, "mistake")]
+    left_out = Step(Head("compile", "torch.compile", "option"), skipped="no compiler")
+    assert [each.head.key for each in drawn([step("train", 4), left_out, *shapes])] == ["train"]
+    costly = [step("train", 4), shapes[0], step("shapes-new", 3, "mistake")]
+    assert len(drawn(costly)) == 3
+    bars = [line for line in lines(grouped(costly)) if line.step]
+    assert [line.y for line in bars] == sorted(line.y for line in bars)
+
+
+def test_a_picture_is_a_png_of_any_number_of_panels() -> None:
+    groups = grouped(steps(Setting("torchscript", "fp32", "contiguous")))
+    panel = Panel("m on a machine", "why", groups, groups[1].steps[0])
+    assert png([panel, panel]).startswith(b"\x89PNG")

@@ -1,0 +1,184 @@
+"""What an audit concludes from its figures; all figures are made up."""
+
+from pathlib import Path
+
+import pytest
+
+from pitstop.auditing.case import Case
+from pitstop.auditing.finding import Finding
+from pitstop.auditing.measured import measured
+from pitstop.auditing.mistakes import verdicts
+from pitstop.auditing.static import static
+from pitstop.auditing.step import Head, Setting, Step
+from tests.pitstop.audit_fakes import MISTAKES, PROJECT, case, edited, step, steps
+
+DIGITS = PROJECT / "serve_config.yaml"
+SCRIPT = Setting("torchscript", "fp32", "contiguous")
+
+
+def of(found: Case, **keys: object) -> list[Finding]:
+    every = [*static(found), *measured(found)]
+    return [each for each in every if all(getattr(each, key) == value for key, value in keys.items())]
+
+
+def with_steps(path: Path, here: Setting, **ms: float) -> Case:
+    return case(path, steps=steps(here, ms))
+
+
+def test_eager_is_a_mistake_only_where_torchscript_is_clearly_faster() -> None:
+    here, path = Setting("eager", "fp32", "contiguous"), MISTAKES / "eager.yaml"
+    assert of(with_steps(path, here), mistake=3)[0].cost.endswith("2.0 times")
+    assert not of(with_steps(path, here, torchscript=1.95), mistake=3)
+    assert not of(with_steps(path, here, torchscript=3), mistake=3)
+
+
+def test_eager_is_no_mistake_where_torchscript_would_not_be_faithful() -> None:
+    found = case(MISTAKES / "eager.yaml")
+    kept = tuple(each for each in found.steps if not each.head.key.startswith("torchscript"))
+    left_out = Step(Head("torchscript-fp32-contiguous", "TorchScript", "option"), skipped="a trace would lie")
+    assert not of(case(MISTAKES / "eager.yaml", steps=(*kept, left_out)), mistake=3)
+
+
+def test_one_by_one_is_a_mistake_only_where_batches_pay() -> None:
+    path = MISTAKES / "one_by_one.yaml"
+    assert of(case(path), mistake=5)[0].fix == "max_rows: 64"
+    slow = {"32": 31.0, "64": 62.0}
+    assert not of(case(path, steps=steps(SCRIPT, slow)), mistake=5)
+
+
+def test_a_limit_of_one_row_in_user_config_is_the_same_mistake_at_its_own_key(tmp_path: Path) -> None:
+    path = edited(tmp_path, DIGITS, ("max_queued_rows: 1024", "max_rows: 1"))
+    found = of(case(path, "digits-cpu"), mistake=5)
+    assert found[0].keys[-2:] == ("user_config", "max_rows")
+
+
+def test_more_rows_than_are_warmed_is_mistake_2(tmp_path: Path) -> None:
+    path = edited(tmp_path, DIGITS, ("max_queued_rows: 1024", "max_rows: 128"))
+    assert of(case(path, "digits-cpu"), mistake=2)[0].severity == "mistake"
+
+
+def test_starved_batches_cost_what_small_ones_give() -> None:
+    assert of(case(MISTAKES / "starved.yaml"), mistake=5)[0].cost == (
+        "at most 1,250 items/s, where batches of 64 give 10,700"
+    )
+
+
+def test_wrong_answers_are_mistake_3_and_name_the_line(tmp_path: Path) -> None:
+    path = edited(tmp_path, MISTAKES / "eager.yaml", ("backend: eager", "precision: bf16"))
+    here = Setting("torchscript", "bf16", "contiguous")
+    wrong = Step(Head(here.key, "TorchScript, bf16", "path", 1, here), deviation=0.2, skipped="off eager fp32 by 0.2")
+    found = of(case(path, steps=(step("train", 4, "mistake"), wrong)), mistake=3)
+    assert (found[0].keys[-1], found[0].fix) == ("precision", "precision: fp32")
+
+
+def test_a_faster_setting_is_a_hint_with_its_lines() -> None:
+    found = of(with_steps(DIGITS, SCRIPT, bf16=0.4), severity="hint")
+    assert found[-1].fix == "precision: bf16"
+    assert not [each for each in of(with_steps(DIGITS, SCRIPT, bf16=0.95)) if each.fix == "precision: bf16"]
+
+
+def test_where_it_was_tried_in_batches_those_decide() -> None:
+    half = Setting("torchscript", "bf16", "contiguous")
+    found = steps(SCRIPT, {"bf16": 0.4})
+    slower = step("option-batch", 7.0, "option", 64, setting=half)
+    assert not [each for each in of(case(DIGITS, steps=(*found, slower))) if each.fix == "precision: bf16"]
+
+
+def test_batches_past_their_best_are_a_hint() -> None:
+    found = of(with_steps(DIGITS, SCRIPT, **{"64": 20.0}), fix="max_rows: 32")
+    assert found[0].severity == "hint"
+
+
+@pytest.mark.parametrize(
+    "sizes, said",
+    [
+        ("[1, 2, 64]", "nothing between 2 and 64"),
+        ("[8, 16, 32, 64]", "nothing between 0 and 8"),
+        ("[1, 4, 64]", "1 and 4"),
+    ],
+)
+def test_gaps_between_warmed_sizes_are_told(tmp_path: Path, sizes: str, said: str) -> None:
+    path = edited(tmp_path, MISTAKES / "eager.yaml", ("max_rows: 64", f"max_rows: 64\n      batch_sizes: {sizes}"))
+    found = [each for each in static(case(path)) if each.keys[-1] == "batch_sizes"]
+    assert said in found[0].what
+    assert "[1, 2, 4, 8, 16, 32, 64]" in found[0].fix
+
+
+def test_powers_of_two_have_no_gap(tmp_path: Path) -> None:
+    sizes = "max_rows: 64\n      batch_sizes: [1, 2, 4, 8, 16, 32, 64]"
+    path = edited(tmp_path, MISTAKES / "eager.yaml", ("max_rows: 64", sizes))
+    assert not [each for each in static(case(path)) if each.keys[-1] == "batch_sizes"]
+
+
+def test_a_limit_between_warmed_sizes_is_padding(tmp_path: Path) -> None:
+    path = edited(tmp_path, DIGITS, ("max_queued_rows: 1024", "max_rows: 48"))
+    found = [each for each in static(case(path)) if each.keys[-1] == "max_rows"]
+    assert (found[0].fix, found[0].cost) == ("max_rows: 32", "25% of a full batch is padding")
+
+
+def test_more_threads_than_cores_are_told_with_what_fewer_would_give(tmp_path: Path) -> None:
+    path = edited(tmp_path, MISTAKES / "eager.yaml", ("max_rows: 64", "max_rows: 64\n      num_cpus: 8"))
+    here = Setting("eager", "fp32", "contiguous")
+    found = of(case(path, cores=2, steps=(*steps(here), step("threads", 0.5, "option"))), fix="num_cpus: 2")
+    assert found[0].cost == "2.00 ms a forward; on 2 threads 0.500 ms"
+
+
+def test_replicas_that_want_more_cores_than_there_are(tmp_path: Path) -> None:
+    path = edited(tmp_path, MISTAKES / "eager.yaml", ("num_replicas: 1", "num_replicas: 4"))
+    assert of(case(path, cores=2), fix="num_replicas: 2")
+    assert not of(case(path, cores=4), fix="num_replicas: 2")
+
+
+@pytest.mark.parametrize("name", ["digits.pt", "digits.pth", "https://example.org/digits.bin"])
+def test_pickled_weights_are_a_hint(tmp_path: Path, name: str) -> None:
+    path = edited(tmp_path, MISTAKES / "eager.yaml", ("models/zoo/digits.safetensors", name))
+    found = [each for each in static(case(path)) if each.keys[-1] == "weights"]
+    assert found[0].severity == "hint"
+    assert found[0].fix.endswith("digits.safetensors")
+
+
+def test_a_cpu_fleet_beside_a_gpu_replica_is_no_mistake() -> None:
+    assert not of(case(PROJECT / "configs/cluster.yaml", "resnet50-cpu"), severity="mistake")
+    assert of(case(MISTAKES / "cpu_fleet.yaml"), mistake=4)[0].severity == "mistake"
+
+
+def test_a_gpu_model_with_nothing_to_compare_with_is_a_hint() -> None:
+    assert of(case(PROJECT / "configs/mlp.yaml"), mistake=4)[0].severity == "hint"
+    assert not of(case(DIGITS, "digits"), mistake=4)
+
+
+def test_each_mistake_has_its_price() -> None:
+    found = {each.number: each for each in verdicts(case(DIGITS), [])}
+    assert found[1].factor == pytest.approx(2.0)
+    assert found[1].cost == "250 items/s, not 500; answers off by 0.9"
+    assert found[3].factor == pytest.approx(2.0)
+    assert found[4].factor is None
+    assert found[5].factor == pytest.approx(64 / 6)
+    assert not any(each.made for each in found.values())
+
+
+def test_on_a_gpu_search_and_shapes_and_the_cpu_have_a_price_too() -> None:
+    more = (
+        step("search", 0.5, setting=SCRIPT),
+        step("shapes-padded", 1.0, "batch"),
+        step("shapes-new", 30.0, "mistake"),
+        step("cpu", 600.0, "mistake", 64),
+    )
+    found = verdicts(case(DIGITS, device="cuda", steps=(*steps(SCRIPT), *more)), [])
+    assert found[1].factor == pytest.approx(30)
+    assert found[3].factor == pytest.approx(100)
+
+
+def test_a_mistake_that_was_found_is_made() -> None:
+    finding = Finding("mistake", "what", ("applications",), "fix", mistake=2)
+    assert [each.made for each in verdicts(case(DIGITS), [finding])] == [False, True, False, False, False]
+
+
+def test_a_busy_machine_fails_no_build() -> None:
+    here = Setting("eager", "fp32", "contiguous")
+    noisy = tuple(
+        step(each.head.key, 1 if "torchscript" in each.head.key else 1.3, each.head.kind, noise=0.4,
+             setting=each.head.setting)
+        for each in steps(here)
+    )  # fmt: skip
+    assert not of(case(MISTAKES / "eager.yaml", steps=noisy), mistake=3)

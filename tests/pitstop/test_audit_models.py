@@ -1,0 +1,144 @@
+"""The audit on real, tiny models: what they show of themselves, and that looking leaves them as they were."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+
+from configs.loader import ModelApp, load
+from configs.problems import Keys
+from models.errors import ModelError
+from pitstop.audit import Wish, audit
+from pitstop.auditing.built import build
+from pitstop.auditing.examine import Sight, looked
+from pitstop.auditing.shown import shown
+from pitstop.auditing.step import Step, find, setting_of
+from pitstop.auditing.subject import Subject
+from pitstop.auditing.subject import load as load_subject
+from pitstop.auditing.waterfall import Pace, waterfall
+from tests.pitstop.audit_fakes import MISTAKES, PROJECT, edited
+
+FAST = Pace(0.002, quick=True)
+STRAY = "tests.pitstop.mistakes.stray:Stray"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+
+
+def subject(path: Path) -> Subject:
+    return load_subject(load(path).models[0].config, "cpu")
+
+
+def walked(found: Subject) -> list[Step]:
+    return list(waterfall(found, build(found, setting_of(found.config)), FAST))
+
+
+def quickly(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
+    yield from islice(looked(app, keys, FAST), 6)
+
+
+@pytest.mark.parametrize(
+    "name, mistake, said",
+    [
+        ("records_gradients", 1, "carries a graph"),
+        ("trains_for_ever", 1, "asked twice"),
+        ("open_texts", 2, "no lengths are listed"),
+        ("lying_trace", 3, "a trace would lie"),
+    ],
+)
+def test_a_model_that_makes_a_mistake_gives_itself_away(
+    name: str, mistake: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = audit(Wish(MISTAKES / f"{name}.yaml"), look=quickly)
+    output = " ".join(capsys.readouterr().out.split())
+    assert status == 1
+    assert f"MISTAKE {mistake}" in output
+    assert said in output
+
+
+def test_the_digits_prove_themselves_and_every_step_is_measured_or_says_why_not() -> None:
+    found = subject(PROJECT / "serve_config.yaml")
+    built = build(found, setting_of(found.config))
+    assert [each for each in shown(found, built, ()) if each.severity == "mistake"] == []
+    every = walked(found)
+    keys = [step.head.key for step in every]
+    assert keys[:3] == ["train", "eval", "inference_mode"]
+    assert {"batch-2", "batch-64", "shapes-new", "shapes-padded"} < set(keys)
+    assert all((step.timing is None) == bool(step.skipped) for step in every)
+
+
+def test_train_mode_answers_otherwise_and_holds_more_memory_than_inference() -> None:
+    every = walked(subject(PROJECT / "serve_config.yaml"))
+    train, plain = find(every, "train"), find(every, "inference_mode")
+    assert train is not None
+    assert plain is not None
+    assert train.deviation is not None
+    assert train.deviation > 0.01
+    assert plain.deviation == 0
+    assert (train.peak_mib or 0) > (plain.peak_mib or 0) > 0
+
+
+def test_measuring_leaves_the_model_and_the_process_as_they_were() -> None:
+    found = subject(PROJECT / "serve_config.yaml")
+    before = {key: value.clone() for key, value in found.plain.state_dict().items()}
+    flags = (torch.get_num_threads(), torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32)
+    walked(found)
+    assert all(torch.equal(value, before[key]) for key, value in found.plain.state_dict().items())
+    assert not found.reference.training
+    assert flags == (torch.get_num_threads(), torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32)
+
+
+def test_a_model_whose_rows_influence_each_other_is_not_told_to_batch(tmp_path: Path) -> None:
+    edits = ("RecordsGradients", "BatchStatistics"), ("max_rows: 8", "max_rows: 1")
+    path = edited(tmp_path, MISTAKES / "records_gradients.yaml", *edits)
+    every = walked(subject(path))
+    assert all(step.skipped for step in every if step.head.key.startswith("batch-"))
+
+
+def test_tensors_that_stay_behind_and_waits_for_the_gpu_are_told(tmp_path: Path) -> None:
+    path = edited(
+        tmp_path,
+        MISTAKES / "records_gradients.yaml",
+        ("tests.models.networks:RecordsGradients", STRAY),
+        ("device: cpu", "device: auto"),
+    )
+    found = subject(path)
+    told = " ".join(each.what for each in shown(found, build(found, setting_of(found.config)), ()))
+    assert "scale is a plain tensor" in told
+    assert "torch.ones without device= makes a CPU tensor" in told
+    assert ".item() waits for the GPU" in told
+
+
+def test_a_factory_that_fails_is_one_sentence_and_a_way_out(tmp_path: Path) -> None:
+    path = edited(
+        tmp_path, MISTAKES / "records_gradients.yaml", ("tests.models.networks:RecordsGradients", f"{STRAY[:-5]}broken")
+    )
+    with pytest.raises(ModelError, match=r"RuntimeError: the disk is on fire\)\nhelp: "):
+        subject(path)
+
+
+def test_ray_is_neither_needed_nor_imported() -> None:
+    code = (
+        "import sys; sys.modules['ray'] = None; from pathlib import Path; from pitstop.audit import *; "
+        "from tests.pitstop.test_audit_models import quickly; "
+        f"sys.exit(audit(Wish(Path({str(PROJECT / 'configs/mlp.yaml')!r})), look=quickly))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "mlp: none of the five mistakes" in done.stdout
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_the_search_the_precisions_and_the_cpu_are_measured() -> None:
+    found = load_subject(load(PROJECT / "configs/mlp.yaml").models[0].config)
+    every = walked(found)
+    assert find(every, "search") is not None
+    assert find(every, "cpu") is not None
+    assert find(every, "torchscript-fp16-contiguous") is not None

@@ -1,0 +1,153 @@
+"""`pitstop compare` from its arguments to its reports, against servers whose speed is known."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from pitstop import compare as module
+from pitstop.compare import DONE, UNUSABLE, Machine, Wish, compare
+from pitstop.comparing.capacity import Capacity, Probe
+from pitstop.comparing.measured import Measured
+from pitstop.loading.sender_http import Address
+from pitstop.loading.target import Target
+from pitstop.loading.trouble import LoadError
+from tests.pitstop.paced import paced
+
+GPU, CPU = Machine("g6.xlarge"), Machine("c7i.2xlarge")
+
+
+def measured(name: str, device: str, rate_rps: float, slo_ms: float = 50) -> Measured:
+    probe = Probe(rate_rps, True, 8, 41, 0, "", "confirm")
+    return Measured(name, "http://h", device, slo_ms, Capacity(rate_rps, probe if rate_rps else None, (probe,)))
+
+
+@contextmanager
+def pretending(devices: dict[str, str], rates: dict[str, float]) -> Iterator[None]:
+    """Servers that are not there: their devices, and what they sustain."""
+
+    def find(url: str) -> Target:
+        name = url.rsplit("/", 1)[1]
+        if name not in devices:
+            raise LoadError(f"no model {name!r}", "name another")
+        shape = {"name": "x", "datatype": "FP32", "shape": [-1, 1]}
+        return Target(url, name, "", Address("h", 80), (shape,), {"device": devices[name]})
+
+    def measure(wish: Wish, target: Target) -> Measured:
+        return measured(target.model, devices[target.model], rates[target.model], wish.slo_ms)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "find", find)
+        patch.setattr(module, "_measure", measure)
+        yield
+
+
+def test_it_prints_the_table_and_the_crossover_and_writes_reports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pretending({"m": "cuda:0", "m-cpu": "cpu"}, {"m": 700, "m-cpu": 22}):
+        status = compare(Wish("m", "m-cpu", gpu=GPU, cpu=CPU, report=tmp_path / "r"), Console(width=80))
+    said = capsys.readouterr().out
+    assert status == DONE
+    assert "Below 44 a second the CPU costs less" in said
+    assert max(map(len, said.splitlines())) < 250
+    assert (tmp_path / "r" / "compare.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "r" / "compare.html").read_text()
+    assert "data:image/png;base64," in page
+    assert "<script" not in page
+    assert 'src="http' not in page
+    found = json.loads((tmp_path / "r" / "compare.json").read_text())
+    assert [each["rate_rps"] for each in found["costs"]][:3] == [0.1, 0.2, 0.5]
+    assert found["costs"][-1]["rate_rps"] == 10_000
+    assert found["gpu"]["price"]["source"].startswith("https://")
+
+
+def test_a_gpu_model_that_fell_back_to_the_cpu_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pretending({"m": "cpu", "m-cpu": "cpu"}, {}):
+        assert compare(Wish("m", "m-cpu", gpu=GPU, cpu=CPU)) == UNUSABLE
+    said = capsys.readouterr().err
+    assert "'m' is not on a GPU" in said
+    assert "--as-measured-elsewhere" in said
+
+
+def test_a_cpu_model_that_runs_on_a_gpu_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pretending({"m": "cuda:0", "m-cpu": "cuda:0"}, {}):
+        assert compare(Wish("m", "m-cpu", gpu=GPU, cpu=CPU)) == UNUSABLE
+    assert "not on a CPU" in capsys.readouterr().err
+
+
+def test_a_gpu_measured_elsewhere_is_taken_from_its_comparison(tmp_path: Path) -> None:
+    file = tmp_path / "gpu.json"
+    file.write_text(json.dumps({"gpu": measured("m", "cuda:0", 700).as_json()}))
+    with pretending({"m-cpu": "cpu"}, {"m-cpu": 22}):
+        wish = Wish("m", "m-cpu", gpu=GPU, cpu=CPU, elsewhere=file, written=tmp_path / "x.json")
+        assert compare(wish) == DONE
+    assert json.loads((tmp_path / "x.json").read_text())["gpu"]["capacity"]["rate_rps"] == 700
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ("{}", "is not a comparison"),
+        ("nonsense", "is not a comparison"),
+        (json.dumps({"gpu": measured("m", "cpu", 700).as_json()}), "its GPU model ran on cpu"),
+        (json.dumps({"gpu": measured("m", "cuda:0", 700, slo_ms=20).as_json()}), "add --slo-ms 20"),
+    ],
+)
+def test_a_file_that_is_no_gpus_measurement_is_refused(
+    tmp_path: Path, content: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gpu.json").write_text(content)
+    with pretending({"m-cpu": "cpu"}, {"m-cpu": 22}):
+        assert compare(Wish("m", "m-cpu", gpu=GPU, cpu=CPU, elsewhere=tmp_path / "gpu.json")) == UNUSABLE
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"gpu": Machine()}, "add --gpu-instance"),
+        ({"cpu": Machine(usd_per_hour=0)}, "--cpu-usd-per-hour is 0"),
+        ({"cpu": Machine("c7i.2xlarg")}, "did you mean 'c7i.2xlarge'"),
+        ({"slo_ms": 0}, "--slo-ms is 0"),
+        ({"prices": Path("none.yaml")}, "cannot be read"),
+        ({"gpu_model": "other"}, "no model 'other'"),
+    ],
+)
+def test_what_cannot_be_compared_is_told_with_a_way_out(
+    change: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pretending({"m": "cuda:0", "m-cpu": "cpu"}, {}):
+        assert compare(Wish(**{"gpu_model": "m", "cpu_model": "m-cpu", "gpu": GPU, "cpu": CPU, **change})) == UNUSABLE
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert "help: " in errors
+
+
+def test_your_own_price_needs_no_price_file() -> None:
+    own = Machine(usd_per_hour=0.1)
+    with pretending({"m": "cuda:0", "m-cpu": "cpu"}, {"m": 700, "m-cpu": 22}):
+        assert compare(Wish("m", "m-cpu", gpu=own, cpu=own, prices=Path("none.yaml"))) == DONE
+
+
+def test_a_model_that_never_meets_the_target_is_named_and_nothing_is_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pretending({"m": "cuda:0", "m-cpu": "cpu"}, {"m": 700, "m-cpu": 0}):
+        assert compare(Wish("m", "m-cpu", gpu=GPU, cpu=CPU, report=tmp_path)) == DONE
+    assert "The CPU cannot keep p99 within 50 ms at any rate." in capsys.readouterr().out
+    assert not (tmp_path / "compare.png").exists()
+
+
+def test_two_real_servers_are_measured_and_compared(tmp_path: Path) -> None:
+    with paced(ms=2) as fast, paced(ms=500) as slow:
+        wish = Wish(fast, slow, 400, GPU, CPU, seconds=1, written=tmp_path / "x.json")
+        assert compare(wish) == DONE
+    found = json.loads((tmp_path / "x.json").read_text())
+    assert found["gpu"]["capacity"]["rate_rps"] > 0
+    assert found["gpu"]["capacity"]["best"]["p99_ms"] <= 400
+    assert found["cpu"]["capacity"]["rate_rps"] == 0

@@ -1,0 +1,135 @@
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from configs.schema import ModelConfig, SourceConfig
+from models.files import digest
+from models.source import load
+from tests.models.networks import Linear
+
+from .exported import LINEAR, export, manifest_of
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.pt"
+    torch.save({"state_dict": {"layer.weight": torch.full((2, 4), 3.0), "layer.bias": torch.zeros(2)}}, path)
+    return path
+
+
+def test_a_checkpoint_becomes_safetensors_with_the_same_bits(checkpoint: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "w.safetensors"
+    status, output = export(checkpoint, "-o", dest)
+    assert status == 0, output
+    assert "2 tensors, each the same as in the source, bit by bit" in output
+    assert "put the network's own factory in place" in output
+    module = load(SourceConfig(factory="tests.models.networks:Linear", weights=str(dest), sha256=digest(dest)))
+    assert torch.equal(module(torch.ones(1, 4)), torch.full((1, 2), 12.0))
+
+
+def test_the_manifest_says_what_it_is_and_what_it_was_made_from(checkpoint: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "net.pt"
+    assert export(checkpoint, "-o", dest, *LINEAR)[0] == 0
+    found = manifest_of(dest)
+    assert found["sha256"] == digest(dest)
+    assert found["source"] == {"file": str(checkpoint), "sha256": digest(checkpoint), "factory": LINEAR[1]}
+    assert found["versions"]["torch"] == torch.__version__
+    assert found["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]
+    assert found["outputs"] == [{"name": "output", "datatype": "FP32", "shape": [-1, 2]}]
+    cases = found["parity"]["cases"]
+    assert {case["rows"] for case in cases} >= {1, 2, 3, 16}
+    assert len({case["seed"] for case in cases}) == len(cases)
+
+
+@pytest.mark.parametrize(
+    "dest, key", [("net.pt", "torchscript"), ("net.pt2", "export"), ("net.safetensors", "weights")]
+)
+def test_the_printed_yaml_serves_any_number_of_rows(checkpoint: Path, tmp_path: Path, dest: str, key: str) -> None:
+    lines = tmp_path / "lines.yaml"
+    status, output = export(checkpoint, "-o", tmp_path / dest, *LINEAR, "--yaml", lines)
+    assert status == 0, output
+    assert lines.read_text() in output
+    config = ModelConfig.model_validate({"name": "net", **yaml.safe_load(lines.read_text())})
+    assert getattr(config.source, key) == str(tmp_path / dest)
+    for rows in (1, 5, 33):
+        assert torch.equal(load(config.source)(torch.ones(rows, 4)), torch.full((rows, 2), 12.0))
+
+
+def test_what_a_config_serves_is_exported_with_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    dest = tmp_path / "digits.pt2"
+    status, output = export("--config", "serve_config.yaml", "--model", "digits", "-o", dest)
+    assert status == 0, output
+    assert [each["name"] for each in manifest_of(dest)["outputs"]] == ["probabilities", "label"]
+    assert manifest_of(dest)["source"]["file"] == "models/zoo/digits.safetensors"
+
+
+def test_an_open_length_stays_open_in_a_pt2(tmp_path: Path) -> None:
+    dest = tmp_path / "masked.pt2"
+    inputs = ("--input", "values:FP32:-1,-1", "--input", "mask:FP32:-1,-1", "--lengths", "4,9")
+    status, output = export("-o", dest, "--factory", "tests.models.networks:Masked", *inputs)
+    assert status == 0, output
+    module = load(SourceConfig(export=str(dest)))
+    assert module(torch.ones(3, 7), torch.ones(3, 7)).tolist() == [[7.0]] * 3
+
+
+def test_a_loop_that_depends_on_the_data_is_scripted_and_kept(tmp_path: Path) -> None:
+    dest = tmp_path / "recurrent.pt"
+    network = ("--factory", "models.zoo.recurrent:Recurrent", "--input", "x:FP32:-1,16")
+    assert export("-o", dest, *network)[0] == 0
+    assert manifest_of(dest)["made"]["how"] == "script"
+
+
+@pytest.mark.parametrize(
+    "network, dest, says",
+    [
+        ("Branches", "net.pt", "a trace would lie: control flow depends on the data"),
+        ("Branches", "net.pt2", "its control flow depends on the data"),
+        ("StubbornDropout", "net.pt", "the source, asked the same twice"),
+    ],
+)
+def test_an_unfaithful_artefact_is_refused_and_leaves_nothing(
+    tmp_path: Path, network: str, dest: str, says: str
+) -> None:
+    status, output = export("-o", tmp_path / dest, "--factory", f"tests.models.networks:{network}", *LINEAR[2:])
+    assert status == 2
+    assert says in output
+    assert "\nhelp: " in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_fixes_its_rows_is_no_pt2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Linear, "forward", lambda self, x: self.layer(x) * (2.0 if x.shape[0] == 4 else 1.0))
+    status, output = export("-o", tmp_path / "net.pt2", *LINEAR)
+    assert status == 2
+    assert "it fixes the number of rows" in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_takes_only_some_numbers_of_rows_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Linear, "forward", lambda self, x: self.layer(x.reshape(4, 4)))
+    status, output = export("-o", tmp_path / "net.pt2", *LINEAR, "--output", "y:FP32:-1,2")
+    assert status == 2
+    assert "the network cannot take x [3, 4]" in output
+
+
+def test_an_existing_file_is_kept_without_force(checkpoint: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "w.safetensors"
+    dest.write_text("precious")
+    status, output = export(checkpoint, "-o", dest)
+    assert status == 2
+    assert "--force" in output
+    assert dest.read_text() == "precious"
+    assert export(checkpoint, "-o", dest, "--force")[0] == 0
+
+
+def test_help_gives_an_example() -> None:
+    status, output = export("--help")
+    assert status == 0
+    assert "pitstop export weights.pt -o digits.pt2" in output

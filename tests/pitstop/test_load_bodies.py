@@ -1,0 +1,104 @@
+"""What `pitstop load` sends: drawn to fit the metadata, or brought by the user."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pitstop.loading.bodies import http_body, requests, wire
+from pitstop.loading.sender_http import Address
+from pitstop.loading.target import Target
+from pitstop.loading.trouble import LoadError
+
+IMAGE = {"name": "image", "datatype": "UINT8", "shape": [-1, 1, 2, 2]}
+TEXT = {"name": "text", "datatype": "BYTES", "shape": [-1]}
+TOKENS = {"name": "ids", "datatype": "INT64", "shape": [-1, -1]}
+
+
+def target(*inputs: dict[str, Any]) -> Target:
+    return Target("http://h:8000/v2/models/m", "m", "", Address("h", 8000), inputs)
+
+
+def test_inputs_fit_the_metadata() -> None:
+    image, text, ids = requests(target(IMAGE, TEXT, TOKENS), None, rows=3, length=5)[0]
+    assert (image.shape, image.values.dtype) == ((3, 1, 2, 2), np.uint8)
+    assert text.shape == (3,)
+    assert ids.shape == (3, 5)
+    assert 0 <= ids.values.min() <= ids.values.max() < 100
+
+
+def test_two_runs_send_the_same_and_two_requests_differ() -> None:
+    first, second = (requests(target(IMAGE, TEXT), None, rows=1, length=5) for _ in range(2))
+    assert [wire(target(), each, "json") for each in first] == [wire(target(), each, "json") for each in second]
+    assert len({wire(target(), each, "json") for each in first}) == len(first)
+
+
+def test_a_json_body_holds_the_values_flat() -> None:
+    request = requests(target(IMAGE), None, rows=1, length=1)[0]
+    _, body = http_body(request, "json")
+    (sent,) = json.loads(body)["inputs"]
+    assert sent == {**IMAGE, "shape": [1, 1, 2, 2], "data": request[0].values.ravel().tolist()}
+
+
+def test_a_binary_body_is_json_and_then_bytes() -> None:
+    request = requests(target(IMAGE, TEXT), None, rows=2, length=1)[0]
+    headers, body = http_body(request, "binary")
+    length = int(headers["Inference-Header-Content-Length"])
+    sizes = [each["parameters"]["binary_data_size"] for each in json.loads(body[:length])["inputs"]]
+    assert sizes == [8, sum(4 + len(each) for each in request[1].values)]
+    assert body[length : length + 8] == request[0].values.tobytes()
+    assert len(body) == length + sum(sizes)
+
+
+def test_a_message_says_its_length_and_where_it_goes() -> None:
+    head, _, body = wire(target(IMAGE), requests(target(IMAGE), None, 1, 1)[0], "json").partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v2/models/m/infer HTTP/1.1\r\nHost: h:8000\r\n")
+    assert b"Content-Length: %d\r\n" % len(body) in head + b"\r\n"
+
+
+def test_json_requests_are_read_from_a_file_as_one_as_a_list_and_as_lines(tmp_path: Path) -> None:
+    request = {"inputs": [{**IMAGE, "shape": [1, 1, 2, 2], "data": [[[[1, 2], [3, 4]]]]}]}
+    for name, text, count in [
+        ("one.json", json.dumps(request), 1),
+        ("list.json", json.dumps([request, request]), 2),
+        ("lines.jsonl", json.dumps(request) + "\n\n" + json.dumps(request) + "\n", 2),
+    ]:
+        (tmp_path / name).write_text(text)
+        found = requests(target(IMAGE), tmp_path / name, rows=1, length=1)
+        assert [each[0].values.ravel().tolist() for each in found] == [[1, 2, 3, 4]] * count
+
+
+def test_arrays_are_cut_into_requests_of_so_many_rows(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", image=np.arange(20, dtype=np.uint8).reshape(5, 1, 2, 2))
+    found = requests(target(IMAGE), tmp_path / "a.npz", rows=2, length=1)
+    assert [each[0].values[0, 0, 0, 0] for each in found] == [0, 8]
+
+
+@pytest.mark.parametrize(
+    "name, content, said",
+    [
+        ("missing.json", None, "cannot be read"),
+        ("bad.json", b"{", "is not JSON"),
+        ("empty.json", b"[]", "holds no request"),
+        ("other.json", b'{"x": 1}', "request 0 has no inputs"),
+        ("binary.json", b"\xff\xfe\x00", "neither JSON nor .npz"),
+        ("short.json", b'{"inputs": [{"name": "image", "datatype": "UINT8", "shape": [4], "data": [1]}]}', "not UINT8"),
+        ("wrong.npz", b"PK", "is not an array file"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told_with_a_way_out(
+    tmp_path: Path, name: str, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(LoadError, match=said) as caught:
+        requests(target(IMAGE), tmp_path / name, rows=1, length=1)
+    assert "\nhelp: " in str(caught.value)
+
+
+def test_fp16_has_no_json_form_and_the_error_names_the_way_out() -> None:
+    half = {"name": "h", "datatype": "FP16", "shape": [-1, 2]}
+    with pytest.raises(LoadError, match="--format binary"):
+        wire(target(half), requests(target(half), None, 1, 1)[0], "json")

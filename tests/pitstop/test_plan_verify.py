@@ -1,0 +1,73 @@
+"""Predictions against a real `serve run`: a forward that sleeps 25 ms, under Poisson load at two shares of capacity."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from configs.loader import load
+from pitstop.planning.choose import Target, capacity_rps
+from pitstop.planning.profile import Profile
+from pitstop.planning.serving import ServingError, served
+from pitstop.planning.simulate import Setting
+from pitstop.planning.verify import Check, Verifier
+
+PROJECT = Path(__file__).resolve().parents[2]
+ROWS = 8
+MS = 25.0
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    raw: dict[str, Any] = yaml.safe_load((PROJECT / "configs" / "mlp.yaml").read_text())
+    app = next(app for app in raw["applications"] if app["name"] == "mlp")
+    app |= {"name": "sleeper", "route_prefix": "/v2/models/sleeper"}
+    app["args"] |= {"name": "sleeper", "device": "cpu", "backend": "eager", "max_rows": ROWS}
+    app["args"]["source"] = {"factory": "tests.services.slow:Slow", "kwargs": {"ms": MS}}
+    app["args"]["inputs"] = [{"name": "x", "datatype": "FP32", "shape": [-1, 1]}]
+    app["args"]["outputs"] = [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}]
+    path = tmp_path_factory.mktemp("plan") / "sleeper.yaml"
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+    return path
+
+
+@pytest.fixture(scope="module")
+def verifier(config: Path) -> Iterator[Verifier]:
+    # Scheduling adds about a tenth of a millisecond to a sleep.
+    profile = Profile("sleeper", "cpu", dict.fromkeys((1, 2, 4, 8), (MS + 0.1,)), "given")
+    with served(yaml.safe_load(config.read_text()), "sleeper", lambda _: None) as url:
+        found = Verifier(url, load(config).models[0].config, profile, Target(1, 1000), Setting(ROWS))
+        assert found.device == "cpu"
+        found.calibrate()
+        yield found
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_predicted_and_measured_latency_agree_within_a_fifth(verifier: Verifier, share: float) -> None:
+    rate = share * capacity_rps(verifier.profile.costs, 1, Setting(ROWS))
+    tried: list[Check] = []
+    for _ in range(3):
+        tried += verifier.checks({f"{share:.0%}": rate}, 8.0, lambda _: None)
+        if _agree(tried[-1]):
+            return
+    disturbed = [check for check in tried if check.client_limit]
+    if disturbed:
+        pytest.skip(f"this machine was busy with other work: {disturbed[-1].client_limit[0]}")
+    pytest.fail(str(tried))
+
+
+@pytest.mark.ray
+def test_a_model_that_does_not_start_is_told_with_the_reason(config: Path) -> None:
+    raw = yaml.safe_load(config.read_text())
+    raw["applications"][1]["args"]["source"] = {"factory": "tests.services.slow:Gone"}
+    told = pytest.raises(ServingError, match=r"sleeper did not start: .*has no 'Gone'")
+    with told, served(raw, "sleeper", lambda _: None):
+        pytest.fail("it came up")
+
+
+def _agree(check: Check) -> bool:
+    pairs = (check.p50_ms, check.p99_ms)
+    return not check.failed and all(abs(predicted / measured - 1) <= 0.2 for predicted, measured in pairs)
