@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= serve_config.yaml
 
-.PHONY: run test check bench bench-gpu install lock stubs clean
+.PHONY: run test test-timing check bench bench-gpu install lock stubs clean
 
 run: install ## serve the bundled models
 	$(BIN)/serve run $(CONFIG)
@@ -11,6 +11,9 @@ run: install ## serve the bundled models
 test: install ## everything CI runs: lint, types, all tests
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest
+
+test-timing: install ## what compares clocks: on a machine that does nothing else
+	$(BIN)/python -m pytest -m timing
 
 check: install ## lint, types and the shipped configs, without a test
 	$(BIN)/ruff check .

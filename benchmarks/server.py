@@ -56,17 +56,7 @@ def running(peer: Peer, workload: Workload) -> Iterator[Server]:
         except subprocess.CalledProcessError as error:
             raise NotMeasuredError(f"pip could not install it: {_last_line(error.stderr)}") from error
         launch = Launch(workload, peer.batching[workload.name], port, folder, python)
-        command = peer.command(launch)
-        with (folder / "log").open("wb") as log:
-            environment = _environment(launch, command, mark)
-            process = subprocess.Popen(
-                command.argv,
-                cwd=command.cwd or folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        process = _spawn(launch, peer.command(launch), mark)
         try:
             took_s = _wait(process, peer, launch)
             yield Server(peer, port, took_s, process.pid, mark)
@@ -75,6 +65,18 @@ def running(peer: Peer, workload: Workload) -> Iterator[Server]:
             process.wait(timeout=10)
             if stayed:
                 print(f"{peer.name}: had to kill {'; '.join(stayed)}", flush=True)
+
+
+def _spawn(launch: Launch, command: Command, mark: str) -> subprocess.Popen[bytes]:
+    with (launch.folder / "log").open("wb") as log:
+        return subprocess.Popen(
+            command.argv,
+            cwd=command.cwd or launch.folder,
+            env=_environment(launch, command, mark),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
 
 
 def _environment(launch: Launch, command: Command, mark: str) -> dict[str, str]:

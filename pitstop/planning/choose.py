@@ -168,7 +168,8 @@ def load(costs: Costs, target: Target, setting: Setting) -> float:
 
 def capacity_rps(costs: Costs, rows: int, setting: Setting) -> float:
     """Return the requests a second at which every forward is full, or the event loop has no pause."""
-    best = max(1000 * size / _mean(each) for size, each in costs.forward_ms.items() if size <= setting.max_rows)
+    turn = costs.turn_ms
+    best = max(1000 * size / (turn + _mean(ms)) for size, ms in costs.forward_ms.items() if size <= setting.max_rows)
     return setting.replicas * min(best / rows, 1000 / costs.loop_ms if costs.loop_ms else float("inf"))
 
 
@@ -178,7 +179,7 @@ def floor_ms(costs: Costs, target: Target, setting: Setting) -> float:
     size = min(round_up(min(target.rows, setting.max_rows), sizes), sizes[-1])
     alone: float = percentile(sorted(costs.forward_ms[size]), 0.99)
     forwards = -(-target.rows // setting.max_rows)
-    return forwards * alone + setting.wait_ms + costs.loop_ms + costs.overhead_ms
+    return forwards * (costs.turn_ms + alone) + setting.wait_ms + costs.loop_ms + costs.overhead_ms
 
 
 def _cost(option: Option, able: Sequence[Option]) -> float:

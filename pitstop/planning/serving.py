@@ -3,6 +3,7 @@
 Every process of a run inherits a mark in its environment; those left over are found by it, and no others are touched.
 """
 
+import ctypes
 import os
 import re
 import signal
@@ -24,6 +25,9 @@ from configs.rules import ROOT
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _START_S = 300
+_PR_SET_PDEATHSIG = 1
+# Loaded here: between fork and exec a process with threads may call little more than the kernel.
+_LIBC = ctypes.CDLL(None)
 _END_S = 60
 
 
@@ -112,7 +116,13 @@ def _start(config: Path, folder: Path, mark: str, out: Any) -> subprocess.Popen[
         stdout=out,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # One system call.
     )
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end the server where this process is killed and cannot: a user's Ray must not stay behind."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, model: str, log: Path, tell: Callable[[str], None]) -> None:

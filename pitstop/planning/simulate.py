@@ -31,6 +31,7 @@ class Costs:
 
     Attributes:
         forward_ms: measured times by padded batch size, each drawn from with equal chance.
+        turn_ms: what lies between two forwards, or between a request's coming and its forward: a thread wakes up.
         loop_ms: what the event loop spends on one request; it serves one at a time.
         overhead_ms: what else a request takes on its way there and back, the same for all.
     """
@@ -38,6 +39,7 @@ class Costs:
     forward_ms: Mapping[int, Sequence[float]]
     loop_ms: float = 0
     overhead_ms: float = 0
+    turn_ms: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class _Run:
             return
         replica.running, rows = replica.take(self._setting.max_rows)
         times = self._costs.forward_ms[min(round_up(rows, self._sizes), self._sizes[-1])]
-        took = times[int(self._draw.random() * len(times))]
+        took = self._costs.turn_ms + times[int(self._draw.random() * len(times))]
         self._busy_ms += took
         self._forwards += 1
         self._later(now_ms + took, "done", index, 0)

@@ -86,7 +86,8 @@ class Verifier:
         size = round_up(min(self._target.rows, self._setting.max_rows), tuple(self.profile.forward_ms))
         # The statistics know only the mean, which a few slow forwards lift above what the median request met.
         forward = min(self.profile.p50_ms(size), alone or float("inf"))
-        overhead = max(_LEAST_OVERHEAD_MS, (level.value if level else forward) - forward - self.profile.loop_ms)
+        around = self.profile.loop_ms + self.profile.turn_ms
+        overhead = max(_LEAST_OVERHEAD_MS, (level.value if level else forward) - forward - around)
         self.profile = replace(self.profile, overhead_ms=overhead)
         return overhead
 
@@ -148,7 +149,7 @@ def _mean_forward_ms(before: Mapping[str, Any], after: Mapping[str, Any]) -> flo
 
 
 def _factor(before: Mapping[str, Any], after: Mapping[str, Any], profile: Profile) -> float | None:
-    """Return how much longer the forwards between two statistics took than the profile has it."""
+    """Return how much longer forwards and the gaps between them took, while requests waited, than was expected."""
     earlier = {each["batch_size"]: each["compute_infer"]["count"] for each in before.get("batch_stats", ())}
     expected = 0.0
     for each in after.get("batch_stats", ()):
@@ -156,8 +157,10 @@ def _factor(before: Mapping[str, Any], after: Mapping[str, Any], profile: Profil
         times = profile.forward_ms.get(size)
         if times is None:
             return None
-        expected += (each["compute_infer"]["count"] - earlier.get(size, 0)) * sum(times) / len(times)
-    _, spent_ms = _spent(before, after)
+        expected += (each["compute_infer"]["count"] - earlier.get(size, 0)) * (
+            profile.turn_ms + sum(times) / len(times)
+        )
+    spent_ms = _spent(before, after)[1] * (1 + (after.get("pitstop", {}).get("idle_share") or 0))
     return spent_ms / expected if expected > 0 and spent_ms > 0 else None
 
 

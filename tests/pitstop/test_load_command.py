@@ -21,6 +21,7 @@ _ROUNDS = range(4, 13)
 
 
 @pytest.mark.skipif(WRK is None, reason="wrk is not installed")
+@pytest.mark.timing
 def test_agrees_with_wrk_on_closed_loop_throughput(tmp_path: Path) -> None:
     ours, theirs = 0.0, 0.0
     with paced(ms=5) as url:
@@ -34,6 +35,7 @@ def test_agrees_with_wrk_on_closed_loop_throughput(tmp_path: Path) -> None:
     assert ours == pytest.approx(theirs, rel=0.05)
 
 
+@pytest.mark.timing
 def test_open_loop_shows_a_stall_that_closed_loop_hides() -> None:
     with paced(ms=1, stall_ms=200, every_s=1.8) as url:
         _, opened = measure(Wish(url, Plan(rate_rps=200, seconds=8)))

@@ -38,7 +38,7 @@ def test_what_is_chosen_keeps_a_margin_and_one_replica_fewer_would_not() -> None
 
 def test_a_target_below_the_forward_itself_has_no_plan() -> None:
     assert choose.options(SLOW, Target(1, 10), None, 8) == []
-    assert choose.floor_ms(SLOW.costs, Target(1, 10), Setting(8)) == pytest.approx(10.5 + SLOW.loop_ms)
+    assert choose.floor_ms(SLOW.costs, Target(1, 10), Setting(8)) == pytest.approx(10.5 + SLOW.loop_ms + SLOW.turn_ms)
 
 
 def test_a_request_of_many_rows_is_planned_for_as_such() -> None:
@@ -86,7 +86,7 @@ def test_bounds_hold_the_plan_between_a_quiet_hour_and_the_peak() -> None:
 
 
 def test_a_busy_event_loop_bounds_what_a_tiny_model_can_do() -> None:
-    tiny = Profile("m", "cpu", {1: (0.01,), 8: (0.01,)}, "given", loop_ms=0.1)
+    tiny = Profile("m", "cpu", {1: (0.01,), 8: (0.01,)}, "given", loop_ms=0.1, turn_ms=0.1)
     assert choose.capacity_rps(tiny.costs, 1, Setting(8, replicas=2)) == 20_000
 
 

@@ -8,7 +8,8 @@ from configs.loader import load
 from pitstop.yaml_patch import Change, PatchError, at, diff, patch, write
 
 PROJECT = Path(__file__).resolve().parents[2]
-SHIPPED = [PROJECT / "serve_config.yaml", *sorted((PROJECT / "configs").glob("*.yaml"))]
+FILES = [PROJECT / "serve_config.yaml", *sorted((PROJECT / "configs").glob("*.yaml"))]
+SHIPPED = [path for path in FILES if "applications" in yaml.safe_load(path.read_text(encoding="utf-8"))]
 MODEL: tuple[str | int, ...] = ("applications", 1)
 
 
