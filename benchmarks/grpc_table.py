@@ -29,9 +29,9 @@ def render(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
         kinds.setdefault((each.way, each.calls), []).append(each)
     lines = [
         "# What each way of a gRPC call costs\n",
-        f"{hardware['cpu']}, {hardware['cores']} cores; {record['date']}; commit {record['commit']}; load average before"
-        f" {record['load_average'][0]:.1f}. `mlp`, one row a call; medians of {len(rounds) // len(kinds)} rounds, the"
-        " lowest and the highest rate in brackets. The last four: CPU time of each process, µs a call.\n",
+        f"{hardware['cpu']}, {hardware['cores']} cores; {record['date']}; commit {record['commit']}; load average"
+        f" before: {record['load_average'][0]:.1f}. `mlp`, one row a call; medians of {len(rounds) // len(kinds)}"
+        " rounds, the lowest and the highest rate in brackets. The last four: CPU time of each process, µs a call.\n",
         "| way | calls at once | calls/s | p50 ms | p99 ms | front | HAProxy | replica | client |",
         "|---|---|---|---|---|---|---|---|---|",
         *map(_row, kinds.values()),

@@ -47,9 +47,8 @@ def middle(rounds: Sequence[Round], name: str) -> float:
     return float(median(getattr(each, name) for each in rounds))
 
 
-def spread(rounds: Sequence[Round], name: str) -> float:
-    """Return how far the rounds lie apart: half the range as a share of the median."""
-    values = [getattr(each, name) for each in rounds]
+def spread(values: Sequence[float]) -> float:
+    """Return how far values lie apart: half their range as a share of their median."""
     centre = median(values)
     return (max(values) - min(values)) / 2 / centre if centre else 0.0
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from .results import Closed, Limit, Measured, Results
+from .results import Limit, Measured, Results
 from .summary import middle, spread
 from .workloads import WORKLOADS
 
@@ -21,6 +21,11 @@ def best(limit: Limit) -> tuple[int, float]:
     rates = {rows: 1000 * rows / median(each[rows] for each in limit.rounds) for rows in limit.rounds[0]}
     rows = max(rates, key=lambda size: rates[size])
     return rows, rates[rows]
+
+
+def number(value: float) -> str:
+    """Return a figure with three significant digits, or all of them before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _head(results: Results) -> str:
@@ -55,18 +60,22 @@ def _closed(measured: Sequence[Measured], limit: Limit) -> list[str]:
     names = [f"c={loop.connections} {figure}" for loop in measured[0].closed for figure in ("rps", "p50 / p99 ms")]
     lines = _header(["server", *names, "of the limit", "over the forward, ms", "memory MiB"])
     if limit.rounds:
-        rows, rate_rps = best(limit)
+        rows, _ = best(limit)
         single_ms = median(each[1] for each in limit.rounds)
         between = [""] * 2 * (len(measured[0].closed) - 2)
-        single, top = [number(1000 / single_ms), number(single_ms)], [f"{number(rate_rps)} by batches of {rows}", ""]
-        lines.append(_row(["*in process, no server*", *single, *between, *top, "100 %", "0", ""]))
+        top = f"{_rate([1000 * rows / each[rows] for each in limit.rounds])} by batches of {rows}"
+        single = [number(1000 / single_ms), number(single_ms)]
+        lines.append(_row(["*in process, no server*", *single, *between, top, "", "100 %", "0", ""]))
     return lines + [_row(_figures(each, limit)) for each in measured]
 
 
 def _figures(measured: Measured, limit: Limit) -> list[str]:
     cells = [measured.server]
     for loop in measured.closed:
-        cells += [_rate(loop), f"{number(middle(loop.rounds, 'p50_ms'))} / {number(middle(loop.rounds, 'p99_ms'))}"]
+        cells += [
+            _rate([each.rate_rps for each in loop.rounds]),
+            f"{number(middle(loop.rounds, 'p50_ms'))} / {number(middle(loop.rounds, 'p99_ms'))}",
+        ]
     if not limit.rounds:
         return [*cells, "", "", number(measured.memory_mib)]
     share = middle(measured.closed[-1].rounds, "rate_rps") / best(limit)[1]
@@ -101,14 +110,10 @@ def _remarks(measured: Measured) -> list[str]:
     return lines
 
 
-def number(value: float) -> str:
-    """Return a figure with three significant digits, or all of them before the point."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _rate(loop: Closed) -> str:
-    rate = number(middle(loop.rounds, "rate_rps"))
-    return rate if len(loop.rounds) == 1 else f"{rate} ± {100 * spread(loop.rounds, 'rate_rps'):.0f} %"
+def _rate(rates_rps: Sequence[float]) -> str:
+    """Return the median over the rounds, and how far they lie apart where there are several."""
+    rate = number(median(rates_rps))
+    return rate if len(rates_rps) == 1 else f"{rate} ± {100 * spread(rates_rps):.0f} %"
 
 
 def _header(names: Sequence[str]) -> list[str]:

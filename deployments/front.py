@@ -89,8 +89,11 @@ class Front:
             except Exception as error:
                 return b"".join(failed(_ours(error), request))
 
-        async for each in in_order(requests, answer, STREAM_AT_ONCE):
-            yield each
+        try:
+            async for each in in_order(requests, answer, STREAM_AT_ONCE):
+                yield each
+        except Exception as error:  # gRPC would send its text.
+            refuse(context, _ours(error))
 
     async def _server_ready(self) -> bytes:
         return _written(pb.ServerReadyResponse(ready=await self._ready()))
@@ -109,7 +112,12 @@ class Front:
 
 
 def _headers(context: Any) -> Headers:
-    return [(_PASSED_ON[name], value) for name, value in context.invocation_metadata() or () if name in _PASSED_ON]
+    """Return what of the metadata goes along; a line break in it would make headers of its own."""
+    return [
+        (_PASSED_ON[name], value)
+        for name, value in context.invocation_metadata() or ()
+        if name in _PASSED_ON and value.isascii() and value.isprintable()
+    ]
 
 
 async def _told(context: Any, answer: Awaitable[bytes]) -> bytes:

@@ -120,7 +120,10 @@ class Root:
         return front
 
     async def _all_ready(self) -> bool:
-        return (await self._ready())[0] == 200
+        try:
+            return (await self._ready())[0] == 200
+        except Exception:  # As over HTTP: a probe must get an answer even while the controller is away.
+            return False
 
 
 Deployment = serve.deployment(name="Root", ray_actor_options={"num_cpus": 0})(serve.ingress()(without_model(Root)))

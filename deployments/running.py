@@ -14,6 +14,7 @@ from ray.serve.context import _get_global_client
 from .errors import NotFound, NotReady
 
 _CACHE_S = 1.0
+_EVERYWHERE = ("", "0.0.0.0", "::")
 _STATES = {"RUNNING": "READY", "DEPLOYING": "LOADING", "NOT_STARTED": "LOADING", "DELETING": "UNLOADING"}
 
 
@@ -78,8 +79,10 @@ class Running:
         """Return where Serve's HTTP port is: on this node, or where it has no proxy, on one that has."""
         await self.apps()
         proxies = self._details.get("proxies") or {}
-        here = not proxies or ray.get_runtime_context().get_node_id() in proxies
-        return "127.0.0.1" if here else next(iter(proxies.values()))["node_ip"], self.port
+        host = self._details["http_options"]["host"]
+        if proxies and ray.get_runtime_context().get_node_id() not in proxies:
+            host = next(iter(proxies.values()))["node_ip"]
+        return "127.0.0.1" if host in _EVERYWHERE else host, self.port
 
 
 def _details() -> dict[str, Any]:

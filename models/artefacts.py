@@ -57,7 +57,7 @@ def write(key: str, module: torch.jit.ScriptModule, how: str, note: str) -> None
         buffer = io.BytesIO()
         torch.jit.save(module, buffer, _extra_files={"how.json": json.dumps({"how": how, "note": note})})
         write_atomically(_path(key), buffer.getvalue())
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # A full disk; a module that calls @torch.jit.ignore cannot be saved.
         _log.warning("compiled artefact not kept, the next start compiles again: %s", error)
 
 

@@ -13,6 +13,7 @@ import uvicorn
 
 from deployments.errors import BadRequest, InferenceFailed, NotFound, NotReady, QueueFull, TimedOut
 from deployments.front import Front
+from deployments.front import _headers as headers_of
 from deployments.http import Receive, Scope, Send
 from deployments.rest import build
 from deployments.rpc_service import path
@@ -34,7 +35,7 @@ class Around:
 
     def __init__(self, channel: Any, port: int) -> None:
         self.channel, self.port = channel, port
-        self.stub: Any = GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.stub: Any = channel and GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]
         self.models = {"one": model("one"), "two": model("two")}
         self.seen: list[dict[str, str]] = []
         self.hook: Hook | None = None
@@ -150,6 +151,14 @@ def test_request_id_and_trace_go_along() -> None:
         assert not {"application", "mine"} & seen.keys()
 
     run(test)
+
+
+def test_metadata_cannot_break_out_of_its_header() -> None:
+    class Context:
+        def invocation_metadata(self) -> list[tuple[str, str]]:
+            return [("request_id", "a\r\nx: y"), ("traceparent", "é"), ("tracestate", "a b"), ("mine", "x")]
+
+    assert headers_of(Context()) == [("tracestate", "a b")]
 
 
 def test_the_deadline_goes_along() -> None:
@@ -359,3 +368,13 @@ def test_messages_far_over_grpc_s_own_limit_pass_both_ways() -> None:
         assert answer.raw_output_contents[0] == images.tobytes()
 
     run(test)
+
+
+def test_a_port_that_is_taken_is_named_and_what_to_do() -> None:
+    async def start(port: int) -> None:
+        await Front(Around(None, 0), "mine", ready).start(port)
+
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(RuntimeError, match=f"grpc_port {port}\nhelp: end what listens there"):
+            asyncio.run(start(port))

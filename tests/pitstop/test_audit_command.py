@@ -18,7 +18,7 @@ from pitstop.auditing.waterfall import Pace
 from pitstop.cli import app
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, edited, look
 
-SHIPPED = [PROJECT / "serve_config.yaml", *sorted((PROJECT / "configs").glob("*.yaml"))]
+SHIPPED = [PROJECT / "serve_config.yaml", *sorted((PROJECT / "configs").glob("[!p]*.yaml"))]
 SERVED = [path for path in SHIPPED if "deployments.app:model" in path.read_text(encoding="utf-8")]
 
 
