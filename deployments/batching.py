@@ -32,9 +32,10 @@ class Batcher:
     """The event loop's side of a model's queue."""
 
     def __init__(self, tunables: Tunables, max_rows: int, device: Device, observe: Callable[[Ran], None]) -> None:
+        """Batch up to `max_rows` rows, unless the tunables say fewer."""
         self._loop = asyncio.get_running_loop()
         self._observe = observe
-        self._max_rows = max_rows
+        self.max_rows = max_rows
         self._block: Block = []
         self._held_rows = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -48,7 +49,7 @@ class Batcher:
     def reconfigure(self, tunables: Tunables) -> None:
         """Change limits in place; what waits already goes by the new ones."""
         self.tunables = tunables
-        self._device.limit = min(tunables.max_rows or self._max_rows, self._max_rows)
+        self._device.limit = min(tunables.max_rows or self.max_rows, self.max_rows)
         self._gather.set_batch_wait_timeout_s(tunables.wait_ms / 1000)
         self._gather.set_max_batch_size(self._device.limit)
 

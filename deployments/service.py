@@ -16,6 +16,7 @@ from configs.schema import ModelConfig, Tunables
 from models.draw import Preprocess
 from models.layout import Shape
 from models.prepare import signature_of
+from models.served import best_rows
 from models.signature import Array
 from models.source import resolve
 
@@ -57,13 +58,18 @@ class ModelService:
         self._metrics = Metrics(self._stats)
         self._efficiency = Efficiency(self._stats, raw_ms)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.batcher = Batcher(Tunables(), config.max_rows, device, self._ran)
+        self._warmed_rows = config.max_rows
+        self._best_rows = best_rows(raw_ms) or config.max_rows
+        self.batcher = Batcher(Tunables(), self._best_rows, device, self._ran)
         loop = asyncio.get_running_loop()
         self._pusher = loop.create_task(self._metrics.push_for_ever(self._efficiency, unwarmed))
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
         """Take new tunables in place; a bad one is refused and the old ones stay."""
-        self.batcher.reconfigure(parse_tunables(user_config))
+        tunables = parse_tunables(user_config)
+        # What the start timed is a default; a number in the YAML is a decision.
+        self.batcher.max_rows = self._warmed_rows if tunables.max_rows else self._best_rows
+        self.batcher.reconfigure(tunables)
 
     @property
     def tunables(self) -> Tunables:

@@ -1,6 +1,7 @@
 """From a config to a model that may serve: load, prepare, compile, warm, compare, prove. One call, or a ModelError."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,8 @@ from .staging import to_device
 from .warmup import warm
 
 _PROBE_ROWS = 3
+# Below this share of the best rate a batch size is slower; within it, timings at a start cannot tell them apart.
+_NEARLY = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,22 @@ def _rates(forward_ms: dict[Shape, float]) -> tuple[float, float, int]:
     rates = {size: 1000 * size / ms for (size, of), ms in forward_ms.items() if of == length}
     best = max(rates, key=lambda size: rates[size])
     return rates[min(rates)], rates[best], best
+
+
+def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
+    """Return the smallest batch size with nearly the most rows a second, over all lengths; None where none was timed.
+
+    On a GPU that is the largest as a rule; a CPU core is often fastest at a few rows, whose data still fits its caches,
+    and larger batches would only make every request of them wait.
+    """
+    total_ms: dict[int, float] = {}
+    for (rows, _), ms in forward_ms.items():
+        total_ms[rows] = total_ms.get(rows, 0.0) + ms
+    rates = {rows: rows / ms for rows, ms in total_ms.items()}
+    if not rates:
+        return None
+    enough = _NEARLY * max(rates.values())
+    return min(rows for rows, rate in rates.items() if rate >= enough)
 
 
 def summary(served: Served) -> dict[str, Any]:

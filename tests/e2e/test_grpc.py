@@ -243,9 +243,8 @@ def test_a_stream_is_answered_in_order_and_outlives_a_request_that_fails(client:
     assert forwards(serving, "slow") - before <= 20
 
 
+@pytest.mark.parametrize("client", [FRONT], indirect=True)
 def test_a_stream_through_the_front_may_name_several_models(client: Client) -> None:
-    if client.way != FRONT:
-        pytest.skip("with the application in its metadata, a stream is for one model")
     _, _, images, _ = split()
     sent = [
         slow(1, id="0"),
@@ -259,8 +258,19 @@ def test_a_stream_through_the_front_may_name_several_models(client: Client) -> N
     assert "there is no model 'nothing' here" in answers[2].error_message
 
 
+@pytest.mark.parametrize("client", [ONE_HOP], indirect=True)
 def test_serve_s_own_port_without_metadata_finds_nothing(client: Client) -> None:
-    if client.way == FRONT:
-        pytest.skip("the front is there for exactly this")
     code, _ = refused(lambda: client.stub.ServerLive(pb.ServerLiveRequest(), timeout=30))
     assert code is Code.NOT_FOUND
+
+
+@pytest.mark.parametrize("client", [ONE_HOP], indirect=True)
+def test_the_root_application_says_that_it_serves_no_model(client: Client) -> None:
+    metadata = (("application", "root"),)
+    for call in (
+        lambda: client.stub.ServerLive(pb.ServerLiveRequest(), metadata=metadata, timeout=30),
+        lambda: client.stub.ModelInfer(slow(1), metadata=metadata, timeout=30),
+        lambda: list(client.stub.ModelStreamInfer(iter([slow(1)]), metadata=metadata, timeout=30)),
+    ):
+        code, details = refused(call)
+        assert (code, "serves no model" in details) == (Code.NOT_FOUND, True)
