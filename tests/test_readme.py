@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,10 +67,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_readers_model_passes_the_check(clone: Path) -> None:
-    [line] = [line for line in commands() if line.startswith(".venv/bin/pitstop")]
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith(".venv/bin/pitstop")])
+def test_every_pitstop_command_finds_nothing_wrong(line: str, clone: Path) -> None:
     found = subprocess.run(
-        [str(PROJECT / ".venv/bin/python"), "-m", "pitstop", *line.split()[1:]],
+        [sys.executable, "-m", "pitstop", *line.split()[1:]],
         cwd=clone,
         capture_output=True,
         text=True,
