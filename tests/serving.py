@@ -79,7 +79,7 @@ def serve_run(
         try:
             reader = threading.Thread(target=_read, args=(serving,), daemon=True)
             reader.start()
-            serving.wait_for(until, timeout_s=120)
+            serving.wait_for(until, timeout_s=300)
             yield serving
         finally:
             _end(serving)

@@ -32,7 +32,7 @@ def add_test_models(raw: dict[str, Any]) -> None:
             app["args"] = {**app["args"], "num_cpus": 0.5}
     raw["applications"].append(model("slow", tunables={"max_queued_rows": 256}))
     raw["applications"].append(
-        model("tight", tunables={"max_queued_rows": 2, "timeout_s": 5, "max_body_mib": 1}, max_rows=1)
+        model("tight", ms=200, tunables={"max_queued_rows": 2, "timeout_s": 5, "max_body_mib": 1}, max_rows=1)
     )
     raw["applications"].append(identity("echo", ["FP32", "INT64", "FP16", "BYTES"], [2]))
     raw["applications"].append(identity("pixels", ["UINT8"], [3, 224, 224]))
