@@ -3,7 +3,7 @@
 Serve's own gRPC port picks the application by request metadata that no Open Inference client sends. The front reads the
 model's name out of each message and posts the bytes as they are to that model over HTTP: HAProxy balances them, the
 replica answers on its short path, and a stream may name another model in each message. To go on by gRPC instead takes
-four times as long (benchmarks/results/grpc_*.json).
+four times as long (benchmarks/grpc_ways.py measures it).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
