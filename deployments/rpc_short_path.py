@@ -1,6 +1,6 @@
 """The short path over gRPC: the replica's own gRPC server answers, ahead of Serve's wrapper.
 
-That wrapper takes three times as long as all else that happens to a small call (benchmarks/grpc_ways.py measures it). What
+That wrapper takes longer than all else that happens to a small call (benchmarks/grpc_ways.py measures it). What
 it does for us is done by the batcher and in Serve's books (ledger.py). Switched by the same line of the YAML as over
 HTTP; without it, or in Ray's own proxy, calls go Serve's way.
 """

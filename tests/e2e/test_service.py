@@ -54,7 +54,7 @@ def outputs(answer: tuple[int, Any, Any]) -> list[float]:
 
 
 def test_batches_fill_while_the_device_is_busy(serving: Serving) -> None:
-    # A hundred requests 2 ms apart, 50 ms a forward. Where sending them takes longer, more forwards run than the six that
+    # A hundred requests 2 ms apart, 50 ms a forward. Where sending takes longer, more forwards run than the six that
     # the arithmetic gives; test_batching.py holds those six, with nothing between it and the batcher.
     before = forwards(serving, "slow")
     answers = together(serving, "slow", [tensor(n) for n in range(100)], every_s=0.002)
