@@ -2,8 +2,8 @@
 
 Serve's own gRPC port picks the application by request metadata that no Open Inference client sends. The front reads the
 model's name out of each message and posts the bytes as they are to that model over HTTP: HAProxy balances them, the
-replica answers on its short path, and a stream may name another model in each message. To go on by gRPC instead takes
-four times as long (benchmarks/grpc_ways.py measures it).
+replica answers on its short path, and a stream may name another model in each message. To go on by gRPC instead
+takes 1.6 times as long (benchmarks/results/grpc_*.json).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
