@@ -10,7 +10,6 @@ Writes benchmarks/results/grpc_<hardware>_<yyyymm>.{json,md}. Run it on a machin
 import argparse
 import json
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -52,7 +51,7 @@ def main() -> None:
     rounds = [*_short(wish), *_long(wish)]
     hardware = machine.hardware()
     record = {
-        "command": shlex.join(["python", "-m", "benchmarks.grpc_ways", *sys.argv[1:]]),
+        "command": f"python -m benchmarks.grpc_ways --rounds {wish.rounds} --seconds {wish.seconds:g}",
         "date": began.isoformat(timespec="seconds"),
         "commit": machine.commit(),
         "hardware": dict(hardware),
