@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= serve_config.yaml
 
-.PHONY: run test test-timing check bench bench-gpu install lock stubs clean
+.PHONY: run test test-timing test-long check bench bench-gpu install lock stubs clean
 
 run: install ## serve the bundled models
 	$(BIN)/serve run $(CONFIG)
@@ -14,6 +14,9 @@ test: install ## everything CI runs: lint, types, all tests
 
 test-timing: install ## what compares clocks: on a machine that does nothing else
 	$(BIN)/python -m pytest -m timing
+
+test-long: install ## what takes minutes: faults, nodes, fuzzing at length
+	$(BIN)/python -m pytest -m "long and not timing"
 
 check: install ## lint, types and the shipped configs, without a test
 	$(BIN)/ruff check .
