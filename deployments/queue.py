@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +18,15 @@ Gone = Callable[[], bool]
 LEVELS = 10
 _DEFAULT = 5
 
+# How many batches' worth of items are looked at for like lengths: enough choice, and a bound on who is passed over.
+_WINDOW = 8
+
 
 @dataclass(slots=True, eq=False)
 class Item:
     """One request's rows on their way through the device.
 
+    `length` is the padded length of its open sizes, 0 where rows are all alike.
     `settle` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more; `gone`
     asks the transport the same.
     """
@@ -33,6 +38,7 @@ class Item:
     settle: Settle
     priority: int = 0
     gone: Gone | None = None
+    length: int = 0
     abandoned: bool = False
     passed_on: bool = False
     taken: int = 0
@@ -81,8 +87,19 @@ class Waiting:
         """Take the next batch, of at most `limit` rows.
 
         An item is split only where it alone is over the limit; one that merely does not fit opens the next batch.
-        Items that nobody waits for, or whose deadline has passed, leave without costing a forward.
+        Items that nobody waits for, or whose deadline has passed, leave without costing a forward. Where more wait
+        than fit and their lengths differ, the oldest takes those nearest to its own length along: a batch is padded to
+        its longest row, and the device would spend itself on padding.
         """
+        if self.rows <= limit:
+            return self._take(limit, now_s)
+        sorted_levels = [level for level in self._levels if _bring_alike_forward(level, limit)]
+        parts = self._take(limit, now_s)
+        for level in sorted_levels:
+            _restore_order(level, limit)
+        return parts
+
+    def _take(self, limit: int, now_s: float) -> list[Part]:
         parts: list[Part] = []
         room = limit
         for level in self._levels:
@@ -103,6 +120,24 @@ class Waiting:
                 if item.taken == item.rows:
                     level.popleft()
         return parts
+
+
+def _bring_alike_forward(level: deque[Item], limit: int) -> bool:
+    """Sort the first items by how far their length is from the oldest's; return whether they differ at all."""
+    if not level or all(item.length == level[0].length for item in islice(level, _WINDOW * limit)):
+        return False
+    window = [level.popleft() for _ in range(min(len(level), _WINDOW * limit))]
+    oldest = window[0]
+    # What is left of a split item stays in front, for its parts must arrive in order.
+    window.sort(key=lambda item: -1 if item is oldest else abs(item.length - oldest.length))
+    level.extendleft(reversed(window))
+    return True
+
+
+def _restore_order(level: deque[Item], limit: int) -> None:
+    window = [level.popleft() for _ in range(min(len(level), _WINDOW * limit))]
+    window.sort(key=lambda item: (not item.taken, item.arrived_s))
+    level.extendleft(reversed(window))
 
 
 def split(parts: list[Part], outputs: Answer) -> list[tuple[Part, Answer]]:

@@ -21,6 +21,7 @@ class Runs(Protocol):
     """What the device's threads need of a runner; models.runner.Runner is one."""
 
     overlaps: bool
+    ragged: bool
 
     def shape(self, parts: Sequence[Rows]) -> tuple[int, int]: ...
 

@@ -86,6 +86,9 @@ class Worker:
             finally:
                 self._device.release()
         if items:
+            if self._runner is not None and self._runner.ragged:
+                for item in items:
+                    item.length = self._runner.shape([item.arrays])[1]
             with self._changed:
                 for item in items:
                     self._waiting.append(item)

@@ -50,6 +50,8 @@ class Runner:
         self.unwarmed = 0
         # Whether a batch can be staged while another runs, at no cost to it.
         self.overlaps = layout.device.type == "cuda"
+        # Whether rows differ in length, so that it matters which of them share a batch.
+        self.ragged = bool(layout.lengths)
         self._first = self.feed[0].name
         self._staging = Staging(self.feed, layout)
         self._dtypes = [torch_dtype(tensor.numpy) for tensor in self.outputs]

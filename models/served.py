@@ -12,6 +12,7 @@ from configs.schema import ModelConfig
 from . import backends, proof, source
 from .draw import Draw, Preprocess
 from .layout import Layout, Shape
+from .packed import pack
 from .parity import Tolerance, compare, tolerance_for
 from .prepare import freeze_in_eval, layout_of, pick_device, prepare, reference_of, set_arithmetic, signature_of
 from .runner import Runner, in_order
@@ -59,7 +60,7 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
     tolerance = tolerance_for(config.precision, config.tolerance)
     compiled = backends.compile_with(module, _probes(draw, layout), signature.outputs, layout, config)
     runner = Runner(compiled.forward, draw.feed, signature.outputs, layout)
-    forward_ms = warm(runner, draw)
+    forward_ms = pack(runner, draw, compiled, warm(runner, draw))
     off = _parity(runner, reference, draw, tolerance)
     del reference
     rows, company = draw(_probe_rows(layout), seed=11), _company(draw, layout)
@@ -128,12 +129,16 @@ def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
     On a GPU that is the largest as a rule; a CPU core is often fastest at a few rows, whose data still fits its caches,
     and larger batches would only make every request of them wait.
     """
-    total_ms: dict[int, float] = {}
-    for (rows, _), ms in forward_ms.items():
-        total_ms[rows] = total_ms.get(rows, 0.0) + ms
-    rates = {rows: rows / ms for rows, ms in total_ms.items()}
-    if not rates:
+    if not forward_ms:
         return None
+    best: dict[int, float] = {}
+    for (rows, length), ms in forward_ms.items():
+        best[length] = max(best.get(length, 0.0), rows / ms)
+    shares: dict[int, list[float]] = {}
+    for (rows, length), ms in forward_ms.items():
+        # A share of the length's own best: in milliseconds the longest inputs would decide alone.
+        shares.setdefault(rows, []).append(rows / ms / best[length])
+    rates = {rows: sum(each) / len(each) for rows, each in shares.items()}
     enough = _NEARLY * max(rates.values())
     return min(rows for rows, rate in rates.items() if rate >= enough)
 

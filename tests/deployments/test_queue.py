@@ -43,6 +43,47 @@ def test_batches_are_filled_in_order_and_only_oversized_requests_are_split(
     assert batches(rows, limit) == expected
 
 
+def test_the_oldest_takes_those_of_its_own_length_along_when_more_wait_than_fit() -> None:
+    lengths = [8, 64, 8, 64, 8, 32, 64]
+    waiting = Waiting()
+    for age, length in enumerate(lengths):
+        each = item(1)
+        each.length, each.arrived_s = length, age
+        waiting.append(each)
+    found = []
+    while waiting:
+        found.append([part.item.length for part in waiting.take(3, now_s=0)])
+    assert found == [[8, 8, 8], [64, 64, 64], [32]]
+
+
+def test_a_lone_length_is_never_passed_over_for_ever() -> None:
+    waiting, served = Waiting(), 0
+    odd = item(1)
+    odd.length = 256
+    for age in range(4):
+        each = odd if age == 1 else item(1)
+        each.arrived_s = age
+        waiting.append(each)
+    while odd not in [part.item for part in waiting.take(2, now_s=0)]:
+        served += 1
+        for age in range(2):
+            each = item(1)
+            each.arrived_s = 10 * served + age
+            waiting.append(each)
+    assert served == 1
+
+
+def test_a_split_request_keeps_its_parts_in_order_among_other_lengths() -> None:
+    waiting = Waiting()
+    whole = item(5)
+    whole.length = 64
+    for age, each in enumerate([whole, *(item(1) for _ in range(4))]):
+        each.arrived_s = age
+        waiting.append(each)
+    taken = [[(part.item is whole, part.start) for part in waiting.take(2, now_s=0)] for _ in range(3)]
+    assert taken == [[(True, 0)], [(True, 2)], [(True, 4), (False, 0)]]
+
+
 def test_what_nobody_waits_for_leaves_without_a_forward() -> None:
     left = item(4)
     left.gone = lambda: True

@@ -1,0 +1,87 @@
+"""Convolutions with their weights packed for this CPU: TorchScript's optimize_for_inference, where it pays.
+
+It hands a frozen graph's convolutions to oneDNN with their weights laid out beforehand. Whether that pays depends on
+network, processor and batch, so the start times both forwards at every size, and keeps the packed one from the smallest
+batch on where it wins. It costs a second copy of the weights.
+"""
+
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .draw import Draw
+from .layout import Layout, Shape
+from .runner import Forward, Runner
+from .torchscript import Compiled
+from .warmup import warm
+
+# Timings of one start scatter by a few per cent: less than this is no win.
+_WINS = 0.95
+_log = logging.getLogger("pitstop")
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The plain forward for batches under `from_rows` rows, the packed one from there on."""
+
+    plain: Forward
+    packed: Forward
+    from_rows: int
+
+    def __call__(self, *inputs: torch.Tensor) -> Any:
+        return (self.packed if inputs[0].shape[0] >= self.from_rows else self.plain)(*inputs)
+
+
+def pack(runner: Runner, draw: Draw, compiled: Compiled, forward_ms: Mapping[Shape, float]) -> dict[Shape, float]:
+    """Give a warmed runner the packed forward where that is faster; return every shape's forward, in ms.
+
+    The runner stays as it is on a GPU, in other precisions than fp32, and for networks without convolutions.
+    """
+    packed = _packed(compiled, runner.layout)
+    if packed is None:
+        return dict(forward_ms)
+    plain, runner.forward = runner.forward, packed
+    packed_ms = warm(runner, draw)
+    first = _first_win(forward_ms, packed_ms)
+    runner.forward = plain if first is None else packed if first <= 1 else Packed(plain, packed, first)
+    return {
+        shape: packed_ms[shape] if first is not None and shape[0] >= first else ms for shape, ms in forward_ms.items()
+    }
+
+
+def _first_win(plain_ms: Mapping[Shape, float], packed_ms: Mapping[Shape, float]) -> int | None:
+    """Return the rows from which the packed forward is faster, there and on average from there on, or None."""
+    sizes = sorted({rows for rows, _ in plain_ms})
+    for rows in sizes:
+        larger = [packed_ms[shape] / ms for shape, ms in plain_ms.items() if shape[0] >= rows]
+        here = [packed_ms[shape] / ms for shape, ms in plain_ms.items() if shape[0] == rows]
+        if max(sum(larger) / len(larger), sum(here) / len(here)) <= _WINS:
+            return rows
+    return None
+
+
+def _packed(compiled: Compiled, layout: Layout) -> Forward | None:
+    module = compiled.forward
+    if layout.device.type != "cpu" or layout.dtype != torch.float32:
+        return None
+    if not isinstance(module, torch.jit.ScriptModule) or "aten::conv" not in str(module.inlined_graph):
+        return None
+    try:
+        packed: torch.jit.ScriptModule = torch.jit.optimize_for_inference(_twin(module))
+    except RuntimeError as error:  # A pass that meets a graph it cannot rewrite; the plain forward is there.
+        _log.info("convolutions stay unpacked: %s", error)
+        return None
+    return packed
+
+
+def _twin(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
+    # The passes rewrite in place, and a deep copy shares its graph with the original.
+    kept = io.BytesIO()
+    torch.jit.save(module, kept)
+    kept.seek(0)
+    twin: torch.jit.ScriptModule = torch.jit.load(kept)  # type: ignore[no-untyped-call]
+    return twin
