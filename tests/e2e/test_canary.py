@@ -18,7 +18,8 @@ from deployments.canary.share import drawn
 from deployments.stubs import open_inference_pb2 as pb
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.e2e.conftest import model
-from tests.e2e.test_rollout import Load, load, until
+from tests.e2e.test_rollout import Load, load
+from tests.nodes import wait_until
 from tests.serving import PROJECT, SHORT, Serving, deploy, serve_run
 
 pytestmark = pytest.mark.ray
@@ -37,8 +38,7 @@ def with_canary(raw: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def pair(cache: object) -> Iterator[Serving]:  # noqa: ARG001
     with serve_run(PROJECT / "serve_config.yaml", SHORT, with_canary) as found:
-        with load(found, clients=1) as loaded:
-            until(lambda: canary(found)["up"], loaded)
+        wait_until(lambda: canary(found)["up"], "the canary did not come up")
         yield found
 
 
@@ -125,22 +125,18 @@ def test_statistics_are_kept_for_each_version(pair: Serving) -> None:
 
 def test_no_request_fails_when_the_canary_is_killed_and_it_is_used_again_when_it_is_back(pair: Serving) -> None:
     with counted(pair) as loaded:
-        deploy(pair, share(50))
-        until(lambda: canary(pair)["percent"] == 50, loaded)
         os.kill(replica("slow-canary", pair), signal.SIGKILL)
-        before = fell_back(pair)
         loaded.wait_for(100)
         assert requests.get(f"{pair.url}/v2/health/ready", timeout=20).status_code == 200
-        until(lambda: fell_back(pair) > before or canary(pair)["up"], loaded)
-        until(lambda: canary(pair)["up"], loaded)
+        wait_until(lambda: canary(pair)["up"], "the canary did not come back")
         answered = canary(pair)["outcomes"]["answered"]
-        until(lambda: canary(pair)["outcomes"]["answered"] > answered, loaded)
+        wait_until(lambda: canary(pair)["outcomes"]["answered"] > answered, "the canary got no request")
 
 
 def test_the_share_changes_in_place_down_to_none(pair: Serving) -> None:
-    with counted(pair) as loaded:
+    with counted(pair):
         deploy(pair, share(0))
-        until(lambda: canary(pair)["percent"] == 0, loaded)
+        wait_until(lambda: canary(pair)["percent"] == 0, "the share did not change")
         assert set(many(pair, [None] * 100)) == {"1"}
 
 
