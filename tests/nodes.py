@@ -29,6 +29,7 @@ _BIN = Path(sys.executable).parent
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOWEST = 11_000
 _REPLICA_PORTS = 200
+_TRIES = 3
 
 
 @dataclass
@@ -58,25 +59,36 @@ class Nodes:
     all: list[Node] = field(default_factory=list)
 
     def add(self, cpus: int) -> Node:
-        """Start a node and wait until it has joined."""
-        before = {each["NodeID"] for each in self.alive()} if self.all else set()
-        command = [str(_BIN / "ray"), "start", "--block", f"--num-cpus={cpus}", "--num-gpus=0", *self._arguments()]
-        log = (self.folder / f"node-{len(self.all)}.log").open("wb")
-        node = Node(
-            subprocess.Popen(command, cwd=PROJECT, env=self.environment, stdout=log, stderr=log, start_new_session=True)
-        )
-        self.all.append(node)
-        wait_until(lambda: len({each["NodeID"] for each in self.alive()} - before) == 1, "the node did not join")
-        [node.id] = {each["NodeID"] for each in self.alive()} - before
-        return node
+        """Start a node and wait until it has joined. Ray gives one 30 s to start; a starved machine may take longer."""
+        before = set(self.alive()) if self.all else set()
+        for _ in range(_TRIES):
+            node = Node(self._start(cpus))
+            self.all.append(node)
+            if joined := self._joined(node, before):
+                [node.id] = joined
+                return node
+            self.all.remove(node)
+        raise AssertionError(f"the node did not start:\n{(self.folder / f'node-{len(self.all)}.log').read_text()}")
 
-    def alive(self) -> list[dict[str, Any]]:
-        """Return what Ray knows of the nodes that are up."""
+    def _joined(self, node: Node, before: set[str]) -> set[str]:
+        """Wait until there is a node that was not there before; return its id, or none where the process has ended."""
+        wait_until(lambda: set(self.alive()) - before or node.process.poll() is not None, "the node did not join")
+        return set(self.alive()) - before
+
+    def _start(self, cpus: int) -> subprocess.Popen[bytes]:
+        command = [str(_BIN / "ray"), "start", "--block", f"--num-cpus={cpus}", "--num-gpus=0", *self._arguments()]
+        with (self.folder / f"node-{len(self.all)}.log").open("wb") as log:
+            return subprocess.Popen(
+                command, cwd=PROJECT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def alive(self) -> list[str]:
+        """Return the ids of the nodes that are up, as far as Ray knows."""
         try:
             found = requests.get(f"{self.dashboard}/api/v0/nodes", timeout=20).json()["data"]["result"]["result"]
         except (requests.RequestException, KeyError, TypeError, ValueError):
             return []
-        return [{"NodeID": each["node_id"]} for each in found if each["state"] == "ALIVE"]
+        return [str(each["node_id"]) for each in found if each["state"] == "ALIVE"]
 
     def deploy(self, raw: dict[str, Any]) -> None:
         """Do `serve deploy`."""

@@ -76,8 +76,9 @@ class Other:
         if gone is None:
             raise Away("away")
         call = asyncio.ensure_future(self._ways.answer(inputs, rows, within_s, priority))
+        either: list[asyncio.Future[Any]] = [call, gone]
         try:
-            await asyncio.wait({call, gone}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if not call.done():
                 call.cancel()

@@ -107,7 +107,7 @@ def test_a_version_in_the_url_is_the_one_that_answers(pair: Serving) -> None:
 
 
 def test_a_version_in_a_grpc_message_is_the_one_that_answers(pair: Serving) -> None:
-    request = pb.ModelInferRequest(model_name="slow", raw_input_contents=[np.float32([3]).tobytes()])
+    request = pb.ModelInferRequest(model_name="slow", raw_input_contents=[np.array([3], np.float32).tobytes()])
     request.inputs.add(name="x", datatype="FP32", shape=[1, 1])
     with grpc.insecure_channel(f"127.0.0.1:{pair.grpc_port}") as channel:
         stub: Any = GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]

@@ -17,7 +17,7 @@ RAW: dict[str, Any] = yaml.safe_load((PROJECT / "configs" / "machines" / "aws.ya
 def test_ray_takes_the_file() -> None:
     from ray.autoscaler._private.util import prepare_config, validate_config
 
-    validate_config(prepare_config(yaml.safe_load(yaml.safe_dump(RAW))))  # type: ignore[no-untyped-call]
+    validate_config(prepare_config(yaml.safe_load(yaml.safe_dump(RAW))))
 
 
 def test_ray_refuses_a_key_that_it_does_not_know() -> None:
@@ -25,7 +25,7 @@ def test_ray_refuses_a_key_that_it_does_not_know() -> None:
     from ray.autoscaler._private.util import prepare_config, validate_config
 
     with pytest.raises(jsonschema.ValidationError, match="idle_timeout_minuts"):
-        validate_config(prepare_config({**RAW, "idle_timeout_minuts": 5}))  # type: ignore[no-untyped-call]
+        validate_config(prepare_config({**RAW, "idle_timeout_minuts": 5}))
 
 
 def test_the_machines_have_room_for_every_replica_of_the_cluster_config() -> None:
