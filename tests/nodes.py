@@ -23,7 +23,7 @@ from typing import Any
 import requests
 import yaml
 
-from tests.serving import PROJECT, left_over
+from tests.serving import PROJECT, _own_ports, left_over
 
 _BIN = Path(sys.executable).parent
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -173,23 +173,16 @@ def _free(port: int) -> bool:
 
 def _serve_ports(folder: Path) -> dict[str, str]:
     """Return what keeps this cluster's HAProxy and replicas apart from others on the machine."""
-    metrics, stats, http, grpc = free_ports(4)
-    replicas_http, replicas_grpc = free_ports(2, _REPLICA_PORTS)
+    named = ("HAPROXY_METRICS", "HAPROXY_STATS", "FALLBACK_PROXY_HTTP", "FALLBACK_PROXY_GRPC")
+    ranges = zip(("HTTP", "GRPC"), free_ports(2, _REPLICA_PORTS), strict=True)
     return {
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(http),
-        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(grpc),
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{folder}/ha/haproxy.cfg",
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{folder}/ha/admin.sock",
-        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{folder}/ha/metrics.sock",
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": f"{folder}/ha",
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{folder}/ha/server-state",
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(replicas_http),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(replicas_http + _REPLICA_PORTS - 1),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(replicas_grpc),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(replicas_grpc + _REPLICA_PORTS - 1),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+        **_own_ports(folder),
+        **{f"RAY_SERVE_{name}_PORT": str(port) for name, port in zip(named, free_ports(4), strict=True)},
+        **{
+            f"RAY_SERVE_DIRECT_INGRESS_{end}_{kind}_PORT": str(first + extra)
+            for kind, first in ranges
+            for end, extra in (("MIN", 0), ("MAX", _REPLICA_PORTS - 1))
+        },
     }
 
 
