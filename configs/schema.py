@@ -131,6 +131,13 @@ class ModelConfig(Strict):
             raise ValueError(f"batch_sizes must end with max_rows, {self.max_rows}; got {self.batch_sizes[-1]}")
 
 
+class CanaryConfig(Strict):
+    """Another application of the same model, which answers a share of the requests."""
+
+    application: str = Field(min_length=1, description="The application that serves the other version.")
+    percent: float = Field(ge=0, le=100, description="Its share of the requests, 0 to 100.")
+
+
 class Tunables(Strict):
     """What may change while requests run: an application's `user_config`."""
 
@@ -140,6 +147,7 @@ class Tunables(Strict):
     timeout_s: float = Field(30, gt=0, description="Longest time from arrival to answer; then 408.")
     max_body_mib: float = Field(64, gt=0, description="Largest body, before and after decompression; then 413.")
     retry_after_s: int = Field(1, ge=1, description="What a 503 asks the client to wait.")
+    canary: CanaryConfig | None = Field(None, description="Another version that answers a share of the requests.")
 
 
 class RootConfig(Strict):

@@ -44,7 +44,7 @@ def write_infer(service: Service, request: InferRequest, outputs: Outputs) -> Re
         written = b"".join(rpc_tensors.render(service, request, outputs))
         service.timed(request.parse_s, time.perf_counter() - began)
         return Reply(written, content_type=PROTOBUF)
-    payload, json_length = render(service.name, service.version, request, outputs)
+    payload, json_length = render(service.name, request.version or service.version, request, outputs)
     service.timed(request.parse_s, time.perf_counter() - began)
     if json_length is None:
         return Reply(payload)

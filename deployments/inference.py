@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from configs.schema import Tunables
 from models.signature import Array, Signature
 
-from .errors import BadRequest, show
+from .errors import BadRequest, NotFound, show
 from .predict import Predictor
 from .queue import Gone, Settle
 from .shapes import check_shape
@@ -33,7 +33,7 @@ class InferRequest:
     """A checked request: an array per input of the signature, each [rows, ...].
 
     `priority` is 1 to 10, 1 first, or 0 for none; `gone` tells whether the client has left; `protobuf` whether it came
-    as a ModelInferRequest.
+    as a ModelInferRequest. `version` is the one asked for, if any, and once it is answered the one that did.
     """
 
     inputs: dict[str, Array]
@@ -45,6 +45,7 @@ class InferRequest:
     gone: Gone | None = None
     parse_s: float = 0
     protobuf: bool = False
+    version: str = ""
 
 
 class Service(Protocol):
@@ -57,6 +58,8 @@ class Service(Protocol):
 
     @property
     def tunables(self) -> Tunables: ...
+
+    def at(self, version: str) -> "Service | None": ...
 
     def ready(self) -> bool: ...
 
@@ -99,6 +102,12 @@ def check(signature: Signature, inputs: Mapping[str, Array]) -> int:
         unknown = next(name for name in inputs if signature.input(name) is None)
         raise unknown_input(signature, unknown)
     return rows
+
+
+def no_version(service: Service, version: object) -> NotFound:
+    versions = service.metadata()["versions"]
+    has = " and ".join(repr(each) for each in versions)
+    return NotFound(f"model {service.name!r} has version{'s' * (len(versions) > 1)} {has}, not {show(version)}")
 
 
 def unknown_input(signature: Signature, name: object) -> BadRequest:

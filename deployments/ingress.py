@@ -15,6 +15,7 @@ from models.signature import Array
 from models.source import resolve
 
 from . import log, rest, rpc, rpc_short_path, short_path
+from .canary import Split
 from .remote import RemoteDevice, Reply
 from .service import ModelService
 
@@ -31,10 +32,10 @@ class Ingress:
         self._properties = await device.properties.remote()
         preprocess = resolve(config.preprocess)() if config.preprocess else None
         remote = RemoteDevice(asyncio.get_running_loop(), self._block)
-        self.service = ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0)
+        self.service = Split(ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0))
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
-        short_path.offer(rest.infer_paths(self.service), self.service)
+        short_path.offer(rest.infer_paths(self.service))
         rpc_short_path.offer(self.service)
         return rest.build(self.service)
 

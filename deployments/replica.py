@@ -15,6 +15,7 @@ from models.served import Served, open_model, summary
 from models.signature import Array
 
 from . import log, rest, rpc, rpc_short_path, short_path
+from .canary import Split, answering
 from .errors import ServeError
 from .queue import Answer
 from .remote import Reply
@@ -34,7 +35,7 @@ class Model:
         worker.start()
         self._served = await worker.call(self._open)
         worker.serve(self._served.runner, self._inline_ms())
-        self.service = ModelService(
+        self._own = ModelService(
             self._config,
             worker,
             self._served.preprocess,
@@ -42,10 +43,11 @@ class Model:
             self.properties,
             lambda: self._served.runner.unwarmed,
         )
+        self.service = Split(self._own)
         self._announce()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
-        short_path.offer(rest.infer_paths(self.service), self.service)
+        short_path.offer(rest.infer_paths(self.service))
         rpc_short_path.offer(self.service)
         return rest.build(self.service)
 
@@ -62,7 +64,7 @@ class Model:
                 future.set_result(answer)
 
         try:
-            self.service.batcher.add(arrays, rows, settle, timeout_s)
+            self._own.batcher.add(arrays, rows, settle, timeout_s)
             answer = await future
         except ServeError as error:
             answer = error
@@ -71,6 +73,14 @@ class Model:
         if isinstance(answer, Exception):
             raise answer
         return "answer", answer
+
+    async def card(self) -> dict[str, Any]:
+        """Tell the stable version, whose canary this may be, what is here."""
+        return answering.card(self._own)
+
+    async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> Reply:
+        """Answer a request that the stable version handed over."""
+        return await answering.answer(self._own, inputs, rows, timeout_s, priority)
 
     def properties(self) -> dict[str, Any]:
         """Return what metadata tells of this replica: where and how the model runs, and what its start proved."""

@@ -26,7 +26,7 @@ from .http import (
     read,
     send_reply,
 )
-from .inference import InferRequest, Service, check
+from .inference import InferRequest, Service, check, no_version
 
 __all__ = ["ASGIApp", "build"]
 
@@ -47,17 +47,15 @@ def build(service: Service, *, echo_request_id: bool = False) -> ASGIApp:
             answer, and would double it; a server without that middleware wants True.
     """
     prefix = f"/v2/models/{service.name}"
-    routes = {
-        prefix + version + path: route
-        for version in ("", f"/versions/{service.version}")
-        for path, route in _ROUTES.items()
-    }
+    routes = {prefix + path: route for path, route in _ROUTES.items()}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":
             path = scope["path"]
-            await _serve(service, routes.get(path) or _find(routes, service, path), scope, receive, send)
+            route = routes.get(path)
+            at, found = (service, route) if route is not None else _find(service, path)
+            await _serve(at, found, scope, receive, send)
         elif kind == "lifespan":
             await lifespan(receive, send)
         else:
@@ -66,10 +64,11 @@ def build(service: Service, *, echo_request_id: bool = False) -> ASGIApp:
     return _echoing(app) if echo_request_id else app
 
 
-def infer_paths(service: Service) -> list[str]:
-    """Return where /infer is: without a version, and with it."""
+def infer_paths(service: Service) -> dict[str, Service]:
+    """Return where /infer is, without a version and with it, and who answers there."""
     prefix = f"/v2/models/{service.name}"
-    return [f"{prefix}/infer", f"{prefix}/versions/{service.version}/infer"]
+    pinned = service.at(service.version) or service
+    return {f"{prefix}/infer": service, f"{prefix}/versions/{service.version}/infer": pinned}
 
 
 def _echoing(app: ASGIApp) -> ASGIApp:
@@ -103,18 +102,21 @@ async def _serve(service: Service, route: Route | NotFound, scope: Scope, receiv
     await send_reply(send, headers, reply, method == "HEAD")
 
 
-def _find(routes: dict[str, Route], service: Service, path: str) -> Route | NotFound:
-    """Look a path up again without its slash at the end, or as relative to the model; else say what is wrong."""
+def _find(service: Service, path: str) -> tuple[Service, Route | NotFound]:
+    """Look a path up without its last slash, as relative to the model, or at a version; else say what is wrong."""
     prefix = f"/v2/models/{service.name}"
     trimmed = path.rstrip("/")
-    below = trimmed if trimmed == prefix or trimmed.startswith(prefix + "/") else prefix + trimmed
-    if below in routes:
-        return routes[below]
-    parts = below.removeprefix(prefix).split("/")
-    if parts[1:2] == ["versions"] and len(parts) > 2 and parts[2] != service.version:
-        return NotFound(f"model {service.name!r} has version {service.version!r}, not {show(parts[2])}")
+    below = trimmed.removeprefix(prefix) if trimmed == prefix or trimmed.startswith(prefix + "/") else trimmed
+    parts = below.split("/", 3)
+    at: Service | None = service
+    if parts[1:2] == ["versions"] and len(parts) > 2:
+        at, below = service.at(parts[2]), "".join(f"/{part}" for part in parts[3:])
+    if at is None:
+        return service, no_version(service, parts[2])
+    if below in _ROUTES:
+        return at, _ROUTES[below]
     known = ", ".join(key or "the path itself" for key in _ROUTES)
-    return NotFound(f"there is nothing at {show(path)}; below {prefix} there is {known}")
+    return service, NotFound(f"there is nothing at {show(path)}; below {prefix} there is {known}")
 
 
 async def _metadata(service: Service, _headers: Given, _receive: Receive) -> Reply:

@@ -92,7 +92,7 @@ class Root:
 
     async def _ready(self) -> Answer:
         apps = await self._running.apps()
-        waiting = [app.name for app in apps if not app.ready]
+        waiting = [app.name for app in apps if not (app.ready or app.canary)]
         if apps and not waiting:
             return 200, {"ready": True}
         return 503, {"ready": False, "waiting_for": waiting}

@@ -82,13 +82,13 @@ async def _server_metadata(_service: Service, _request: bytes, _context: Context
 async def _model_ready(service: Service, request: bytes, _context: Context) -> Any:
     asked = read(pb.ModelReadyRequest, request)
     check_model(service, asked.name, asked.version)
-    return pb.ModelReadyResponse(ready=service.ready())
+    return pb.ModelReadyResponse(ready=(service.at(asked.version) or service).ready())
 
 
 async def _model_metadata(service: Service, request: bytes, _context: Context) -> Any:
     asked = read(pb.ModelMetadataRequest, request)
     check_model(service, asked.name, asked.version)
-    return model_message(service.metadata())
+    return model_message((service.at(asked.version) or service).metadata())
 
 
 async def _model_infer(service: Service, request: bytes, context: Context) -> Any:

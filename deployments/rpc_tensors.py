@@ -14,7 +14,7 @@ from .asked import asked_outputs, declared
 from .classification import top
 from .encoding import DATATYPES, from_binary, to_binary
 from .errors import BadRequest, NotFound, show
-from .inference import InferRequest, Outputs, Service, check
+from .inference import InferRequest, Outputs, Service, check, no_version
 from .parameters import in_message, reserved, scheduling
 from .rpc_contents import from_contents
 from .rpc_wire import Buffer, malformed, repeated, split
@@ -49,20 +49,23 @@ def parse(service: Service, message: bytes) -> InferRequest:
     inputs = _inputs(service.signature, head.inputs, raws)
     rows = check(service.signature, inputs)
     asked = asked_outputs(service.signature, [_described(each) for each in head.outputs], binary=True)
-    return InferRequest(inputs, rows, head.id or None, asked, *scheduling(parameters), protobuf=True)
+    version = head.model_version
+    return InferRequest(inputs, rows, head.id or None, asked, *scheduling(parameters), protobuf=True, version=version)
 
 
 def check_model(service: Service, name: str, version: str) -> None:
     """Hold the model and version that a message names against those that are here."""
     if name != service.name:
         raise NotFound(f"the application asked serves model {service.name!r}, not {show(name)}")
-    if version not in ("", service.version):
-        raise NotFound(f"model {name!r} has version {service.version!r}, not {show(version)}")
+    if version and service.at(version) is None:
+        raise no_version(service, version)
 
 
 def render(service: Service, request: InferRequest, outputs: Outputs) -> list[Buffer]:
     """Write a ModelInferResponse; its bytes are those of the parts end to end."""
-    head = pb.ModelInferResponse(model_name=service.name, model_version=service.version, id=request.id or "")
+    head = pb.ModelInferResponse(
+        model_name=service.name, model_version=request.version or service.version, id=request.id or ""
+    )
     raws: list[Buffer] = []
     for asked in request.outputs:
         array = outputs[asked.name]

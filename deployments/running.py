@@ -5,6 +5,7 @@ serve.status() knows neither the port nor an application's version; the details 
 
 import asyncio
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ class App:
     failed: bool
     message: str
     replicas: int = 0
+    canary: bool = False
 
     @property
     def ready(self) -> bool:
@@ -55,10 +57,10 @@ class Running:
             if time.monotonic() - self._asked_s >= _CACHE_S:
                 self._details = await asyncio.to_thread(_details)
                 self.port = int(self._details["http_options"]["port"])
+                found = self._details["applications"]
+                canaries = _canaries(found.values())
                 self._apps = [
-                    _app(name, found)
-                    for name, found in sorted(self._details["applications"].items())
-                    if name != self._own_app
+                    _app(name, found[name], name in canaries) for name in sorted(found) if name != self._own_app
                 ]
                 self._asked_s = time.monotonic()
             return self._apps
@@ -91,7 +93,7 @@ def _details() -> dict[str, Any]:
     return details
 
 
-def _app(name: str, found: dict[str, Any]) -> App:
+def _app(name: str, found: dict[str, Any], canary: bool = False) -> App:
     status = str(getattr(found["status"], "value", found["status"]))
     args = (found.get("deployed_app_config") or {}).get("args") or {}
     return App(
@@ -101,7 +103,15 @@ def _app(name: str, found: dict[str, Any]) -> App:
         failed=status in ("DEPLOY_FAILED", "UNHEALTHY"),
         message=_message(found),
         replicas=sum(len(each.get("replicas", ())) for each in found.get("deployments", {}).values()),
+        canary=canary,
     )
+
+
+def _canaries(apps: Iterable[dict[str, Any]]) -> set[str]:
+    """Return the applications that others name as their canary: without them, the server is still ready."""
+    deployments = (each for app in apps for each in (app.get("deployed_app_config") or {}).get("deployments") or ())
+    canaries = ((each.get("user_config") or {}).get("canary") or {} for each in deployments)
+    return {str(canary["application"]) for canary in canaries if "application" in canary}
 
 
 def _message(found: dict[str, Any]) -> str:

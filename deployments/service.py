@@ -75,6 +75,9 @@ class ModelService:
     def tunables(self) -> Tunables:
         return self.batcher.tunables
 
+    def at(self, version: str) -> "ModelService | None":
+        return self if version == self.version else None
+
     def ready(self) -> bool:
         return True
 
@@ -96,24 +99,7 @@ class ModelService:
 
     async def infer(self, request: InferRequest) -> Outputs:
         """Answer a checked request; returns every output by name."""
-        future: asyncio.Future[Outputs] = asyncio.get_running_loop().create_future()
-        left = False
-
-        def settle(answer: Outputs | Exception) -> None:
-            if future.done():
-                return
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
-
-        gone = request.gone
-        request.gone = lambda: left or (gone is not None and gone())
-        self.begin(request, settle)
-        try:
-            return await future
-        finally:
-            left = True
+        return await whole(self.begin, request)
 
     def failed(self, kind: str) -> None:
         self._stats.errors[kind] += 1
@@ -159,6 +145,28 @@ class ModelService:
         self._stats.ran(ran)
         self._stats.last_ms = int(time.time() * 1000)
         self._metrics.ran(ran)
+
+
+async def whole(begin: Callable[[InferRequest, Settle], None], request: InferRequest) -> Outputs:
+    """Await what `begin` settles; whoever stops waiting has left, as far as the request knows."""
+    future: asyncio.Future[Outputs] = asyncio.get_running_loop().create_future()
+    left = False
+
+    def settle(answer: Outputs | Exception) -> None:
+        if future.done():
+            return
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+    gone = request.gone
+    request.gone = lambda: left or (gone is not None and gone())
+    begin(request, settle)
+    try:
+        return await future
+    finally:
+        left = True
 
 
 async def _preprocessed(preprocess: Preprocess, request: InferRequest) -> dict[str, Array]:

@@ -12,6 +12,7 @@ every request goes Serve's way: same answers, only slower.
 
 import asyncio
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -29,9 +30,9 @@ _offered: dict[bytes, Service] = {}
 _NONE = b""
 
 
-def offer(paths: list[str], service: Service) -> None:
+def offer(paths: Mapping[str, Service]) -> None:
     """Let this process's server answer these paths of a model on the short path."""
-    _offered.update({path.encode(): service for path in paths})
+    _offered.update({path.encode(): service for path, service in paths.items()})
 
 
 def protocol(ledger: Ledger) -> type["ShortPath"]:

@@ -9,6 +9,7 @@ import typer
 
 from .comparing.command import compare
 from .loading.command import load
+from .manifests.command import kubernetes
 from .planning.command import plan
 from .tuning.command import tune
 
@@ -19,6 +20,7 @@ app.command()(load)
 app.command()(compare)
 app.command()(plan)
 app.command()(tune)
+app.command()(kubernetes)
 
 
 def main() -> None:

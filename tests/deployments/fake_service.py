@@ -35,6 +35,9 @@ class FakeService:
         self.quick = reader(signature)
         self.seen: list[InferRequest] = []
 
+    def at(self, version: str) -> "FakeService | None":
+        return self if version == self.version else None
+
     def ready(self) -> bool:
         return self.up
 

@@ -1,0 +1,162 @@
+"""Two versions of one model over real Ray: the share is kept, changes in place, and no request fails by the canary."""
+
+import math
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import requests
+
+from deployments.canary.share import drawn
+from deployments.stubs import open_inference_pb2 as pb
+from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from tests.e2e.conftest import model
+from tests.e2e.test_rollout import Load, load
+from tests.nodes import wait_until
+from tests.serving import PROJECT, SHORT, Serving, deploy, serve_run
+
+pytestmark = pytest.mark.ray
+
+ANSWERS = {"1": [6.0], "2": [9.0]}
+
+
+def with_canary(raw: dict[str, Any]) -> None:
+    raw["applications"] = [app for app in raw["applications"] if app["name"] == "root"]
+    share = {"canary": {"application": "slow-canary", "percent": 20}}
+    raw["applications"].append(model("slow", ms=5, tunables=share))
+    raw["applications"].append(model("slow-canary", ms=5, version="2"))
+    raw["applications"][-1]["args"]["source"]["kwargs"]["factor"] = 3.0
+
+
+@pytest.fixture(scope="module")
+def pair(cache: object) -> Iterator[Serving]:  # noqa: ARG001
+    with serve_run(PROJECT / "serve_config.yaml", SHORT, with_canary) as found:
+        wait_until(lambda: canary(found)["up"], "the canary did not come up")
+        yield found
+
+
+def canary(serving: Serving) -> dict[str, Any]:
+    stats = requests.get(f"{serving.model('slow')}/stats", timeout=20).json()["model_stats"]
+    found: dict[str, Any] = stats[0]["pitstop"]["canary"]
+    return found
+
+
+def fell_back(serving: Serving) -> int:
+    return sum(count for outcome, count in canary(serving)["outcomes"].items() if outcome != "answered")
+
+
+def version(serving: Serving, identity: str | None = None, path: str = "/infer") -> str:
+    """Ask once; return the version that answered, having held its answer against it."""
+    body: dict[str, Any] = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [3]}]}
+    if identity is not None:
+        body["id"] = identity
+    answer = requests.post(serving.model("slow") + path, json=body, timeout=20)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["model_name"] == "slow"
+    assert found["outputs"][0]["data"] == ANSWERS[found["model_version"]]
+    return str(found["model_version"])
+
+
+def many(serving: Serving, identities: list[str] | list[None]) -> list[str]:
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda identity: version(serving, identity), identities))
+
+
+def share(percent: float) -> Callable[[dict[str, Any]], None]:
+    def edit(raw: dict[str, Any]) -> None:
+        raw["applications"][1]["deployments"][0]["user_config"]["canary"]["percent"] = percent
+
+    return edit
+
+
+def test_an_id_decides_which_version_answers(pair: Serving) -> None:
+    identities = [f"request-{n}" for n in range(300)]
+    before = fell_back(pair)
+    found = many(pair, identities)
+    share = {identity for identity in identities if drawn(identity, 20)}
+    answered = {identity for identity, each in zip(identities, found, strict=True) if each == "2"}
+    assert answered <= share
+    # On a machine that has no time for the canary, the stable version may have answered for it.
+    assert len(share - answered) <= fell_back(pair) - before
+
+
+def test_without_ids_the_share_is_the_one_in_the_yaml(pair: Serving) -> None:
+    before = fell_back(pair)
+    n, p = 500, 0.2
+    chosen = many(pair, [None] * n).count("2") + fell_back(pair) - before
+    # Five standard deviations: one run in two million would fail by chance.
+    assert abs(chosen - n * p) <= 5 * math.sqrt(n * p * (1 - p))
+
+
+def test_a_version_in_the_url_is_the_one_that_answers(pair: Serving) -> None:
+    for wanted in ("1", "2"):
+        assert {version(pair, path=f"/versions/{wanted}/infer") for _ in range(20)} == {wanted}
+    assert requests.get(pair.model("slow"), timeout=20).json()["versions"] == ["1", "2"]
+    assert requests.get(f"{pair.model('slow')}/versions/2/ready", timeout=20).status_code == 200
+    unknown = requests.post(f"{pair.model('slow')}/versions/3/infer", json={}, timeout=20)
+    assert unknown.status_code == 404
+    assert "'1' and '2', not '3'" in unknown.json()["error"]
+
+
+def test_a_version_in_a_grpc_message_is_the_one_that_answers(pair: Serving) -> None:
+    request = pb.ModelInferRequest(model_name="slow", raw_input_contents=[np.array([3], np.float32).tobytes()])
+    request.inputs.add(name="x", datatype="FP32", shape=[1, 1])
+    with grpc.insecure_channel(f"127.0.0.1:{pair.grpc_port}") as channel:
+        stub: Any = GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]
+        for wanted in ("1", "2"):
+            request.model_version = wanted
+            answer = stub.ModelInfer(request, timeout=20)
+            assert answer.model_version == wanted
+            assert np.frombuffer(answer.raw_output_contents[0], np.float32).tolist() == ANSWERS[wanted]
+
+
+def test_statistics_are_kept_for_each_version(pair: Serving) -> None:
+    stats = requests.get(f"{pair.model('slow')}/stats", timeout=20).json()["model_stats"]
+    assert [(each["name"], each["version"]) for each in stats] == [("slow", "1"), ("slow", "2")]
+
+
+def test_no_request_fails_when_the_canary_is_killed_and_it_is_used_again_when_it_is_back(pair: Serving) -> None:
+    with counted(pair) as loaded:
+        os.kill(replica("slow-canary", pair), signal.SIGKILL)
+        loaded.wait_for(100)
+        assert requests.get(f"{pair.url}/v2/health/ready", timeout=20).status_code == 200
+        wait_until(lambda: canary(pair)["up"], "the canary did not come back")
+        answered = canary(pair)["outcomes"]["answered"]
+        wait_until(lambda: canary(pair)["outcomes"]["answered"] > answered, "the canary got no request")
+
+
+def test_the_share_changes_in_place_down_to_none(pair: Serving) -> None:
+    with counted(pair):
+        deploy(pair, share(0))
+        wait_until(lambda: canary(pair)["percent"] == 0, "the share did not change")
+        assert set(many(pair, [None] * 100)) == {"1"}
+
+
+@contextmanager
+def counted(serving: Serving) -> Iterator[Load]:
+    """Load all along, of which no request may fail."""
+    with load(serving) as found:
+        yield found
+    assert found.bad == []
+
+
+def replica(application: str, serving: Serving) -> int:
+    """Return the process of an application's replica, among those of this run."""
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                title = (process / "cmdline").read_bytes().decode(errors="replace")
+                mine = serving.mark.encode() in (process / "environ").read_bytes()
+            except OSError:
+                continue
+            if mine and f"ServeReplica:{application}:" in title:
+                return int(process.name)
+    raise AssertionError(f"no replica of {application} runs")
