@@ -16,6 +16,7 @@ from models.source import resolve
 
 from . import log, rest, rpc, rpc_short_path, short_path
 from .canary import Split
+from .health.guard import LoopGuard
 from .remote import RemoteDevice, Reply
 from .service import ModelService
 
@@ -32,7 +33,9 @@ class Ingress:
         self._properties = await device.properties.remote()
         preprocess = resolve(config.preprocess)() if config.preprocess else None
         remote = RemoteDevice(asyncio.get_running_loop(), self._block)
-        self.service = Split(ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0))
+        own = ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0)
+        self.service = Split(own)
+        LoopGuard().watch(own)
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
         short_path.offer(rest.infer_paths(self.service))

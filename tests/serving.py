@@ -110,11 +110,12 @@ def deploy(serving: Serving, edit: Edit) -> None:
     edit(raw)
     serving.config.write_text(yaml.safe_dump(raw, sort_keys=False))
     command = [str(Path(sys.executable).with_name("serve")), "deploy", str(serving.config)]
-    dashboard = _dashboard(serving)
-    subprocess.run([*command, "--address", dashboard], check=True, cwd=PROJECT, env=serving.environment, timeout=60)
+    address = dashboard(serving)
+    subprocess.run([*command, "--address", address], check=True, cwd=PROJECT, env=serving.environment, timeout=60)
 
 
-def _dashboard(serving: Serving) -> str:
+def dashboard(serving: Serving) -> str:
+    """Return the address that `serve deploy` and the REST API of Serve answer at."""
     line = next(line for line in serving.lines if "View the dashboard at" in line)
     return "http://127.0.0.1:" + "".join(c for c in line.rsplit("127.0.0.1:")[1].split()[0] if c.isdigit())
 

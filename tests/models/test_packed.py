@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from configs.schema import ModelConfig
-from models import packed
+from models import packed, zoo
 from models.packed import Packed, _first_win
 from models.served import Served, open_model
 from models.zoo.digits import Digits
 
+WEIGHTS = Path(zoo.__file__).with_name("digits.safetensors")
 ROWS = np.random.default_rng(0).integers(0, 17, (5, 1, 8, 8), dtype=np.uint8)
 
 
@@ -24,7 +26,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def opened(**keys: Any) -> Served:
     base: dict[str, Any] = {
         "name": "digits",
-        "source": {"factory": "models.zoo.digits:Digits"},
+        "source": {"factory": "models.zoo.digits:Digits", "weights": str(WEIGHTS)},
         "inputs": [{"name": "image", "datatype": "UINT8", "shape": [-1, 1, 8, 8]}],
         "outputs": [
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]},
@@ -57,6 +59,7 @@ def test_packed_and_plain_give_the_same_answers(monkeypatch: pytest.MonkeyPatch)
     served = opened()
     assert isinstance(served.runner.forward, Packed)
     eager = Digits().eval()
+    eager.load_state_dict(load_file(WEIGHTS))
     for rows in (ROWS, ROWS[:2]):
         with torch.inference_mode():
             expected = eager(torch.from_numpy(rows))[0]

@@ -1,0 +1,27 @@
+"""What the device's threads need of a runner; models.runner.Runner is one, health.watched.Watched another."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from models.runner import Batch
+from models.signature import Rows
+
+from .queue import Answer
+
+
+class Runs(Protocol):
+    """Runs a batch in three steps.
+
+    `overlaps`: one may be staged while another runs. `ragged`: rows differ in length, so that company matters.
+    """
+
+    overlaps: bool
+    ragged: bool
+
+    def shape(self, parts: Sequence[Rows]) -> tuple[int, int]: ...
+
+    def stage(self, parts: Sequence[Rows]) -> Batch: ...
+
+    def launch(self, batch: Batch) -> Batch: ...
+
+    def finish(self, batch: Batch) -> Answer: ...
