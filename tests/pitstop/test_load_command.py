@@ -121,14 +121,19 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize(
-    "scenario, line", [("single-stream", "90.0th percentile"), ("server", "Scheduled samples per second")]
+    "scenario, line",
+    [
+        ("single-stream", "90.0th percentile"),
+        ("server", "Scheduled samples per second"),
+        ("offline", "Samples per second"),
+    ],
 )
 def test_mlperfs_loadgen_runs_by_its_own_rules(
     scenario: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("mlperf_loadgen", reason="the extra `loadgen` is not installed")
     with paced(ms=1) as url:
-        plan = Plan(rate_rps=50, seconds=2)
+        plan = Plan(rate_rps=50, seconds=1)
         wish = Wish(url, plan, scenario=scenario, slo_ms=2000, logs=tmp_path, written=tmp_path / "x.json")  # type: ignore[arg-type]
         load(wish, Console())
     assert line in (tmp_path / SUMMARY).read_text()
