@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
-from .auditing.hardware import commit, cores
+from .auditing.hardware import commit, cores, cpu_name
 from .loading.bodies import Format, requests, wire
 from .loading.drive import Drive
 from .loading.loadgen import Rules, Scenario, Verdict, load_module, play
@@ -83,7 +83,12 @@ def circumstances() -> dict[str, Any]:
     return {
         "command": shlex.join(["pitstop", *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "client": {"cores": cores(), "system": platform.platform(), "python": platform.python_version()},
+        "client": {
+            "cpu": cpu_name(),
+            "cores": cores(),
+            "system": platform.platform(),
+            "python": platform.python_version(),
+        },
         "commit": commit(),
     }
 

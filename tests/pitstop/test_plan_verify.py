@@ -29,6 +29,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     app["args"]["source"] = {"factory": "tests.services.slow:Slow", "kwargs": {"ms": MS}}
     app["args"]["inputs"] = [{"name": "x", "datatype": "FP32", "shape": [-1, 1]}]
     app["args"]["outputs"] = [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}]
+    app["deployments"][0]["user_config"] = {"max_rows": ROWS}
     path = tmp_path_factory.mktemp("plan") / "sleeper.yaml"
     path.write_text(yaml.safe_dump(raw, sort_keys=False))
     return path
