@@ -83,7 +83,9 @@ def _line(axes: "Axes", name: str, side: Side) -> None:
 
 def _price_line(axes: "Axes", gpu: Unmeasured) -> None:
     ends = (LOWEST_RPS, HIGHEST_RPS)
-    label = f"GPU: {gpu.price.instance}, {usd(gpu.price.usd_per_hour)} an hour for one machine, {NOT_MEASURED}"
+    label = (
+        f"GPU, {NOT_MEASURED}: {gpu.price.instance}, {usd(gpu.price.usd_per_hour)} an hour; it costs no less than this"
+    )
     costs = [gpu.alone_usd_per_million(each) for each in ends]
     axes.plot(ends, costs, color=_COLOURS["gpu"], linewidth=2, linestyle=(0, (4, 3)), label=label)
 
@@ -91,15 +93,14 @@ def _price_line(axes: "Axes", gpu: Unmeasured) -> None:
 def _mark_price(axes: "Axes", found: PriceOnly) -> None:
     """Mark the traffic up to which the CPU costs less for certain, and say what a GPU replica must sustain beyond."""
     edge = found.cpu_cheaper_to_rps
-    what = f"beyond, a GPU replica must sustain\nmore than {rate(found.even_rps)}/s to cost less"
+    what = f"a GPU replica must sustain\nmore than {rate(found.even_rps)}/s to cost less"
     if not LOWEST_RPS < edge < HIGHEST_RPS:
-        edge = LOWEST_RPS if edge <= LOWEST_RPS else HIGHEST_RPS
-    else:
-        axes.axvspan(LOWEST_RPS, edge, color=_COLOURS["cpu"], alpha=0.09, linewidth=0)
-        axes.axvline(edge, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
-        axes.plot([edge], [found.gpu.alone_usd_per_million(edge)], "o", color=_INK, markersize=5, zorder=5)
-        what = f"CPU costs less up to {rate(edge)}/s;\n{what}"
-    _say(axes, edge, what)
+        _say(axes, HIGHEST_RPS, what)
+        return
+    axes.axvspan(LOWEST_RPS, edge, color=_COLOURS["cpu"], alpha=0.09, linewidth=0)
+    axes.axvline(edge, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.plot([edge], [found.gpu.alone_usd_per_million(edge)], "o", color=_INK, markersize=5, zorder=5)
+    _say(axes, edge, f"CPU costs less up to {rate(edge)}/s;\nbeyond, {what}")
 
 
 def _mark(axes: "Axes", comparison: Comparison) -> None:
