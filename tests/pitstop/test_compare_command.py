@@ -11,6 +11,8 @@ from rich.console import Console
 
 from pitstop import compare as module
 from pitstop.compare import DONE, UNUSABLE, Machine, Wish, compare
+from pitstop.comparing import capacity
+from pitstop.comparing import measured as measured_module
 from pitstop.comparing.capacity import Capacity, Probe
 from pitstop.comparing.measured import Measured
 from pitstop.loading.sender_http import Address
@@ -185,11 +187,14 @@ def test_a_model_that_never_meets_the_target_is_named_and_nothing_is_drawn(
     assert not (tmp_path / "compare.png").exists()
 
 
-def test_two_real_servers_are_measured_and_compared(tmp_path: Path) -> None:
-    with paced(ms=2) as fast, paced(ms=500) as slow:
-        wish = Wish(fast, slow, 400, GPU, CPU, seconds=1, written=tmp_path / "x.json")
+def test_two_real_servers_are_measured_and_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The search itself is held to its tenth in test_compare_pure.py; here it ends with the bracket.
+    monkeypatch.setattr(capacity, "_CLOSE", 2.0)
+    monkeypatch.setattr(measured_module, "_ANSWERS", 50)
+    with paced(ms=5, one_by_one=True) as fast, paced(ms=500) as slow:
+        wish = Wish(fast, slow, 400, GPU, CPU, seconds=0.5, written=tmp_path / "x.json")
         assert compare(wish) == DONE
     found = json.loads((tmp_path / "x.json").read_text())
-    assert found["gpu"]["capacity"]["rate_rps"] > 0
+    assert 0 < found["gpu"]["capacity"]["rate_rps"] < 400
     assert found["gpu"]["capacity"]["best"]["p99_ms"] <= 400
     assert found["cpu"]["capacity"]["rate_rps"] == 0

@@ -14,7 +14,7 @@ from rich.console import Console
 from pitstop.load import DONE, STOPPED, UNUSABLE, Wish, load, measure
 from pitstop.loading.loadgen import SUMMARY
 from pitstop.loading.plan import Plan
-from tests.pitstop.paced import WRK, paced, wrk
+from tests.pitstop.paced import WRK, asked, paced, wrk
 from tests.serving import free_port
 
 _ROUNDS = range(4, 13)
@@ -80,7 +80,10 @@ def test_ctrl_c_prints_what_was_measured_so_far() -> None:
     with paced(ms=1) as url:
         command = [sys.executable, "-m", "pitstop", "load", url, "-s", "60", "--warmup", "0", "--rate", "100"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        time.sleep(6)
+        deadline = time.monotonic() + 60
+        while asked(url) < 50:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         os.kill(process.pid, signal.SIGINT)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == STOPPED
