@@ -46,14 +46,15 @@ def _drive(server: Server, workload: Workload, measured: Measured) -> None:
     verify(address, workload, codec, requests)
     _follow_memory(server, address, workload, requests, measured)
     closed(address, requests, workload.connections[-1], _WARM_S)
-    measured.closed = _closed_loops(address, workload, requests)
+    measured.closed = closed_loops(address, workload, requests)
     capacity_rps = middle(measured.closed[-1].rounds, "rate_rps")
     if not capacity_rps:
         raise NotMeasuredError(f"no answers in closed loop: {dict(measured.closed[-1].rounds[0].errors)}")
     measured.open = _open_loops(address, workload, requests, capacity_rps)
 
 
-def _closed_loops(address: Address, workload: Workload, requests: list[bytes]) -> list[Closed]:
+def closed_loops(address: Address, workload: Workload, requests: list[bytes]) -> list[Closed]:
+    """Drive a server in closed loop, in rounds that go through all numbers of connections in turn."""
     loops = [Closed(connections) for connections in workload.connections]
     for _ in range(workload.rounds):
         for loop, seconds in zip(loops, workload.seconds, strict=True):
