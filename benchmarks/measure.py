@@ -4,12 +4,13 @@ import gc
 import time
 from collections.abc import Callable
 
+from pitstop.loading.schedule import poisson
+
 from . import venvs
 from .client.closed import closed
 from .client.connection import Address
 from .client.open import opened
 from .client.sample import Sample
-from .client.schedule import poisson
 from .peers import Peer
 from .results import Closed, Measured, Open
 from .server import NotMeasuredError, Server, running
@@ -75,7 +76,7 @@ def _open_loops(address: Address, workload: Workload, requests: list[bytes], cap
     loops = [Open(load, load * capacity_rps) for load in workload.loads]
     for seed in range(workload.rounds):
         for loop in loops:
-            schedule = poisson(loop.offered_rps, workload.open_seconds, seed)
+            schedule = list(poisson(loop.offered_rps, workload.open_seconds, seed))
             loop.rounds.append(open_round(_undisturbed(opened, address, requests, schedule, _OPEN_CONNECTIONS)))
     return loops
 
