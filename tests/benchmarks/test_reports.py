@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import reports
+from benchmarks.cache import PROJECT
 from benchmarks.report_index import Ran, render
 from benchmarks.report_steps import SUBJECTS, Step, steps
 from benchmarks.reports import reported
@@ -130,7 +131,7 @@ def test_no_folder_of_this_machine_is_kept_and_no_picture_is_touched(tmp_path: P
     picture = f"data:image/png;base64,AAAA{str(tmp_path.parent).replace('-', '+')}/BBBB="
     folder = tmp_path / "reports"
     folder.mkdir()
-    (folder / "x.html").write_text(f'{reports.PROJECT}/configs/x.yaml {folder}/digits {picture}" {Path.home()}/y')
+    (folder / "x.html").write_text(f'{PROJECT}/configs/x.yaml {folder}/digits {picture}" {Path.home()}/y')
     reports._clean(folder)
     text = (folder / "x.html").read_text()
     assert text == f'configs/x.yaml reports/digits {picture}" y'
@@ -140,7 +141,7 @@ def test_no_folder_of_this_machine_is_kept_and_no_picture_is_touched(tmp_path: P
 def test_every_model_is_one_of_its_config(subject: Any) -> None:
     from configs.loader import load
 
-    names = [app.config.name for app in load(reports.PROJECT / subject.config).models]
+    names = [app.config.name for app in load(PROJECT / subject.config).models]
     assert {subject.model, subject.gpu_model} <= set(names)
     assert [each.name for each in steps(subject, Path("x"), quick=False)] == ["audit", "load", "compare", "plan"]
 

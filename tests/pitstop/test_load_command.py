@@ -76,12 +76,17 @@ def test_a_server_that_never_answers_in_time_shows_as_timeouts_and_in_the_percen
     assert found.max_ms >= 300
 
 
-def test_ctrl_c_prints_what_was_measured_so_far() -> None:
+@pytest.mark.parametrize("more", [["--warmup", "0"], ["--scenario", "server"]], ids=["own", "loadgen"])
+def test_ctrl_c_prints_what_was_measured_so_far(more: list[str], tmp_path: Path) -> None:
+    if "--scenario" in more:
+        pytest.importorskip("mlperf_loadgen", reason="the extra `loadgen` is not installed")
     with paced(ms=1) as url:
-        command = [sys.executable, "-m", "pitstop", "load", url, "-s", "60", "--warmup", "0", "--rate", "100"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "pitstop", "load", url, "-s", "600", "--rate", "100", *more]
+        process = subprocess.Popen(
+            [*command, "--logs", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         deadline = time.monotonic() + 60
-        while asked(url) < 50:
+        while asked(url) < 100:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGINT)
