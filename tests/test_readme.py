@@ -24,7 +24,12 @@ ASKS_A_SERVER = (
     " --cpu-instance c6in.xlarge --report compare",
 )
 PLANS = (f"{PITSTOP} plan serve_config.yaml --model digits-cpu --rate 500 --slo-ms 50 --verify",)
-SHORTER = {"load": ["--seconds", "1", "--warmup", "0.2"], "compare": ["--seconds", "0.3"], "plan": ["--budget-s", "1"]}
+SHORTER = {
+    "load": ["--seconds", "1", "--warmup", "0.2"],
+    # Where the machine starves, a target of 50 ms is only met at rates whose probes take half a minute each.
+    "compare": ["--seconds", "0.3", "--slo-ms", "500"],
+    "plan": ["--budget-s", "1"],
+}
 
 
 def blocks(kind: str) -> list[str]:
