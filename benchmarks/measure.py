@@ -4,12 +4,13 @@ import gc
 import time
 from collections.abc import Callable
 
+from pitstop.loading.schedule import poisson
+
 from . import venvs
 from .client.closed import closed
 from .client.connection import Address
 from .client.open import opened
 from .client.sample import Sample
-from .client.schedule import poisson
 from .peers import Peer
 from .results import Closed, Measured, Open
 from .server import NotMeasuredError, Server, running
@@ -46,14 +47,15 @@ def _drive(server: Server, workload: Workload, measured: Measured) -> None:
     verify(address, workload, codec, requests)
     _follow_memory(server, address, workload, requests, measured)
     closed(address, requests, workload.connections[-1], _WARM_S)
-    measured.closed = _closed_loops(address, workload, requests)
+    measured.closed = closed_loops(address, workload, requests)
     capacity_rps = middle(measured.closed[-1].rounds, "rate_rps")
     if not capacity_rps:
         raise NotMeasuredError(f"no answers in closed loop: {dict(measured.closed[-1].rounds[0].errors)}")
     measured.open = _open_loops(address, workload, requests, capacity_rps)
 
 
-def _closed_loops(address: Address, workload: Workload, requests: list[bytes]) -> list[Closed]:
+def closed_loops(address: Address, workload: Workload, requests: list[bytes]) -> list[Closed]:
+    """Drive a server in closed loop, in rounds that go through all numbers of connections in turn."""
     loops = [Closed(connections) for connections in workload.connections]
     for _ in range(workload.rounds):
         for loop, seconds in zip(loops, workload.seconds, strict=True):
@@ -74,7 +76,7 @@ def _open_loops(address: Address, workload: Workload, requests: list[bytes], cap
     loops = [Open(load, load * capacity_rps) for load in workload.loads]
     for seed in range(workload.rounds):
         for loop in loops:
-            schedule = poisson(loop.offered_rps, workload.open_seconds, seed)
+            schedule = list(poisson(loop.offered_rps, workload.open_seconds, seed))
             loop.rounds.append(open_round(_undisturbed(opened, address, requests, schedule, _OPEN_CONNECTIONS)))
     return loops
 

@@ -52,26 +52,28 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
 
 
 def _measure_all(results: Results, workload: Workload, peers: Sequence[str]) -> None:
-    _prepare(workload)
+    prepare(workload)
     limit = Limit(workload.name)
     results.limits.append(limit)
     # Some rounds before the servers and one after: a machine that slows down meanwhile shows in the spread.
-    _limit(limit, max(1, workload.rounds - 1))
+    measure_limit(limit, max(1, workload.rounds - 1))
     for peer in peers:
         _say(f"{workload.name}: {PEERS[peer].name}")
         measured = measure(PEERS[peer], workload)
         results.servers.append(measured)
         if measured.not_measured:
             _say(f"{workload.name}: {measured.server} not measured: {measured.not_measured}")
-    _limit(limit, 1)
+    measure_limit(limit, 1)
 
 
-def _prepare(workload: Workload) -> None:
+def prepare(workload: Workload) -> None:
+    """Make the workload's TorchScript file and the answers that are expected, where the cache lacks them."""
     _say(f"{workload.name}: preparing the model")
     subprocess.run([sys.executable, "-m", "benchmarks.artefacts", workload.name], check=True, cwd=cache.PROJECT)
 
 
-def _limit(limit: Limit, rounds: int) -> None:
+def measure_limit(limit: Limit, rounds: int) -> None:
+    """Add rounds of the forward alone, in a process of its own, on one thread."""
     _say(f"{limit.workload}: in process, no server")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.limit", limit.workload, str(rounds)]

@@ -1,11 +1,8 @@
 """`pitstop compare`: is a GPU cheaper than the CPUs that replace it, at the same p99, and for which traffic."""
 
 import datetime
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -14,9 +11,10 @@ from configs.problems import ConfigError
 
 from .comparing.comparison import Comparison, Side
 from .comparing.measured import Measured, from_file, measure
-from .comparing.page import page
+from .comparing.price_only import PriceOnly, Unmeasured
+from .comparing.reports import write
 from .comparing.table import show
-from .load import circumstances, write
+from .comparing.view import view
 from .loading.bodies import Format, requests
 from .loading.target import Target, find
 from .loading.trouble import LoadError
@@ -45,6 +43,7 @@ class Wish:
     cpu: Machine = field(default_factory=Machine)
     url: str = "http://127.0.0.1:8000"
     elsewhere: Path | None = None
+    price_only: bool = False
     prices: Path = PRICES
     region: str | None = None
     prices_source: str | None = None
@@ -63,9 +62,9 @@ def compare(wish: Wish, console: Console | None = None) -> int:
     console = console or Console(highlight=False)
     errors = Console(stderr=True, highlight=False)
     try:
-        comparison = _compare(wish)
-        show(comparison, console)
-        _write(wish, comparison, console)
+        found = _compare(wish)
+        show(view(found), console)
+        write(found, wish.written, wish.report, console)
     except (LoadError, ConfigError) as error:
         errors.print(str(error), style="red", markup=False, soft_wrap=True)
         return UNUSABLE
@@ -75,17 +74,24 @@ def compare(wish: Wish, console: Console | None = None) -> int:
     return DONE
 
 
-def _compare(wish: Wish) -> Comparison:
+def _compare(wish: Wish) -> Comparison | PriceOnly:
     _check(wish)
     # All that can be wrong is found before the first minute is spent.
     gpu_price, cpu_price = _price(wish, "gpu", wish.gpu), _price(wish, "cpu", wish.cpu)
-    gpu = _gpu_target(wish) if wish.elsewhere is None else from_file(wish.elsewhere, wish.slo_ms)
+    gpu: Unmeasured | Measured | Target
+    if wish.price_only:
+        gpu = Unmeasured(_name(wish.gpu_model), gpu_price, wish.gpu.per_machine, _why_not(wish))
+    else:
+        gpu = _gpu_target(wish) if wish.elsewhere is None else from_file(wish.elsewhere, wish.slo_ms)
     cpu = find(_url(wish, wish.cpu_model))
     if str(cpu.properties.get("device", "cpu")) != "cpu":
         raise LoadError(f"{cpu.model!r} runs on {cpu.properties['device']}, not on a CPU", "name a model of device cpu")
-    gpu = gpu if isinstance(gpu, Measured) else _measure(wish, gpu)
-    sides = Side(gpu, gpu_price, wish.gpu.per_machine), Side(_measure(wish, cpu), cpu_price, wish.cpu.per_machine)
-    return Comparison(*sides, wish.slo_ms)
+    if isinstance(gpu, Target):
+        gpu = _measure(wish, gpu)
+    cpu_side = Side(_measure(wish, cpu), cpu_price, wish.cpu.per_machine)
+    if isinstance(gpu, Unmeasured):
+        return PriceOnly(gpu, cpu_side, wish.slo_ms)
+    return Comparison(Side(gpu, gpu_price, wish.gpu.per_machine), cpu_side, wish.slo_ms)
 
 
 def _check(wish: Wish) -> None:
@@ -94,6 +100,8 @@ def _check(wish: Wish) -> None:
     for name, value in given.items():
         if value <= 0:
             raise LoadError(f"{name} is {value:g}", "it must be above 0")
+    if wish.price_only and wish.elsewhere is not None:
+        raise LoadError("--gpu-price-only and --as-measured-elsewhere exclude each other", "leave out one of them")
     if wish.written is not None and not wish.written.resolve().parent.is_dir():
         raise LoadError(f"{wish.written}: there is no such folder", "make it first, or name another file")
 
@@ -137,9 +145,23 @@ def _gpu_target(wish: Wish) -> Target:
         why = target.properties.get("fallback") or f"its metadata says device {device}"
         raise LoadError(
             f"{target.model!r} is not on a GPU: {why}",
-            "serve it where a GPU is, or add --as-measured-elsewhere with the JSON of a comparison made there",
+            "serve it where a GPU is, add --as-measured-elsewhere with the JSON of a comparison made there, "
+            "or --gpu-price-only to measure the CPU alone",
         )
     return target
+
+
+def _why_not(wish: Wish) -> str:
+    """Return why the GPU model is not measured: what its server says, where one serves it."""
+    try:
+        found = find(_url(wish, wish.gpu_model)).properties
+    except LoadError:
+        return "it is not served here"
+    return str(found.get("fallback") or "--gpu-price-only")
+
+
+def _name(model: str) -> str:
+    return model.rstrip("/").rpartition("/")[2]
 
 
 def _url(wish: Wish, model: str) -> str:
@@ -151,31 +173,3 @@ def _measure(wish: Wish, target: Target) -> Measured:
     errors = Console(stderr=True, highlight=False)
     with errors.status(f"{target.model}: starting") as line:
         return measure(target, found, wish.kind, wish.slo_ms, wish.seconds, line.update, errors.print)
-
-
-def _write(wish: Wish, comparison: Comparison, console: Console) -> None:
-    record: Mapping[str, Any] = {**circumstances(), **comparison.as_json()}
-    if wish.written is not None:
-        write(wish.written, dict(record))
-    if wish.report is None:
-        return
-    picture = _picture(comparison) if comparison.stretches else None
-    try:
-        wish.report.mkdir(parents=True, exist_ok=True)
-        (wish.report / "compare.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        if picture is not None:
-            (wish.report / "compare.png").write_bytes(picture)
-        target = wish.report / "compare.html"
-        target.write_text(page(comparison, picture, record), encoding="utf-8")
-    except OSError as error:
-        raise LoadError(f"{wish.report}: cannot be written ({error.strerror})", "name another folder") from error
-    console.print(f"report: {target}", soft_wrap=True)
-
-
-def _picture(comparison: Comparison) -> bytes:
-    try:
-        from .comparing.plot import png
-
-        return png(comparison)
-    except ImportError as error:
-        raise LoadError("matplotlib is not installed", "pip install matplotlib, or leave out --report") from error

@@ -12,10 +12,10 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
-from .auditing.hardware import commit, cores
+from .auditing.hardware import commit, cores, cpu_name
 from .loading.bodies import Format, requests, wire
 from .loading.drive import Drive
-from .loading.loadgen import Rules, Scenario, Verdict, load_module, play
+from .loading.loadgen import Rules, Scenario, Verdict, leave, load_module, play
 from .loading.plan import Plan
 from .loading.report import show, show_verdict
 from .loading.run import run, sender_for, try_one
@@ -83,7 +83,12 @@ def circumstances() -> dict[str, Any]:
     return {
         "command": shlex.join(["pitstop", *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "client": {"cores": cores(), "system": platform.platform(), "python": platform.python_version()},
+        "client": {
+            "cpu": cpu_name(),
+            "cores": cores(),
+            "system": platform.platform(),
+            "python": platform.python_version(),
+        },
         "commit": commit(),
     }
 
@@ -106,6 +111,8 @@ def _play(wish: Wish, scenario: Scenario, console: Console) -> int:
     if wish.written is not None:
         found_ = {"scenario": scenario, "expected_rps": expected, **asdict(verdict), "summary": str(verdict.summary)}
         write(wish.written, {**circumstances(), "target": {"url": target.url, "model": target.model}, **found_})
+    if verdict.stopped:
+        leave(STOPPED)
     return DONE if verdict.valid else INVALID
 
 

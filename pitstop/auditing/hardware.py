@@ -41,7 +41,7 @@ def hardware() -> Hardware:
 
     gpu = torch.cuda.get_device_properties(0) if torch.cuda.is_available() else None
     return Hardware(
-        cpu=_cpu_name(),
+        cpu=cpu_name(),
         cores=cores(),
         memory_gib=round(_memory_bytes() / 2**30, 1),
         gpu=gpu.name if gpu else None,
@@ -90,7 +90,8 @@ def _siblings(cpu: int) -> str:
     return path.read_text(encoding="utf-8").strip() if path.is_file() else str(cpu)
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Return the processor as the system names it."""
     info = Path("/proc/cpuinfo")
     found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(encoding="utf-8"), re.M) if info.is_file() else None
     return re.sub(r"\((R|TM)\)", "", found[1]).strip() if found else platform.processor() or platform.machine()

@@ -23,6 +23,9 @@ def compare(
     as_measured_elsewhere: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Take the GPU's part from the JSON of a comparison.")
     ] = None,
+    gpu_price_only: Annotated[
+        bool, typer.Option("--gpu-price-only", help="No GPU at hand: measure the CPU, say what a GPU must sustain.")
+    ] = False,
     prices: Annotated[Path | None, typer.Option(help="Prices as YAML, or SkyPilot's vms.csv.")] = None,
     region: Annotated[str | None, typer.Option(help="Which region's price.")] = None,
     prices_source: Annotated[str | None, typer.Option(help="Of a vms.csv: where it is from.")] = None,
@@ -42,13 +45,15 @@ def compare(
 
     Example: [bold]pitstop compare digits digits-cpu --slo-ms 50 --gpu-instance g6.xlarge
     --cpu-instance c7i.2xlarge[/bold]
+
+    Without a GPU at hand add [bold]--gpu-price-only[/bold]: nothing is assumed of what a GPU would sustain.
     """
     from ..compare import PRICES, Machine, Wish
     from ..compare import compare as run
 
     gpu = Machine(gpu_instance, gpu_usd_per_hour, gpu_per_machine)
     cpu = Machine(cpu_instance, cpu_usd_per_hour, cpu_per_machine)
-    wish = Wish(gpu_model, cpu_model, slo_ms, gpu, cpu, url, as_measured_elsewhere)
+    wish = Wish(gpu_model, cpu_model, slo_ms, gpu, cpu, url, as_measured_elsewhere, gpu_price_only)
     wish = replace(
         wish, prices=prices or PRICES, region=region, prices_source=prices_source, prices_date=prices_date,
         seconds=seconds, kind=format_, path=input_, rows=rows, length=length, written=json_, report=report,

@@ -51,8 +51,8 @@ def measure(
     there after Ctrl-C, too.
     """
     try_one(target, requests[0], kind, Plan().timeout_s)
-    base = Plan(seconds=seconds, timeout_s=max(1.0, _PATIENCE * slo_ms / 1e3))
-    closed = replace(base, connections=1, seconds=min(2.0, seconds), warmup_s=0.5)
+    base = Plan(seconds=seconds, timeout_s=max(1.0, _PATIENCE * slo_ms / 1e3), warmup_s=min(1.0, seconds))
+    closed = replace(base, connections=1, seconds=min(2.0, seconds), warmup_s=min(0.5, seconds))
     alone = summarise(closed, run(target, requests, kind, 0, closed, _quiet))
 
     def probe(rate_rps: float, seed: int, purpose: Kind) -> Probe:

@@ -6,8 +6,7 @@ from html import escape
 from typing import Any
 
 from ..auditing.words import TIMES
-from .comparison import Comparison, Side
-from .words import CAVEAT, HEADS, limits, priced, row, sustains
+from .view import Part, View
 
 _STYLE = """
 :root { color-scheme: light; --ink: #1c2530; --pale: #6b7685; --rule: #e3e7ec; }
@@ -26,40 +25,39 @@ _HOW = (
 )
 
 
-def page(comparison: Comparison, picture: bytes | None, record: Mapping[str, Any]) -> str:
+def page(found: View, picture: bytes | None, record: Mapping[str, Any]) -> str:
     """Return the report; `picture` is None where there is nothing to draw."""
-    names = f"{escape(comparison.gpu.measured.model)} on a GPU, {escape(comparison.cpu.measured.model)} on CPUs"
+    names = escape(found.names)
     encoded = base64.b64encode(picture).decode() if picture else ""
     image = f'<img src="data:image/png;base64,{encoded}" alt="Dollars per million answers over traffic">'
     client = record["client"]
-    where = f"{client['cores']} cores, {client['system']}, Python {client['python']}"
-    found = f"<code>{escape(record['command'])}</code><br>client: {escape(where)}; commit {escape(record['commit'])}"
+    where = f"{client['cpu']}, {client['cores']} cores, {client['system']}, Python {client['python']}"
+    made = f"<code>{escape(record['command'])}</code><br>client: {escape(where)}; commit {escape(record['commit'])}"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>pitstop compare: {names}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
-        f'<h1>{names}</h1><p class="verdict">{escape(comparison.verdict)}</p>{image if picture else ""}'
-        f"{_side('GPU', comparison.gpu, comparison.slo_ms)}{_side('CPU', comparison.cpu, comparison.slo_ms)}"
-        + "".join(f'<p class="limit">{escape(each)}</p>' for each in limits(comparison))
-        + _costs(record["costs"])
-        + f"<footer>{CAVEAT} {_HOW}<br><br>{found}; {escape(record['date'])}</footer></body></html>\n"
+        f'<h1>{names}</h1><p class="verdict">{escape(found.verdict)}</p>{image if picture else ""}'
+        + "".join(_part(each) for each in found.parts)
+        + "".join(f'<p class="limit">{escape(each)}</p>' for each in found.limits)
+        + _costs(found)
+        + f"<footer>{escape(found.caveat)} {_HOW}<br><br>{made}; {escape(record['date'])}</footer></body></html>\n"
     )
 
 
-def _side(name: str, side: Side, slo_ms: float) -> str:
-    device = escape(side.measured.device or "a device that the server does not name")
-    source = escape(priced(side.price))
+def _part(part: Part) -> str:
+    runs = f", {part.runs} runs" if part.runs else ""
     return (
-        f"<h2>{name}: {escape(side.measured.model)} on {device}</h2><p>{escape(sustains(side, slo_ms))}, "
-        f'{len(side.measured.capacity.probes)} runs<br><span class="pale">{source}</span></p>'
+        f"<h2>{escape(part.title)} ({escape(part.where)})</h2><p>{escape(part.found)}{runs}<br>"
+        f'<span class="pale">{escape(part.price)}</span></p>'
     )
 
 
-def _costs(costs: list[dict[str, Any]]) -> str:
-    if not costs:
+def _costs(found: View) -> str:
+    if not found.rows:
         return ""
-    heads = "".join(f"<th>{head}" for head in HEADS)
+    heads = "".join(f"<th>{escape(head)}" for head in found.heads)
     rows = "".join(
-        f'<tr class="{each["cheaper"]}">' + "".join(f"<td>{escape(cell)}</td>" for cell in row(each)) + "</tr>"
-        for each in costs
+        f'<tr class="{cheaper}">' + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+        for cells, cheaper in zip(found.rows, found.cheaper, strict=True)
     )
     return f"<h2>What traffic costs</h2><table><tr>{heads}</tr>{rows}</table>"

@@ -1,6 +1,7 @@
 """Draws cost per million over traffic, both on logarithmic scales: two saw-toothed lines, and where they part for good.
 
-Each tooth is a machine added; between teeth the cost falls as the fleet fills.
+Each tooth is a machine added; between teeth the cost falls as the fleet fills. A GPU that was not measured has one
+dashed line: what a single machine costs, below which it cannot come.
 """
 
 from io import BytesIO
@@ -10,6 +11,7 @@ import numpy as np
 
 from .comparison import Comparison, Side
 from .cost import HIGHEST_RPS, LOWEST_RPS, rate, usd_per_million
+from .price_only import NOT_MEASURED, PriceOnly, Unmeasured
 from .words import usd
 
 if TYPE_CHECKING:
@@ -23,8 +25,8 @@ _RIGHTMOST_RPS = 300.0
 _SIZE_INCHES = (9.0, 5.2)
 
 
-def png(comparison: Comparison) -> bytes:
-    """Return the picture of a comparison in which both sides sustain something."""
+def png(found: Comparison | PriceOnly) -> bytes:
+    """Return the picture of a comparison in which whatever was measured sustains something."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -33,14 +35,18 @@ def png(comparison: Comparison) -> bytes:
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.085, 0.11, 0.885, 0.70))
     _frame(axes)
-    for name, side in (("gpu", comparison.gpu), ("cpu", comparison.cpu)):
-        _line(axes, name, side)
-    _mark(axes, comparison)
+    _line(axes, "cpu", found.cpu)
+    if isinstance(found, PriceOnly):
+        _price_line(axes, found.gpu)
+        _mark_price(axes, found)
+    else:
+        _line(axes, "gpu", found.gpu)
+        _mark(axes, found)
     # The lines fall from the left: below them there is always room.
     axes.legend(loc="lower left", frameon=False, fontsize=9.5, labelcolor=_INK, borderaxespad=0.8)
-    title = f"What a million answers cost, with p99 within {comparison.slo_ms:g} ms"
+    title = f"What a million answers cost, with p99 within {found.slo_ms:g} ms"
     figure.text(0.022, 0.945, title, fontsize=15, fontweight="bold", color=_INK, va="center")
-    figure.text(0.022, 0.885, comparison.verdict, fontsize=9.5, color=_PALE, va="center", wrap=True)
+    figure.text(0.022, 0.885, found.verdict, fontsize=9.5, color=_PALE, va="center", wrap=True)
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
@@ -75,6 +81,28 @@ def _line(axes: "Axes", name: str, side: Side) -> None:
     axes.plot(rates, [usd_per_million(each, fleet) for each in rates], color=_COLOURS[name], linewidth=2, label=label)
 
 
+def _price_line(axes: "Axes", gpu: Unmeasured) -> None:
+    ends = (LOWEST_RPS, HIGHEST_RPS)
+    label = (
+        f"GPU, {NOT_MEASURED}: {gpu.price.instance}, {usd(gpu.price.usd_per_hour)} an hour; it costs no less than this"
+    )
+    costs = [gpu.alone_usd_per_million(each) for each in ends]
+    axes.plot(ends, costs, color=_COLOURS["gpu"], linewidth=2, linestyle=(0, (4, 3)), label=label)
+
+
+def _mark_price(axes: "Axes", found: PriceOnly) -> None:
+    """Mark the traffic up to which the CPU costs less for certain, and say what a GPU replica must sustain beyond."""
+    edge = found.cpu_cheaper_to_rps
+    what = f"a GPU replica must sustain\nmore than {rate(found.even_rps)}/s to cost less"
+    if not LOWEST_RPS < edge < HIGHEST_RPS:
+        _say(axes, HIGHEST_RPS, what)
+        return
+    axes.axvspan(LOWEST_RPS, edge, color=_COLOURS["cpu"], alpha=0.09, linewidth=0)
+    axes.axvline(edge, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.plot([edge], [found.gpu.alone_usd_per_million(edge)], "o", color=_INK, markersize=5, zorder=5)
+    _say(axes, edge, f"CPU costs less up to {rate(edge)}/s;\nbeyond, {what}")
+
+
 def _mark(axes: "Axes", comparison: Comparison) -> None:
     """Shade where the GPU costs less, and write the traffic at which the cheaper machine changes."""
     found = comparison.stretches
@@ -89,9 +117,13 @@ def _mark(axes: "Axes", comparison: Comparison) -> None:
     what = f"{found[-1].winner.upper()} cheaper above {rate(last)}/s"
     if first != last:
         what = f"{found[0].winner.upper()} cheaper below {rate(first)}/s\n{what}"
-    right = last < _RIGHTMOST_RPS
+    _say(axes, last if last < _RIGHTMOST_RPS else first, what)
+
+
+def _say(axes: "Axes", at_rps: float, what: str) -> None:
+    right = at_rps < _RIGHTMOST_RPS
     axes.annotate(
-        what, (last if right else first, 0.80), xycoords=("data", "axes fraction"), xytext=(9 if right else -9, 0),
+        what, (at_rps, 0.80), xycoords=("data", "axes fraction"), xytext=(9 if right else -9, 0),
         textcoords="offset points", ha="left" if right else "right", va="center", fontsize=10, color=_INK,
         fontweight="bold",
     )  # fmt: skip

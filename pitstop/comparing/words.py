@@ -1,17 +1,16 @@
 """How the figures of a comparison are written, in the table and on the page alike."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from configs.prices import Price
 
 from ..auditing.words import number
-from .comparison import Comparison, Side
+from .comparison import Side
 from .cost import rate
 
 HEADS = ("arrivals/s", "GPU replicas", "$/million", "CPU replicas", "$/million", "cheaper")
-
-CAVEAT = "It holds where each model ran, alone, on the machine that it is priced as."
+PRICE_HEADS = ("arrivals/s", "CPU replicas", "$/million", "GPU $/million, at least", "a GPU replica must sustain")
 
 
 def usd(value: float) -> str:
@@ -30,6 +29,18 @@ def row(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def price_row(found: Mapping[str, Any]) -> list[str]:
+    """Return the cells of one rate where the GPU has a price only."""
+    least = found["gpu_must_sustain_rps"]
+    return [
+        rate(found["rate_rps"]),
+        f"{found['cpu_replicas']:,}",
+        usd(found["cpu_usd_per_million"]),
+        usd(found["gpu_usd_per_million_at_least"]),
+        "CPU costs less" if least is None else f"{rate(least)}/s",
+    ]
+
+
 def sustains(side: Side, slo_ms: float) -> str:
     """Say what a model sustains, and how long its answers take there."""
     capacity, best = side.measured.capacity, side.measured.capacity.best
@@ -39,14 +50,13 @@ def sustains(side: Side, slo_ms: float) -> str:
     return f"{rate(capacity.rate_rps)} a second{least}; there p50 {best.p50_ms:.3g} ms, p99 {best.p99_ms:.3g} ms"
 
 
-def limits(comparison: Comparison) -> list[str]:
+def limits(sides: Sequence[Side]) -> tuple[str, ...]:
     """Return what makes a capacity a lower bound only."""
-    sides = (comparison.gpu, comparison.cpu)
-    return [
+    return tuple(
         f"{side.measured.model}: it may sustain more; {side.measured.capacity.at_least}"
         for side in sides
         if side.measured.capacity.at_least
-    ]
+    )
 
 
 def priced(price: Price) -> str:

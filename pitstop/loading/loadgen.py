@@ -6,17 +6,20 @@ call in from outside, so each query crosses into the event loop, and its answer 
 
 import asyncio
 import importlib
+import os
 import re
+import signal
+import sys
+import threading
 import time
-from collections import Counter
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from .clock import new_loop
-from .outcome import Failure, Sender
+from .loadgen_bridge import Bridge
+from .outcome import Sender
 from .trouble import LoadError
 
 Scenario = Literal["single-stream", "server", "offline"]
@@ -40,12 +43,16 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`valid` is LoadGen's word, and ours that no query failed; `figures` are the first lines of its summary."""
+    """`valid` is LoadGen's word, and ours that no query failed; `figures` are the first lines of its summary.
+
+    After Ctrl-C LoadGen has no word: `figures` are then what was seen here.
+    """
 
     valid: bool
     errors: dict[str, int]
     figures: dict[str, str]
     summary: Path
+    stopped: bool = False
 
 
 def load_module() -> Any:
@@ -61,17 +68,26 @@ def load_module() -> Any:
 
 
 def play(rules: Rules, sender: Sender, connections: int) -> Verdict:
-    """Run a scenario to its end. LoadGen blocks and cannot be stopped: Ctrl-C ends the program."""
+    """Run a scenario to its end, or to Ctrl-C; LoadGen goes on then, so whoever called must `leave`."""
     module = load_module()
     try:
         rules.logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LoadError(f"{rules.logs}: cannot be made ({error.strerror})", "name another folder by --logs") from error
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        errors = runner.run(_play(module, rules, sender, connections))
-    path = rules.logs / SUMMARY
+        bridge, stopped = runner.run(_play(module, rules, sender, connections))
+    path, errors = rules.logs / SUMMARY, dict(bridge.errors)
+    if stopped:
+        return Verdict(False, errors, bridge.figures(), path, stopped=True)
     figures = read_summary(path.read_text(encoding="utf-8"))
-    return Verdict(figures.get("Result is") == "VALID" and not errors, dict(errors), figures, path)
+    return Verdict(figures.get("Result is") == "VALID" and not errors, errors, figures, path)
+
+
+def leave(status: int) -> NoReturn:
+    """End the program beside a LoadGen that runs: its threads would call into an interpreter that is taken down."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def read_summary(text: str) -> dict[str, str]:
@@ -80,40 +96,41 @@ def read_summary(text: str) -> dict[str, str]:
     return {name.strip(): value for name, value in found}
 
 
-async def _play(module: Any, rules: Rules, sender: Sender, connections: int) -> Counter[str]:
+async def _play(module: Any, rules: Rules, sender: Sender, connections: int) -> tuple[Bridge, bool]:
+    """Return what went over the bridge, and whether Ctrl-C ended it."""
     await sender.open(connections)
-    bridge = _Bridge(module, sender, asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    bridge, ended = Bridge(module, sender, loop), loop.create_future()
+    threading.Thread(target=_run, args=(module, rules, bridge, ended), daemon=True).start()
+    interrupted = asyncio.Event()
+    with suppress(NotImplementedError, ValueError):  # Not on Windows, nor beside the main thread.
+        loop.add_signal_handler(signal.SIGINT, interrupted.set)
+    waiting = loop.create_task(interrupted.wait())
     try:
-        await asyncio.to_thread(_start, module, rules, bridge)
+        await asyncio.wait({ended, waiting}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        waiting.cancel()
+        with suppress(NotImplementedError, ValueError):
+            loop.remove_signal_handler(signal.SIGINT)
+        bridge.over = True
         await sender.close()
-    return bridge.errors
+    if ended.done():
+        ended.result()
+    return bridge, not ended.done()
 
 
-class _Bridge:
-    """Carries queries from LoadGen's threads into the event loop, and answers back."""
-
-    def __init__(self, module: Any, sender: Sender, loop: asyncio.AbstractEventLoop) -> None:
-        self._module = module
-        self._sender = sender
-        self._loop = loop
-        self.errors: Counter[str] = Counter()
-
-    def issue(self, samples: Sequence[Any]) -> None:
-        self._loop.call_soon_threadsafe(self._send, [(sample.id, sample.index) for sample in samples])
-
-    def _send(self, samples: Sequence[tuple[int, int]]) -> None:
-        for identity, index in samples:
-            self._sender.send(index, partial(self._answer, identity))
-
-    def _answer(self, identity: int, failure: Failure | None) -> None:
-        if failure is not None:
-            self.errors[failure.kind] += 1
-        # The data's address and size: none is kept, since accuracy is not measured here.
-        self._module.QuerySamplesComplete([self._module.QuerySampleResponse(identity, 0, 0)])
+def _run(module: Any, rules: Rules, bridge: Bridge, ended: "asyncio.Future[None]") -> None:
+    """Run LoadGen to its end in this thread."""
+    loop = ended.get_loop()
+    try:
+        _start(module, rules, bridge)
+    except Exception as error:
+        loop.call_soon_threadsafe(ended.set_exception, error)
+    else:
+        loop.call_soon_threadsafe(ended.set_result, None)
 
 
-def _start(module: Any, rules: Rules, bridge: _Bridge) -> None:
+def _start(module: Any, rules: Rules, bridge: Bridge) -> None:
     sut = module.ConstructSUT(bridge.issue, _nothing)
     qsl = module.ConstructQSL(rules.samples, rules.samples, _nothing, _nothing)
     logs = module.LogSettings()

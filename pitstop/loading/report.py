@@ -40,6 +40,9 @@ def show_verdict(verdict: Verdict, title: str, console: Console) -> None:
         console.print(f"{name}: {value}", markup=False, soft_wrap=True)
     for kind, count in verdict.errors.items():
         console.print(f"errors: {count} {kind}, which LoadGen took for answers", style="red", markup=False)
+    if verdict.stopped:
+        console.print("stopped by Ctrl-C: LoadGen gives no verdict on what it did not finish", style="yellow")
+        return
     style = "green" if verdict.valid else "bold red"
     console.print(f"{'valid' if verdict.valid else 'NOT VALID'}; all of it in {verdict.summary}", style=style)
 

@@ -7,6 +7,7 @@ waits are few enough to try them all.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from models.padding import round_up
 
@@ -158,7 +159,13 @@ def meets(costs: Costs, target: Target, setting: Setting) -> bool:
 
 
 def run(costs: Costs, target: Target, setting: Setting, count: int, seed: int = 1) -> Outcome:
-    return simulate(poisson(target.rate_rps, count, seed), setting, costs, target.rows, seed)
+    return simulate(_arrivals(target.rate_rps, count, seed), setting, costs, target.rows, seed)
+
+
+@lru_cache(maxsize=8)
+def _arrivals(rate_rps: float, count: int, seed: int) -> tuple[float, ...]:
+    """Every setting meets the same arrivals, so they are drawn once."""
+    return tuple(poisson(rate_rps, count, seed))
 
 
 def load(costs: Costs, target: Target, setting: Setting) -> float:

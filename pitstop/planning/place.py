@@ -47,16 +47,15 @@ def find_model(deployment: Deployment, name: str | None) -> Place:
 def plan_changes(place: Place, option: Option, bounds: Bounds, autoscale: bool) -> list[Change]:
     """Return what the file needs so that it serves as planned."""
     setting, app = option.setting, place.app
-    wanted: dict[str, Any] = {}
-    if app.tunables.max_rows is not None or setting.max_rows != app.config.max_rows:
-        wanted["max_rows"] = setting.max_rows
+    # Left out, the replica would choose by its own timing, and the plan would be for another batcher.
+    wanted: dict[str, Any] = {"max_rows": setting.max_rows}
     if app.tunables.wait_ms != setting.wait_ms:
         wanted["wait_ms"] = setting.wait_ms
     scale = _autoscaling(option, bounds) if autoscale else {"num_replicas": setting.replicas}
     device = _device(place, option)
     if place.deployment is None:
         entry = {"name": "Model", **_nested(scale), "max_ongoing_requests": ONGOING}
-        listed = [entry | ({"user_config": wanted} if wanted else {})]
+        listed = [entry | {"user_config": wanted}]
         return [*device, Change((*place.keys, "deployments"), listed)]
     at = place.deployment
     changes = [Change((*at, *key.split(".")), value) for key, value in scale.items()]

@@ -63,6 +63,9 @@ def _verifier(stage: Stage, url: str, setting: Setting) -> Verifier:
     verifier = Verifier(url, stage.place.app.config, profile, stage.target, setting)
     if verifier.device != profile.device:
         raise ServingError(f"the server runs on {verifier.device}, the plan is for {profile.device}\n{_HELP}")
+    if verifier.max_rows not in (None, setting.max_rows):
+        what = f"the server puts up to {verifier.max_rows} rows into a forward, the plan {setting.max_rows}"
+        raise ServingError(f"{what}\nhelp: give it the plan (--write, then serve deploy), or leave out --url")
     return verifier
 
 

@@ -77,6 +77,12 @@ class Verifier:
         """The device that the server says it uses."""
         return str(self._running.properties.get("device", "?"))
 
+    @property
+    def max_rows(self) -> int | None:
+        """The rows that the server puts into a forward at most; None where it does not say."""
+        rows = self._running.properties.get("max_rows")
+        return rows if isinstance(rows, int) else None
+
     def calibrate(self) -> float:
         """Measure and return what a request takes beside its forward, in ms; predictions use it from now on."""
         before = self._stats()

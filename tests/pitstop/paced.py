@@ -8,16 +8,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import requests
+
 WRK = shutil.which("wrk")
 _SERVER = Path(__file__).with_name("paced_server.py")
 
 
 @contextmanager
 def paced(
-    ms: float, stall_ms: float = 0, every_s: float = 1, failing: int = 0, retry_after: bool = False
+    ms: float,
+    stall_ms: float = 0,
+    every_s: float = 1,
+    failing: int = 0,
+    retry_after: bool = False,
+    one_by_one: bool = False,
 ) -> Iterator[str]:
     """Yield the URL of a model that takes so long, blocks so long so often, and fails every so many-th request."""
-    words = [str(each) for each in (ms, stall_ms, every_s, failing)] + (["retry"] if retry_after else [])
+    words = [str(each) for each in (ms, stall_ms, every_s, failing)]
+    words += ["retry"] * retry_after + ["one-by-one"] * one_by_one
     process = subprocess.Popen(
         [sys.executable, str(_SERVER), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -27,6 +35,11 @@ def paced(
     finally:
         process.kill()
         process.communicate()
+
+
+def asked(url: str) -> int:
+    """Return how many requests a paced model has had."""
+    return int(requests.get(f"{url.partition('/v2/')[0]}/asked", timeout=20).text)
 
 
 def wrk(url: str, connections: int, seconds: int, folder: Path) -> float:

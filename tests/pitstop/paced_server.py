@@ -1,24 +1,26 @@
 """A server that takes a fixed time for each request, and blocks now and then: what load tools are held against.
 
 Run as a process of its own, so that it does not share the event loop of whoever asks. Prints its port, then serves the
-model `paced` by the Open Inference Protocol until its standard input closes.
+model `paced` by the Open Inference Protocol until its standard input closes; /asked says how often it was asked.
 """
 
 import asyncio
 import json
 import sys
 import time
-from itertools import count
 
 METADATA = {"name": "paced", "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 1]}], "outputs": []}
 MODEL = b"/v2/models/paced"
 
 
 class Paced(asyncio.Protocol):
-    """One connection; a request is answered after `seconds`, every `failing`th of all with 503."""
+    """One connection; a request is answered after `seconds`, every `failing`th of all with 503.
 
-    seconds, failing, retry_after = 0.0, 0, b""
-    seen = count(1)
+    `one_by_one` takes requests in turn, so there is a rate beyond which they wait ever longer.
+    """
+
+    seconds, failing, retry_after, one_by_one = 0.0, 0, b"", False
+    free_at, asked = 0.0, 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -32,12 +34,22 @@ class Paced(asyncio.Protocol):
             return
         self.buffer = body[length:]
         method, path, _ = head.split(b" ", 2)
-        if method == b"GET" or not path.startswith(MODEL):
+        if path == b"/asked":
+            self.answer(b"200 OK", str(Paced.asked))
+        elif method == b"GET" or not path.startswith(MODEL):
             self.answer(b"200 OK" if path in (MODEL, MODEL + b"/ready") else b"404 Not Found", json.dumps(METADATA))
-        elif self.failing and not next(self.seen) % self.failing:
-            self.answer(b"503 Busy" + self.retry_after, "{}")
         else:
-            asyncio.get_running_loop().call_later(self.seconds, self.answer, b"200 OK", '{"outputs": []}')
+            self.infer()
+
+    def infer(self) -> None:
+        Paced.asked += 1
+        loop = asyncio.get_running_loop()
+        if self.failing and not Paced.asked % self.failing:
+            self.answer(b"503 Busy" + self.retry_after, "{}")
+            return
+        begin = max(loop.time(), Paced.free_at) if self.one_by_one else loop.time()
+        Paced.free_at = begin + self.seconds
+        loop.call_at(Paced.free_at, self.answer, b"200 OK", '{"outputs": []}')
 
     def answer(self, status: bytes, text: str) -> None:
         body = text.encode()
@@ -61,5 +73,6 @@ async def serve(ms: float, stall_ms: float, stall_every_s: float) -> None:
 
 if __name__ == "__main__":
     Paced.failing = int(sys.argv[4]) if len(sys.argv) > 4 else 0
-    Paced.retry_after = b"\r\nRetry-After: 0" if len(sys.argv) > 5 else b""
+    Paced.retry_after = b"\r\nRetry-After: 0" if "retry" in sys.argv else b""
+    Paced.one_by_one = "one-by-one" in sys.argv
     asyncio.run(serve(*(float(word) for word in sys.argv[1:4])))

@@ -14,7 +14,7 @@ from rich.console import Console
 from pitstop.load import DONE, STOPPED, UNUSABLE, Wish, load, measure
 from pitstop.loading.loadgen import SUMMARY
 from pitstop.loading.plan import Plan
-from tests.pitstop.paced import WRK, paced, wrk
+from tests.pitstop.paced import WRK, asked, paced, wrk
 from tests.serving import free_port
 
 _ROUNDS = range(4, 13)
@@ -76,11 +76,19 @@ def test_a_server_that_never_answers_in_time_shows_as_timeouts_and_in_the_percen
     assert found.max_ms >= 300
 
 
-def test_ctrl_c_prints_what_was_measured_so_far() -> None:
+@pytest.mark.parametrize("more", [["--warmup", "0"], ["--scenario", "server"]], ids=["own", "loadgen"])
+def test_ctrl_c_prints_what_was_measured_so_far(more: list[str], tmp_path: Path) -> None:
+    if "--scenario" in more:
+        pytest.importorskip("mlperf_loadgen", reason="the extra `loadgen` is not installed")
     with paced(ms=1) as url:
-        command = [sys.executable, "-m", "pitstop", "load", url, "-s", "60", "--warmup", "0", "--rate", "100"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        time.sleep(6)
+        command = [sys.executable, "-m", "pitstop", "load", url, "-s", "600", "--rate", "100", *more]
+        process = subprocess.Popen(
+            [*command, "--logs", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        deadline = time.monotonic() + 60
+        while asked(url) < 100:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         os.kill(process.pid, signal.SIGINT)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == STOPPED
@@ -121,14 +129,19 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize(
-    "scenario, line", [("single-stream", "90.0th percentile"), ("server", "Scheduled samples per second")]
+    "scenario, line",
+    [
+        ("single-stream", "90.0th percentile"),
+        ("server", "Scheduled samples per second"),
+        ("offline", "Samples per second"),
+    ],
 )
 def test_mlperfs_loadgen_runs_by_its_own_rules(
     scenario: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("mlperf_loadgen", reason="the extra `loadgen` is not installed")
     with paced(ms=1) as url:
-        plan = Plan(rate_rps=50, seconds=2)
+        plan = Plan(rate_rps=50, seconds=1)
         wish = Wish(url, plan, scenario=scenario, slo_ms=2000, logs=tmp_path, written=tmp_path / "x.json")  # type: ignore[arg-type]
         load(wish, Console())
     assert line in (tmp_path / SUMMARY).read_text()

@@ -10,9 +10,17 @@ from typer.testing import CliRunner
 
 from configs.loader import check
 from pitstop.cli import app
+from pitstop.planning import choose
 
 PROJECT = Path(__file__).resolve().parents[2]
 FORWARD_MS = {"1": [8, 9], "2": [9, 10], "4": [12, 13], "8": [18, 20], "16": [30, 33], "32": [55, 60], "64": [100, 110]}
+
+
+@pytest.fixture(autouse=True)
+def short_simulations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth of the arrivals: choices stay what they are, and only their last digits need more."""
+    monkeypatch.setattr(choose, "_SEARCH_ARRIVALS", 2_000)
+    monkeypatch.setattr(choose, "_FINAL_ARRIVALS", 4_000)
 
 
 @pytest.fixture
@@ -58,6 +66,22 @@ def test_write_changes_this_model_alone_and_keeps_every_comment(config: Path, pr
     assert twin["num_replicas"] == 1
     assert [line.partition("#")[2] for line in config.read_text().splitlines() if "#" in line] == comments
     assert [problem for _, problem in check(config)[1] if problem.severity == "error"] == []
+
+
+def test_the_rows_of_the_plan_are_written_even_where_the_model_was_warmed_for_just_as_many(
+    config: Path, profile: Path
+) -> None:
+    # Without the key a replica chooses by its own timing, and the plan would be for another batcher.
+    forwards = {size: [10.0, 10.1] for size in FORWARD_MS}
+    profile.write_text(json.dumps({"device": "cpu", "forward_ms": forwards}))
+    arguments = ("--model", "digits", "--rate", 500, "--slo-ms", 100, "--profile", profile, "--write")
+    status, output = plan(config, *arguments)
+    assert status == 0, output
+    tunables = deployment(config, 1)["user_config"]
+    assert isinstance(tunables, dict)
+    assert tunables["max_rows"] == 64
+    assert "max_rows" not in deployment(config, 2)["user_config"]  # type: ignore[operator]
+    assert "is set so already" in plan(config, *arguments)[1]
 
 
 def test_autoscale_writes_bounds_that_serve_takes(config: Path, profile: Path) -> None:
@@ -116,6 +140,23 @@ def test_a_profile_of_another_model_is_refused(config: Path, tmp_path: Path) -> 
     status, output = plan(config, "--model", "digits", "--rate", 9, "--slo-ms", 50, "--profile", path)
     assert status == 2
     assert "is a profile of resnet50, not of digits" in output
+
+
+def test_a_server_that_batches_otherwise_than_planned_is_not_measured(
+    config: Path, profile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Other:
+        device, max_rows = "cpu", 3
+
+        def __init__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr("pitstop.planning.rehearsal.Verifier", Other)
+    arguments = ("--model", "digits-cpu", "--rate", 100, "--slo-ms", 100, "--profile", profile)
+    status, output = plan(config, *arguments, "--verify", "--url", "http://127.0.0.1:9")
+    assert status == 2
+    assert "the server puts up to 3 rows into a forward, the plan" in output
+    assert "help: " in output
 
 
 def test_help_gives_an_example() -> None:

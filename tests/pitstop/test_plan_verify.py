@@ -1,6 +1,7 @@
 """Predictions against a real `serve run`: a forward that sleeps 25 ms, under Poisson load at two shares of capacity."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     app["args"]["source"] = {"factory": "tests.services.slow:Slow", "kwargs": {"ms": MS}}
     app["args"]["inputs"] = [{"name": "x", "datatype": "FP32", "shape": [-1, 1]}]
     app["args"]["outputs"] = [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}]
+    app["deployments"][0]["user_config"] = {"max_rows": ROWS}
     path = tmp_path_factory.mktemp("plan") / "sleeper.yaml"
     path.write_text(yaml.safe_dump(raw, sort_keys=False))
     return path
@@ -61,7 +63,30 @@ def test_predicted_and_measured_latency_agree_within_a_fifth(verifier: Verifier,
     pytest.fail(str(tried))
 
 
+# As `serve run` prints it where the model's code fails; the server itself goes on.
+LOG = """\x1b[36m(ServeController pid=7)\x1b[0m ERROR deployment 'Model' in application 'sleeper'
+models.errors.ModelError: tests.services.slow has no 'Gone'
+pitstop serves nothing, without sleeper: the errors above say why
+"""
+
+
+def test_a_server_that_says_so_is_not_waited_for_and_is_ended(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "log").write_text(LOG)
+    serve, pid = tmp_path / "serve", tmp_path / "pid"
+    serve.write_text(f"#!/bin/sh\necho $$ > {pid}\ncat {tmp_path / 'log'}\nexec sleep 600\n")
+    serve.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    told = pytest.raises(ServingError, match=r"sleeper did not start: ModelError: .*has no 'Gone'")
+    with told, served(yaml.safe_load(config.read_text()), "sleeper", lambda _: None):
+        pytest.fail("it came up")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
 @pytest.mark.ray
+@pytest.mark.long
 def test_a_model_that_does_not_start_is_told_with_the_reason(config: Path) -> None:
     raw = yaml.safe_load(config.read_text())
     raw["applications"][1]["args"]["source"] = {"factory": "tests.services.slow:Gone"}

@@ -1,0 +1,167 @@
+"""What each step of the data path costs: HAProxy alone, the replica alone, both, Serve's wrapper, Ray's own proxy.
+
+    python -m benchmarks.paths
+
+The model is `mlp`, so that all there is to measure is the way; its forward in process is beside it. Closed loop at 1,
+16 and 64 connections, one way after the other.
+Writes benchmarks/results/paths_<hardware>_<yyyymm>.{json,md}. Run it on a machine that does nothing else.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import cache, machine, ports
+from .client.closed import closed
+from .client.http import parse
+from .haproxy_alone import alone
+from .measure import closed_loops
+from .paths_table import Way, render
+from .peers.peer import Command, Launch
+from .peers.pitstop import PEER
+from .results import Limit, file_stem
+from .run import measure_limit, prepare
+from .server import NotMeasuredError, running
+from .verify import answers, requests_of, verify
+from .workloads import WORKLOADS, Workload
+
+_WARM_S = 2.0
+_CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+# The first of the ports that replicas listen on themselves.
+_FIRST = "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT"
+# Replicas take the first free ports of their range: those of the root and of the model.
+_LOOKED_AT = 8
+LONE = "HAProxy answering by itself"
+Edit = Callable[[dict[str, str]], None]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    wish = _arguments(given)
+    workload = replace(WORKLOADS["mlp"], rounds=wish.rounds, seconds=(wish.seconds,) * 3)
+    began, load = datetime.now(UTC), os.getloadavg()
+    prepare(workload)
+    limit = Limit(workload.name)
+    measure_limit(limit, wish.rounds)
+    ways = measured(workload)
+    record: dict[str, Any] = {
+        "command": shlex.join(["python", "-m", "benchmarks.paths", *given]),
+        "date": began.isoformat(timespec="seconds"),
+        "commit": machine.commit(),
+        "hardware": dict(machine.hardware()),
+        "versions": machine.versions(),
+        "load_average": list(load),
+        "rounds": wish.rounds,
+        "seconds": wish.seconds,
+    }
+    stem = wish.out / file_stem("paths", record["hardware"], record["date"])
+    wish.out.mkdir(parents=True, exist_ok=True)
+    whole = {**record, "forward_ms": limit.rounds, "ways": [asdict(each) for each in ways]}
+    Path(f"{stem}.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    text = render(record, ways, [each[1] for each in limit.rounds])
+    Path(f"{stem}.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def measured(workload: Workload) -> Sequence[Way]:
+    """Return every way, the one that does least first."""
+    requests = requests_of(workload, PEER.codec(workload))
+    lone, own, short = (
+        Way(LONE),
+        Way("the replica's own socket, short path"),
+        Way("**HAProxy, short path**, as shipped"),
+    )
+    wrapped, proxied = Way("HAProxy, Serve's wrapper"), Way("Ray's own proxy, Serve's wrapper")
+    answer = b"{}"
+    with _noting(own, short), _serving(workload, _shipped) as (port, direct):
+        answer = parse(next(iter(answers(("127.0.0.1", port), requests[:1]).values()))).body
+        _drive(own, direct, workload, requests)
+        _drive(short, port, workload, requests)
+    for way, edit in ((wrapped, _without_callback), (proxied, _proxy)):
+        with _noting(way), _serving(workload, edit) as (port, _):
+            _drive(way, port, workload, requests)
+    with _noting(lone), alone(answer) as port:
+        _drive(lone, port, workload, requests)
+    return lone, own, short, wrapped, proxied
+
+
+@contextmanager
+def _noting(*ways: Way) -> Iterator[None]:
+    """Note why ways could not be measured, and go on with the others."""
+    try:
+        yield
+    except (NotMeasuredError, OSError) as error:
+        for way in ways:
+            if not way.closed:
+                way.not_measured = way.not_measured or str(error)
+
+
+def _drive(way: Way, port: int | None, workload: Workload, requests: list[bytes]) -> None:
+    if port is None:
+        way.not_measured = "the replica's port was not found"
+        return
+    address = ("127.0.0.1", port)
+    if way.name != LONE:
+        # HAProxy alone has but one answer.
+        verify(address, workload, PEER.codec(workload), requests)
+    closed(address, requests, workload.connections[-1], _WARM_S)
+    print(way.name, file=sys.stderr, flush=True)
+    way.closed = closed_loops(address, workload, requests)
+
+
+@contextmanager
+def _serving(workload: Workload, edit: Edit) -> Iterator[tuple[int, int | None]]:
+    """Serve the model with the variables that `edit` leaves; yield the port, and the replica's own where it has one."""
+    variables: dict[str, str] = {}
+
+    def command(launch: Launch) -> Command:
+        found = PEER.command(launch)
+        config = launch.folder / "config.yaml"
+        raw = yaml.safe_load(config.read_text())
+        for owner in [raw["controller_options"], *raw["applications"]]:
+            edit(owner["runtime_env"]["env_vars"])
+        variables.update(raw["controller_options"]["runtime_env"]["env_vars"])
+        config.write_text(yaml.safe_dump(raw, sort_keys=False))
+        return found
+
+    with running(replace(PEER, command=command), workload) as server:
+        first = int(variables.get(_FIRST, 0))
+        near = range(first, first + _LOOKED_AT) if first else ()
+        yield server.port, next((port for port in near if ports.answers(port, PEER.ready(workload))), None)
+
+
+def _shipped(_: dict[str, str]) -> None:
+    pass
+
+
+def _without_callback(variables: dict[str, str]) -> None:
+    variables.pop(_CALLBACK)
+
+
+def _proxy(variables: dict[str, str]) -> None:
+    # Ray's defaults, all of them.
+    variables.clear()
+
+
+def _arguments(given: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.paths", description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3, help="how often each way is measured")
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long each time")
+    parser.add_argument(
+        "--out", type=Path, default=cache.PROJECT / "benchmarks" / "results", help="folder of the files"
+    )
+    return parser.parse_args(given)
+
+
+if __name__ == "__main__":
+    main()

