@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from .autoscaling_rules import autoscaling_rules
 from .environment import environment
 from .grpc_rules import grpc_rules
 from .problems import Keys, Problem, where
@@ -28,7 +29,13 @@ def lint(raw: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with a Serve config beyond the args and user_configs of its models."""
     schema = _serve_schema()
     found = list(_unknown(raw, raw, [schema], ())) if schema else [_NO_RAY]
-    parts: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (rules, grpc_rules, environment, references)
+    parts: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (
+        rules,
+        grpc_rules,
+        autoscaling_rules,
+        environment,
+        references,
+    )
     for part in parts:
         found += part(raw)
     # Ray's own validation stops early and words things its own way: it speaks only where nothing else did.
@@ -83,3 +90,6 @@ def _refused(raw: Mapping[str, Any], schema: type[BaseModel]) -> Iterator[Proble
             path = tuple(found["loc"])
             what = found["msg"].removeprefix("Value error, ")
             yield Problem(path, where(raw, path), what, "Ray Serve itself would refuse this value: correct it")
+    except (ImportError, AttributeError) as error:  # Serve imports the policies and routers that a file names.
+        what = f"names what cannot be imported: {error}"
+        yield Problem(("applications",), "applications", what, "correct the import path, or install its package")

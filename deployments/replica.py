@@ -5,6 +5,7 @@ loaded, compiled, warmed and proved in `__init__`, before Serve lets a request i
 """
 
 import asyncio
+import time
 from typing import Any
 
 from ray import serve
@@ -28,6 +29,7 @@ class Model:
 
     async def __init__(self, args: dict[str, Any], placement: Placement) -> None:  # type: ignore[misc]  # As Ray has it.
         self._log = log.set_up()
+        began_s = time.monotonic()
         self._config = parse_model(args)
         self._placement = placement
         worker = Worker(asyncio.get_running_loop())
@@ -42,6 +44,7 @@ class Model:
             self.properties,
             lambda: self._served.runner.unwarmed,
         )
+        self.service.recorder.started_s = time.monotonic() - began_s
         self._announce()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
@@ -52,6 +55,10 @@ class Model:
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take new tunables in place; a bad one is refused and the old ones stay."""
         self.service.reconfigure(user_config)
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tell Serve's controller what the policy of deployments/autoscaling/ reads; Serve calls it by this name."""
+        return self.service.autoscaling_stats()
 
     async def block(self, arrays: dict[str, Array], rows: int, timeout_s: float) -> Reply:
         """Answer a block that an ingress replica collated: ("answer", outputs), or an error's kind and arguments."""
