@@ -58,7 +58,7 @@ def _work_off(coming: float, excess: float, rate: float, loads: Sequence[Load]) 
     As many as work it off, beside what comes, within the time that a replica takes to start. Replicas that would do it
     sooner would be ready when it is gone.
     """
-    start_s = max(1.0, max(load.started_s for load in loads))
+    start_s = max(1.0, *(load.started_s for load in loads))
     return max(len(loads) + 1, (coming + excess / start_s) / rate)
 
 
