@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= serve_config.yaml
 
-.PHONY: run test test-timing test-long check bench bench-gpu install lock stubs clean
+.PHONY: run test test-timing test-long check bench autoscaling bench-gpu install lock stubs clean
 
 run: install ## serve the bundled models
 	$(BIN)/serve run $(CONFIG)
@@ -26,6 +26,9 @@ check: install ## lint, types and the shipped configs, without a test
 
 bench: install ## pitstop beside other servers; about 25 minutes, on a machine that does nothing else
 	$(BIN)/python -m benchmarks.run
+
+autoscaling: install ## simulate the autoscaling policies; minutes, the same figures on every machine
+	$(BIN)/python -m benchmarks.autoscaling
 
 bench-gpu: install ## all that needs a GPU: its tests, the five mistakes, ResNet-50 in every precision
 	$(BIN)/python -m benchmarks.gpu

@@ -40,7 +40,9 @@ def main(given: Sequence[str] | None = None) -> None:
     known, shapes = models(), SHAPES
     if chosen.quick:
         known, shapes = (replace(known[0], targets=known[0].targets[:2]),), SHAPES[:1]  # type: ignore[assignment]
-    record = simulate(known, shapes, chosen.workers)
+    # Read before the run, which takes minutes: what is committed meanwhile has no part in it.
+    commit = machine.commit()
+    record = {"commit": commit, **simulate(known, shapes, chosen.workers)}
     record["command"] = shlex.join(["python", "-m", "benchmarks.autoscaling", *(["--quick"] if chosen.quick else [])])
     chosen.out.mkdir(parents=True, exist_ok=True)
     (chosen.out / f"{_STEM}.json").write_text(json.dumps(record, indent=1) + "\n")
@@ -65,7 +67,6 @@ def simulate(known: Iterable[Model], shapes: Iterable[Shape], workers: int) -> d
     return {
         "theme": "autoscaling, simulated",
         "seed": _SEED,
-        "commit": machine.commit(),
         "versions": machine.versions(),
         "starts_in_s": _STARTS_IN_S,
         "delays": DELAYS,

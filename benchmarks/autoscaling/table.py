@@ -48,8 +48,8 @@ def _model(model: Mapping[str, Any]) -> str:
     times = ", ".join(f"{rows}: {ms:.0f}" for rows, ms in model["forward_ms"].items())
     return (
         f"## {model['name']}\n\nForward, ms by rows: {times} ({model['source']}). Objective: {model['slo_ms']:g} ms; "
-        f"target_queue_ms: {model['target_queue_ms']:.0f}, which is the objective less a forward of a full batch. Peak: "
-        f"{model['peak_rps']:g} requests a second."
+        f"target_queue_ms: {model['target_queue_ms']:.0f}, which is the objective less a forward of a full batch. "
+        f"Peak: {model['peak_rps']:g} requests a second."
     )
 
 
