@@ -12,7 +12,9 @@ def render(record: Mapping[str, Any]) -> str:
         "# How far this goes, calculated",
         "",
         f"Arithmetic on the inputs below, commit {record['commit']}; nothing of this was measured on a cluster. "
-        f"Command: `{record['command']}`. *Bears* is requests a second at the planner's highest load, for the whole fleet.",
+        f"Command: `{record['command']}`.",
+        "",
+        "*Bears* is requests a second for the whole fleet, at the planner's highest load.",
     ]
     for body, what in _BODIES.items():
         lines += ["", f"## A request is {what}", "", *_fleets(record, body)]

@@ -27,9 +27,9 @@ def test_every_input_says_where_it_comes_from() -> None:
 
 def test_what_is_taken_from_ray_is_what_ray_has() -> None:
     constants = pytest.importorskip("ray.serve._private.constants")
-    assert constants.RAY_SERVE_HAPROXY_MAXCONN == KNOWN["maxconn"]
-    assert constants.RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S == KNOWN["hard_stop_s"]
-    assert constants.RAY_SERVE_HAPROXY_BROADCAST_COALESCE_S == KNOWN["coalesce_s"]
+    assert KNOWN["maxconn"] == constants.RAY_SERVE_HAPROXY_MAXCONN
+    assert KNOWN["hard_stop_s"] == constants.RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S
+    assert KNOWN["coalesce_s"] == constants.RAY_SERVE_HAPROXY_BROADCAST_COALESCE_S
 
 
 def test_a_rate_needs_as_many_gpus_as_answer_it() -> None:
