@@ -31,15 +31,15 @@ def spike(at_s: float) -> float:
 
 
 def day(at_s: float) -> float:
-    """Lowest at four in the morning, highest at four in the afternoon; an hour takes five minutes."""
-    return 0.525 - 0.475 * math.cos(2 * math.pi * (at_s / 300 - 4) / 24)
+    """Lowest at four in the morning, highest at four in the afternoon; an hour takes 150 seconds."""
+    return 0.525 - 0.475 * math.cos(2 * math.pi * (at_s / 150 - 4) / 24)
 
 
 SHAPES = (
     Shape("step", "a fifth of the peak, then the peak for 20 minutes", 3000, step),
     Shape("ramp", "up from a tenth to the peak in 30 minutes, and down again", 3600, ramp),
     Shape("spike", "a fifth of the peak, and the peak for one minute in thirty", 3600, spike),
-    Shape("day", "a day between 5 and 100 % of the peak, told twelve times as fast", 7200, day),
+    Shape("day", "a day between 5 and 100 % of the peak, told 24 times as fast", 3600, day),
 )
 
 
