@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= serve_config.yaml
 
-.PHONY: run test test-timing test-long check bench reports bench-gpu install lock stubs clean
+.PHONY: run test test-timing test-long check bench reports autoscaling bench-gpu install lock stubs clean
 
 run: install ## serve the bundled models
 	$(BIN)/serve run $(CONFIG)
@@ -30,6 +30,9 @@ bench: install ## pitstop beside other servers; about 25 minutes, on a machine t
 
 reports: install ## what audit, load, compare and plan say of the bundled models; 20 minutes, on a quiet machine
 	$(BIN)/python -m benchmarks.reports
+
+autoscaling: install ## simulate the autoscaling policies; minutes, the same figures on every machine
+	$(BIN)/python -m benchmarks.autoscaling
 
 bench-gpu: install ## all that needs a GPU: its tests, the five mistakes, ResNet-50 in every precision
 	$(BIN)/python -m benchmarks.gpu

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from .autoscaling_rules import autoscaling_rules
 from .canary_rules import canary_rules
 from .environment import environment
 from .grpc_rules import grpc_rules
@@ -32,6 +33,7 @@ def lint(raw: Mapping[str, Any]) -> list[Problem]:
     parts: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (
         rules,
         grpc_rules,
+        autoscaling_rules,
         canary_rules,
         environment,
         references,
@@ -90,3 +92,6 @@ def _refused(raw: Mapping[str, Any], schema: type[BaseModel]) -> Iterator[Proble
             path = tuple(found["loc"])
             what = found["msg"].removeprefix("Value error, ")
             yield Problem(path, where(raw, path), what, "Ray Serve itself would refuse this value: correct it")
+    except (ImportError, AttributeError) as error:  # Serve imports the policies and routers that a file names.
+        what = f"names what cannot be imported: {error}"
+        yield Problem(("applications",), "applications", what, "correct the import path, or install its package")

@@ -38,6 +38,7 @@ class Batcher:
         self.max_rows = max_rows
         self._block: Block = []
         self._held_rows = 0
+        self.offered_rows = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadlines = Deadlines(self._loop)
         # What every new request is told while no answer is to be had here; health/ sets it.
@@ -88,6 +89,7 @@ class Batcher:
         tunables = self.tunables
         if self.waiting_rows + rows > tunables.max_queued_rows:
             raise self._refusal(rows)
+        self.offered_rows += rows
         now = time.perf_counter()
         allowed = tunables.timeout_s if timeout_s is None else min(timeout_s, tunables.timeout_s)
         item = Item(arrays, rows, now, now + allowed, settle, priority, gone)
@@ -107,6 +109,8 @@ class Batcher:
         bound = self.tunables.max_queued_rows
         if rows > bound:
             return BadRequest(f"the request has {rows} rows, this model takes at most {bound} at once: split it")
+        # Refused for want of room, it still tells how many replicas are needed.
+        self.offered_rows += rows
         return QueueFull(self.tunables.retry_after_s)
 
     def _hand_over(self) -> None:

@@ -5,6 +5,7 @@ loaded, compiled, warmed and proved in `__init__`, before Serve lets a request i
 """
 
 import asyncio
+import time
 from typing import Any
 
 from ray import serve
@@ -30,6 +31,7 @@ class Model:
 
     async def __init__(self, args: dict[str, Any], placement: Placement) -> None:  # type: ignore[misc]  # As Ray has it.
         self._log = log.set_up()
+        began_s = time.monotonic()
         self._config = parse_model(args)
         self._placement = placement
         worker = Worker(asyncio.get_running_loop())
@@ -47,6 +49,7 @@ class Model:
         )
         self._guard.watch_device(self._own, worker)
         self.service = Split(self._own)
+        self._own.recorder.started_s = time.monotonic() - began_s
         self._announce()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
@@ -62,6 +65,10 @@ class Model:
     async def check_health(self) -> None:
         """Serve's own question, once a period and before the first request; raises where the device is not well."""
         await self._guard.health.check()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tell Serve's controller what the policy of deployments/autoscaling/ reads; Serve calls it by this name."""
+        return self._own.autoscaling_stats()
 
     async def block(self, arrays: dict[str, Array], rows: int, timeout_s: float) -> Reply:
         """Answer a block that an ingress replica collated: ("answer", outputs), or an error's kind and arguments."""

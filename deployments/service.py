@@ -21,6 +21,7 @@ from models.signature import Array
 from models.source import resolve
 
 from . import quick
+from .autoscaling.stats import Recorder
 from .batching import Batcher
 from .efficiency import Efficiency
 from .errors import BadRequest
@@ -58,6 +59,7 @@ class ModelService:
         self._stats = Stats()
         self._metrics = Metrics(self._stats)
         self._efficiency = Efficiency(self._stats, raw_ms)
+        self.recorder = Recorder(self._stats, raw_ms)
         self._tasks: set[asyncio.Task[None]] = set()
         self._warmed_rows = config.max_rows
         self._best_rows = best_rows(raw_ms) or config.max_rows
@@ -138,6 +140,10 @@ class ModelService:
         if self.health is not None:
             own["health"] = {**self.health.as_json(), "not_finite": self._stats.errors.get("not_finite", 0)}
         return {"model_stats": [{**found, "pitstop": own}]}
+
+    def autoscaling_stats(self) -> dict[str, float]:
+        """Return what the autoscaling policy reads, of the time since the last call; call it on the event loop."""
+        return self.recorder.look(self.batcher.waiting_rows, self.batcher.offered_rows, self.batcher.limit)
 
     async def _begin_preprocessed(self, request: InferRequest, settle: Settle, preprocess: Preprocess) -> None:
         try:

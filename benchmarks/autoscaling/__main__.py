@@ -1,0 +1,108 @@
+"""python -m benchmarks.autoscaling: simulate, and write results/autoscaling_simulated_<yyyymm>.{json,md,png}.
+
+Nothing here depends on the machine or its speed: the same seed gives the same figures.
+"""
+
+import argparse
+import json
+import logging
+import os
+import shlex
+import warnings
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .. import machine
+from ..cache import PROJECT
+from .cases import DELAYS, Model, Setting, config, models, settings
+from .choose import as_good, named, ours
+from .fleet import run
+from .plot import draw
+from .table import render
+from .traffic import SHAPES, Shape, arrivals
+
+_SEED = 1
+_STARTS_IN_S = 60.0
+_OTHER_STARTS_IN_S = (20.0, 180.0)
+_STEM = "autoscaling_simulated_202611"
+Case = tuple[str, str, float, Setting]
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=PROJECT / "benchmarks" / "results")
+    parser.add_argument("--quick", action="store_true", help="only the first model, one shape and two targets")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    chosen = parser.parse_args(given)
+    known, shapes = models(), SHAPES
+    if chosen.quick:
+        known, shapes = (replace(known[0], targets=known[0].targets[:2]),), SHAPES[:1]  # type: ignore[assignment]
+    # Read before the run, which takes minutes: what is committed meanwhile has no part in it.
+    commit = machine.commit()
+    record = {"commit": commit, **simulate(known, shapes, chosen.workers)}
+    record["command"] = shlex.join(["python", "-m", "benchmarks.autoscaling", *(["--quick"] if chosen.quick else [])])
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    (chosen.out / f"{_STEM}.json").write_text(json.dumps(record, indent=1) + "\n")
+    (chosen.out / f"{_STEM}.md").write_text(render(record))
+    (chosen.out / f"{_STEM}.png").write_bytes(draw(record))
+    print(chosen.out / f"{_STEM}.md")
+
+
+def simulate(known: Iterable[Model], shapes: Iterable[Shape], workers: int) -> dict[str, Any]:
+    """Run every setting at one start-up time, then ours and the cheapest as good of Serve's at the others."""
+    known, shapes = list(known), list(shapes)
+    first = [
+        (model.name, shape.name, _STARTS_IN_S, setting)
+        for model in known
+        for shape in shapes
+        for setting in settings(model)
+    ]
+    with ProcessPoolExecutor(workers) as pool:
+        runs = list(pool.map(_one, first))
+        rest = [case for model in known for shape in shapes for case in _others(model, shape, runs)]
+        runs += pool.map(_one, rest)
+    return {
+        "theme": "autoscaling, simulated",
+        "seed": _SEED,
+        "versions": machine.versions(),
+        "starts_in_s": _STARTS_IN_S,
+        "delays": DELAYS,
+        "models": [{**asdict(model), "target_queue_ms": model.target_queue_ms} for model in known],
+        "shapes": [{"name": each.name, "what": each.what, "lasts_s": each.lasts_s} for each in shapes],
+        "runs": runs,
+    }
+
+
+def _others(model: Model, shape: Shape, runs: list[dict[str, Any]]) -> list[Case]:
+    here = named(runs, model.name, shape.name, _STARTS_IN_S)
+    chosen = [each for each in (ours(here), as_good(here)) if each]
+    kept = {Setting(each["policy"], each["target"], each["delays"]) for each in chosen}
+    ordered = sorted(kept, key=lambda each: (each.policy, each.target, each.delays))
+    return [(model.name, shape.name, starts_in_s, each) for starts_in_s in _OTHER_STARTS_IN_S for each in ordered]
+
+
+def _one(case: Case) -> dict[str, Any]:
+    # Serve says at each start that metrics_interval_s will move, and which policy it made.
+    warnings.simplefilter("ignore")
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    name, shape_name, starts_in_s, setting = case
+    model = next(each for each in models() if each.name == name)
+    shape = next(each for each in SHAPES if each.name == shape_name)
+    at_s = _arrivals(shape, model.peak_rps)
+    scaling = config(model, shape, setting)
+    outcome = run(at_s, shape.lasts_s, model.forward_ms, scaling, starts_in_s, model.slo_ms)
+    figures = {key: round(value, 5) for key, value in asdict(outcome).items()}
+    return {"model": name, "shape": shape_name, "starts_in_s": starts_in_s, **asdict(setting), **figures}
+
+
+@lru_cache(maxsize=2)
+def _arrivals(shape: Shape, peak_rps: float) -> list[float]:
+    return arrivals(shape, peak_rps, _SEED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What is compared: two models, the settings of both policies, and the runs that make the table."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray.serve.config import AutoscalingConfig
+
+from deployments.autoscaling.decide import MOST_LOAD, rate_within
+
+from .traffic import Shape
+
+MEASURED = Path(__file__).resolve().parents[1] / "results" / "five-mistakes_cpu2_202611.json"
+OURS, SERVE = "TargetQueue", "Serve's default"
+# Serve's own delays are its defaults; the others are those of configs/cluster.yaml.
+DELAYS: dict[str, dict[str, float]] = {
+    "of cluster.yaml": {
+        "metrics_interval_s": 2,
+        "look_back_period_s": 10,
+        "upscale_delay_s": 5,
+        "downscale_delay_s": 300,
+    },
+    "Serve's": {},
+}
+_MOST_REPLICAS = 16
+_DESCRIBED = "described, not measured: 180 ms and 20 ms a row"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`forward_ms` is by rows; `targets` are those tried of Serve's target_ongoing_requests."""
+
+    name: str
+    source: str
+    forward_ms: Mapping[int, float]
+    slo_ms: float
+    peak_rps: float
+    targets: tuple[float, ...]
+
+    @property
+    def target_queue_ms(self) -> float:
+        """What is left of the objective for waiting, once a full batch's forward is taken from it."""
+        return self.slo_ms - max(self.forward_ms.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One policy with its delays; `target` is requests for Serve's, milliseconds for ours."""
+
+    policy: str
+    target: float
+    delays: str
+
+
+def models() -> tuple[Model, Model]:
+    """Return one as measured, whose batches gain little, and a described one whose batches gain much."""
+    measured = {rows: ms for rows, ms in _resnet50().items() if rows <= 4}
+    what = f"p50 of its TorchScript forward on a CPU core, benchmarks/results/{MEASURED.name}, to its best batch size"
+    described = {rows: 180.0 + 20 * rows for rows in (1, 2, 4, 8, 16)}
+    return (
+        Model("resnet50 on a CPU core", what, measured, 1500, 60, (0.5, 0.7, 1, 2, 4)),
+        Model("batches pay", _DESCRIBED, described, 1500, 100, (1, 2, 4, 8, 16)),
+    )
+
+
+def settings(model: Model) -> list[Setting]:
+    """Return ours, and Serve's with every target under both kinds of delay."""
+    own = [Setting(SERVE, target, delays) for delays in DELAYS for target in model.targets]
+    return [Setting(OURS, model.target_queue_ms, next(iter(DELAYS))), *own]
+
+
+def config(model: Model, shape: Shape, setting: Setting) -> AutoscalingConfig:
+    """Return what the YAML would say. All begin with as many replicas as the first minute needs."""
+    rate = rate_within(model.forward_ms, model.target_queue_ms)
+    first = max(1, math.ceil(model.peak_rps * shape.share(0) / rate / MOST_LOAD))
+    given: dict[str, Any] = {"min_replicas": 1, "initial_replicas": first, "max_replicas": _MOST_REPLICAS}
+    given |= DELAYS[setting.delays]
+    if setting.policy == OURS:
+        policy = "deployments.autoscaling:TargetQueue"
+        given["policy"] = {"policy_function": policy, "policy_kwargs": {"target_queue_ms": setting.target}}
+    else:
+        given["target_ongoing_requests"] = setting.target
+    return AutoscalingConfig(**given)
+
+
+def _resnet50() -> dict[int, float]:
+    """Return the p50 of the measured TorchScript forwards, in milliseconds by rows."""
+    [found] = [each for each in json.loads(MEASURED.read_text())["models"] if each["name"] == "resnet50"]
+    chosen = {"backend": "torchscript", "precision": "fp32", "memory_format": "channels_last"}
+    steps = [each for each in found["steps"] if each["kind"] in ("path", "batch") and each["timing"]]
+    return {each["rows"]: each["timing"]["p50_ms"] for each in steps if (each["setting"] or {}) == chosen}

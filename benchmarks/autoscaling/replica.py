@@ -1,0 +1,65 @@
+"""A simulated replica: it takes every waiting row, up to the limit, each time its device is free, as ours does."""
+
+from collections import deque
+from collections.abc import Mapping
+
+from deployments.autoscaling.stats import Recorder
+from deployments.stats import Stats
+from models.padding import round_up
+
+
+class Replica:
+    """Requests of one row each. Times in seconds; `ready_s` is when it may take its first request."""
+
+    def __init__(self, forward_ms: Mapping[int, float], ordered_s: float, ready_s: float) -> None:
+        self.ordered_s, self.ready_s = ordered_s, ready_s
+        self.leaves_s: float | None = None
+        self.ongoing = 0
+        self.done_s = float("inf")
+        self.offered = 0
+        self._waiting: deque[float] = deque()
+        self._running: list[float] = []
+        self._sizes = tuple(sorted(forward_ms))
+        self._forward_s = {rows: ms / 1000 for rows, ms in forward_ms.items()}
+        self._stats = Stats()
+        self._recorder = Recorder(self._stats, {(rows, 0): ms for rows, ms in forward_ms.items()})
+        self._recorder.started_s = ready_s - ordered_s
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def add(self, now_s: float) -> None:
+        self.offered += 1
+        self.ongoing += 1
+        self._waiting.append(now_s)
+        if not self._running:
+            self._start(now_s)
+
+    def advance(self, now_s: float, latencies_s: list[float]) -> None:
+        """Finish every forward that ends by now."""
+        while self.done_s <= now_s:
+            ended_s = self.done_s
+            latencies_s += [ended_s - arrived_s for arrived_s in self._running]
+            self.ongoing -= len(self._running)
+            self._running, self.done_s = [], float("inf")
+            if self._waiting:
+                self._start(ended_s)
+
+    def look(self, now_s: float) -> dict[str, float]:
+        """Return what the real replica would tell the policy. The event loop costs nothing here."""
+        return self._recorder.look(self.waiting, self.offered, self._sizes[-1], clock=lambda: now_s, cpu=lambda: 0.0)
+
+    def _start(self, now_s: float) -> None:
+        count = min(len(self._waiting), self._sizes[-1])
+        self._running = [self._waiting.popleft() for _ in range(count)]
+        size = round_up(count, self._sizes)
+        took_s = self._forward_s[size]
+        self.done_s = now_s + took_s
+        stats = self._stats
+        stats.rows += count
+        stats.forwards += 1
+        stats.stage_s["forward"] += took_s
+        seen = stats.by_shape.setdefault((size, 0), [0, 0.0])
+        seen[0] += 1
+        seen[1] += took_s

@@ -1,0 +1,91 @@
+"""What this project asks of an `autoscaling_config`, above all of its own policy, which Serve checks only at run time.
+
+The policy itself is deployments/autoscaling/; its arguments are named here too, because configs imports nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .problems import Keys, Problem, items, mapping, where
+from .rules import INGRESS, MODEL
+from .suggest import advise
+
+TARGET_QUEUE = "deployments.autoscaling:TargetQueue"
+_KWARGS = ("target_queue_ms",)
+_EXAMPLE = "write `policy_kwargs: {target_queue_ms: 50}`, the longest that a row may wait until its forward begins"
+# Serve averages over the look-back period; pushes as far apart as Serve's default of 10 s tell it of the past.
+_SLOW_PUSH_S = 10.0
+
+
+def autoscaling_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with the deployments that scale themselves."""
+    for index, app in items(raw, "applications"):
+        for number, deployment in items(app, "deployments"):
+            keys: Keys = ("applications", index, "deployments", number, "autoscaling_config")
+            config = mapping(deployment, "autoscaling_config")
+            if not config:
+                continue
+            yield from _bounds(raw, config, keys)
+            function = mapping(config, "policy").get("policy_function")
+            if function == TARGET_QUEUE:
+                yield from _measured(raw, app, deployment, keys)
+                yield from _target(raw, config, deployment, keys)
+                yield from _pushes(raw, config, keys)
+            elif isinstance(function, str):
+                yield from _other(raw, function, keys)
+            elif "policy_kwargs" in mapping(config, "policy"):
+                at = (*keys, "policy", "policy_kwargs")
+                what = "has no policy_function beside it: Serve's own policy takes no arguments"
+                yield Problem(at, where(raw, at), what, f"write `policy_function: {TARGET_QUEUE}`")
+
+
+def _bounds(raw: object, config: Mapping[str, Any], keys: Keys) -> Iterator[Problem]:
+    least, most = config.get("min_replicas", 1), config.get("max_replicas", 1)
+    if isinstance(least, int) and isinstance(most, int) and least > most:
+        at = (*keys, "min_replicas")
+        what = f"is {least}, above max_replicas ({most})"
+        yield Problem(at, where(raw, at), what, "lower it, or raise max_replicas, which is 1 where it is not given")
+
+
+def _measured(raw: object, app: Mapping[str, Any], deployment: Mapping[str, Any], keys: Keys) -> Iterator[Problem]:
+    """Refuse the policy where nobody reports what it reads: each replica of a model that owns a device does."""
+    name, args = deployment.get("name"), mapping(app, "args")
+    at = (*keys, "policy")
+    if app.get("import_path") != MODEL or name == INGRESS:
+        what = f"reads what the replicas of Model report, and {name!r} reports nothing"
+        yield Problem(at, where(raw, at), what, "remove the policy: Serve's own counts requests")
+    elif args.get("ingress_replicas"):
+        what = "cannot see the queue: with ingress_replicas the rows wait there, ahead of Model"
+        yield Problem(at, where(raw, at), what, "remove ingress_replicas, or the policy: Serve's own counts requests")
+
+
+def _target(raw: object, config: Mapping[str, Any], deployment: Mapping[str, Any], keys: Keys) -> Iterator[Problem]:
+    at = (*keys, "policy", "policy_kwargs")
+    kwargs = mapping(config, "policy", "policy_kwargs")
+    for key in kwargs:
+        if key not in _KWARGS:
+            yield Problem((*at, key), where(raw, (*at, key)), "TargetQueue knows no such key", advise(key, _KWARGS))
+    path = (*at, "target_queue_ms")
+    target = kwargs.get("target_queue_ms")
+    wait = mapping(deployment, "user_config").get("wait_ms", 0)
+    if "target_queue_ms" not in kwargs:
+        yield Problem(path, where(raw, path), "is missing", _EXAMPLE)
+    elif isinstance(target, bool) or not isinstance(target, int | float) or not 0 < target < float("inf"):
+        yield Problem(path, where(raw, path), f"is {target!r}: it must be above 0", _EXAMPLE)
+    elif isinstance(wait, int | float) and wait >= target:
+        what = f"is {target:g}, within user_config.wait_ms ({wait:g}): every row waits that long for company"
+        yield Problem(path, where(raw, path), what, "lower wait_ms, or raise the target")
+
+
+def _pushes(raw: object, config: Mapping[str, Any], keys: Keys) -> Iterator[Problem]:
+    every = config.get("metrics_interval_s", _SLOW_PUSH_S)
+    if isinstance(every, int | float) and every >= _SLOW_PUSH_S:
+        at = (*keys, "metrics_interval_s")
+        what = f"is {every:g} seconds: so late does the policy hear of a queue"
+        yield Problem(at, where(raw, at), what, "write `metrics_interval_s: 2` and `look_back_period_s: 10`", "warning")
+
+
+def _other(raw: object, function: str, keys: Keys) -> Iterator[Problem]:
+    if function.startswith("deployments."):  # Anything else is a policy of the user's own.
+        at = (*keys, "policy", "policy_function")
+        yield Problem(at, where(raw, at), f"{function!r} does not exist", f"did you mean {TARGET_QUEUE!r}?")

@@ -1,0 +1,85 @@
+"""What Ray Serve's controller calls ten times a second for each model that scales: it reads what the replicas report.
+
+An exception here would stop the controller's loop, and with it every other model: whatever cannot be read keeps the
+number of replicas as it is, and one line in the controller's log says why.
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .decide import Load, needed
+
+# What replicas report (stats.py), and what this file reads.
+WAITING, RUNNING, COMING, LOOP, STARTED = "rows_waiting", "rows_running", "rows_per_s", "loop_share", "started_s"
+FORWARD = "forward_ms_"
+_KEYS = (WAITING, RUNNING, COMING, LOOP, STARTED)
+# By name: Ray copies this package by value, and a logger travels as its name.
+_log = logging.getLogger("ray.serve")
+
+
+class TargetQueue:
+    """An autoscaling policy for Serve: as many replicas as keep rows from waiting longer than the target.
+
+    Bounds, delays and factors of `autoscaling_config` are applied to its decision by Serve.
+    """
+
+    def __init__(self, target_queue_ms: float) -> None:
+        """Aim at a queue in which a row waits at most `target_queue_ms` until its forward begins."""
+        self._target_ms = float(target_queue_ms)
+        if not (math.isfinite(self._target_ms) and self._target_ms > 0):
+            raise ValueError(f"target_queue_ms is {target_queue_ms}\nhelp: it must be above 0")
+        self._told: set[str] = set()
+
+    def __call__(self, ctx: Any) -> tuple[int, dict[str, Any]]:
+        """Return the number of replicas wanted, and no state; `ctx` is Serve's AutoscalingContext."""
+        keep = 1
+        try:
+            keep = int(ctx.target_num_replicas)
+            return self._decide(ctx, keep), {}
+        except Exception as error:  # Nothing may reach the controller.
+            self._tell(f"{type(error).__name__}: {error}; keeping {keep} replicas", getattr(ctx, "app_name", "?"))
+            return keep, {}
+
+    def _decide(self, ctx: Any, keep: int) -> int:
+        loads = read(ctx.aggregated_metrics or {})
+        if not loads or ctx.current_num_replicas == 0:
+            return keep
+        smallest = min(min(load.forward_ms.values()) for load in loads)
+        if smallest > self._target_ms:
+            what = f"a forward takes {smallest:.3g} ms, so target_queue_ms {self._target_ms:g} cannot be met"
+            self._tell(f"{what}: raise it, or make the model faster", ctx.app_name)
+        wanted = needed(loads, self._target_ms, max(0.0, float(ctx.total_queued_requests or 0)))
+        # Averages of sums carry noise in the last digits, which must not cost a replica.
+        return math.ceil(wanted - 1e-6)
+
+    def _tell(self, what: str, app_name: object) -> None:
+        kind = what.partition(" ")[0]
+        if kind not in self._told:
+            self._told.add(kind)
+            _log.warning("autoscaling of %s: %s (told once)", app_name, what)
+
+
+def read(metrics: Mapping[str, Mapping[Any, float]]) -> list[Load]:
+    """Return what each replica reports, out of Serve's mapping of metric to replica to mean.
+
+    A replica that has not reported yet, or reports nonsense, is left out.
+    """
+    times: dict[Any, dict[int, float]] = {}
+    for key, by_replica in metrics.items():
+        if key.startswith(FORWARD):
+            for replica, ms in by_replica.items():
+                if _good(ms) and ms > 0:
+                    times.setdefault(replica, {})[int(key.removeprefix(FORWARD))] = ms
+    loads = []
+    for replica, forward_ms in times.items():
+        values = [metrics.get(key, {}).get(replica) for key in _KEYS]
+        numbers = [float(value) for value in values if value is not None and _good(value)]
+        if len(numbers) == len(_KEYS):
+            loads.append(Load(*numbers, forward_ms=forward_ms))
+    return loads
+
+
+def _good(value: float) -> bool:
+    return math.isfinite(value) and value >= 0

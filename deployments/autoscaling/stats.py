@@ -1,0 +1,109 @@
+"""What a replica tells the policy: what waits, what runs, what came, and how long forwards take just now.
+
+Everything is a difference between two looks at totals that are counted anyway, so a request costs nothing more.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from models.layout import Shape
+
+from ..stats import Stats
+from .policy import COMING, FORWARD, LOOP, RUNNING, STARTED, WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts since the start at one moment.
+
+    `cpu_s` is the event loop's own time on a core; `idle_s` is how long the device stood still between two forwards
+    though rows waited.
+    """
+
+    at_s: float
+    cpu_s: float
+    offered_rows: int
+    rows: int
+    forwards: int
+    forward_s: float
+    idle_s: float
+    by_shape: Mapping[Shape, tuple[float, float]]
+
+
+class Recorder:
+    """Remembers the last look; `look` belongs to the event loop's thread, whose CPU time it reads.
+
+    `started_s` is for the owner to set: how long its start took.
+    """
+
+    def __init__(self, stats: Stats, raw_ms: Mapping[Shape, float]) -> None:
+        self._stats = stats
+        # Until a size has run, the warm-up's time for its longest rows counts.
+        self._forward_ms: dict[int, float] = {}
+        for (rows, _), ms in raw_ms.items():
+            self._forward_ms[rows] = max(ms, self._forward_ms.get(rows, 0.0))
+        self._turn_ms = 0.0
+        self.started_s = 0.0
+        self._last = _totals(stats, 0, time.monotonic(), time.thread_time())
+
+    def look(
+        self,
+        waiting_rows: int,
+        offered_rows: int,
+        limit: int,
+        clock: Callable[[], float] = time.monotonic,
+        cpu: Callable[[], float] = time.thread_time,
+    ) -> dict[str, float]:
+        """Return what is to be told of the time since the last look.
+
+        Args:
+            waiting_rows: rows that wait now.
+            offered_rows: rows that ever came.
+            limit: most rows in one forward, as configured now.
+            clock: seconds that pass.
+            cpu: seconds that this thread spent on a core.
+        """
+        before, now = self._last, _totals(self._stats, offered_rows, clock(), cpu())
+        self._last = now
+        passed_s = max(now.at_s - before.at_s, 1e-6)
+        self._learn(before, now)
+        forwards = now.forwards - before.forwards
+        rows_a_forward = (now.rows - before.rows) / forwards if forwards else 0.0
+        return {
+            WAITING: waiting_rows,
+            RUNNING: rows_a_forward * (now.forward_s - before.forward_s) / passed_s,
+            COMING: (now.offered_rows - before.offered_rows) / passed_s,
+            LOOP: min(1.0, (now.cpu_s - before.cpu_s) / passed_s),
+            STARTED: self.started_s,
+            **{f"{FORWARD}{rows}": ms + self._turn_ms for rows, ms in self._sizes(limit).items()},
+        }
+
+    def _learn(self, before: Totals, now: Totals) -> None:
+        ran: dict[int, tuple[float, float]] = {}
+        for shape, (count, total_s) in now.by_shape.items():
+            old_count, old_s = before.by_shape.get(shape, (0, 0.0))
+            if shape[0] in self._forward_ms and count > old_count:
+                seen, seen_s = ran.get(shape[0], (0, 0.0))
+                ran[shape[0]] = (seen + count - old_count, seen_s + total_s - old_s)
+        for rows, (count, total_s) in ran.items():
+            self._forward_ms[rows] = 1000 * total_s / count
+        if forwards := now.forwards - before.forwards:
+            self._turn_ms = max(0.0, 1000 * (now.idle_s - before.idle_s) / forwards)
+
+    def _sizes(self, limit: int) -> dict[int, float]:
+        smallest = min(self._forward_ms, default=0)
+        return {rows: ms for rows, ms in self._forward_ms.items() if rows <= max(limit, smallest)}
+
+
+def _totals(stats: Stats, offered_rows: int, at_s: float, cpu_s: float) -> Totals:
+    return Totals(
+        at_s,
+        cpu_s,
+        offered_rows,
+        stats.rows,
+        stats.forwards,
+        stats.stage_s["forward"],
+        stats.idle_s,
+        {shape: (count, total_s) for shape, (count, total_s) in stats.by_shape.items()},
+    )

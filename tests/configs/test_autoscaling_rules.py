@@ -1,0 +1,103 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from configs.autoscaling_rules import TARGET_QUEUE
+from configs.document import read
+from configs.problems import Problem
+from configs.serve_keys import lint
+
+Lint = Callable[..., list[Problem]]
+MODEL = "applications__1__deployments__0__"
+FIXED = {MODEL + "num_replicas": None}
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def scaling(kwargs: dict[str, Any] | None = None, **config: Any) -> dict[str, Any]:
+    kwargs = {"target_queue_ms": 50} if kwargs is None else kwargs
+    policy = {"policy_function": TARGET_QUEUE, "policy_kwargs": kwargs}
+    return {"min_replicas": 1, "max_replicas": 4, "metrics_interval_s": 2, "policy": policy, **config}
+
+
+def test_the_policy_with_its_target_is_right(changed: Lint) -> None:
+    assert changed(**FIXED, **{MODEL + "autoscaling_config": scaling()}) == []
+    assert changed(**FIXED, **{MODEL + "autoscaling_config": scaling(min_replicas=0)}) == []
+
+
+def test_serve_s_own_policy_and_a_user_s_are_left_alone(changed: Lint) -> None:
+    assert changed(**FIXED, **{MODEL + "autoscaling_config": {"max_replicas": 4}}) == []
+    assert (
+        changed(**FIXED, **{MODEL + "autoscaling_config": scaling(policy={"policy_function": "mine.own:TargetQueue"})})
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    "config, where, what, help_",
+    [
+        (
+            scaling({"target_queue_ms": 0}),
+            "target_queue_ms",
+            "is 0: it must be a number above 0",
+            "write `policy_kwargs",
+        ),
+        (scaling({"target_queue_ms": -5}), "target_queue_ms", "is -5", "write `policy_kwargs"),
+        (scaling({"target_queue_ms": "50"}), "target_queue_ms", "is '50'", "write `policy_kwargs"),
+        (scaling({"target_queue_ms": True}), "target_queue_ms", "is True", "write `policy_kwargs"),
+        (scaling({"target_queue_ms": float("nan")}), "target_queue_ms", "is nan", "write `policy_kwargs"),
+        (scaling({}), "target_queue_ms", "is missing", "target_queue_ms: 50"),
+        (scaling({"target_queue_ms": 9, "most": 1}), "most", "knows no such key", "known here: target_queue_ms"),
+        (scaling({"target_ms": 9}), "target_ms", "knows no such key", "did you mean 'target_queue_ms'?"),
+        (scaling(min_replicas=5), "min_replicas", "is 5, above max_replicas (4)", "raise max_replicas"),
+        ({"min_replicas": 2}, "min_replicas", "is 2, above max_replicas (1)", "raise max_replicas"),
+        (
+            scaling(policy={"policy_function": "deployments.autoscaling:TargetQueu"}),
+            "policy.policy_function",
+            "does not exist",
+            f"did you mean {TARGET_QUEUE!r}?",
+        ),
+        (scaling(policy={"policy_kwargs": {"a": 1}}), "policy_kwargs", "no policy_function", "policy_function: depl"),
+        (scaling(policy={"policy_fn": 1}), "policy_fn", "Serve knows no such key", "policy_function"),
+    ],
+)
+def test_a_broken_rule_says_where_what_and_what_to_do(
+    changed: Lint, config: dict[str, Any], where: str, what: str, help_: str
+) -> None:
+    found = [each for each in changed(**{MODEL + "autoscaling_config": config}) if what in each.what]
+    assert [each.severity for each in found] == ["error"]
+    assert found[0].where.endswith(where)
+    assert help_ in found[0].help
+
+
+def test_a_target_within_the_wait_for_company_is_refused(changed: Lint) -> None:
+    changes = {MODEL + "autoscaling_config": scaling(), MODEL + "user_config": {"wait_ms": 50}}
+    [problem] = changed(**changes)
+    assert "within user_config.wait_ms (50)" in problem.what
+
+
+def test_a_policy_that_nobody_reports_to_is_refused(changed: Lint) -> None:
+    [problem] = changed(**{MODEL + "autoscaling_config": scaling(), "applications__1__args__ingress_replicas": 2})
+    assert "cannot see the queue" in problem.what
+    root = [{"name": "Root", "autoscaling_config": scaling()}]
+    [problem] = changed(applications__0__deployments=root)
+    assert "'Root' reports nothing" in problem.what
+
+
+def test_late_reports_are_warned_of(changed: Lint) -> None:
+    [problem] = changed(**FIXED, **{MODEL + "autoscaling_config": scaling(metrics_interval_s=10)})
+    assert (problem.severity, problem.where.endswith("metrics_interval_s")) == ("warning", True)
+
+
+def test_the_cluster_s_config_scales_on_the_queue_and_passes() -> None:
+    raw = read(PROJECT / "configs" / "cluster.yaml").raw
+    assert [each for each in lint(raw) if each.severity == "error"] == []
+    models = [app["deployments"][0]["autoscaling_config"] for app in raw["applications"] if app["name"] != "root"]
+    assert [each["policy"]["policy_function"] for each in models] == [TARGET_QUEUE] * 2
+
+
+def test_a_policy_that_cannot_be_imported_is_told_not_raised(changed: Lint) -> None:
+    missing = scaling(policy={"policy_function": "no_such_module_of_mine:policy"})
+    [problem] = changed(**FIXED, **{MODEL + "autoscaling_config": missing})
+    assert "no_such_module_of_mine" in problem.what

@@ -1,0 +1,162 @@
+"""A model grows and shrinks with what waits for its device, down to nothing and back, and no request is lost."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+from configs.autoscaling_rules import TARGET_QUEUE
+from tests.e2e.conftest import model
+from tests.e2e.test_rollout import Load
+from tests.serving import LONG, PROJECT, PROXY, SHORT, Serving, deploy, serve_run
+
+pytestmark = pytest.mark.ray
+
+BODY = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [3]}]}
+# A start of a replica on a machine with other things to do.
+WAIT_S = 120
+
+
+def scaling(least: int, most: int) -> dict[str, Any]:
+    return {
+        "min_replicas": least,
+        "max_replicas": most,
+        "metrics_interval_s": 0.5,
+        "look_back_period_s": 2,
+        "upscale_delay_s": 0,
+        "downscale_delay_s": 2,
+        "policy": {"policy_function": TARGET_QUEUE, "policy_kwargs": {"target_queue_ms": 300}},
+    }
+
+
+def elastic(raw: dict[str, Any]) -> None:
+    """Two models: `slow` takes 100 ms a row, one by one, and has one replica or two; `sleeper` has none or one."""
+    raw["applications"] = [app for app in raw["applications"] if app["name"] == "root"]
+    for name, config, args in (
+        ("slow", scaling(1, 2), {"ms": 100, "max_rows": 1}),
+        ("sleeper", scaling(0, 1), {"ms": 1, "max_rows": 1}),
+    ):
+        app = model(name, **args)
+        app["deployments"][0]["autoscaling_config"] = config
+        raw["applications"].append(app)
+
+
+class Cold(threading.Thread):
+    """One request to a model of which nothing runs; `answer` is what it got."""
+
+    def __init__(self, serving: Serving) -> None:
+        super().__init__()
+        self._url = f"{serving.model('sleeper')}/infer"
+        self.answer = "none yet"
+
+    def run(self) -> None:
+        try:
+            answer = requests.post(self._url, json=BODY, timeout=WAIT_S)
+            self.answer = f"{answer.status_code} {answer.json()['outputs'][0]['data'] if answer.ok else answer.text}"
+        except requests.RequestException as error:
+            self.answer = repr(error)
+
+
+@contextmanager
+def clients(serving: Serving, count: int) -> Iterator[Load]:
+    """Let `count` clients ask `slow`, each as soon as it has its answer; whatever is not an answer is a failure."""
+    found = Load(f"{serving.model('slow')}/infer")
+    threads = [threading.Thread(target=found.client) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield found
+    finally:
+        found.stop.set()
+        for thread in threads:
+            thread.join()
+    assert found.bad == []
+
+
+def replicas(serving: Serving, name: str) -> int:
+    found = requests.get(f"{serving.url}/v2/repository/index", timeout=20).json()
+    return int(next(each["replicas"] for each in found if each["name"] == name))
+
+
+def until(serving: Serving, name: str, count: int) -> None:
+    """Wait until that many replicas of a model run, or start, or drain."""
+    pause, tries = threading.Event(), 0
+    while (found := replicas(serving, name)) != count:
+        tries += 1
+        assert tries < WAIT_S, f"{name} has {found} replicas, not {count}; the log:\n{serving.log}"
+        pause.wait(1)
+
+
+def test_a_model_grows_and_shrinks_with_its_queue_and_wakes_from_nothing(cache: object) -> None:  # noqa: ARG001
+    with serve_run(PROJECT / "serve_config.yaml", SHORT, elastic) as serving:
+        assert (replicas(serving, "slow"), replicas(serving, "sleeper")) == (1, 0)
+        cold = Cold(serving)
+        cold.start()
+        # Eight under way are 800 ms of work, and twice what one replica may do; four for each of two are still more.
+        with clients(serving, 8) as load:
+            until(serving, "slow", 2)
+            load.wait_for(20)
+        cold.join()
+        assert cold.answer == "200 [6.0]"
+        # One at a time waits for nobody: one replica is enough again, and goes on while the other drains.
+        with paced(serving) as load:
+            until(serving, "slow", 1)
+            load.wait_for(3)
+        assert "told once" not in serving.log
+
+
+class Paced(Load):
+    """One client that rests longer than it asks."""
+
+    def client(self) -> None:
+        with requests.Session() as session:
+            while not self.stop.wait(0.5):
+                answer = session.post(self.url, json=BODY, timeout=20)
+                with self.changed:
+                    self.good += answer.ok
+                    self.bad += [] if answer.ok else [f"{answer.status_code} {answer.text}"]
+                    self.changed.notify_all()
+
+
+@contextmanager
+def paced(serving: Serving) -> Iterator[Load]:
+    found = Paced(f"{serving.model('slow')}/infer")
+    thread = threading.Thread(target=found.client)
+    thread.start()
+    try:
+        yield found
+    finally:
+        found.stop.set()
+        thread.join()
+    assert found.bad == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("path", [SHORT, LONG, PROXY])
+def test_no_request_is_lost_on_the_way_to_nothing_and_back(path: str, cache: object) -> None:  # noqa: ARG001
+    with serve_run(PROJECT / "serve_config.yaml", path, elastic) as serving:
+        for _ in range(2):
+            many = [Cold(serving) for _ in range(8)]
+            for each in many:
+                each.start()
+            for each in many:
+                each.join()
+            assert [each.answer for each in many] == ["200 [6.0]"] * 8
+            until(serving, "sleeper", 0)
+
+
+@pytest.mark.long
+def test_another_target_is_deployed_to_what_runs(cache: object) -> None:  # noqa: ARG001
+    def other(raw: dict[str, Any]) -> None:
+        config = raw["applications"][1]["deployments"][0]["autoscaling_config"]
+        config["policy"]["policy_kwargs"]["target_queue_ms"] = 10_000
+        config["min_replicas"] = 2
+
+    with serve_run(PROJECT / "serve_config.yaml", SHORT, elastic) as serving, clients(serving, 1) as load:
+        load.wait_for(5)
+        deploy(serving, other)
+        until(serving, "slow", 2)
+        load.wait_for(5)
