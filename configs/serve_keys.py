@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from .access_rules import access_rules
 from .environment import environment
 from .grpc_rules import grpc_rules
 from .problems import Keys, Problem, where
@@ -28,7 +29,13 @@ def lint(raw: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with a Serve config beyond the args and user_configs of its models."""
     schema = _serve_schema()
     found = list(_unknown(raw, raw, [schema], ())) if schema else [_NO_RAY]
-    parts: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (rules, grpc_rules, environment, references)
+    parts: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (
+        rules,
+        grpc_rules,
+        access_rules,
+        environment,
+        references,
+    )
     for part in parts:
         found += part(raw)
     # Ray's own validation stops early and words things its own way: it speaks only where nothing else did.

@@ -15,6 +15,8 @@ from models.served import Served, open_model, summary
 from models.signature import Array
 
 from . import log, rest, rpc, rpc_short_path, short_path
+from .access.guard import open_guard
+from .doors import narrow_grpc
 from .errors import ServeError
 from .queue import Answer
 from .remote import Reply
@@ -30,6 +32,8 @@ class Model:
         self._log = log.set_up()
         self._config = parse_model(args)
         self._placement = placement
+        guard = open_guard(self._config.access, self._config.name)
+        await narrow_grpc()
         worker = Worker(asyncio.get_running_loop())
         worker.start()
         self._served = await worker.call(self._open)
@@ -41,6 +45,7 @@ class Model:
             self._served.forward_ms,
             self.properties,
             lambda: self._served.runner.unwarmed,
+            guard,
         )
         self._announce()
 
