@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from .about import SERVER_NAME
 from .deadlines import sooner
 from .errors import NotReady, ServeError, TooLarge
-from .fault import fault
+from .fault import told
 from .inference import Service
 from .ordered import STREAM_AT_ONCE, in_order
 from .rpc_metadata import model_message, server_message
@@ -140,9 +140,9 @@ def _let_in(service: Service, context: Any) -> None:
 
 def _told(service: Service, error: Exception, context: Context) -> ServeError:
     """Count an exception, and return what the client may know of it."""
-    told = error if isinstance(error, ServeError) else fault(service.name, error, _request_id(context))
-    service.failed(told.kind)
-    return told
+    known = told(service.name, error, _request_id(context))
+    service.failed(known.kind)
+    return known
 
 
 def _left_s(context: Any) -> float | None:
