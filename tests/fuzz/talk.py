@@ -22,12 +22,12 @@ class Talk:
     def send(self, method: str, path: str, headers: dict[str, str], body: bytes) -> int:
         """Send a request and return its status; a hang raises, a connection that was closed is opened again once."""
         try:
-            status, found = self._once(method, path, headers, body)
+            status, found, answer = self._once(method, path, headers, body)
         except (http.client.RemoteDisconnected, ConnectionError, http.client.CannotSendRequest):
             self._connection.close()
-            status, found = self._once(method, path, headers, body)
+            status, found, answer = self._once(method, path, headers, body)
         self.statuses[status] = self.statuses.get(status, 0) + 1
-        if status >= 500 and not (status == 503 and found.get("retry-after")):
+        if status >= 500 and not (status == 503 and found.get("retry-after")) and not _as_promised(path, answer):
             self.wrong.append(f"{status} to {method} {path} {headers} {body[:500]!r}")
         return status
 
@@ -35,11 +35,16 @@ class Talk:
     def sent(self) -> int:
         return sum(self.statuses.values())
 
-    def _once(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str]]:
+    def _once(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
         self._connection.request(method, path, body, headers)
         answer = self._connection.getresponse()
-        answer.read()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}
+        found = answer.read()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, found
+
+
+def _as_promised(path: str, answer: bytes) -> bool:
+    """The model `open` raises below -1000, which a mutation may well write."""
+    return path.startswith("/v2/models/open/") and b"the model failed on this input" in answer
 
 
 def memory_mib(mark: str) -> dict[str, float]:
