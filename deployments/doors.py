@@ -14,6 +14,7 @@ from configs.doors import Setting, doors, is_open, sentence
 from configs.schema import RootConfig
 
 LOCAL = "127.0.0.1"
+_THIS_MACHINE = (LOCAL, "::1", "localhost")
 _log = logging.getLogger("pitstop")
 
 
@@ -48,13 +49,14 @@ async def _setting(config: RootConfig) -> Setting:
 
 
 async def narrow_grpc() -> None:
-    """Let the gRPC servers that Serve starts in this process listen on http_options.host only."""
+    """Let the gRPC servers that Serve starts in this process listen on this machine only, where HTTP does."""
     host = await http_host()
-    if is_open(host):
+    if host not in _THIS_MACHINE:  # HAProxy comes by 127.0.0.1, whatever other address the host is.
         return
     from ray.serve._private import default_impl
 
-    original = getattr(default_impl, "add_grpc_address", None)
+    private: Any = default_impl
+    original = getattr(private, "add_grpc_address", None)
     if original is None:
         _log.warning("this Ray has no add_grpc_address: the replicas' gRPC ports listen on every interface")
         return
@@ -62,4 +64,4 @@ async def narrow_grpc() -> None:
     def narrowed(server: Any, address: str) -> None:
         original(server, on(host, int(address.rpartition(":")[2])))
 
-    default_impl.add_grpc_address = narrowed
+    private.add_grpc_address = narrowed

@@ -8,6 +8,7 @@ import pytest
 
 from configs.schema import AccessConfig
 from deployments.access.guard import Guard, open_guard
+from deployments.rpc import METHODS
 from deployments.stubs import open_inference_pb2 as pb
 from tests.deployments import fake_rpc
 from tests.deployments.fake_service import FakeService, ask, identity
@@ -101,7 +102,7 @@ class Context(fake_rpc.Context):
 
 def call(service: FakeService, method: str, request: bytes, token: str | None) -> tuple[Any, bytes]:
     context = Context(token)
-    answer = asyncio.run(fake_rpc.METHODS[method](fake_rpc.Owner(service), request, grpc_context=context))
+    answer = asyncio.run(METHODS[method](fake_rpc.Owner(service), request, grpc_context=context))
     return context.code, answer.SerializeToString()
 
 
@@ -128,7 +129,7 @@ def test_a_stream_without_a_token_ends_before_its_first_request(locked: FakeServ
             raise AssertionError("it was read")
             yield
 
-        answers = fake_rpc.METHODS["ModelStreamInfer"](fake_rpc.Owner(locked), requests(), grpc_context=context)
+        answers = METHODS["ModelStreamInfer"](fake_rpc.Owner(locked), requests(), grpc_context=context)
         with pytest.raises(Exception, match="a token is needed"):
             [each async for each in answers]
 

@@ -11,7 +11,7 @@ from tests.configs.conftest import put
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def opened(file: str = "serve_config.yaml", **changes: Any) -> list[int]:
+def opened(file: str = "serve_config.yaml", /, **changes: Any) -> list[int]:
     raw = yaml.safe_load((PROJECT / file).read_text())
     for path, value in changes.items():
         put(raw, path.split("__"), value)
@@ -37,7 +37,8 @@ def test_the_grpc_front_follows_http_unless_it_is_told_otherwise() -> None:
 
 
 def test_ray_s_own_proxy_puts_grpc_on_every_interface() -> None:
-    assert opened(**{ENV: {}}) == [9000]
+    without: dict[str, Any] = {ENV: {}}
+    assert opened(**without) == [9000]
 
 
 def test_ports_that_were_moved_are_named_where_they_are() -> None:

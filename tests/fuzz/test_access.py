@@ -69,10 +69,13 @@ def test_grpc_asks_for_the_same_tokens_on_both_ports(served: Served) -> None:
             assert found == [Code.UNAUTHENTICATED, Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.OK]
             assert stub.ServerLive(pb.ServerLiveRequest(), metadata=application, timeout=60).live
             assert stub.ModelReady(pb.ModelReadyRequest(name="echo"), metadata=application, timeout=60).ready
-            with pytest.raises(grpc.RpcError) as caught:
-                list(stub.ModelStreamInfer(iter([request]), metadata=application, timeout=60))
-            told = caught.value.code()  # type: ignore[attr-defined]
-            assert told is Code.UNAUTHENTICATED
+            stream = stub.ModelStreamInfer(iter([request]), metadata=application, timeout=60)
+            if application:
+                assert stream.code() is Code.UNAUTHENTICATED
+            else:  # The next message might name a model that asks for no token.
+                [answer] = list(stream)
+                assert "a token is needed" in answer.error_message
+                assert answer.infer_response.outputs == []
 
 
 def test_the_front_names_no_model_to_who_has_no_token(served: Served) -> None:

@@ -61,7 +61,7 @@ def test_mutated_requests_cut_anywhere_never_break_a_connection(monkeypatch: pyt
     good = [post(), post(inference_header_content_length="8"), post(content_type="application/x-protobuf")]
 
     async def test(_: Connection) -> None:
-        for _ in range(BODIES // 10):
+        for _round in range(BODIES // 10):
             connection = Connection(identity("FP32"), monkeypatch)
             await connection.send(*cut(chance, mutated(chance, chance.choice(good)) + post()))
             connection.protocol.connection_lost(None)

@@ -21,7 +21,7 @@ def test_without_the_variable_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -
 def test_every_kind_of_request_carries_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PITSTOP_TOKEN", " abc-123\n")
     for kind in ("json", "binary"):
-        assert b"\r\nAuthorization: Bearer abc-123\r\n" in bodies.wire(TARGET, [], kind)  # type: ignore[arg-type]
+        assert b"\r\nAuthorization: Bearer abc-123\r\n" in bodies.wire(TARGET, [], kind)
     assert ("authorization", "Bearer abc-123") in GrpcSender(TARGET.address, "m", [b""], 1)._metadata
 
 
