@@ -43,6 +43,7 @@ class Root:
     async def __init__(self, config: RootConfig) -> None:  # type: ignore[misc]  # As Ray has it.
         self._log = log.set_up()
         self._server_name = config.server_name
+        self._front: Front | None = None  # Serve awaits __del__ also of one that did not come up.
         self._guard = open_guard(config.access, None)
         await narrow_grpc()
         self._running = Running(serve.get_replica_context().app_name)
