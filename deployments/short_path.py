@@ -105,8 +105,7 @@ class ShortPath(HttpToolsProtocol):
             self._stopping = True  # The body is still on its way and will not be read.
             self._answer(TooLarge(limit_mib))
             return
-        size = len(data) - start
-        if size == head.length:
+        if len(data) - start == head.length:
             self._whole(data[start:])
         else:
             self._chunks, self._missing = [], head.length
@@ -118,7 +117,7 @@ class ShortPath(HttpToolsProtocol):
             self._late += data
             return
         mine, self._late = data[: self._missing], data[self._missing :]
-        if self._denied is None:  # Else it is read, so that the connection stays in step, and not kept.
+        if self._denied is None:  # Else it is read past, and not kept.
             self._chunks.append(mine)
         self._missing -= len(mine)
         if not self._missing:
