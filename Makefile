@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= serve_config.yaml
 
-.PHONY: run test test-timing test-long check bench reports autoscaling bench-gpu install lock stubs clean
+.PHONY: run test test-timing test-long fuzz check bench reports autoscaling bench-gpu install lock stubs clean
 
 run: install ## serve the bundled models
 	$(BIN)/serve run $(CONFIG)
@@ -18,6 +18,10 @@ test-timing: install ## what compares clocks: on a machine that does nothing els
 
 test-long: install ## what takes minutes: faults, nodes, fuzzing at length
 	$(BIN)/python -m pytest -m "long and not timing"
+
+FUZZ ?= 100000
+fuzz: install ## bad input at length: FUZZ bodies of each kind, and clients by the ten thousand
+	FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz -m "not timing" --timeout 14400
 
 check: install ## lint, types and the shipped configs, without a test
 	$(BIN)/ruff check .

@@ -71,6 +71,21 @@ class PredictConfig(Strict):
     answer: ImportPath | None = Field(None, description="Callable: one row of every output, by name, to a JSON object.")
 
 
+class AccessConfig(Strict):
+    """Who may ask: bearers of a token. The tokens themselves never stand in the config."""
+
+    tokens_env: str | None = Field(
+        None, pattern=r"^[A-Za-z_]\w*$", description="Variable that holds tokens, a line each."
+    )
+    tokens_file: str | None = Field(None, min_length=1, description="File of tokens, a line each; re-read on change.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "AccessConfig":
+        if (self.tokens_env is None) == (self.tokens_file is None):
+            raise ValueError("name exactly one of tokens_env and tokens_file")
+        return self
+
+
 class ModelConfig(Strict):
     """One model on one kind of device: the `args` of an application."""
 
@@ -94,6 +109,7 @@ class ModelConfig(Strict):
     lengths: tuple[int, ...] | None = Field(None, description="Warmed sizes of the one open dimension besides rows.")
     preprocess: ImportPath | None = Field(None, description="Factory of a callable from wire arrays to model arrays.")
     predict: PredictConfig = Field(PredictConfig(image=None, answer=None), description="Hooks of /predict.")
+    access: AccessConfig | None = Field(None, description="Whose requests are answered; everybody's by default.")
 
     @model_validator(mode="after")
     def _consistent(self) -> "ModelConfig":
@@ -167,3 +183,7 @@ class RootConfig(Strict):
     grpc_port: int | None = Field(
         None, ge=1, le=65535, description="Port for gRPC clients that know nothing of Ray Serve; none by default."
     )
+    grpc_host: str | None = Field(
+        None, min_length=1, description="Address that grpc_port listens on; http_options.host by default."
+    )
+    access: AccessConfig | None = Field(None, description="Who may see the server's pages; everybody by default.")

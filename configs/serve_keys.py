@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from .access_rules import access_rules
 from .autoscaling_rules import autoscaling_rules
 from .canary_rules import canary_rules
 from .environment import environment
@@ -33,6 +34,7 @@ def lint(raw: Mapping[str, Any]) -> list[Problem]:
     parts: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (
         rules,
         grpc_rules,
+        access_rules,
         autoscaling_rules,
         canary_rules,
         environment,

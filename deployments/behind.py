@@ -46,9 +46,9 @@ class Behind:
             return reply.body
         raise await self._error(name, reply)
 
-    async def metadata(self, name: str, version: str, within_s: float | None) -> dict[str, Any]:
+    async def metadata(self, name: str, version: str, headers: Headers, within_s: float | None) -> dict[str, Any]:
         """Return what the model's metadata is over HTTP."""
-        reply = await self._ask(name, lambda upstream: upstream.get(_path(name, version)), within_s)
+        reply = await self._ask(name, lambda upstream: upstream.get(_path(name, version), headers), within_s)
         if reply.status != 200:
             raise await self._error(name, reply)
         found: dict[str, Any] = orjson.loads(reply.body)

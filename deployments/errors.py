@@ -1,8 +1,8 @@
 """What a client may be told, each with its HTTP status: no exception text of ours, and no traceback, ever leaves.
 
-Where in a request's life each is raised: path and method (404, 405), encoding and size of the body (415, 413), its
-content (400), the queue (503), the forward (500, or 503 where a sick device is the cause), the clock (408). Whatever
-else is raised is a fault of ours: rest.py logs it, and answers 500 with the request id to look for.
+Where in a request's life each is raised: the token (401, 403), path and method (404, 405), encoding and size of the
+body (415, 413), its content (400), the queue (503), the forward (500, or 503 where a sick device is the cause), the
+clock (408). Whatever else is raised is a fault of ours: rest.py logs it, and answers 500 with its request id.
 """
 
 # ruff: noqa: N818  # The names say what happened, as HTTP's own do; each has its status beside it.
@@ -41,6 +41,22 @@ class BadRequest(ServeError):
     @property
     def args_across(self) -> tuple[object, ...]:
         return (self.message,)
+
+
+class Unauthorized(ServeError):
+    status, kind = 401, "unauthorized"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a token is needed: send the header `Authorization: Bearer TOKEN`", ((b"www-authenticate", b"Bearer"),)
+        )
+
+
+class Forbidden(ServeError):
+    status, kind = 403, "forbidden"
+
+    def __init__(self) -> None:
+        super().__init__("this token is good for other models, not for this one")
 
 
 class NotFound(ServeError):

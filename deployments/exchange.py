@@ -9,8 +9,8 @@ import orjson
 
 from . import rpc_tensors
 from .deadlines import sooner
-from .errors import BadRequest, ServeError, sentence, show
-from .fault import fault
+from .errors import BadRequest, sentence, show
+from .fault import told
 from .http import Given, Reply
 from .inference import InferRequest, Outputs, Service
 from .tensors import parse, render
@@ -53,10 +53,10 @@ def write_infer(service: Service, request: InferRequest, outputs: Outputs) -> Re
 
 def refuse(service: Service, error: Exception, headers: Given) -> Reply:
     """Count an error, and turn it into what the client may read of it."""
-    told = error if isinstance(error, ServeError) else fault(service.name, error, _request_id(headers))
-    service.failed(told.kind)
-    body = orjson.dumps({"error": sentence(told)})
-    return Reply(body, told.status, headers=(*told.headers, (KIND, told.kind.encode())))
+    known = told(service.name, error, _request_id(headers))
+    service.failed(known.kind)
+    body = orjson.dumps({"error": sentence(known)})
+    return Reply(body, known.status, headers=(*known.headers, (KIND, known.kind.encode())))
 
 
 def _read_json(service: Service, header_length: bytes | None, body: bytes) -> InferRequest:

@@ -12,8 +12,10 @@ from typing import Any
 import grpc
 from ray.serve._private.constants import DEFAULT_GRPC_SERVER_OPTIONS
 
+from .access.guard import Guard, authorization
 from .behind import Behind, Running
-from .errors import ServeError
+from .doors import LOCAL, on
+from .errors import NotFound, NotReady, ServeError
 from .fault import fault
 from .ordered import STREAM_AT_ONCE, in_order
 from .rpc_metadata import model_message, server_message
@@ -33,27 +35,36 @@ _OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 ]
-_PASSED_ON = {"request_id": "x-request-id", "traceparent": "traceparent", "tracestate": "tracestate"}
+_PASSED_ON = {
+    "request_id": "x-request-id",
+    "traceparent": "traceparent",
+    "tracestate": "tracestate",
+    "authorization": "authorization",  # The model behind judges it.
+}
 
 
 class Front:
     """The server. Its methods are the RPCs, by their names."""
 
-    def __init__(self, running: Running, server_name: str, ready: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(
+        self, running: Running, server_name: str, ready: Callable[[], Awaitable[bool]], guard: Guard | None = None
+    ) -> None:
+        self._guard = guard
         self._behind = Behind(running)
         self._server_name = server_name
         self._ready = ready
         self._server: Any = None
 
-    async def start(self, port: int) -> None:
-        """Listen; raises RuntimeError where the port is taken."""
+    async def start(self, port: int, host: str = LOCAL) -> None:
+        """Listen; raises RuntimeError where the port is taken, or the address is none of this machine's."""
         self._server = grpc.aio.server(options=_OPTIONS)
         add_to_server(self, self._server)
         try:
-            self._server.add_insecure_port(f"[::]:{port}")
+            self._server.add_insecure_port(on(host, port))
         except RuntimeError as error:
             raise RuntimeError(
-                f"the root application cannot listen on grpc_port {port}\nhelp: end what listens there, or change it"
+                f"the root application cannot listen on grpc_port {port}\n"
+                f"help: end what listens there, or change it; {host} must be an address of this machine"
             ) from error
         await self._server.start()
 
@@ -66,19 +77,19 @@ class Front:
         return _written(pb.ServerLiveResponse(live=True))
 
     async def ServerReady(self, _request: bytes, context: Any) -> bytes:  # noqa: N802
-        return await _told(context, self._server_ready())
+        return await self._told(context, self._server_ready())
 
-    async def ServerMetadata(self, _request: bytes, _context: Any) -> bytes:  # noqa: N802
-        return _written(server_message(self._server_name))
+    async def ServerMetadata(self, _request: bytes, context: Any) -> bytes:  # noqa: N802
+        return await self._told(context, self._server_metadata(context))
 
     async def ModelReady(self, request: bytes, context: Any) -> bytes:  # noqa: N802
-        return await _told(context, self._model_ready(request))
+        return await self._told(context, self._model_ready(request))
 
     async def ModelMetadata(self, request: bytes, context: Any) -> bytes:  # noqa: N802
-        return await _told(context, self._model_metadata(request, context.time_remaining()))
+        return await self._told(context, self._model_metadata(request, context))
 
     async def ModelInfer(self, request: bytes, context: Any) -> bytes:  # noqa: N802
-        return await _told(context, self._infer(request, context))
+        return await self._told(context, self._infer(request, context))
 
     async def ModelStreamInfer(  # noqa: N802
         self, requests: AsyncIterator[bytes], context: Any
@@ -87,13 +98,18 @@ class Front:
             try:
                 return b"".join(answered([await self._infer(request, context)]))
             except Exception as error:
-                return b"".join(failed(_ours(error), request))
+                return b"".join(failed(self._ours(error, context), request))
 
         try:
             async for each in in_order(requests, answer, STREAM_AT_ONCE):
                 yield each
         except Exception as error:  # gRPC would send its text.
-            refuse(context, _ours(error))
+            refuse(context, self._ours(error, context))
+
+    async def _server_metadata(self, context: Any) -> bytes:
+        if self._guard is not None:
+            self._guard.check_metadata(context.invocation_metadata())
+        return _written(server_message(self._server_name))
 
     async def _server_ready(self) -> bytes:
         return _written(pb.ServerReadyResponse(ready=await self._ready()))
@@ -102,13 +118,29 @@ class Front:
         asked = read(pb.ModelReadyRequest, request)
         return _written(pb.ModelReadyResponse(ready=await self._behind.ready(asked.name, asked.version)))
 
-    async def _model_metadata(self, request: bytes, left_s: float | None) -> bytes:
-        asked = read(pb.ModelMetadataRequest, request)
-        return _written(model_message(await self._behind.metadata(asked.name, asked.version, left_s)))
+    async def _model_metadata(self, request: bytes, context: Any) -> bytes:
+        asked, left_s = read(pb.ModelMetadataRequest, request), context.time_remaining()
+        return _written(
+            model_message(await self._behind.metadata(asked.name, asked.version, _headers(context), left_s))
+        )
 
     async def _infer(self, request: bytes, context: Any) -> bytes:
         [name] = text(request, _NAME)
         return await self._behind.infer(name, request, _headers(context), context.time_remaining())
+
+    async def _told(self, context: Any, answer: Awaitable[bytes]) -> bytes:
+        """Await an answer; where there is none, end the call with what the client may know."""
+        try:
+            return await answer
+        except Exception as error:
+            refuse(context, self._ours(error, context))
+        return b""
+
+    def _ours(self, error: Exception, context: Any) -> ServeError:
+        """Return what may be told; what we ourselves say of a model names others, so it is for those with a token."""
+        if self._guard is not None and isinstance(error, NotFound | NotReady):
+            return self._guard.refusal(authorization(context.invocation_metadata())) or error
+        return error if isinstance(error, ServeError) else fault("the gRPC front", error, None)
 
 
 def _headers(context: Any) -> Headers:
@@ -118,19 +150,6 @@ def _headers(context: Any) -> Headers:
         for name, value in context.invocation_metadata() or ()
         if name in _PASSED_ON and value.isascii() and value.isprintable()
     ]
-
-
-async def _told(context: Any, answer: Awaitable[bytes]) -> bytes:
-    """Await an answer; where there is none, end the call with what the client may know."""
-    try:
-        return await answer
-    except Exception as error:
-        refuse(context, _ours(error))
-    return b""
-
-
-def _ours(error: Exception) -> ServeError:
-    return error if isinstance(error, ServeError) else fault("the gRPC front", error, None)
 
 
 def _written(message: Any) -> bytes:

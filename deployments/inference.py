@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from configs.schema import Tunables
 from models.signature import Array, Signature
 
+from .access.guard import Guard
 from .errors import BadRequest, NotFound, show
 from .predict import Predictor
 from .queue import Gone, Settle
@@ -55,6 +56,7 @@ class Service(Protocol):
     version: str
     signature: Signature
     predict: Predictor
+    guard: Guard | None
 
     @property
     def tunables(self) -> Tunables: ...

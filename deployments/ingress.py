@@ -15,7 +15,9 @@ from models.signature import Array
 from models.source import resolve
 
 from . import log, rest, rpc, rpc_short_path, short_path
+from .access.guard import open_guard
 from .canary import Split
+from .doors import narrow_grpc
 from .health.guard import LoopGuard
 from .remote import RemoteDevice, Reply
 from .service import ModelService
@@ -27,13 +29,15 @@ class Ingress:
     async def __init__(self, args: dict[str, Any], device: DeploymentHandle[Any]) -> None:  # type: ignore[misc]  # As Ray has it.
         log.set_up()
         config = parse_model(args)
+        guard = open_guard(config.access, config.name)
+        await narrow_grpc()
         # By gRPC, Serve's default in throughput mode, a block of over 4 MiB would be refused.
         self._device = device.options(_by_reference=True)
         # Serve starts this replica once the device's is up; asking it makes ready mean warm here too.
         self._properties = await device.properties.remote()
         preprocess = resolve(config.preprocess)() if config.preprocess else None
         remote = RemoteDevice(asyncio.get_running_loop(), self._block)
-        own = ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0)
+        own = ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0, guard)
         self.service = Split(own)
         LoopGuard().watch(own)
 

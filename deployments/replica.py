@@ -16,7 +16,9 @@ from models.served import Served, open_model, summary
 from models.signature import Array
 
 from . import log, rest, rpc, rpc_short_path, short_path
+from .access.guard import open_guard
 from .canary import Split, answering
+from .doors import narrow_grpc
 from .errors import ServeError
 from .health.guard import Guard
 from .queue import Answer
@@ -34,6 +36,8 @@ class Model:
         began_s = time.monotonic()
         self._config = parse_model(args)
         self._placement = placement
+        guard = open_guard(self._config.access, self._config.name)
+        await narrow_grpc()
         worker = Worker(asyncio.get_running_loop())
         worker.start()
         self._served = await worker.call(self._open)
@@ -46,6 +50,7 @@ class Model:
             self._served.forward_ms,
             self.properties,
             lambda: self._served.runner.unwarmed,
+            guard,
         )
         self._guard.watch_device(self._own, worker)
         self.service = Split(self._own)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from .access.guard import AUTHORIZATION
 from .errors import MethodNotAllowed, NotFound, NotReady, show
 from .exchange import REQUEST_ID, read_infer, refuse, write_infer
 from .http import (
@@ -90,6 +91,8 @@ async def _serve(service: Service, route: Route | NotFound, scope: Scope, receiv
     headers: Given = dict(scope["headers"])
     method = scope["method"]
     try:
+        if service.guard is not None and route is not _READY:
+            service.guard.check(headers.get(AUTHORIZATION))
         if isinstance(route, NotFound):
             raise route
         if method not in route.methods:
@@ -164,9 +167,11 @@ def _json(found: object) -> Reply:
 
 
 _GET = ("GET", "HEAD")
+# Probes bring no token.
+_READY = Route(_GET, _ready)
 _ROUTES: dict[str, Route] = {
     "": Route(_GET, _metadata),
-    "/ready": Route(_GET, _ready),
+    "/ready": _READY,
     "/config": Route(_GET, _config),
     "/stats": Route(_GET, _stats),
     "/infer": Route(("POST",), _infer),

@@ -4,7 +4,6 @@ It asks Serve what runs, at most once a second, so that a probe costs the contro
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -14,7 +13,10 @@ from configs.schema import RootConfig
 
 from . import log
 from .about import server_metadata
+from .access.guard import AUTHORIZATION, open_guard
 from .announce import announce, to_terminal
+from .doors import http_host, narrow_grpc, open_doors
+from .errors import Headers
 from .front import Front
 from .http import ASGIApp, Receive, Scope, Send, lifespan
 from .rpc_without_model import without_model
@@ -23,6 +25,16 @@ from .running import Running
 _PREFIX = "/v2/models/"
 _EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics", "model_configuration")
 Answer = tuple[int, Any]
+# Of each path: the methods it takes, and the name of the method of Root that answers.
+ROUTES: dict[str, tuple[tuple[str, ...], str]] = {
+    "/v2": (("GET",), "_metadata"),
+    "/v2/health/live": (("GET",), "_live"),
+    "/v2/health/ready": (("GET",), "_ready"),
+    "/v2/models": (("GET",), "_models"),
+    "/v2/repository/index": (("POST", "GET"), "_index"),
+}
+# Probes bring no token.
+_OPEN = ("/v2/health/live", "/v2/health/ready")
 
 
 class Root:
@@ -31,16 +43,14 @@ class Root:
     async def __init__(self, config: RootConfig) -> None:  # type: ignore[misc]  # As Ray has it.
         self._log = log.set_up()
         self._server_name = config.server_name
+        self._front: Front | None = None  # Serve awaits __del__ also of one that did not come up.
+        self._guard = open_guard(config.access, None)
+        await narrow_grpc()
         self._running = Running(serve.get_replica_context().app_name)
-        self._front = await self._start_front(config.grpc_port)
+        self._front = await self._start_front(config)
+        if opened := await open_doors(config):
+            self._log.warning("%s", opened)
         self._watcher = asyncio.get_running_loop().create_task(announce(self._running, to_terminal))
-        self._routes: dict[str, tuple[tuple[str, ...], Callable[[], Awaitable[Answer]]]] = {
-            "/v2": (("GET",), self._metadata),
-            "/v2/health/live": (("GET",), self._live),
-            "/v2/health/ready": (("GET",), self._ready),
-            "/v2/models": (("GET",), self._models),
-            "/v2/repository/index": (("POST", "GET"), self._index),
-        }
 
     async def __del__(self) -> None:
         """Serve awaits this when the replica stops."""
@@ -60,24 +70,33 @@ class Root:
             return
         if scope["type"] != "http":
             return
-        status, body, extra = await self._answer(scope["method"], scope["path"].rstrip("/"))
+        status, body, extra = await self._let_in(scope)
         payload = orjson.dumps(body)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(payload)).encode()), *extra]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else payload})
 
-    async def _answer(self, method: str, path: str) -> tuple[int, Any, list[tuple[bytes, bytes]]]:
-        if path not in self._routes:
-            return 404, {"error": await self._not_found(path)}, []
-        methods, route = self._routes[path]
+    async def _let_in(self, scope: Scope) -> tuple[int, Any, Headers]:
+        path = scope["path"].rstrip("/")
+        if self._guard is not None and path not in _OPEN:
+            refused = self._guard.refusal(dict(scope["headers"]).get(AUTHORIZATION))
+            if refused is not None:
+                return refused.status, {"error": refused.message}, refused.headers
+        return await self._answer(scope["method"], path)
+
+    async def _answer(self, method: str, path: str) -> tuple[int, Any, Headers]:
+        if path not in ROUTES:
+            return 404, {"error": await self._not_found(path)}, ()
+        methods, name = ROUTES[path]
         if method not in methods and not (method == "HEAD" and "GET" in methods):
             allowed = ", ".join(methods)
-            return 405, {"error": f"{path} takes {allowed}, not {method}"}, [(b"allow", allowed.encode())]
+            return 405, {"error": f"{path} takes {allowed}, not {method}"}, ((b"allow", allowed.encode()),)
         try:
-            return *await route(), []
+            status, body = await getattr(self, name)()
+            return status, body, ()
         except Exception:  # A probe must get an answer even while the controller is away.
             self._log.exception("Serve did not say what runs")
-            return 503, {"error": "the server cannot tell at the moment which models run"}, []
+            return 503, {"error": "the server cannot tell at the moment which models run"}, ()
 
     async def _not_found(self, path: str) -> str:
         if not path.startswith(_PREFIX):
@@ -112,11 +131,11 @@ class Root:
             for app in await self._running.apps()
         ]
 
-    async def _start_front(self, port: int | None) -> Front | None:
-        if port is None:
+    async def _start_front(self, config: RootConfig) -> Front | None:
+        if config.grpc_port is None:
             return None
-        front = Front(self._running, self._server_name, self._all_ready)
-        await front.start(port)
+        front = Front(self._running, self._server_name, self._all_ready, self._guard)
+        await front.start(config.grpc_port, config.grpc_host or await http_host())
         return front
 
     async def _all_ready(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from .about import SERVER_NAME
 from .deadlines import sooner
 from .errors import NotReady, ServeError, TooLarge
-from .fault import fault
+from .fault import told
 from .inference import Service
 from .ordered import STREAM_AT_ONCE, in_order
 from .rpc_metadata import model_message, server_message
@@ -54,11 +54,13 @@ def servicer(owner: Class) -> Class:
     return owner
 
 
-def _method(handle: Handle) -> Method:
+def _method(handle: Handle, guarded: bool = True) -> Method:
     """Make a method as Serve calls it; Serve looks for the argument called grpc_context."""
 
     async def method(self: Owner, request: bytes, grpc_context: Context) -> Any:
         try:
+            if guarded:
+                _let_in(self.service, grpc_context)
             return await handle(self.service, request, grpc_context)
         except Exception as error:
             refuse(grpc_context, _told(self.service, error, grpc_context))
@@ -107,6 +109,7 @@ async def _model_stream_infer(
             return Packed(*failed(_told(self.service, error, grpc_context), request))
 
     try:
+        _let_in(self.service, grpc_context)
         async for each in in_order(request_stream, answer, STREAM_AT_ONCE):
             yield each
     except Exception as error:
@@ -130,11 +133,16 @@ async def _infer(service: Service, request: bytes, context: Context) -> list[Buf
     return parts
 
 
+def _let_in(service: Service, context: Any) -> None:
+    if service.guard is not None:
+        service.guard.check_metadata(context.invocation_metadata())
+
+
 def _told(service: Service, error: Exception, context: Context) -> ServeError:
     """Count an exception, and return what the client may know of it."""
-    told = error if isinstance(error, ServeError) else fault(service.name, error, _request_id(context))
-    service.failed(told.kind)
-    return told
+    known = told(service.name, error, _request_id(context))
+    service.failed(known.kind)
+    return known
 
 
 def _left_s(context: Any) -> float | None:
@@ -149,10 +157,10 @@ def _request_id(context: Context) -> str | None:
 
 
 METHODS: dict[str, Method] = {
-    "ServerLive": _method(_server_live),
-    "ServerReady": _method(_server_ready),
+    "ServerLive": _method(_server_live, guarded=False),
+    "ServerReady": _method(_server_ready, guarded=False),
     "ServerMetadata": _method(_server_metadata),
-    "ModelReady": _method(_model_ready),
+    "ModelReady": _method(_model_ready, guarded=False),
     "ModelMetadata": _method(_model_metadata),
     "ModelInfer": _method(_model_infer),
     "ModelStreamInfer": _model_stream_infer,

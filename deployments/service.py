@@ -21,6 +21,7 @@ from models.signature import Array
 from models.source import resolve
 
 from . import quick
+from .access.guard import Guard
 from .autoscaling.stats import Recorder
 from .batching import Batcher
 from .efficiency import Efficiency
@@ -49,7 +50,9 @@ class ModelService:
         raw_ms: Mapping[Shape, float],
         properties: Callable[[], dict[str, Any]],
         unwarmed: Callable[[], int],
+        guard: Guard | None = None,
     ) -> None:
+        self.guard = guard
         self.name, self.version = config.name, config.version
         self.signature = signature_of(config)
         self.predict = _predictor(config)

@@ -18,7 +18,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .errors import TooLarge
+from .access.guard import AUTHORIZATION
+from .errors import ServeError, TooLarge
 from .exchange import REQUEST_ID, read_infer, refuse, write_infer
 from .http import HEAVY_BYTES, Reply, compressed, encoding_for
 from .inference import InferRequest, Outputs, Service
@@ -52,6 +53,7 @@ class ShortPath(HttpToolsProtocol):
         self._head: Head | None = None  # ours
         self._chunks: list[bytes] = []
         self._missing = 0
+        self._denied: ServeError | None = None
         self._late = _NONE
         self._began_s = 0.0
         self._stopping = False
@@ -98,13 +100,13 @@ class ShortPath(HttpToolsProtocol):
         self._head = head
         self._began_s = self.ledger.begin()
         service = head.service
+        self._denied = None if service.guard is None else service.guard.refusal(head.headers.get(AUTHORIZATION))
         limit_mib = service.tunables.max_body_mib
         if head.length > limit_mib * 1024 * 1024:
             self._stopping = True  # The body is still on its way and will not be read.
             self._answer(TooLarge(limit_mib))
             return
-        size = len(data) - start
-        if size == head.length:
+        if len(data) - start == head.length:
             self._whole(data[start:])
         else:
             self._chunks, self._missing = [], head.length
@@ -116,7 +118,8 @@ class ShortPath(HttpToolsProtocol):
             self._late += data
             return
         mine, self._late = data[: self._missing], data[self._missing :]
-        self._chunks.append(mine)
+        if self._denied is None:  # Else it is read past, and not kept.
+            self._chunks.append(mine)
         self._missing -= len(mine)
         if not self._missing:
             chunks, self._chunks = self._chunks, []
@@ -125,15 +128,15 @@ class ShortPath(HttpToolsProtocol):
     def _whole(self, body: bytes) -> None:
         head = self._head
         assert head is not None
+        if self._denied is not None:
+            self._answer(self._denied)
+            return
         try:
             request = read_infer(head.service, head.headers, body)
-            request.gone = self._left
+            request.gone = lambda: self._gone
             head.service.begin(request, lambda answer: self._answer(answer, request))
         except Exception as error:  # Nothing above would answer.
             self._answer(error)
-
-    def _left(self) -> bool:
-        return self._gone
 
     def _answer(self, answer: Outputs | Exception, request: InferRequest | None = None) -> None:
         head = self._head

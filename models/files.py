@@ -8,6 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from . import places
 from .errors import ModelError
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -18,8 +19,16 @@ def cache_dir() -> Path:
 
 
 def fetch(location: str, sha256: str | None = None) -> Path:
-    """Return a local path of `location`: absolute, relative to the project or the working directory, or a URL."""
-    path = _download(location) if "://" in location else _find(location)
+    """Return a local path of `location`: absolute, relative to the project or the working directory, or a URL.
+
+    Raises:
+        ModelError: it is not there, it is not from where $PITSTOP_SOURCES allows, or its checksum is another.
+    """
+    if "://" in location:
+        places.allow_url(location)
+        path = _download(location)
+    else:
+        path = places.allow_path(_find(location), location)
     if sha256 is not None and (found := digest(path)) != sha256:
         raise ModelError(
             f"{location}: sha256 is {found}, the config expects {sha256}\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from configs.doors import doors, sentence, setting_of
 from configs.loader import ConfigError, Deployment, check
 from configs.prices import load_prices
 from configs.problems import Problem, UnreadableError
@@ -43,6 +44,8 @@ def _check_file(path: Path, console: Console) -> int:
         return PROBLEMS
     if deployment is not None:
         console.print(_table(deployment))
+        if opened := sentence(list(doors(setting_of(deployment.raw)))):
+            console.print(f"{path}: note: {opened}", style="cyan")
     console.print(f"{path}: ok", style="green")
     return CLEAN
 

@@ -20,7 +20,7 @@ class Split:
 
     def __init__(self, stable: ModelService, ways: Callable[[str], Ways] = Handle) -> None:
         self.name, self.version, self.signature = stable.name, stable.version, stable.signature
-        self.predict, self.quick = stable.predict, stable.quick
+        self.predict, self.quick, self.guard = stable.predict, stable.quick, stable.guard
         self.timed, self.failed, self.config = stable.timed, stable.failed, stable.config
         self._stable = stable
         self._ways = ways

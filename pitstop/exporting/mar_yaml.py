@@ -24,6 +24,7 @@ controller_options:
       RAY_SERVE_THROUGHPUT_OPTIMIZED: "1"
       RAY_SERVE_HAPROXY_NBTHREAD: "1"
       RAY_SERVE_HAPROXY_METRICS_ENABLED: "0"
+      RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S: "60"
       RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH: deployments.ledger:install
 
 logging_config: {{log_level: WARNING, enable_access_log: false}}

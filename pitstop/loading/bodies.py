@@ -10,6 +10,7 @@ from . import drawn, input_file
 from .grpc_message import infer_request
 from .target import Target
 from .tensor import Tensor
+from .token import token_header
 
 Format = Literal["json", "binary", "grpc"]
 Request = Sequence[Tensor]
@@ -38,7 +39,7 @@ def wire(target: Target, request: Request, kind: Format) -> bytes:
         return infer_request(target.model, target.version, request)
     headers, body = http_body(request, kind)
     lines = [f"POST {target.infer_path} HTTP/1.1", f"Host: {target.host}", f"Content-Length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += [f"{name}: {value}" for name, value in {**headers, **token_header()}.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 

@@ -17,6 +17,7 @@ from .record import Record
 from .sender_grpc import GrpcSender
 from .sender_http import Address, HttpSender
 from .target import Target
+from .token import token_header
 from .trouble import LoadError
 
 Watch = Callable[[Drive], None]
@@ -51,7 +52,7 @@ def try_one(target: Target, request: Request, kind: Format, timeout_s: float) ->
     """
     headers, body = bodies.http_body(request, "binary" if kind == "grpc" else kind)
     try:
-        answer = http.post(f"{target.url}/infer", data=body, headers=headers, timeout=timeout_s)
+        answer = http.post(f"{target.url}/infer", data=body, headers={**headers, **token_header()}, timeout=timeout_s)
     except http.Timeout as error:
         raise LoadError(
             f"{target.model!r} does not answer within {timeout_s:g} s", "allow more by --timeout"

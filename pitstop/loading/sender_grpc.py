@@ -9,6 +9,7 @@ from typing import Any
 
 from .outcome import TIMEOUT, Done, Failure
 from .sender_http import Address
+from .token import token_metadata
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 _CHANNELS = 4
@@ -26,7 +27,7 @@ class GrpcSender:
     def __init__(self, address: Address, model: str, requests: Sequence[bytes], timeout_s: float) -> None:
         self._address = address
         # Ray Serve's own gRPC port asks for it; other servers take no notice.
-        self._metadata = (("application", model),)
+        self._metadata = (("application", model), *token_metadata())
         self._requests = requests
         self._timeout_s = timeout_s
         self._channels: list[Any] = []

@@ -9,6 +9,7 @@ import requests
 from configs.suggest import advise
 
 from .sender_http import Address
+from .token import VARIABLE, token_header
 from .trouble import LoadError
 
 _TIMEOUT_S = 10
@@ -79,9 +80,16 @@ def _split(url: str) -> tuple[str, str, str]:
 
 
 def _get(url: str) -> requests.Response:
+    answer = _asked(url)
+    if answer.status_code in (401, 403):
+        raise LoadError(f"{url} asks for a token ({answer.status_code})", f"put one into the variable {VARIABLE}")
+    return answer
+
+
+def _asked(url: str) -> requests.Response:
     parts = urlsplit(url)
     try:
-        return requests.get(url, timeout=_TIMEOUT_S)
+        return requests.get(url, timeout=_TIMEOUT_S, headers=token_header())
     except requests.Timeout as error:
         raise LoadError(f"{parts.netloc} does not answer", "see whether the server is overloaded, or stuck") from error
     except requests.ConnectionError as error:
@@ -108,7 +116,9 @@ def _metadata(base: str) -> dict[str, Any]:
 def _known(root: str, model: str) -> str:
     """Say which models there are."""
     try:
-        answer = requests.post(f"{root}/v2/repository/index", json={}, timeout=_TIMEOUT_S).json()
+        answer = requests.post(
+            f"{root}/v2/repository/index", json={}, timeout=_TIMEOUT_S, headers=token_header()
+        ).json()
         names = [str(each["name"]) for each in answer]
     except (requests.RequestException, ValueError, KeyError, TypeError):
         names = []

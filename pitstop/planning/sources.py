@@ -9,6 +9,7 @@ import requests
 
 from configs.schema import ModelConfig
 
+from ..loading.token import token_header
 from . import measure
 from .profile import Profile, ProfileError, parse, read
 
@@ -57,7 +58,7 @@ def save(profiles: Sequence[Profile], path: Path) -> None:
 
 def _asked(url: str, length: int | None) -> Profile:
     try:
-        answer = requests.get(url, timeout=_TIMEOUT_S)
+        answer = requests.get(url, timeout=_TIMEOUT_S, headers=token_header())
         answer.raise_for_status()
         return parse(answer.json(), url, length)
     except (requests.RequestException, ValueError) as error:

@@ -19,6 +19,7 @@ from ..loading.run import try_one
 from ..loading.summary import Summary, summarise
 from ..loading.target import Target as Running
 from ..loading.target import find
+from ..loading.token import token_header
 from .choose import Target
 from .payload import request_of
 from .profile import Profile
@@ -142,7 +143,8 @@ class Verifier:
 
     def _stats(self) -> Mapping[str, Any]:
         try:
-            found = requests.get(f"{self._running.url}/stats", timeout=10).json()["model_stats"][0]
+            answer = requests.get(f"{self._running.url}/stats", timeout=10, headers=token_header())
+            found = answer.json()["model_stats"][0]
         except (requests.RequestException, ValueError, KeyError, IndexError):
             return {}
         return dict(found)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from configs.schema import Tunables
+from deployments.access.guard import Guard
 from deployments.http import Scope
 from deployments.inference import InferRequest
 from deployments.predict import Predictor, ReadImage, WriteAnswer
@@ -32,6 +33,7 @@ class FakeService:
         self.act = act
         self.up = True
         self.failures: list[str] = []
+        self.guard: Guard | None = None
         self.quick = reader(signature)
         self.seen: list[InferRequest] = []
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import uvicorn
 
-from deployments.errors import BadRequest, InferenceFailed, NotFound, NotReady, QueueFull, TimedOut
+from deployments.access.guard import authorization
+from deployments.errors import BadRequest, InferenceFailed, NotFound, NotReady, QueueFull, TimedOut, Unauthorized
 from deployments.front import Front
 from deployments.front import _headers as headers_of
 from deployments.http import Receive, Scope, Send
@@ -80,11 +81,11 @@ def ask(name: str, value: float = 1, **more: Any) -> Any:
     return request
 
 
-def run(test: Test) -> None:
+def run(test: Test, guard: Any = None) -> None:
     async def between() -> None:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{(before := free_port())}", options=UNLIMITED) as channel:
             around = Around(channel, free_port())
-            front = Front(around, "mine", ready)
+            front = Front(around, "mine", ready, guard)
             await front.start(before)
             async with serving(around):
                 try:
@@ -378,3 +379,50 @@ def test_a_port_that_is_taken_is_named_and_what_to_do() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(RuntimeError, match=f"grpc_port {port}\nhelp: end what listens there"):
             asyncio.run(start(port))
+
+
+class Closed:
+    """The guard of a server whose only token is `good`."""
+
+    def refusal(self, given: bytes | None) -> Unauthorized | None:
+        return None if given == b"Bearer good" else Unauthorized()
+
+    def check(self, given: bytes | None) -> None:
+        refused = self.refusal(given)
+        if refused is not None:
+            raise refused
+
+    def check_metadata(self, metadata: Any) -> None:
+        self.check(authorization(metadata))
+
+
+def test_a_token_goes_along_to_the_model_and_the_server_s_own_pages_ask_for_one() -> None:
+    async def test(around: Around) -> None:
+        good = (("authorization", "Bearer good"),)
+        assert (await around.stub.ServerMetadata(pb.ServerMetadataRequest(), metadata=good)).name == "mine"
+        assert (await around.stub.ServerLive(pb.ServerLiveRequest())).live
+        await around.stub.ModelInfer(ask("one"), metadata=good)
+        assert around.seen[-1]["authorization"] == "Bearer good"
+        await around.stub.ModelInfer(ask("one"))  # Whether this model asks for a token is its own affair.
+        assert (await refused(around.stub.ServerMetadata(pb.ServerMetadataRequest())))[0] is Code.UNAUTHENTICATED
+
+    run(test, Closed())
+
+
+def test_who_has_no_token_does_not_learn_which_models_there_are() -> None:
+    async def test(around: Around) -> None:
+        for name in ("nothing", "loading"):
+            assert (await refused(around.stub.ModelInfer(ask(name))))[0] is Code.UNAUTHENTICATED
+        good = (("authorization", "Bearer good"),)
+        assert (await refused(around.stub.ModelInfer(ask("nothing"), metadata=good)))[0] is Code.NOT_FOUND
+
+    run(test, Closed())
+
+
+def test_a_model_s_refusal_comes_back_in_grpc_s_codes() -> None:
+    async def test(around: Around) -> None:
+        around.models["one"].guard = Closed()  # type: ignore[assignment]
+        code, details = await refused(around.stub.ModelInfer(ask("one")))
+        assert (code, "a token is needed" in details) == (Code.UNAUTHENTICATED, True)
+
+    run(test)

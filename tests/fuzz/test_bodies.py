@@ -1,14 +1,19 @@
-"""Bodies that were good once, broken at random: 200 or 400, and never a fault of ours."""
+"""Without a server: what was good once, broken at random, makes 200 or 400 and never a fault of ours."""
 
+import itertools
 import random
+import re
 import warnings
 from typing import Any
 
 import numpy as np
 import orjson
+import pytest
 
 from models.signature import Array, Tensor
-from tests.deployments.fake_service import FakeService, ask, signature
+from tests.deployments.fake_service import FakeService, ask, identity, signature
+from tests.deployments.test_short_path import Connection, post, run
+from tests.fuzz.mutate import BODIES, mutated
 
 N = {"name": "n", "datatype": "UINT8", "shape": [1], "data": [3]}
 S = {"name": "s", "datatype": "BYTES", "shape": [1], "data": ["a"]}
@@ -32,28 +37,7 @@ def body(more: dict[str, Any], **options: Any) -> bytes:
     return orjson.dumps({"inputs": [x, N, S], **options})
 
 
-PIECES = [b"null", b"-1", b"[]", b"{}", b'"x"', b"1e400", b"[[", b"18446744073709551616", b"\xff", b"", b"true", b"0"]
-KEYS = [b'"shape"', b'"data"', b'"name"', b'"inputs"', b'"parameters"', b'"outputs"', b"[1,2]", b"[3]", b"8", b'"FP32"']
-
-
-def mutated(chance: random.Random, good: bytes) -> bytes:
-    sent = bytearray(good)
-    for _ in range(chance.randint(1, 3)):
-        where = chance.randrange(len(sent) + 1)
-        action = chance.randrange(4)
-        if action == 0:
-            sent[where : where + chance.randint(1, 8)] = b""
-        elif action == 1:
-            sent[where:where] = chance.choice(PIECES)
-        elif action == 2:
-            key = chance.choice(KEYS)
-            sent = bytearray(bytes(sent).replace(key, chance.choice(PIECES + KEYS), 1))
-        elif sent:
-            sent[min(where, len(sent) - 1)] = chance.randrange(256)
-    return bytes(sent)
-
-
-def test_two_thousand_mutated_bodies_never_make_a_fault_of_ours() -> None:
+def test_mutated_bodies_never_make_a_fault_of_ours() -> None:
     chance = random.Random(20)
     head = body(
         {"parameters": {"binary_data_size": 8}}, outputs=[Y, {"name": "h", "parameters": {"classification": 2}}]
@@ -63,9 +47,33 @@ def test_two_thousand_mutated_bodies_never_make_a_fault_of_ours() -> None:
     model, statuses = service(), set()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for _ in range(1000):
+        for _ in range(BODIES // 2):
             statuses.add(ask(model, "/infer", mutated(chance, plain)).status)
             sent = mutated(chance, head) + mutated(chance, blob)
             length = str(chance.choice([len(head), len(sent), len(sent) - 8, len(sent) - 7, 1]))
             statuses.add(ask(model, "/infer", sent, headers={"inference-header-content-length": length}).status)
     assert statuses == {200, 400}
+
+
+def test_mutated_requests_cut_anywhere_never_break_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(21)
+    statuses: set[bytes] = set()
+    good = [post(), post(inference_header_content_length="8"), post(content_type="application/x-protobuf")]
+
+    async def test(_: Connection) -> None:
+        for _round in range(BODIES // 10):
+            connection = Connection(identity("FP32"), monkeypatch)
+            await connection.send(*cut(chance, mutated(chance, chance.choice(good)) + post()))
+            connection.protocol.connection_lost(None)
+            statuses.update(re.findall(rb"HTTP/1.1 (\d+) ", connection.socket.sent))
+            assert connection.books.ongoing == 0
+
+    run(test, identity("FP32"), monkeypatch)
+    assert {b"200", b"400"} <= statuses
+    assert max(statuses) < b"500"
+
+
+def cut(chance: random.Random, sent: bytes) -> list[bytes]:
+    """Cut bytes where TCP might."""
+    places = sorted(chance.sample(range(len(sent) + 1), 3))
+    return [part for start, end in itertools.pairwise([0, *places, len(sent)]) if (part := sent[start:end])]

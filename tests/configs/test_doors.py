@@ -1,0 +1,53 @@
+"""Which ports a config opens to the network."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from configs.doors import doors, sentence, setting_of
+from tests.configs.conftest import put
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def opened(file: str = "serve_config.yaml", /, **changes: Any) -> list[int]:
+    raw = yaml.safe_load((PROJECT / file).read_text())
+    for path, value in changes.items():
+        put(raw, path.split("__"), value)
+    return [door.port for door in doors(setting_of(raw))]
+
+
+FRONT_HOST = "applications__0__args__grpc_host"
+ENV = "controller_options__runtime_env__env_vars"
+
+
+def test_a_local_server_still_shows_haproxy_s_own_pages() -> None:
+    assert opened() == [8404, 9101, 9500]
+    assert opened(grpc_options=None) == [8404, 9101]
+
+
+def test_an_open_one_shows_all() -> None:
+    assert opened("configs/cluster.yaml") == [8000, 8001, 9000, 8404, 9101, 9500]
+
+
+def test_the_grpc_front_follows_http_unless_it_is_told_otherwise() -> None:
+    assert 8001 in opened(**{FRONT_HOST: "0.0.0.0"})
+    assert 8001 not in opened("configs/cluster.yaml", **{FRONT_HOST: "127.0.0.1"})
+
+
+def test_ray_s_own_proxy_puts_grpc_on_every_interface() -> None:
+    without: dict[str, Any] = {ENV: {}}
+    assert opened(**without) == [9000]
+
+
+def test_ports_that_were_moved_are_named_where_they_are() -> None:
+    assert 18404 in opened(**{f"{ENV}__RAY_SERVE_HAPROXY_STATS_PORT": "18404"})
+
+
+def test_the_sentence_names_each_and_says_nothing_where_none_is() -> None:
+    raw = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
+    told = sentence(list(doors(setting_of(raw))))
+    assert told.startswith("open to the network: 8404 (HAProxy's statistics page), ")
+    assert "docs/security.md" in told
+    assert sentence([]) == ""
