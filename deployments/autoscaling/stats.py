@@ -74,7 +74,7 @@ class Recorder:
             WAITING: waiting_rows,
             RUNNING: rows_a_forward * (now.forward_s - before.forward_s) / passed_s,
             COMING: (now.offered_rows - before.offered_rows) / passed_s,
-            LOOP: min(1.0, (now.cpu_s - before.cpu_s) / passed_s),
+            LOOP: min(1.0, max(0.0, now.cpu_s - before.cpu_s) / passed_s),
             STARTED: self.started_s,
             **{f"{FORWARD}{rows}": ms + self._turn_ms for rows, ms in self._sizes(limit).items()},
         }
