@@ -1,0 +1,202 @@
+"""A server to do harm to: started apart from all else, asked what runs, changed meanwhile, ended without a trace."""
+
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from pitstop import apart
+from pitstop.loading.sender_http import Address
+from pitstop.loading.target import Target
+from pitstop.ports import Ports
+
+from .. import processes
+from . import service
+from .questions import Form
+from .service import Config, Wish
+
+PITSTOP, RAY_SERVE = "pitstop", "Ray Serve"
+_MAKES: dict[str, Callable[[Wish, Path, dict[str, str]], Config]] = {
+    PITSTOP: service.pitstop,
+    RAY_SERVE: service.ray_serve,
+}
+_PATHS = {PITSTOP: "/v2/models/", RAY_SERVE: "/"}
+_START_S = 180.0
+_LOOK_S = 0.1
+
+
+class StandError(Exception):
+    """The server did not come up, or did not do what it was told; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A replica that serves."""
+
+    pid: int
+    node: str
+    id: str
+
+
+@dataclass
+class Stand:
+    """One running server. `folder` holds its weights, its log, and the files that make its model misbehave."""
+
+    server: str
+    wish: Wish
+    port: int
+    folder: Path
+    mark: str
+    config: Path
+    env: dict[str, str]
+    process: "subprocess.Popen[str]"
+    grpc_port: int = 0
+
+    @property
+    def form(self) -> Form:
+        return "json" if self.server == PITSTOP else "plain"
+
+    def target(self, name: str = service.NAME) -> Target:
+        """Return a model as the load tool knows it; nobody is asked, for it may be down."""
+        url = f"http://127.0.0.1:{self.port}{_PATHS[self.server]}{name}"
+        return Target(url, name, "", Address("127.0.0.1", self.port), ())
+
+    def trouble(self, kind: str) -> Path:
+        """Have the model misbehave: see model.SlowLine."""
+        path = self.folder / "trouble" / kind
+        path.touch()
+        return path
+
+    def deploy(self, edit: Callable[[Config], None]) -> None:
+        """Change the config and hand it in, as `serve deploy` does."""
+        raw = yaml.safe_load(self.config.read_text())
+        edit(raw)
+        self.config.write_text(yaml.safe_dump(raw, sort_keys=False))
+        told = [apart.command("serve"), "deploy", str(self.config), "--address", self.dashboard]
+        done = subprocess.run(
+            told, cwd=apart.PROJECT, env=self.env, capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode:
+            raise StandError(f"serve deploy: {done.stderr.strip().splitlines()[-1:]}")
+
+    def replicas(self, name: str = service.NAME) -> list[Replica]:
+        """Return the replicas that serve a model, as Serve's controller knows them; none where it does not answer."""
+        return [
+            Replica(int(each["pid"]), str(each["node_id"]), str(each["replica_id"]))
+            for deployment in self._app(name).get("deployments", {}).values()
+            for each in deployment.get("replicas", ())
+            if each["state"] == "RUNNING"
+        ]
+
+    def state(self, name: str = service.NAME) -> str:
+        """Return Serve's word for a model's application: RUNNING, DEPLOYING, DEPLOY_FAILED and so on."""
+        return str(self._app(name).get("status", ""))
+
+    def _app(self, name: str) -> dict[str, Any]:
+        try:
+            found = requests.get(f"{self.dashboard}/api/serve/applications/", timeout=10).json()
+        except (requests.RequestException, ValueError):
+            return {}
+        return dict(found.get("applications", {}).get(name, {}))
+
+    @property
+    def dashboard(self) -> str:
+        found = re.search(r"View the dashboard at\D*127\.0\.0\.1:(\d+)", self.log)
+        if found is None:
+            raise StandError("Ray names no dashboard")
+        return f"http://127.0.0.1:{found[1]}"
+
+    @property
+    def log(self) -> str:
+        """What it printed, without the colours."""
+        return re.sub(r"\x1b\[[\d;]*m", "", (self.folder / "log").read_text(errors="replace"))
+
+    def answers(self, name: str = service.NAME) -> bool:
+        """Whether one request is answered."""
+        target = self.target(name)
+        one: Any = [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [1]}]
+        path, body = ("/infer", {"inputs": one}) if self.server == PITSTOP else ("", {"x": 1.0})
+        try:
+            return requests.post(target.url + path, json=body, timeout=2).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def memory_mib(self) -> float:
+        """Return the resident memory of all of its processes; what they share is counted in each."""
+        return processes.memory_mib(processes.of(self.process.pid, self.mark))
+
+
+@contextmanager
+def standing(server: str, wish: Wish) -> Iterator[Stand]:
+    """Serve the line model. Yields when it answers and all replicas run.
+
+    Raises:
+        StandError: it does not come up.
+    """
+    with Ports() as ports, tempfile.TemporaryDirectory(prefix="pr-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        (folder / "trouble").mkdir()
+        stand = start(server, wish, folder, ports)
+        try:
+            ready(stand)
+            yield stand
+        finally:
+            end(stand)
+
+
+def start(server: str, wish: Wish, folder: Path, ports: Ports) -> Stand:
+    """Start it, and return at once."""
+    raw = _MAKES[server](wish, folder, ports.of_serve(folder))
+    raw["http_options"]["port"] = port = ports.one()
+    config, mark = folder / "config.yaml", apart.new_mark()
+    config.write_text(yaml.safe_dump(raw, sort_keys=False))
+    # The name under which benchmarks/processes finds what has left its parent.
+    env = {**apart.environment(folder, mark), processes.MARK: mark, "PITSTOP_CACHE": str(folder / "cache")}
+    with (folder / "log").open("a") as out:
+        process = apart.serve_run(config, env, out, inside=_full_disk(folder / "cache") if wish.full_disk else ())
+    return Stand(server, wish, port, folder, mark, config, env, process)
+
+
+def _full_disk(folder: Path) -> tuple[str, ...]:
+    """Return the command that gives what it runs a file system of its own at `folder`, with no byte left on it."""
+    folder.mkdir(exist_ok=True)
+    script = 'mount -t tmpfs -o size=16k tmpfs "$0" && ! head -c 1M /dev/zero > "$0/full" && exec "$@"'
+    return ("unshare", "--map-root-user", "--mount", "sh", "-c", script, str(folder))
+
+
+def ready(stand: Stand, within_s: float = _START_S) -> None:
+    """Wait until it answers with all of its replicas."""
+
+    def up() -> bool:
+        if stand.process.poll() is not None:
+            raise StandError(f"serve run ended: {stand.log.strip().splitlines()[-3:]}")
+        # HAProxy is loaded anew for each application until then, and closes connections.
+        announced = stand.server == RAY_SERVE or "pitstop is ready" in stand.log
+        return announced and len(stand.replicas()) >= stand.wish.replicas and stand.answers()
+
+    if not until(up, within_s):
+        raise StandError(f"not ready after {within_s:.0f} s: {stand.log.strip().splitlines()[-3:]}")
+
+
+def end(stand: Stand) -> None:
+    for path in (stand.folder / "trouble").iterdir():
+        path.unlink(missing_ok=True)
+    apart.end(stand.process, stand.mark)
+
+
+def until(holds: Callable[[], bool], within_s: float, every_s: float = _LOOK_S) -> bool:
+    """Ask until it holds; tell whether it came to."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every_s)
+    return True
