@@ -21,14 +21,19 @@ def measure(cases: Sequence[Case], server: str, seconds: float | None, say: Say)
         seconds: how long each load lasts at least, or None for the case's own time.
         say: is told what is being done.
     """
+    stand: Stand | None
     with ExitStack() as running:
-        stand: Stand | None = None
+        stand | None = None
         for case in cases:
             say(f"{server}: {case.name}")
             try:
                 stand = _same(stand, case.wish, running) or _another(server, case.wish, running)
-                found = case.measure(stand, seconds or case.least_s)
-                yield Row(case.name, server, case.fault, case.load, **found)
+                row = Row(case.name, server, case.fault, case.load, **case.measure(stand, seconds or case.least_s))
+                if row.wrong or row.recovered_s is None:
+                    # What it left behind is not the next row's to answer for.
+                    running.close()
+                    stand = None
+                yield row
             except Exception as error:  # Whatever it was, it costs this row and no other.
                 running.close()
                 stand = None
