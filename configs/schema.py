@@ -14,6 +14,7 @@ Datatype = Literal[
 Device = Literal["auto", "cuda", "cpu"]
 Backend = Literal["eager", "torchscript", "compile"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+_HANG_S = 30.0
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 
 
@@ -140,6 +141,15 @@ class Tunables(Strict):
     timeout_s: float = Field(30, gt=0, description="Longest time from arrival to answer; then 408.")
     max_body_mib: float = Field(64, gt=0, description="Largest body, before and after decompression; then 413.")
     retry_after_s: int = Field(1, ge=1, description="What a 503 asks the client to wait.")
+    hang_s: float | None = Field(
+        None, gt=0, description="A forward of this long ends the replica; by default the longer of timeout_s and 30 s."
+    )
+    check_outputs: bool = Field(False, description="Refuse answers with NaN or infinity in a float output.")
+
+    @property
+    def hang_after_s(self) -> float:
+        """After timeout_s nobody waits for a forward any more; the 30 s are for those with a short patience."""
+        return max(self.timeout_s, _HANG_S) if self.hang_s is None else self.hang_s
 
 
 class RootConfig(Strict):

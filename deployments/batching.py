@@ -19,7 +19,7 @@ from configs.schema import Tunables
 from models.signature import Rows
 
 from .deadlines import Deadlines
-from .errors import BadRequest, QueueFull
+from .errors import BadRequest, QueueFull, ServeError
 from .queue import Gone, Item, Settle, join
 from .ran import Ran
 from .remote import Device
@@ -40,6 +40,8 @@ class Batcher:
         self._held_rows = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadlines = Deadlines(self._loop)
+        # What every new request is told while no answer is to be had here; health/ sets it.
+        self.closed: ServeError | None = None
         self._device = device
         device.listen(self._settle_all)
         # Decorated here, not in the class: Serve makes the queue at decoration, so two batchers would share one.
@@ -79,7 +81,10 @@ class Batcher:
 
         Raises:
             QueueFull: the bound on waiting rows is reached.
+            Unavailable: the device does not answer as it should.
         """
+        if self.closed is not None:
+            raise self.closed
         tunables = self.tunables
         if self.waiting_rows + rows > tunables.max_queued_rows:
             raise self._refusal(rows)
@@ -92,6 +97,11 @@ class Batcher:
         self._block.append(item)
         self._held_rows += rows
         return item
+
+    def end_all(self, error: ServeError) -> None:
+        """Tell this to everybody who waits, and from now on to everybody who comes."""
+        self.closed = error
+        self._deadlines.end_all(error)
 
     def _refusal(self, rows: int) -> Exception:
         bound = self.tunables.max_queued_rows

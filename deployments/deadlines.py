@@ -1,4 +1,5 @@
-"""Ends requests whose time is up. Many a server keeps a timer for each; here a long deadline costs a dict entry.
+"""Ends requests whose time is up or whose client has left. Many a server keeps a timer for each; here a long deadline
+costs a dict entry.
 
 A deadline of a second or more is looked at ten times a second, so it may pass by a tenth of one; a shorter one has a
 timer of its own.
@@ -37,13 +38,19 @@ class Deadlines:
         if (timer := self._watched.pop(item, None)) is not None:
             timer.cancel()
 
+    def end_all(self, error: Exception) -> None:
+        """End every item that waits for its answer."""
+        for item in list(self._watched):
+            self.forget(item)
+            item.end(error)
+
     def _expire(self, item: Item) -> None:
         self.forget(item)
         item.end(TimedOut())
 
     def _sweep(self) -> None:
         now = time.perf_counter()
-        for item in [item for item in self._watched if item.abandoned or now >= item.deadline_s]:
+        for item in [item for item in self._watched if item.pointless(now)]:
             self._expire(item)
         self._sweeping = bool(self._watched)
         if self._sweeping:

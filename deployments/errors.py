@@ -1,8 +1,8 @@
 """What a client may be told, each with its HTTP status: no exception text of ours, and no traceback, ever leaves.
 
 Where in a request's life each is raised: path and method (404, 405), encoding and size of the body (415, 413), its
-content (400), the queue (503), the forward (500), the clock (408). Whatever else is raised is a fault of ours: rest.py
-logs it, and answers 500 with the request id to look for.
+content (400), the queue (503), the forward (500, or 503 where a sick device is the cause), the clock (408). Whatever
+else is raised is a fault of ours: rest.py logs it, and answers 500 with the request id to look for.
 """
 
 # ruff: noqa: N818  # The names say what happened, as HTTP's own do; each has its status beside it.
@@ -99,14 +99,38 @@ class NotReady(ServeError):
 
 class InferenceFailed(ServeError):
     status, kind = 500, "inference_failed"
+    sentence = "the model failed on this input: the server's log says why"
 
     def __init__(self) -> None:
-        super().__init__("the model failed on this input: the server's log says why")
+        super().__init__(self.sentence)
+
+
+class NotFinite(InferenceFailed):
+    kind = "not_finite"
+    sentence = "the model gave NaN or infinity for this input, which is no answer: check the input's values"
+
+
+class OutOfMemory(InferenceFailed):
+    status, kind = 503, "out_of_memory"
+    sentence = "a row of this request does not fit into the server's memory, even alone: send a smaller one"
+
+
+class Unavailable(ServeError):
+    status, kind = 503, "unavailable"
+
+    def __init__(self, retry_after_s: int) -> None:
+        message = f"this replica's device does not answer as it should: try again in {retry_after_s} s"
+        super().__init__(message, ((b"retry-after", str(retry_after_s).encode()),))
+        self.retry_after_s = retry_after_s
+
+    @property
+    def args_across(self) -> tuple[object, ...]:
+        return (self.retry_after_s,)
 
 
 # Errors that a device's replica may send to an ingress replica.
 BY_KIND: dict[str, Callable[..., ServeError]] = {
-    each.kind: each for each in (BadRequest, TimedOut, QueueFull, InferenceFailed)
+    each.kind: each for each in (BadRequest, TimedOut, QueueFull, InferenceFailed, NotFinite, OutOfMemory, Unavailable)
 }
 
 

@@ -15,6 +15,7 @@ from models.signature import Array
 from models.source import resolve
 
 from . import log, rest, rpc, rpc_short_path, short_path
+from .health.guard import LoopGuard
 from .remote import RemoteDevice, Reply
 from .service import ModelService
 
@@ -32,6 +33,7 @@ class Ingress:
         preprocess = resolve(config.preprocess)() if config.preprocess else None
         remote = RemoteDevice(asyncio.get_running_loop(), self._block)
         self.service = ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0)
+        LoopGuard().watch(self.service)
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
         short_path.offer(rest.infer_paths(self.service), self.service)

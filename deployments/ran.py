@@ -1,34 +1,18 @@
-"""One batch through the device, whatever happens: when a forward fails, its requests run apart, and only the guilty
-one fails. Measures where the time went.
+"""One batch through the device, whatever happens, with a measure of where the time went.
+
+When a forward fails, health/apart.py runs its requests again in smaller batches, and only the guilty one fails.
 """
 
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from models.runner import Batch
-from models.signature import Rows
 
-from .errors import InferenceFailed
-from .queue import Answer, Part, split
-
-_log = logging.getLogger("pitstop")
-
-
-class Runs(Protocol):
-    """What the device's threads need of a runner; models.runner.Runner is one."""
-
-    overlaps: bool
-
-    def shape(self, parts: Sequence[Rows]) -> tuple[int, int]: ...
-
-    def stage(self, parts: Sequence[Rows]) -> Batch: ...
-
-    def launch(self, batch: Batch) -> Batch: ...
-
-    def finish(self, batch: Batch) -> Answer: ...
+from .health.apart import apart, told
+from .health.room import Room
+from .queue import Answer, Part
+from .runs import Runs
 
 
 @dataclass(slots=True)
@@ -57,7 +41,7 @@ class Ran:
     request_s: float = 0
 
 
-def complete(runner: Runs, parts: list[Part], go: Callable[[], Batch], free_since_s: float) -> Ran:
+def complete(runner: Runs, parts: list[Part], go: Callable[[], Batch], free_since_s: float, room: Room) -> Ran:
     """Launch what `go` stages, and return the answers of all parts.
 
     Args:
@@ -65,12 +49,13 @@ def complete(runner: Runs, parts: list[Part], go: Callable[[], Batch], free_sinc
         parts: what the batch is made of.
         go: returns the batch, launched.
         free_since_s: when the forward before this one ended, on time.perf_counter's clock.
+        room: how many rows fit into the device's memory; a forward that runs out of it makes this less.
     """
     try:
         batch = go()
         outputs = runner.finish(batch)
         began = time.perf_counter()
-        ran = Ran(list(split(parts, outputs)), batch.rows, batch.shape)
+        ran = Ran(told(parts, outputs, batch.off), batch.rows, batch.shape)
         ran.split_s = time.perf_counter() - began
         ran.collate_s, ran.copy_s = batch.collate_s, batch.copy_s
         ran.ended_s, ran.fetch_s = batch.launched_s + batch.forward_s, batch.fetch_s
@@ -80,7 +65,7 @@ def complete(runner: Runs, parts: list[Part], go: Callable[[], Batch], free_sinc
     except Exception as error:  # The model may raise anything; only the guilty request may suffer.
         began = time.perf_counter()
         rows = sum(part.stop - part.start for part in parts)
-        ran = Ran([(part, _alone(runner, part, error, len(parts))) for part in parts], rows, (rows, 0))
+        ran = Ran(apart(runner, parts, error, room), rows, (rows, 0))
         ran.ended_s = time.perf_counter()
         ran.forward_s = ran.ended_s - began
     return ran
@@ -96,13 +81,3 @@ def _waits(ran: Ran, launched_s: float, free_since_s: float) -> None:
     if first < free_since_s:
         ran.idle_s = max(0.0, launched_s - free_since_s)
     ran.busy_s = ran.ended_s - max(first, free_since_s)
-
-
-def _alone(runner: Runs, part: Part, error: Exception, company: int) -> Answer | Exception:
-    if company > 1:
-        try:
-            return runner.finish(runner.launch(runner.stage([part.arrays])))
-        except Exception as own:  # As above.
-            error = own
-    _log.error("the model failed on a request of %d rows", part.item.rows, exc_info=error)
-    return InferenceFailed()

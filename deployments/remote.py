@@ -20,6 +20,8 @@ from .queue import Answer, Item, Part, Waiting, split
 from .ran import Ran
 
 BLOCKS_ON_THEIR_WAY = 2
+# The device's replica answers a block when its time is up; this much later it will not answer at all.
+_PATIENCE_S = 5.0
 _log = logging.getLogger("pitstop")
 Reply = tuple[str, Any]
 Send = Callable[[dict[str, Array], int, float], Awaitable[Reply]]
@@ -106,7 +108,9 @@ class RemoteDevice:
 
     async def _ask(self, arrays: dict[str, Array], rows: int, timeout_s: float) -> Answer | Exception:
         try:
-            kind, value = await self._send(arrays, rows, timeout_s)
+            # A replica that is stopped, not gone, would keep the block, and one of the two places, for ever.
+            async with asyncio.timeout(timeout_s + _PATIENCE_S):
+                kind, value = await self._send(arrays, rows, timeout_s)
         except Exception as error:  # Ray has many ways to say that a replica is away; to a client they are one.
             _log.warning("no replica with a device took a block of %d rows (%s)", rows, type(error).__name__)
             return NotReady()

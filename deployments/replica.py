@@ -16,6 +16,7 @@ from models.signature import Array
 
 from . import log, rest, rpc, rpc_short_path, short_path
 from .errors import ServeError
+from .health.guard import Guard
 from .queue import Answer
 from .remote import Reply
 from .resources import Placement, confine
@@ -33,7 +34,8 @@ class Model:
         worker = Worker(asyncio.get_running_loop())
         worker.start()
         self._served = await worker.call(self._open)
-        worker.serve(self._served.runner, self._inline_ms())
+        self._guard = Guard(self._served)
+        worker.serve(self._guard.runner, self._inline_ms(), self._guard.room)
         self.service = ModelService(
             self._config,
             worker,
@@ -42,6 +44,7 @@ class Model:
             self.properties,
             lambda: self._served.runner.unwarmed,
         )
+        self._guard.watch_device(self.service, worker)
         self._announce()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
@@ -52,6 +55,11 @@ class Model:
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take new tunables in place; a bad one is refused and the old ones stay."""
         self.service.reconfigure(user_config)
+        self._guard.reconfigure(self.service.tunables)
+
+    async def check_health(self) -> None:
+        """Serve's own question, once a period and before the first request; raises where the device is not well."""
+        await self._guard.health.check()
 
     async def block(self, arrays: dict[str, Array], rows: int, timeout_s: float) -> Reply:
         """Answer a block that an ingress replica collated: ("answer", outputs), or an error's kind and arguments."""

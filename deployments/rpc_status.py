@@ -11,6 +11,8 @@ _CODES = {
     "queue_full": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "timeout": grpc.StatusCode.DEADLINE_EXCEEDED,
     "not_ready": grpc.StatusCode.UNAVAILABLE,
+    "unavailable": grpc.StatusCode.UNAVAILABLE,
+    "out_of_memory": grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 

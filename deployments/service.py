@@ -24,6 +24,7 @@ from . import quick
 from .batching import Batcher
 from .efficiency import Efficiency
 from .errors import BadRequest
+from .health.health import Health
 from .inference import InferRequest, Outputs
 from .metrics import Metrics
 from .predict import Predictor
@@ -62,6 +63,7 @@ class ModelService:
         self._best_rows = best_rows(raw_ms) or config.max_rows
         self.batcher = Batcher(Tunables(), self._best_rows, device, self._ran)
         loop = asyncio.get_running_loop()
+        self.health: Health | None = None
         self._pusher = loop.create_task(self._metrics.push_for_ever(self._efficiency, unwarmed))
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
@@ -76,7 +78,7 @@ class ModelService:
         return self.batcher.tunables
 
     def ready(self) -> bool:
-        return True
+        return self.batcher.closed is None
 
     def begin(self, request: InferRequest, settle: Settle) -> None:
         """Answer a checked request by a call of `settle`, with every output by name or with an error.
@@ -146,7 +148,10 @@ class ModelService:
 
     def stats(self) -> dict[str, Any]:
         found = self._stats.as_json(self.name, self.version)
-        return {"model_stats": [{**found, "pitstop": self._efficiency.as_json()}]}
+        own = self._efficiency.as_json()
+        if self.health is not None:
+            own["health"] = {**self.health.as_json(), "not_finite": self._stats.errors.get("not_finite", 0)}
+        return {"model_stats": [{**found, "pitstop": own}]}
 
     async def _begin_preprocessed(self, request: InferRequest, settle: Settle, preprocess: Preprocess) -> None:
         try:
@@ -159,6 +164,8 @@ class ModelService:
         self._stats.ran(ran)
         self._stats.last_ms = int(time.time() * 1000)
         self._metrics.ran(ran)
+        if self.health is not None:
+            self.health.ran(ran)
 
 
 async def _preprocessed(preprocess: Preprocess, request: InferRequest) -> dict[str, Array]:

@@ -14,9 +14,11 @@ from typing import TypeVar
 
 from models.runner import Batch
 
+from .health.room import Room
 from .jobs import awaited
 from .queue import Item, Part, Waiting
-from .ran import Ran, Runs, complete
+from .ran import Ran, complete
+from .runs import Runs
 
 T = TypeVar("T")
 Done = Callable[[Ran], None]
@@ -36,6 +38,7 @@ class Worker:
         self._device = threading.Lock()
         self._jobs: deque[Callable[[], None]] = deque()
         self._runner: Runs | None = None
+        self._room = Room()
         self._inline_ms: dict[tuple[int, int], float] = {}
         self._staged: tuple[list[Part], Batch | Exception] | None = None
         self._in_flight = 0
@@ -59,10 +62,13 @@ class Worker:
             self._changed.notify_all()
         return await future
 
-    def serve(self, runner: Runs, inline_ms: dict[tuple[int, int], float] | None = None) -> None:
+    def serve(
+        self, runner: Runs, inline_ms: dict[tuple[int, int], float] | None = None, room: Room | None = None
+    ) -> None:
         """Begin to answer with this runner; `inline_ms` is the forward's time by shape, where the loop may run it."""
         with self._changed:
             self._runner = runner
+            self._room = room or self._room
             self._inline_ms = inline_ms or {}
             if runner.overlaps:
                 threading.Thread(target=self._feed, name="feeder", daemon=True).start()
@@ -100,7 +106,7 @@ class Worker:
         """Run one short batch on the event loop; return the items that it did not take."""
         runner = self._runner
         rows = sum(item.rows for item in items)
-        if runner is None or rows > self.limit:
+        if runner is None or rows > self._most:
             return items
         shape = runner.shape([item.arrays for item in items])
         if self._inline_ms.get(shape, INLINE_MS) >= INLINE_MS:
@@ -125,7 +131,7 @@ class Worker:
                     self._in_flight += 1
                     self._changed.notify_all()
                 elif previous is None:
-                    parts = self._waiting.take(self.limit, time.perf_counter())
+                    parts = self._waiting.take(self._most, time.perf_counter())
                     self._in_flight += bool(parts)
             if job is not None:
                 with self._device:
@@ -140,6 +146,11 @@ class Worker:
                 self._deliver(self._finish(*previous))
             previous = staged
 
+    @property
+    def _most(self) -> int:
+        """Most rows in a forward now."""
+        return self._room.within(self.limit)
+
     def _may_take(self) -> bool:
         return self._runner is not None and not self._runner.overlaps and bool(self._waiting)
 
@@ -152,7 +163,7 @@ class Worker:
                     self._changed.wait()
                 if self._stopped:
                     return
-                parts = self._waiting.take(self.limit, time.perf_counter())
+                parts = self._waiting.take(self._most, time.perf_counter())
             if not parts:
                 continue
             batch: Batch | Exception
@@ -165,13 +176,13 @@ class Worker:
                 self._changed.notify_all()
 
     def _worth_staging(self) -> bool:
-        return self._waiting.rows >= self.limit or (bool(self._waiting) and not self._in_flight)
+        return self._waiting.rows >= self._most or (bool(self._waiting) and not self._in_flight)
 
     def _complete(self, parts: list[Part]) -> Ran:
         runner = self._runner
         assert runner is not None
         arrays = [part.arrays for part in parts]
-        ran = complete(runner, parts, lambda: runner.launch(runner.stage(arrays)), self._free_since_s)
+        ran = complete(runner, parts, lambda: runner.launch(runner.stage(arrays)), self._free_since_s, self._room)
         self._free_since_s = ran.ended_s
         return ran
 
@@ -190,7 +201,7 @@ class Worker:
                 raise batch
             return batch
 
-        ran = complete(self._runner, parts, launched, self._free_since_s)
+        ran = complete(self._runner, parts, launched, self._free_since_s, self._room)
         self._free_since_s = ran.ended_s
         return ran
 

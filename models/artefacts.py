@@ -1,7 +1,8 @@
 """Keeps compiled TorchScript between starts, under a key made of everything that it was made from.
 
 The key covers weights, the code of every module, versions, precision, layout and device: what changed is never loaded.
-An artefact that cannot be read or written costs a compilation, never a start.
+An artefact carries its checksum and is written whole or not at all, so what is half there is never run. One that cannot
+be read or written, for a full disk say, costs a compilation, never a start.
 """
 
 import hashlib
@@ -17,7 +18,9 @@ from torch import nn
 from .files import cache_dir, write_atomically
 from .layout import Layout
 
-_FORMAT = "1"
+_FORMAT = "2"
+_DIGEST_BYTES = hashlib.sha256().digest_size
+_HELP = "help: see that there is room and that it may be written to, or point PITSTOP_CACHE to another folder"
 _log = logging.getLogger("pitstop")
 
 
@@ -38,16 +41,20 @@ def key_of(module: nn.Module, layout: Layout, method: str) -> str:
 def read(key: str, device: torch.device) -> tuple[torch.jit.ScriptModule, str, str] | None:
     """Return the kept module, how it was made and what was noted then, or None."""
     path = _path(key)
-    if not path.is_file():
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):  # Whether it can be made, writing will tell.
+        return None
+    except OSError as error:
+        _log.warning("compiled artefact %s cannot be read and will be made again: %s\n%s", path, error, _HELP)
         return None
     extra = {"how.json": ""}
     try:
-        module = torch.jit.load(str(path), map_location=device, _extra_files=extra)  # type: ignore[no-untyped-call]
+        module = torch.jit.load(_checked(data), map_location=device, _extra_files=extra)  # type: ignore[no-untyped-call]
         made = json.loads(extra["how.json"])
         return module, str(made["how"]), str(made["note"])
     except (RuntimeError, ValueError, KeyError) as error:
         _log.warning("compiled artefact %s is damaged and will be made again (%s)", path, type(error).__name__)
-        path.unlink(missing_ok=True)
         return None
 
 
@@ -56,9 +63,21 @@ def write(key: str, module: torch.jit.ScriptModule, how: str, note: str) -> None
     try:
         buffer = io.BytesIO()
         torch.jit.save(module, buffer, _extra_files={"how.json": json.dumps({"how": how, "note": note})})
-        write_atomically(_path(key), buffer.getvalue())
-    except (OSError, RuntimeError) as error:  # A full disk; a module that calls @torch.jit.ignore cannot be saved.
+        data = buffer.getvalue()
+        write_atomically(_path(key), hashlib.sha256(data).digest() + data)
+    except OSError as error:
+        _log.warning(
+            "compiled artefact not kept in %s, the next start compiles again: %s\n%s", cache_dir(), error, _HELP
+        )
+    except RuntimeError as error:  # A module that calls @torch.jit.ignore cannot be saved.
         _log.warning("compiled artefact not kept, the next start compiles again: %s", error)
+
+
+def _checked(data: bytes) -> io.BytesIO:
+    digest, content = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError("the checksum does not fit")
+    return io.BytesIO(content)
 
 
 def _path(key: str) -> Path:

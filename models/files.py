@@ -71,6 +71,12 @@ def _download(url: str) -> Path:
         ) from error
     content = hashlib.sha256(data).hexdigest()
     path = cache_dir() / "files" / content[:16] / url.rstrip("/").rsplit("/", 1)[-1]
-    if not path.is_file() or digest(path) != content:
-        write_atomically(path, data)
+    try:
+        if not path.is_file() or digest(path) != content:
+            write_atomically(path, data)
+    except OSError as error:
+        raise ModelError(
+            f"{url}: cannot be kept in {cache_dir()} ({error})\n"
+            "help: see that there is room and that it may be written to, or point PITSTOP_CACHE to another folder"
+        ) from error
     return path

@@ -14,6 +14,7 @@ import torch
 
 from . import padding
 from .errors import ModelError
+from .finite import Off, all_finite, rows_off
 from .layout import Layout, Shape
 from .signature import Array, Rows, Tensor
 from .staging import Staging, to_device
@@ -23,7 +24,11 @@ Forward = Callable[..., Any]
 
 @dataclass(slots=True)
 class Batch:
-    """One batch on its way, with the seconds that each step took."""
+    """One batch on its way, with the seconds that each step took.
+
+    `finite` is a flag over all outputs, where they are checked; `off`, once finished, marks the rows with NaN or
+    infinity, and is None where there are none.
+    """
 
     shape: Shape
     rows: int
@@ -36,6 +41,8 @@ class Batch:
     launched_s: float = 0
     forward_s: float = 0
     fetch_s: float = 0
+    finite: torch.Tensor | None = None
+    off: Off | None = None
 
 
 class Runner:
@@ -48,6 +55,8 @@ class Runner:
         self.layout = layout
         self.warmed: set[Shape] = set()
         self.unwarmed = 0
+        # Whether to look for NaN and infinity in what the forward gives.
+        self.check_outputs = False
         # Whether a batch can be staged while another runs, at no cost to it.
         self.overlaps = layout.device.type == "cuda"
         self._first = self.feed[0].name
@@ -86,8 +95,14 @@ class Runner:
             if batch.ready is not None:
                 torch.cuda.current_stream().wait_event(batch.ready)
             found = in_order(self.forward(*batch.inputs), self.outputs)
+            if self.check_outputs:
+                # As declared: what is finite in fp32 need not be in an FP16 output.
+                pairs = zip(found, self._dtypes, strict=True)
+                batch.finite = all_finite([value[: batch.rows].to(dtype) for value, dtype in pairs])
             if self.overlaps:
                 found = [self._out(value, dtype, batch.rows) for value, dtype in zip(found, self._dtypes, strict=True)]
+                if batch.finite is not None:
+                    batch.finite = batch.finite.to("cpu", non_blocking=True)
                 batch.done = torch.cuda.Event()  # type: ignore[no-untyped-call]
                 batch.done.record()
         batch.outputs = found
@@ -105,6 +120,8 @@ class Runner:
             tensor.name: self._array(value, dtype, batch.rows, inputs)
             for tensor, value, dtype in zip(self.outputs, batch.outputs, self._dtypes, strict=True)
         }
+        if batch.finite is not None and not bool(batch.finite):
+            batch.off = rows_off(found)
         batch.fetch_s = time.perf_counter() - began
         return found
 

@@ -20,7 +20,19 @@ from pitstop import apart
 from pitstop.apart import PROJECT
 from pitstop.ports import Ports, free_port
 
-__all__ = ["LONG", "PATHS", "PROJECT", "PROXY", "READY", "SHORT", "Serving", "deploy", "free_port", "serve_run"]
+__all__ = [
+    "LONG",
+    "PATHS",
+    "PROJECT",
+    "PROXY",
+    "READY",
+    "SHORT",
+    "Serving",
+    "dashboard",
+    "deploy",
+    "free_port",
+    "serve_run",
+]
 
 READY = "pitstop is ready"
 SHORT, LONG, PROXY = "short", "long", "proxy"
@@ -91,12 +103,12 @@ def deploy(serving: Serving, edit: Edit) -> None:
     raw = yaml.safe_load(serving.config.read_text())
     edit(raw)
     serving.config.write_text(yaml.safe_dump(raw, sort_keys=False))
-    command = [apart.command("serve"), "deploy", str(serving.config)]
-    dashboard = _dashboard(serving)
-    subprocess.run([*command, "--address", dashboard], check=True, cwd=PROJECT, env=serving.environment, timeout=60)
+    command = [apart.command("serve"), "deploy", str(serving.config), "--address", dashboard(serving)]
+    subprocess.run(command, check=True, cwd=PROJECT, env=serving.environment, timeout=60)
 
 
-def _dashboard(serving: Serving) -> str:
+def dashboard(serving: Serving) -> str:
+    """Return the address that `serve deploy` and the REST API of Serve answer at."""
     line = next(line for line in serving.lines if "View the dashboard at" in line)
     return "http://127.0.0.1:" + "".join(c for c in line.rsplit("127.0.0.1:")[1].split()[0] if c.isdigit())
 

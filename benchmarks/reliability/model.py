@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 HANG, NAN, OOM = "hang", "nan", "oom"
+OOM_ROWS = 4
 
 
 class Line(nn.Module):
@@ -39,8 +40,8 @@ class SlowLine(Line):
         time.sleep(self.ms / 1000)
         if _taken(self.trouble / HANG):
             time.sleep(3600)
-        # Whoever else asks meanwhile runs out of memory too: a second process on the GPU leaves room for nobody.
-        if len(x) > 1 and (self.trouble / OOM).exists():
+        # Not taken: a second process on a GPU leaves room for nobody.
+        if len(x) > OOM_ROWS and (self.trouble / OOM).exists():
             raise torch.OutOfMemoryError("CUDA out of memory, as this test has it")
         self.broken = self.broken or _taken(self.trouble / NAN)
         y, version = super().forward(x)

@@ -7,12 +7,13 @@ from typing import Any
 
 from models.files import digest
 
-from .case import Case, disturbed, steady
+from .case import RATE_RPS, Case, disturbed, steady
 from .faults import GUARDED
 from .service import Config, Wish, app_of, save_weights, to_version
 from .stand import PITSTOP, Stand, until
 
 _DEPLOYED_S = 120.0
+_LOAD = f"{RATE_RPS:.0f} requests/s"
 _FAILED = ("DEPLOY_FAILED", "UNHEALTHY")
 
 
@@ -135,21 +136,21 @@ def full_disk(stand: Stand, seconds: float) -> dict[str, Any]:
 _KEPT = {"backend": "torchscript", "source": {"factory": "benchmarks.reliability.model:Line"}}
 
 CASES = (
-    Case("new-weights", "new weights rolled out over two replicas", "100 requests/s", new_weights, GUARDED),
+    Case("new-weights", "new weights rolled out over two replicas", _LOAD, new_weights, GUARDED),
     Case(
         "damaged-weights",
         "a rollout whose weights are not those that were meant",
-        "100 requests/s",
+        _LOAD,
         damaged_weights,
         GUARDED,
     ),
-    Case("failed-parity", "a rollout to a precision that is too coarse", "100 requests/s", failed_parity, GUARDED),
-    Case("settings", "`user_config` changed three times", "100 requests/s", settings, GUARDED, (PITSTOP,)),
-    Case("scale-down", "two replicas scaled to one and back", "100 requests/s", scaled, GUARDED),
+    Case("failed-parity", "a rollout to a precision that is too coarse", _LOAD, failed_parity, GUARDED),
+    Case("settings", "`user_config` changed three times", _LOAD, settings, GUARDED, (PITSTOP,)),
+    Case("scale-down", "two replicas scaled to one and back", _LOAD, scaled, GUARDED),
     Case(
         "full-disk",
         "the disk of the artefact cache is full, at a start and a rollout",
-        "100 requests/s",
+        _LOAD,
         full_disk,
         Wish(full_disk=True, args=_KEPT),
         (PITSTOP,),

@@ -27,6 +27,7 @@ class Wish:
     full_disk: bool = False
     args: Config = field(default_factory=dict)
     user_config: Config = field(default_factory=dict)
+    deployment: Config = field(default_factory=dict)
 
     @property
     def capacity_rps(self) -> float:
@@ -83,6 +84,7 @@ def model(name: str, wish: Wish, folder: Path, fast: dict[str, str]) -> Config:
         "max_ongoing_requests": 1024,
         "max_surge_percent": 100,
         "user_config": {"max_rows": MAX_ROWS, "max_queued_rows": wish.max_queued_rows, **wish.user_config},
+        **wish.deployment,
     }
     return {
         "name": name,

@@ -12,7 +12,7 @@ import torch
 
 from configs.schema import Tunables
 from deployments.batching import Batcher
-from deployments.errors import BadRequest, InferenceFailed, QueueFull, TimedOut
+from deployments.errors import BadRequest, InferenceFailed, NotFinite, QueueFull, TimedOut, Unavailable
 from deployments.queue import Answer
 from deployments.ran import Ran
 from deployments.worker import Worker
@@ -32,6 +32,7 @@ class Device:
         self.seen: list[list[float]] = []
         self.staged: list[int] = []
         self.threads: list[str] = []
+        self.fits = 1000
 
     def shape(self, parts: Sequence[Rows]) -> tuple[int, int]:
         return sum(len(part["x"]) for part in parts), 0
@@ -50,6 +51,10 @@ class Device:
         time.sleep(self.ms / 1000)
         if (batch.inputs[0] < 0).any():
             raise RuntimeError("no negative numbers")
+        if len(batch.inputs[0]) > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        off = np.isnan(batch.inputs[0].numpy())
+        batch.off = off if off.any() else None
         batch.forward_s = time.perf_counter() - batch.launched_s
         return batch
 
@@ -258,6 +263,58 @@ def test_a_gpu_batch_that_fails_runs_apart_too() -> None:
         assert [isinstance(each, Exception) for each in found] == [False, True, False]
 
     run(test, Device(overlaps=True))
+
+
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_what_is_out_of_memory_is_halved_and_later_batches_stay_that_small(overlaps: bool) -> None:
+    async def test(bench: Bench) -> None:
+        bench.device.fits = 2
+        assert await bench.ask(*range(8)) == [2.0 * n for n in range(8)]
+        assert [len(rows) for rows in bench.device.seen] == [8, 4, 2, 2, 2, 2]
+        bench.device.seen.clear()
+        found = await asyncio.gather(*[bench.ask(n) for n in range(5)])
+        assert found == [[2.0 * n] for n in range(5)]
+        assert {len(rows) for rows in bench.device.seen} <= {1, 2}
+
+    run(test, Device(overlaps=overlaps))
+
+
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_only_the_request_with_nan_in_its_answer_is_refused(overlaps: bool) -> None:
+    async def test(bench: Bench) -> None:
+        found = await asyncio.gather(bench.ask(1), bench.ask(2, float("nan")), bench.ask(3), return_exceptions=True)
+        assert (found[0], found[2]) == ([2], [6])
+        assert isinstance(found[1], NotFinite)
+
+    run(test, Device(overlaps=overlaps))
+
+
+def test_when_a_replica_gives_up_those_who_wait_run_and_come_are_all_told_at_once() -> None:
+    async def test(bench: Bench) -> None:
+        runs = await bench.busy()
+        waits = bench.ask(1)
+        short = bench.ask(2, timeout_s=0.9)
+        bench.batcher.end_all(Unavailable(1))
+        for told in (runs, waits, short):
+            with pytest.raises(Unavailable):
+                await told
+        with pytest.raises(Unavailable):
+            bench.ask(3)
+
+    run(test)
+
+
+def test_a_client_that_left_is_not_kept_until_its_deadline() -> None:
+    async def test(bench: Bench) -> None:
+        first = await bench.busy()
+        left = bench.ask(7, gone=lambda: True)
+        # Long before the thirty seconds that it had: the sweep finds it.
+        with pytest.raises(TimedOut):
+            await asyncio.wait_for(left, 15)
+        bench.device.gate.set()
+        assert await first == [0]
+
+    assert run(test).device.seen == [[0]]
 
 
 def test_a_block_that_serve_batch_drops_is_answered_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,54 @@
+"""The end of a replica's process by its own hand, where nothing less helps: a thread stuck in CUDA cannot be ended.
+
+Who waits is told first, and has a second to read it; then the process goes, and Serve starts another in its place.
+"""
+
+import asyncio
+import faulthandler
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+FAREWELL_S = 1.0
+_log = logging.getLogger("pitstop")
+
+
+class Ending:
+    """Ends the process, once. `tell` is called on the event loop, if that still turns."""
+
+    def __init__(
+        self,
+        name: str,
+        loop: asyncio.AbstractEventLoop,
+        tell: Callable[[], None],
+        leave: Callable[[], None] | None = None,
+    ) -> None:
+        self._name = name
+        self._loop = loop
+        self._tell = tell
+        self._leave = leave or _leave
+        self._lock = threading.Lock()
+
+    @property
+    def begun(self) -> bool:
+        return self._lock.locked()
+
+    def __call__(self, why: str) -> None:
+        """Say why in the log, with the stack of every thread, and leave a moment later. From any thread."""
+        if not self._lock.acquire(blocking=False):
+            return
+        # First of all, so that nothing below can keep the process from its end.
+        timer = threading.Timer(FAREWELL_S, self._leave)
+        timer.daemon = True
+        timer.start()
+        self._loop.call_soon_threadsafe(self._tell)
+        _log.error("%s: %s; this replica ends itself, and Serve starts another", self._name, why)
+        if sys.__stderr__ is not None:
+            faulthandler.dump_traceback(sys.__stderr__)
+
+
+def _leave() -> None:
+    # Not sys.exit, nor any clean-up: either could wait for the thread that is stuck.
+    os._exit(1)

@@ -1,0 +1,134 @@
+"""Whether this replica's device and model are well, as what they did last proves it. All on the event loop.
+
+A batch with an answer in it is proof. Where there was none since the last look, and at once where a whole batch failed,
+the known-good row of the start is run: it alone may call a replica sick. Requests may not, however many fail in a row,
+or one client with bad inputs could have every replica restarted.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from models.memory import is_out_of_memory
+
+from ..errors import InferenceFailed, OutOfMemory
+from ..ran import Ran
+from .probe import Unhealthy
+from .room import Room
+
+AGAIN_S = 1.0
+FAILURES_TO_END = 3
+_log = logging.getLogger("pitstop")
+
+
+class Health:
+    """`why` says what is wrong, None where nothing is."""
+
+    def __init__(
+        self,
+        probe: Callable[[], Awaitable[None]],
+        hang_s: Callable[[], float],
+        room: Room,
+        close: Callable[[bool], None],
+        end: Callable[[str], None],
+    ) -> None:
+        """Learn by `probe`; `close` (True) and open (False) the door to requests, and `end` the process at the last."""
+        self._probe = probe
+        self._hang_s = hang_s
+        self._room = room
+        self._close = close
+        self._end = end
+        self._proved = False
+        self._proof: asyncio.Future[None] | None = None
+        self._finding: asyncio.Task[None] | None = None
+        self._suspicion: asyncio.Task[None] | None = None
+        self._failures = 0
+        self.why: str | None = None
+        self.probes = 0
+
+    def ran(self, ran: Ran) -> None:
+        """Learn from a batch: any answer is proof; nothing but failed requests calls for a probe."""
+        kinds = [type(answer) for _, answer in ran.answers]
+        if any(not issubclass(kind, Exception) for kind in kinds):
+            self._proved = True
+            if self._proof is not None and not self._proof.done():
+                self._proof.set_result(None)
+        elif any(issubclass(kind, InferenceFailed) and kind is not OutOfMemory for kind in kinds):
+            self._suspect()
+
+    async def check(self) -> None:
+        """Serve asks this once a period; raise Unhealthy where this replica should not live on."""
+        if self.why is not None or not self._proved:
+            await self._find_out()
+        self._proved = False
+        if self.why is not None:
+            raise Unhealthy(self.why)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what /stats shows."""
+        return {
+            "unhealthy": self.why,
+            "probes": self.probes,
+            "out_of_memory": self._room.misses,
+            "rows_that_fit": self._room.rows,
+        }
+
+    def _suspect(self) -> None:
+        """Probe soon, and again until that ends well; at most one at a time, and one a second."""
+        if self._suspicion is None or self._suspicion.done():
+            self._suspicion = asyncio.get_running_loop().create_task(self._make_sure())
+
+    async def _make_sure(self) -> None:
+        await self._find_out()
+        await asyncio.sleep(AGAIN_S)
+        while self.why is not None:
+            await self._find_out()
+            await asyncio.sleep(AGAIN_S)
+
+    async def _find_out(self) -> None:
+        """Probe, or wait for the probe that is under way."""
+        if self._finding is None or self._finding.done():
+            self._finding = asyncio.get_running_loop().create_task(self._run())
+        await asyncio.shield(self._finding)
+
+    async def _run(self) -> None:
+        """Run the row, but be content with a batch's answer where that comes first: under load it may."""
+        loop = asyncio.get_running_loop()
+        proof = self._proof = loop.create_future()
+        probe = asyncio.ensure_future(self._probe())
+        self.probes += 1
+        waited_s = self._hang_s()
+        done, _ = await asyncio.wait({probe, proof}, timeout=waited_s, return_when=asyncio.FIRST_COMPLETED)
+        if probe in done:
+            self._judge(probe.exception())
+        else:
+            probe.add_done_callback(_heard)
+            self._judge(None if done else TimeoutError(f"the device has not run one row within {waited_s:g} s"))
+
+    def _judge(self, error: BaseException | None) -> None:
+        if error is None:
+            if self.why is not None:
+                _log.warning("the known-good row passes again")
+                self._close(False)
+            self.why, self._failures = None, 0
+            return
+        self.why = str(error) if isinstance(error, Unhealthy | TimeoutError) else _described(error)
+        _log.error("the replica is not well: %s", self.why, exc_info=error)
+        # Memory may come back, and what hangs is the watchdog's: both are left to Serve's own count of failed checks.
+        if is_out_of_memory(error) or isinstance(error, TimeoutError):
+            return
+        self._close(True)
+        self._failures += 1
+        if self._failures == FAILURES_TO_END:
+            self._end(f"the known-good row failed {FAILURES_TO_END} times in a row")
+
+
+def _described(error: BaseException) -> str:
+    return f"the known-good row of the start now fails ({type(error).__name__})"
+
+
+def _heard(probe: asyncio.Future[None]) -> None:
+    """Take a late probe's exception, so that asyncio does not complain that nobody did."""
+    if not probe.cancelled():
+        probe.exception()

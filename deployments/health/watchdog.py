@@ -1,0 +1,84 @@
+"""A plain thread that notices a forward which does not come back, and an event loop that stands still.
+
+It runs whatever hangs, as long as Python itself runs. Where native code keeps the interpreter's lock, not even this
+thread runs; then faulthandler's own thread, which needs no interpreter, ends the process at twice the time.
+"""
+
+import asyncio
+import faulthandler
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from .pulse import Pulse
+
+_LOOKS = 10
+_LONGEST_TICK_S = 1.0
+_BACKSTOP = 2.0
+End = Callable[[str], None]
+
+
+class Watchdog:
+    """Calls `end` with the reason, once, where a step or the loop takes longer than `hang_s` says."""
+
+    def __init__(self, pulse: Pulse, loop: asyncio.AbstractEventLoop, hang_s: Callable[[], float], end: End) -> None:
+        self._pulse = pulse
+        self._loop = loop
+        self._hang_s = hang_s
+        self._end = end
+        self._asked = False
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def look(self, elapsed_s: float) -> bool:
+        """Look once, `elapsed_s` after the last time; return whether there is reason to go on.
+
+        Raises:
+            RuntimeError: the event loop is closed.
+        """
+        hang_s = self._hang_s()
+        self._pulse.advance(elapsed_s, 2 * tick_s(hang_s))
+        if not self._asked:
+            self._asked = True
+            self._loop.call_soon_threadsafe(self._beat)
+        if self._pulse.loop_s >= hang_s:
+            self._end(f"the event loop has not had a turn for {self._pulse.loop_s:.3g} s")
+        elif self._pulse.step_s >= hang_s + tick_s(hang_s):  # A step may have begun up to a tick later than it says.
+            self._end(f"a forward has not come back for {self._pulse.step_s:.3g} s (hang_s is {hang_s:g})")
+        else:
+            return True
+        return False
+
+    def _beat(self) -> None:
+        self._asked = False
+        self._pulse.beat()
+
+    def _watch(self) -> None:
+        last_s = time.monotonic()
+        try:
+            while not self._stopped.wait(tick_s(self._hang_s())):
+                _backstop(_BACKSTOP * self._hang_s())
+                now_s = time.monotonic()
+                if not self.look(now_s - last_s):
+                    return
+                last_s = now_s
+        except RuntimeError:  # The loop is closed: this replica stops by itself.
+            pass
+        faulthandler.cancel_dump_traceback_later()
+
+
+def tick_s(hang_s: float) -> float:
+    """Return the time between two looks."""
+    return min(_LONGEST_TICK_S, hang_s / _LOOKS)
+
+
+def _backstop(after_s: float) -> None:
+    """End the process by a thread without Python, unless this is called again in time."""
+    if sys.__stderr__ is not None:
+        faulthandler.dump_traceback_later(after_s, exit=True, file=sys.__stderr__)

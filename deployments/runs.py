@@ -1,0 +1,23 @@
+"""What the device's threads need of a runner; models.runner.Runner is one, health.watched.Watched another."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from models.runner import Batch
+from models.signature import Rows
+
+from .queue import Answer
+
+
+class Runs(Protocol):
+    """Runs a batch in three steps; `overlaps` says that one may be staged while another runs."""
+
+    overlaps: bool
+
+    def shape(self, parts: Sequence[Rows]) -> tuple[int, int]: ...
+
+    def stage(self, parts: Sequence[Rows]) -> Batch: ...
+
+    def launch(self, batch: Batch) -> Batch: ...
+
+    def finish(self, batch: Batch) -> Answer: ...

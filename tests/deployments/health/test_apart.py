@@ -1,0 +1,130 @@
+"""Batches that failed, run again: halved where memory ran out, one by one where a request is guilty."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from deployments.errors import InferenceFailed, NotFinite, OutOfMemory
+from deployments.health.apart import Answers, apart, told
+from deployments.health.room import Room
+from deployments.queue import Answer, Item, Part, join
+from models.padding import round_up
+from models.runner import Batch
+from models.signature import Rows
+
+SIZES = (1, 2, 4, 8, 16, 32)
+OUT = torch.OutOfMemoryError("CUDA out of memory")
+Wrong = Callable[[np.ndarray], Exception | None]  # type: ignore[type-arg]
+
+
+class Device:
+    """Doubles its rows unless `wrong` has something to say of them; `tried` has the rows of every forward."""
+
+    overlaps = False
+
+    def __init__(self, wrong: Wrong) -> None:
+        self.wrong = wrong
+        self.tried: list[int] = []
+
+    def shape(self, parts: Sequence[Rows]) -> tuple[int, int]:
+        return round_up(sum(len(part["x"]) for part in parts), SIZES), 0
+
+    def stage(self, parts: Sequence[Rows]) -> Batch:
+        rows = np.concatenate([part["x"] for part in parts])
+        return Batch(self.shape(parts), len(rows), [torch.from_numpy(rows)], None, 0, 0)
+
+    def launch(self, batch: Batch) -> Batch:
+        self.tried.append(batch.rows)
+        error = self.wrong(batch.inputs[0].numpy())
+        if error is not None:
+            raise error
+        batch.launched_s = time.perf_counter()
+        return batch
+
+    def finish(self, batch: Batch) -> Answer:
+        found = batch.inputs[0].numpy() * 2
+        batch.off = np.isnan(found) if np.isnan(found).any() else None
+        return {"y": found}
+
+
+def parts(*requests: Sequence[float]) -> list[Part]:
+    return [Part(item(rows), 0, len(rows)) for rows in requests]
+
+
+def item(rows: Sequence[float]) -> Item:
+    return Item({"x": np.array(rows, np.float32)}, len(rows), 0, 1, settle=lambda _: None)
+
+
+def said(answers: Answers) -> list[list[float] | type[Exception]]:
+    """Join answers as the batcher does; return, for each request in order, its rows or its first error."""
+    found: dict[Item, list[float] | type[Exception]] = {}
+    for part, answer in answers:
+        if isinstance(answer, Exception):
+            found.setdefault(part.item, type(answer))
+        elif (whole := join(part.item, answer)) is not None:
+            found.setdefault(part.item, whole["y"].tolist())
+    return list(found.values())
+
+
+def more_than(rows: int) -> Wrong:
+    return lambda x: OUT if round_up(len(x), SIZES) > rows else None
+
+
+def test_out_of_memory_halves_a_batch_until_it_fits_and_everybody_is_answered() -> None:
+    device, room = Device(more_than(4)), Room(SIZES)
+    asked = parts(*[[float(n)] for n in range(32)])
+    assert said(apart(device, asked, OUT, room)) == [[2.0 * n] for n in range(32)]
+    assert device.tried == [16, 8, 4, 4, 4, 4, 4, 4, 4, 4]
+    assert (room.rows, room.misses) == (4, 3)
+
+
+def test_a_request_of_many_rows_is_cut_and_joined_again() -> None:
+    device, room = Device(more_than(4)), Room(SIZES)
+    asked = parts([0, 1, 2], range(10, 20), [7])
+    assert said(apart(device, asked, OUT, room)) == [[0, 2, 4], [2.0 * n for n in range(10, 20)], [14]]
+
+
+def test_one_row_that_never_fits_fails_alone_and_costs_the_others_no_batch_size() -> None:
+    device, room = Device(lambda x: OUT if (x == 5).any() else None), Room(SIZES)
+    found = said(apart(device, parts(*[[float(n)] for n in range(8)]), OUT, room))
+    assert found == [[0], [2], [4], [6], [8], OutOfMemory, [12], [14]]
+    assert room.rows is None
+
+
+def test_where_not_even_the_smallest_size_fits_each_request_is_told_so() -> None:
+    device, room = Device(more_than(0)), Room(SIZES)
+    assert said(apart(device, parts([1], [2]), OUT, room)) == [OutOfMemory, OutOfMemory]
+    assert room.rows is None
+
+
+def test_a_guilty_request_is_found_among_the_halves_too() -> None:
+    def wrong(x: np.ndarray) -> Exception | None:  # type: ignore[type-arg]
+        return more_than(2)(x) or (ValueError("a secret") if (x < 0).any() else None)
+
+    room = Room(SIZES)
+    found = said(apart(Device(wrong), parts([1], [-1], [3], [4]), OUT, room))
+    assert found == [[2], InferenceFailed, [6], [8]]
+    assert room.rows == 2
+
+
+def test_any_other_error_runs_each_request_by_itself() -> None:
+    device, room = Device(lambda x: ValueError("no") if (x < 0).any() else None), Room(SIZES)
+    assert said(apart(device, parts([1], [-1], [3]), ValueError("no"), room)) == [[2], InferenceFailed, [6]]
+    assert device.tried == [1, 1, 1]
+    assert (room.rows, room.misses) == (None, 0)
+
+
+def test_a_lone_request_that_failed_is_not_run_twice() -> None:
+    device = Device(lambda _: None)
+    assert said(apart(device, parts([1]), ValueError("no"), Room(SIZES))) == [InferenceFailed]
+    assert device.tried == []
+
+
+def test_only_the_request_with_nan_is_refused_and_the_log_says_how_many_rows(heard: pytest.LogCaptureFixture) -> None:
+    off = np.array([False, False, True, False])
+    answers = told(parts([1], [2, 3], [4]), {"y": np.array([2, 4, np.nan, 8], np.float32)}, off)
+    assert said(answers) == [[2], NotFinite, [8]]
+    assert "NaN or infinity in 1 of 4 rows" in heard.text

@@ -1,0 +1,27 @@
+"""What clients are told of a sick device, over HTTP and over gRPC."""
+
+import grpc
+import pytest
+
+from deployments.errors import BY_KIND, NotFinite, OutOfMemory, ServeError, Unavailable
+from deployments.rpc_status import code_of
+
+
+@pytest.mark.parametrize(
+    "error, status, code",
+    [
+        (Unavailable(3), 503, grpc.StatusCode.UNAVAILABLE),
+        (OutOfMemory(), 503, grpc.StatusCode.RESOURCE_EXHAUSTED),
+        (NotFinite(), 500, grpc.StatusCode.INTERNAL),
+    ],
+)
+def test_each_error_has_its_status_and_crosses_to_an_ingress_replica(
+    error: ServeError, status: int, code: grpc.StatusCode
+) -> None:
+    assert (error.status, code_of(error)) == (status, code)
+    again = BY_KIND[error.kind](*error.args_across)
+    assert (type(again), again.message, again.headers) == (type(error), error.message, error.headers)
+
+
+def test_who_is_told_to_come_again_is_told_when() -> None:
+    assert Unavailable(3).headers == ((b"retry-after", b"3"),)

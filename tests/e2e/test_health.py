@@ -1,0 +1,160 @@
+"""Models that hang, run out of memory or begin to give NaN: who is told what, and that a good replica comes back.
+
+One `serve run` for all; each test has a model of its own or leaves it as the next one needs it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from tests.e2e.conftest import model
+from tests.e2e.test_service import tensor, together
+from tests.services.faulty import ALL_NAN, FITS, HANG, LITTLE_MEMORY, ONE_NAN
+from tests.serving import PROJECT, SHORT, Serving, serve_run
+
+pytestmark = pytest.mark.ray
+# For what Serve does in its own time; on a machine with nothing to spare that may be long.
+PATIENCE_S = 180.0
+
+
+def faulty(name: str, ms: float, replicas: int = 1, **tunables: Any) -> dict[str, Any]:
+    outputs = [
+        {"name": "y", "datatype": "FP32", "shape": [-1, 1]},
+        {"name": "pid", "datatype": "INT64", "shape": [-1, 1]},
+    ]
+    source = {"factory": "tests.services.faulty:Faulty", "kwargs": {"ms": ms}}
+    app = model(name, {"hang_s": 5, **tunables}, source=source, outputs=outputs)
+    app["deployments"][0] |= {"num_replicas": replicas, "health_check_period_s": 1}
+    return app
+
+
+def faulty_models(raw: dict[str, Any]) -> None:
+    raw["applications"] = [app for app in raw["applications"] if app["name"] == "root"]
+    # So slow that its forwards run on the device thread; the other so quick that the event loop runs them itself.
+    raw["applications"] += [faulty("threaded", ms=5, replicas=2), faulty("inline", ms=0)]
+    raw["applications"].append(faulty("small", ms=20, check_outputs=True))
+
+
+@pytest.fixture(scope="module")
+def serving(cache: object) -> Iterator[Serving]:  # noqa: ARG001
+    with serve_run(PROJECT / "serve_config.yaml", SHORT, faulty_models) as found:
+        yield found
+
+
+@dataclass
+class Answer:
+    """Status 0 means that there was no answer at all."""
+
+    status: int
+    values: list[float]
+    pid: int
+    error: str
+    retry_after: str | None
+
+
+def ask(serving: Serving, name: str, *rows: float) -> Answer:
+    try:
+        found = requests.post(f"{serving.model(name)}/infer", json=tensor(*rows), timeout=60)
+    except requests.RequestException as error:
+        return Answer(0, [], 0, repr(error), None)
+    if not found.ok:
+        return Answer(found.status_code, [], 0, found.text, found.headers.get("retry-after"))
+    y, pid = found.json()["outputs"]
+    return Answer(200, y["data"], pid["data"][0], "", None)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.05)
+
+
+def health(serving: Serving, name: str) -> dict[str, Any]:
+    stats = requests.get(f"{serving.model(name)}/stats", timeout=60).json()["model_stats"][0]
+    found: dict[str, Any] = stats["pitstop"]["health"]
+    return found
+
+
+def test_a_replica_that_hangs_is_replaced_its_waiting_requests_are_told_and_the_other_goes_on(serving: Serving) -> None:
+    stuck = ask(serving, "inline", 1).pid
+    before: set[int] = set()
+    until(lambda: before.add(ask(serving, "threaded", 1).pid) or len(before) == 2)  # type: ignore[func-returns-value]
+
+    hung: dict[str, Answer] = {}
+    threads = [
+        threading.Thread(target=lambda name=name: hung.setdefault(name, ask(serving, name, HANG)))
+        for name in ("threaded", "inline")
+    ]
+    for thread in threads:
+        thread.start()
+    meanwhile = []
+    while threads[0].is_alive():
+        meanwhile.append(ask(serving, "threaded", 3))
+    for thread in threads:
+        thread.join()
+
+    assert (hung["threaded"].status, hung["threaded"].retry_after) == (503, "1"), hung
+    assert "this replica's device does not answer as it should: try again in 1 s" in hung["threaded"].error
+    # Where the loop itself hangs nobody can be told anything; the connection ends with the process.
+    assert hung["inline"].status not in (200, 408), hung
+    answered = {answer.pid for answer in meanwhile if answer.values == [6]}
+    assert len(answered) >= 1, meanwhile
+
+    alive: list[int] = []
+
+    def replaced() -> bool:
+        alive.append(ask(serving, "threaded", 1).pid)
+        return bool(set(alive) - before - {0})
+
+    until(replaced)
+    until(lambda: ask(serving, "inline", 1).pid not in (stuck, 0))
+    serving.wait_for("threaded: a forward has not come back for", PATIENCE_S)
+    serving.wait_for("inline: the event loop has not had a turn for", PATIENCE_S)
+
+
+def test_out_of_memory_halves_batches_and_everybody_is_answered(serving: Serving) -> None:
+    pid = ask(serving, "small", 1).pid
+    assert ask(serving, "small", LITTLE_MEMORY).status == 200
+    answers = [ask(serving, "small", *range(20))]
+    answers += [ask(serving, "small", *range(20))]
+    assert [answer.values for answer in answers] == [[2.0 * n for n in range(20)]] * 2
+    found = health(serving, "small")
+    # 32, 16 and 8 were tried once; the second request found the batches small already.
+    assert (found["out_of_memory"], found["rows_that_fit"]) == (3, FITS)
+    serving.wait_for(f"help: write max_rows: {FITS} into user_config", PATIENCE_S)
+    assert all(answer[0] == 200 for answer in together(serving, "small", [tensor(n) for n in range(40)]))
+    assert health(serving, "small")["out_of_memory"] == 3
+    assert ask(serving, "small", 1).pid == pid
+
+
+def test_a_request_that_gives_nan_is_refused_and_the_replica_lives(serving: Serving) -> None:
+    pid = ask(serving, "small", 1).pid
+    found = together(serving, "small", [tensor(1), tensor(5, ONE_NAN), tensor(3)])
+    assert [answer[0] for answer in found] == [200, 500, 200]
+    assert found[1][1]["error"].startswith("the model gave NaN or infinity for this input")
+    for _ in range(10):
+        assert ask(serving, "small", ONE_NAN).status == 500
+    assert ask(serving, "small", 1).pid == pid
+    assert health(serving, "small")["not_finite"] == 11
+
+
+def test_a_model_that_begins_to_give_nan_never_answers_with_it_and_is_replaced(serving: Serving) -> None:
+    pid = ask(serving, "small", 1).pid
+    assert ask(serving, "small", ALL_NAN).status == 500
+    seen: list[Answer] = []
+
+    def replaced() -> bool:
+        seen.append(ask(serving, "small", 4))
+        return seen[-1].status == 200
+
+    until(replaced)
+    assert seen[-1].values == [8]
+    assert seen[-1].pid != pid
+    assert {answer.status for answer in seen[:-1]} <= {0, 404, 500, 503}, seen
+    serving.wait_for("small: the known-good row failed 3 times in a row", PATIENCE_S)
