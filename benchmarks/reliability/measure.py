@@ -21,9 +21,8 @@ def measure(cases: Sequence[Case], server: str, seconds: float | None, say: Say)
         seconds: how long each load lasts at least, or None for the case's own time.
         say: is told what is being done.
     """
-    stand: Stand | None
+    stand: Stand | None = None
     with ExitStack() as running:
-        stand | None = None
         for case in cases:
             say(f"{server}: {case.name}")
             try:
