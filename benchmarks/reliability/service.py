@@ -19,12 +19,19 @@ NAME = "line"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to serve: forwards of `ms` for up to MAX_ROWS rows, so a replica's capacity is known beforehand."""
+    """What to serve: forwards of `ms` for up to MAX_ROWS rows, so a replica's capacity is known beforehand.
+
+    `full_disk`: nothing can be written where artefacts are kept. `nodes`: how many there are beside the head; none
+    for `serve run`. `more`: further models of the same kind. `grpc`: whether the root listens for it.
+    """
 
     ms: float = 20.0
     replicas: int = 2
     max_queued_rows: int = 1024
     full_disk: bool = False
+    nodes: int = 0
+    more: tuple[str, ...] = ()
+    grpc: bool = False
     args: Config = field(default_factory=dict)
     user_config: Config = field(default_factory=dict)
     deployment: Config = field(default_factory=dict)
@@ -54,7 +61,7 @@ def pitstop(wish: Wish, folder: Path, env: dict[str, str]) -> Config:
     raw.pop("grpc_options", None)
     root["args"] = {}
     fast = {**raw["controller_options"]["runtime_env"]["env_vars"], **env}
-    raw["applications"] = [root, model(NAME, wish, folder, fast)]
+    raw["applications"] = [root, *(model(name, wish, folder, fast) for name in (NAME, *wish.more))]
     for owner in [raw["controller_options"], root]:
         owner["runtime_env"] = {"env_vars": fast}
     return raw
@@ -115,11 +122,11 @@ def app_of(raw: Config, name: str = NAME) -> Config:
     return found
 
 
-def to_version(folder: Path, version: int) -> Callable[[Config], None]:
+def to_version(folder: Path, version: int, name: str = NAME) -> Callable[[Config], None]:
     """Return an edit that names other weights, in either server's config."""
 
     def edit(raw: Config) -> None:
-        args = app_of(raw)["args"]
+        args = app_of(raw, name)["args"]
         if "source" in args:
             args["source"] |= _weights(folder, version)
         else:

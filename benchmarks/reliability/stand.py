@@ -57,7 +57,8 @@ class Stand:
     mark: str
     config: Path
     env: dict[str, str]
-    process: "subprocess.Popen[str]"
+    process: "subprocess.Popen[str] | None" = None
+    log_from: int = 0
     grpc_port: int = 0
 
     @property
@@ -108,6 +109,24 @@ class Stand:
         return dict(found.get("applications", {}).get(name, {}))
 
     @property
+    def pid(self) -> int:
+        """The process that was started."""
+        if self.process is None:
+            raise StandError("it was not started")
+        return self.process.pid
+
+    def all_pids(self) -> set[int]:
+        """Return all of its processes."""
+        return processes.of(self.pid, self.mark)
+
+    def end(self) -> None:
+        """End it, and all that it has started."""
+        for path in (self.folder / "trouble").iterdir():
+            path.unlink(missing_ok=True)
+        if self.process is not None:
+            apart.end(self.process, self.mark)
+
+    @property
     def dashboard(self) -> str:
         found = re.search(r"View the dashboard at\D*127\.0\.0\.1:(\d+)", self.log)
         if found is None:
@@ -116,8 +135,9 @@ class Stand:
 
     @property
     def log(self) -> str:
-        """What it printed, without the colours."""
-        return re.sub(r"\x1b\[[\d;]*m", "", (self.folder / "log").read_text(errors="replace"))
+        """What it printed since its last start, without the colours."""
+        text = (self.folder / "log").read_bytes()[self.log_from :].decode(errors="replace")
+        return re.sub(r"\x1b\[[\d;]*m", "", text)
 
     def answers(self, name: str = service.NAME) -> bool:
         """Whether one request is answered."""
@@ -131,7 +151,7 @@ class Stand:
 
     def memory_mib(self) -> float:
         """Return the resident memory of all of its processes; what they share is counted in each."""
-        return processes.memory_mib(processes.of(self.process.pid, self.mark))
+        return processes.memory_mib(self.all_pids())
 
 
 @contextmanager
@@ -149,20 +169,43 @@ def standing(server: str, wish: Wish) -> Iterator[Stand]:
             ready(stand)
             yield stand
         finally:
-            end(stand)
+            stand.end()
 
 
-def start(server: str, wish: Wish, folder: Path, ports: Ports) -> Stand:
-    """Start it, and return at once."""
+def prepared(server: str, wish: Wish, folder: Path, ports: Ports) -> Stand:
+    """Write the config; nothing runs yet."""
     raw = _MAKES[server](wish, folder, ports.of_serve(folder))
     raw["http_options"]["port"] = port = ports.one()
+    if wish.nodes:
+        # All nodes are one machine here, which has each port once.
+        raw["proxy_location"] = "HeadOnly"
+    grpc_port = ports.one() if wish.grpc else 0
+    if grpc_port:
+        service.app_of(raw, "root")["args"]["grpc_port"] = grpc_port
     config, mark = folder / "config.yaml", apart.new_mark()
     config.write_text(yaml.safe_dump(raw, sort_keys=False))
     # The name under which benchmarks/processes finds what has left its parent.
     env = {**apart.environment(folder, mark), processes.MARK: mark, "PITSTOP_CACHE": str(folder / "cache")}
-    with (folder / "log").open("a") as out:
-        process = apart.serve_run(config, env, out, inside=_full_disk(folder / "cache") if wish.full_disk else ())
-    return Stand(server, wish, port, folder, mark, config, env, process)
+    return Stand(server, wish, port, folder, mark, config, env, grpc_port=grpc_port)
+
+
+def start(server: str, wish: Wish, folder: Path, ports: Ports) -> Stand:
+    """Start it, and return before it is ready."""
+    stand = prepared(server, wish, folder, ports)
+    if wish.nodes:
+        from . import nodes
+
+        return nodes.start(stand, ports, wish.nodes)
+    again(stand)
+    return stand
+
+
+def again(stand: Stand) -> None:
+    """Start `serve run`, the first time or once more."""
+    inside = _full_disk(stand.folder / "cache") if stand.wish.full_disk else ()
+    with (stand.folder / "log").open("a") as out:
+        stand.log_from = out.tell()
+        stand.process = apart.serve_run(stand.config, stand.env, out, inside=inside)
 
 
 def _full_disk(folder: Path) -> tuple[str, ...]:
@@ -176,20 +219,14 @@ def ready(stand: Stand, within_s: float = _START_S) -> None:
     """Wait until it answers with all of its replicas."""
 
     def up() -> bool:
-        if stand.process.poll() is not None:
-            raise StandError(f"serve run ended: {stand.log.strip().splitlines()[-3:]}")
+        if stand.process is not None and stand.process.poll() is not None:
+            raise StandError(f"the server ended: {stand.log.strip().splitlines()[-3:]}")
         # HAProxy is loaded anew for each application until then, and closes connections.
-        announced = stand.server == RAY_SERVE or "pitstop is ready" in stand.log
+        announced = stand.server == RAY_SERVE or stand.wish.nodes > 0 or "pitstop is ready" in stand.log
         return announced and len(stand.replicas()) >= stand.wish.replicas and stand.answers()
 
     if not until(up, within_s):
         raise StandError(f"not ready after {within_s:.0f} s: {stand.log.strip().splitlines()[-3:]}")
-
-
-def end(stand: Stand) -> None:
-    for path in (stand.folder / "trouble").iterdir():
-        path.unlink(missing_ok=True)
-    apart.end(stand.process, stand.mark)
 
 
 def until(holds: Callable[[], bool], within_s: float, every_s: float = _LOOK_S) -> bool:
