@@ -68,4 +68,4 @@ def disturbed(
         quiet = until(lambda: load.quiet_for_s() > _QUIET_S, max(most_s - back_s, 2 * _QUIET_S))
         time.sleep(max(0.0, seconds - (time.monotonic() - began)))
     recovered_s = max(back_s, load.recovered_s()) if back and quiet else None
-    return {**counted(load), "recovered_s": recovered_s}
+    return {**counted(load), "replicas_back_s": back_s if back else None, "recovered_s": recovered_s}

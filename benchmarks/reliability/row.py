@@ -15,6 +15,7 @@ class Row:
     Attributes:
         recovered_s: from the fault until every request was answered within a second and all replicas ran; None where
             that was not seen.
+        replicas_back_s: until as many ran as before.
         under_way: requests sent and unanswered when the fault came.
         aborted: why there are no figures.
     """
@@ -29,6 +30,7 @@ class Row:
     retried: int = 0
     under_way: int = 0
     recovered_s: float | None = None
+    replicas_back_s: float | None = None
     note: str = ""
     errors: Mapping[str, int] = field(default_factory=dict)
     examples: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ _MAKES: dict[str, Callable[[Wish, Path, dict[str, str]], Config]] = {
     RAY_SERVE: service.ray_serve,
 }
 _PATHS = {PITSTOP: "/v2/models/", RAY_SERVE: "/"}
-_START_S = 180.0
+_START_S = 300.0
 _LOOK_S = 0.1
 
 
