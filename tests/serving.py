@@ -98,6 +98,17 @@ def serve_run(
             _end(serving)
 
 
+def left_over(mark: str) -> list[str]:
+    """Return the command lines of running processes that carry the mark; for clusters not made by `serve_run`."""
+    return list(apart.marked(mark).values())
+
+
+def _own_ports(folder: Path) -> dict[str, str]:
+    """Return what keeps two clusters on one machine apart; nobody holds these ports for a cluster made elsewhere."""
+    with Ports() as ports:
+        return ports.of_serve(folder)
+
+
 def deploy(serving: Serving, edit: Edit) -> None:
     """Change the running config as `serve deploy` does."""
     raw = yaml.safe_load(serving.config.read_text())
