@@ -52,12 +52,14 @@ def command(name: str) -> str:
 def serve_run(
     config: Path, env: dict[str, str], out: int | IO[Any], cwd: Path = PROJECT, inside: Sequence[str] = ()
 ) -> "subprocess.Popen[str]":
-    """Start `serve run` on a config; where this process is killed, the kernel ends it.
+    """Start `serve run` on a config; `inside` is a command that runs another, such as `nice`."""
+    return spawn([*inside, command("serve"), "run", str(config)], env, out, cwd)
 
-    `inside` is a command that runs another, such as `nice`.
-    """
+
+def spawn(argv: Sequence[str], env: dict[str, str], out: int | IO[Any], cwd: Path = PROJECT) -> "subprocess.Popen[str]":
+    """Start a command that Ctrl-C does not reach; where this process is killed, the kernel ends it."""
     return subprocess.Popen(
-        [*inside, command("serve"), "run", str(config)],
+        argv,
         cwd=cwd,
         env=env,
         stdout=out,

@@ -84,15 +84,8 @@ def start(stand: Stand, ports: Ports, workers: int) -> Clustered:
 def _node(stand: Stand, ports: Ports, arguments: list[str], log: IO[str]) -> "subprocess.Popen[str]":
     own = [f"--{name}={ports.one()}" for name in _PORTS]
     own += ["--min-worker-port=0", "--max-worker-port=0", f"--object-store-memory={100 * 1024**2}", "--num-gpus=0"]
-    return subprocess.Popen(
-        [apart.command("ray"), "start", "--block", *arguments, *own],
-        cwd=apart.PROJECT,
-        env={**stand.env, "PYTHONPATH": str(apart.PROJECT)},
-        stdout=log,
-        stderr=log,
-        text=True,
-        start_new_session=True,
-    )
+    argv = [apart.command("ray"), "start", "--block", *arguments, *own]
+    return apart.spawn(argv, {**stand.env, "PYTHONPATH": str(apart.PROJECT)}, log)
 
 
 def _joined(stand: Clustered, before: set[str]) -> str:
