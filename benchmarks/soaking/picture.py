@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 _INK, _PALE, _RULE = "#1c2530", "#6b7685", "#e3e7ec"
 _COLOURS = {"replica killed": "#b3372f", "rollout": "#3b6ea8", "settings": "#8a8f98", "burst": "#c98a1b"}
+_LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "labelcolor": _INK}
+# Beside the title, where no line runs.
+_ABOVE: dict[str, Any] = {**_LEGEND, "loc": "lower right", "bbox_to_anchor": (1.0, 0.97), "ncols": 2}
 _SIZE_INCHES = (9.0, 6.0)
 
 
@@ -44,13 +47,16 @@ def png(title: str, subtitle: str, looks: Sequence[Look], events: Sequence[Mappi
 def _frame(axes: "Axes", title: str) -> None:
     from matplotlib.ticker import FuncFormatter
 
+    plain = FuncFormatter(lambda value, _: f"{value:,g}")
     axes.set_title(title, loc="left", color=_PALE, fontsize=9.5)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axes.tick_params(colors=_PALE, labelsize=8.5, length=0)
+    axes.yaxis.set_major_formatter(plain)
+    # On a scale of less than a decade a logarithmic axis has no other marks.
+    axes.yaxis.set_minor_formatter(plain)
+    axes.tick_params(which="both", colors=_PALE, labelsize=8.5, length=0)
     axes.grid(color=_RULE, linewidth=0.7)
     for side in axes.spines.values():
         side.set_visible(False)
-    axes.legend(loc="upper left", ncols=2, frameon=False, fontsize=8.5, labelcolor=_INK)
+    axes.legend(**_ABOVE)
 
 
 def _mark(upper: "Axes", lower: "Axes", events: Sequence[Mapping[str, Any]]) -> None:
@@ -58,12 +64,12 @@ def _mark(upper: "Axes", lower: "Axes", events: Sequence[Mapping[str, Any]]) -> 
 
     for event in events:
         for axes in (upper, lower):
-            axes.axvline(event["at_s"] / 60, color=_COLOURS[event["kind"]], linewidth=0.8, alpha=0.6, zorder=0)
+            axes.axvline(event["at_s"] / 60, color=_COLOURS[event["kind"]], linewidth=0.8, alpha=0.7, zorder=1)
     seen = {str(event["kind"]): None for event in events}
     lines = [Line2D([], [], color=_COLOURS[kind], linewidth=1.2) for kind in seen]
     if lines:
         legend = lower.legend(
             lines, list(seen), loc="lower right", ncols=4, frameon=False, fontsize=8.5, labelcolor=_INK
         )
-        lower.legend(loc="upper left", ncols=2, frameon=False, fontsize=8.5, labelcolor=_INK)
+        lower.legend(**_ABOVE)
         lower.add_artist(legend)
