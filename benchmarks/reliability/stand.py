@@ -104,7 +104,7 @@ class Stand:
     def _app(self, name: str) -> dict[str, Any]:
         try:
             found = requests.get(f"{self.dashboard}/api/serve/applications/", timeout=10).json()
-        except (requests.RequestException, ValueError):
+        except (requests.RequestException, ValueError, StandError):
             return {}
         return dict(found.get("applications", {}).get(name, {}))
 
