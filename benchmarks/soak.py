@@ -21,7 +21,8 @@ from typing import Any
 
 from . import cache, machine
 from .reliability.load import Load
-from .reliability.stand import PITSTOP, Stand, standing
+from .reliability.stand import PITSTOP, Stand
+from .reliability.standing import standing
 from .results import file_stem
 from .soaking import harm, picture, words
 from .soaking.streams import SERVED, streaming, totals

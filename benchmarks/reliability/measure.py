@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from .case import Case
 from .row import Row
 from .service import Wish
-from .stand import Stand, ready, standing
+from .stand import Stand
+from .standing import ready, standing
 
 Say = Callable[[str], None]
 _WELL_S = 20.0

@@ -1,11 +1,9 @@
-"""A server to do harm to: started apart from all else, asked what runs, changed meanwhile, ended without a trace."""
+"""A server to do harm to: asked what runs, changed meanwhile, started again, ended without a trace."""
 
 import re
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ import yaml
 from pitstop import apart
 from pitstop.loading.sender_http import Address
 from pitstop.loading.target import Target
-from pitstop.ports import Ports
 
 from .. import processes
 from . import service
@@ -24,12 +21,7 @@ from .questions import Form
 from .service import Config, Wish
 
 PITSTOP, RAY_SERVE = "pitstop", "Ray Serve"
-_MAKES: dict[str, Callable[[Wish, Path, dict[str, str]], Config]] = {
-    PITSTOP: service.pitstop,
-    RAY_SERVE: service.ray_serve,
-}
 _PATHS = {PITSTOP: "/v2/models/", RAY_SERVE: "/"}
-_START_S = 300.0
 _LOOK_S = 0.1
 
 
@@ -154,52 +146,6 @@ class Stand:
         return processes.memory_mib(self.all_pids())
 
 
-@contextmanager
-def standing(server: str, wish: Wish) -> Iterator[Stand]:
-    """Serve the line model. Yields when it answers and all replicas run.
-
-    Raises:
-        StandError: it does not come up.
-    """
-    with Ports() as ports, tempfile.TemporaryDirectory(prefix="pr-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        (folder / "trouble").mkdir()
-        stand = start(server, wish, folder, ports)
-        try:
-            ready(stand)
-            yield stand
-        finally:
-            stand.end()
-
-
-def prepared(server: str, wish: Wish, folder: Path, ports: Ports) -> Stand:
-    """Write the config; nothing runs yet."""
-    raw = _MAKES[server](wish, folder, ports.of_serve(folder))
-    raw["http_options"]["port"] = port = ports.one()
-    if wish.nodes:
-        # All nodes are one machine here, which has each port once.
-        raw["proxy_location"] = "HeadOnly"
-    grpc_port = ports.one() if wish.grpc else 0
-    if grpc_port:
-        service.app_of(raw, "root")["args"]["grpc_port"] = grpc_port
-    config, mark = folder / "config.yaml", apart.new_mark()
-    config.write_text(yaml.safe_dump(raw, sort_keys=False))
-    # The name under which benchmarks/processes finds what has left its parent.
-    env = {**apart.environment(folder, mark), processes.MARK: mark, "PITSTOP_CACHE": str(folder / "cache")}
-    return Stand(server, wish, port, folder, mark, config, env, grpc_port=grpc_port)
-
-
-def start(server: str, wish: Wish, folder: Path, ports: Ports) -> Stand:
-    """Start it, and return before it is ready."""
-    stand = prepared(server, wish, folder, ports)
-    if wish.nodes:
-        from . import nodes
-
-        return nodes.start(stand, ports, wish.nodes)
-    again(stand)
-    return stand
-
-
 def again(stand: Stand) -> None:
     """Start `serve run`, the first time or once more."""
     inside = _full_disk(stand.folder / "cache") if stand.wish.full_disk else ()
@@ -213,20 +159,6 @@ def _full_disk(folder: Path) -> tuple[str, ...]:
     folder.mkdir(exist_ok=True)
     script = 'mount -t tmpfs -o size=16k tmpfs "$0" && ! head -c 1M /dev/zero > "$0/full" && exec "$@"'
     return ("unshare", "--map-root-user", "--mount", "sh", "-c", script, str(folder))
-
-
-def ready(stand: Stand, within_s: float = _START_S) -> None:
-    """Wait until it answers with all of its replicas."""
-
-    def up() -> bool:
-        if stand.process is not None and stand.process.poll() is not None:
-            raise StandError(f"the server ended: {stand.log.strip().splitlines()[-3:]}")
-        # HAProxy is loaded anew for each application until then, and closes connections.
-        announced = stand.server == RAY_SERVE or stand.wish.nodes > 0 or "pitstop is ready" in stand.log
-        return announced and len(stand.replicas()) >= stand.wish.replicas and stand.answers()
-
-    if not until(up, within_s):
-        raise StandError(f"not ready after {within_s:.0f} s: {stand.log.strip().splitlines()[-3:]}")
 
 
 def until(holds: Callable[[], bool], within_s: float, every_s: float = _LOOK_S) -> bool:

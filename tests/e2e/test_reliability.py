@@ -11,7 +11,8 @@ from benchmarks.reliability.cases import CASES
 from benchmarks.reliability.faults import killed_and_retried
 from benchmarks.reliability.measure import measure
 from benchmarks.reliability.service import Wish
-from benchmarks.reliability.stand import PITSTOP, standing
+from benchmarks.reliability.stand import PITSTOP
+from benchmarks.reliability.standing import standing
 from pitstop.loading.outcome import TIMEOUT
 
 pytestmark = pytest.mark.ray
