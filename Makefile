@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= serve_config.yaml
+SOAK_MINUTES ?= 60
 
-.PHONY: run test test-timing test-long fuzz check bench reports autoscaling bench-gpu install lock stubs clean
+.PHONY: run test test-timing test-long fuzz check bench reports autoscaling reliability soak bench-gpu install lock stubs clean
 
 run: install ## serve the bundled models
 	$(BIN)/serve run $(CONFIG)
@@ -40,6 +41,12 @@ autoscaling: install ## simulate the autoscaling policies; minutes, the same fig
 
 bench-gpu: install ## all that needs a GPU: its tests, the five mistakes, ResNet-50 in every precision
 	$(BIN)/python -m benchmarks.gpu
+
+reliability: install ## every fault under load, and docs/reliability.md from it; on a machine that does nothing else
+	$(BIN)/python -m benchmarks.reliability
+
+soak: install ## mixed load and random faults for SOAK_MINUTES
+	$(BIN)/python -m benchmarks.soak --minutes $(SOAK_MINUTES)
 
 install: .venv/installed ## a venv with the locked dependencies
 

@@ -1,17 +1,10 @@
 """Ports that nothing listens on, and the wait for something to listen."""
 
 import http.client
-import socket
 
+from pitstop.ports import free_port
 
-def free_port(run: int = 1) -> int:
-    """Return the first of `run` adjacent free ports."""
-    while True:
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-        if all(_is_free(port + offset) for offset in range(run)):
-            return port
+__all__ = ["answers", "free_port"]
 
 
 def answers(port: int, path: str) -> bool:
@@ -24,12 +17,3 @@ def answers(port: int, path: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -4,14 +4,10 @@ Every process of a run inherits a mark in its environment, by which those left o
 """
 
 import os
-import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +16,24 @@ from typing import Any
 
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[1]
+from pitstop import apart
+from pitstop.apart import PROJECT
+from pitstop.ports import Ports, free_port
+
+__all__ = [
+    "LONG",
+    "PATHS",
+    "PROJECT",
+    "PROXY",
+    "READY",
+    "SHORT",
+    "Serving",
+    "dashboard",
+    "deploy",
+    "free_port",
+    "serve_run",
+]
+
 READY = "pitstop is ready"
 SHORT, LONG, PROXY = "short", "long", "proxy"
 PATHS = {
@@ -73,9 +86,9 @@ def serve_run(
     config: Path, path: str = SHORT, edit: Edit | None = None, until: str = READY, cwd: Path = PROJECT
 ) -> Iterator[Serving]:
     """Serve a config over one of the three paths, from `cwd`; `edit` may change the YAML's content first."""
-    with tempfile.TemporaryDirectory(prefix="pit-", ignore_cleanup_errors=True) as name:
+    with Ports() as ports, tempfile.TemporaryDirectory(prefix="pit-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        serving = _start(_written(config, path, edit, folder), folder, cwd)
+        serving = _start(_written(config, path, edit, folder, ports), folder, cwd)
         try:
             reader = threading.Thread(target=_read, args=(serving,), daemon=True)
             reader.start()
@@ -86,22 +99,14 @@ def serve_run(
 
 
 def left_over(mark: str) -> list[str]:
-    """Return the command lines of running processes that carry the mark."""
-    found = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and process.name != str(os.getpid()):
-            try:
-                if mark.encode() in (process / "environ").read_bytes():
-                    found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-            except OSError:
-                continue
-    return [line for line in found if line]
+    """Return the command lines of running processes that carry the mark; for clusters not made by `serve_run`."""
+    return list(apart.marked(mark).values())
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def _own_ports(folder: Path) -> dict[str, str]:
+    """Return what keeps two clusters on one machine apart; nobody holds these ports for a cluster made elsewhere."""
+    with Ports() as ports:
+        return ports.of_serve(folder)
 
 
 def deploy(serving: Serving, edit: Edit) -> None:
@@ -109,9 +114,8 @@ def deploy(serving: Serving, edit: Edit) -> None:
     raw = yaml.safe_load(serving.config.read_text())
     edit(raw)
     serving.config.write_text(yaml.safe_dump(raw, sort_keys=False))
-    command = [str(Path(sys.executable).with_name("serve")), "deploy", str(serving.config)]
-    address = dashboard(serving)
-    subprocess.run([*command, "--address", address], check=True, cwd=PROJECT, env=serving.environment, timeout=60)
+    command = [apart.command("serve"), "deploy", str(serving.config), "--address", dashboard(serving)]
+    subprocess.run(command, check=True, cwd=PROJECT, env=serving.environment, timeout=60)
 
 
 def dashboard(serving: Serving) -> str:
@@ -120,71 +124,36 @@ def dashboard(serving: Serving) -> str:
     return "http://127.0.0.1:" + "".join(c for c in line.rsplit("127.0.0.1:")[1].split()[0] if c.isdigit())
 
 
-def _written(config: Path, path: str, edit: Edit | None, folder: Path) -> Path:
+def _written(config: Path, path: str, edit: Edit | None, folder: Path, ports: Ports) -> Path:
     raw = yaml.safe_load(config.read_text())
-    raw["http_options"]["port"] = free_port()
+    raw["http_options"]["port"] = ports.one()
     if "grpc_options" in raw:
-        raw["grpc_options"]["port"] = free_port()
+        raw["grpc_options"]["port"] = ports.one()
     if edit is not None:
         edit(raw)
-    ports = _own_ports(folder)
+    own = ports.of_serve(folder)
     for owner in [raw["controller_options"], *raw["applications"]]:
         variables = dict(owner.setdefault("runtime_env", {}).get("env_vars", {}))
         if path == PROXY:
             variables = {}
         elif path == LONG:
             variables.pop(_CALLBACK, None)
-        owner["runtime_env"]["env_vars"] = {**variables, **({} if path == PROXY else ports)}
+        owner["runtime_env"]["env_vars"] = {**variables, **({} if path == PROXY else own)}
     for app in raw["applications"]:
         if app["import_path"] == "deployments.app:root" and "grpc_port" in app.get("args", {}):
-            app["args"]["grpc_port"] = free_port()
+            app["args"]["grpc_port"] = ports.one()
     written = folder / "serve_config.yaml"
     written.write_text(yaml.safe_dump(raw, sort_keys=False))
     return written
 
 
-def _own_ports(folder: Path) -> dict[str, str]:
-    """Return what keeps two clusters on one machine apart. Serve looks for replicas' ports in ranges."""
-    first = free_port() // 10 * 10
-    return {
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
-        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(free_port()),
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{folder}/ha/haproxy.cfg",
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{folder}/ha/admin.sock",
-        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{folder}/ha/metrics.sock",
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": f"{folder}/ha",
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{folder}/ha/server-state",
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + 500),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(first + 501),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(first + 1000),
-        # Thirty seconds by default, for load balancers that are not here.
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
-    }
-
-
 def _start(config: Path, folder: Path, cwd: Path) -> Serving:
-    mark = f"PITSTOP_TEST={uuid.uuid4().hex}"
-    name, _, value = mark.partition("=")
+    mark = apart.new_mark()
     environment = {
-        **os.environ,
-        name: value,
-        "RAY_TMPDIR": str(folder),
+        **apart.environment(folder, mark),
         "PITSTOP_CACHE": os.environ.get("PITSTOP_CACHE", str(folder / "cache")),
-        "PYTHONUNBUFFERED": "1",
-        "RAY_AUTH_MODE": "disabled",
     }
-    process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("serve")), "run", str(config)],
-        cwd=cwd,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = apart.serve_run(config, environment, subprocess.PIPE, cwd)
     raw = yaml.safe_load(config.read_text())
     roots = [app for app in raw["applications"] if app["import_path"] == "deployments.app:root"]
     grpc_port = roots[0].get("args", {}).get("grpc_port", 0) if roots else 0
@@ -203,9 +172,5 @@ def _read(serving: Serving) -> None:
 
 def _end(serving: Serving) -> None:
     """End it as a service manager does, and insist that every process goes."""
-    serving.process.send_signal(signal.SIGTERM)
-    serving.process.wait(timeout=60)
-    deadline = time.monotonic() + 30
-    while left := left_over(serving.mark):
-        assert time.monotonic() < deadline, f"left behind: {left}"
-        time.sleep(0.1)
+    left = apart.end(serving.process, serving.mark)
+    assert not left, f"left behind: {left}"

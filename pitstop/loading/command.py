@@ -21,7 +21,7 @@ def load(
     rows: Annotated[int, typer.Option(help="Rows in a request.")] = 1,
     length: Annotated[int, typer.Option(help="Size of an input's open dimension.")] = 32,
     timeout: Annotated[float, typer.Option(help="Seconds an answer may take.")] = 30,
-    retries: Annotated[int, typer.Option(help="Hide failed connections and 503 with Retry-After.")] = 0,
+    retries: Annotated[int, typer.Option(help="Hide dead connections and servers, and 503s that name a time.")] = 0,
     most: Annotated[int, typer.Option(help="Open loop: connections at once, at most.")] = 512,
     grpc_port: Annotated[int, typer.Option(help="Where gRPC listens.")] = 8001,
     seed: Annotated[int, typer.Option(help="Another one draws other arrivals.")] = 0,

@@ -1,16 +1,19 @@
 """One keep-alive HTTP connection, as an asyncio protocol: a request out, its answer back, never two at a time."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .clock import now
 from .http_answer import Answer
-from .outcome import CLOSED, GARBLED, TIMEOUT, Done, Failure
+from .outcome import CLOSED, GARBLED, PROXY, TIMEOUT, WRONG, Done, Failure
 
 if TYPE_CHECKING:
     from .sender_http import HttpSender
 
 _OK = 200
+# Says of a body whether it is the right one; None where nobody looks.
+Right = Callable[[bytes], bool] | None
 
 
 class Connection(asyncio.Protocol):
@@ -21,15 +24,18 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._answer = Answer()
         self._done: Done | None = None
+        self._right: Right = None
         self._deadline = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def send(self, request: bytes, done: Done, timeout_s: float) -> None:
+    def send(self, request: bytes, done: Done, timeout_s: float, right: Right = None) -> None:
         assert self._transport is not None
         self._done = done
+        self._right = right
+        self._answer = Answer(keep=right is not None)
         self._deadline = now() + timeout_s
         self._transport.write(request)
 
@@ -44,12 +50,12 @@ class Connection(asyncio.Protocol):
             return
         if not whole:
             return
-        answer, done, self._answer, self._done = self._answer, self._done, Answer(), None
+        answer, done, right, self._done = self._answer, self._done, self._right, None
         if answer.closes:
             self._drop()
         else:
             self._sender.freed(self)
-        done(None if answer.status == _OK else Failure(f"HTTP {answer.status}", answer.retry_after_s))
+        done(_outcome(answer, right))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.fail(Failure(CLOSED))
@@ -75,3 +81,11 @@ class Connection(asyncio.Protocol):
         self._sender.lost(self)
         if self._transport is not None:
             self._transport.abort()
+
+
+def _outcome(answer: Answer, right: Right) -> Failure | None:
+    if answer.status == _OK:
+        return None if right is None or right(answer.body) else Failure(WRONG)
+    if answer.status == 500 and answer.plain:
+        return Failure(PROXY)
+    return Failure(f"HTTP {answer.status}", answer.retry_after_s)

@@ -62,6 +62,23 @@ class Drive:
             self.record.oldest_unanswered_s = now() - self._start - min(self._due.values())
         self._over.set()
 
+    def cease(self) -> None:
+        """Send nothing new in open loop; the run ends once what is under way has been answered."""
+        self._arrivals, self._next_due = iter(()), None
+        if not self._due:
+            self._over.set()
+
+    @property
+    def under_way(self) -> int:
+        """How many requests have neither been answered nor given up."""
+        return len(self._due)
+
+    @property
+    def waited_s(self) -> float:
+        """For how long the request that was sent first of those under way has been."""
+        first = next(iter(self._due.values()), None)
+        return 0.0 if first is None else self.elapsed_s - first
+
     @property
     def elapsed_s(self) -> float:
         return now() - self._start if self._start else 0.0

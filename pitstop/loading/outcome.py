@@ -8,6 +8,9 @@ REFUSED = "connection refused"
 CLOSED = "connection closed"
 FAILED = "connection failed"
 GARBLED = "not HTTP"
+WRONG = "wrong answer"
+# A proxy says so of a request whose server went away; a server's own errors are JSON.
+PROXY = "HTTP 500 from the proxy"
 CONNECTION = frozenset((REFUSED, CLOSED, FAILED))
 
 
@@ -19,6 +22,8 @@ class Failure(NamedTuple):
 
 
 Done = Callable[[Failure | None], None]
+# Told a request's number and the body of its answer; says whether that is the right one.
+Check = Callable[[int, bytes], bool]
 
 
 class Sender(Protocol):

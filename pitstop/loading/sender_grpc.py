@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from .outcome import TIMEOUT, Done, Failure
+from .outcome import TIMEOUT, WRONG, Check, Done, Failure
 from .sender_http import Address
 from .token import token_metadata
 
@@ -22,14 +22,17 @@ _OPTIONS = (
 
 
 class GrpcSender:
-    """A few channels to one server. Satisfies outcome.Sender."""
+    """A few channels to one server. Satisfies outcome.Sender. With a `check`, a wrong answer is a failure."""
 
-    def __init__(self, address: Address, model: str, requests: Sequence[bytes], timeout_s: float) -> None:
+    def __init__(
+        self, address: Address, model: str, requests: Sequence[bytes], timeout_s: float, check: Check | None = None
+    ) -> None:
         self._address = address
         # Ray Serve's own gRPC port asks for it; other servers take no notice.
         self._metadata = (("application", model), *token_metadata())
         self._requests = requests
         self._timeout_s = timeout_s
+        self._check = check
         self._channels: list[Any] = []
         self._calls: list[Any] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,11 +74,11 @@ class GrpcSender:
         call = self._calls[number % len(self._calls)]
         request = self._requests[number % len(self._requests)]
         try:
-            await call(request, timeout=self._timeout_s, metadata=self._metadata)
+            answer = await call(request, timeout=self._timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
             done(_failure(error.code().name))
         else:
-            done(None)
+            done(None if self._check is None or self._check(number, answer) else Failure(WRONG))
 
 
 def _failure(code: str) -> Failure:

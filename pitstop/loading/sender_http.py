@@ -7,11 +7,12 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from .clock import now
-from .connection import Connection
-from .outcome import FAILED, REFUSED, TIMEOUT, Done, Failure
+from .connection import Connection, Right
+from .outcome import FAILED, REFUSED, TIMEOUT, Check, Done, Failure
 
 _SWEEP_S = 0.05
 
@@ -26,16 +27,20 @@ class _Waiting(NamedTuple):
     request: bytes
     done: Done
     deadline: float
+    right: Right
 
 
 class HttpSender:
-    """The connections to one server. Satisfies outcome.Sender."""
+    """The connections to one server. Satisfies outcome.Sender. With a `check`, a wrong answer is a failure."""
 
-    def __init__(self, address: Address, requests: Sequence[bytes], most: int, timeout_s: float) -> None:
+    def __init__(
+        self, address: Address, requests: Sequence[bytes], most: int, timeout_s: float, check: Check | None = None
+    ) -> None:
         self._address = address
         self._requests = requests
         self._most = most
         self._timeout_s = timeout_s
+        self._check = check
         self._tls = ssl.create_default_context() if address.tls else None
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
@@ -50,10 +55,11 @@ class HttpSender:
 
     def send(self, number: int, done: Done) -> None:
         request = self._requests[number % len(self._requests)]
+        right = None if self._check is None else partial(self._check, number)
         if self._idle:
-            self._idle.pop().send(request, done, self._timeout_s)
+            self._idle.pop().send(request, done, self._timeout_s, right)
             return
-        self._waiting.append(_Waiting(request, done, now() + self._timeout_s))
+        self._waiting.append(_Waiting(request, done, now() + self._timeout_s, right))
         if len(self._all) + len(self._opening) >= self._most:
             self.queued += 1
         elif len(self._opening) < len(self._waiting):
@@ -73,7 +79,7 @@ class HttpSender:
         """Take back a connection whose answer has come."""
         if self._waiting:
             waiting = self._waiting.popleft()
-            connection.send(waiting.request, waiting.done, waiting.deadline - now())
+            connection.send(waiting.request, waiting.done, waiting.deadline - now(), waiting.right)
         else:
             self._idle.append(connection)
 

@@ -10,7 +10,7 @@ from pitstop.loading.grpc_message import infer_request
 from pitstop.loading.histogram import histogram
 from pitstop.loading.http_answer import Answer
 from pitstop.loading.loadgen import read_summary
-from pitstop.loading.outcome import CLOSED, REFUSED, TIMEOUT, Failure
+from pitstop.loading.outcome import CLOSED, PROXY, REFUSED, TIMEOUT, Failure
 from pitstop.loading.percentiles import percentiles, rank, ranks
 from pitstop.loading.plan import Plan
 from pitstop.loading.record import Record
@@ -96,6 +96,13 @@ def test_a_chunked_answer_ends_with_its_last_chunk() -> None:
     assert answer.closes
 
 
+def test_a_body_is_kept_where_it_is_asked_for_without_its_chunks() -> None:
+    whole, chunked = Answer(keep=True), Answer(keep=True)
+    assert whole.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+    assert chunked.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n")
+    assert (whole.body, chunked.body) == (b"hello", b"hello")
+
+
 def test_what_is_not_http_is_refused() -> None:
     with pytest.raises(ValueError, match="not HTTP"):
         Answer().feed(b"SSH-2.0-OpenSSH\r\n\r\n")
@@ -106,6 +113,8 @@ def test_what_is_not_http_is_refused() -> None:
     [
         (Failure(REFUSED), 0.05),
         (Failure(CLOSED), 0.05),
+        (Failure(PROXY), 0.05),
+        (Failure("HTTP 502"), 0.05),
         (Failure("HTTP 503", 2.0), 2.0),
         (Failure("HTTP 503"), None),
         (Failure("HTTP 400"), None),
@@ -113,7 +122,7 @@ def test_what_is_not_http_is_refused() -> None:
         (Failure(TIMEOUT), None),
     ],
 )
-def test_only_failed_connections_and_a_503_that_names_a_time_are_tried_again(
+def test_only_dead_connections_dead_servers_and_a_503_that_names_a_time_are_tried_again(
     failure: Failure, wait: float | None
 ) -> None:
     assert retry.wait_s(failure, 0) == wait

@@ -1,0 +1,1 @@
+"""Faults, overload and rollouts under steady load, counted: every answer is held against the known right one."""

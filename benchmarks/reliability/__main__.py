@@ -1,0 +1,72 @@
+"""Measures the rows: python -m benchmarks.reliability [NAME ...].
+
+With no name all of them, and then the results file and the table in docs/reliability.md are written.
+"""
+
+import argparse
+import datetime
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+
+from .. import machine
+from . import report
+from .case import Case
+from .cases import CASES
+from .measure import measure
+from .row import Row
+from .stand import PITSTOP, RAY_SERVE
+
+_SERVERS = {"pitstop": PITSTOP, "ray-serve": RAY_SERVE}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _options(given)
+    # Asked to stop, it unwinds as after Ctrl-C, and takes the server it has started with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    wanted = [case for case in CASES if not options.names or case.name in options.names]
+    servers = [_SERVERS[options.server]] if options.server else list(_SERVERS.values())
+    whole = not (options.names or options.server or options.seconds)
+    rows: list[Row] = []
+    load_average = os.getloadavg()
+    try:
+        for row in _rows(wanted, servers, options.seconds):
+            rows.append(row)
+            print(report.line(row), flush=True)
+    except KeyboardInterrupt:
+        print("stopped; the table is left as it was", file=sys.stderr)
+        return 130
+    if whole:
+        now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        command = shlex.join(["python", "-m", "benchmarks.reliability", *given])
+        path = report.write(rows, machine.hardware(), machine.versions(), machine.commit(), command, now, load_average)
+        print(f"\nwritten to {path} and {report.PAGE}")
+    return int(any(row.aborted for row in rows))
+
+
+def _rows(wanted: Sequence[Case], servers: Sequence[str], seconds: float | None) -> Iterator[Row]:
+    for server in servers:
+        yield from measure([case for case in wanted if server in case.servers], server, seconds, _say)
+
+
+def _options(given: Sequence[str]) -> argparse.Namespace:
+    names = [case.name for case in CASES]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(names)}")
+    parser.add_argument("--server", choices=list(_SERVERS), help="only this one; both by default")
+    parser.add_argument("--seconds", type=float, help="a shorter load, to try it; the table is then left as it is")
+    options = parser.parse_args(given)
+    if unknown := sorted(set(options.names) - set(names)):
+        parser.error(f"{', '.join(unknown)}: there is no such row; there is {', '.join(names)}")
+    return options
+
+
+def _say(text: str) -> None:
+    print(f"{datetime.datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

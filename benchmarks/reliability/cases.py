@@ -1,0 +1,5 @@
+"""All rows, in the order of the table."""
+
+from . import faults, losses, overload, rollouts
+
+CASES = (*overload.CASES, *faults.CASES, *rollouts.CASES, *losses.CASES)

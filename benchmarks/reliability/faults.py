@@ -1,0 +1,99 @@
+"""What breaks by itself: a replica that is killed, hangs, runs out of memory or begins to answer NaN."""
+
+import os
+import signal
+import time
+from typing import Any
+
+from .case import RATE_RPS, Case, disturbed, steady
+from .load import Load
+from .model import HANG, NAN, OOM, OOM_ROWS
+from .questions import Questions
+from .service import Wish
+from .stand import PITSTOP, Stand
+
+_OOM_S = 5.0
+_RETRIES = 5
+_LARGE = 8
+
+
+def killed(stand: Stand, seconds: float, retries: int = 0) -> dict[str, Any]:
+    """Kill one replica. All that may fail is what is under way on it."""
+    before = stand.replicas()
+    load = steady(stand, retries=retries)
+
+    def restored() -> bool:
+        found = stand.replicas()
+        return len(found) >= len(before) and before[0].pid not in {each.pid for each in found}
+
+    found = disturbed(load, lambda: os.kill(before[0].pid, signal.SIGKILL), restored, seconds)
+    return {**found, "note": f"{found['under_way']} under way on both replicas when it came"}
+
+
+def killed_and_retried(stand: Stand, seconds: float) -> dict[str, Any]:
+    found = killed(stand, seconds, _RETRIES)
+    return {**found, "note": f"{found['retried']} sent again by the client"}
+
+
+def hung(stand: Stand, seconds: float) -> dict[str, Any]:
+    """Have one forward never return."""
+    return _replaced(stand, HANG, seconds)
+
+
+def not_a_number(stand: Stand, seconds: float) -> dict[str, Any]:
+    """Have one replica answer NaN from now on."""
+    return _replaced(stand, NAN, seconds)
+
+
+def _replaced(stand: Stand, kind: str, seconds: float) -> dict[str, Any]:
+    before = {each.pid for each in stand.replicas()}
+
+    def restored() -> bool:
+        found = {each.pid for each in stand.replicas()}
+        return len(found) >= len(before) and found != before
+
+    return disturbed(steady(stand), lambda: stand.trouble(kind), restored, seconds)
+
+
+def out_of_memory(stand: Stand, seconds: float) -> dict[str, Any]:
+    """Have every forward of more than OOM_ROWS rows run out of memory, for some seconds."""
+    lasts_s = min(_OOM_S, seconds / 3)
+
+    def fault() -> None:
+        path = stand.trouble(OOM)
+        time.sleep(lasts_s)
+        path.unlink()
+
+    if stand.server == PITSTOP:
+        load = Load(Questions(stand.target(), stand.form, rows=_LARGE), RATE_RPS / 5)
+    else:
+        # Only company fills its batches.
+        load = steady(stand, rate_rps=RATE_RPS * 3)
+    count = len(stand.replicas())
+    found = disturbed(load, fault, lambda: len(stand.replicas()) >= count, seconds)
+    return {**found, "note": f"memory is short for {lasts_s:.0f} s"}
+
+
+# What docs/health.md advises where seconds count.
+GUARDED = Wish(user_config={"hang_s": 2, "check_outputs": True}, deployment={"health_check_period_s": 2})
+_LOAD = f"{RATE_RPS:.0f} requests/s"
+
+CASES = (
+    Case("killed-replica", "one of two replicas killed with SIGKILL", _LOAD, killed, GUARDED),
+    Case(
+        "killed-replica-retries",
+        f"the same, the client with `--retries {_RETRIES}`",
+        _LOAD,
+        killed_and_retried,
+        GUARDED,
+    ),
+    Case(
+        "out-of-memory",
+        f"forwards of more than {OOM_ROWS} rows run out of memory",
+        f"{RATE_RPS / 5:.0f} requests/s of {_LARGE} rows; Ray Serve {RATE_RPS * 3:.0f} of one",
+        out_of_memory,
+        GUARDED,
+    ),
+    Case("nan", "one of two replicas begins to answer NaN", _LOAD, not_a_number, GUARDED),
+    Case("hung-forward", "a forward of one of two replicas never returns", _LOAD, hung, GUARDED),
+)

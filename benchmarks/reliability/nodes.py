@@ -1,0 +1,104 @@
+"""A server on several Ray nodes of one machine, as `ray start` makes them and `serve deploy` fills them.
+
+Every port is chosen: by default the nodes would want the same ones. The head has no CPUs, so replicas are elsewhere.
+"""
+
+import subprocess
+from dataclasses import dataclass, field
+from typing import IO
+
+import requests
+
+from pitstop import apart
+from pitstop.ports import Ports
+
+from .. import processes
+from .stand import Stand, StandError, until
+
+_CPUS = 2
+_JOIN_S = 120.0
+_PORTS = (
+    "dashboard-agent-listen-port",
+    "dashboard-agent-grpc-port",
+    "runtime-env-agent-port",
+    "metrics-export-port",
+    "node-manager-port",
+    "object-manager-port",
+)
+
+
+@dataclass
+class Clustered(Stand):
+    """A stand whose replicas are spread over nodes; `process` is the head."""
+
+    address: str = ""
+    nodes: dict[str, "subprocess.Popen[str]"] = field(default_factory=dict)
+
+    @property
+    def dashboard(self) -> str:
+        return self.address
+
+    def lose(self, node: str) -> None:
+        """End a node as a power cut does: every process of it, at once."""
+        apart.kill(sorted(processes.of(self.nodes[node].pid, "of no run")))
+
+    def end(self) -> None:
+        # HAProxy outlives a Ray that is merely stopped.
+        told = [apart.command("serve"), "shutdown", "-y", "--address", self.address]
+        subprocess.run(told, cwd=apart.PROJECT, env=self.env, capture_output=True, timeout=60, check=False)
+        for process in self.nodes.values():
+            process.terminate()
+        super().end()
+        for process in self.nodes.values():
+            process.wait(timeout=10)
+
+
+def start(stand: Stand, ports: Ports, workers: int) -> Clustered:
+    """Start a head and its workers, and deploy."""
+    gcs, dashboard = ports.one(), ports.one()
+    head = [
+        "--head",
+        f"--port={gcs}",
+        f"--ray-client-server-port={ports.one()}",
+        f"--dashboard-port={dashboard}",
+        f"--temp-dir={stand.folder}",
+        "--num-cpus=0",
+    ]
+    with (stand.folder / "log").open("a") as log:
+        process = _node(stand, ports, head, log)
+        found = Clustered(**vars(stand), address=f"http://127.0.0.1:{dashboard}")
+        found.process = process
+        try:
+            _joined(found, set())
+            for _ in range(workers):
+                before = set(_alive(found))
+                worker = _node(stand, ports, [f"--address=127.0.0.1:{gcs}", f"--num-cpus={_CPUS}"], log)
+                found.nodes[_joined(found, before)] = worker
+            found.deploy(lambda _: None)
+        except BaseException:
+            found.end()
+            raise
+    return found
+
+
+def _node(stand: Stand, ports: Ports, arguments: list[str], log: IO[str]) -> "subprocess.Popen[str]":
+    own = [f"--{name}={ports.one()}" for name in _PORTS]
+    own += ["--min-worker-port=0", "--max-worker-port=0", f"--object-store-memory={100 * 1024**2}", "--num-gpus=0"]
+    argv = [apart.command("ray"), "start", "--block", *arguments, *own]
+    return apart.spawn(argv, {**stand.env, "PYTHONPATH": str(apart.PROJECT)}, log)
+
+
+def _joined(stand: Clustered, before: set[str]) -> str:
+    """Wait for a node that was not there before; return its id."""
+    if not until(lambda: bool(set(_alive(stand)) - before), _JOIN_S):
+        raise StandError(f"a node did not join: {stand.log.strip().splitlines()[-3:]}")
+    return next(iter(set(_alive(stand)) - before))
+
+
+def _alive(stand: Clustered) -> list[str]:
+    """Return the ids of the nodes that are up, as far as Ray knows."""
+    try:
+        found = requests.get(f"{stand.address}/api/v0/nodes", timeout=10).json()["data"]["result"]["result"]
+    except (requests.RequestException, KeyError, TypeError, ValueError):
+        return []
+    return [str(each["node_id"]) for each in found if each["state"] == "ALIVE"]

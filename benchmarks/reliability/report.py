@@ -1,0 +1,94 @@
+"""The results file, and the table that docs/reliability.md holds between two marks: the one is made from the other."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..cache import PROJECT
+from ..results import file_stem
+from .row import Row
+
+PAGE = PROJECT / "docs" / "reliability.md"
+RESULTS = PROJECT / "benchmarks" / "results"
+BEGIN, END = "<!-- table: make reliability -->", "<!-- end of table -->"
+NOT_MEASURED = "Not measured yet: `make reliability` fills this in."
+_COLUMNS = ("fault", "server", "load", "sent", "failed", "wrong", "recovered after", "what was seen", "row")
+
+
+def write(
+    rows: Sequence[Row],
+    hardware: Mapping[str, Any],
+    versions: Mapping[str, str],
+    commit: str,
+    command: str,
+    date: str,
+    load_average: Sequence[float],
+) -> Path:
+    """Write the results file and the page's table; return the file."""
+    record = {
+        "hardware": hardware,
+        "versions": versions,
+        "commit": commit,
+        "command": command,
+        "date": date,
+        "load_average": list(load_average),
+        "rows": [row.as_json() for row in rows],
+    }
+    path = RESULTS / f"{file_stem('reliability', hardware, date)}.json"
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    PAGE.write_text(with_table(PAGE.read_text(), table(record)))
+    return path
+
+
+def latest() -> Path | None:
+    """Return the results file that the page is made from: the one measured last."""
+    found = sorted(RESULTS.glob("reliability_*.json"), key=lambda path: str(json.loads(path.read_text())["date"]))
+    return found[-1] if found else None
+
+
+def with_table(page: str, text: str) -> str:
+    """Return the page with another table between its marks."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+
+
+def table_of(page: str) -> str:
+    """Return what is between the page's marks."""
+    return page.partition(BEGIN)[2].partition(END)[0].strip()
+
+
+def table(record: Mapping[str, Any]) -> str:
+    """Write the table of a results file; rows of one fault stand together."""
+    hardware, rows = record["hardware"], record["rows"]
+    order = list(dict.fromkeys(row["name"] for row in rows))
+    lines = [
+        f"{hardware['cpu']}, {hardware['cores']} cores; {record['date'][:10]}; commit {record['commit']}; load average"
+        f" before: {record['load_average'][0]:.1f}; `{record['command']}`.\n",
+        f"| {' | '.join(_COLUMNS)} |",
+        "|" + "---|" * len(_COLUMNS),
+        *(_line(row) for row in sorted(rows, key=lambda row: order.index(row["name"]))),
+    ]
+    return "\n".join(lines)
+
+
+def line(row: Row) -> str:
+    """Write one row, for the terminal."""
+    kinds = "".join(f"\n  {count} x {kind}" for kind, count in row.errors.items())
+    return _line(row.as_json()) + kinds + "".join(f"\n  {example}" for example in row.examples)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    repeat = row["command"].removeprefix("python -m benchmarks.reliability ")
+    if row["aborted"]:
+        cells = ["", "", "", "", f"not measured: {_one_line(row['aborted'])}"]
+    else:
+        recovered = row["recovered_s"]
+        after = "not seen" if recovered is None else f"{recovered:.1f} s" if recovered >= 0.05 else "at once"
+        cells = [f"{row['sent']:,}", f"{row['failed']:,}", f"{row['wrong']:,}", after, row["note"]]
+    return f"| {' | '.join([row['fault'], row['server'], row['load'], *cells, f'`{repeat}`'])} |"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "/")[:120]

@@ -1,0 +1,138 @@
+"""Mixed load and random faults for as long as one likes: python -m benchmarks.soak --minutes 60.
+
+Writes soak_<hardware>_<yyyymm>.{json,md,png}, to benchmarks/results where it lasted an hour, else to the cache. Ctrl-C
+ends it with what was measured so far.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from . import cache, machine
+from .reliability.load import Load
+from .reliability.stand import PITSTOP, Stand
+from .reliability.standing import standing
+from .results import file_stem
+from .soaking import harm, picture, words
+from .soaking.streams import SERVED, streaming, totals
+from .soaking.watch import Look, Watch, drift
+
+_WHOLE_MINUTES = 60.0
+_LOOK_EVERY_S = 5.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=_WHOLE_MINUTES, help="how long")
+    parser.add_argument("--seed", type=int, default=1, help="another one does other harm")
+    parser.add_argument("--out", type=Path, help="folder of the files")
+    wish = parser.parse_args(given)
+    results = cache.PROJECT / "benchmarks" / "results" if wish.minutes >= _WHOLE_MINUTES else cache.root() / "results"
+    # Asked to stop, it ends as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    load_average = list(os.getloadavg())
+    with standing(PITSTOP, SERVED) as stand:
+        found = _soak(stand, wish.minutes * 60, wish.seed)
+        record = {
+            "hardware": machine.hardware(),
+            "versions": machine.versions(),
+            "commit": machine.commit(),
+            "command": shlex.join(["python", "-m", "benchmarks.soak", *given]),
+            "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+            "load_average": load_average,
+            "seed": wish.seed,
+            **found,
+        }
+    _write(record, wish.out or results)
+    print(words.verdict(record))
+    return 130 if record["stopped"] else 0
+
+
+def _soak(stand: Stand, seconds: float, seed: int) -> dict[str, Any]:
+    """Put the load on and do harm until time is over or Ctrl-C comes; return what was seen until then."""
+    looks: list[Look] = []
+    events: list[dict[str, Any]] = []
+    stopped = False
+    with streaming(stand, seed) as loads:
+        try:
+            _go_on(stand, loads, seconds, seed, looks, events)
+        except KeyboardInterrupt:
+            stopped = True
+            print("stopped; what was measured so far is written", file=sys.stderr)
+    return {
+        "minutes": next(iter(loads.values())).drive.elapsed_s / 60,
+        "stopped": stopped,
+        "streams": totals(loads),
+        "events": events,
+        "drift": drift(looks),
+        "looks": [asdict(look) for look in looks],
+    }
+
+
+def _go_on(
+    stand: Stand,
+    loads: Mapping[str, Load],
+    seconds: float,
+    seed: int,
+    looks: list[Look],
+    events: list[dict[str, Any]],
+) -> None:
+    first = next(iter(loads.values()))
+    over = threading.Event()
+    watch = Watch(stand, first)
+    watching = threading.Thread(target=_every, args=(over, lambda: looks.append(watch.look())), daemon=True)
+    watching.start()
+    ends = time.monotonic() + seconds
+    try:
+        for each in harm.plan(seed):
+            if time.monotonic() + each.pause_s > ends:
+                time.sleep(max(0.0, ends - time.monotonic()))
+                return
+            time.sleep(each.pause_s)
+            event: dict[str, Any] = {"kind": each.kind, "model": each.model, "at_s": first.drive.elapsed_s}
+            event |= harm.do(each, stand)
+            events.append(event)
+            print(f"{event['at_s'] / 60:6.1f} min  {_told(event)}", file=sys.stderr, flush=True)
+    finally:
+        over.set()
+        watching.join()
+
+
+def _every(over: threading.Event, look: Callable[[], object]) -> None:
+    while not over.wait(_LOOK_EVERY_S):
+        # A process may end while it is looked at; the next look is soon.
+        with suppress(Exception):
+            look()
+
+
+def _told(event: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in event.items() if key not in ("kind", "model", "at_s", "recovered_s")}
+    after = "not recovered" if event["recovered_s"] is None else f"recovered after {event['recovered_s']:.1f} s"
+    return f"{event['kind']}, {event['model']}: {after} {rest or ''}".rstrip()
+
+
+def _write(record: Mapping[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = file_stem("soak", record["hardware"], record["date"])
+    (folder / f"{stem}.json").write_text(json.dumps(record, indent=1) + "\n")
+    (folder / f"{stem}.md").write_text(words.markdown(record, f"{stem}.png"))
+    looks = [Look(**look) for look in record["looks"]]
+    title = f"{record['minutes']:.0f} minutes of mixed load and random faults"
+    (folder / f"{stem}.png").write_bytes(picture.png(title, words.verdict(record), looks, record["events"]))
+    print(f"written to {folder / stem}.json, .md and .png", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

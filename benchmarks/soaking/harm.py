@@ -1,0 +1,89 @@
+"""What is done to the server meanwhile, drawn from a seed: the same seed does the same harm in the same order."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..reliability.load import Load, loaded
+from ..reliability.questions import Questions
+from ..reliability.service import Config, app_of, to_version
+from ..reliability.stand import Stand, until
+from .streams import MODELS, VERSIONS
+
+_PAUSE_S = (20.0, 50.0)
+_WELL_S = 120.0
+_BURST_S, _BURST = 5.0, 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """One thing to do, so many seconds after the one before was over."""
+
+    kind: str
+    model: str
+    pause_s: float
+    draw: int
+
+
+def plan(seed: int) -> Iterator[Harm]:
+    """Yield what to do, for ever."""
+    chance = random.Random(seed)
+    while True:
+        kind = chance.choice(list(_KINDS))
+        yield Harm(kind, chance.choice(MODELS), chance.uniform(*_PAUSE_S), chance.randrange(1 << 16))
+
+
+def do(harm: Harm, stand: Stand) -> dict[str, Any]:
+    """Do it, and wait until as many replicas run as should; return what happened."""
+    began = time.monotonic()
+    found = _KINDS[harm.kind](harm, stand)
+
+    def well() -> bool:
+        return stand.state(harm.model) == "RUNNING" and len(stand.replicas(harm.model)) == stand.wish.replicas
+
+    back = until(well, _WELL_S)
+    return {**found, "recovered_s": time.monotonic() - began if back else None}
+
+
+def _kill(harm: Harm, stand: Stand) -> dict[str, Any]:
+    replicas = sorted(stand.replicas(harm.model), key=lambda each: each.pid)
+    if replicas:
+        gone = replicas[harm.draw % len(replicas)].pid
+        os.kill(gone, signal.SIGKILL)
+        until(lambda: gone not in {each.pid for each in stand.replicas(harm.model)}, _WELL_S)
+    return {}
+
+
+def _roll_out(harm: Harm, stand: Stand) -> dict[str, Any]:
+    version = VERSIONS[harm.draw % len(VERSIONS)]
+    stand.deploy(to_version(stand.folder, version, harm.model))
+    return {"version": version}
+
+
+def _settings(harm: Harm, stand: Stand) -> dict[str, Any]:
+    def edit(raw: Config) -> None:
+        app_of(raw, harm.model)["deployments"][0]["user_config"]["wait_ms"] = harm.draw % 5
+
+    stand.deploy(edit)
+    return {"wait_ms": harm.draw % 5}
+
+
+def _burst(harm: Harm, stand: Stand) -> dict[str, Any]:
+    questions = Questions(stand.target(harm.model), "json", VERSIONS)
+    load = Load(questions, _BURST * stand.wish.capacity_rps / stand.wish.replicas, harm.draw)
+    with loaded(load):
+        time.sleep(_BURST_S)
+    refused = load.errors["HTTP 503"]
+    return {"sent": load.sent, "refused": refused, "failed": load.failed - refused, "wrong": load.wrong}
+
+
+_KINDS: dict[str, Callable[[Harm, Stand], dict[str, Any]]] = {
+    "replica killed": _kill,
+    "rollout": _roll_out,
+    "settings": _settings,
+    "burst": _burst,
+}

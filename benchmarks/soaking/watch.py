@@ -1,0 +1,74 @@
+"""Memory and latency over time, looked at every few seconds, and how far they have drifted from start to end."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import processes
+from ..reliability.load import Load
+from ..reliability.stand import Stand
+from .streams import MODELS
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen at one moment; latencies are those of the answers since the look before, in ms."""
+
+    at_s: float
+    all_mib: float
+    replicas_mib: float
+    p50_ms: float
+    p99_ms: float
+    answers: int
+
+    @property
+    def rest_mib(self) -> float:
+        """What lives as long as the server: replicas come and go."""
+        return self.all_mib - self.replicas_mib
+
+
+class Watch:
+    """Follows one stream's latency, which is the same kind of request throughout."""
+
+    def __init__(self, stand: Stand, load: Load) -> None:
+        self._stand = stand
+        self._load = load
+        self._seen = 0
+
+    def look(self) -> Look:
+        latency = list(self._load.record.latency_s[self._seen :])
+        self._seen += len(latency)
+        pids = [replica.pid for name in MODELS for replica in self._stand.replicas(name)]
+        p50, p99 = np.quantile(latency, (0.5, 0.99)) * 1000 if latency else (float("nan"), float("nan"))
+        return Look(
+            self._load.drive.elapsed_s,
+            self._stand.memory_mib(),
+            processes.memory_mib(pids),
+            float(p50),
+            float(p99),
+            len(latency),
+        )
+
+
+def drift(looks: Sequence[Look]) -> Mapping[str, Any]:
+    """Return medians of the first and of the last fifth, and how fast memory grew between them, in MiB an hour.
+
+    The very start is left out: caches fill, and Ray starts its spare workers.
+    """
+    calm = looks[max(1, len(looks) // 20) :]
+    part = max(1, len(calm) // 5)
+    if len(calm) < 2 * part:
+        return {}
+    first, last = calm[:part], calm[-part:]
+    hours = (_middle(last, "at_s") - _middle(first, "at_s")) / 3600
+    found: dict[str, Any] = {}
+    for name in ("all_mib", "rest_mib", "p50_ms", "p99_ms"):
+        found[f"{name}_first"], found[f"{name}_last"] = _middle(first, name), _middle(last, name)
+    found["rest_mib_an_hour"] = (found["rest_mib_last"] - found["rest_mib_first"]) / hours if hours else 0.0
+    return found
+
+
+def _middle(looks: Sequence[Look], name: str) -> float:
+    return float(np.nanmedian([getattr(look, name) for look in looks]))

@@ -1,0 +1,62 @@
+"""Tells a soak in Markdown."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def verdict(record: Mapping[str, Any]) -> str:
+    """Say in a line what came of it."""
+    sent, failed, wrong, retried = (
+        sum(each[key] for each in record["streams"]) for key in ("sent", "failed", "wrong", "retried")
+    )
+    wrong += sum(event.get("wrong", 0) for event in record["events"])
+    return (
+        f"{sent:,} requests in {record['minutes']:.1f} minutes: {failed:,} failed, {wrong:,} wrong,"
+        f" {retried:,} sent again; harm was done {len(record['events'])} times"
+    )
+
+
+def markdown(record: Mapping[str, Any], picture: str) -> str:
+    hardware, drift = record["hardware"], record["drift"]
+    lines = [
+        "# A soak: mixed load and random faults\n",
+        f"{verdict(record)}{'; stopped early' * record['stopped']}.\n",
+        f"{hardware['cpu']}, {hardware['cores']} cores; {record['date']}; commit {record['commit']}; seed"
+        f" {record['seed']}; load average before: {record['load_average'][0]:.1f}; `{record['command']}`.\n",
+        f"![Latency and memory over the time]({picture})\n",
+        "| stream | sent | failed | wrong | sent again |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {each['stream']} | {each['sent']:,} | {each['failed']:,} | {each['wrong']:,} | {each['retried']:,} |"
+            for each in record["streams"]
+        ),
+        "\n| harm | times | recovered after, median | longest | not seen to |",
+        "|---|---|---|---|---|",
+        *(_harm(kind, record) for kind in dict.fromkeys(event["kind"] for event in record["events"])),
+    ]
+    if drift:
+        lines += [
+            "\n| | first fifth | last fifth |",
+            "|---|---|---|",
+            *(
+                f"| {text} | {drift[f'{name}_first']:.1f} | {drift[f'{name}_last']:.1f} |"
+                for name, text in _DRIFTS.items()
+            ),
+            f"\nWithout replicas memory grew by {drift['rest_mib_an_hour']:.0f} MiB an hour.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+_DRIFTS = {
+    "p50_ms": "p50 of a small request, ms",
+    "p99_ms": "its p99, ms",
+    "all_mib": "memory of all processes, MiB",
+    "rest_mib": "without the replicas, MiB",
+}
+
+
+def _harm(kind: str, record: Mapping[str, Any]) -> str:
+    times = [event["recovered_s"] for event in record["events"] if event["kind"] == kind]
+    seen = sorted(each for each in times if each is not None)
+    middle, most = (f"{seen[len(seen) // 2]:.1f} s", f"{seen[-1]:.1f} s") if seen else ("", "")
+    return f"| {kind} | {len(times)} | {middle} | {most} | {len(times) - len(seen)} |"

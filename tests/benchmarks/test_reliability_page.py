@@ -1,0 +1,46 @@
+"""The table of docs/reliability.md is what was measured, and nothing else."""
+
+import json
+from typing import Any
+
+from benchmarks.reliability import report
+from benchmarks.reliability.cases import CASES
+from benchmarks.reliability.row import Row
+
+RECORD: dict[str, Any] = {
+    "hardware": {"cpu": "A CPU", "cores": 2},
+    "date": "2026-11-26T12:00:00+00:00",
+    "commit": "abc",
+    "load_average": [0.1, 0.2, 0.3],
+    "command": "python -m benchmarks.reliability",
+}
+
+
+def test_the_page_has_the_table_of_the_latest_results_or_says_that_there_is_none() -> None:
+    path = report.latest()
+    expected = report.NOT_MEASURED if path is None else report.table(json.loads(path.read_text()))
+    assert report.table_of(report.PAGE.read_text()) == expected
+
+
+def test_rows_of_one_fault_stand_together_and_say_what_repeats_them() -> None:
+    rows = [
+        Row("a", "pitstop", "the first", "100/s", sent=1000, recovered_s=1.23),
+        Row("b", "pitstop", "the second", "100/s", aborted="StandError: not ready\nafter 180 s"),
+        Row("a", "Ray Serve", "the first", "100/s", sent=1000, failed=7, wrong=3, recovered_s=None),
+    ]
+    text = report.table({**RECORD, "rows": [row.as_json() for row in rows]})
+    assert text.splitlines()[4:] == [
+        "| the first | pitstop | 100/s | 1,000 | 0 | 0 | 1.2 s |  | `a` |",
+        "| the first | Ray Serve | 100/s | 1,000 | 7 | 3 | not seen |  | `a --server ray-serve` |",
+        "| the second | pitstop | 100/s |  |  |  |  | not measured: StandError: not ready after 180 s | `b` |",
+    ]
+
+
+def test_a_new_table_leaves_the_rest_of_the_page() -> None:
+    page = report.with_table(report.PAGE.read_text(), "| a |")
+    assert report.table_of(page) == "| a |"
+    assert report.with_table(page, report.table_of(report.PAGE.read_text())) == report.PAGE.read_text()
+
+
+def test_every_row_has_a_name_of_its_own() -> None:
+    assert len({case.name for case in CASES}) == len(CASES)
