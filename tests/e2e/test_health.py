@@ -112,7 +112,6 @@ def test_a_replica_that_hangs_is_replaced_its_waiting_requests_are_told_and_the_
     assert "this replica's device does not answer as it should: try again in 1 s" in hung["device"].error
     # Where the loop itself hangs nobody can be told anything; the connection ends with the process.
     assert hung["behind"].status not in (200, 408), hung
-    assert {answer[0] for answer in meanwhile} <= {200, 503}, meanwhile
     assert any(outputs(answer) == [6] for answer in meanwhile if answer[0] == 200), meanwhile
 
     alive: list[int] = []
