@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from tests.e2e.conftest import model
-from tests.e2e.test_service import tensor, together
-from tests.services.faulty import ALL_NAN, FITS, HANG, LITTLE_MEMORY, ONE_NAN
+from tests.e2e.test_service import outputs, tensor, together
+from tests.services.faulty import ALL_NAN, FITS, HANG, HANG_LOOP, LITTLE_MEMORY, ONE_NAN
 from tests.serving import PROJECT, SHORT, Serving, serve_run
 
 pytestmark = pytest.mark.ray
@@ -22,22 +22,31 @@ pytestmark = pytest.mark.ray
 PATIENCE_S = 180.0
 
 
-def faulty(name: str, ms: float, replicas: int = 1, **tunables: Any) -> dict[str, Any]:
+def faulty(name: str, replicas: int = 1, **tunables: Any) -> dict[str, Any]:
     outputs = [
         {"name": "y", "datatype": "FP32", "shape": [-1, 1]},
         {"name": "pid", "datatype": "INT64", "shape": [-1, 1]},
     ]
-    source = {"factory": "tests.services.faulty:Faulty", "kwargs": {"ms": ms}}
+    source = {"factory": "tests.services.faulty:Faulty", "kwargs": {"ms": 5}}
     app = model(name, {"hang_s": 5, **tunables}, source=source, outputs=outputs)
     app["deployments"][0] |= {"num_replicas": replicas, "health_check_period_s": 1}
     return app
 
 
+def faulty_behind(name: str) -> dict[str, Any]:
+    """As faulty, with an ingress replica in front, which HANG_LOOP stops."""
+    app = faulty(name)
+    app["args"] |= {"ingress_replicas": 1, "preprocess": "tests.services.faulty:hanging"}
+    ingress = {"name": "Ingress", "ray_actor_options": {"num_cpus": 0.01}, "max_ongoing_requests": 1024}
+    app["deployments"].append({**ingress, "user_config": {"hang_s": 5}, "health_check_period_s": 1})
+    return app
+
+
 def faulty_models(raw: dict[str, Any]) -> None:
     raw["applications"] = [app for app in raw["applications"] if app["name"] == "root"]
-    # So slow that its forwards run on the device thread; the other so quick that the event loop runs them itself.
-    raw["applications"] += [faulty("threaded", ms=5, replicas=2), faulty("inline", ms=0)]
-    raw["applications"].append(faulty("small", ms=20, check_outputs=True))
+    raw["applications"].append(faulty("device", replicas=2))
+    raw["applications"].append(faulty_behind("behind"))
+    raw["applications"].append(faulty("small", check_outputs=True))
 
 
 @pytest.fixture(scope="module")
@@ -82,40 +91,39 @@ def health(serving: Serving, name: str) -> dict[str, Any]:
 
 
 def test_a_replica_that_hangs_is_replaced_its_waiting_requests_are_told_and_the_other_goes_on(serving: Serving) -> None:
-    stuck = ask(serving, "inline", 1).pid
     before: set[int] = set()
-    until(lambda: before.add(ask(serving, "threaded", 1).pid) or len(before) == 2)  # type: ignore[func-returns-value]
+    until(lambda: before.add(ask(serving, "device", 1).pid) or len(before) == 2)  # type: ignore[func-returns-value]
 
     hung: dict[str, Answer] = {}
     threads = [
-        threading.Thread(target=lambda name=name: hung.setdefault(name, ask(serving, name, HANG)))
-        for name in ("threaded", "inline")
+        threading.Thread(target=lambda name=name, value=value: hung.setdefault(name, ask(serving, name, value)))
+        for name, value in (("device", HANG), ("behind", HANG_LOOP))
     ]
     for thread in threads:
         thread.start()
-    meanwhile = []
+    meanwhile: list[tuple[int, Any, Any]] = []
     while threads[0].is_alive():
-        meanwhile.append(ask(serving, "threaded", 3))
+        # Several at once, so that not all of them can be with the replica that hangs.
+        meanwhile += together(serving, "device", [tensor(3)] * 8)
     for thread in threads:
         thread.join()
 
-    assert (hung["threaded"].status, hung["threaded"].retry_after) == (503, "1"), hung
-    assert "this replica's device does not answer as it should: try again in 1 s" in hung["threaded"].error
+    assert (hung["device"].status, hung["device"].retry_after) == (503, "1"), hung
+    assert "this replica's device does not answer as it should: try again in 1 s" in hung["device"].error
     # Where the loop itself hangs nobody can be told anything; the connection ends with the process.
-    assert hung["inline"].status not in (200, 408), hung
-    answered = {answer.pid for answer in meanwhile if answer.values == [6]}
-    assert len(answered) >= 1, meanwhile
+    assert hung["behind"].status not in (200, 408), hung
+    assert any(outputs(answer) == [6] for answer in meanwhile if answer[0] == 200), meanwhile
 
     alive: list[int] = []
 
     def replaced() -> bool:
-        alive.append(ask(serving, "threaded", 1).pid)
+        alive.append(ask(serving, "device", 1).pid)
         return bool(set(alive) - before - {0})
 
     until(replaced)
-    until(lambda: ask(serving, "inline", 1).pid not in (stuck, 0))
-    serving.wait_for("threaded: a forward has not come back for", PATIENCE_S)
-    serving.wait_for("inline: the event loop has not had a turn for", PATIENCE_S)
+    until(lambda: ask(serving, "behind", 1).values == [2])
+    serving.wait_for("device: a forward has not come back for", PATIENCE_S)
+    serving.wait_for("behind: the event loop has not had a turn for", PATIENCE_S)
 
 
 def test_out_of_memory_halves_batches_and_everybody_is_answered(serving: Serving) -> None:
@@ -158,3 +166,13 @@ def test_a_model_that_begins_to_give_nan_never_answers_with_it_and_is_replaced(s
     assert seen[-1].pid != pid
     assert {answer.status for answer in seen[:-1]} <= {0, 404, 500, 503}, seen
     serving.wait_for("small: the known-good row failed 3 times in a row", PATIENCE_S)
+
+
+@pytest.mark.long
+def test_an_ingress_replica_tells_what_the_device_behind_it_tells_and_meets_its_successor(serving: Serving) -> None:
+    until(lambda: ask(serving, "behind", 1).pid != 0)
+    pid = ask(serving, "behind", 1).pid
+    found = ask(serving, "behind", HANG)
+    assert (found.status, found.retry_after) == (503, "1"), found
+    assert "this replica's device does not answer as it should" in found.error
+    until(lambda: ask(serving, "behind", 1).pid not in (pid, 0))

@@ -3,11 +3,14 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-HANG, LITTLE_MEMORY, ONE_NAN, ALL_NAN = -1.0, -2.0, -3.0, -4.0
+from models.signature import Array, Rows
+
+HANG, LITTLE_MEMORY, ONE_NAN, ALL_NAN, HANG_LOOP = -1.0, -2.0, -3.0, -4.0, -5.0
 FITS = 4
 
 
@@ -36,3 +39,14 @@ class Faulty(nn.Module):
         time.sleep(self.ms / 1000)
         wrong = (x == ONE_NAN) | torch.tensor(self.broken)
         return torch.where(wrong, torch.nan, 2 * x), torch.full_like(x, os.getpid(), dtype=torch.int64)
+
+
+def hanging() -> Callable[[Rows], dict[str, Array]]:
+    """Return a preprocessing that never returns from HANG_LOOP: the event loop runs it, and then stands still."""
+
+    def preprocess(rows: Rows) -> dict[str, Array]:
+        if bool((rows["x"] == HANG_LOOP).any()):
+            threading.Event().wait()
+        return dict(rows)
+
+    return preprocess
