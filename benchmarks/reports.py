@@ -145,7 +145,7 @@ def _relative(folder: Path) -> Path:
 
 def _clean(folder: Path) -> None:
     """Take this machine's folders out of what is kept; a picture's letters are no path."""
-    places = [str(place) for place in (PROJECT, folder.parent, Path.home()) if place != Path("/")]
+    places = [str(place) for place in (folder.parent, PROJECT, Path.home()) if place != Path("/")]
     for path in folder.rglob("*"):
         if path.suffix in _TEXT:
             parts = _PICTURE.split(path.read_text(encoding="utf-8"))
@@ -156,7 +156,8 @@ def _without(places: Sequence[str], text: str) -> str:
     if _PICTURE.match(text):
         return text
     for place in places:
-        text = text.replace(f"{place}/", "").replace(place, ".")
+        # Not the beginning of another folder's name.
+        text = re.sub(rf"{re.escape(place)}(/|(?![\w.-]))", "", text)
     return text
 
 

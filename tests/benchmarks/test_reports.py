@@ -135,6 +135,7 @@ def test_no_folder_of_this_machine_is_kept_and_no_picture_is_touched(tmp_path: P
     reports._clean(folder)
     text = (folder / "x.html").read_text()
     assert text == f'configs/x.yaml reports/digits {picture}" y'
+    assert reports._without(["/a/b"], "/a/b/c /a/b-2/z /a/b") == "c /a/b-2/z "
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda each: each.name)
