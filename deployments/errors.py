@@ -30,7 +30,7 @@ class ServeError(Exception):
         self.headers = headers
 
     def __reduce__(self) -> tuple[Callable[..., "ServeError"], tuple[object, ...]]:
-        """Ray's own proxy gets a stream's error by pickle; Exception's own way would call our __init__ with a message."""
+        """Ray's own proxy gets a stream's error by pickle, which by Exception's way would call our __init__."""
         return known, (self.kind, self.status, self.message)
 
     @property
