@@ -29,6 +29,10 @@ class ServeError(Exception):
         self.message = message
         self.headers = headers
 
+    def __reduce__(self) -> tuple[Callable[..., "ServeError"], tuple[object, ...]]:
+        """Ray's own proxy gets a stream's error by pickle, which by Exception's way would call our __init__."""
+        return known, (self.kind, self.status, self.message)
+
     @property
     def args_across(self) -> tuple[object, ...]:
         """What makes the same error again in another process, with BY_KIND."""

@@ -1,6 +1,7 @@
 """A model with tokens over each way in, without Ray: who is answered, who is told what, and what stays open."""
 
 import asyncio
+import pickle
 from typing import Any
 
 import grpc
@@ -8,6 +9,7 @@ import pytest
 
 from configs.schema import AccessConfig
 from deployments.access.guard import Guard, open_guard
+from deployments.errors import Forbidden, QueueFull, ServeError, TimedOut, TooLarge, Unauthorized
 from deployments.rpc import METHODS
 from deployments.stubs import open_inference_pb2 as pb
 from tests.deployments import fake_rpc
@@ -135,3 +137,9 @@ def test_a_stream_without_a_token_ends_before_its_first_request(locked: FakeServ
 
     asyncio.run(main())
     assert context.code is Code.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("error", [Unauthorized(), Forbidden(), TimedOut(), QueueFull(3), TooLarge(1)])
+def test_a_refusal_crosses_processes_as_ray_s_own_proxy_sends_it(error: ServeError) -> None:
+    found = pickle.loads(pickle.dumps(error))
+    assert (found.kind, found.status, found.message) == (error.kind, error.status, error.message)

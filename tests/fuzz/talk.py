@@ -48,7 +48,7 @@ def _as_promised(path: str, answer: bytes) -> bool:
 
 
 def memory_mib(mark: str) -> dict[str, float]:
-    """Return what each process of a run holds in memory, by its number and name."""
+    """Return what each replica of a run holds in memory, by its process and name."""
     found = {}
     for process in Path("/proc").iterdir():
         try:
@@ -58,6 +58,6 @@ def memory_mib(mark: str) -> dict[str, float]:
             name = (process / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
         except (OSError, IndexError):
             continue
-        if name.startswith("ray::ServeReplica") or name.endswith("haproxy"):
+        if name.startswith("ray::ServeReplica"):
             found[f"{process.name} {name[:60]}"] = pages * 4096 / 2**20
     return found

@@ -1,5 +1,6 @@
 """Who gets in, over every door of a real server; and what the logs hold afterwards."""
 
+import re
 import socket
 import time
 from pathlib import Path
@@ -104,15 +105,18 @@ def test_nothing_of_ours_listens_beyond_this_machine(served: Served) -> None:
     variables = config["controller_options"]["runtime_env"]["env_vars"]
     ports = {served.serving.port, served.serving.grpc_port, config["grpc_options"]["port"]}
     assert ports & outside == set()
-    first = int(variables["RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT"])
-    assert {port for port in outside if first <= port <= first + 1000} == set()
+    fallback = {int(variables[f"RAY_SERVE_FALLBACK_PROXY_{kind}_PORT"]) for kind in ("HTTP", "GRPC")}
+    haproxy = Path(variables["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"]).read_text()
+    replicas = {int(port) for port in re.findall(r"^\s*server \S+ \S+:(\d+)", haproxy, re.MULTILINE)} - fallback
+    assert len(replicas) >= 6  # Three applications, HTTP and gRPC.
+    assert replicas & outside == set()
 
 
 def test_what_listens_beyond_it_is_named_at_the_start(served: Served) -> None:
     variables = yaml.safe_load(served.serving.config.read_text())["controller_options"]["runtime_env"]["env_vars"]
     named = [variables[f"RAY_SERVE_{name}"] for name in NAMED] if served.path != PROXY else []
     served.serving.wait_for("open to the network: ", 60)
-    [line] = [line for line in served.serving.lines if "open to the network: " in line]
+    line = next(line for line in served.serving.lines if "open to the network: " in line)
     assert all(port in line for port in named)
     assert str(served.serving.grpc_port) not in line
 

@@ -71,7 +71,10 @@ def test_clients_that_leave_in_mid_request_leave_nothing_behind(served: Served) 
             with socket.create_connection(("127.0.0.1", served.serving.port), PATIENCE_S) as sock:
                 sock.sendall(sent)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # A reset, not a farewell.
-    # Its queue holds 32 rows: had those above stayed there, these would be 503.
+    # Its queue holds 32 rows: had those above stayed there, these would be 503 for ever.
+    talk, deadline = Talk(served.url), time.monotonic() + PATIENCE_S
+    while talk.send("POST", PATH, {}, BODY) != 200:
+        assert time.monotonic() < deadline, talk.statuses
     for _ in range(20):
         answered(served)
 

@@ -53,7 +53,7 @@ def test_bodies_and_headers_broken_at_random(served: Served, talk: Talk) -> None
     assert talk.statuses.keys() <= {200, 400, 404, 408, 413, 415, 500, 503}
     assert talk.statuses[200] > MUTATED // 100
     after = memory_mib(served.serving.mark)
-    assert before.keys() == after.keys(), "a process ended, or began"
+    assert before.keys() == after.keys(), "a replica ended, or began"
     assert {each for each in after if after[each] - before[each] > MAY_GROW_MIB} == set()
 
 
