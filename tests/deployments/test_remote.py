@@ -1,6 +1,7 @@
 """A device in another process, played by a coroutine: what an ingress replica does where the other side is not well."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -32,7 +33,7 @@ def answers(send: Send, *requests: list[float], timeout_s: float = 60) -> list[l
                 part.item.settle(answer)
 
         device.listen(done)
-        now = remote.time.perf_counter()
+        now = time.perf_counter()
         items = []
         for rows in requests:
             future = loop.create_future()
