@@ -166,7 +166,7 @@ class Tunables(Strict):
     retry_after_s: int = Field(1, ge=1, description="What a 503 asks the client to wait.")
     canary: CanaryConfig | None = Field(None, description="Another version that answers a share of the requests.")
     hang_s: float | None = Field(
-        None, gt=0, description="A forward of this long ends the replica; by default the longer of timeout_s and 30 s."
+        None, gt=0, description="A forward of this long ends the replica; by default no less than timeout_s and 30 s."
     )
     check_outputs: bool = Field(False, description="Refuse answers with NaN or infinity in a float output.")
 

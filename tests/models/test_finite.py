@@ -7,7 +7,7 @@ import torch
 from models.finite import all_finite, rows_off
 from models.layout import Layout
 from models.runner import Runner
-from models.signature import Tensor
+from models.signature import Array, Tensor
 
 NAN, INF = float("nan"), float("inf")
 
@@ -24,7 +24,7 @@ def test_one_flag_tells_of_all_outputs(values: list[float], expected: bool) -> N
 
 
 def test_rows_are_found_over_all_outputs_whatever_their_shape() -> None:
-    outputs = {
+    outputs: dict[str, Array] = {
         "a": np.array([[1, 2], [NAN, 2], [1, 2]], np.float32),
         "b": np.array([1, 1, INF], np.float16),
         "c": np.array([1, 2, 3]),

@@ -17,7 +17,7 @@ from models.signature import Rows
 
 SIZES = (1, 2, 4, 8, 16, 32)
 OUT = torch.OutOfMemoryError("CUDA out of memory")
-Wrong = Callable[[np.ndarray], Exception | None]  # type: ignore[type-arg]
+Wrong = Callable[[np.ndarray], Exception | None]
 
 
 class Device:
@@ -102,7 +102,7 @@ def test_where_not_even_the_smallest_size_fits_each_request_is_told_so() -> None
 
 
 def test_a_guilty_request_is_found_among_the_halves_too() -> None:
-    def wrong(x: np.ndarray) -> Exception | None:  # type: ignore[type-arg]
+    def wrong(x: np.ndarray) -> Exception | None:
         return more_than(2)(x) or (ValueError("a secret") if (x < 0).any() else None)
 
     room = Room(SIZES)

@@ -41,6 +41,9 @@ class Bench:
     async def hangs(self) -> None:
         await asyncio.get_running_loop().create_future()
 
+    def at_ease(self) -> bool:
+        return self.health._suspicion is None or self.health._suspicion.done()
+
     def _close(self, closed: bool) -> None:
         self.closed = closed
 
@@ -109,7 +112,7 @@ def test_a_batch_that_failed_whole_is_looked_into_at_once_and_bad_inputs_alone_m
         for n in range(1, 6):
             bench.ran(error, error)
             await until(lambda: bench.health.probes == n)  # noqa: B023  # Awaited here and now.
-            await asyncio.sleep(0.01)
+            await until(bench.at_ease)
         await bench.health.check()
         assert (bench.closed, bench.ended) == (False, [])
 
