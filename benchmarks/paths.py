@@ -78,7 +78,7 @@ def measured(workload: Workload) -> Sequence[Way]:
     requests = requests_of(workload, PEER.codec(workload))
     lone, own, short = (
         Way(LONE),
-        Way("the replica's own socket, short path"),
+        Way("the replica's own socket, short path", adds=False),
         Way("**HAProxy, short path**, as shipped"),
     )
     wrapped, proxied = Way("HAProxy, Serve's wrapper"), Way("Ray's own proxy, Serve's wrapper")

@@ -11,9 +11,13 @@ from .summary import middle, spread
 
 @dataclass
 class Way:
-    """A way, from the least to the most that a request passes through; `not_measured` says why it has no figures."""
+    """A way, from the least to the most that a request passes through; `not_measured` says why it has no figures.
+
+    `adds` says that it passes through all of the way above it, and through more.
+    """
 
     name: str
+    adds: bool = True
     closed: list[Closed] = field(default_factory=list)
     not_measured: str = ""
 
@@ -59,7 +63,7 @@ def _cells(way: Way, above: Way | None) -> list[str]:
         cells.append(f"{middle(loop.rounds, 'p50_ms'):.2f} / {middle(loop.rounds, 'p99_ms'):.2f}")
         cells.append(f"{median(rates):,.0f} ± {100 * spread(rates):.0f} %")
     single = middle(way.closed[0].rounds, "p50_ms")
-    more = "" if above is None else f"{single - middle(above.closed[0].rounds, 'p50_ms'):+.2f}"
+    more = "" if above is None or not way.adds else f"{single - middle(above.closed[0].rounds, 'p50_ms'):+.2f}"
     rate = middle(way.closed[-1].rounds, "rate_rps")
     return [*cells, more, f"{1e6 / rate:.0f}" if rate else ""]
 

@@ -36,13 +36,15 @@ def test_haproxy_alone_answers_posts_over_one_connection_with_what_it_was_given(
 
 def test_the_table_has_each_way_beside_the_one_above_and_names_what_is_missing() -> None:
     ways = [
-        Way("alone", [_loop(1, 5000, 0.1), _loop(64, 50_000, 1.0)]),
-        Way("through", [_loop(1, 2000, 0.35), _loop(64, 20_000, 3.0)]),
+        Way("alone", closed=[_loop(1, 5000, 0.1), _loop(64, 50_000, 1.0)]),
+        Way("beside", adds=False, closed=[_loop(1, 4000, 0.2), _loop(64, 40_000, 1.5)]),
+        Way("through", closed=[_loop(1, 2000, 0.45), _loop(64, 20_000, 3.0)]),
         Way("gone", not_measured="no room"),
     ]
     text = render(RECORD, ways, [0.02, 0.04, 0.03])
     assert "takes 30 µs for one row" in text
-    assert "| through | 0.35 / 0.70 | 2,000 ± 0 % | 3.00 / 6.00 | 20,000 ± 0 % | +0.25 | 50 |" in text
+    assert "| through | 0.45 / 0.90 | 2,000 ± 0 % | 3.00 / 6.00 | 20,000 ± 0 % | +0.25 | 50 |" in text
+    assert "| 40,000 ± 0 % |  | 25 |" in text
     assert "- gone: not measured: no room" in text
 
 
