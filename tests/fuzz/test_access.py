@@ -17,7 +17,7 @@ from deployments.stubs import open_inference_pb2 as pb
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.fuzz import seeds
 from tests.fuzz.conftest import ALL, ECHO_ONLY, OPEN_ONLY, Served, bearer
-from tests.serving import PROXY
+from tests.serving import PROXY, left_over
 
 pytestmark = pytest.mark.ray
 
@@ -106,7 +106,8 @@ def test_nothing_of_ours_listens_beyond_this_machine(served: Served) -> None:
     ports = {served.serving.port, served.serving.grpc_port, config["grpc_options"]["port"]}
     assert ports & outside == set()
     fallback = {int(variables[f"RAY_SERVE_FALLBACK_PROXY_{kind}_PORT"]) for kind in ("HTTP", "GRPC")}
-    haproxy = Path(variables["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"]).read_text()
+    command = next(line for line in left_over(served.serving.mark) if "haproxy" in line and " -f " in line)
+    haproxy = Path(command.partition(" -f ")[2].split()[0]).read_text()
     replicas = {int(port) for port in re.findall(r"^\s*server \S+ \S+:(\d+)", haproxy, re.MULTILINE)} - fallback
     assert len(replicas) >= 6  # Three applications, HTTP and gRPC.
     assert replicas & outside == set()
