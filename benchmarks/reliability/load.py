@@ -141,6 +141,11 @@ class Load:
         bad = [due for due, _ in self.record.failures]
         return max([due - began for due in (*slow, *bad) if due >= began], default=0.0)
 
+    def last_failed_s(self) -> float:
+        """Return how long after the fault the last request was due that failed or was wrong."""
+        began = self.fault_s or 0.0
+        return max((due - began for due, _ in self.record.failures if due >= began), default=0.0)
+
     def quiet_for_s(self) -> float:
         """Return for how long everything has gone well; no time at all while a request waits for too long."""
         if self.drive.waited_s > SLOW_S:

@@ -84,7 +84,7 @@ def _note(figures: dict[str, float], server: str) -> str:
     share = figures["goodput_rps"] / max(figures["best_goodput_rps"], 1e-9)
     p99 = f"p99 of the answered {figures['accepted_p99_ms']:.0f} ms"
     if server == PITSTOP:
-        p99 += f" (bound {figures['bound_ms']:.0f})"
+        p99 += f" (bound {figures['bound_ms']:.0f}; the client was late by {figures['client_late_p99_ms']:.0f})"
     parts = [
         f"goodput {figures['goodput_rps']:.0f}/s, {share:.0%} of its best",
         p99,
