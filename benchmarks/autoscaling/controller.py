@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+from ray.serve import autoscaling_policy
 from ray.serve._private import autoscaling_state
 from ray.serve._private.common import RUNNING_REQUESTS_KEY, DeploymentID, ReplicaID, ReplicaMetricReport
 from ray.serve._private.metrics_utils import InMemoryMetricsStore
@@ -27,10 +28,10 @@ class Controller:
         self._state: Any = autoscaling_state.DeploymentAutoscalingState(DeploymentID("Model", "simulated"))
         self._state._config = config
         policy = autoscaling_state._resolve_policy_callable(config.policy)
-        self._state._policy = autoscaling_state._apply_autoscaling_config(policy)
+        self._state._policy = autoscaling_policy._apply_autoscaling_config(policy)
         self._state._policy_state = {}
         # Gauges of a Ray that does not run.
-        self._state.record_autoscaling_metrics = lambda *_: None
+        self._state.record_autoscaling_metrics = lambda *_: None  # type: ignore[method-assign]
 
     def report(self, replica: ReplicaID, metrics: Mapping[str, Any], now_s: float) -> None:
         self._state.record_request_metrics_for_replica(ReplicaMetricReport(replica, dict(metrics), now_s))
@@ -52,7 +53,7 @@ class Reporter:
         config = controller.config
         self._controller = controller
         self._record_s = min(config.look_back_period_s * _RECORD_FACTOR, config.metrics_interval_s)
-        self._store = InMemoryMetricsStore()
+        self._store: Any = InMemoryMetricsStore()  # type: ignore[no-untyped-call]
         self._next_record_s = self._next_push_s = now_s
 
     def due(self, now_s: float) -> bool:
@@ -66,14 +67,12 @@ class Reporter:
             config = self._controller.config
             self._next_push_s += config.metrics_interval_s
             self._store.prune_keys_and_compact_data(at_s - config.look_back_period_s)
-            self._controller.report(self.id, self._store.data, at_s)  # type: ignore[arg-type]  # Its keys are str here.
+            self._controller.report(self.id, self._store.data, at_s)
 
 
 @contextmanager
 def time_of(clock: "Clock") -> Iterator[None]:
     """Let Serve's autoscaling read this clock."""
-    from ray.serve import autoscaling_policy
-
     modules: list[Any] = [autoscaling_state, autoscaling_policy]
     before = [module.time for module in modules]
     ours = SimpleNamespace(time=lambda: _BEGIN_S + clock.now_s, monotonic=lambda: clock.now_s)

@@ -59,7 +59,9 @@ def _rows(record: Mapping[str, Any], model: str) -> list[str]:
         runs = named(record["runs"], model, shape["name"], record["starts_in_s"])
         lines.append(_row(shape["name"], f"**{_name(ours(runs))}**", ours(runs)))
         for what, found in (("as good", as_good(runs)), ("best", best(runs)), ("as cheap", as_cheap(runs))):
-            lines.append(_row("", f"{what}: {_name(found)}", found) if found else f"| | {what}: none |||||||")
+            lines.append(
+                _row("", f"{what}: {_name(found)}", found) if found else f"|  | {what}: none |  |  |  |  |  |  |"
+            )
     return lines
 
 

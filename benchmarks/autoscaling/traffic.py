@@ -45,7 +45,8 @@ SHAPES = (
 
 def arrivals(shape: Shape, peak_rps: float, seed: int) -> list[float]:
     """Return the times in seconds at which requests come, by thinning of arrivals at the peak rate."""
-    draw, now, found = random.Random(seed), 0.0, []
+    found: list[float] = []
+    draw, now = random.Random(seed), 0.0
     while True:
         now += draw.expovariate(peak_rps)
         if now >= shape.lasts_s:

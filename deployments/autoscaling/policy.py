@@ -74,10 +74,11 @@ def read(metrics: Mapping[str, Mapping[Any, float]]) -> list[Load]:
                     times.setdefault(replica, {})[int(key.removeprefix(FORWARD))] = ms
     loads = []
     for replica, forward_ms in times.items():
-        values = [metrics.get(key, {}).get(replica) for key in _KEYS]
-        numbers = [float(value) for value in values if value is not None and _good(value)]
+        told = [metrics.get(key, {}).get(replica) for key in _KEYS]
+        numbers = [float(value) for value in told if value is not None and _good(value)]
         if len(numbers) == len(_KEYS):
-            loads.append(Load(*numbers, forward_ms=forward_ms))
+            waiting, running, coming, loop, started_s = numbers
+            loads.append(Load(waiting, running, coming, loop, started_s, forward_ms))
     return loads
 
 

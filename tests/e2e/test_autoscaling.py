@@ -35,11 +35,8 @@ def scaling(least: int, most: int) -> dict[str, Any]:
 def elastic(raw: dict[str, Any]) -> None:
     """Two models: `slow` takes 100 ms a row, one by one, and has one replica or two; `sleeper` has none or one."""
     raw["applications"] = [app for app in raw["applications"] if app["name"] == "root"]
-    for name, config, args in (
-        ("slow", scaling(1, 2), {"ms": 100, "max_rows": 1}),
-        ("sleeper", scaling(0, 1), {"ms": 1, "max_rows": 1}),
-    ):
-        app = model(name, **args)
+    for name, config, ms in (("slow", scaling(1, 2), 100), ("sleeper", scaling(0, 1), 1)):
+        app = model(name, ms=ms, max_rows=1)
         app["deployments"][0]["autoscaling_config"] = config
         raw["applications"].append(app)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ray import cloudpickle
 from ray._common.utils import import_module_and_attr  # What Serve itself does with the string in the YAML.
+from ray.serve._private.common import DeploymentID
 from ray.serve.autoscaling_policy import _apply_autoscaling_config
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
@@ -19,7 +20,7 @@ TIMES = {"forward_ms_1": 100.0, "forward_ms_8": 200.0}
 
 def context(metrics: Any, running: int = 1, target: Any = 1, queued: Any = 0.0, **config: Any) -> AutoscalingContext:
     return AutoscalingContext(
-        deployment_id=None,
+        deployment_id=DeploymentID("Model", "digits"),
         deployment_name="Model",
         app_name="digits",
         current_num_replicas=running,
@@ -107,11 +108,11 @@ def test_a_target_that_is_none_is_refused_at_the_start(target_ms: Any) -> None:
 def test_it_works_where_the_project_is_not_installed() -> None:
     """Serve pickles it by value in the build task and unpickles it in the controller."""
     module, policy = import_module_and_attr("deployments.autoscaling:TargetQueue")
-    cloudpickle.register_pickle_by_value(module)
+    cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
     try:
-        carried = cloudpickle.dumps(policy)
+        carried = cloudpickle.dumps(policy)  # type: ignore[no-untyped-call]
     finally:
-        cloudpickle.unregister_pickle_by_value(module)
+        cloudpickle.unregister_pickle_by_value(module)  # type: ignore[no-untyped-call]
     code = """
 import pickle, sys
 from types import SimpleNamespace as Of

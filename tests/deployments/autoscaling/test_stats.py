@@ -49,7 +49,8 @@ def test_a_size_counts_with_the_warm_up_s_time_until_it_has_run(replica: Replica
     replica.ran(7, 8, 0.25)
     replica.ran(8, 8, 0.35)
     found = replica.look()
-    assert (found["forward_ms_1"], found["forward_ms_8"]) == (100, pytest.approx(300))
+    assert found["forward_ms_1"] == 100
+    assert found["forward_ms_8"] == pytest.approx(300)
     replica.now_s = 2.0
     assert replica.look()["forward_ms_8"] == pytest.approx(300)
 
