@@ -38,7 +38,7 @@ class Step:
 SUBJECTS = (
     Subject("digits", "serve_config.yaml", "digits-cpu", "digits", 500, 50, probe_s=2),
     Subject("resnet50", "configs/resnet50.yaml", "resnet50-cpu", "resnet50", 5, 300),
-    Subject("minilm", "configs/minilm.yaml", "minilm", "minilm", 50, 100),
+    Subject("minilm", "configs/minilm.yaml", "minilm-cpu", "minilm", 50, 100),
 )
 
 
