@@ -40,7 +40,7 @@ def test_serve_s_own_policy_and_a_user_s_are_left_alone(changed: Lint) -> None:
         (
             scaling({"target_queue_ms": 0}),
             "target_queue_ms",
-            "is 0: it must be a number above 0",
+            "is 0: it must be above 0",
             "write `policy_kwargs",
         ),
         (scaling({"target_queue_ms": -5}), "target_queue_ms", "is -5", "write `policy_kwargs"),
