@@ -61,10 +61,10 @@ def simulate(known: Iterable[Model], shapes: Iterable[Shape], workers: int) -> d
         for shape in shapes
         for setting in settings(model)
     ]
-    with ProcessPoolExecutor(workers) as pool:
-        runs = list(pool.map(_one, first))
+    with ProcessPoolExecutor(workers, initializer=_quiet) as pool:
+        runs = list(pool.map(one, first))
         rest = [case for model in known for shape in shapes for case in _others(model, shape, runs)]
-        runs += pool.map(_one, rest)
+        runs += pool.map(one, rest)
     return {
         "theme": "autoscaling, simulated",
         "seed": _SEED,
@@ -85,10 +85,8 @@ def _others(model: Model, shape: Shape, runs: list[dict[str, Any]]) -> list[Case
     return [(model.name, shape.name, starts_in_s, each) for starts_in_s in _OTHER_STARTS_IN_S for each in ordered]
 
 
-def _one(case: Case) -> dict[str, Any]:
-    # Serve says at each start that metrics_interval_s will move, and which policy it made.
-    warnings.simplefilter("ignore")
-    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+def one(case: Case) -> dict[str, Any]:
+    """Run one case; return it with its outcome."""
     name, shape_name, starts_in_s, setting = case
     model = next(each for each in models() if each.name == name)
     shape = next(each for each in SHAPES if each.name == shape_name)
@@ -97,6 +95,12 @@ def _one(case: Case) -> dict[str, Any]:
     outcome = run(at_s, shape.lasts_s, model.forward_ms, scaling, starts_in_s, model.slo_ms)
     figures = {key: round(value, 5) for key, value in asdict(outcome).items()}
     return {"model": name, "shape": shape_name, "starts_in_s": starts_in_s, **asdict(setting), **figures}
+
+
+def _quiet() -> None:
+    """Serve says at each start that metrics_interval_s will move, and which policy it made."""
+    warnings.simplefilter("ignore")
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
 
 
 @lru_cache(maxsize=2)

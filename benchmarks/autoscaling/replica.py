@@ -24,6 +24,7 @@ class Replica:
         self._stats = Stats()
         self._recorder = Recorder(self._stats, {(rows, 0): ms for rows, ms in forward_ms.items()})
         self._recorder.started_s = ready_s - ordered_s
+        self.look(ready_s)
 
     @property
     def waiting(self) -> int:

@@ -7,6 +7,7 @@ import pytest
 from ray.serve import autoscaling_policy
 from ray.serve.config import AutoscalingConfig
 
+from benchmarks.autoscaling.__main__ import one
 from benchmarks.autoscaling.cases import OURS, SERVE, Setting, config, models
 from benchmarks.autoscaling.choose import as_cheap, as_good, best
 from benchmarks.autoscaling.controller import Clock, Controller, Reporter, time_of
@@ -116,3 +117,9 @@ def test_the_committed_runs_took_no_setting_away_from_serve() -> None:
                 if (each["model"], each["shape"], each["policy"]) == (model.name, shape.name, SERVE)
             }
             assert len(tried) == 2 * len(model.targets)
+
+
+def test_a_committed_run_repeats() -> None:
+    record, shape = json.loads(RESULTS.read_text()), next(each for each in SHAPES if each.name == "spike")
+    again = one((models()[0].name, shape.name, 60.0, Setting(OURS, models()[0].target_queue_ms, "of cluster.yaml")))
+    assert [each for each in record["runs"] if each == again]

@@ -87,7 +87,9 @@ def test_it_never_raises_whatever_the_context_is() -> None:
     assert policy(context(lambda: 1 / 0, target=2)) == (2, {})
 
 
-def test_a_trouble_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_trouble_is_told_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Serve's own logger may have been set up by another test so that nothing propagates.
+    monkeypatch.setattr("deployments.autoscaling.policy._log", logging.getLogger("tests.autoscaling"))
     policy = TargetQueue(20)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
