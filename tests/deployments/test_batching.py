@@ -124,6 +124,7 @@ def run(
     return asyncio.run(main())
 
 
+@pytest.mark.timing
 def test_a_hundred_requests_2_ms_apart_on_a_50_ms_forward_leave_in_at_most_six() -> None:
     async def test(bench: Bench) -> None:
         loop = asyncio.get_running_loop()
