@@ -45,13 +45,14 @@ def png(title: str, subtitle: str, looks: Sequence[Look], events: Sequence[Mappi
 
 
 def _frame(axes: "Axes", title: str) -> None:
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    plain = FuncFormatter(lambda value, _: f"{value:,g}")
+    if axes.get_yscale() == "log":
+        # However narrow or wide its range, some of these are in it, and they do not crowd.
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_title(title, loc="left", color=_PALE, fontsize=9.5)
-    axes.yaxis.set_major_formatter(plain)
-    # On a scale of less than a decade a logarithmic axis has no other marks.
-    axes.yaxis.set_minor_formatter(plain)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.tick_params(which="both", colors=_PALE, labelsize=8.5, length=0)
     axes.grid(color=_RULE, linewidth=0.7)
     for side in axes.spines.values():

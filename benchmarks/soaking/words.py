@@ -42,11 +42,14 @@ def markdown(record: Mapping[str, Any], picture: str) -> str:
                 f"| {text} | {drift[f'{name}_first']:.1f} | {drift[f'{name}_last']:.1f} |"
                 for name, text in _DRIFTS.items()
             ),
-            f"\nWithout replicas memory grew by {drift['rest_mib_an_hour']:.0f} MiB an hour.",
         ]
+    if drift and record["minutes"] >= _TELLING_MINUTES:
+        lines.append(f"\nWithout replicas memory grew by {drift['rest_mib_an_hour']:.0f} MiB an hour.")
     return "\n".join(lines) + "\n"
 
 
+# In less, what a server still allocates after its start would be taken for a leak.
+_TELLING_MINUTES = 30
 _DRIFTS = {
     "p50_ms": "p50 of a small request, ms",
     "p99_ms": "its p99, ms",
