@@ -87,13 +87,6 @@ def until(serving: Serving, name: str, count: int) -> None:
         pause.wait(1)
 
 
-def warm(serving: Serving, name: str, count: int) -> None:
-    """Wait until that many replicas of a model have started since the beginning."""
-    with serving.changed:
-        said = f"{name} is warm after"
-        assert serving.changed.wait_for(lambda: sum(said in line for line in serving.lines) >= count, timeout=WAIT_S)
-
-
 def test_a_model_grows_and_shrinks_with_its_queue_and_wakes_from_nothing(cache: object) -> None:  # noqa: ARG001
     with serve_run(PROJECT / "serve_config.yaml", SHORT, elastic) as serving:
         assert (replicas(serving, "slow"), replicas(serving, "sleeper")) == (1, 0)
@@ -102,7 +95,6 @@ def test_a_model_grows_and_shrinks_with_its_queue_and_wakes_from_nothing(cache: 
         # Eight under way are 800 ms of work, and twice what one replica may do; four for each of two are still more.
         with clients(serving, 8) as load:
             until(serving, "slow", 2)
-            warm(serving, "slow", 2)
             load.wait_for(20)
         cold.join()
         assert cold.answer == "200 [6.0]"
