@@ -1,6 +1,7 @@
 """The end of a replica's process by its own hand, where nothing less helps: a thread stuck in CUDA cannot be ended.
 
-Who waits is told first, and has a second to read it; then the process goes, and Serve starts another in its place.
+Who waits is told first, and a quarter of a second is left to send it; then the process goes, and Serve starts another.
+Longer would do harm: a replica that refuses at once looks idle to HAProxy, which sends it more than its share.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-FAREWELL_S = 1.0
+FAREWELL_S = 0.25
 _log = logging.getLogger("pitstop")
 
 

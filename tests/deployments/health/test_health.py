@@ -55,6 +55,7 @@ class Bench:
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "AGAIN_S", 0)
+    monkeypatch.setattr(health, "SICK_AGAIN_S", 0)
 
 
 def run(test: Callable[[Bench], Awaitable[None]], **options: Any) -> None:
