@@ -18,7 +18,7 @@ from .probe import Unhealthy
 from .room import Room
 
 AGAIN_S = 1.0
-# A replica that refuses at once looks idle to HAProxy and is sent more than its share, so it must be sure of itself soon.
+# A replica that refuses at once looks idle to HAProxy and is sent more than its share: it must be sure of itself soon.
 SICK_AGAIN_S = 0.25
 FAILURES_TO_END = 3
 _log = logging.getLogger("pitstop")
