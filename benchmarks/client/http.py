@@ -7,6 +7,8 @@ The results say how much of a core the client took.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pitstop.loading.http_answer import joined
+
 _END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
 _LAST_CHUNK = b"0\r\n\r\n"
@@ -60,15 +62,5 @@ def parse(data: bytes) -> Answer:
     lines = head.decode("latin-1").split("\r\n")[1:]
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     if "chunked" in headers.get("transfer-encoding", ""):
-        body = _joined(body)
+        body = joined(body)
     return Answer(status_of(data), headers, body)
-
-
-def _joined(body: bytes) -> bytes:
-    parts = []
-    while body:
-        size, _, rest = body.partition(b"\r\n")
-        length = int(size.split(b";")[0], 16)
-        parts.append(rest[:length])
-        body = rest[length + 2 :] if length else b""
-    return b"".join(parts)

@@ -30,7 +30,7 @@ class Answer:
     def body(self) -> bytes:
         """The body, where it was kept."""
         whole = b"".join(self._kept or ())
-        return _joined(whole) if self._chunked else whole
+        return joined(whole) if self._chunked else whole
 
     def feed(self, data: bytes) -> bool:
         """Take the next piece; return whether the answer is whole.
@@ -74,7 +74,7 @@ class Answer:
         return self._left <= 0
 
 
-def _joined(body: bytes) -> bytes:
+def joined(body: bytes) -> bytes:
     """Return a chunked body without its chunks' lengths."""
     parts = []
     while body:

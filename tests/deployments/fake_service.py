@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
 
 from configs.schema import Tunables
@@ -148,3 +149,16 @@ def outputs_of(answer: Answer) -> dict[str, tuple[dict[str, Any], bytes]]:
         start += size
     assert start == len(answer.body)
     return found
+
+
+def three_kinds() -> FakeService:
+    """A model that takes floats, small integers and texts."""
+    declared = signature(
+        [Tensor("x", "FP32", (-1, 2)), Tensor("n", "UINT8", (-1,)), Tensor("s", "BYTES", (-1,))],
+        [Tensor("y", "FP32", (-1, 2)), Tensor("h", "FP16", (-1,))],
+    )
+
+    def act(rows: dict[str, Array]) -> dict[str, Array]:
+        return {"y": rows["x"], "h": rows["n"].astype(np.float16)}
+
+    return FakeService(declared, act)

@@ -2,23 +2,9 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 
-from models.signature import Array, Tensor
-from tests.deployments.fake_service import FakeService, ask, identity, infer, signature
-
-
-def service() -> FakeService:
-    declared = signature(
-        [Tensor("x", "FP32", (-1, 2)), Tensor("n", "UINT8", (-1,)), Tensor("s", "BYTES", (-1,))],
-        [Tensor("y", "FP32", (-1, 2)), Tensor("h", "FP16", (-1,))],
-    )
-
-    def act(rows: dict[str, Array]) -> dict[str, Array]:
-        return {"y": rows["x"], "h": rows["n"].astype(np.float16)}
-
-    return FakeService(declared, act)
+from tests.deployments.fake_service import ask, identity, infer, three_kinds
 
 
 def x(**more: Any) -> dict[str, Any]:
@@ -122,7 +108,7 @@ BAD_BODIES: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize("sent, sentence", BAD_BODIES)
 def test_a_bad_body_is_told_what_is_wrong(sent: bytes | dict[str, Any], sentence: str) -> None:
-    model = service()
+    model = three_kinds()
     answer = ask(model, "/infer", sent)
     assert answer.status == 400, answer.body
     assert sentence in answer.json["error"]
@@ -147,7 +133,7 @@ BAD_BLOBS: list[tuple[dict[str, Any], bytes, str]] = [
 
 @pytest.mark.parametrize("sent, blob, sentence", BAD_BLOBS)
 def test_bytes_that_disagree_with_the_json_are_refused(sent: dict[str, Any], blob: bytes, sentence: str) -> None:
-    answer = infer(service(), sent, blob)
+    answer = infer(three_kinds(), sent, blob)
     assert answer.status == 400, answer.body
     assert sentence in answer.json["error"]
 
@@ -165,7 +151,7 @@ def test_bytes_that_disagree_with_the_json_are_refused(sent: dict[str, Any], blo
     ],
 )
 def test_a_header_length_that_cannot_be_is_refused(length: str, sentence: str) -> None:
-    answer = ask(service(), "/infer", body(), headers={"Inference-Header-Content-Length": length})
+    answer = ask(three_kinds(), "/infer", body(), headers={"Inference-Header-Content-Length": length})
     assert answer.status == 400
     assert sentence in answer.json["error"]
 
@@ -179,4 +165,4 @@ def test_half_precision_is_not_taken_as_json() -> None:
 
 def test_one_long_string_among_many_short_ones_makes_no_matrix_of_the_longest() -> None:
     sent = body(x(shape=[50_000, 2], data=["a"] * 99_999 + ["b" * 5_000_000]))
-    assert ask(service(), "/infer", sent).status == 400
+    assert ask(three_kinds(), "/infer", sent).status == 400

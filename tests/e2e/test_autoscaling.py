@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from configs.autoscaling_rules import TARGET_QUEUE
+from tests.e2e.clients import asking
 from tests.e2e.conftest import model
 from tests.e2e.test_rollout import Load
 from tests.serving import LONG, PROJECT, PROXY, SHORT, Serving, deploy, serve_run
@@ -61,15 +62,8 @@ class Cold(threading.Thread):
 def clients(serving: Serving, count: int) -> Iterator[Load]:
     """Let `count` clients ask `slow`, each as soon as it has its answer; whatever is not an answer is a failure."""
     found = Load(f"{serving.model('slow')}/infer")
-    threads = [threading.Thread(target=found.client) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
+    with asking(found.client, count, found.stop):
         yield found
-    finally:
-        found.stop.set()
-        for thread in threads:
-            thread.join()
     assert found.bad == []
 
 

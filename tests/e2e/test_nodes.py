@@ -10,6 +10,7 @@ import pytest
 import requests
 import yaml
 
+from tests.e2e import clients
 from tests.e2e.conftest import model
 from tests.nodes import Node, Nodes, cluster, wait_until
 from tests.services.where import number
@@ -74,15 +75,8 @@ class Asking:
 @contextmanager
 def asking(nodes: Nodes) -> Iterator[Asking]:
     found = Asking(f"http://127.0.0.1:{nodes.port}/v2/models/where/infer")
-    threads = [threading.Thread(target=found.client) for _ in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    try:
+    with clients.asking(found.client, CLIENTS, found.stop):
         yield found
-    finally:
-        found.stop.set()
-        for thread in threads:
-            thread.join()
 
 
 def config(replicas: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.e2e.clients import asking
 from tests.e2e.conftest import model
 from tests.serving import LONG, PROJECT, SHORT, Serving, deploy, serve_run
 
@@ -49,17 +50,10 @@ class Load:
 @contextmanager
 def load(serving: Serving, clients: int = 8) -> Iterator[Load]:
     found = Load(f"{serving.model('slow')}/infer")
-    threads = [threading.Thread(target=found.client) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
+    with asking(found.client, clients, found.stop):
         found.wait_for(50)
         yield found
         found.wait_for(50)
-    finally:
-        found.stop.set()
-        for thread in threads:
-            thread.join()
 
 
 def two_replicas(raw: dict[str, Any]) -> None:

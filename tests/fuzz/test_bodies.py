@@ -10,26 +10,13 @@ import numpy as np
 import orjson
 import pytest
 
-from models.signature import Array, Tensor
-from tests.deployments.fake_service import FakeService, ask, identity, signature
+from tests.deployments.fake_service import ask, identity, three_kinds
 from tests.deployments.test_short_path import Connection, post, run
 from tests.fuzz.mutate import BODIES, mutated
 
 N = {"name": "n", "datatype": "UINT8", "shape": [1], "data": [3]}
 S = {"name": "s", "datatype": "BYTES", "shape": [1], "data": ["a"]}
 Y = {"name": "y"}
-
-
-def service() -> FakeService:
-    declared = signature(
-        [Tensor("x", "FP32", (-1, 2)), Tensor("n", "UINT8", (-1,)), Tensor("s", "BYTES", (-1,))],
-        [Tensor("y", "FP32", (-1, 2)), Tensor("h", "FP16", (-1,))],
-    )
-
-    def act(rows: dict[str, Array]) -> dict[str, Array]:
-        return {"y": rows["x"], "h": rows["n"].astype(np.float16)}
-
-    return FakeService(declared, act)
 
 
 def body(more: dict[str, Any], **options: Any) -> bytes:
@@ -44,7 +31,7 @@ def test_mutated_bodies_never_make_a_fault_of_ours() -> None:
     )
     blob = np.ones(2, np.float32).tobytes()
     plain = body({"data": [1, 2]}, id="7", parameters={"timeout": 5, "binary_data_output": True})
-    model, statuses = service(), set()
+    model, statuses = three_kinds(), set()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(BODIES // 2):
