@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-from deployments.rpc_service import path
+from deployments.rpc.service import path
 from deployments.stubs import open_inference_pb2 as pb
 
 Metadata = tuple[tuple[str, str], ...] | None

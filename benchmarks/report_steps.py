@@ -37,7 +37,8 @@ class Step:
 
 SUBJECTS = (
     Subject("digits", "serve_config.yaml", "digits-cpu", "digits", 500, 50, probe_s=2),
-    Subject("resnet50", "configs/resnet50.yaml", "resnet50-cpu", "resnet50", 5, 300),
+    # One core takes 110 to 150 ms for one picture: a target below some forwards leaves nothing to sustain.
+    Subject("resnet50", "configs/resnet50.yaml", "resnet50-cpu", "resnet50", 4, 1000),
     Subject("minilm", "configs/minilm.yaml", "minilm-cpu", "minilm", 50, 100),
 )
 

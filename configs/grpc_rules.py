@@ -6,7 +6,7 @@ from typing import Any
 from .problems import Keys, Problem, child, items, mapping, where
 from .rules import ROOT
 
-SERVICE = "deployments.rpc_service:add_to_server"
+SERVICE = "deployments.rpc.service:add_to_server"
 _FUNCTIONS: Keys = ("grpc_options", "grpc_servicer_functions")
 _SERVE_PORT: Keys = ("grpc_options", "port")
 _HTTP_PORT: Keys = ("http_options", "port")

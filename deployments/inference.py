@@ -12,10 +12,10 @@ from configs.schema import Tunables
 from models.signature import Array, Signature
 
 from .access.guard import Guard
+from .batching.queue import Gone, Settle
 from .errors import BadRequest, NotFound, show
-from .predict import Predictor
-from .queue import Gone, Settle
-from .shapes import check_shape
+from .http.predict import Predictor
+from .protocol.shapes import check_shape
 
 Outputs = dict[str, Array]
 

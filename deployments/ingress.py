@@ -14,12 +14,16 @@ from configs.loader import parse_model
 from models.signature import Array
 from models.source import resolve
 
-from . import log, rest, rpc, rpc_short_path, short_path
+from . import log
 from .access.guard import open_guard
+from .batching.remote import RemoteDevice, Reply
 from .canary import Split
 from .doors import narrow_grpc
-from .health.guard import LoopGuard
-from .remote import RemoteDevice, Reply
+from .health.supervisor import LoopSupervisor
+from .http import rest
+from .http import short_path as http_short_path
+from .rpc import calls
+from .rpc import short_path as rpc_short_path
 from .service import ModelService
 
 
@@ -39,10 +43,10 @@ class Ingress:
         remote = RemoteDevice(asyncio.get_running_loop(), self._block)
         own = ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0, guard)
         self.service = Split(own)
-        LoopGuard().watch(own)
+        LoopSupervisor().watch(own)
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
-        short_path.offer(rest.infer_paths(self.service))
+        http_short_path.offer(rest.infer_paths(self.service))
         rpc_short_path.offer(self.service)
         return rest.build(self.service)
 
@@ -55,4 +59,4 @@ class Ingress:
         return found
 
 
-Deployment = serve.deployment(name="Ingress")(serve.ingress()(rpc.servicer(Ingress)))
+Deployment = serve.deployment(name="Ingress")(serve.ingress()(calls.servicer(Ingress)))

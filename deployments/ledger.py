@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.middleware import Middleware
 
-from .http import ASGIApp, Receive, Scope, Send
+from .http.bodies import ASGIApp, Receive, Scope, Send
 
 _log = logging.getLogger("pitstop")
 # A histogram's observe costs as much as reading a small request; a sample shows the same percentiles.
@@ -91,7 +91,7 @@ def _replica_behind(app: Any) -> Any:
 
 async def _shorten(replica: Any) -> None:
     """Give the replica's server our protocol, as soon as there is a server."""
-    from . import short_path
+    from .http import short_path
 
     try:
         ledger = Ledger(replica)

@@ -15,17 +15,21 @@ from models.layout import Shape
 from models.served import Served, open_model, summary
 from models.signature import Array
 
-from . import log, rest, rpc, rpc_short_path, short_path
+from . import log
 from .access.guard import open_guard
+from .batching.queue import Answer
+from .batching.remote import Reply
+from .batching.worker import Worker
 from .canary import Split, answering
 from .doors import narrow_grpc
 from .errors import ServeError
-from .health.guard import Guard
-from .queue import Answer
-from .remote import Reply
+from .health.supervisor import Supervisor
+from .http import rest
+from .http import short_path as http_short_path
 from .resources import Placement, confine
+from .rpc import calls
+from .rpc import short_path as rpc_short_path
 from .service import ModelService
-from .worker import Worker
 
 
 class Model:
@@ -41,8 +45,8 @@ class Model:
         worker = Worker(asyncio.get_running_loop())
         worker.start()
         self._served = await worker.call(self._open)
-        self._guard = Guard(self._served)
-        worker.serve(self._guard.runner, self._inline_ms(), self._guard.room)
+        self._supervisor = Supervisor(self._served)
+        worker.serve(self._supervisor.runner, self._inline_ms(), self._supervisor.room)
         self._own = ModelService(
             self._config,
             worker,
@@ -52,24 +56,24 @@ class Model:
             lambda: self._served.runner.unwarmed,
             guard,
         )
-        self._guard.watch_device(self._own, worker)
+        self._supervisor.watch_device(self._own, worker)
         self.service = Split(self._own)
         self._own.recorder.started_s = time.monotonic() - began_s
         self._announce()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
-        short_path.offer(rest.infer_paths(self.service))
+        http_short_path.offer(rest.infer_paths(self.service))
         rpc_short_path.offer(self.service)
         return rest.build(self.service)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take new tunables in place; a bad one is refused and the old ones stay."""
         self.service.reconfigure(user_config)
-        self._guard.reconfigure(self.service.tunables)
+        self._supervisor.reconfigure(self.service.tunables)
 
     async def check_health(self) -> None:
         """Serve's own question, once a period and before the first request; raises where the device is not well."""
-        await self._guard.health.check()
+        await self._supervisor.health.check()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Tell Serve's controller what the policy of deployments/autoscaling/ reads; Serve calls it by this name."""
@@ -138,5 +142,5 @@ class Model:
         self._log.info("%s is warm after %.1f s\n%s", self._config.name, self._served.started_s, "\n".join(lines))
 
 
-Deployment = serve.deployment(name="Model")(serve.ingress()(rpc.servicer(Model)))
+Deployment = serve.deployment(name="Model")(serve.ingress()(calls.servicer(Model)))
 Behind = serve.deployment(name="Model")(Model)

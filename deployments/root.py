@@ -12,14 +12,14 @@ from ray import serve
 from configs.schema import RootConfig
 
 from . import log
-from .about import server_metadata
 from .access.guard import AUTHORIZATION, open_guard
 from .announce import announce, to_terminal
 from .doors import http_host, narrow_grpc, open_doors
 from .errors import Headers
-from .front import Front
-from .http import ASGIApp, Receive, Scope, Send, lifespan
-from .rpc_without_model import without_model
+from .http.bodies import ASGIApp, Receive, Scope, Send, lifespan
+from .protocol.about import server_metadata
+from .rpc.front import Front
+from .rpc.without_model import without_model
 from .running import Running
 
 _PREFIX = "/v2/models/"

@@ -20,20 +20,20 @@ from models.served import best_rows
 from models.signature import Array
 from models.source import resolve
 
-from . import quick
 from .access.guard import Guard
 from .autoscaling.stats import Recorder
-from .batching import Batcher
-from .efficiency import Efficiency
+from .batching.batching import Batcher
+from .batching.queue import Settle
+from .batching.ran import Ran
+from .batching.remote import Device
 from .errors import BadRequest
+from .figures.efficiency import Efficiency
+from .figures.metrics import Metrics
+from .figures.stats import Stats
 from .health.health import Health
+from .http import quick
+from .http.predict import Predictor
 from .inference import InferRequest, Outputs
-from .metrics import Metrics
-from .predict import Predictor
-from .queue import Settle
-from .ran import Ran
-from .remote import Device
-from .stats import Stats
 
 # Above this many rows preprocessing leaves the event loop; below, the hop to a thread costs more than it frees.
 _PREPROCESS_INLINE_ROWS = 8

@@ -1,14 +1,11 @@
 """Several real Ray nodes on one machine, as `ray start` makes them, and `serve deploy` onto them.
 
-Every port is chosen: by default the nodes would want the same ones. They lie below the range from which the kernel
-gives ports to clients, so that none is taken between its choice and its use.
+Every port is chosen: by default the nodes would want the same ones.
 """
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,12 +20,10 @@ from typing import Any
 import requests
 import yaml
 
-from tests.serving import PROJECT, _own_ports, left_over
+from pitstop.ports import Ports
+from tests.serving import PROJECT, left_over
 
 _BIN = Path(sys.executable).parent
-_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
-_LOWEST = 11_000
-_REPLICA_PORTS = 200
 _TRIES = 3
 
 
@@ -52,6 +47,7 @@ class Nodes:
     folder: Path
     environment: dict[str, str]
     mark: str
+    ports: Ports
     gcs: str
     dashboard: str
     port: int
@@ -116,27 +112,25 @@ class Nodes:
     def _arguments(self) -> list[str]:
         names = ["dashboard-agent-listen-port", "dashboard-agent-grpc-port", "runtime-env-agent-port"]
         names += ["metrics-export-port", "node-manager-port", "object-manager-port"]
-        ports = [f"--{name}={port}" for name, port in zip(names, free_ports(len(names)), strict=True)]
+        ports = [f"--{name}={self.ports.one()}" for name in names]
         ports += ["--min-worker-port=0", "--max-worker-port=0", f"--object-store-memory={100 * 1024**2}"]
         if self.all:
             return [*ports, f"--address={self.gcs}"]
-        [client] = free_ports(1)
-        head = ["--head", f"--port={self.gcs.rpartition(':')[2]}", f"--ray-client-server-port={client}"]
+        head = ["--head", f"--port={self.gcs.rpartition(':')[2]}", f"--ray-client-server-port={self.ports.one()}"]
         return [*ports, *head, f"--dashboard-port={self.dashboard.rpartition(':')[2]}", f"--temp-dir={self.folder}"]
 
 
 @contextmanager
 def cluster(head_cpus: int) -> Iterator[Nodes]:
     """Start a head; at the end no process of the cluster is left."""
-    with tempfile.TemporaryDirectory(prefix="pit-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="pit-", ignore_cleanup_errors=True) as name, Ports() as ports:
         folder, mark = Path(name), f"PITSTOP_TEST={uuid.uuid4().hex}"
         key, _, value = mark.partition("=")
         own = {key: value, "RAY_TMPDIR": name, "PYTHONPATH": str(PROJECT), "RAY_AUTH_MODE": "disabled"}
-        gcs, dashboard, http = free_ports(3)
+        gcs, dashboard = f"127.0.0.1:{ports.one()}", f"http://127.0.0.1:{ports.one()}"
         environment = {"PITSTOP_CACHE": f"{name}/cache", **os.environ, **own}
-        nodes = Nodes(
-            folder, environment, mark, f"127.0.0.1:{gcs}", f"http://127.0.0.1:{dashboard}", http, _serve_ports(folder)
-        )
+        serve_ports = ports.of_serve(folder)
+        nodes = Nodes(folder, environment, mark, ports, gcs, dashboard, ports.one(), serve_ports)
         try:
             nodes.add(head_cpus)
             yield nodes
@@ -150,40 +144,6 @@ def wait_until(holds: Callable[[], object], otherwise: str, within_s: float = 18
     while not holds():
         assert time.monotonic() < deadline, otherwise
         time.sleep(0.2)
-
-
-def free_ports(count: int, apart: int = 1) -> list[int]:
-    """Return free ports, each the first of `apart`, below those that the kernel gives to clients."""
-    highest = min(int(_EPHEMERAL.read_text().split()[0]), 32_768) - count * apart
-    while True:
-        first = random.randrange(_LOWEST, highest)
-        ports = range(first, first + count * apart)
-        if all(_free(port) for port in ports):
-            return list(ports[::apart])
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as found:
-        try:
-            found.bind(("", port))
-        except OSError:
-            return False
-    return True
-
-
-def _serve_ports(folder: Path) -> dict[str, str]:
-    """Return what keeps this cluster's HAProxy and replicas apart from others on the machine."""
-    named = ("HAPROXY_METRICS", "HAPROXY_STATS", "FALLBACK_PROXY_HTTP", "FALLBACK_PROXY_GRPC")
-    ranges = zip(("HTTP", "GRPC"), free_ports(2, _REPLICA_PORTS), strict=True)
-    return {
-        **_own_ports(folder),
-        **{f"RAY_SERVE_{name}_PORT": str(port) for name, port in zip(named, free_ports(4), strict=True)},
-        **{
-            f"RAY_SERVE_DIRECT_INGRESS_{end}_{kind}_PORT": str(first + extra)
-            for kind, first in ranges
-            for end, extra in (("MIN", 0), ("MAX", _REPLICA_PORTS - 1))
-        },
-    }
 
 
 def _end(nodes: Nodes) -> None:

@@ -109,12 +109,6 @@ def left_over(mark: str) -> list[str]:
     return list(apart.marked(mark).values())
 
 
-def _own_ports(folder: Path) -> dict[str, str]:
-    """Return what keeps two clusters on one machine apart; nobody holds these ports for a cluster made elsewhere."""
-    with Ports() as ports:
-        return ports.of_serve(folder)
-
-
 def deploy(serving: Serving, edit: Edit) -> None:
     """Change the running config as `serve deploy` does."""
     raw = yaml.safe_load(serving.config.read_text())

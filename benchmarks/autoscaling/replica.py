@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from deployments.autoscaling.stats import Recorder
-from deployments.stats import Stats
+from deployments.figures.stats import Stats
 from models.padding import round_up
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from models.layout import Shape
 
-from ..stats import Stats
+from ..figures.stats import Stats
 from .policy import COMING, FORWARD, LOOP, RUNNING, STARTED, WAITING
 
 

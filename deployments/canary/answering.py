@@ -4,9 +4,9 @@ from typing import Any
 
 from models.signature import Array
 
+from ..batching.remote import Reply
 from ..errors import ServeError
 from ..inference import InferRequest
-from ..remote import Reply
 from ..service import ModelService
 
 

@@ -10,9 +10,9 @@ from ray.serve import metrics
 
 from configs.schema import Tunables
 
+from ..batching.queue import Settle
 from ..errors import BY_KIND, NotReady
 from ..inference import InferRequest
-from ..queue import Settle
 from .away import Away
 from .other import Other
 from .share import drawn

@@ -6,7 +6,7 @@ from ray import serve
 
 from models.signature import Array
 
-from ..remote import Reply
+from ..batching.remote import Reply
 
 
 class Handle:

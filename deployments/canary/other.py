@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from models.signature import Array, Signature
 
-from ..remote import Reply
+from ..batching.remote import Reply
 from .away import Away
 
 _LOOK_EVERY_S = 0.5

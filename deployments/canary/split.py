@@ -7,8 +7,8 @@ from typing import Any
 from configs.loader import parse_tunables
 from configs.schema import CanaryConfig, Tunables
 
+from ..batching.queue import Settle
 from ..inference import InferRequest, Outputs, Service
-from ..queue import Settle
 from ..service import ModelService, whole
 from .canary import Canary
 from .handle import Handle

@@ -10,9 +10,9 @@ from collections import deque
 from models.finite import Off
 from models.memory import is_out_of_memory, release
 
+from ..batching.queue import Answer, Part, split
+from ..batching.runs import Runs
 from ..errors import InferenceFailed, NotFinite, OutOfMemory
-from ..queue import Answer, Part, split
-from ..runs import Runs
 from .room import Room
 
 Answers = list[tuple[Part, Answer | Exception]]

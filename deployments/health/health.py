@@ -12,8 +12,8 @@ from typing import Any
 
 from models.memory import is_out_of_memory
 
+from ..batching.ran import Ran
 from ..errors import InferenceFailed, OutOfMemory
-from ..ran import Ran
 from .probe import Unhealthy
 from .room import Room
 

@@ -5,7 +5,7 @@ import logging
 from models.finite import rows_off
 from models.signature import Rows
 
-from ..runs import Runs
+from ..batching.runs import Runs
 
 _log = logging.getLogger("pitstop")
 

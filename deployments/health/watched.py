@@ -6,8 +6,8 @@ from typing import TypeVar
 from models.runner import Batch
 from models.signature import Rows
 
-from ..queue import Answer
-from ..runs import Runs
+from ..batching.queue import Answer
+from ..batching.runs import Runs
 from .pulse import Pulse
 
 T = TypeVar("T")

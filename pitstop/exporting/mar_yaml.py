@@ -15,7 +15,7 @@ _HEAD = """\
 
 http_options: {{host: 127.0.0.1, port: 8000}}
 
-grpc_options: {{port: 9000, grpc_servicer_functions: [deployments.rpc_service:add_to_server]}}
+grpc_options: {{port: 9000, grpc_servicer_functions: [deployments.rpc.service:add_to_server]}}
 
 controller_options:
   runtime_env:

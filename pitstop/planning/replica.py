@@ -33,7 +33,7 @@ class Replica:
         self.groups += 1
 
     def take(self, limit: int) -> tuple[list[Request], int]:
-        """Take the next batch as deployments.queue.Waiting does; return its requests and its number of rows."""
+        """Take the next batch as deployments.batching.queue.Waiting does; return its requests and its rows."""
         taken, room = [], limit
         while self.waiting:
             request = self.waiting[0]

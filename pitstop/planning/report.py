@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # On a quiet machine a forward's p99 is within a few tens of percent of its median.
 _WILD = 2.0
+# The turns that a scheduler gives to processes that share cores are milliseconds long, and no part of the simulation.
+_SHORT_MS = 10.0
 
 
 def show_profile(profile: Profile, console: Console) -> None:
@@ -115,6 +117,13 @@ def _remarks(check: "Check", console: Console) -> None:
     if factor is not None and adjusted is not None and abs(factor - 1) > 0.1:
         why = "the load or other work shares its cores" if factor > 1 else "the profile was made on a busy machine"
         text = f"forwards took x{factor:.2f} of the profile's time ({why}); with those, p99 would be {adjusted:.1f} ms"
+        console.print(f"{check.label}: {text}", style="yellow", soft_wrap=True)
+    predicted, measured = check.p99_ms
+    if predicted < _SHORT_MS and measured > MARGIN * predicted:
+        text = (
+            f"below some {_SHORT_MS:g} ms the machine decides more than the plan: client, front and replica wait for"
+            " each other's cores; measure from another machine before you believe either figure"
+        )
         console.print(f"{check.label}: {text}", style="yellow", soft_wrap=True)
     if check.stopped:
         console.print("stopped by Ctrl-C: this is what was measured so far", style="yellow")

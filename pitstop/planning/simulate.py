@@ -1,8 +1,8 @@
 """What the project's own batcher would do with given arrivals: a pure, event-driven simulation. No Ray, torch or clock.
 
-It follows deployments/queue.py, worker.py and batching.py: the device takes every waiting row, up to the limit, each
-time it is free, padded to a warmed size; with a wait, requests come to it in groups. HAProxy gives each request to the
-replica with the fewest under way. The same arrivals, times and seed always give the same outcome.
+It follows queue.py, worker.py and batching.py of deployments/batching: the device takes every waiting row, up to the
+limit, each time it is free, padded to a warmed size; with a wait, requests come to it in groups. HAProxy gives each
+request to the replica with the fewest under way. The same arrivals, times and seed always give the same outcome.
 """
 
 import heapq

@@ -10,11 +10,11 @@ import pytest
 from configs.schema import AccessConfig
 from deployments.access.guard import Guard, open_guard
 from deployments.errors import Forbidden, QueueFull, ServeError, TimedOut, TooLarge, Unauthorized
-from deployments.rpc import METHODS
+from deployments.rpc.calls import METHODS
 from deployments.stubs import open_inference_pb2 as pb
 from tests.deployments import fake_rpc
 from tests.deployments.fake_service import FakeService, ask, identity
-from tests.deployments.test_short_path import BODY, Connection, post, run
+from tests.deployments.http.test_short_path import BODY, Connection, post, run
 
 ALL, OTHER = "all-" + "1" * 20, "other-" + "2" * 20
 Code = grpc.StatusCode

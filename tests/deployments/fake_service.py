@@ -10,12 +10,12 @@ import orjson
 
 from configs.schema import Tunables
 from deployments.access.guard import Guard
-from deployments.http import Scope
+from deployments.batching.queue import Settle
+from deployments.http.bodies import Scope
+from deployments.http.predict import Predictor, ReadImage, WriteAnswer
+from deployments.http.quick import reader
+from deployments.http.rest import build
 from deployments.inference import InferRequest
-from deployments.predict import Predictor, ReadImage, WriteAnswer
-from deployments.queue import Settle
-from deployments.quick import reader
-from deployments.rest import build
 from models.signature import Array, Signature, Tensor
 
 Infer = Callable[[dict[str, Array]], dict[str, Array]]

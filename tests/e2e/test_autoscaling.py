@@ -106,10 +106,7 @@ class Paced(Load):
         with requests.Session() as session:
             while not self.stop.wait(0.5):
                 answer = session.post(self.url, json=BODY, timeout=20)
-                with self.changed:
-                    self.good += answer.ok
-                    self.bad += [] if answer.ok else [f"{answer.status_code} {answer.text}"]
-                    self.changed.notify_all()
+                self.count(None if answer.ok else f"{answer.status_code} {answer.text}")
 
 
 @contextmanager

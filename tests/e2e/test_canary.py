@@ -33,6 +33,7 @@ def with_canary(raw: dict[str, Any]) -> None:
     raw["applications"].append(model("slow", ms=5, tunables=share))
     raw["applications"].append(model("slow-canary", ms=5, version="2"))
     raw["applications"][-1]["args"]["source"]["kwargs"]["factor"] = 3.0
+    raw["applications"][-1]["deployments"][0]["health_check_period_s"] = 1  # A killed one is missed sooner.
 
 
 @pytest.fixture(scope="module")

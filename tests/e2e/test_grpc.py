@@ -10,7 +10,7 @@ import pytest
 import requests
 import yaml
 
-from deployments.encoding import to_binary
+from deployments.protocol.encoding import to_binary
 from deployments.stubs import open_inference_pb2 as pb
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from models.signature import NUMPY

@@ -21,6 +21,7 @@ OURS = [case for case in CASES if PITSTOP in case.servers]
 GOES_ON = [case for case in OURS if not case.name.startswith("overload")]
 
 
+@pytest.mark.long
 def test_a_killed_replica_costs_a_client_that_retries_nothing_and_is_replaced() -> None:
     with standing(PITSTOP, Wish(deployment={"health_check_period_s": 2})) as stand:
         found = killed_and_retried(stand, seconds=2.0)

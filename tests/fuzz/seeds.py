@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from deployments.encoding import to_binary
+from deployments.protocol.encoding import to_binary
 from deployments.stubs import open_inference_pb2 as pb
 
 SHAPE = [1, 2]

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from tests.deployments.fake_service import ask, identity, three_kinds
-from tests.deployments.test_short_path import Connection, post, run
+from tests.deployments.http.test_short_path import Connection, post, run
 from tests.fuzz.mutate import BODIES, mutated
 
 N = {"name": "n", "datatype": "UINT8", "shape": [1], "data": [3]}

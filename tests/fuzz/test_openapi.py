@@ -7,7 +7,7 @@ import pytest
 import yaml
 from schemathesis import openapi
 
-from deployments.rest import _ROUTES as MODEL
+from deployments.http.rest import _ROUTES as MODEL
 from deployments.root import ROUTES as ROOT
 
 PROJECT = Path(__file__).resolve().parents[2]

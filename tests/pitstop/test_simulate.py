@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from configs.schema import Tunables
-from deployments.batching import Batcher
-from deployments.queue import Answer
-from deployments.worker import Worker
+from deployments.batching.batching import Batcher
+from deployments.batching.queue import Answer
+from deployments.batching.worker import Worker
 from models.padding import round_up
 from models.runner import Batch
 from models.signature import Rows

@@ -4,8 +4,8 @@ import pytest
 
 from deployments.autoscaling.policy import read
 from deployments.autoscaling.stats import Recorder
-from deployments.ran import Ran
-from deployments.stats import Stats
+from deployments.batching.ran import Ran
+from deployments.figures.stats import Stats
 
 
 class Replica:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from deployments.batching.queue import Answer, Item, Part, join
 from deployments.errors import InferenceFailed, NotFinite, OutOfMemory
 from deployments.health.apart import Answers, apart, told
 from deployments.health.room import Room
-from deployments.queue import Answer, Item, Part, join
 from models.padding import round_up
 from models.runner import Batch
 from models.signature import Rows

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from deployments.batching.queue import Item, Part
+from deployments.batching.ran import Ran
 from deployments.errors import InferenceFailed, NotFinite, OutOfMemory, ServeError
 from deployments.health import health
 from deployments.health.health import FAILURES_TO_END, Health
 from deployments.health.probe import Probe, Unhealthy
 from deployments.health.room import Room
-from deployments.queue import Item, Part
-from deployments.ran import Ran
 from models.runner import Batch
 
 GOOD = {"y": np.zeros(1)}

@@ -4,7 +4,7 @@ import grpc
 import pytest
 
 from deployments.errors import BY_KIND, NotFinite, OutOfMemory, ServeError, Unavailable
-from deployments.rpc_status import code_of
+from deployments.rpc.status import code_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Requests to batches and back, and the device that runs them."""

@@ -1,0 +1,163 @@
+"""Requests to batches and back. Mistake 5, closed: no request reaches the device as a lone vector while others wait.
+
+Requests of one loop tick make a block. Where the device is free it gets the block at once; where it is not, or a wait
+is configured, `@serve.batch` gathers blocks, and the device takes every waiting row, up to the limit, when it is free
+again. Waiting for a full batch inside `@serve.batch` would not fill it: Serve forms the next batch before a slot is
+free (measured in docs/architecture.md).
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ray import serve
+
+from configs.schema import Tunables
+from models.signature import Rows
+
+from ..errors import BadRequest, QueueFull, ServeError
+from .deadlines import Deadlines
+from .queue import Gone, Item, Settle, join
+from .ran import Ran
+from .remote import Device
+
+Block = list[Item]
+_log = logging.getLogger("pitstop")
+
+
+class Batcher:
+    """The event loop's side of a model's queue."""
+
+    def __init__(self, tunables: Tunables, max_rows: int, device: Device, observe: Callable[[Ran], None]) -> None:
+        """Batch up to `max_rows` rows, unless the tunables say fewer."""
+        self._loop = asyncio.get_running_loop()
+        self._observe = observe
+        self.max_rows = max_rows
+        self._block: Block = []
+        self._held_rows = 0
+        self.offered_rows = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._deadlines = Deadlines(self._loop)
+        # What every new request is told while no answer is to be had here; health/ sets it.
+        self.closed: ServeError | None = None
+        self._device = device
+        device.listen(self._settle_all)
+        # Decorated here, not in the class: Serve makes the queue at decoration, so two batchers would share one.
+        self._gather: Any = serve.batch(max_batch_size=1, batch_wait_timeout_s=0, max_concurrent_batches=64)(self._put)
+        self.reconfigure(tunables)
+
+    def reconfigure(self, tunables: Tunables) -> None:
+        """Change limits in place; what waits already goes by the new ones."""
+        self.tunables = tunables
+        self._device.limit = min(tunables.max_rows or self.max_rows, self.max_rows)
+        self._gather.set_batch_wait_timeout_s(tunables.wait_ms / 1000)
+        self._gather.set_max_batch_size(self._device.limit)
+
+    @property
+    def limit(self) -> int:
+        """Most rows in one forward."""
+        return self._device.limit
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows admitted that no forward has taken yet: those the worker has, and those on their way to it."""
+        return self._held_rows + self._device.waiting_rows
+
+    def add(
+        self,
+        arrays: Rows,
+        rows: int,
+        settle: Settle,
+        timeout_s: float | None = None,
+        priority: int = 0,
+        gone: Gone | None = None,
+    ) -> Item:
+        """Queue `rows` rows, which may share forwards with strangers; `settle` gets the answer or an error, once.
+
+        The error is TimedOut, where no answer came within the configured time, or `timeout_s` where that is shorter;
+        InferenceFailed, where the model raised on these rows with no one else's among them.
+
+        Raises:
+            QueueFull: the bound on waiting rows is reached.
+            Unavailable: the device does not answer as it should.
+        """
+        if self.closed is not None:
+            raise self.closed
+        tunables = self.tunables
+        if self.waiting_rows + rows > tunables.max_queued_rows:
+            raise self._refusal(rows)
+        self.offered_rows += rows
+        now = time.perf_counter()
+        allowed = tunables.timeout_s if timeout_s is None else min(timeout_s, tunables.timeout_s)
+        item = Item(arrays, rows, now, now + allowed, settle, priority, gone)
+        self._deadlines.watch(item, allowed)
+        if not self._block:
+            self._loop.call_soon(self._hand_over)
+        self._block.append(item)
+        self._held_rows += rows
+        return item
+
+    def end_all(self, error: ServeError) -> None:
+        """Tell this to everybody who waits, and from now on to everybody who comes."""
+        self.closed = error
+        self._deadlines.end_all(error)
+
+    def _refusal(self, rows: int) -> Exception:
+        bound = self.tunables.max_queued_rows
+        if rows > bound:
+            return BadRequest(f"the request has {rows} rows, this model takes at most {bound} at once: split it")
+        # Refused for want of room, it still tells how many replicas are needed.
+        self.offered_rows += rows
+        return QueueFull(self.tunables.retry_after_s)
+
+    def _hand_over(self) -> None:
+        block, self._block = self._block, []
+        if self.tunables.wait_ms:
+            # Serve then waits for as many blocks as a forward has rows; a full request has nothing to wait for.
+            self._pass_on([item for item in block if item.rows >= self._device.limit])
+            for item in block:
+                if item.rows < self._device.limit:
+                    self._to_serve([item])
+        elif self._device.idle:
+            self._pass_on(block)
+        else:
+            self._to_serve(block)
+
+    def _to_serve(self, block: Block) -> None:
+        task = self._loop.create_task(self._gather(block))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._gathered, block))
+
+    def _gathered(self, block: Block, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        # Serve's queue can break for good (ray-project/ray#66140); what it was given must not be lost with it.
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("@serve.batch failed, the block goes on without it", exc_info=error)
+            self._pass_on([item for item in block if not item.passed_on])
+
+    async def _put(self, blocks: list[Block]) -> list[None]:
+        self._pass_on([item for block in blocks for item in block])
+        return [None] * len(blocks)
+
+    def _pass_on(self, items: Block) -> None:
+        for item in items:
+            item.passed_on = True
+            self._held_rows -= item.rows
+        self._device.put(items)
+
+    def _settle_all(self, ran: Ran) -> None:
+        now = time.perf_counter()
+        for part, answer in ran.answers:
+            item = part.item
+            if item.abandoned:
+                continue
+            whole = answer if isinstance(answer, Exception) else join(item, answer)
+            if whole is not None:
+                self._deadlines.forget(item)
+                item.end(whole)
+                ran.requests += 1
+                ran.request_s += now - item.arrived_s
+        self._observe(ran)

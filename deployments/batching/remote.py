@@ -1,0 +1,133 @@
+"""The device as an ingress replica sees it: in another process, given whole blocks, two on their way at a time.
+
+Two, so that one crosses while the other is in its forward; not more, so that the rest waits here, where it can still
+share a block, be overtaken by a higher priority, or be dropped when its client leaves.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from models import padding
+from models.signature import Array
+
+from ..errors import BY_KIND, InferenceFailed, NotReady
+from .queue import Answer, Item, Part, Waiting, split
+from .ran import Ran
+
+BLOCKS_ON_THEIR_WAY = 2
+# The device's replica answers a block when its time is up; this much later it will not answer at all.
+_PATIENCE_S = 5.0
+_log = logging.getLogger("pitstop")
+Reply = tuple[str, Any]
+Send = Callable[[dict[str, Array], int, float], Awaitable[Reply]]
+
+
+class Device(Protocol):
+    """What the batcher needs of a device; worker.Worker is one too."""
+
+    limit: int
+
+    @property
+    def waiting_rows(self) -> int: ...
+
+    @property
+    def idle(self) -> bool: ...
+
+    def put(self, items: Sequence[Item]) -> None: ...
+
+    def listen(self, done: Callable[[Ran], None]) -> None: ...
+
+
+class RemoteDevice:
+    """Sends blocks and hands their answers to `done`, all on the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
+        self._loop = loop
+        self._done: Callable[[Ran], None]
+        self._send = send
+        self._waiting = Waiting()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.limit = 1
+
+    def listen(self, done: Callable[[Ran], None]) -> None:
+        """Hand what ran to `done`, on the event loop."""
+        self._done = done
+
+    @property
+    def waiting_rows(self) -> int:
+        return self._waiting.rows
+
+    @property
+    def idle(self) -> bool:
+        return not self._tasks
+
+    def put(self, items: Sequence[Item]) -> None:
+        for item in items:
+            self._waiting.append(item)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self._waiting and len(self._tasks) < BLOCKS_ON_THEIR_WAY:
+            parts = self._waiting.take(self.limit, time.perf_counter())
+            if parts:
+                task = self._loop.create_task(self._cross(parts))
+                self._tasks.add(task)
+                task.add_done_callback(self._crossed)
+
+    def _crossed(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._go_on()
+
+    async def _cross(self, parts: list[Part]) -> None:
+        began = time.perf_counter()
+        arrays = collate([part.arrays for part in parts])
+        rows = sum(part.stop - part.start for part in parts)
+        sent = time.perf_counter()
+        found = await self._ask(arrays, rows, max(part.item.deadline_s for part in parts) - sent)
+        back = time.perf_counter()
+        if not isinstance(found, Exception):
+            answers: list[tuple[Part, Answer | Exception]] = list(split(parts, found))
+        elif isinstance(found, InferenceFailed) and len(parts) > 1:
+            answers = [(part, await self._alone(part)) for part in parts]
+        else:
+            answers = [(part, found) for part in parts]
+        ran = Ran(answers, rows, (rows, 0), collate_s=sent - began, forward_s=back - sent, ended_s=back)
+        ran.waited_s = began - min(part.item.arrived_s for part in parts)
+        ran.row_wait_s = sum((began - part.item.arrived_s) * (part.stop - part.start) for part in parts)
+        ran.busy_s = back - began
+        self._done(ran)
+
+    async def _alone(self, part: Part) -> Answer | Exception:
+        """Ask again for one request of a failed block, so that only the guilty one fails."""
+        return await self._ask(dict(part.arrays), part.stop - part.start, part.item.deadline_s - time.perf_counter())
+
+    async def _ask(self, arrays: dict[str, Array], rows: int, timeout_s: float) -> Answer | Exception:
+        try:
+            # A replica that is stopped, not gone, would keep the block, and one of the two places, for ever.
+            async with asyncio.timeout(timeout_s + _PATIENCE_S):
+                kind, value = await self._send(arrays, rows, timeout_s)
+        except Exception as error:  # Ray has many ways to say that a replica is away; to a client they are one.
+            _log.warning("no replica with a device took a block of %d rows (%s)", rows, type(error).__name__)
+            return NotReady()
+        if kind == "answer":
+            answer: Answer = value
+            return answer
+        return BY_KIND[kind](*value)
+
+
+def collate(parts: Sequence[Any]) -> dict[str, Array]:
+    """Put the rows of several requests below one another; open sizes take the longest, padded with zeros."""
+    if len(parts) == 1:
+        return dict(parts[0])
+    found = {}
+    for name in parts[0]:
+        arrays = [part[name] for part in parts]
+        tail = tuple(max(sizes) for sizes in zip(*(array.shape[1:] for array in arrays), strict=True))
+        found[name] = np.zeros((sum(len(array) for array in arrays), *tail), arrays[0].dtype)
+        padding.fill(found[name], arrays)
+    return found

@@ -1,0 +1,219 @@
+"""The device's threads: they take what waits each time the device is free, run it, and hand answers to the event loop.
+
+One thread on the CPU. On a GPU two: while one forward runs, the next batch is collated and copied, as soon as it is
+full; one that is not full waits for company until the device is free. The device thread loads the model too, so that
+torch's threads and grad mode belong to it. A forward that is over sooner than a thread wakes up runs on the loop.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from models.runner import Batch
+
+from ..health.room import Room
+from .jobs import awaited
+from .queue import Item, Part, Waiting
+from .ran import Ran, complete
+from .runs import Runs
+
+T = TypeVar("T")
+Done = Callable[[Ran], None]
+
+# Waking a thread and coming back costs the loop about this much (docs/architecture.md has the measurement).
+INLINE_MS = 0.3
+
+
+class Worker:
+    """Owns the device from start to `stop`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._done: Done = _nobody
+        self._waiting = Waiting()
+        self._changed = threading.Condition()
+        self._device = threading.Lock()
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._runner: Runs | None = None
+        self._room = Room()
+        self._inline_ms: dict[tuple[int, int], float] = {}
+        self._staged: tuple[list[Part], Batch | Exception] | None = None
+        self._in_flight = 0
+        self._stopped = False
+        self._free_since_s = 0.0
+        self._thread = threading.Thread(target=self._work, name="device", daemon=True)
+        self.limit = 1
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def listen(self, done: Done) -> None:
+        """Hand what ran to `done`, on the event loop."""
+        self._done = done
+
+    async def call(self, job: Callable[[], T]) -> T:
+        """Run a job on the device thread, between two batches."""
+        run, future = awaited(job, self._loop)
+        with self._changed:
+            self._jobs.append(run)
+            self._changed.notify_all()
+        return await future
+
+    def serve(
+        self, runner: Runs, inline_ms: dict[tuple[int, int], float] | None = None, room: Room | None = None
+    ) -> None:
+        """Begin to answer with this runner; `inline_ms` is the forward's time by shape, where the loop may run it."""
+        with self._changed:
+            self._runner = runner
+            self._room = room or self._room
+            self._inline_ms = inline_ms or {}
+            if runner.overlaps:
+                threading.Thread(target=self._feed, name="feeder", daemon=True).start()
+            self._changed.notify_all()
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that no forward has taken yet."""
+        return self._waiting.rows
+
+    @property
+    def idle(self) -> bool:
+        """Whether the device has nothing to do."""
+        return not (self._waiting or self._in_flight or self._device.locked())
+
+    def put(self, items: Sequence[Item]) -> None:
+        """Queue items; called on the event loop."""
+        if self._inline_ms and self.idle and self._device.acquire(blocking=False):
+            try:
+                items = self._run_here(items)
+            finally:
+                self._device.release()
+        if items:
+            if self._runner is not None and self._runner.ragged:
+                for item in items:
+                    item.length = self._runner.shape([item.arrays])[1]
+            with self._changed:
+                for item in items:
+                    self._waiting.append(item)
+                self._changed.notify_all()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _run_here(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Run one short batch on the event loop; return the items that it did not take."""
+        runner = self._runner
+        rows = sum(item.rows for item in items)
+        if runner is None or rows > self._most:
+            return items
+        shape = runner.shape([item.arrays for item in items])
+        if self._inline_ms.get(shape, INLINE_MS) >= INLINE_MS:
+            return items
+        self._done(self._complete([Part(item, 0, item.rows) for item in items]))
+        return ()
+
+    def _work(self) -> None:
+        """The device thread."""
+        previous: tuple[list[Part], Batch | Exception] | None = None
+        while True:
+            job, parts, staged = None, [], None
+            with self._changed:
+                while not (self._stopped or previous or self._jobs or self._staged or self._may_take()):
+                    self._changed.wait()
+                if self._stopped:
+                    return
+                if self._jobs and previous is None:
+                    job = self._jobs.popleft()
+                elif self._staged is not None:
+                    staged, self._staged = self._staged, None
+                    self._in_flight += 1
+                    self._changed.notify_all()
+                elif previous is None:
+                    parts = self._waiting.take(self._most, time.perf_counter())
+                    self._in_flight += bool(parts)
+            if job is not None:
+                with self._device:
+                    job()
+            if parts:
+                with self._device:
+                    ran = self._complete(parts)
+                self._deliver(ran)
+            if staged is not None and isinstance(staged[1], Batch):
+                staged = (staged[0], self._launch(staged[1]))
+            if previous is not None:
+                self._deliver(self._finish(*previous))
+            previous = staged
+
+    @property
+    def _most(self) -> int:
+        """Most rows in a forward now."""
+        return self._room.within(self.limit)
+
+    def _may_take(self) -> bool:
+        return self._runner is not None and not self._runner.overlaps and bool(self._waiting)
+
+    def _feed(self) -> None:
+        """The feeder thread of a GPU: stages a full batch ahead, or whatever there is where the device is free."""
+        assert self._runner is not None
+        while True:
+            with self._changed:
+                while not (self._stopped or (self._staged is None and self._worth_staging())):
+                    self._changed.wait()
+                if self._stopped:
+                    return
+                parts = self._waiting.take(self._most, time.perf_counter())
+            if not parts:
+                continue
+            batch: Batch | Exception
+            try:
+                batch = self._runner.stage([part.arrays for part in parts])
+            except Exception as error:  # Told where the batch would be answered.
+                batch = error
+            with self._changed:
+                self._staged = (parts, batch)
+                self._changed.notify_all()
+
+    def _worth_staging(self) -> bool:
+        return self._waiting.rows >= self._most or (bool(self._waiting) and not self._in_flight)
+
+    def _complete(self, parts: list[Part]) -> Ran:
+        runner = self._runner
+        assert runner is not None
+        arrays = [part.arrays for part in parts]
+        ran = complete(runner, parts, lambda: runner.launch(runner.stage(arrays)), self._free_since_s, self._room)
+        self._free_since_s = ran.ended_s
+        return ran
+
+    def _launch(self, batch: Batch) -> Batch | Exception:
+        assert self._runner is not None
+        try:
+            return self._runner.launch(batch)
+        except Exception as error:  # Told where the batch would be answered.
+            return error
+
+    def _finish(self, parts: list[Part], batch: Batch | Exception) -> Ran:
+        assert self._runner is not None
+
+        def launched() -> Batch:
+            if isinstance(batch, Exception):
+                raise batch
+            return batch
+
+        ran = complete(self._runner, parts, launched, self._free_since_s, self._room)
+        self._free_since_s = ran.ended_s
+        return ran
+
+    def _deliver(self, ran: Ran) -> None:
+        with self._changed:
+            self._in_flight -= 1
+            self._changed.notify_all()
+        self._loop.call_soon_threadsafe(self._done, ran)
+
+
+def _nobody(_: Ran) -> None:
+    """Before anyone listens nothing runs."""

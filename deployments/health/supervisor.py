@@ -1,0 +1,74 @@
+"""All that watches over one replica, put together: pulse, watchdog, health and room."""
+
+import asyncio
+
+from configs.schema import Tunables
+from models.known_good import known_good_row
+from models.served import Served
+
+from ..batching.worker import Worker
+from ..errors import Unavailable
+from ..service import ModelService
+from .ending import Ending
+from .health import Health
+from .probe import Probe
+from .pulse import Pulse
+from .room import Room
+from .watchdog import Watchdog
+from .watched import Watched
+
+# No forward of a healthy device takes this many times what the slowest did at the start.
+_SLOWEST = 10
+
+
+class LoopSupervisor:
+    """Watches the event loop of a replica without a device."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.pulse = Pulse()
+        self._least_s = 0.0
+
+    def watch(self, service: ModelService) -> None:
+        """Begin."""
+        self._service = service
+        self.end = Ending(service.name, self._loop, self._refuse_all)
+        self._watchdog = Watchdog(self.pulse, self._loop, self.hang_s, self.end)
+        self._watchdog.start()
+
+    def hang_s(self) -> float:
+        tunables = self._service.tunables
+        return tunables.hang_s or max(tunables.hang_after_s, self._least_s)
+
+    def _refuse_all(self) -> None:
+        self._service.batcher.end_all(self._unavailable())
+
+    def _unavailable(self) -> Unavailable:
+        return Unavailable(self._service.tunables.retry_after_s)
+
+
+class Supervisor(LoopSupervisor):
+    """Watches the device and the model too; the worker is to run `runner`, and to keep to `room`."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__()
+        self._served = served
+        self._least_s = _SLOWEST * max(served.forward_ms.values(), default=0.0) / 1000
+        self.runner = Watched(served.runner, self.pulse)
+        self.room = Room(served.runner.layout.sizes)
+
+    def watch_device(self, service: ModelService, worker: Worker) -> None:
+        """Begin, with a probe through this worker."""
+        self.watch(service)
+        probe = Probe(self.runner, known_good_row(self._served))
+        self.health = Health(lambda: worker.call(probe), self.hang_s, self.room, self._close, self.end)
+        service.health = self.health
+
+    def reconfigure(self, tunables: Tunables) -> None:
+        """Take new tunables; rows that once did not fit are tried again."""
+        self.room.forget()
+        self._served.runner.check_outputs = tunables.check_outputs
+
+    def _close(self, closed: bool) -> None:
+        if not self.end.begun:
+            self._service.batcher.closed = self._unavailable() if closed else None

@@ -1,0 +1,163 @@
+"""Bodies in and out over ASGI: bounded reading, gzip and deflate, one answer per request. Knows nothing of tensors."""
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any, NamedTuple
+
+from ..errors import BadRequest, Headers, TooLarge, UnsupportedEncoding
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
+Given = dict[bytes, bytes]
+
+# Above this, zlib and image decoding hold up the event loop for longer than a hop to a thread takes.
+HEAVY_BYTES = 64 * 1024
+_WORTH_COMPRESSING_BYTES = 1024
+_MIB = 1024 * 1024
+_GZIP, _ZLIB, _BARE = 31, 15, -15  # zlib's wbits
+
+
+class Reply(NamedTuple):
+    body: bytes
+    status: int = 200
+    content_type: bytes = b"application/json"
+    headers: Headers = ()
+
+
+class Disconnected(Exception):  # noqa: N818  # An event, not an error: nothing is logged or counted.
+    """The client went away while it was sending; nobody is left to answer."""
+
+
+async def read(headers: Given, receive: Receive, limit_mib: float) -> bytes:
+    """Return the body, decompressed; neither form may be over the limit."""
+    limit = int(limit_mib * _MIB)
+    encoding = _encoding(headers)
+    announced = headers.get(b"content-length", b"0")
+    if announced.isdigit() and (len(announced) > 18 or int(announced) > limit):
+        raise TooLarge(limit_mib)
+    body = await _collect(receive, limit, limit_mib)
+    if encoding is None:
+        return body
+    if len(body) > _WORTH_COMPRESSING_BYTES:
+        return await asyncio.to_thread(_inflate, body, encoding, limit_mib)
+    return _inflate(body, encoding, limit_mib)
+
+
+def leaving(receive: Receive) -> Callable[[], bool] | None:
+    """Return what tells whether the client has left, or None where this server does not say.
+
+    uvicorn notes it on the object that `receive` belongs to; asking there costs nothing, where awaiting `receive`
+    would cost every request a task.
+    """
+    owner = getattr(receive, "__self__", None)
+    return None if getattr(owner, "disconnected", None) is None else lambda: bool(owner.disconnected)  # type: ignore[union-attr]
+
+
+async def send_reply(send: Send, headers: Given, reply: Reply, head: bool) -> None:
+    """Send an answer, compressed where the client asks for it and it is worth the while."""
+    if encoding := encoding_for(headers, reply):
+        heavy = len(reply.body) > HEAVY_BYTES
+        reply = await asyncio.to_thread(compressed, reply, encoding) if heavy else compressed(reply, encoding)
+    body = reply.body
+    start = [(b"content-type", reply.content_type), (b"content-length", b"%d" % len(body)), *reply.headers]
+    await send({"type": "http.response.start", "status": reply.status, "headers": start})
+    await send({"type": "http.response.body", "body": b"" if head else body})
+
+
+def encoding_for(headers: Given, reply: Reply) -> bytes | None:
+    """Return gzip or deflate where the client wants it and it is worth the while."""
+    accepted = headers.get(b"accept-encoding")
+    if accepted is None or len(reply.body) <= _WORTH_COMPRESSING_BYTES:
+        return None
+    return _choose(accepted)
+
+
+def compressed(reply: Reply, encoding: bytes) -> Reply:
+    stream = zlib.compressobj(1, zlib.DEFLATED, _GZIP if encoding == b"gzip" else _ZLIB)
+    body = stream.compress(reply.body) + stream.flush()
+    return reply._replace(
+        body=body, headers=(*reply.headers, (b"content-encoding", encoding), (b"vary", b"accept-encoding"))
+    )
+
+
+async def lifespan(receive: Receive, send: Send) -> None:
+    """Agree to start and to stop: the replica has done its own starting before any server asks."""
+    while True:
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
+
+
+async def _collect(receive: Receive, limit: int, limit_mib: float) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(limit_mib)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _encoding(headers: Given) -> str | None:
+    given = headers.get(b"content-encoding")
+    if given is None:
+        return None
+    name = given.decode("latin-1").strip().lower()
+    if name in ("", "identity"):
+        return None
+    if name not in ("gzip", "x-gzip", "deflate"):
+        raise UnsupportedEncoding(name)
+    return name
+
+
+def _inflate(body: bytes, encoding: str, limit_mib: float) -> bytes:
+    limit = int(limit_mib * _MIB)
+    wbits = _GZIP
+    if encoding == "deflate":
+        # The standard means zlib's format; many clients send bare deflate. Zlib's two-byte header is divisible by 31.
+        wbits = _ZLIB if body[:1] and body[0] & 15 == 8 and int.from_bytes(body[:2]) % 31 == 0 else _BARE
+    stream = zlib.decompressobj(wbits)
+    try:
+        found = stream.decompress(body, limit + 1)
+    except zlib.error:
+        raise BadRequest(f"the body does not decompress as {encoding}, which its Content-Encoding says") from None
+    if len(found) > limit:
+        raise TooLarge(limit_mib)
+    if not stream.eof:
+        raise BadRequest(f"the {encoding} body ends before its end: send the whole of it")
+    if stream.unused_data:
+        raise BadRequest(f"{len(stream.unused_data)} bytes are left over after the {encoding} body")
+    return found
+
+
+def _choose(accepted: bytes) -> bytes | None:
+    """Return gzip or deflate, whichever the client likes better; None where it wants neither."""
+    weights: dict[bytes, float] = {}
+    for part in accepted.lower().split(b","):
+        name, *options = part.split(b";")
+        weights[name.strip()] = _weight(options)
+    rest = weights.get(b"*", 0.0)
+    best = max((b"gzip", b"deflate"), key=lambda name: weights.get(name, rest))
+    return best if weights.get(best, rest) > 0 else None
+
+
+def _weight(options: list[bytes]) -> float:
+    for option in options:
+        name, _, value = option.partition(b"=")
+        if name.strip() == b"q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0

@@ -1,0 +1,122 @@
+"""The friendly /predict: an image, or {"instances": [...]}, to the rows of a request, and outputs to plain objects.
+
+Its hooks are the user's own. By contract the ValueError of an image hook is a sentence for the client.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from models.signature import Array, Signature, Tensor
+
+from ..errors import BadRequest, show
+from ..protocol.encoding import from_json, texts
+from ..protocol.shapes import check_shape
+from .images import default_reader
+
+_WHERE = 'send {"instances": [...]}'
+ReadImage = Callable[[bytes], Array]
+WriteAnswer = Callable[[Mapping[str, Array]], dict[str, object]]
+
+
+class Predictor:
+    """How one model reads /predict's body, and writes its answer."""
+
+    def __init__(self, signature: Signature, image: ReadImage | None, answer: WriteAnswer | None) -> None:
+        self._signature = signature
+        self._image = image or default_reader(signature)
+        self._answer = answer
+
+    def read(self, body: bytes, content_type: str) -> tuple[dict[str, Array], bool]:
+        """Return arrays by input name, and whether the body was one image, whose answer is one object.
+
+        Raises:
+            BadRequest: the body is neither an image that the model takes nor JSON with instances.
+        """
+        if _is_json(body, content_type):
+            return self._instances(body), False
+        if self._image is None:
+            raise BadRequest(f"this model takes no images, and the body is not JSON: {_WHERE}")
+        try:
+            row = np.asarray(self._image(body))
+        except ValueError as error:
+            raise BadRequest(str(error)) from error
+        tensor = self._signature.inputs[0]
+        return {tensor.name: _one_row(tensor, row)}, True
+
+    def answers(self, outputs: Mapping[str, Array]) -> list[dict[str, object]]:
+        """Turn every row of the outputs, [rows, ...] each, into one object."""
+        if self._answer is not None:
+            count = len(next(iter(outputs.values())))
+            return [self._answer({name: array[row] for name, array in outputs.items()}) for row in range(count)]
+        columns = [_listed(array) for array in outputs.values()]
+        return [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def _instances(self, body: bytes) -> dict[str, Array]:
+        rows = _load(body)
+        tensors = self._signature.inputs
+        if not any(type(row) is dict for row in rows):
+            if len(tensors) > 1:
+                names = ", ".join(repr(tensor.name) for tensor in tensors)
+                raise BadRequest(f"this model has several inputs: each instance must be an object with {names}")
+            return {tensors[0].name: _column(tensors[0], rows)}
+        for row in rows:
+            if type(row) is not dict or row.keys() != {tensor.name for tensor in tensors}:
+                names = ", ".join(repr(tensor.name) for tensor in tensors)
+                raise BadRequest(f"each instance must be an object with exactly {names}; got {show(row)}")
+        return {tensor.name: _column(tensor, [row[tensor.name] for row in rows]) for tensor in tensors}
+
+
+def _one_row(tensor: Tensor, row: Array) -> Array:
+    """Hold what the image hook returned against the signature: a misfit is the hook's fault, not the client's."""
+    rows = row if row.ndim == len(tensor.shape) else row[None]
+    try:
+        check_shape(tensor, rows.shape)
+    except BadRequest as error:
+        raise TypeError(f"predict.image returned shape {row.shape}\nhelp: {error.message}") from error
+    if rows.shape[0] != 1 or rows.dtype != tensor.numpy:
+        raise TypeError(
+            f"predict.image returned {rows.shape[0]} rows of {rows.dtype}\nhelp: return one row of {tensor.datatype}"
+        )
+    return rows
+
+
+def _is_json(body: bytes, content_type: str) -> bool:
+    kind = content_type.lower()
+    return not kind.startswith("image/") and ("json" in kind or body[:64].lstrip()[:1] in (b"{", b"[", b""))
+
+
+def _load(body: bytes) -> list[Any]:
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if not body:
+            raise BadRequest(f"the body is empty: {_WHERE}, or an image where the model takes one") from None
+        raise BadRequest(f"the body is not valid JSON from character {error.pos} on: {_WHERE}") from None
+    rows = found.get("instances") if type(found) is dict else None
+    if type(rows) is not list:
+        raise BadRequest(f"the body must be an object with a list of instances, got {show(found)}: {_WHERE}")
+    return rows
+
+
+def _column(tensor: Tensor, rows: list[Any]) -> Array:
+    """Read rows of one input; an open size is taken from the first row, and the others must have the same."""
+    shape, level = [len(rows)], rows
+    for size in tensor.shape[1:]:
+        if not rows:
+            shape.append(max(size, 1))
+            continue
+        level = level[0] if level else []
+        if type(level) is not list:
+            wanted = list(tensor.shape[1:])
+            raise BadRequest(f"each instance of {tensor.name!r} must be a list nested as {wanted}; got {show(level)}")
+        shape.append(len(level) if size == -1 else size)
+    return from_json(tensor, shape, rows)
+
+
+def _listed(array: Array) -> list[object]:
+    if array.dtype == object:
+        array = np.array(texts(array), object).reshape(array.shape)
+    return array.tolist()  # type: ignore[no-any-return]

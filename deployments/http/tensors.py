@@ -1,0 +1,137 @@
+"""The body of an inference request, and of its answer, as the Open Inference Protocol writes them over HTTP.
+
+A JSON object, and after it, where the client likes it fast, the tensors' bytes end to end. Counts are compared before
+anything is allocated; each way to be wrong has a sentence of its own.
+"""
+
+from typing import Any
+
+import orjson
+
+from models.signature import Array, Signature
+
+from ..errors import BadRequest, show
+from ..inference import Asked, InferRequest, check
+from ..protocol.asked import asked_outputs, declared
+from ..protocol.classification import top
+from ..protocol.encoding import DATATYPES, from_binary, from_json, to_binary, to_json
+from ..protocol.parameters import flag, in_message, object_of, reserved, scheduling
+from .raw import parse_raw
+
+Body = bytes | memoryview
+
+
+def parse(body: Body, header_length: int | None, signature: Signature) -> InferRequest:
+    """Read an inference request.
+
+    Args:
+        body: the whole body, uncompressed.
+        header_length: how many bytes of it are JSON; None where all are, 0 where it is one raw tensor.
+        signature: what the model takes and gives.
+
+    Raises:
+        BadRequest: for whatever is wrong with it.
+    """
+    if header_length == 0:
+        return parse_raw(body, signature)
+    found, tail = _split(body, header_length)
+    parameters = object_of(found, "the request")
+    reserved(parameters)
+    inputs = _inputs(signature, found.get("inputs"), tail)
+    rows = check(signature, inputs)
+    asked = asked_outputs(signature, found.get("outputs"), flag(parameters, "binary_data_output", "the request"))
+    return InferRequest(inputs, rows, _identity(found.get("id")), asked, *scheduling(parameters))
+
+
+def render(name: str, version: str, request: InferRequest, outputs: dict[str, Array]) -> tuple[bytes, int | None]:
+    """Write an answer; the second value is the length of its JSON where tensors' bytes follow, else None."""
+    head: dict[str, Any] = {"model_name": name, "model_version": version}
+    if request.id is not None:
+        head["id"] = request.id
+    blobs: list[bytes] = []
+    head["outputs"] = [_output(asked, outputs[asked.name], blobs) for asked in request.outputs]
+    packed = orjson.dumps(head, option=orjson.OPT_SERIALIZE_NUMPY)
+    if not any(asked.binary for asked in request.outputs):
+        return packed, None
+    return b"".join((packed, *blobs)), len(packed)
+
+
+def _split(body: Body, header_length: int | None) -> tuple[dict[str, Any], memoryview]:
+    """Return the JSON, and the bytes that follow it."""
+    view = memoryview(body)
+    if header_length is None:
+        return _load(body, None), view[len(view) :]
+    if header_length > len(view):
+        raise BadRequest(
+            f"Inference-Header-Content-Length is {header_length}, beyond the {len(view)} bytes of the body"
+        )
+    return _load(view[:header_length], header_length), view[header_length:]
+
+
+def _load(text: Body, header_length: int | None) -> dict[str, Any]:
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        if not text:
+            raise BadRequest("the body is empty: send a JSON object with inputs") from None
+        hint = "" if header_length else "; with binary tensors, say where it ends in Inference-Header-Content-Length"
+        raise BadRequest(f"the request is not valid JSON from character {error.pos} on{hint}") from None
+    if type(found) is not dict:
+        raise BadRequest(f"the request must be a JSON object with inputs; got {show(found)}")
+    return found
+
+
+def _identity(given: Any) -> str | None:
+    if given is None or type(given) is str:
+        return given
+    raise BadRequest(f"id must be a string; got {show(given)}")
+
+
+def _inputs(signature: Signature, given: Any, tail: memoryview) -> dict[str, Array]:
+    if type(given) is not list or not given:
+        raise BadRequest(f"inputs must be a list of tensors; got {'none' if given is None else show(given)}")
+    inputs: dict[str, Array] = {}
+    start = 0
+    for each in given:
+        if type(each) is not dict:
+            raise BadRequest(f"inputs must hold objects with name, shape and datatype; got {show(each)}")
+        tensor = declared(signature, each.get("name"), each.get("datatype"), inputs)
+        where = f"input {tensor.name!r}"
+        parameters = object_of(each, where)
+        in_message(parameters, where)
+        size = parameters.get("binary_data_size")
+        data = each.get("data")
+        if (data is None) == (size is None):
+            found = "neither" if data is None else "both"
+            raise BadRequest(f"{where} must have either data or the parameter binary_data_size; it has {found}")
+        if size is None:
+            inputs[tensor.name] = from_json(tensor, each.get("shape"), data)
+            continue
+        raw = _cut(tail, start, size, where)
+        inputs[tensor.name] = from_binary(tensor, each.get("shape"), raw)
+        start += size
+    if start < len(tail):
+        raise BadRequest(f"{len(tail) - start} bytes are left over after the last binary tensor")
+    return inputs
+
+
+def _cut(tail: memoryview, start: int, size: Any, where: str) -> memoryview:
+    if type(size) is not int or size < 0:
+        raise BadRequest(f"{where}: binary_data_size must be a number of bytes; got {show(size)}")
+    if start + size > len(tail):
+        raise BadRequest(f"{where}: binary_data_size is {size}, but after the JSON {len(tail) - start} bytes are left")
+    return tail[start : start + size]
+
+
+def _output(asked: Asked, array: Array, blobs: list[bytes]) -> dict[str, Any]:
+    datatype = DATATYPES[array.dtype]
+    if asked.classification:
+        datatype, array = "BYTES", top(array, asked.classification)
+    described = {"name": asked.name, "datatype": datatype, "shape": array.shape}
+    if asked.binary:
+        blob = to_binary(datatype, array)
+        blobs.append(blob)
+        described["parameters"] = {"binary_data_size": len(blob)}
+    else:
+        described["data"] = to_json(datatype, array)
+    return described

@@ -1,0 +1,1 @@
+"""What the protocol says whichever transport carries it."""

@@ -1,0 +1,51 @@
+"""The `parameters` of requests, inputs and outputs. Those unknown here are ignored, as the protocol has it."""
+
+from typing import Any
+
+from ..errors import BadRequest, show
+
+_MOST = 2**63
+
+
+def object_of(found: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return the parameters of a request, input or output; null is taken for none."""
+    parameters = found.get("parameters")
+    if parameters is None:
+        return {}
+    if type(parameters) is not dict:
+        raise BadRequest(f"{where}: parameters must be an object; got {show(parameters)}")
+    return parameters
+
+
+def reserved(parameters: dict[str, Any]) -> None:
+    """Refuse names that belong to the server."""
+    for name in parameters:
+        if name.startswith("triton_"):
+            raise BadRequest(f"parameter {show(name)}: names that begin with triton_ are reserved; choose another")
+
+
+def in_message(parameters: dict[str, Any], where: str) -> None:
+    """Refuse tensors that a client means to hand over in memory it shares with the server."""
+    if "shared_memory_region" in parameters:
+        raise BadRequest(f"{where} is said to lie in shared memory, which this server does not use: send it by value")
+
+
+def flag(parameters: dict[str, Any], name: str, where: str, default: bool = False) -> bool:
+    value = parameters.get(name, default)
+    if type(value) is not bool:
+        raise BadRequest(f"{where}: parameter {name} must be true or false; got {show(value)}")
+    return value
+
+
+def whole(parameters: dict[str, Any], name: str, where: str) -> int:
+    """Return a count; 0 where there is none."""
+    value = parameters.get(name, 0)
+    if type(value) is not int or not 0 <= value < _MOST:
+        raise BadRequest(f"{where}: parameter {name} must be a whole number, 0 or more; got {show(value)}")
+    return value
+
+
+def scheduling(parameters: dict[str, Any]) -> tuple[float | None, int]:
+    """Return a request's timeout in seconds, None where it sets none, and its priority."""
+    timeout_us = whole(parameters, "timeout", "the request")
+    return timeout_us / 1e6 if timeout_us else None, whole(parameters, "priority", "the request")

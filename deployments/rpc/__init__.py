@@ -1,0 +1,1 @@
+"""The Open Inference Protocol over gRPC: in a replica, and in the front."""

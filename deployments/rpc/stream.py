@@ -1,0 +1,31 @@
+"""The answers of ModelStreamInfer, where a request's failure is told in its answer and the stream goes on."""
+
+from collections.abc import Sequence
+
+from ..errors import BadRequest, ServeError, sentence
+from ..stubs import open_inference_pb2 as pb
+from .wire import Buffer, nested, text
+
+_INFER_RESPONSE, _ID = 2, 3
+# Triton's clients look for it: with one answer to a request, that answer is the final one.
+_FINAL = pb.ModelInferResponse(
+    parameters={"triton_final_response": pb.InferParameter(bool_param=True)}
+).SerializeToString()
+
+
+def answered(response: Sequence[Buffer]) -> list[Buffer]:
+    """Write the answer to a request whose ModelInferResponse these parts are."""
+    return nested(_INFER_RESPONSE, [_FINAL, *response])
+
+
+def failed(error: ServeError, request: bytes) -> list[Buffer]:
+    """Write the answer to a request that failed; its id tells the client which of them it was."""
+    named = pb.ModelInferResponse(id=_id_of(request))
+    return [pb.ModelStreamInferResponse(error_message=sentence(error), infer_response=named).SerializeToString()]
+
+
+def _id_of(request: bytes) -> str:
+    try:
+        return text(request, _ID)[0]
+    except BadRequest:
+        return ""

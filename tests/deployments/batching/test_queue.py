@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+from deployments.batching.queue import Answer, Item, Part, Waiting, join, split
+
+
+def item(rows: int, deadline_s: float = 100.0, abandoned: bool = False) -> Item:
+    arrays = {"x": np.arange(rows)}
+    return Item(arrays, rows, arrived_s=0, deadline_s=deadline_s, settle=lambda _: None, abandoned=abandoned)
+
+
+def batches(rows: list[int], limit: int) -> list[list[int]]:
+    waiting = queued([item(each) for each in rows])
+    found = []
+    while waiting:
+        found.append([part.stop - part.start for part in waiting.take(limit, now_s=0)])
+    return found
+
+
+def queued(items: list[Item]) -> Waiting:
+    waiting = Waiting()
+    for each in items:
+        waiting.append(each)
+    return waiting
+
+
+@pytest.mark.parametrize(
+    "rows, limit, expected",
+    [
+        ([1, 1, 1], 8, [[1, 1, 1]]),
+        ([1] * 5, 2, [[1, 1], [1, 1], [1]]),
+        ([3, 3, 3], 8, [[3, 3], [3]]),
+        ([8, 1], 8, [[8], [1]]),
+        ([20], 8, [[8], [8], [4]]),
+        ([20, 4], 8, [[8], [8], [4, 4]]),
+        ([3, 20], 8, [[3, 5], [8], [7]]),
+        ([1, 1], 1, [[1], [1]]),
+    ],
+)
+def test_batches_are_filled_in_order_and_only_oversized_requests_are_split(
+    rows: list[int], limit: int, expected: list[list[int]]
+) -> None:
+    assert batches(rows, limit) == expected
+
+
+def test_the_oldest_takes_those_of_its_own_length_along_when_more_wait_than_fit() -> None:
+    lengths = [8, 64, 8, 64, 8, 32, 64]
+    waiting = Waiting()
+    for age, length in enumerate(lengths):
+        each = item(1)
+        each.length, each.arrived_s = length, age
+        waiting.append(each)
+    found = []
+    while waiting:
+        found.append([part.item.length for part in waiting.take(3, now_s=0)])
+    assert found == [[8, 8, 8], [64, 64, 64], [32]]
+
+
+def test_a_lone_length_is_never_passed_over_for_ever() -> None:
+    waiting, served = Waiting(), 0
+    odd = item(1)
+    odd.length = 256
+    for age in range(4):
+        each = odd if age == 1 else item(1)
+        each.arrived_s = age
+        waiting.append(each)
+    while odd not in [part.item for part in waiting.take(2, now_s=0)]:
+        served += 1
+        for age in range(2):
+            each = item(1)
+            each.arrived_s = 10 * served + age
+            waiting.append(each)
+    assert served == 1
+
+
+def test_a_split_request_keeps_its_parts_in_order_among_other_lengths() -> None:
+    waiting = Waiting()
+    whole = item(5)
+    whole.length = 64
+    for age, each in enumerate([whole, *(item(1) for _ in range(4))]):
+        each.arrived_s = age
+        waiting.append(each)
+    taken = [[(part.item is whole, part.start) for part in waiting.take(2, now_s=0)] for _ in range(3)]
+    assert taken == [[(True, 0)], [(True, 2)], [(True, 4), (False, 0)]]
+
+
+def test_what_nobody_waits_for_leaves_without_a_forward() -> None:
+    left = item(4)
+    left.gone = lambda: True
+    waiting = queued([item(2, abandoned=True), item(3, deadline_s=5), left, item(1)])
+    assert [part.item.rows for part in waiting.take(8, now_s=6)] == [1]
+    assert waiting.rows == 0
+
+
+@pytest.mark.parametrize("given, order", [([0, 1, 10, 5], [1, 0, 5, 10]), ([10, 99, 4], [4, 10, 99])])
+def test_priority_one_goes_first_and_none_counts_as_the_middle(given: list[int], order: list[int]) -> None:
+    items = [item(1) for _ in given]
+    for each, priority in zip(items, given, strict=True):
+        each.priority = priority
+    assert [part.item.priority for part in queued(items).take(8, now_s=0)] == order
+
+
+def test_a_part_holds_its_own_rows() -> None:
+    whole = item(5)
+    assert Part(whole, 1, 3).arrays["x"].tolist() == [1, 2]
+    assert Part(whole, 0, 5).arrays is whole.arrays
+
+
+def test_split_and_join_give_each_request_its_own_rows() -> None:
+    one, two = item(2), item(9)
+    parts = [Part(one, 0, 2), Part(two, 0, 6)]
+    answers = split(parts, {"y": np.arange(8)})
+    assert _whole(one, [answers[0][1]]) == [0, 1]
+    assert join(two, answers[1][1]) is None
+    assert _whole(two, [{"y": np.arange(8, 11)}]) == [2, 3, 4, 5, 6, 7, 8, 9, 10]
+
+
+def _whole(of: Item, answers: list[Answer]) -> list[int]:
+    for answer in answers:
+        found = join(of, answer)
+    assert found is not None
+    whole: list[int] = found["y"].tolist()
+    return whole

@@ -1,0 +1,77 @@
+"""A device in another process, played by a coroutine: what an ingress replica does where the other side is not well."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deployments.batching import remote
+from deployments.batching.queue import Answer, Item
+from deployments.batching.ran import Ran
+from deployments.batching.remote import RemoteDevice, Reply
+from deployments.errors import NotFinite, NotReady, Unavailable
+from models.signature import Array
+
+Send = Callable[[dict[str, Array], int, float], Awaitable[Reply]]
+NAN = float("nan")
+
+
+def answers(send: Send, *requests: list[float], timeout_s: float = 60) -> list[list[float] | type[Exception]]:
+    """Put one item for each request, and return what each was told."""
+
+    async def main() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        device = RemoteDevice(loop, send)
+        device.limit = 32
+        told: list[asyncio.Future[Any]] = []
+
+        def done(ran: Ran) -> None:
+            for part, answer in ran.answers:
+                part.item.settle(answer)
+
+        device.listen(done)
+        now = time.perf_counter()
+        items = []
+        for rows in requests:
+            future = loop.create_future()
+            told.append(future)
+            arrays = {"x": np.array(rows, np.float32)}
+            items.append(Item(arrays, len(rows), now, now + timeout_s, _said(future)))
+        device.put(items)
+        return await asyncio.wait_for(asyncio.gather(*told), 60)
+
+    return asyncio.run(main())
+
+
+def _said(future: "asyncio.Future[Any]") -> Callable[[Answer | Exception], None]:
+    return lambda answer: future.set_result(type(answer) if isinstance(answer, Exception) else answer["y"].tolist())
+
+
+async def doubles(arrays: dict[str, Array], _rows: int, _timeout_s: float) -> Reply:
+    if np.isnan(arrays["x"]).any():
+        return NotFinite.kind, NotFinite().args_across
+    return "answer", {"y": arrays["x"] * 2}
+
+
+def test_only_the_request_with_nan_of_a_block_is_refused() -> None:
+    assert answers(doubles, [1], [NAN], [3]) == [[2], NotFinite, [6]]
+
+
+def test_what_a_device_that_gives_up_tells_is_told_on() -> None:
+    async def gives_up(_arrays: dict[str, Array], _rows: int, _timeout_s: float) -> Reply:
+        error = Unavailable(7)
+        return error.kind, error.args_across
+
+    assert answers(gives_up, [1], [2]) == [Unavailable, Unavailable]
+
+
+def test_a_block_that_never_comes_back_gives_its_place_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stopped(_arrays: dict[str, Array], _rows: int, _timeout_s: float) -> Reply:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    monkeypatch.setattr(remote, "_PATIENCE_S", 0.01)
+    assert answers(stopped, [1], timeout_s=0.01) == [NotReady]

@@ -1,0 +1,270 @@
+"""A canary without Ray: who is in its share, and that nothing fails by it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from configs.schema import Tunables
+from deployments.batching.queue import Settle
+from deployments.batching.remote import Reply
+from deployments.canary.canary import Canary
+from deployments.canary.other import Other
+from deployments.canary.share import drawn, place
+from deployments.errors import BadRequest, NotReady, ServeError
+from deployments.inference import InferRequest, Outputs
+from models.signature import Array
+from tests.deployments.fake_service import identity
+
+SERVICE = identity("FP32")
+STABLE, CANARY = 1.0, 2.0
+METADATA = {
+    "versions": ["2"],
+    "inputs": [each.describe() for each in SERVICE.signature.inputs],
+    "outputs": [each.describe() for each in SERVICE.signature.outputs],
+}
+
+
+class Stable:
+    """Answers 1, at once."""
+
+    version = "1"
+    tunables = Tunables(timeout_s=30, max_queued_rows=8)
+
+    def __init__(self) -> None:
+        self.seen: list[InferRequest] = []
+
+    def begin(self, request: InferRequest, settle: Settle) -> None:
+        self.seen.append(request)
+        settle({"OUTPUT0": np.full(1, STABLE, np.float32)})
+
+
+class Ways:
+    """A canary that answers 2, or does what the test says."""
+
+    def __init__(self) -> None:
+        self.metadata: dict[str, Any] = METADATA
+        self.down = False
+        self.reply: Callable[[], Awaitable[Reply]] = self._two
+
+    async def card(self) -> dict[str, Any]:
+        if self.down:
+            raise RuntimeError("the actor died")
+        return {"metadata": self.metadata, "stats": {}}
+
+    async def answer(self, *_: object) -> Reply:
+        return await self.reply()
+
+    async def _two(self) -> Reply:
+        return "answer", {"OUTPUT0": np.full(1, CANARY, np.float32)}
+
+
+class Pair:
+    """A stable version and its canary, watched only when the test says so."""
+
+    def __init__(self, percent: float = 100) -> None:
+        self.stable, self.ways = Stable(), Ways()
+        self.other = Other("other", SERVICE.signature, self.ways)
+        self.canary = Canary(self.stable, self.other, percent, pause=lambda _: asyncio.Event().wait())
+
+    def ask(self, identity: str | None = None, asked: str = "", rows: int = 1) -> "asyncio.Future[InferRequest]":
+        """Send one request as split.Split does; the future has it once it is settled, its answer in `inputs`."""
+        inputs: dict[str, Array] = {"INPUT0": np.zeros(rows, np.float32)}
+        request = InferRequest(inputs, rows, identity, (), version=asked)
+        done: asyncio.Future[InferRequest] = asyncio.get_running_loop().create_future()
+
+        def settle(answer: Outputs | Exception) -> None:
+            if isinstance(answer, Exception):
+                done.set_exception(answer)
+            else:
+                request.inputs = answer
+                done.set_result(request)
+
+        if self.canary.takes(request, asked):
+            self.canary.begin(request, settle, asked)
+        else:
+            self.stable.begin(request, settle)
+        return done
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        found: dict[str, int] = self.canary.as_json()["outcomes"]
+        return found
+
+
+def answer(request: InferRequest) -> float:
+    return float(request.inputs["OUTPUT0"][0])
+
+
+def raising(error: Exception) -> Callable[[], Awaitable[Reply]]:
+    async def reply() -> Reply:
+        raise error
+
+    return reply
+
+
+def replying(kind: str, *value: object) -> Callable[[], Awaitable[Reply]]:
+    async def reply() -> Reply:
+        return kind, value
+
+    return reply
+
+
+async def never() -> Reply:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def test_a_share_holds_as_many_ids_as_it_says() -> None:
+    inside = sum(drawn(f"request-{n}", 20) for n in range(10_000))
+    assert 1800 < inside < 2200  # 20 % of 10,000, five standard deviations each way; the ids are fixed.
+
+
+def test_whoever_is_in_a_share_stays_in_every_larger_one() -> None:
+    for n in range(1000):
+        identity = f"user-{n}"
+        shares = [drawn(identity, percent) for percent in (0, 1, 20, 50, 100)]
+        assert shares == sorted(shares)
+        assert 0 <= place(identity) < 100
+
+
+def test_without_an_id_chance_decides_and_the_ends_are_none_and_all() -> None:
+    assert not any(drawn(None, 0) for _ in range(1000))
+    assert all(drawn(None, 100) for _ in range(1000))
+    assert 300 < sum(drawn(None, 50) for _ in range(1000)) < 700
+
+
+def test_the_canary_answers_its_share_and_the_answer_carries_its_version() -> None:
+    async def scenario() -> None:
+        pair = Pair(percent=20)
+        await pair.other.look()
+        found = [await pair.ask(f"request-{n}") for n in range(200)]
+        for n, request in enumerate(found):
+            mine = drawn(f"request-{n}", 20)
+            assert answer(request) == (CANARY if mine else STABLE)
+            assert not mine or request.version == "2"
+        assert pair.outcomes == {"answered": sum(drawn(f"request-{n}", 20) for n in range(200))}
+
+    asyncio.run(scenario())
+
+
+def test_a_canary_that_was_never_seen_gets_no_request() -> None:
+    async def scenario() -> None:
+        pair = Pair()
+        assert answer(await pair.ask()) == STABLE
+        assert pair.outcomes == {"away": 1}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "reply, outcome",
+    [
+        (raising(RuntimeError("the actor died")), "lost"),
+        (replying("inference_failed"), "inference_failed"),
+        (replying("queue_full", 1), "queue_full"),
+        (replying("bad_request", "no"), "bad_request"),
+    ],
+)
+def test_what_the_canary_does_not_answer_the_stable_version_does(
+    reply: Callable[[], Awaitable[Reply]], outcome: str
+) -> None:
+    async def scenario() -> None:
+        pair = Pair()
+        await pair.other.look()
+        pair.ways.reply = reply
+        request = await pair.ask()
+        assert (answer(request), request.version) == (STABLE, "1")
+        assert pair.outcomes == {outcome: 1}
+        assert request.timeout_s is not None
+        assert 0 < request.timeout_s <= 30
+
+    asyncio.run(scenario())
+
+
+def test_a_slow_canary_leaves_the_stable_version_its_part_of_the_time() -> None:
+    async def scenario() -> None:
+        pair = Pair()
+        pair.stable.tunables = Tunables(timeout_s=0.1)
+        await pair.other.look()
+        pair.ways.reply = never
+        assert answer(await pair.ask()) == STABLE
+        assert pair.outcomes == {"slow": 1}
+
+    asyncio.run(scenario())
+
+
+def test_requests_on_their_way_come_back_when_the_watch_loses_the_canary() -> None:
+    async def scenario() -> None:
+        pair = Pair()
+        await pair.other.look()
+        pair.ways.reply = never
+        waiting = [pair.ask() for _ in range(5)]
+        await asyncio.sleep(0)
+        pair.ways.down = True
+        await pair.other.look()
+        assert [answer(each) for each in await asyncio.gather(*waiting)] == [STABLE] * 5
+        assert pair.outcomes == {"lost": 5}
+        pair.ways.down, pair.ways.reply = False, pair.ways._two
+        await pair.other.look()
+        assert answer(await pair.ask()) == CANARY
+
+    asyncio.run(scenario())
+
+
+def test_a_canary_that_hangs_counts_as_lost() -> None:
+    async def scenario() -> None:
+        pair = Pair()
+        pair.ways.card = never  # type: ignore[method-assign, assignment]
+        await pair.other.look(within_s=0.01)
+        assert not pair.other.up
+
+    asyncio.run(scenario())
+
+
+def test_more_rows_than_may_wait_go_to_the_stable_version() -> None:
+    async def scenario() -> None:
+        pair = Pair()
+        await pair.other.look()
+        pair.ways.reply = never
+        waiting = [pair.ask(rows=4) for _ in range(3)]
+        await asyncio.sleep(0)
+        last = pair.ask(rows=4)
+        assert answer(await last) == STABLE
+        assert pair.outcomes["full"] >= 1
+        pair.canary.close()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(scenario())
+
+
+def test_a_canary_with_other_tensors_gets_no_request() -> None:
+    async def scenario() -> None:
+        pair = Pair()
+        pair.ways.metadata = {**METADATA, "outputs": [{"name": "OUTPUT0", "datatype": "FP64", "shape": [-1]}]}
+        await pair.other.look()
+        assert answer(await pair.ask()) == STABLE
+
+    asyncio.run(scenario())
+
+
+def test_a_version_asked_by_name_is_that_version_or_an_error() -> None:
+    async def scenario() -> None:
+        pair = Pair(percent=0)
+        await pair.other.look()
+        assert answer(await pair.ask(asked="2")) == CANARY
+        assert answer(await pair.ask(asked="1")) == STABLE
+        assert pair.outcomes == {}
+        errors: list[tuple[Callable[[], Awaitable[Reply]], type[ServeError]]] = [
+            (raising(RuntimeError("the actor died")), NotReady),
+            (replying("bad_request", "send text"), BadRequest),
+        ]
+        for reply, error in errors:
+            pair.ways.reply = reply
+            with pytest.raises(error) as told:
+                await pair.ask(asked="2")
+            assert "actor" not in str(told.value)
+
+    asyncio.run(scenario())

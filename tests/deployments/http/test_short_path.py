@@ -1,0 +1,280 @@
+"""The short path on a connection without a socket: what it takes, what it leaves to uvicorn, what it never loses."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from configs.schema import Tunables
+from deployments.batching.queue import Settle
+from deployments.http import short_path
+from deployments.http.bodies import Receive, Scope, Send
+from deployments.inference import InferRequest
+from tests.deployments.fake_service import FakeService, identity
+
+BODY = orjson.dumps({"inputs": [{"name": "INPUT0", "datatype": "FP32", "shape": [1], "data": [1.5]}]})
+
+
+def post(body: bytes = BODY, path: str = "/v2/models/fake/infer", **headers: str) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "host: x", f"content-length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+class Books:
+    """Counts as Serve's ledger does."""
+
+    ongoing = 0
+    seen = 0
+
+    def begin(self) -> float:
+        self.ongoing += 1
+        self.seen += 1
+        return 0.0
+
+    def end(self, _: float) -> None:
+        self.ongoing -= 1
+
+
+class Held(FakeService):
+    """Answers when the test says so."""
+
+    def __init__(self) -> None:
+        fake = identity("FP32")
+        super().__init__(fake.signature, fake.act)
+        self.waiting: list[Callable[[], None]] = []
+
+    def begin(self, request: InferRequest, settle: Settle) -> None:
+        self.seen.append(request)
+        self.waiting.append(lambda: settle(self.act(request.inputs)))
+
+
+class Socket(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
+        self.sent = b""
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.sent += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+class Connection:
+    """One client of a server that runs `service` on the short path and answers everything else with `uvicorn's`."""
+
+    def __init__(self, service: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(short_path, "_offered", {b"/v2/models/fake/infer": service})
+        self.books = Books()
+        config = uvicorn.Config(_long_way, log_config=None, lifespan="off", access_log=False)
+        config.load()
+        self.state = ServerState()
+        made = short_path.protocol(self.books)  # type: ignore[arg-type]
+        self.protocol = made(config=config, server_state=self.state, app_state={})
+        self.socket = Socket()
+        self.protocol.connection_made(self.socket)
+
+    async def send(self, *pieces: bytes) -> bytes:
+        """Send, let everything settle, and return what came back since the last time."""
+        self.socket.sent = b""
+        for piece in pieces:
+            self.protocol.data_received(piece)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return self.socket.sent
+
+
+async def _long_way(_: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+    await send({"type": "http.response.body", "body": b"uvicorn's"})
+
+
+def run(test: Any, service: FakeService, monkeypatch: pytest.MonkeyPatch) -> Connection:
+    async def main() -> Connection:
+        connection = Connection(service, monkeypatch)
+        await test(connection)
+        return connection
+
+    return asyncio.run(main())
+
+
+def test_a_whole_request_is_answered_in_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(connection: Connection) -> None:
+        sent = await connection.send(post(x_request_id="abc"))
+        head, _, body = sent.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"x-request-id: abc" in head
+        assert b"content-length: %d" % len(body) in head
+        assert orjson.loads(body)["outputs"][0]["data"] == [1.5]
+        assert connection.books.ongoing == 0
+
+    run(test, identity("FP32"), monkeypatch)
+
+
+@pytest.mark.parametrize("cut", [1, 30, len(post()) - len(BODY), len(post()) - len(BODY) + 1, len(post()) - 1])
+def test_a_request_may_come_in_pieces(cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(connection: Connection) -> None:
+        whole = post()
+        assert b"200 OK" in await connection.send(whole[:cut], whole[cut:])
+        # Whoever took the first, the next one is taken as usual.
+        assert b"200 OK" in await connection.send(whole)
+
+    run(test, identity("FP32"), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /v2/models/fake/infer HTTP/1.1\r\nhost: x\r\n\r\n",
+        post(path="/v2/models/fake/predict"),
+        post(path="/v2/models/fake/infer?x=1"),
+        post(content_encoding="gzip"),
+        post(connection="close"),
+        post().replace(b"HTTP/1.1", b"HTTP/1.0"),
+        post(expect="100-continue"),
+        b"POST /v2/models/fake/infer HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_what_is_unusual_is_left_to_uvicorn(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(connection: Connection) -> None:
+        assert (await connection.send(raw)).endswith(b"uvicorn's")
+        assert connection.books.seen == 0
+
+    run(test, identity("FP32"), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"POST /v2/models/fake/infer HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}",
+        b"POST /v2/models/fake/infer HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nbad header\r\n\r\n{}",
+        b"POST /v2/models/fake/infer HTTP/1.1\r\nhost: x\r\ncontent-length: -2\r\n\r\n{}",
+    ],
+)
+def test_a_head_that_two_parsers_could_read_two_ways_is_refused(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(connection: Connection) -> None:
+        assert b" 400 " in await connection.send(raw)
+        assert connection.books.seen == 0
+
+    run(test, identity("FP32"), monkeypatch)
+
+
+def test_requests_behind_one_another_are_answered_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(connection: Connection) -> None:
+        other = b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n"
+        sent = await connection.send(post() + post(BODY.replace(b"1.5", b"2.5")) + other + post())
+        places = [sent.index(each) for each in (b"[1.5]", b"[2.5]", b"uvicorn's")]
+        assert places == sorted(places)
+        assert sent.count(b"HTTP/1.1 200") == 4
+
+    run(test, identity("FP32"), monkeypatch)
+
+
+def test_what_is_wrong_with_a_body_is_said_and_the_connection_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(connection: Connection) -> None:
+        assert b"400 Bad Request" in await connection.send(post(b"{"))
+        assert b"200 OK" in await connection.send(post())
+
+    run(test, identity("FP32"), monkeypatch)
+
+
+def test_an_exception_of_ours_is_a_500_without_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = identity("FP32")
+
+    def fails(_: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+        raise KeyError("secret")
+
+    service.act = fails
+
+    async def test(connection: Connection) -> None:
+        sent = await connection.send(post())
+        assert b"500 Internal Server Error" in sent
+        assert b"secret" not in sent
+        assert connection.books.ongoing == 0
+
+    run(test, service, monkeypatch)
+
+
+def test_a_body_over_the_limit_is_not_read_and_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = identity("FP32")
+    service.tunables = Tunables(max_body_mib=1 / 1024)
+
+    async def test(connection: Connection) -> None:
+        sent = await connection.send(post(b" " * 2000)[:200])
+        assert b"413" in sent
+        assert b"connection: close" in sent
+        assert connection.socket.closed
+
+    run(test, service, monkeypatch)
+
+
+def test_a_server_that_stops_answers_what_it_has_begun_and_then_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Held()
+
+    async def test(connection: Connection) -> None:
+        await connection.send(post())
+        connection.protocol.shutdown()
+        assert not connection.socket.closed
+        assert connection.books.ongoing == 1
+        service.waiting[0]()
+        assert b"200 OK" in connection.socket.sent
+        assert connection.socket.closed
+        assert connection.books.ongoing == 0
+
+    run(test, service, monkeypatch)
+
+
+def test_an_idle_connection_closes_at_once_when_the_server_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(connection: Connection) -> None:
+        await connection.send(post())
+        connection.protocol.shutdown()
+        assert connection.socket.closed
+
+    run(test, identity("FP32"), monkeypatch)
+
+
+def test_a_client_that_leaves_is_known_to_the_batcher_and_off_the_books(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Held()
+
+    async def test(connection: Connection) -> None:
+        await connection.send(post())
+        gone = service.seen[0].gone
+        assert gone is not None
+        assert not gone()
+        connection.protocol.connection_lost(None)
+        assert gone()
+        assert connection.books.ongoing == 0
+        service.waiting[0]()
+        assert connection.socket.sent == b""
+
+    run(test, service, monkeypatch)
+
+
+def test_large_answers_are_compressed_as_the_client_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(connection: Connection) -> None:
+        tensor = {"name": "INPUT0", "datatype": "FP32", "shape": [2000], "data": [1] * 2000}
+        sent = await connection.send(post(orjson.dumps({"inputs": [tensor]}), accept_encoding="gzip"))
+        assert b"content-encoding: gzip" in sent
+        assert len(sent) < 1000
+
+    run(test, identity("FP32"), monkeypatch)
