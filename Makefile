@@ -10,7 +10,7 @@ run: install ## serve the bundled models
 	$(BIN)/serve run $(CONFIG)
 
 # A machine short of cores can make a start of Ray time out. What failed runs once more, by itself; both runs are shown.
-test: install ## everything CI runs: lint, types, all tests
+test: install ## what CI runs: lint, types, and every test but those of test-timing and test-long
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest || { [ $$? -eq 1 ] && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 

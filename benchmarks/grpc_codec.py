@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from timeit import repeat
 
-from deployments.rpc.wire import repeated, split
+from deployments.protobuf.wire import repeated, split
 from deployments.stubs import open_inference_pb2 as pb
 
 _BYTES = 64 * 3 * 224 * 224

@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 import uvloop
 
+from deployments.protobuf.wire import text
 from deployments.rpc.service import SERVICE, add_to_server, path
-from deployments.rpc.wire import text
 
 _CONNECTIONS = 8
 

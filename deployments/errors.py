@@ -2,7 +2,8 @@
 
 Where in a request's life each is raised: the token (401, 403), path and method (404, 405), encoding and size of the
 body (415, 413), its content (400), the queue (503), the forward (500, or 503 where a sick device is the cause), the
-clock (408). Whatever else is raised is a fault of ours: rest.py logs it, and answers 500 with its request id.
+clock (408). Whatever else is raised is a fault of ours: fault.py logs it, and the client gets 500 and the id to find it
+by.
 """
 
 # ruff: noqa: N818  # The names say what happened, as HTTP's own do; each has its status beside it.

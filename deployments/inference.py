@@ -14,7 +14,7 @@ from models.signature import Array, Signature
 from .access.guard import Guard
 from .batching.queue import Gone, Settle
 from .errors import BadRequest, NotFound, show
-from .http.predict import Predictor
+from .predict.predict import Predictor
 from .protocol.shapes import check_shape
 
 Outputs = dict[str, Array]
@@ -50,7 +50,7 @@ class InferRequest:
 
 
 class Service(Protocol):
-    """What a transport needs to know of a model; replica.Model is one."""
+    """What a transport needs to know of a model; service.ModelService is one, canary.split.Split another."""
 
     name: str
     version: str

@@ -11,8 +11,8 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from configs.loader import parse_model
+from models.resolve import resolve
 from models.signature import Array
-from models.source import resolve
 
 from . import log
 from .access.guard import open_guard

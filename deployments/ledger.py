@@ -1,7 +1,8 @@
 """Serve's own books of a replica, kept for requests that Serve never sees, as its wrapper would keep them.
 
 By the count of ongoing requests Serve drains a replica that stops and scales a deployment; its dashboards show the
-rest. Ray offers no public way to any of it, so all that is private is touched here, and only here.
+rest. Ray offers no public way to any of it: what the short path needs of Ray's private parts is touched here, and only
+here.
 """
 
 import asyncio

@@ -1,19 +1,18 @@
 """One replica of one model: what Ray Serve starts, on a GPU or on a CPU.
 
 It is the ingress and the owner of the device in one, so that a request takes one hop. Ready means warm: the model is
-loaded, compiled, warmed and proved in `__init__`, before Serve lets a request in.
+loaded, compiled, warmed and proved in `__init__`, before Serve lets a request in. torch is imported there, for the task
+that builds the application imports this file too, in a process of its own that has no use for it.
 """
 
 import asyncio
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
 from configs.loader import parse_model
-from models.layout import Shape
-from models.served import Served, open_model, summary
-from models.signature import Array
+from models.signature import Array, Shape
 
 from . import log
 from .access.guard import open_guard
@@ -31,13 +30,18 @@ from .rpc import calls
 from .rpc import short_path as rpc_short_path
 from .service import ModelService
 
+if TYPE_CHECKING:
+    from models.served import Served
+
 
 class Model:
     """Serves one model; its methods beyond Serve's own are RPCs of the Open Inference service, and `block`."""
 
     async def __init__(self, args: dict[str, Any], placement: Placement) -> None:  # type: ignore[misc]  # As Ray has it.
-        self._log = log.set_up()
         began_s = time.monotonic()
+        from models.served import summary
+
+        self._log = log.set_up()
         self._config = parse_model(args)
         self._placement = placement
         guard = open_guard(self._config.access, self._config.name)
@@ -45,6 +49,7 @@ class Model:
         worker = Worker(asyncio.get_running_loop())
         worker.start()
         self._served = await worker.call(self._open)
+        self._summary = summary(self._served)
         self._supervisor = Supervisor(self._served)
         worker.serve(self._supervisor.runner, self._inline_ms(), self._supervisor.room)
         self._own = ModelService(
@@ -121,10 +126,12 @@ class Model:
             "ingress_replicas": config.ingress_replicas,
             "batch_sizes": list(self._served.runner.layout.sizes),
             "started_s": round(self._served.started_s, 2),
-            **summary(self._served),
+            **self._summary,
         }
 
-    def _open(self) -> Served:
+    def _open(self) -> "Served":
+        from models.served import open_model
+
         confine(self._config, self._placement)
         return open_model(self._config, self._placement.device, self._placement.fallback)
 

@@ -14,11 +14,9 @@ import numpy as np
 from configs.loader import parse_tunables
 from configs.schema import ModelConfig, Tunables
 from models.draw import Preprocess
-from models.layout import Shape
-from models.prepare import signature_of
-from models.served import best_rows
-from models.signature import Array
-from models.source import resolve
+from models.rates import best_rows
+from models.resolve import resolve
+from models.signature import Array, Shape, signature_of
 
 from .access.guard import Guard
 from .autoscaling.stats import Recorder
@@ -32,8 +30,8 @@ from .figures.metrics import Metrics
 from .figures.stats import Stats
 from .health.health import Health
 from .http import quick
-from .http.predict import Predictor
 from .inference import InferRequest, Outputs
+from .predict.predict import Predictor
 
 # Above this many rows preprocessing leaves the event loop; below, the hop to a thread costs more than it frees.
 _PREPROCESS_INLINE_ROWS = 8

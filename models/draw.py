@@ -6,8 +6,7 @@ import numpy as np
 
 from . import probe
 from .errors import ModelError
-from .layout import Shape
-from .signature import NUMPY, Array, Rows, Signature, Tensor
+from .signature import NUMPY, Array, Rows, Shape, Signature, Tensor
 
 Preprocess = Callable[[Rows], dict[str, Array]]
 

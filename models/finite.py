@@ -1,18 +1,23 @@
 """Finds NaN and infinity in outputs: one flag a batch, on the device; rows are looked at only where it is off."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from .signature import Array
+
+if TYPE_CHECKING:
+    import torch
 
 Off = npt.NDArray[np.bool_]
 
 
-def all_finite(outputs: Sequence[torch.Tensor]) -> torch.Tensor | None:
+def all_finite(outputs: "Sequence[torch.Tensor]") -> "torch.Tensor | None":
     """Return a flag on the outputs' device, not waited for; None where no output is of a float kind."""
+    import torch
+
     flags = [torch.isfinite(value).all() for value in outputs if value.is_floating_point()]
     return torch.stack(flags).all() if flags else None
 

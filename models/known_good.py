@@ -1,11 +1,15 @@
 """One row that the start has shown the model to take: what it answers later tells of the device, not of the input."""
 
+from typing import TYPE_CHECKING
+
 from .draw import Draw
-from .served import Served
 from .signature import Array
 
+if TYPE_CHECKING:
+    from .served import Served
 
-def known_good_row(served: Served) -> dict[str, Array]:
+
+def known_good_row(served: "Served") -> dict[str, Array]:
     """Return a row in the form that the runner takes, of the smallest warmed shape."""
     lengths = served.runner.layout.lengths
     draw = Draw(served.signature, served.preprocess, lengths)

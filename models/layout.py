@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-Shape = tuple[int, int]  # rows and length; length is 0 where no size is open
+from .signature import Shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 import traceback
 
-import torch
-
 # TorchScript and the compiler wrap torch's own error in a plain RuntimeError and leave only its text.
 _TEXTS = (
     "out of memory",
@@ -16,6 +14,8 @@ _TEXTS = (
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether a smaller batch might have passed where this error was raised."""
+    import torch
+
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _TEXTS)
@@ -23,6 +23,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def release(error: BaseException) -> None:
     """Let go of the tensors in the frames that the error passed through, and of what the allocator keeps in reserve."""
+    import torch
+
     traceback.clear_frames(error.__traceback__)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()

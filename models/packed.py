@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from .draw import Draw
-from .layout import Layout, Shape
+from .layout import Layout
 from .runner import Forward, Runner
+from .signature import Shape
 from .torchscript import Compiled
 from .warmup import warm
 

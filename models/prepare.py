@@ -4,23 +4,17 @@ cuDNN's search is on exactly where every row has the same shape: with open sizes
 """
 
 import copy
-from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from configs.schema import ModelConfig, TensorConfig
+from configs.schema import ModelConfig
 
 from .errors import ModelError
 from .layout import Layout
 from .padding import powers_of_two
-from .signature import Signature, Tensor
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def signature_of(config: ModelConfig) -> Signature:
-    return Signature(_tensors(config.inputs), _tensors(config.outputs))
 
 
 def layout_of(config: ModelConfig, device: torch.device) -> Layout:
@@ -86,7 +80,3 @@ def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module
     if layout.channels_last:
         module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module
-
-
-def _tensors(configs: Sequence[TensorConfig]) -> tuple[Tensor, ...]:
-    return tuple(Tensor(each.name, each.datatype, each.shape, each.low, each.high) for each in configs)

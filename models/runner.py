@@ -6,43 +6,20 @@ copies on a stream of its own, and a forward is queued behind the one that runs.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from . import padding
+from .batch import Batch
 from .errors import ModelError
-from .finite import Off, all_finite, rows_off
-from .layout import Layout, Shape
-from .signature import Array, Rows, Tensor
+from .finite import all_finite, rows_off
+from .layout import Layout
+from .signature import Array, Rows, Shape, Tensor
 from .staging import Staging, to_device
 
 Forward = Callable[..., Any]
-
-
-@dataclass(slots=True)
-class Batch:
-    """One batch on its way, with the seconds that each step took.
-
-    `finite` is a flag over all outputs, where they are checked; `off`, once finished, marks the rows with NaN or
-    infinity, and is None where there are none.
-    """
-
-    shape: Shape
-    rows: int
-    inputs: list[torch.Tensor]
-    ready: torch.cuda.Event | None
-    collate_s: float
-    copy_s: float
-    outputs: Sequence[torch.Tensor] = ()
-    done: torch.cuda.Event | None = None
-    launched_s: float = 0
-    forward_s: float = 0
-    fetch_s: float = 0
-    finite: torch.Tensor | None = None
-    off: Off | None = None
 
 
 class Runner:

@@ -1,7 +1,6 @@
 """From a config to a model that may serve: load, prepare, compile, warm, compare, prove. One call, or a ModelError."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,18 +10,18 @@ from configs.schema import ModelConfig
 
 from . import backends, proof, source
 from .draw import Draw, Preprocess
-from .layout import Layout, Shape
+from .layout import Layout
 from .packed import pack
 from .parity import Tolerance, compare, tolerance_for
-from .prepare import freeze_in_eval, layout_of, pick_device, prepare, reference_of, set_arithmetic, signature_of
+from .prepare import freeze_in_eval, layout_of, pick_device, prepare, reference_of, set_arithmetic
+from .rates import ends
+from .resolve import resolve
 from .runner import Runner, in_order
-from .signature import Array, Signature
+from .signature import Array, Shape, Signature, signature_of
 from .staging import to_device
 from .warmup import warm
 
 _PROBE_ROWS = 3
-# Below this share of the best rate a batch size is slower; within it, timings at a start cannot tell them apart.
-_NEARLY = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
     began = time.perf_counter()
     signature, layout = signature_of(config), layout_of(config, pick_device(device))
     set_arithmetic(config, fixed=layout.lengths == ())
-    preprocess = source.resolve(config.preprocess)() if config.preprocess else None
+    preprocess = resolve(config.preprocess)() if config.preprocess else None
     draw = Draw(signature, preprocess, layout.lengths)
     module = freeze_in_eval(source.load(config.source))
     reference = reference_of(module, layout.device)
@@ -65,7 +64,7 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
     del reference
     rows, company = draw(_probe_rows(layout), seed=11), _company(draw, layout)
     rounding = proof.company_tolerance(config.precision, tolerance)
-    single, best, size = _rates(forward_ms)
+    single, best, size = ends(forward_ms)
     verdicts = (
         proof.no_training(module, runner, rows, company, rounding),
         proof.cudnn_fed_well(runner, fixed=layout.lengths == ()),
@@ -113,34 +112,6 @@ def _parity(runner: Runner, reference: torch.nn.Module, draw: Draw, tolerance: T
         what = f"at {shape[0]} rows, {runner.layout.dtype}"
         worst = max(worst, compare(pairs, expected, runner.outputs, tolerance, what, advice))
     return worst
-
-
-def _rates(forward_ms: dict[Shape, float]) -> tuple[float, float, int]:
-    """Return rows a second one by one, at the best batch size, and that size (at the shortest length)."""
-    length = min(length for _, length in forward_ms)
-    rates = {size: 1000 * size / ms for (size, of), ms in forward_ms.items() if of == length}
-    best = max(rates, key=lambda size: rates[size])
-    return rates[min(rates)], rates[best], best
-
-
-def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
-    """Return the smallest batch size with nearly the most rows a second, over all lengths; None where none was timed.
-
-    On a GPU that is the largest as a rule; a CPU core is often fastest at a few rows, whose data still fits its caches,
-    and larger batches would only make every request of them wait.
-    """
-    if not forward_ms:
-        return None
-    best: dict[int, float] = {}
-    for (rows, length), ms in forward_ms.items():
-        best[length] = max(best.get(length, 0.0), rows / ms)
-    shares: dict[int, list[float]] = {}
-    for (rows, length), ms in forward_ms.items():
-        # A share of the length's own best: in milliseconds the longest inputs would decide alone.
-        shares.setdefault(rows, []).append(rows / ms / best[length])
-    rates = {rows: sum(each) / len(each) for rows, each in shares.items()}
-    enough = _NEARLY * max(rates.values())
-    return min(rows for rows, rate in rates.items() if rate >= enough)
 
 
 def summary(served: Served) -> dict[str, Any]:

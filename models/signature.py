@@ -1,16 +1,19 @@
 """What a model takes and gives: names, datatypes and shapes, as the Open Inference Protocol writes them.
 
-One place says how a datatype maps to numpy and torch. The first dimension of every tensor counts rows and is always -1.
+One place says how a datatype maps to numpy. The first dimension of every tensor counts rows and is always -1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from configs.schema import ModelConfig, TensorConfig
+
 Array = np.ndarray[Any, Any]
 Rows = Mapping[str, Array]
+Shape = tuple[int, int]  # Rows and length; length is 0 where no size is open.
 
 # BYTES travels as numpy objects (bytes); BF16 has no numpy type and stays inside the model.
 NUMPY: dict[str, np.dtype[Any]] = {
@@ -70,3 +73,11 @@ class Signature:
 
     def output(self, name: str) -> Tensor | None:
         return next((tensor for tensor in self.outputs if tensor.name == name), None)
+
+
+def signature_of(config: ModelConfig) -> Signature:
+    return Signature(_tensors(config.inputs), _tensors(config.outputs))
+
+
+def _tensors(configs: Sequence[TensorConfig]) -> tuple[Tensor, ...]:
+    return tuple(Tensor(each.name, each.datatype, each.shape, each.low, each.high) for each in configs)

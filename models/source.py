@@ -3,11 +3,9 @@
 A pickled module is refused: unpickling runs whatever code its author put there, and it breaks when that code moves.
 """
 
-import importlib
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,6 +14,7 @@ from configs.schema import SourceConfig
 
 from .errors import ModelError
 from .files import fetch
+from .resolve import resolve
 
 _PICKLE_HELP = (
     "help: pickles run their author's code when they load, so only plain tensors are accepted. "
@@ -36,22 +35,6 @@ def load(source: SourceConfig) -> nn.Module:
     if source.weights is not None:
         _fill(module, state_dict(fetch(source.weights, source.sha256), source.weights), source.weights)
     return module
-
-
-def resolve(path: str) -> Callable[..., Any]:
-    """Return what `package.module:name` names."""
-    module_name, _, name = path.partition(":")
-    try:
-        found = getattr(importlib.import_module(module_name), name)
-    except ImportError as error:
-        raise ModelError(
-            f"{path}: {error}\nhelp: it must be importable where `serve run` starts; a file in models/zoo/ always is"
-        ) from error
-    except AttributeError as error:
-        raise ModelError(f"{path}: {module_name} has no {name!r}\nhelp: check the name after the colon") from error
-    if not callable(found):
-        raise ModelError(f"{path}: is a {type(found).__name__}, not a callable\nhelp: name a class or a function")
-    return found  # type: ignore[no-any-return]
 
 
 def state_dict(path: Path, location: str) -> dict[str, torch.Tensor]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .layout import Layout, Shape
-from .signature import Array, Tensor
+from .layout import Layout
+from .signature import Array, Shape, Tensor
 
 _SLOTS_ON_GPU = 2
 

@@ -4,9 +4,8 @@ import time
 
 from .draw import Draw
 from .errors import ModelError
-from .layout import Shape
 from .runner import Runner
-from .signature import Array
+from .signature import Array, Shape
 
 # TorchScript's executor profiles a shape's first run and optimises in the second; the rest only sharpen the timing.
 _WARM_RUNS = (2, 10)

@@ -31,7 +31,7 @@ def main() -> None:
 @app.callback()
 def pitstop() -> None:
     """PyTorch models on Ray Serve, from one YAML."""
-    # Only this package is installed: `configs` lies beside it, a user's network where `serve run` starts.
+    # `configs` and `models` are not installed: they lie beside this package, a user's network where `serve run` starts.
     for folder in (str(Path.cwd()), str(PROJECT)):
         if folder not in sys.path:
             sys.path.insert(0, folder)

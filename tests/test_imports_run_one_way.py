@@ -1,6 +1,8 @@
 """configs <- models <- deployments; pitstop may use configs and models."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +32,14 @@ def test_no_package_imports_against_the_current(package: str) -> None:
         if top in ANYWHERE[package] or (not nested and top in AT_MODULE_LEVEL.get(package, set()))
     ]
     assert wrong == []
+
+
+def test_what_builds_an_application_imports_no_torch() -> None:
+    """Serve builds each application in a process of its own: with torch every model would start seconds later."""
+    named = ("app", "ingress", "ledger", "replica", "root", "rpc.service")
+    code = "".join(f"import deployments.{name}\n" for name in named) + "import sys; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def commands() -> list[str]:
 def test_every_block_is_of_a_kind_that_a_test_here_runs() -> None:
     assert {kind for kind, _ in BLOCKS} == {"bash", "python", "yaml"}
     assert (len(blocks("python")), len(blocks("yaml"))) == (1, 1)
-    known = ("make ", "curl ", ".venv/bin/pitstop ", "RAY_AUTH_MODE=token ")
+    known = ("make ", "curl ", ".venv/bin/pitstop ", ".venv/bin/ray get-auth-token ", "RAY_AUTH_MODE=token .venv/bin/")
     assert [line for line in commands() if not line.startswith(known)] == []
 
 
@@ -79,7 +79,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [network], [application] = blocks("python"), blocks("yaml")
     (folder / network.splitlines()[0].removeprefix("# ")).write_text(network)
     with (folder / "serve_config.yaml").open("a") as config:
-        config.write("\n" + application.replace("num_cpus: 0.5", "num_cpus: 0.1"))
+        config.write("\n" + application)
     return folder
 
 
@@ -124,12 +124,7 @@ def test_every_plan_that_is_verified_is_served_and_measured(line: str, clone: Pa
 
 @pytest.fixture(scope="module")
 def serving(clone: Path) -> Iterator[Serving]:
-    def fit(raw: dict[str, list[dict[str, dict[str, object]]]]) -> None:
-        for app in raw["applications"]:
-            if app["name"] in ("digits", "digits-cpu"):  # type: ignore[comparison-overlap]
-                app["args"] = {**app["args"], "num_cpus": 0.5}
-
-    with serve_run(clone / "serve_config.yaml", SHORT, fit, cwd=clone) as found:
+    with serve_run(clone / "serve_config.yaml", SHORT, cwd=clone) as found:
         yield found
 
 

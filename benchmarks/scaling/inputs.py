@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-_SERVERS = "servers-mlp_amd-epyc-2-cores_202611.json"
+_SERVERS = "servers_amd-epyc-2-cores_202611.json"
 _GRPC = "grpc_amd-epyc-2-cores_202611.json"
 MEASURED, RAY, ASSUMED = "measured", "Ray's source", "assumed"
 

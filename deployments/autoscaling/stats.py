@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from models.layout import Shape
+from models.signature import Shape
 
 from ..figures.stats import Stats
 from .policy import COMING, FORWARD, LOOP, RUNNING, STARTED, WAITING

@@ -1,17 +1,17 @@
 """One batch through the device, whatever happens, with a measure of where the time went.
 
-When a forward fails, health/apart.py runs its requests again in smaller batches, and only the guilty one fails.
+When a forward fails, apart.py runs its requests again in smaller batches, and only the guilty one fails.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from models.runner import Batch
+from models.batch import Batch
 
-from ..health.apart import apart, told
-from ..health.room import Room
+from .apart import apart, told
 from .queue import Answer, Part
+from .room import Room
 from .runs import Runs
 
 

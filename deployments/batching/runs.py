@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from models.runner import Batch
+from models.batch import Batch
 from models.signature import Rows
 
 from .queue import Answer

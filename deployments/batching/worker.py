@@ -12,18 +12,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from models.runner import Batch
+from models.batch import Batch
 
-from ..health.room import Room
 from .jobs import awaited
 from .queue import Item, Part, Waiting
 from .ran import Ran, complete
+from .room import Room
 from .runs import Runs
 
 T = TypeVar("T")
 Done = Callable[[Ran], None]
 
-# Waking a thread and coming back costs the loop about this much (docs/architecture.md has the measurement).
+# Waking a thread and coming back costs the loop about this much on a virtual machine of two cores.
 INLINE_MS = 0.3
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.layout import Shape
+from models.signature import Shape
 
 from .stats import STAGES, Stats
 

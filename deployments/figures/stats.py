@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.layout import Shape
+from models.signature import Shape
 
 from ..batching.ran import Ran
 

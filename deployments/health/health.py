@@ -13,9 +13,9 @@ from typing import Any
 from models.memory import is_out_of_memory
 
 from ..batching.ran import Ran
+from ..batching.room import Room
 from ..errors import InferenceFailed, OutOfMemory
 from .probe import Unhealthy
-from .room import Room
 
 AGAIN_S = 1.0
 # A replica that refuses at once looks idle to HAProxy and is sent more than its share: it must be sure of itself soon.

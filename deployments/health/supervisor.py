@@ -1,11 +1,12 @@
 """All that watches over one replica, put together: pulse, watchdog, health and room."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from configs.schema import Tunables
 from models.known_good import known_good_row
-from models.served import Served
 
+from ..batching.room import Room
 from ..batching.worker import Worker
 from ..errors import Unavailable
 from ..service import ModelService
@@ -13,9 +14,11 @@ from .ending import Ending
 from .health import Health
 from .probe import Probe
 from .pulse import Pulse
-from .room import Room
 from .watchdog import Watchdog
 from .watched import Watched
+
+if TYPE_CHECKING:
+    from models.served import Served
 
 # No forward of a healthy device takes this many times what the slowest did at the start.
 _SLOWEST = 10
@@ -50,7 +53,7 @@ class LoopSupervisor:
 class Supervisor(LoopSupervisor):
     """Watches the device and the model too; the worker is to run `runner`, and to keep to `room`."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: "Served") -> None:
         super().__init__()
         self._served = served
         self._least_s = _SLOWEST * max(served.forward_ms.values(), default=0.0) / 1000

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from models.runner import Batch
+from models.batch import Batch
 from models.signature import Rows
 
 from ..batching.queue import Answer

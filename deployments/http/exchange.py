@@ -11,18 +11,10 @@ from ..batching.deadlines import sooner
 from ..errors import BadRequest, sentence, show
 from ..fault import told
 from ..inference import InferRequest, Outputs, Service
-from ..rpc import tensors as rpc_tensors
+from ..protobuf import tensors as rpc_tensors
+from ..protocol.headers import KIND, LEFT_US, LENGTH, PROTOBUF, REQUEST_ID
 from .bodies import Given, Reply
 from .tensors import parse, render
-
-LENGTH = b"inference-header-content-length"
-REQUEST_ID = b"x-request-id"
-# With this Content-Type the body is a ModelInferRequest of the gRPC service, and the answer a ModelInferResponse.
-PROTOBUF = b"application/x-protobuf"
-# Beside it, the microseconds until the deadline of the call that the gRPC front passes on.
-LEFT_US = b"pitstop-left-us"
-# The header of an error that names its kind, for the front to tell apart what the same status stands for.
-KIND = b"pitstop-error"
 
 
 def read_infer(service: Service, headers: Given, body: bytes) -> InferRequest:

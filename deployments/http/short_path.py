@@ -1,10 +1,10 @@
 """The short path: inference is read from the replica's own socket and written back, with no task and no wrapper.
 
 Under Serve's way a request costs uvicorn's cycle and task, Serve's two tasks, ids and metrics: several times what a
-small request itself takes (docs/architecture.md has the measurement). Here uvicorn's protocol, still in charge of the
+small request itself takes (`python -m benchmarks.paths` measures it). Here uvicorn's protocol, still in charge of the
 connection, is passed by where a whole POST to /infer arrives; everything else, and whatever is unusual about such a
-POST, is uvicorn's and Serve's as before. What Serve's wrapper did is done by ledger.py, the batcher and this file: the
-count of ongoing requests, request ids, timeouts, clients that leave, and a server that stops.
+POST, is uvicorn's and Serve's as before. What Serve's wrapper did is done by ../ledger.py, the batcher and this file:
+the count of ongoing requests, request ids, timeouts, clients that leave, and a server that stops.
 
 Ray calls ledger.install because the config names it in RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH. Without that line
 every request goes Serve's way: same answers, only slower.
@@ -22,8 +22,9 @@ from ..access.guard import AUTHORIZATION
 from ..errors import ServeError, TooLarge
 from ..inference import InferRequest, Outputs, Service
 from ..ledger import Ledger
+from ..protocol.headers import REQUEST_ID
 from .bodies import HEAVY_BYTES, Reply, compressed, encoding_for
-from .exchange import REQUEST_ID, read_infer, refuse, write_infer
+from .exchange import read_infer, refuse, write_infer
 from .heads import Head, Heads
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import orjson
 
 from ..errors import BadRequest, NotFound, NotReady, ServeError, TimedOut, known
-from ..http.exchange import KIND, LEFT_US, PROTOBUF
+from ..protocol.headers import KIND, LEFT_US, PROTOBUF
 from .upstream import Headers, Reply, Upstream
 
 # What configs.schema allows as a name.

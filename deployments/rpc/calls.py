@@ -1,7 +1,7 @@
 """A model over gRPC: the RPCs of the Open Inference service, each a method that Serve finds by its name.
 
 Serve answers a method's exception with its text, so none is let out: a refusal sets code and details and returns an
-empty answer, which gRPC then does not send. Requests come as bytes (service.py says why), and answers go as bytes.
+empty answer, which gRPC then does not send. Requests come as bytes (rpc/service.py says why), and answers go as bytes.
 """
 
 import time
@@ -12,14 +12,14 @@ from ..batching.deadlines import sooner
 from ..errors import NotReady, ServeError, TooLarge
 from ..fault import told
 from ..inference import Service
+from ..protobuf.tensors import check_model, parse, read, render
+from ..protobuf.wire import Buffer
 from ..protocol.about import SERVER_NAME
 from ..stubs import open_inference_pb2 as pb
 from .metadata import model_message, server_message
 from .ordered import STREAM_AT_ONCE, in_order
 from .status import Context, refuse
 from .stream import answered, failed
-from .tensors import check_model, parse, read, render
-from .wire import Buffer
 
 _MIB = 1024 * 1024
 

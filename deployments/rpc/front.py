@@ -16,6 +16,8 @@ from ..access.guard import Guard, authorization
 from ..doors import LOCAL, on
 from ..errors import NotFound, NotReady, ServeError
 from ..fault import fault
+from ..protobuf.tensors import read
+from ..protobuf.wire import text
 from ..stubs import open_inference_pb2 as pb
 from .behind import Behind, Running
 from .metadata import model_message, server_message
@@ -23,9 +25,7 @@ from .ordered import STREAM_AT_ONCE, in_order
 from .service import add_to_server
 from .status import refuse
 from .stream import answered, failed
-from .tensors import read
 from .upstream import Headers
-from .wire import text
 
 _NAME = 1
 _STOP_WITHIN_S = 10.0

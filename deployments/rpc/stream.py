@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from ..errors import BadRequest, ServeError, sentence
+from ..protobuf.wire import Buffer, nested, text
 from ..stubs import open_inference_pb2 as pb
-from .wire import Buffer, nested, text
 
 _INFER_RESPONSE, _ID = 2, 3
 # Triton's clients look for it: with one answer to a request, that answer is the final one.

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 
-from models.layout import Shape
 from models.padding import round_up
+from models.signature import Shape
 
 from .built import Built
 from .plan import thin

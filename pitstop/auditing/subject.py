@@ -19,9 +19,10 @@ from models.errors import ModelError
 from models.layout import Layout
 from models.padding import powers_of_two
 from models.parity import Tolerance, deviation
-from models.prepare import freeze_in_eval, layout_of, pick_device, reference_of, set_arithmetic, signature_of
+from models.prepare import freeze_in_eval, layout_of, pick_device, reference_of, set_arithmetic
+from models.resolve import resolve
 from models.runner import in_order
-from models.signature import Array, Tensor
+from models.signature import Array, Tensor, signature_of
 from models.staging import to_device
 
 COMPARED_ROWS = 3
@@ -92,7 +93,7 @@ def load(config: ModelConfig, device: str | None = None) -> Subject:
     place = pick_device(device or _choose(config.device))
     signature = signature_of(config)
     try:
-        preprocess = source.resolve(config.preprocess)() if config.preprocess else None
+        preprocess = resolve(config.preprocess)() if config.preprocess else None
         draw = Draw(signature, preprocess, config.lengths or ())
         plain = source.load(config.source)
         reference = reference_of(freeze_in_eval(copy.deepcopy(plain)), place)

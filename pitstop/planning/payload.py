@@ -1,9 +1,9 @@
 """One request of a model for a check of a plan: probe rows of the padded size that was planned for."""
 
 from configs.schema import ModelConfig
-from models import probe, source
-from models.prepare import signature_of
-from models.signature import Array
+from models import probe
+from models.resolve import resolve
+from models.signature import Array, signature_of
 
 from ..loading.tensor import Tensor
 
@@ -23,7 +23,7 @@ def _arrays(config: ModelConfig, rows: int, length: int) -> dict[str, Array]:
     if not config.preprocess or not length:
         return drawn
     shorter = max((each for each in config.lengths or () if each < length), default=0)
-    preprocess = source.resolve(config.preprocess)()
+    preprocess = resolve(config.preprocess)()
     for seed in range(_TRIES):
         drawn = probe.sample(tensors, rows, seed, max(2, length - seed * length // _TRIES))
         wide = max(array.shape[1] for array in preprocess(drawn).values() if array.ndim > 1)

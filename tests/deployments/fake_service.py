@@ -12,10 +12,10 @@ from configs.schema import Tunables
 from deployments.access.guard import Guard
 from deployments.batching.queue import Settle
 from deployments.http.bodies import Scope
-from deployments.http.predict import Predictor, ReadImage, WriteAnswer
 from deployments.http.quick import reader
 from deployments.http.rest import build
 from deployments.inference import InferRequest
+from deployments.predict.predict import Predictor, ReadImage, WriteAnswer
 from models.signature import Array, Signature, Tensor
 
 Infer = Callable[[dict[str, Array]], dict[str, Array]]

@@ -1,4 +1,4 @@
-"""One `serve run` for each of the three paths; the tests of this folder run over all of them."""
+"""One `serve run` for each of the three paths, for what a client may rely on whichever its request takes."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -11,7 +11,7 @@ import torch
 from configs.schema import ModelConfig
 from deployments.batching.queue import Item, Part
 from deployments.batching.ran import complete
-from deployments.health.room import Room
+from deployments.batching.room import Room
 from models.served import Served, open_model
 from tests.models.oom_networks import MIB_A_ROW
 

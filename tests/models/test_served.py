@@ -9,7 +9,8 @@ import torch
 
 from configs.schema import ModelConfig
 from models.errors import ModelError
-from models.served import Served, best_rows, open_model, summary
+from models.rates import best_rows
+from models.served import Served, open_model, summary
 
 NETWORKS = "tests.models.networks"
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from configs.loader import ModelApp, load
+from models.resolve import resolve
 from models.source import load as load_source
-from models.source import resolve
 from pitstop.check import check_files
 
 from .archives import FILES, RENAMES, Net, archive, eager, labels, weights

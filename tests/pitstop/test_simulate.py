@@ -14,8 +14,8 @@ from configs.schema import Tunables
 from deployments.batching.batching import Batcher
 from deployments.batching.queue import Answer
 from deployments.batching.worker import Worker
+from models.batch import Batch
 from models.padding import round_up
-from models.runner import Batch
 from models.signature import Rows
 from pitstop.planning.simulate import Costs, Setting, percentile, poisson, simulate
 

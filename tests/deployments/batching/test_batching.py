@@ -16,7 +16,7 @@ from deployments.batching.queue import Answer
 from deployments.batching.ran import Ran
 from deployments.batching.worker import Worker
 from deployments.errors import BadRequest, InferenceFailed, NotFinite, QueueFull, TimedOut, Unavailable
-from models.runner import Batch
+from models.batch import Batch
 from models.signature import Rows
 
 

@@ -17,7 +17,7 @@ from deployments.http.bodies import Scope
 from deployments.http.exchange import read_infer, write_infer
 from deployments.http.rest import build, infer_paths
 from deployments.inference import Outputs, Service
-from deployments.rpc import tensors as rpc_tensors
+from deployments.protobuf import tensors as rpc_tensors
 from deployments.running import _canaries
 from deployments.stubs import open_inference_pb2 as pb
 from tests.deployments.fake_service import FakeService, identity

@@ -10,12 +10,12 @@ import torch
 
 from deployments.batching.queue import Item, Part
 from deployments.batching.ran import Ran
+from deployments.batching.room import Room
 from deployments.errors import InferenceFailed, NotFinite, OutOfMemory, ServeError
 from deployments.health import health
 from deployments.health.health import FAILURES_TO_END, Health
 from deployments.health.probe import Probe, Unhealthy
-from deployments.health.room import Room
-from models.runner import Batch
+from models.batch import Batch
 
 GOOD = {"y": np.zeros(1)}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deployments.http.predict import Predictor
+from deployments.predict.predict import Predictor
 from models.signature import Array, Tensor
 from models.zoo.digits_image import answer as digits_answer
 from models.zoo.digits_image import read_image

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from deployments.batching.apart import Answers, apart, told
 from deployments.batching.queue import Answer, Item, Part, join
+from deployments.batching.room import Room
 from deployments.errors import InferenceFailed, NotFinite, OutOfMemory
-from deployments.health.apart import Answers, apart, told
-from deployments.health.room import Room
+from models.batch import Batch
 from models.padding import round_up
-from models.runner import Batch
 from models.signature import Rows
 
 SIZES = (1, 2, 4, 8, 16, 32)

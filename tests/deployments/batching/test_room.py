@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployments.health.room import Room
+from deployments.batching.room import Room
 
 
 @pytest.mark.parametrize(

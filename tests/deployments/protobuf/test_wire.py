@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.errors import BadRequest
-from deployments.rpc.wire import nested, repeated, split, text
+from deployments.protobuf.wire import nested, repeated, split, text
 from deployments.stubs import open_inference_pb2 as pb
 
 

@@ -10,10 +10,10 @@ from collections import deque
 from models.finite import Off
 from models.memory import is_out_of_memory, release
 
-from ..batching.queue import Answer, Part, split
-from ..batching.runs import Runs
 from ..errors import InferenceFailed, NotFinite, OutOfMemory
+from .queue import Answer, Part, split
 from .room import Room
+from .runs import Runs
 
 Answers = list[tuple[Part, Answer | Exception]]
 _log = logging.getLogger("pitstop")

@@ -11,7 +11,7 @@ from configs.problems import ConfigError
 from deployments.ingress import Ingress
 from deployments.replica import Model
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 NOWHERE: dict[str, Any] = {"tokens_env": "NO_SUCH_TOKENS"}
 
 

@@ -1,0 +1,1 @@
+"""The friendly /predict: pictures and instances instead of tensors."""
