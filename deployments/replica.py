@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ray import serve
 
 from configs.loader import parse_model
+from models.rates import rows_to_take
 from models.signature import Array, Shape
 
 from . import log
@@ -51,7 +52,8 @@ class Model:
         self._served = await worker.call(self._open)
         self._summary = summary(self._served)
         self._supervisor = Supervisor(self._served)
-        worker.serve(self._supervisor.runner, self._inline_ms(), self._supervisor.room)
+        to_take = rows_to_take(self._served.forward_ms)
+        worker.serve(self._supervisor.runner, self._inline_ms(), self._supervisor.room, to_take)
         self._own = ModelService(
             self._config,
             worker,

@@ -1,11 +1,15 @@
 """Rows a second by batch size, from what the warm-up timed, and which size is fastest."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from .signature import Shape
 
 # Below this share of the best rate a batch size is slower; within it, timings at a start cannot tell them apart.
 _NEARLY = 0.97
+# What lies between two forwards, at a guess on the high side: a thread wakes, rows are collated and handed out.
+_TURN_MS = 0.1
+_LEAST_MS = 1e-6
 
 
 def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
@@ -34,3 +38,34 @@ def ends(forward_ms: Mapping[Shape, float]) -> tuple[float, float, int]:
     rates = {size: 1000 * size / ms for (size, of), ms in forward_ms.items() if of == length}
     best = max(rates, key=lambda size: rates[size])
     return rates[min(rates)], rates[best], best
+
+
+def rows_to_take(forward_ms: Mapping[Shape, float]) -> dict[int, int]:
+    """Return how many of so many waiting rows the next forward should take, where that is not all of them.
+
+    Padded to the next warmed size, five rows may take as long as eight: on a CPU core, whose time grows with the rows,
+    four and then one are through sooner, and whoever comes meanwhile joins the one. Where the device takes nearly as
+    long for four as for eight, a GPU as a rule, all five go at once. So fewer are taken only where even the last of
+    them is answered no later than if all went together.
+    """
+    ms = _by_rows(forward_ms)
+    sooner: dict[int, int] = {}
+    through = {0: 0.0}
+    for smaller, size in pairwise((0, *sorted(ms))):
+        for rows in range(smaller + 1, size + 1):
+            through[rows] = _TURN_MS + ms[size]
+            # Down to a warmed size, which pads nothing.
+            if smaller and rows < size and ms[smaller] + _TURN_MS + through[rows - smaller] <= through[rows]:
+                through[rows] = ms[smaller] + _TURN_MS + through[rows - smaller]
+                sooner[rows] = smaller
+    return sooner
+
+
+def _by_rows(forward_ms: Mapping[Shape, float]) -> dict[int, float]:
+    """Return the time by rows alone: its growth over all lengths, each with the same weight, from the shortest's."""
+    most = max((rows for rows, _ in forward_ms), default=0)
+    shortest = min((length for _, length in forward_ms), default=0)
+    growth: dict[int, list[float]] = {}
+    for (rows, length), ms in forward_ms.items():
+        growth.setdefault(rows, []).append(ms / max(forward_ms[most, length], _LEAST_MS))
+    return {rows: forward_ms[most, shortest] * sum(each) / len(each) for rows, each in growth.items()}

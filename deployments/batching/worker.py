@@ -9,7 +9,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from models.batch import Batch
@@ -39,7 +39,8 @@ class Worker:
         self._jobs: deque[Callable[[], None]] = deque()
         self._runner: Runs | None = None
         self._room = Room()
-        self._inline_ms: dict[tuple[int, int], float] = {}
+        self._inline_ms: Mapping[tuple[int, int], float] = {}
+        self._to_take: Mapping[int, int] = {}
         self._staged: tuple[list[Part], Batch | Exception] | None = None
         self._in_flight = 0
         self._stopped = False
@@ -63,13 +64,25 @@ class Worker:
         return await future
 
     def serve(
-        self, runner: Runs, inline_ms: dict[tuple[int, int], float] | None = None, room: Room | None = None
+        self,
+        runner: Runs,
+        inline_ms: Mapping[tuple[int, int], float] | None = None,
+        room: Room | None = None,
+        to_take: Mapping[int, int] | None = None,
     ) -> None:
-        """Begin to answer with this runner; `inline_ms` is the forward's time by shape, where the loop may run it."""
+        """Begin to answer with this runner.
+
+        Args:
+            runner: runs the batches.
+            inline_ms: the forward's time by shape, where the loop may run it.
+            room: what fits into memory.
+            to_take: how many of so many waiting rows a forward takes, where not all (models.rates.rows_to_take).
+        """
         with self._changed:
             self._runner = runner
             self._room = room or self._room
             self._inline_ms = inline_ms or {}
+            self._to_take = to_take or {}
             if runner.overlaps:
                 threading.Thread(target=self._feed, name="feeder", daemon=True).start()
             self._changed.notify_all()
@@ -134,7 +147,7 @@ class Worker:
                     self._in_flight += 1
                     self._changed.notify_all()
                 elif previous is None:
-                    parts = self._waiting.take(self._most, time.perf_counter())
+                    parts = self._take()
                     self._in_flight += bool(parts)
             if job is not None:
                 with self._device:
@@ -148,6 +161,10 @@ class Worker:
             if previous is not None:
                 self._deliver(self._finish(*previous))
             previous = staged
+
+    def _take(self) -> list[Part]:
+        rows = min(self._waiting.rows, self._most)
+        return self._waiting.take(self._to_take.get(rows, self._most), time.perf_counter())
 
     @property
     def _most(self) -> int:
@@ -166,7 +183,7 @@ class Worker:
                     self._changed.wait()
                 if self._stopped:
                     return
-                parts = self._waiting.take(self._most, time.perf_counter())
+                parts = self._take()
             if not parts:
                 continue
             batch: Batch | Exception

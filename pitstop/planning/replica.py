@@ -16,9 +16,13 @@ class Request:
 
 @dataclass(slots=True, eq=False)
 class Replica:
-    """One replica at one moment. `groups` counts those closed, so that a late timer finds out that it is too late."""
+    """One replica at one moment. `rows` wait and are not held.
+
+    `groups` counts those closed, so that a late timer finds out that it is too late.
+    """
 
     waiting: deque[Request] = field(default_factory=deque)
+    rows: int = 0
     held: list[Request] = field(default_factory=list)
     running: list[Request] = field(default_factory=list)
     groups: int = 0
@@ -28,9 +32,15 @@ class Replica:
 
     def close_group(self) -> None:
         """Let those that were held for company go to the device."""
-        self.waiting.extend(self.held)
+        for request in self.held:
+            self.wait(request)
         self.held = []
         self.groups += 1
+
+    def wait(self, request: Request) -> None:
+        """Let a request wait for the device."""
+        self.waiting.append(request)
+        self.rows += request.missing
 
     def take(self, limit: int) -> tuple[list[Request], int]:
         """Take the next batch as deployments.batching.queue.Waiting does; return its requests and its rows."""
@@ -45,4 +55,5 @@ class Replica:
             taken.append(request)
             if request.missing == 0:
                 self.waiting.popleft()
+        self.rows -= limit - room
         return taken, limit - room

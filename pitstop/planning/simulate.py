@@ -1,17 +1,20 @@
 """What the project's own batcher would do with given arrivals: a pure, event-driven simulation. No Ray, torch or clock.
 
 It follows queue.py, worker.py and batching.py of deployments/batching: the device takes every waiting row, up to the
-limit, each time it is free, padded to a warmed size; with a wait, requests come to it in groups. HAProxy gives each
-request to the replica with the fewest under way. The same arrivals, times and seed always give the same outcome.
+limit, each time it is free, padded to a warmed size, or fewer where that is sooner for all; with a wait, requests come
+to it in groups. HAProxy gives each request to the replica with the fewest under way. The same arrivals, times and seed
+always give the same outcome.
 """
 
 import heapq
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import attrgetter
 
 from models.padding import round_up
+from models.rates import rows_to_take
 
 from .replica import Replica, Request
 
@@ -91,6 +94,15 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
 
 
+@lru_cache(maxsize=8)
+def _table(medians: tuple[tuple[int, float], ...]) -> Mapping[int, int]:
+    return rows_to_take({(size, 0): ms for size, ms in medians})
+
+
+def _to_take(costs: Costs) -> Mapping[int, int]:
+    return _table(tuple((size, percentile(sorted(ms), 0.5)) for size, ms in sorted(costs.forward_ms.items())))
+
+
 class _Run:
     """One simulation on its way: the arrivals to come, the other events in a heap, and the replicas.
 
@@ -103,6 +115,7 @@ class _Run:
         self._setting = setting
         self._costs = costs
         self._sizes = tuple(sorted(costs.forward_ms))
+        self._to_take = _to_take(costs)
         self._draw = random.Random(seed).random
         self._replicas = [Replica() for _ in range(setting.replicas)]
         self._events: list[tuple[float, int, Callable[[Replica, float, int], None], Replica, int]] = []
@@ -147,7 +160,7 @@ class _Run:
             if len(replica.held) >= limit:
                 replica.close_group()
         else:
-            replica.waiting.append(request)
+            replica.wait(request)
         self._start(replica, now_ms)
 
     def _expired(self, replica: Replica, now_ms: float, group: int) -> None:
@@ -158,7 +171,8 @@ class _Run:
     def _start(self, replica: Replica, now_ms: float) -> None:
         if replica.running or not replica.waiting:
             return
-        replica.running, rows = replica.take(self._setting.max_rows)
+        most = min(replica.rows, self._setting.max_rows)
+        replica.running, rows = replica.take(self._to_take.get(most, self._setting.max_rows))
         times = self._costs.forward_ms[min(round_up(rows, self._sizes), self._sizes[-1])]
         took = self._costs.turn_ms + times[int(self._draw() * len(times))]
         self._busy_ms += took

@@ -9,7 +9,6 @@ import torch
 
 from configs.schema import ModelConfig
 from models.errors import ModelError
-from models.rates import best_rows
 from models.served import Served, open_model, summary
 
 NETWORKS = "tests.models.networks"
@@ -222,20 +221,3 @@ def test_a_torchscript_file_is_served_frozen_or_not(tmp_path: Path, freeze: bool
     scripted = torch.jit.script(Linear().eval())
     (torch.jit.freeze(scripted) if freeze else scripted).save(str(tmp_path / "m.pt"))
     assert open_model(config(source={"torchscript": str(tmp_path / "m.pt")}), "cpu").how == "script"
-
-
-@pytest.mark.parametrize(
-    "forward_ms, expected",
-    [
-        ({(1, 0): 1.0, (2, 0): 1.0, (4, 0): 1.0}, 4),
-        ({(1, 0): 10.0, (4, 0): 36.0, (8, 0): 72.0, (32, 0): 400.0}, 4),
-        ({(1, 0): 10.0, (2, 0): 20.0}, 1),
-        ({(1, 8): 1.0, (2, 8): 1.0, (1, 64): 10.0, (2, 64): 30.0}, 2),
-        ({(1, 8): 1.0, (2, 8): 1.8, (1, 64): 10.0, (2, 64): 30.0}, 1),
-        ({}, None),
-    ],
-)
-def test_the_smallest_batch_with_nearly_the_most_rows_a_second_is_the_best(
-    forward_ms: dict[tuple[int, int], float], expected: int | None
-) -> None:
-    assert best_rows(forward_ms) == expected

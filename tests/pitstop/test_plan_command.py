@@ -101,7 +101,7 @@ def test_prices_are_of_the_reserved_cores_and_shown_an_hour_and_a_million(config
     arguments = ("--model", "digits-cpu", "--rate", 100, "--slo-ms", 100, "--profile", profile)
     status, output = plan(config, *arguments, "--price-cpu", 0.5)
     assert status == 0
-    assert "0.50 usd an hour, 1.3889 a million requests" in output
+    assert "0.25 usd an hour, 0.6944 a million requests" in output
 
 
 def test_an_impossible_target_ends_with_1_and_says_what_is_possible(config: Path, profile: Path) -> None:

@@ -76,12 +76,19 @@ Test = Callable[["Bench"], Awaitable[None]]
 class Bench:
     """A batcher on a device, inside a running loop."""
 
-    def __init__(self, device: Device, max_rows: int, inline_ms: dict[tuple[int, int], float], **tunables: Any) -> None:
+    def __init__(
+        self,
+        device: Device,
+        max_rows: int,
+        inline_ms: dict[tuple[int, int], float],
+        to_take: dict[int, int],
+        **tunables: Any,
+    ) -> None:
         self.device = device
         self.rans: list[Ran] = []
         self.worker = Worker(asyncio.get_running_loop())
         self.worker.start()
-        self.worker.serve(device, inline_ms)
+        self.worker.serve(device, inline_ms, to_take=to_take)
         self.batcher = Batcher(Tunables.model_validate(tunables), max_rows, self.worker, self.rans.append)
 
     def ask(self, *rows: float, **options: Any) -> asyncio.Future[list[float]]:
@@ -110,10 +117,11 @@ def run(
     device: Device | None = None,
     max_rows: int = 32,
     inline_ms: dict[tuple[int, int], float] | None = None,
+    to_take: dict[int, int] | None = None,
     **tunables: Any,
 ) -> Bench:
     async def main() -> Bench:
-        bench = Bench(device or Device(), max_rows, inline_ms or {}, **tunables)
+        bench = Bench(device or Device(), max_rows, inline_ms or {}, to_take or {}, **tunables)
         try:
             await asyncio.wait_for(test(bench), 20)
         finally:
@@ -153,6 +161,21 @@ def test_what_waits_while_the_device_is_busy_goes_together_up_to_the_limit() -> 
         await asyncio.gather(first, *asked)
 
     assert run(test, max_rows=4).device.seen == [[0], [1, 2, 3, 4], [5, 6, 7]]
+
+
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_rows_that_would_be_padded_go_in_two_forwards_where_that_is_sooner_for_all(overlaps: bool) -> None:
+    async def test(bench: Bench) -> None:
+        first = await bench.busy()
+        rest = [bench.ask(n) for n in range(1, 6)]
+        whole = bench.ask(6, 7)
+        await asyncio.sleep(0)
+        bench.device.gate.set()
+        await asyncio.gather(first, *rest)
+        assert await whole == [12, 14]
+
+    bench = run(test, Device(overlaps=overlaps), max_rows=8, to_take={7: 4, 3: 2})
+    assert bench.device.seen == [[0], [1, 2, 3, 4], [5], [6, 7]]
 
 
 def test_a_request_larger_than_a_forward_is_split_and_joined() -> None:
