@@ -1,4 +1,4 @@
-"""One `serve run` for each of the three paths, for what a client may rely on whichever its request takes."""
+"""Configs of tiny models, and one artefact cache for all starts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,16 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.serving import LONG, PROJECT, PROXY, SHORT, Serving, serve_run
+from tests.serving import PROJECT
 
 
-@pytest.fixture(scope="package", params=[SHORT, LONG, PROXY])
-def serving(request: pytest.FixtureRequest, cache: Path) -> Iterator[Serving]:  # noqa: ARG001
-    with serve_run(PROJECT / "serve_config.yaml", request.param, add_test_models) as found:
-        yield found
-
-
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One artefact cache for all starts, as on a machine that serves day after day."""
     folder = tmp_path_factory.mktemp("cache")

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.e2e.conftest import model
-from tests.e2e.test_service import outputs, tensor, together
+from tests.e2e.paths.test_service import outputs, tensor, together
 from tests.services.faulty import ALL_NAN, FITS, HANG, HANG_LOOP, LITTLE_MEMORY, ONE_NAN
 from tests.serving import PROJECT, SHORT, Serving, serve_run
 

@@ -10,8 +10,8 @@ import requests
 
 from models.zoo.train_digits import split
 from tests.e2e.conftest import model
-from tests.e2e.test_digits import ask_binary, ask_json
-from tests.e2e.test_service import SECRET, forwards, outputs, tensor, together
+from tests.e2e.paths.test_digits import ask_binary, ask_json
+from tests.e2e.paths.test_service import SECRET, forwards, outputs, tensor, together
 from tests.serving import PROJECT, SHORT, Serving, serve_run
 
 pytestmark = pytest.mark.ray
