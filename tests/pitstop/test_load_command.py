@@ -24,7 +24,8 @@ _ROUNDS = range(4, 13)
 @pytest.mark.timing
 def test_agrees_with_wrk_on_closed_loop_throughput(tmp_path: Path) -> None:
     ours, theirs = 0.0, 0.0
-    with paced(ms=5) as url:
+    # Between an answer and the next request asyncio takes some tenths of a millisecond, wrk in C next to nothing.
+    with paced(ms=10) as url:
         # Whatever else runs on the machine only takes away, so each tool is held to the best of its turns.
         for turn in range(_ROUNDS.stop):
             _, summary = measure(Wish(url, Plan(connections=8, seconds=2, warmup_s=0.2)))
