@@ -163,8 +163,9 @@ class Worker:
             previous = staged
 
     def _take(self) -> list[Part]:
-        rows = min(self._waiting.rows, self._most)
-        return self._waiting.take(self._to_take.get(rows, self._most), time.perf_counter())
+        most = self._most
+        rows = self._to_take.get(min(self._waiting.rows, most), most)
+        return self._waiting.take(rows, time.perf_counter())
 
     @property
     def _most(self) -> int:

@@ -19,6 +19,18 @@ from deployments.predict.predict import Predictor, ReadImage, WriteAnswer
 from models.signature import Array, Signature, Tensor
 
 Infer = Callable[[dict[str, Array]], dict[str, Array]]
+# The ends of what each datatype holds, and something between.
+WHOLE_NUMBERS: dict[str, list[Any]] = {
+    "BOOL": [True, False, True],
+    "UINT8": [0, 7, 255],
+    "UINT16": [0, 7, 65535],
+    "UINT32": [0, 7, 2**32 - 1],
+    "UINT64": [0, 7, 2**64 - 1],
+    "INT8": [-128, 0, 127],
+    "INT16": [-32768, 0, 32767],
+    "INT32": [-(2**31), 0, 2**31 - 1],
+    "INT64": [-(2**63), 0, 2**63 - 1],
+}
 
 
 class FakeService:
@@ -87,6 +99,17 @@ def identity(datatype: str, *row: int) -> FakeService:
     shape = (-1, *row)
     declared = signature([Tensor("INPUT0", datatype, shape)], [Tensor("OUTPUT0", datatype, shape)])
     return FakeService(declared, lambda rows: {"OUTPUT0": rows["INPUT0"]})
+
+
+def raising(error: BaseException) -> FakeService:
+    """A service whose model raises."""
+    service = identity("FP32")
+
+    def act(_rows: dict[str, Array]) -> dict[str, Array]:
+        raise error
+
+    service.act = act
+    return service
 
 
 def call(

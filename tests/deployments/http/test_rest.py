@@ -7,21 +7,10 @@ import pytest
 
 from deployments.errors import InferenceFailed, QueueFull, ServeError, TimedOut
 from deployments.http.rest import build
-from models.signature import Array
-from tests.deployments.fake_service import FakeService, ask, call, identity
+from tests.deployments.fake_service import ask, call, identity, raising
 
 GOOD = {"inputs": [{"name": "INPUT0", "datatype": "FP32", "shape": [1], "data": [1]}]}
 RAW = orjson.dumps(GOOD)
-
-
-def raising(error: Exception) -> FakeService:
-    service = identity("FP32")
-
-    def act(_rows: dict[str, Array]) -> dict[str, Array]:
-        raise error
-
-    service.act = act
-    return service
 
 
 @pytest.mark.parametrize("path", ["", "/", "/versions/1"])

@@ -7,18 +7,10 @@ import pytest
 
 from deployments.http.tensors import parse, render
 from models.signature import NUMPY, Tensor
-from tests.deployments.fake_service import FakeService, identity, infer, outputs_of, signature
+from tests.deployments.fake_service import WHOLE_NUMBERS, FakeService, identity, infer, outputs_of, signature
 
 JSON_VALUES: dict[str, list[Any]] = {
-    "BOOL": [True, False, True],
-    "UINT8": [0, 7, 255],
-    "UINT16": [0, 7, 65535],
-    "UINT32": [0, 7, 2**32 - 1],
-    "UINT64": [0, 7, 2**64 - 1],
-    "INT8": [-128, 0, 127],
-    "INT16": [-32768, 0, 32767],
-    "INT32": [-(2**31), 0, 2**31 - 1],
-    "INT64": [-(2**63), 0, 2**63 - 1],
+    **WHOLE_NUMBERS,
     "FP32": [-1.5, 0, 3.25],
     "FP64": [-1.5, 0, 1e300],
     "BYTES": ["", "é", "three"],

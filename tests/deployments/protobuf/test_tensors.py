@@ -7,18 +7,10 @@ import pytest
 from deployments.stubs import open_inference_pb2 as pb
 from models.signature import NUMPY, Tensor
 from tests.deployments.fake_rpc import Input, Output, Request, column, infer, parameter, raw, typed
-from tests.deployments.fake_service import FakeService, identity, signature
+from tests.deployments.fake_service import WHOLE_NUMBERS, FakeService, identity, signature
 
 VALUES: dict[str, list[Any]] = {
-    "BOOL": [True, False, True],
-    "UINT8": [0, 7, 255],
-    "UINT16": [0, 7, 65535],
-    "UINT32": [0, 7, 2**32 - 1],
-    "UINT64": [0, 7, 2**64 - 1],
-    "INT8": [-128, 0, 127],
-    "INT16": [-32768, 0, 32767],
-    "INT32": [-(2**31), 0, 2**31 - 1],
-    "INT64": [-(2**63), 0, 2**63 - 1],
+    **WHOLE_NUMBERS,
     "FP16": [0.5, -1, 65504],
     "FP32": [-1.5, float("inf"), 3.25],
     "FP64": [-1.5, float("-inf"), 1e300],

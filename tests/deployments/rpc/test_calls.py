@@ -13,7 +13,7 @@ import pytest
 from deployments.errors import BadRequest, InferenceFailed, NotReady, QueueFull, ServeError, TimedOut, TooLarge
 from deployments.rpc.calls import METHODS, servicer
 from deployments.stubs import open_inference_pb2 as pb
-from models.signature import Array, Tensor
+from models.signature import Tensor
 from tests.deployments.fake_rpc import (
     Context,
     Input,
@@ -28,20 +28,10 @@ from tests.deployments.fake_rpc import (
     stream,
     typed,
 )
-from tests.deployments.fake_service import FakeService, identity, signature
+from tests.deployments.fake_service import FakeService, identity, raising, signature
 
 Code = grpc.StatusCode
 GOOD = raw(column([1], np.float32), "FP32")
-
-
-def raising(error: Exception) -> FakeService:
-    service = identity("FP32")
-
-    def act(_rows: dict[str, Array]) -> dict[str, Array]:
-        raise error
-
-    service.act = act
-    return service
 
 
 @pytest.mark.parametrize("up", [True, False])
@@ -298,7 +288,7 @@ def test_no_method_lets_an_exception_out(method: str) -> None:
 
 
 def test_a_client_that_leaves_is_no_fault() -> None:
-    model = raising(asyncio.CancelledError())  # type: ignore[arg-type]
+    model = raising(asyncio.CancelledError())
     with pytest.raises(asyncio.CancelledError):
         call(model, "ModelInfer", GOOD)
     assert model.failures == []
