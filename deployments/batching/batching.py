@@ -3,7 +3,7 @@
 Requests of one loop tick make a block. Where the device is free it gets the block at once; where it is not, or a wait
 is configured, `@serve.batch` gathers blocks, and the device takes every waiting row, up to the limit, when it is free
 again. Waiting for a full batch inside `@serve.batch` would not fill it: Serve forms the next batch before a slot is
-free (measured in docs/architecture.md).
+free (docs/architecture.md).
 """
 
 import asyncio
