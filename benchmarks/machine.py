@@ -14,12 +14,21 @@ from .cache import PROJECT
 _NAMED = ("torch", "ray", "numpy", "orjson", "tokenizers", "pitstop")
 
 
-def hardware() -> Mapping[str, Any]:
-    """Return the processor, its cores, the memory in GiB, the kernel, and a slug of them for file names."""
+def hardware(gpu: str | None = None) -> Mapping[str, Any]:
+    """Return the processor, its cores, the memory in GiB, the kernel, and a slug of them for file names.
+
+    Args:
+        gpu: the name of the GPU that was measured on, which the slug then is.
+    """
     cpu, cores = _first("/proc/cpuinfo", r"model name\s*: (.*)"), os.cpu_count() or 1
     memory_gib = round(int(_first("/proc/meminfo", r"MemTotal:\s*(\d+)")) / 1024**2)
-    slug = re.sub(r"[^a-z0-9]+", "-", f"{cpu} {cores} cores".lower()).strip("-")
-    return {"cpu": cpu, "cores": cores, "memory_gib": memory_gib, "kernel": platform.release(), "slug": slug}
+    slug = _slug(f"{cpu} {cores} cores")
+    found = {"cpu": cpu, "cores": cores, "memory_gib": memory_gib, "kernel": platform.release(), "slug": slug}
+    return {**found, "gpu": gpu, "slug": _slug(gpu)} if gpu else found
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def versions() -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 import gc
 import time
 from collections.abc import Callable
+from statistics import mean
 
 from pitstop.loading.schedule import poisson
 
@@ -11,6 +12,7 @@ from .client.closed import closed
 from .client.connection import Address
 from .client.open import opened
 from .client.sample import Sample
+from .device import chosen, utilisation
 from .peers import Peer
 from .results import Closed, Measured, Open
 from .server import NotMeasuredError, Server, running
@@ -27,7 +29,7 @@ _OPEN_CONNECTIONS = 256
 
 def measure(peer: Peer, workload: Workload) -> Measured:
     """Return what a server did; where it cannot be measured, the reason in place of figures."""
-    batching = peer.batching[workload.name]
+    batching = peer.batch(workload.name)
     measured = Measured(peer.name, workload.name, peer.settings, batching.max_rows, batching.wait_ms)
     try:
         with running(peer, workload) as server:
@@ -95,13 +97,16 @@ def _follow_memory(
 
 
 def _undisturbed(drive: Callable[..., Sample], *arguments: object, **named: object) -> Sample:
-    """Run a loop without the garbage collector, and note how much of a core it took."""
+    """Run a loop without the garbage collector, and note how much of a core it took, and of the GPU."""
     gc.collect()
     gc.disable()
     wall, cpu = time.perf_counter(), time.process_time()
     try:
-        sample = drive(*arguments, **named)
+        with utilisation(chosen()) as busy:
+            sample = drive(*arguments, **named)
+            took_s, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
     finally:
         gc.enable()
-    sample.cpu_share = (time.process_time() - cpu) / (time.perf_counter() - wall)
+    sample.cpu_share = cpu_s / took_s
+    sample.gpu_busy = mean(busy) if busy else None
     return sample

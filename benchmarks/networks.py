@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from . import cache
+from .device import chosen
 from .workloads import WORKLOADS, Array
 
 Inputs = Sequence[Any]
@@ -22,11 +23,12 @@ MAX_TOKENS = 256
 def load(workload: str, max_rows: int) -> Model:
     """Return a warmed model on one thread: the TorchScript that pitstop too would make of it."""
     forward, collate = script(workload), collator(workload)
+    top = max_rows if chosen().is_gpu else 0
 
     def model(inputs: Inputs) -> Array:
         with torch.inference_mode():
-            found: Array = forward(*collate(inputs)).numpy()
-        return found
+            found: Array = forward(*to_device(collate(padded(inputs, top)))).float().cpu().numpy()
+        return found[: len(inputs)]
 
     examples = list(WORKLOADS[workload].inputs()) * max_rows
     for rows in range(1, max_rows + 1):
@@ -40,8 +42,13 @@ def load(workload: str, max_rows: int) -> Model:
 def script(workload: str) -> Callable[..., torch.Tensor]:
     """Return the bare forward, and hold torch to one thread: all servers of a comparison have as many."""
     torch.set_num_threads(1)
-    forward = torch.jit.load(cache.prepared(workload))  # type: ignore[no-untyped-call]
-    if workload == "resnet50":
+    where = chosen()
+    forward = torch.jit.load(cache.prepared(workload), map_location=where.kind)  # type: ignore[no-untyped-call]
+    if where.is_gpu:
+        # As pitstop sets them: batches are padded to few sizes, so the search is worth its time (networks.padded).
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = where.precision == "tf32"
+    elif workload == "resnet50":
         # As pitstop does by itself on a CPU (models/packed.py), so every peer and the limit get it too.
         forward = torch.jit.optimize_for_inference(forward)
     found: Callable[..., torch.Tensor] = forward
@@ -53,15 +60,26 @@ def collator(workload: str) -> Callable[[Inputs], Tensors]:
     return {"mlp": lambda: _vectors, "resnet50": lambda: _images, "minilm": _sentences}[workload]()
 
 
+def padded(inputs: Inputs, top: int) -> Inputs:
+    """Repeat the last input up to the next power of two, `top` at most: on a GPU few sizes, for cuDNN to know them."""
+    rows = min(1 << (len(inputs) - 1).bit_length(), top)
+    return inputs if rows <= len(inputs) else [*inputs, *[inputs[-1]] * (rows - len(inputs))]
+
+
+def to_device(tensors: Tensors) -> Tensors:
+    """Move a batch to where the model is, images in the memory format of its weights."""
+    moved = (each.to(chosen().kind, non_blocking=True) for each in tensors)
+    return tuple(each.contiguous(memory_format=torch.channels_last) if each.dim() == 4 else each for each in moved)
+
+
 def _vectors(inputs: Inputs) -> Tensors:
     return (torch.from_numpy(np.asarray(inputs, np.float32)),)
 
 
 def _images(inputs: Inputs) -> Tensors:
-    """Stack arrays, or the bytes of arrays, to [n, 3, 224, 224] in the memory format of the weights."""
+    """Stack arrays, or the bytes of arrays, to [n, 3, 224, 224]."""
     arrays = [np.frombuffer(each, np.uint8) if isinstance(each, bytes | bytearray) else each for each in inputs]
-    batch = torch.from_numpy(np.stack(arrays).reshape(-1, 3, 224, 224))
-    return (batch.contiguous(memory_format=torch.channels_last),)
+    return (torch.from_numpy(np.stack(arrays).reshape(-1, 3, 224, 224)),)
 
 
 def _sentences() -> Callable[[Inputs], Tensors]:

@@ -19,16 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from . import cache, machine, ports
 from .client.closed import closed
 from .client.http import parse
 from .haproxy_alone import alone
 from .measure import closed_loops
 from .paths_table import Way, render
-from .peers.peer import Command, Launch
-from .peers.pitstop import PEER
+from .peers.pitstop import PEER, changed
 from .results import Limit, file_stem
 from .run import measure_limit, prepare
 from .server import NotMeasuredError, running
@@ -124,17 +121,12 @@ def _serving(workload: Workload, edit: Edit) -> Iterator[tuple[int, int | None]]
     """Serve the model with the variables that `edit` leaves; yield the port, and the replica's own where it has one."""
     variables: dict[str, str] = {}
 
-    def command(launch: Launch) -> Command:
-        found = PEER.command(launch)
-        config = launch.folder / "config.yaml"
-        raw = yaml.safe_load(config.read_text())
+    def in_config(raw: dict[str, Any]) -> None:
         for owner in [raw["controller_options"], *raw["applications"]]:
             edit(owner["runtime_env"]["env_vars"])
         variables.update(raw["controller_options"]["runtime_env"]["env_vars"])
-        config.write_text(yaml.safe_dump(raw, sort_keys=False))
-        return found
 
-    with running(replace(PEER, command=command), workload) as server:
+    with running(changed(in_config), workload) as server:
         first = int(variables.get(_FIRST, 0))
         near = range(first, first + _LOOKED_AT) if first else ()
         yield server.port, next((port for port in near if ports.answers(port, PEER.ready(workload))), None)

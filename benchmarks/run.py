@@ -12,12 +12,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from . import cache, machine, table
+from .device import PRECISIONS, Device, chosen, gpu_name
 from .measure import measure
 from .peers import PEERS
 from .results import Limit, Results, write
-from .workloads import WORKLOADS, Workload, quick
+from .workloads import WORKLOADS, Workload, on_gpu, quick
 
 _THREADS = "Every server runs one model process with one torch thread; the client shares the machine."
+_ON_GPU = (
+    "Every server runs the same {precision} TorchScript on the GPU in batches of up to 64, padded to powers of two, "
+    "with cuDNN's search on: pitstop in one model process, the others in two; the client shares the machine."
+)
 _LIMIT_S = 600
 
 
@@ -26,9 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(given)
     # Asked to stop, it unwinds as after Ctrl-C, and takes the server it has started with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    os.environ.update(Device(options.device, options.precision).environment)
     results = _results(given, "quick" if options.quick else "servers")
     for name in options.workloads:
-        workload = quick(WORKLOADS[name]) if options.quick else WORKLOADS[name]
+        workload = on_gpu(WORKLOADS[name]) if chosen().is_gpu else WORKLOADS[name]
+        workload = quick(workload) if options.quick else workload
         _measure_all(results, workload, options.only)
         path = write(results, options.out, table.render(results))
     print(f"\n{table.render(results)}\n\nwritten to {path}")
@@ -42,8 +49,12 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--workloads", type=_names(WORKLOADS), default=list(WORKLOADS), help=f"some of {','.join(WORKLOADS)}"
     )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where every server's model runs")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the model, on a GPU")
     parser.add_argument("--out", type=Path, help="where results are written")
     options = parser.parse_args(given)
+    if options.device == "cpu" and options.precision != "fp32":
+        parser.error("--precision is for --device cuda: the peers' CPU models are fp32")
     if options.out is None:
         # What is kept in the repository is whole: anything less goes to the cache.
         whole = not options.quick and options.only == list(PEERS) and options.workloads == list(WORKLOADS)
@@ -87,12 +98,12 @@ def _results(given: Sequence[str], theme: str) -> Results:
     now = datetime.datetime.now().astimezone()
     return Results(
         theme=theme,
-        hardware=machine.hardware(),
+        hardware=machine.hardware(gpu_name() if chosen().is_gpu else None),
         versions=machine.versions(),
         commit=machine.commit(),
         command=shlex.join(["python", "-m", "benchmarks.run", *given]),
         date=now.isoformat(timespec="seconds"),
-        threads=_THREADS,
+        threads=_ON_GPU.format(precision=chosen().precision) if chosen().is_gpu else _THREADS,
         load_average=list(os.getloadavg()),
     )
 

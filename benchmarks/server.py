@@ -55,7 +55,7 @@ def running(peer: Peer, workload: Workload) -> Iterator[Server]:
             python = venvs.python(peer.name.lower(), peer.packages)
         except subprocess.CalledProcessError as error:
             raise NotMeasuredError(f"pip could not install it: {_last_line(error.stderr)}") from error
-        launch = Launch(workload, peer.batching[workload.name], port, folder, python)
+        launch = Launch(workload, peer.batch(workload.name), port, folder, python)
         process = _spawn(launch, peer.command(launch), mark)
         try:
             took_s = _wait(process, peer, launch)
@@ -83,7 +83,7 @@ def _environment(launch: Launch, command: Command, mark: str) -> dict[str, str]:
     """Return the same environment for every server: one thread for torch, and how the app is to be set."""
     return {
         **os.environ,
-        "PYTHONPATH": str(cache.PROJECT),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(cache.PROJECT), os.environ.get("PYTHONPATH")))),
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",

@@ -9,7 +9,11 @@ from .client.sample import Sample, steady
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One measurement. late_p99_ms: how long after their time the client sent requests, in open loop."""
+    """One measurement.
+
+    late_p99_ms: how long after their time the client sent requests, in open loop; gpu_busy: the GPU's utilisation, a
+    share of 1, where there is one.
+    """
 
     rate_rps: float
     p50_ms: float
@@ -18,6 +22,7 @@ class Round:
     client_cpu: float
     errors: Mapping[str, int] = field(default_factory=dict)
     late_p99_ms: float | None = None
+    gpu_busy: float | None = None
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -62,4 +67,5 @@ def _round(sample: Sample, rate_rps: float, latencies: Sequence[float], late_p99
         client_cpu=sample.cpu_share,
         errors=dict(sample.errors),
         late_p99_ms=late_p99_ms,
+        gpu_busy=sample.gpu_busy,
     )

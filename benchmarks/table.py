@@ -58,14 +58,17 @@ def _workload(results: Results, limit: Limit) -> str:
 
 def _closed(measured: Sequence[Measured], limit: Limit) -> list[str]:
     names = [f"c={loop.connections} {figure}" for loop in measured[0].closed for figure in ("rps", "p50 / p99 ms")]
-    lines = _header(["server", *names, "of the limit", "over the forward, ms", "memory MiB"])
+    busy = ["GPU busy"] if measured[0].closed[-1].rounds[0].gpu_busy is not None else []
+    lines = _header(["server", *names, "of the limit", "over the forward, ms", "memory MiB", *busy])
     if limit.rounds:
         rows, _ = best(limit)
         single_ms = median(each[1] for each in limit.rounds)
         between = [""] * 2 * (len(measured[0].closed) - 2)
         top = f"{_rate([1000 * rows / each[rows] for each in limit.rounds])} by batches of {rows}"
         single = [number(1000 / single_ms), number(single_ms)]
-        lines.append(_row(["*in process, no server*", *single, *between, top, "", "100 %", "0", ""]))
+        lines.append(
+            _row(["*in process, no server*", *single, *between, top, "", "100 %", "0", "", *["" for _ in busy]])
+        )
     return lines + [_row(_figures(each, limit)) for each in measured]
 
 
@@ -76,11 +79,12 @@ def _figures(measured: Measured, limit: Limit) -> list[str]:
             _rate([each.rate_rps for each in loop.rounds]),
             f"{number(middle(loop.rounds, 'p50_ms'))} / {number(middle(loop.rounds, 'p99_ms'))}",
         ]
+    busy = [f"{each.gpu_busy:.0%}" for each in measured.closed[-1].rounds[-1:] if each.gpu_busy is not None]
     if not limit.rounds:
-        return [*cells, "", "", number(measured.memory_mib)]
+        return [*cells, "", "", number(measured.memory_mib), *busy]
     share = middle(measured.closed[-1].rounds, "rate_rps") / best(limit)[1]
     over_ms = middle(measured.closed[0].rounds, "p50_ms") - median(each[1] for each in limit.rounds)
-    return [*cells, f"{100 * share:.1f} %", number(over_ms), number(measured.memory_mib)]
+    return [*cells, f"{100 * share:.1f} %", number(over_ms), number(measured.memory_mib), *busy]
 
 
 def _open(measured: Sequence[Measured]) -> list[str]:

@@ -13,12 +13,12 @@ from .client.connection import Address, Connection
 from .client.http import parse
 from .client.http import request as http_request
 from .client.pool import Pool
+from .device import chosen
 from .peers.codecs import Codec
 from .server import NotMeasuredError
 from .workloads import Array, Workload
 
 _TOGETHER = 16
-_TOLERANCE = 1e-3
 _PATIENCE_S = 60.0
 
 
@@ -46,7 +46,7 @@ def verify(address: Address, workload: Workload, codec: Codec, requests: Sequenc
                 f"input {index} was answered with what cannot be read: {answer.body[:200]!r}"
             ) from error
         off = deviation(found, expected[index])
-        if off > _TOLERANCE:
+        if off > chosen().tolerance:
             raise NotMeasuredError(f"input {index} was answered wrongly: off by {off:.2g} of the largest value")
 
 

@@ -33,6 +33,13 @@ def quick(workload: Workload) -> Workload:
     return replace(workload, rounds=1, seconds=seconds, loads=(0.8,), memory_requests=())
 
 
+def on_gpu(workload: Workload) -> Workload:
+    """Return the workload as a GPU needs it: many more connections fill its batches, and its minutes are dear."""
+    return replace(
+        workload, connections=(1, 32, 256), seconds=(1.0, 2.0, 3.0), open_seconds=3.0, rounds=2, loads=(0.8,)
+    )
+
+
 def vectors(count: int = 64) -> Sequence[Array]:
     """Return float32 [64] vectors whose decimals are few enough for JSON to carry them exactly."""
     drawn = np.random.default_rng(1).standard_normal((count, 64))

@@ -101,6 +101,7 @@ class ModelConfig(Strict):
     ingress_replicas: int = Field(0, ge=0, le=256, description="Replicas that read requests, in front of the device's.")
     backend: Backend = Field("torchscript", description="How the forward runs.")
     torchscript: Literal["auto", "script", "trace"] = Field("auto", description="How TorchScript is made.")
+    cuda_graphs: bool = Field(True, description="On a GPU, replay the forward from CUDA graphs where that is faster.")
     precision: Precision = Field("fp32", description="Arithmetic of the forward; parity is checked against fp32.")
     memory_format: Literal["contiguous", "channels_last"] = Field("contiguous", description="Layout of 4-D tensors.")
     tolerance: float | None = Field(None, gt=0, description="Largest relative deviation from eager fp32.")

@@ -101,12 +101,13 @@ def cudnn_fed_well(runner: Runner, fixed: bool) -> Verdict:
     return Verdict("cuDNN off or starved", True, f"{search}; {len(runner.warmed)} shapes warmed, no other is ever run")
 
 
-def compiled_truthfully(compiled: Compiled, config: ModelConfig, off: float) -> Verdict:
-    """Mistake 3: what was compiled is kept, and answers as eager fp32 does."""
+def compiled_truthfully(compiled: Compiled, config: ModelConfig, off: float, replayed: int) -> Verdict:
+    """Mistake 3: what was compiled is kept, and answers as eager fp32 does. `replayed`: shapes with a CUDA graph."""
     kept = "loaded from the cache" if compiled.cached else "made in this start"
     made = f"{compiled.how}, {kept}" if compiled.how in ("script", "trace") else compiled.how
     note = f" ({compiled.note})" if compiled.note else ""
-    found = f"asked {config.backend}, runs {made}{note}; off eager fp32 by {off:.1e}, over every warmed size"
+    graphs = f", {replayed} shape(s) as CUDA graphs" if replayed else ""
+    found = f"asked {config.backend}, runs {made}{note}{graphs}; off eager fp32 by {off:.1e}, over every warmed size"
     return Verdict("compiled model not reused, or a lying trace", True, found)
 
 

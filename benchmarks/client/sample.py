@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 class Sample:
     """Answers in the order they came. Times count from the start.
 
-    over_s: when a closed loop's time was over; cpu_share: what the client took of a core.
+    over_s: when a closed loop's time was over; cpu_share: what the client took of a core; gpu_busy: the GPU's
+    utilisation meanwhile, where it was asked.
     """
 
     finished_s: "array[float]" = field(default_factory=lambda: array("d"))
@@ -18,6 +19,7 @@ class Sample:
     errors: Counter[str] = field(default_factory=Counter)
     over_s: float = 0.0
     cpu_share: float = 0.0
+    gpu_busy: float | None = None
 
     def add(self, finished_s: float, latency_s: float, error: str) -> None:
         """Count an answer; a failed one has no latency, it is told apart as an error."""

@@ -39,4 +39,5 @@ PEER = Peer(
     command=_command,
     ready=lambda _: "/readyz",
     codec=_codec,
+    wait_on_gpu_ms=None,
 )

@@ -26,4 +26,5 @@ PEER = Peer(
     command=_command,
     ready=lambda _: "/",
     codec=plain("/inference"),
+    wait_on_gpu_ms=1,
 )

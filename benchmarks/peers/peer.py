@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..device import chosen
 from ..workloads import Workload
 from .codecs import Codec
+
+_ROWS_ON_GPU = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +53,9 @@ class Peer:
     announces: str = ""  # what its log says once everything is up; the path may be answered before
     watched: str = ""  # in the command line of the process whose memory is followed over many requests
     start_s: float = 180.0
+    # On a GPU every server may fill the same batches; how long it waits for them is its own.
+    wait_on_gpu_ms: float | None = 0
+
+    def batch(self, workload: str) -> Batching:
+        """Return how the server batches a workload on the chosen device."""
+        return Batching(_ROWS_ON_GPU, self.wait_on_gpu_ms) if chosen().is_gpu else self.batching[workload]

@@ -1,5 +1,8 @@
 """pitstop, from its own configs: the YAML as it is shipped, with the one model and with free ports."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -8,6 +11,7 @@ from configs.schema import ModelConfig, Tunables
 from pitstop.ports import Ports
 
 from ..cache import PROJECT
+from ..device import chosen
 from .codecs import open_inference
 from .peer import Batching, Command, Launch, Peer
 
@@ -20,7 +24,7 @@ def _command(launch: Launch) -> Command:
     config.write_text(yaml.safe_dump(_alone(raw, launch), sort_keys=False))
     # The token that Ray otherwise asks of its commands would be written into the home directory.
     env = {"RAY_TMPDIR": str(launch.folder), "RAY_AUTH_MODE": "disabled"}
-    return Command((str(launch.python.with_name("serve")), "run", str(config)), env, PROJECT)
+    return Command((str(launch.python), "-m", "ray.serve.scripts", "run", str(config)), env, PROJECT)
 
 
 def _alone(raw: dict[str, Any], launch: Launch) -> dict[str, Any]:
@@ -38,12 +42,39 @@ def _alone(raw: dict[str, Any], launch: Launch) -> dict[str, Any]:
         owner["runtime_env"]["env_vars"] = {**variables, **own}
         if "grpc_port" in owner.get("args", {}):
             owner["args"]["grpc_port"] = ports.one()
+    if chosen().is_gpu:
+        _to_gpu(model_of(raw, launch.workload.name), launch)
     return raw
+
+
+def _to_gpu(app: dict[str, Any], launch: Launch) -> None:
+    where = {"device": chosen().kind, "precision": chosen().precision, "max_rows": launch.batching.max_rows}
+    app["args"] = {**app["args"], **where}
+
+
+def model_of(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a model's application in a config."""
+    app: dict[str, Any] = next(app for app in raw["applications"] if app["name"] == name)
+    return app
+
+
+def changed(edit: Callable[[dict[str, Any]], None]) -> Peer:
+    """Return pitstop with its config, as it would be started, edited in place before it starts."""
+
+    def command(launch: Launch) -> Command:
+        started = _command(launch)
+        config = Path(started.argv[-1])
+        raw = yaml.safe_load(config.read_text())
+        edit(raw)
+        config.write_text(yaml.safe_dump(raw, sort_keys=False))
+        return started
+
+    return replace(PEER, command=command)
 
 
 def _batching(name: str) -> Batching:
     raw = yaml.safe_load((PROJECT / "configs" / f"{name}.yaml").read_text())
-    app = next(app for app in raw["applications"] if app["name"] == name)
+    app = model_of(raw, name)
     tunables = app["deployments"][0].get("user_config", {})
     most = app["args"].get("max_rows", ModelConfig.model_fields["max_rows"].default)
     return Batching(tunables.get("max_rows") or most, tunables.get("wait_ms", Tunables.model_fields["wait_ms"].default))

@@ -11,7 +11,7 @@ def _command(launch: Launch) -> Command:
     config.write_text(yaml.safe_dump(_config(launch.port)))
     # The token that Ray otherwise asks of its commands would be written into the home directory.
     env = {"RAY_TMPDIR": str(launch.folder), "RAY_AUTH_MODE": "disabled"}
-    return Command((str(launch.python.with_name("serve")), "run", str(config)), env)
+    return Command((str(launch.python), "-m", "ray.serve.scripts", "run", str(config)), env)
 
 
 def _config(port: int) -> dict[str, object]:
@@ -27,4 +27,5 @@ PEER = Peer(
     command=_command,
     ready=lambda _: "/-/healthz",
     codec=plain("/served"),
+    wait_on_gpu_ms=2,
 )

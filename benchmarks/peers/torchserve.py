@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from ..device import chosen
 from .codecs import plain
 from .peer import Batching, Command, Launch, Peer
 
@@ -36,7 +37,7 @@ def _archive(info: Path, folder: Path) -> None:
 
 def _properties(launch: Launch) -> str:
     batching = launch.batching
-    workers = {"minWorkers": 1, "maxWorkers": 1, "responseTimeout": 120}
+    workers = {"minWorkers": chosen().workers, "maxWorkers": chosen().workers, "responseTimeout": 120}
     batch = {"batchSize": batching.max_rows, "maxBatchDelay": int(batching.wait_ms or 0)}
     model = {"defaultVersion": True, "marName": "served", **workers, **batch}
     return "\n".join(
@@ -61,4 +62,5 @@ PEER = Peer(
     command=_command,
     ready=lambda _: "/ping",
     codec=plain("/predictions/served"),
+    wait_on_gpu_ms=1,
 )

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from ..cache import PROJECT
+from ..device import chosen
 from ..venvs import shared
 from .codecs import open_inference
 from .peer import Batching, Command, Launch, Peer
@@ -57,7 +58,7 @@ def _write_repository(launch: Launch, site: Path) -> None:
 name: "{name}" backend: "python" max_batch_size: {batching.max_rows}
 input [{{ {given} }}]
 output [{{ {found} }}]
-instance_group [{{ count: 1 kind: KIND_CPU }}]
+instance_group [{{ count: {chosen().workers} kind: KIND_CPU }}]
 dynamic_batching {{ max_queue_delay_microseconds: {int(1000 * (batching.wait_ms or 0))} }}
 """
     (folder.parent / "config.pbtxt").write_text(config)

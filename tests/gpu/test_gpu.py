@@ -10,7 +10,9 @@ import torch
 
 from configs.loader import load
 from configs.schema import ModelConfig
+from models.graphs import Graphed
 from models.served import Served, open_model
+from tests.models.networks import Branches
 
 pytestmark = [
     pytest.mark.gpu,
@@ -104,6 +106,40 @@ def test_a_forward_in_inference_mode_takes_less_memory_than_one_that_records_a_g
         return torch.cuda.max_memory_allocated() - before
 
     assert peak(grad=False) < 0.5 * peak(grad=True)
+
+
+def test_small_batches_are_replayed_from_cuda_graphs_and_answer_as_the_plain_forward_does() -> None:
+    graphed, plain = resnet(), resnet(cuda_graphs=False)
+    assert isinstance(graphed.runner.forward, Graphed)
+    assert not isinstance(plain.runner.forward, Graphed)
+    assert "as CUDA graphs" in graphed.verdicts[2].found
+    for rows in (1, 2, 3, 5, 8):
+        sent = [{"image": images(rows, seed=rows)}]
+        found, expected = graphed.runner.run(sent)["logits"], plain.runner.run(sent)["logits"]
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+
+
+def test_a_forward_that_decides_by_its_data_gets_no_graph_and_stays_right() -> None:
+    served = open_model(
+        ModelConfig.model_validate(
+            {
+                "name": "m",
+                "source": {"factory": "tests.models.networks:Branches"},
+                "backend": "eager",
+                "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
+                "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
+                "max_rows": 1,
+            }
+        ),
+        "cuda",
+    )
+    assert not isinstance(served.runner.forward, Graphed)
+    net = Branches().eval()
+    for size in (1.0, 1000.0):
+        x = np.full((1, 4), size, np.float32)
+        with torch.inference_mode():
+            expected = net(torch.from_numpy(x)).numpy()
+        np.testing.assert_allclose(served.runner.run([{"x": x}])["y"], expected, rtol=1e-4)
 
 
 def test_batches_that_overlap_get_their_own_rows_back() -> None:

@@ -33,6 +33,7 @@ def opened(factory: str) -> Served:
     keys: dict[str, Any] = {
         "name": "m",
         "backend": "eager",
+        "cuda_graphs": False,  # A captured shape has its memory already.
         "source": {"factory": factory},
         "inputs": [{"name": "x", **tensor}],
         "outputs": [{"name": "y", **tensor}],

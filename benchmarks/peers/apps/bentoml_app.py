@@ -24,7 +24,7 @@ _BATCHING = {"batchable": True, "max_batch_size": settings.MAX_ROWS, "max_latenc
 _QUIET = {"metrics": {"enabled": False}, "logging": {"access": {"enabled": False}}}
 
 
-@bentoml.service(workers=1, traffic={"timeout": 120}, **_QUIET)
+@bentoml.service(workers=settings.WORKERS, traffic={"timeout": 120}, **_QUIET)
 class Served:
     """Every request is a batch of one, which BentoML joins with others."""
 

@@ -43,7 +43,9 @@ class Api(litserve.LitAPI):  # type: ignore[misc]
 
 if __name__ == "__main__":
     api = Api(max_batch_size=settings.MAX_ROWS, batch_timeout=settings.WAIT_MS / 1000)
-    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, fast_queue=True, timeout=120)
+    # The model knows its device; LitServe would only name it.
+    workers = {"accelerator": "cpu", "workers_per_device": settings.WORKERS}
+    server = litserve.LitServer(api, **workers, fast_queue=True, timeout=120)
     server.run(
         host="127.0.0.1",
         port=settings.PORT,

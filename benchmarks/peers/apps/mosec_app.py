@@ -33,5 +33,6 @@ class Infer(Worker):  # type: ignore[misc]
 if __name__ == "__main__":
     server = Server()
     # With a batch of one mosec hands `forward` a single item, so the smallest is two.
-    server.append_worker(Infer, num=1, max_batch_size=max(2, settings.MAX_ROWS), max_wait_time=int(settings.WAIT_MS))
+    batching = {"max_batch_size": max(2, settings.MAX_ROWS), "max_wait_time": int(settings.WAIT_MS)}
+    server.append_worker(Infer, num=settings.WORKERS, **batching)
     server.run()

@@ -7,13 +7,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from benchmarks import networks
+from benchmarks.device import chosen
 
 from . import settings
 
+_RESOURCES = {"num_cpus": 1, **({"num_gpus": 1 / settings.WORKERS} if chosen().is_gpu else {})}
 
-@serve.deployment(max_ongoing_requests=256, ray_actor_options={"num_cpus": 1})
+
+@serve.deployment(num_replicas=settings.WORKERS, max_ongoing_requests=256, ray_actor_options=_RESOURCES)
 class Served:
-    """One replica; the batch wait and size are those that the runner chose."""
+    """One replica, on a GPU two that share it; the batch wait and size are those that the runner chose."""
 
     def __init__(self) -> None:
         self.model = networks.load(settings.WORKLOAD, settings.MAX_ROWS)
