@@ -19,7 +19,8 @@ from .workloads import WORKLOADS
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64)
 _BUDGET_S = 1.0
-_WARM = 3
+# cuDNN's search and the compiling of kernels lie in the first runs.
+_SETTLING = 5
 
 
 def main(name: str, rounds: int) -> None:
@@ -31,15 +32,15 @@ def measure(name: str) -> dict[str, float]:
     forward, collate = networks.script(name), networks.collator(name)
     examples = list(WORKLOADS[name].inputs()) * _SIZES[-1]
     top = _SIZES[-1] if chosen().is_gpu else WORKLOADS[name].connections[-1]
-    sizes = [rows for rows in _SIZES if rows <= top]
-    return {str(rows): _median_ms(forward, networks.to_device(collate(examples[:rows]))) for rows in sizes}
+    place = networks.to_gpu if chosen().is_gpu else _as_they_are
+    return {str(rows): _median_ms(forward, place(collate(examples[:rows]))) for rows in _SIZES if rows <= top}
 
 
 def _median_ms(forward: Callable[..., torch.Tensor], tensors: networks.Tensors) -> float:
     times: list[float] = []
-    wait = torch.cuda.synchronize if chosen().is_gpu else _nothing
+    wait, settling = (torch.cuda.synchronize, _SETTLING) if chosen().is_gpu else (_nothing, 2)
     with torch.inference_mode():
-        for _ in range(_WARM):
+        for _ in range(settling):
             forward(*tensors)
         wait()
         began = time.perf_counter()
@@ -50,6 +51,10 @@ def _median_ms(forward: Callable[..., torch.Tensor], tensors: networks.Tensors) 
             wait()
             times.append(1000 * (time.perf_counter() - start))
     return median(times)
+
+
+def _as_they_are(tensors: networks.Tensors) -> networks.Tensors:
+    return tensors
 
 
 def _nothing() -> None:

@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from . import cache, machine, table
@@ -21,7 +21,9 @@ from .workloads import WORKLOADS, Workload, on_gpu, quick
 _THREADS = "Every server runs one model process with one torch thread; the client shares the machine."
 _ON_GPU = (
     "Every server runs the same {precision} TorchScript on the GPU in batches of up to 64, padded to powers of two, "
-    "with cuDNN's search on: pitstop in one model process, the others in two; the client shares the machine."
+    "with cuDNN's search on: pitstop in one model process, the others in two; the client shares the machine. pitstop "
+    "replays it from CUDA graphs, from pinned memory; the limit and the others launch its kernels one by one. How long "
+    "the others wait for a batch has not been tuned on a GPU."
 )
 _LIMIT_S = 600
 
@@ -36,8 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in options.workloads:
         workload = on_gpu(WORKLOADS[name]) if chosen().is_gpu else WORKLOADS[name]
         workload = quick(workload) if options.quick else workload
-        _measure_all(results, workload, options.only)
-        path = write(results, options.out, table.render(results))
+        for _ in _measured(results, workload, options.only):
+            # A run that is cut short keeps what it has, and leaves alone what an earlier whole one has left.
+            write(results, options.partly, table.render(results))
+    path = write(results, options.out, table.render(results))
     print(f"\n{table.render(results)}\n\nwritten to {path}")
 
 
@@ -53,6 +57,7 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the model, on a GPU")
     parser.add_argument("--out", type=Path, help="where results are written")
     options = parser.parse_args(given)
+    options.partly = options.out or cache.root() / "results"
     if options.device == "cpu" and options.precision != "fp32":
         parser.error("--precision is for --device cuda: the peers' CPU models are fp32")
     if options.out is None:
@@ -62,7 +67,8 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _measure_all(results: Results, workload: Workload, peers: Sequence[str]) -> None:
+def _measured(results: Results, workload: Workload, peers: Sequence[str]) -> Iterator[None]:
+    """Measure the limit and every server, and yield after each."""
     prepare(workload)
     limit = Limit(workload.name)
     results.limits.append(limit)
@@ -74,7 +80,9 @@ def _measure_all(results: Results, workload: Workload, peers: Sequence[str]) -> 
         results.servers.append(measured)
         if measured.not_measured:
             _say(f"{workload.name}: {measured.server} not measured: {measured.not_measured}")
+        yield
     measure_limit(limit, 1)
+    yield
 
 
 def prepare(workload: Workload) -> None:

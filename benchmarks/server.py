@@ -83,7 +83,7 @@ def _environment(launch: Launch, command: Command, mark: str) -> dict[str, str]:
     """Return the same environment for every server: one thread for torch, and how the app is to be set."""
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(cache.PROJECT), os.environ.get("PYTHONPATH")))),
+        "PYTHONPATH": str(cache.PROJECT),
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",

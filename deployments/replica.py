@@ -40,8 +40,6 @@ class Model:
 
     async def __init__(self, args: dict[str, Any], placement: Placement) -> None:  # type: ignore[misc]  # As Ray has it.
         began_s = time.monotonic()
-        from models.served import summary
-
         self._log = log.set_up()
         self._config = parse_model(args)
         self._placement = placement
@@ -50,7 +48,7 @@ class Model:
         worker = Worker(asyncio.get_running_loop())
         worker.start()
         self._served = await worker.call(self._open)
-        self._summary = summary(self._served)
+        self._summary = self._served.summary()
         self._supervisor = Supervisor(self._served)
         to_take = rows_to_take(self._served.forward_ms)
         worker.serve(self._supervisor.runner, self._inline_ms(), self._supervisor.room, to_take)
@@ -147,8 +145,9 @@ class Model:
     def _announce(self) -> None:
         if self._placement.fallback:
             self._log.warning("%s: NOT ON A GPU. %s", self._config.name, self._placement.fallback)
-        lines = [f"  {verdict.mistake}: no. {verdict.found}" for verdict in self._served.verdicts]
-        self._log.info("%s is warm after %.1f s\n%s", self._config.name, self._served.started_s, "\n".join(lines))
+        found = "\n".join(f"  {verdict.mistake}: no. {verdict.found}" for verdict in self._served.verdicts)
+        steps = ", ".join(f"{step} {took_s:.1f}" for step, took_s in self._served.start_s.items())
+        self._log.info("%s is warm after %.1f s (%s)\n%s", self._config.name, self._served.started_s, steps, found)
 
 
 Deployment = serve.deployment(name="Model")(serve.ingress()(calls.servicer(Model)))

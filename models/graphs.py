@@ -1,13 +1,16 @@
-"""CUDA graphs: a forward written down once for each warmed shape and replayed whole, where that is faster.
+"""CUDA graphs: a forward written down once for a warmed shape and replayed whole, where that is faster.
 
 A small batch on a fast GPU waits for the CPU, which launches some hundred kernels one by one; a graph launches them in
-one call. Batches only ever have warmed shapes, so each shape is captured in the start, timed beside the plain forward,
-and kept where it wins. A graph cannot lie as a trace can: CUDA refuses to capture a forward that reads data back to
-decide on it, and such a model stays as it is. https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
+one call. Batches only ever have warmed shapes, so the start captures them one after the other, the smallest first, and
+stops at the first that a graph makes no faster: larger ones have the GPU to wait for, and their memory is saved.
+
+A graph repeats what the capture saw. A forward that reads its data back to decide on it is refused beforehand; one that
+keeps state in Python has failed its proof by then. https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 """
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +21,7 @@ from .draw import Draw
 from .runner import Forward, Runner
 from .signature import Shape
 from .staging import to_device
-from .warmup import warm
+from .warmup import warm_shape
 
 # Timings of one start scatter by a few per cent: less than this is no win.
 _WINS = 0.95
@@ -59,46 +62,61 @@ class Graphed:
 
 def graph(runner: Runner, draw: Draw, forward_ms: Mapping[Shape, float]) -> dict[Shape, float]:
     """Give a warmed runner on a GPU graphs for the shapes where they are faster; return every forward, in ms."""
-    graphed = Graphed(runner.forward)
-    _capture_all(graphed, runner, draw)
-    if not graphed.graphs:
-        return dict(forward_ms)
-    plain, runner.forward = runner.forward, graphed
-    found = dict(forward_ms)
-    for shape, ms in warm(runner, draw).items():
-        if ms <= _WINS * forward_ms[shape]:
-            found[shape] = ms
-        else:
-            graphed.graphs.pop(_key(_inputs(runner, draw, shape)), None)
-    if not graphed.graphs:
-        runner.forward = plain
-    # What the plain forwards took, the graphs have in memory of their own.
-    torch.cuda.empty_cache()
+    graphed, found = Graphed(runner.forward), dict(forward_ms)
+    # No two of them ever run at once, so one pool of memory serves them all.
+    pool = torch.cuda.graph_pool_handle()
+    for shape in reversed(runner.layout.shapes):
+        captured = _attempt(graphed.plain, _inputs(runner, draw, shape), pool, shape)
+        if captured is None:
+            break
+        key = _key(captured.inputs)
+        graphed.graphs[key] = captured
+        runner.forward = graphed
+        ms = warm_shape(runner, draw, shape)
+        if ms > _WINS * forward_ms[shape]:
+            del graphed.graphs[key]
+            break
+        found[shape] = ms
+    runner.forward = graphed if graphed.graphs else graphed.plain
     return found
 
 
-def _capture_all(graphed: Graphed, runner: Runner, draw: Draw) -> None:
-    """Capture every shape, largest first, in one pool of memory: no two of them ever run at once."""
-    pool = torch.cuda.graph_pool_handle()
-    for shape in runner.layout.shapes:
-        try:
-            captured = _capture(runner.forward, _inputs(runner, draw, shape), pool)
-        except Exception as error:  # Whatever stops a capture, the plain forward has run at this shape and goes on.
-            _log.info("no CUDA graph at %s rows: %s", shape[0], str(error).strip().partition("\n")[0])
-            if memory.is_out_of_memory(error):
-                memory.release(error)
-            return
-        graphed.graphs[_key(captured.inputs)] = captured
+def _attempt(forward: Forward, inputs: list[torch.Tensor], pool: Any, shape: Shape) -> Captured | None:
+    """Capture one shape; None where that cannot be, for whatever reason: the plain forward has run there before."""
+    try:
+        _refuse_to_wait(forward, inputs)
+        return _capture(forward, inputs, pool)
+    except Exception as error:  # Models may raise anything.
+        _log.info("no CUDA graph at %s rows: %s", shape[0], str(error).strip().partition("\n")[0])
+        if memory.is_out_of_memory(error):
+            memory.release(error)
+        return None
+
+
+def _refuse_to_wait(forward: Forward, inputs: list[torch.Tensor]) -> None:
+    """Run the forward once, and raise where the CPU waits for the GPU in it: a capture that fails leaves damage."""
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with torch.inference_mode():
+            forward(*inputs)
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
 
 
 def _capture(forward: Forward, inputs: list[torch.Tensor], pool: Any) -> Captured:
-    captured = torch.cuda.CUDAGraph()
-    with torch.inference_mode():
+    captured, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    try:
         # Other threads may go on using the device: the checks are for this one.
-        with torch.cuda.graph(captured, pool=pool, capture_error_mode="thread_local"):
+        with torch.inference_mode(), torch.cuda.graph(captured, pool=pool, capture_error_mode="thread_local"):
             outputs = forward(*inputs)
-        captured.replay()
-    torch.cuda.synchronize()
+    except Exception:
+        # torch before 2.12 leaves the thread on the capture's stream and its allocator in the capture's pool, where
+        # memory is never given back: https://github.com/pytorch/pytorch/pull/180395
+        torch.cuda.set_stream(stream)
+        with suppress(Exception):
+            torch._C._cuda_endAllocateToPool(stream.device_index, pool)
+        raise
     return Captured(captured, inputs, outputs)
 
 

@@ -4,6 +4,8 @@ cuDNN's search is on exactly where every row has the same shape: with open sizes
 """
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -46,6 +48,18 @@ def set_arithmetic(config: ModelConfig, fixed: bool) -> None:
     torch.backends.cudnn.enabled = True
     # Pays only where shapes repeat; batches are padded to the warmed sizes, so with fixed rows they do.
     torch.backends.cudnn.benchmark = fixed
+
+
+@contextmanager
+def plain_arithmetic() -> Iterator[None]:
+    """Compute in fp32 proper, whatever the config has set, and without the search that pays only in repetition."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+    cudnn.benchmark = cudnn.allow_tf32 = matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
 
 
 def freeze_in_eval(module: nn.Module) -> nn.Module:

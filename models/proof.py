@@ -45,7 +45,7 @@ def no_training(
     graphs = _outputs_with_graph(runner, rows)
     if graphs:
         raise ModelError(f"output {graphs[0]!r} carries a graph\nhelp: remove enable_grad from the model's forward")
-    _same_twice(runner, rows, tolerance)
+    same_twice(runner, rows, tolerance)
     alone = _alone_or_in_company(runner, rows, company, tolerance)
     return Verdict(
         "train mode or gradients",
@@ -64,7 +64,8 @@ def _outputs_with_graph(runner: Runner, rows: Rows) -> list[str]:
     ]
 
 
-def _same_twice(runner: Runner, rows: Rows, tolerance: Tolerance) -> None:
+def same_twice(runner: Runner, rows: Rows, tolerance: Tolerance) -> None:
+    """Raise a ModelError where the same rows are answered otherwise the second time."""
     first, second = _run(runner, [rows]), _run(runner, [rows])
     advice = "the forward draws random numbers or keeps state: use nn.Dropout, not functional.dropout, and no counters"
     compare(second, first, runner.outputs, tolerance, "the same input, asked twice,", advice)

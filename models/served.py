@@ -14,7 +14,7 @@ from .graphs import Graphed, graph
 from .layout import Layout
 from .packed import pack
 from .parity import Tolerance, compare, tolerance_for
-from .prepare import freeze_in_eval, layout_of, pick_device, prepare, reference_of, set_arithmetic
+from .prepare import freeze_in_eval, layout_of, pick_device, plain_arithmetic, prepare, reference_of, set_arithmetic
 from .rates import ends
 from .resolve import resolve
 from .runner import Runner, in_order
@@ -28,7 +28,7 @@ _PROBE_ROWS = 3
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model that has proved itself, with what was found and measured on the way."""
+    """A model that has proved itself, with what was found and measured on the way; `start_s` by the start's steps."""
 
     runner: Runner
     signature: Signature
@@ -36,7 +36,32 @@ class Served:
     verdicts: tuple[proof.Verdict, ...]
     forward_ms: dict[Shape, float]
     how: str
-    started_s: float
+    start_s: dict[str, float]
+
+    @property
+    def started_s(self) -> float:
+        return sum(self.start_s.values())
+
+    def summary(self) -> dict[str, Any]:
+        """Return what metadata shows of the start: the five verdicts, the forward times, and what took how long."""
+        return {
+            "mistakes": [verdict.as_json() for verdict in self.verdicts],
+            "forward_ms": {_label(shape): round(ms, 3) for shape, ms in sorted(self.forward_ms.items())},
+            "start_s": {step: round(took_s, 2) for step, took_s in self.start_s.items()},
+        }
+
+
+class _Laps:
+    """A stopwatch: `lap` notes what the step since the last one took."""
+
+    def __init__(self) -> None:
+        self.start_s: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        now = time.perf_counter()
+        self.start_s[step] = now - self._since
+        self._since = now
 
 
 def open_model(config: ModelConfig, device: str, fallback: str | None = None) -> Served:
@@ -50,22 +75,29 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
     Raises:
         ModelError: it cannot be loaded, is off eager fp32, or still makes one of the five mistakes.
     """
-    began = time.perf_counter()
+    laps = _Laps()
     signature, layout = signature_of(config), layout_of(config, pick_device(device))
     set_arithmetic(config, fixed=layout.lengths == ())
     preprocess = resolve(config.preprocess)() if config.preprocess else None
     draw = Draw(signature, preprocess, layout.lengths)
     module = freeze_in_eval(source.load(config.source))
+    laps.lap("load")
     reference = reference_of(module, layout.device)
     module = prepare(module, config, layout)
     tolerance = tolerance_for(config.precision, config.tolerance)
     compiled = backends.compile_with(module, _probes(draw, layout), signature.outputs, layout, config)
+    laps.lap("compile")
     runner = Runner(compiled.forward, draw.feed, signature.outputs, layout)
-    forward_ms = _fastest(runner, draw, compiled, config)
+    rows, rounding = draw(_probe_rows(layout), seed=11), proof.company_tolerance(config.precision, tolerance)
+    forward_ms = warm(runner, draw)
+    # Before anything is captured: a graph would repeat whatever state Python kept at that moment.
+    proof.same_twice(runner, rows, rounding)
+    forward_ms = _fastest(runner, draw, compiled, config, forward_ms)
+    laps.lap("warm")
     off = _parity(runner, reference, draw, tolerance)
+    laps.lap("compare")
     del reference
-    rows, company = draw(_probe_rows(layout), seed=11), _company(draw, layout)
-    rounding = proof.company_tolerance(config.precision, tolerance)
+    company = _company(draw, layout)
     single, best, size = ends(forward_ms)
     verdicts = (
         proof.no_training(module, runner, rows, company, rounding),
@@ -74,13 +106,15 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
         proof.device_is_known(config, runner, fallback, best),
         proof.batched(single, best, size),
     )
+    laps.lap("prove")
     runner.unwarmed = 0
-    return Served(runner, signature, preprocess, verdicts, forward_ms, compiled.how, time.perf_counter() - began)
+    return Served(runner, signature, preprocess, verdicts, forward_ms, compiled.how, laps.start_s)
 
 
-def _fastest(runner: Runner, draw: Draw, compiled: Compiled, config: ModelConfig) -> dict[Shape, float]:
-    """Warm every shape, and let the runner keep whatever of this device's own means is faster there."""
-    forward_ms = warm(runner, draw)
+def _fastest(
+    runner: Runner, draw: Draw, compiled: Compiled, config: ModelConfig, forward_ms: dict[Shape, float]
+) -> dict[Shape, float]:
+    """Let a warmed runner keep whatever of its device's own means is faster; return every forward, in ms."""
     if runner.layout.device.type == "cuda":
         return graph(runner, draw, forward_ms) if config.cuda_graphs else forward_ms
     return pack(runner, draw, compiled, forward_ms)
@@ -120,20 +154,12 @@ def _parity(runner: Runner, reference: torch.nn.Module, draw: Draw, tolerance: T
         rows = draw.shaped(shape, seed=100 + seed)
         found = runner.run([rows])
         staged = [torch.from_numpy(rows[tensor.name]) for tensor in runner.feed]
-        with torch.inference_mode():
+        with torch.inference_mode(), plain_arithmetic():
             expected = in_order(reference(*[to_device(each, plain) for each in staged]), runner.outputs)
         pairs = [torch.from_numpy(found[tensor.name]) for tensor in runner.outputs]
         what = f"at {shape[0]} rows, {runner.layout.dtype}"
         worst = max(worst, compare(pairs, expected, runner.outputs, tolerance, what, advice))
     return worst
-
-
-def summary(served: Served) -> dict[str, Any]:
-    """Return what metadata shows of the start: the five verdicts and the forward times."""
-    return {
-        "mistakes": [verdict.as_json() for verdict in served.verdicts],
-        "forward_ms": {_label(shape): round(ms, 3) for shape, ms in sorted(served.forward_ms.items())},
-    }
 
 
 def _label(shape: Shape) -> str:

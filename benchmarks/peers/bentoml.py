@@ -34,7 +34,7 @@ def _answer(answer: Answer) -> Array:
 PEER = Peer(
     name="BentoML",
     packages=("bentoml==1.4.40",),
-    settings="one worker, adaptive batching, no metrics, no access log; images as base64, since it has no binary body",
+    settings="adaptive batching, no metrics, no access log; images as base64, since it has no binary body",
     batching={"mlp": Batching(64, None), "resnet50": Batching(8, None), "minilm": Batching(16, None)},
     command=_command,
     ready=lambda _: "/readyz",

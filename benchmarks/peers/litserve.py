@@ -11,7 +11,7 @@ def _command(launch: Launch) -> Command:
 PEER = Peer(
     name="LitServe",
     packages=("litserve==0.2.19",),
-    settings="one worker, one API server, fast_queue (ZeroMQ), no access log",
+    settings="one API server, fast_queue (ZeroMQ), no access log",
     batching={"mlp": Batching(64, 0), "resnet50": Batching(8, 10), "minilm": Batching(16, 1)},
     command=_command,
     ready=lambda _: "/health",

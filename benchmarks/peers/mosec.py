@@ -20,7 +20,7 @@ def _command(launch: Launch) -> Command:
 PEER = Peer(
     name="mosec",
     packages=("mosec==0.9.8",),
-    settings="one worker, orjson in place of its default codec",
+    settings="orjson in place of its default codec",
     # One millisecond is its shortest wait. With as many rows as connections each batch would wait for the last of them.
     batching={"mlp": Batching(32, 1), "resnet50": Batching(8, 10), "minilm": Batching(16, 1)},
     command=_command,

@@ -56,7 +56,7 @@ def _properties(launch: Launch) -> str:
 PEER = Peer(
     name="TorchServe",
     packages=("torchserve==0.12.0",),
-    settings="one worker, log level warn, no system metrics",
+    settings="log level warn, no system metrics",
     # With no delay at all it looks for requests every 100 ms.
     batching={"mlp": Batching(64, 1), "resnet50": Batching(8, 10), "minilm": Batching(16, 1)},
     command=_command,

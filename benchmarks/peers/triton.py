@@ -73,7 +73,7 @@ def _environment(site: Path) -> dict[str, str]:
 PEER = Peer(
     name="Triton",
     packages=("nvidia-pytriton==0.7.0",),
-    settings="Python backend, one instance, dynamic batching, no gRPC, no metrics",
+    settings="Python backend, dynamic batching, no gRPC, no metrics",
     batching={"mlp": Batching(64, 0), "resnet50": Batching(8, 0), "minilm": Batching(16, 0)},
     command=_command,
     ready=lambda workload: f"/v2/models/{workload.name}/ready",

@@ -6,6 +6,7 @@ torch's threads and grad mode belong to it. A forward that is over sooner than a
 """
 
 import asyncio
+import sys
 import threading
 import time
 from collections import deque
@@ -25,6 +26,8 @@ Done = Callable[[Ran], None]
 
 # Waking a thread and coming back costs the loop about this much on a virtual machine of two cores.
 INLINE_MS = 0.3
+# Python's own 5 ms may come on top of each of a batch's dozens of such calls while requests are parsed.
+_SWITCH_S = 0.0001
 
 
 class Worker:
@@ -49,6 +52,8 @@ class Worker:
         self.limit = 1
 
     def start(self) -> None:
+        # Each call into torch or numpy lets go of the interpreter, and beside a busy loop has it back only after this.
+        sys.setswitchinterval(_SWITCH_S)
         self._thread.start()
 
     def listen(self, done: Done) -> None:

@@ -119,20 +119,19 @@ def test_small_batches_are_replayed_from_cuda_graphs_and_answer_as_the_plain_for
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
+def four_numbers(network: str, **changes: Any) -> ModelConfig:
+    keys = {
+        "name": "m",
+        "source": {"factory": f"tests.models.networks:{network}"},
+        "backend": "eager",
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
+    }
+    return ModelConfig.model_validate({**keys, **changes})
+
+
 def test_a_forward_that_decides_by_its_data_gets_no_graph_and_stays_right() -> None:
-    served = open_model(
-        ModelConfig.model_validate(
-            {
-                "name": "m",
-                "source": {"factory": "tests.models.networks:Branches"},
-                "backend": "eager",
-                "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
-                "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
-                "max_rows": 1,
-            }
-        ),
-        "cuda",
-    )
+    served = open_model(four_numbers("Branches", max_rows=1), "cuda")
     assert not isinstance(served.runner.forward, Graphed)
     net = Branches().eval()
     for size in (1.0, 1000.0):
@@ -142,9 +141,21 @@ def test_a_forward_that_decides_by_its_data_gets_no_graph_and_stays_right() -> N
         np.testing.assert_allclose(served.runner.run([{"x": x}])["y"], expected, rtol=1e-4)
 
 
+def test_a_capture_that_fails_leaves_neither_its_stream_nor_memory_behind() -> None:
+    served = open_model(four_numbers("Waits", max_rows=4), "cuda")
+    assert not isinstance(served.runner.forward, Graphed)
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+    held = []
+    for _ in range(200):
+        served.runner.run([{"x": np.ones((4, 4), np.float32)}])
+        held.append(torch.cuda.memory_allocated())
+    assert held[-1] <= held[10]
+
+
 def test_batches_that_overlap_get_their_own_rows_back() -> None:
     served = open_model(configured("serve_config.yaml", "digits", backend="eager"), "cuda")
     runner = served.runner
+    assert isinstance(runner.forward, Graphed)
     batches = [np.random.default_rng(n).integers(0, 256, (64, 1, 8, 8)).astype(np.uint8) for n in range(20)]
     alone = [runner.run([{"image": each}]) for each in batches]
     previous, found = None, []

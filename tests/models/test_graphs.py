@@ -1,11 +1,18 @@
-"""Which forward a batch takes, without a GPU: graphs are replaced by what writes down that it was replayed."""
+"""Which shapes get a graph, and which forward a batch takes. Without a GPU: stand-ins for graphs say what they did."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 
-from models.graphs import Captured, Graphed
+from models import graphs
+from models.graphs import Captured, Graphed, graph
+from models.signature import Shape
+
+PLAIN_MS: Mapping[Shape, float] = {(4, 0): 4.0, (2, 0): 3.0, (1, 0): 3.0}
 
 
 @dataclass
@@ -49,3 +56,63 @@ def test_any_other_shape_runs_plainly() -> None:
     assert forward(torch.ones(4, 3)).tolist() == torch.full((4, 3), 2.0).tolist()
     assert graph.times == 0
     assert plain.seen == [torch.Size([4, 3])]
+
+
+@dataclass
+class Start:
+    """A start on a GPU that is not there: what capturing gives, and how long a forward with a graph takes, by shape."""
+
+    graphed_ms: Mapping[Shape, float]
+    fails_at: Shape | None = None
+    tried: list[Shape] = field(default_factory=list)
+
+    def attempt(self, plain: Any, inputs: list[torch.Tensor], pool: Any, shape: Shape) -> Captured | None:  # noqa: ARG002
+        self.tried.append(shape)
+        unused: Any = None
+        return None if shape == self.fails_at else Captured(unused, inputs, None)
+
+    def warm_shape(self, runner: Any, draw: Any, shape: Shape) -> float:  # noqa: ARG002
+        assert isinstance(runner.forward, Graphed)
+        return self.graphed_ms[shape]
+
+
+def started(monkeypatch: pytest.MonkeyPatch, start: Start) -> tuple[Any, dict[Shape, float]]:
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    monkeypatch.setattr(graphs, "_attempt", start.attempt)
+    monkeypatch.setattr(graphs, "warm_shape", start.warm_shape)
+    monkeypatch.setattr(graphs, "_inputs", lambda _, __, shape: [torch.zeros(shape[0], 3)])
+    runner: Any = SimpleNamespace(forward=Plain(), layout=SimpleNamespace(shapes=list(PLAIN_MS)))
+    nothing: Any = None
+    return runner, graph(runner, nothing, PLAIN_MS)
+
+
+def kept(runner: Any) -> list[int]:
+    return [key[0][0] for key in runner.forward.graphs] if isinstance(runner.forward, Graphed) else []
+
+
+def test_every_shape_that_a_graph_makes_faster_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Start({(1, 0): 0.7, (2, 0): 0.8, (4, 0): 1.0})
+    runner, found = started(monkeypatch, start)
+    assert kept(runner) == [1, 2, 4]
+    assert found == start.graphed_ms
+
+
+def test_from_the_first_shape_that_is_no_faster_on_none_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Start({(1, 0): 0.7, (2, 0): 2.9, (4, 0): 1.0})
+    runner, found = started(monkeypatch, start)
+    assert kept(runner) == [1]
+    assert start.tried == [(1, 0), (2, 0)]
+    assert found == {(1, 0): 0.7, (2, 0): 3.0, (4, 0): 4.0}
+
+
+def test_where_a_capture_fails_smaller_shapes_keep_their_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner, found = started(monkeypatch, Start({(1, 0): 0.7}, fails_at=(2, 0)))
+    assert kept(runner) == [1]
+    assert found == {(1, 0): 0.7, (2, 0): 3.0, (4, 0): 4.0}
+
+
+def test_where_no_graph_wins_the_plain_forward_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    for start in (Start({(1, 0): 3.0}), Start({}, fails_at=(1, 0))):
+        runner, found = started(monkeypatch, start)
+        assert isinstance(runner.forward, Plain)
+        assert found == PLAIN_MS

@@ -9,7 +9,7 @@ import torch
 
 from configs.schema import ModelConfig
 from models.errors import ModelError
-from models.served import Served, open_model, summary
+from models.served import Served, open_model
 
 NETWORKS = "tests.models.networks"
 
@@ -44,9 +44,10 @@ WIDE = [{"name": "y", "datatype": "FP32", "shape": [-1, 4]}]
 
 
 def test_an_honest_model_passes_all_five_and_says_so_in_its_metadata() -> None:
-    shown = summary(opened())
+    shown = opened().summary()
     assert [each["ok"] for each in shown["mistakes"]] == [True] * 5
     assert sorted(shown["forward_ms"], key=int) == ["1", "2", "4", "8"]
+    assert list(shown["start_s"]) == ["load", "compile", "warm", "compare", "prove"]
 
 
 def test_answers_are_those_of_eager_fp32() -> None:

@@ -1,0 +1,56 @@
+"""What the start takes for a forward's time, on a clock that the forwards themselves advance."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models import warmup
+
+SHAPE = (4, 0)
+
+
+class Runner:
+    """Takes as many milliseconds for each run of a shape as it is told; the last goes on."""
+
+    def __init__(self, took_ms: Sequence[float], overlaps: bool, clock: list[float]) -> None:
+        self.layout = SimpleNamespace(shapes=[SHAPE])
+        self.outputs = [SimpleNamespace(name="y", shape=(-1, 1))]
+        self.overlaps = overlaps
+        self.warmed: set[tuple[int, int]] = set()
+        self.runs = 0
+        self._took_ms, self._clock = took_ms, clock
+
+    def run(self, parts: Sequence[Any]) -> dict[str, np.ndarray[Any, Any]]:  # noqa: ARG002
+        self._clock[0] += self._took_ms[min(self.runs, len(self._took_ms) - 1)] / 1000
+        self.runs += 1
+        return {"y": np.zeros((SHAPE[0], 1), np.float32)}
+
+
+def warmed(monkeypatch: pytest.MonkeyPatch, took_ms: Sequence[float], overlaps: bool) -> tuple[float, Runner]:
+    clock = [0.0]
+    monkeypatch.setattr(warmup, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    runner = Runner(took_ms, overlaps, clock)
+    draw: Any = SimpleNamespace(shaped=lambda *_, **__: {})
+    either: Any = runner
+    return warmup.warm(either, draw)[SHAPE], runner
+
+
+def test_a_gpus_search_and_compiling_are_not_taken_for_its_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As seen on an H100: 64 rows of ResNet-50 took 323 ms in the second run, and 6 in every later one."""
+    found, runner = warmed(monkeypatch, [2000, 323, 300, 6], overlaps=True)
+    assert found == pytest.approx(6)
+    assert runner.warmed == {SHAPE}
+
+
+def test_a_slow_forward_on_a_cpu_runs_twice_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, runner = warmed(monkeypatch, [900, 800], overlaps=False)
+    assert found == pytest.approx(800)
+    assert runner.runs == 2
+
+
+def test_a_fast_forward_is_timed_ten_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, runner = warmed(monkeypatch, [1], overlaps=False)
+    assert runner.runs == 10
