@@ -87,7 +87,8 @@ class _Connection(asyncio.Protocol):
         self._answer = asyncio.get_running_loop().create_future()
         self._begun, self._headers, self._body = False, {}, []
         self._parser = httptools.HttpResponseParser(self)
-        self._transport.writelines((head, body))
+        # asyncio of Python 3.12 keeps an empty piece in its buffer for ever: it would never close, and spin meanwhile.
+        self._transport.writelines((head, body) if body else (head,))
         return self._answer
 
     def close(self) -> None:
