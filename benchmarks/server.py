@@ -115,11 +115,13 @@ def _is_ready(peer: Peer, launch: Launch) -> bool:
 
 
 def _tail(folder: Path) -> str:
-    """Return the end of the log, without the names of this machine's folders."""
+    """Return the errors at the end of the log, or its end, without the names of this machine's folders."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", (folder / "log").read_text(errors="replace"))
     for secret in (str(folder), str(cache.root()), str(cache.PROJECT), str(Path.home())):
         text = text.replace(secret, "...")
-    return " | ".join(text.strip().splitlines()[-5:])[-500:]
+    lines = text.strip().splitlines()
+    errors = [line for line in lines if re.search(r"error|exception|failed", line, re.IGNORECASE)]
+    return " | ".join((errors or lines)[-5:])[-800:]
 
 
 def _last_line(text: str | None) -> str:
