@@ -26,7 +26,8 @@ Done = Callable[[Ran], None]
 
 # Waking a thread and coming back costs the loop about this much on a virtual machine of two cores.
 INLINE_MS = 0.3
-# Python's own 5 ms may come on top of each of a batch's dozens of such calls while requests are parsed.
+# Python's own 5 ms may come on top of each of a batch's dozens of such calls while requests are parsed: long beside a
+# GPU's forward. On two CPU cores the two values made no difference.
 _SWITCH_S = 0.0001
 
 
@@ -52,8 +53,6 @@ class Worker:
         self.limit = 1
 
     def start(self) -> None:
-        # Each call into torch or numpy lets go of the interpreter, and beside a busy loop has it back only after this.
-        sys.setswitchinterval(_SWITCH_S)
         self._thread.start()
 
     def listen(self, done: Done) -> None:
@@ -89,6 +88,8 @@ class Worker:
             self._inline_ms = inline_ms or {}
             self._to_take = to_take or {}
             if runner.overlaps:
+                # Each call into torch or numpy lets go of the interpreter, and beside a busy loop waits for it again.
+                sys.setswitchinterval(_SWITCH_S)
                 threading.Thread(target=self._feed, name="feeder", daemon=True).start()
             self._changed.notify_all()
 
