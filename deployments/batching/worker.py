@@ -27,7 +27,7 @@ Done = Callable[[Ran], None]
 # Waking a thread and coming back costs the loop about this much on a virtual machine of two cores.
 INLINE_MS = 0.3
 # Python's own 5 ms may come on top of each of a batch's dozens of such calls while requests are parsed: long beside a
-# GPU's forward. On two CPU cores the two values made no difference.
+# GPU's forward. On two CPU cores less gained nothing.
 _SWITCH_S = 0.0001
 
 
