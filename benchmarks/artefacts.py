@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from models.prepare import DTYPES
+
 from . import cache, device, networks
 from .workloads import WORKLOADS, Array
 
@@ -30,8 +32,7 @@ def main(names: list[str]) -> None:
 
 def _on(where: device.Device, module: nn.Module) -> nn.Module:
     """Move a module to the device, in its precision; tf32 is a switch that networks.script sets."""
-    dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(where.precision, torch.float32)
-    return module.to(where.kind, dtype)
+    return module.to(where.kind, DTYPES[where.precision])
 
 
 def _answers(name: str, module: nn.Module) -> Array:

@@ -22,7 +22,7 @@ from .results import Closed, file_stem
 from .run import prepare
 from .server import running
 from .summary import middle
-from .table import number
+from .table import header, number, row
 from .verify import requests_of, verify
 from .workloads import WORKLOADS, Workload, on_gpu, quick
 
@@ -177,12 +177,12 @@ def _table(found: Sequence[Found]) -> str:
     connections = next(([each.connections for each in one.closed] for one in found if one.closed), [])
     loops = [f"c={each}: rows/s, p50 / p99 ms" for each in connections]
     head = ["variant", "raw rows/s", "one row, ms", *loops, "of raw", "GPU busy", "client, cores"]
-    return "\n".join([_cells(head), _cells(["---"] * len(head)), *map(_row, found)])
+    return "\n".join([*header(head), *map(_row, found)])
 
 
 def _row(found: Found) -> str:
     if not found.closed:
-        return _cells([found.variant, f"not measured: {found.not_measured}"])
+        return row([found.variant, f"not measured: {found.not_measured}"])
     loops = [
         f"{number(middle(each.rounds, 'rate_rps'))}, {number(middle(each.rounds, 'p50_ms'))} / "
         f"{number(middle(each.rounds, 'p99_ms'))}"
@@ -192,8 +192,4 @@ def _row(found: Found) -> str:
     busy = "" if last.gpu_busy is None else f"{last.gpu_busy:.0%}"
     share = f"{last.rate_rps / found.raw_rows_per_s:.0%}"
     one = number(min(found.forward_ms.items(), key=lambda each: int(each[0]))[1])
-    return _cells([found.variant, number(found.raw_rows_per_s), one, *loops, share, busy, f"{last.client_cpu:.2f}"])
-
-
-def _cells(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    return row([found.variant, number(found.raw_rows_per_s), one, *loops, share, busy, f"{last.client_cpu:.2f}"])

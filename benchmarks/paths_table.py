@@ -7,6 +7,7 @@ from typing import Any
 
 from .results import Closed
 from .summary import middle, spread
+from .table import row
 
 
 @dataclass
@@ -45,12 +46,12 @@ def render(record: Mapping[str, Any], ways: Sequence[Way], forward_ms: Sequence[
         f"The network is `mlp`, 64 numbers as JSON; its forward in process {alone}. Closed loop, "
         f"medians of {record['rounds']} rounds; ± is half the range. The last column is at the most connections.",
         "",
-        _line(heads),
-        _line(["---"] * len(heads)),
+        row(heads),
+        row(["---"] * len(heads)),
     ]
     above = None
     for way in good:
-        lines.append(_line(_cells(way, above)))
+        lines.append(row(_cells(way, above)))
         above = way
     lines += ["", *(f"- {way.name}: not measured: {way.not_measured}" for way in ways if not way.closed)]
     return "\n".join(lines).rstrip() + "\n"
@@ -66,7 +67,3 @@ def _cells(way: Way, above: Way | None) -> list[str]:
     more = "" if above is None or not way.adds else f"{single - middle(above.closed[0].rounds, 'p50_ms'):+.2f}"
     rate = middle(way.closed[-1].rounds, "rate_rps")
     return [*cells, more, f"{1e6 / rate:.0f}" if rate else ""]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

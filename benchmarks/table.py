@@ -59,7 +59,7 @@ def _workload(results: Results, limit: Limit) -> str:
 def _closed(measured: Sequence[Measured], limit: Limit) -> list[str]:
     names = [f"c={loop.connections} {figure}" for loop in measured[0].closed for figure in ("rps", "p50 / p99 ms")]
     busy = ["GPU busy"] if measured[0].closed[-1].rounds[0].gpu_busy is not None else []
-    lines = _header(["server", *names, "of the limit", "over the forward, ms", "memory MiB", *busy])
+    lines = header(["server", *names, "of the limit", "over the forward, ms", "memory MiB", *busy])
     if limit.rounds:
         rows, _ = best(limit)
         single_ms = median(each[1] for each in limit.rounds)
@@ -67,9 +67,9 @@ def _closed(measured: Sequence[Measured], limit: Limit) -> list[str]:
         top = f"{_rate([1000 * rows / each[rows] for each in limit.rounds])} by batches of {rows}"
         single = [number(1000 / single_ms), number(single_ms)]
         lines.append(
-            _row(["*in process, no server*", *single, *between, top, "", "100 %", "0", "", *["" for _ in busy]])
+            row(["*in process, no server*", *single, *between, top, "", "100 %", "0", "", *["" for _ in busy]])
         )
-    return lines + [_row(_figures(each, limit)) for each in measured]
+    return lines + [row(_figures(each, limit)) for each in measured]
 
 
 def _figures(measured: Measured, limit: Limit) -> list[str]:
@@ -89,11 +89,11 @@ def _figures(measured: Measured, limit: Limit) -> list[str]:
 
 def _open(measured: Sequence[Measured]) -> list[str]:
     names = [f"{100 * loop.load:.0f} %: p50 / p99 ms" for loop in measured[0].open]
-    lines = _header(["server, Poisson arrivals", "capacity rps", *names])
+    lines = header(["server, Poisson arrivals", "capacity rps", *names])
     for each in measured:
         cells = [each.server, number(middle(each.closed[-1].rounds, "rate_rps"))]
         cells += [f"{number(middle(o.rounds, 'p50_ms'))} / {number(middle(o.rounds, 'p99_ms'))}" for o in each.open]
-        lines.append(_row(cells))
+        lines.append(row(cells))
     return lines
 
 
@@ -120,9 +120,11 @@ def _rate(rates_rps: Sequence[float]) -> str:
     return rate if len(rates_rps) == 1 else f"{rate} ± {100 * spread(rates_rps):.0f} %"
 
 
-def _header(names: Sequence[str]) -> list[str]:
-    return [_row(names), _row(["---"] * len(names))]
+def header(names: Sequence[str]) -> list[str]:
+    """Return the first two lines of a Markdown table."""
+    return [row(names), row(["---"] * len(names))]
 
 
-def _row(cells: Sequence[str]) -> str:
+def row(cells: Sequence[str]) -> str:
+    """Return a row of a Markdown table."""
     return "| " + " | ".join(cells) + " |"

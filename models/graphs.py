@@ -21,10 +21,8 @@ from .draw import Draw
 from .runner import Forward, Runner
 from .signature import Shape
 from .staging import to_device
-from .warmup import warm_shape
+from .warmup import WINS, warm_shape
 
-# Timings of one start scatter by a few per cent: less than this is no win.
-_WINS = 0.95
 _log = logging.getLogger("pitstop")
 
 _Key = tuple[torch.Size, ...]
@@ -73,7 +71,7 @@ def graph(runner: Runner, draw: Draw, forward_ms: Mapping[Shape, float]) -> dict
         graphed.graphs[key] = captured
         runner.forward = graphed
         ms = warm_shape(runner, draw, shape)
-        if ms > _WINS * forward_ms[shape]:
+        if ms > WINS * forward_ms[shape]:
             del graphed.graphs[key]
             break
         found[shape] = ms

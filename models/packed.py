@@ -18,10 +18,8 @@ from .layout import Layout
 from .runner import Forward, Runner
 from .signature import Shape
 from .torchscript import Compiled
-from .warmup import warm
+from .warmup import WINS, warm
 
-# Timings of one start scatter by a few per cent: less than this is no win.
-_WINS = 0.95
 _log = logging.getLogger("pitstop")
 
 
@@ -60,7 +58,7 @@ def _first_win(plain_ms: Mapping[Shape, float], packed_ms: Mapping[Shape, float]
     for rows in sizes:
         larger = [packed_ms[shape] / ms for shape, ms in plain_ms.items() if shape[0] >= rows]
         here = [packed_ms[shape] / ms for shape, ms in plain_ms.items() if shape[0] == rows]
-        if max(sum(larger) / len(larger), sum(here) / len(here)) <= _WINS:
+        if max(sum(larger) / len(larger), sum(here) / len(here)) <= WINS:
             return rows
     return None
 

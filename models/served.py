@@ -20,7 +20,6 @@ from .resolve import resolve
 from .runner import Runner, in_order
 from .signature import Array, Shape, Signature, signature_of
 from .staging import to_device
-from .torchscript import Compiled
 from .warmup import warm
 
 _PROBE_ROWS = 3
@@ -90,9 +89,12 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
     runner = Runner(compiled.forward, draw.feed, signature.outputs, layout)
     rows, rounding = draw(_probe_rows(layout), seed=11), proof.company_tolerance(config.precision, tolerance)
     forward_ms = warm(runner, draw)
-    # Before anything is captured: a graph would repeat whatever state Python kept at that moment.
-    proof.same_twice(runner, rows, rounding)
-    forward_ms = _fastest(runner, draw, compiled, config, forward_ms)
+    if layout.device.type == "cpu":
+        forward_ms = pack(runner, draw, compiled, forward_ms)
+    elif config.cuda_graphs:
+        # Before anything is captured: a graph would repeat whatever state Python kept at that moment.
+        proof.same_twice(runner, rows, rounding)
+        forward_ms = graph(runner, draw, forward_ms)
     laps.lap("warm")
     off = _parity(runner, reference, draw, tolerance)
     laps.lap("compare")
@@ -109,15 +111,6 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
     laps.lap("prove")
     runner.unwarmed = 0
     return Served(runner, signature, preprocess, verdicts, forward_ms, compiled.how, laps.start_s)
-
-
-def _fastest(
-    runner: Runner, draw: Draw, compiled: Compiled, config: ModelConfig, forward_ms: dict[Shape, float]
-) -> dict[Shape, float]:
-    """Let a warmed runner keep whatever of its device's own means is faster; return every forward, in ms."""
-    if runner.layout.device.type == "cuda":
-        return graph(runner, draw, forward_ms) if config.cuda_graphs else forward_ms
-    return pack(runner, draw, compiled, forward_ms)
 
 
 def _replayed(runner: Runner) -> int:

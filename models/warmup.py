@@ -13,6 +13,8 @@ _WARM_RUNS = (2, 10)
 # an H100, for a forward of a few. They must neither be taken for the forward nor use up the budget.
 _SETTLING_RUNS = 3
 _WARM_BUDGET_MS = 300
+# Timings of one start scatter by a few per cent: what takes more than this share of another's time is no faster.
+WINS = 0.95
 
 
 def warm(runner: Runner, draw: Draw) -> dict[Shape, float]:

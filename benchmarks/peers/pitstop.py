@@ -42,14 +42,12 @@ def _alone(raw: dict[str, Any], launch: Launch) -> dict[str, Any]:
         owner["runtime_env"]["env_vars"] = {**variables, **own}
         if "grpc_port" in owner.get("args", {}):
             owner["args"]["grpc_port"] = ports.one()
+    app = model_of(raw, launch.workload.name)
+    # Not `auto`: beside peers on the CPU no GPU of the machine may be taken.
+    app["args"] = {**app["args"], "device": chosen().kind}
     if chosen().is_gpu:
-        _to_gpu(model_of(raw, launch.workload.name), launch)
+        app["args"] |= {"precision": chosen().precision, "max_rows": launch.batching.max_rows}
     return raw
-
-
-def _to_gpu(app: dict[str, Any], launch: Launch) -> None:
-    where = {"device": chosen().kind, "precision": chosen().precision, "max_rows": launch.batching.max_rows}
-    app["args"] = {**app["args"], **where}
 
 
 def model_of(raw: dict[str, Any], name: str) -> dict[str, Any]:

@@ -8,12 +8,13 @@ import pytest
 import yaml
 
 from benchmarks import cache, networks
-from benchmarks.device import Device, chosen
+from benchmarks.device import PRECISIONS, Device, chosen
 from benchmarks.gpu import _instance_of
 from benchmarks.gpu_ways import VARIANTS, Variant
 from benchmarks.peers import PEERS
 from benchmarks.run import parse
 from configs.loader import load
+from models.parity import TOLERANCES
 
 
 @pytest.mark.parametrize("rows, top, expected", [(1, 64, 1), (3, 64, 4), (33, 64, 64), (5, 6, 6), (64, 64, 64)])
@@ -32,6 +33,11 @@ def test_nothing_named_is_the_cpu_and_its_files_keep_their_names(monkeypatch: py
     for name, value in Device("cuda", "fp16").environment.items():
         monkeypatch.setenv(name, value)
     assert cache.prepared("resnet50").name == "resnet50-cuda-fp16.pt"
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_answers_may_be_as_far_off_as_a_start_allows(precision: str) -> None:
+    assert Device("cuda", precision).tolerance == TOLERANCES[precision].relative
 
 
 def test_on_a_gpu_all_may_fill_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
