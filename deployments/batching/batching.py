@@ -154,7 +154,7 @@ class Batcher:
             item = part.item
             if item.abandoned:
                 continue
-            whole = answer if isinstance(answer, Exception) else join(item, answer)
+            whole = answer if isinstance(answer, Exception) else join(part, answer)
             if whole is not None:
                 self._deadlines.forget(item)
                 item.end(whole)

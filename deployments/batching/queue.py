@@ -28,7 +28,7 @@ class Item:
 
     `length` is the padded length of its open sizes, 0 where rows are all alike.
     `settle` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more; `gone`
-    asks the transport the same.
+    asks the transport the same. `answers` has those of its parts, by their first row.
     """
 
     arrays: Rows
@@ -42,7 +42,7 @@ class Item:
     abandoned: bool = False
     passed_on: bool = False
     taken: int = 0
-    answers: list[Answer] = field(default_factory=list)
+    answers: dict[int, Answer] = field(default_factory=dict)
 
     def end(self, answer: Answer | Exception) -> None:
         """Settle it, unless that was done or nobody waits any more."""
@@ -150,14 +150,18 @@ def split(parts: list[Part], outputs: Answer) -> list[tuple[Part, Answer]]:
     return found
 
 
-def join(item: Item, answer: Answer) -> Answer | None:
-    """Add a part's answer to its item; return the whole once every row is there. Parts arrive in order."""
+def join(part: Part, answer: Answer) -> Answer | None:
+    """Add a part's answer to its item; return the whole once every row is there, in whichever order parts came.
+
+    Behind ingress replicas two blocks of one item are on their way at a time, and the later one may be back first.
+    """
+    item = part.item
     if not item.answers and answer_rows(answer) == item.rows:
         return answer
-    item.answers.append(answer)
-    if sum(answer_rows(each) for each in item.answers) < item.rows:
+    item.answers[part.start] = answer
+    if sum(answer_rows(each) for each in item.answers.values()) < item.rows:
         return None
-    return {name: np.concatenate([each[name] for each in item.answers]) for name in answer}
+    return {name: np.concatenate([item.answers[start][name] for start in sorted(item.answers)]) for name in answer}
 
 
 def answer_rows(answer: Answer) -> int:

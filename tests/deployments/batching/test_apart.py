@@ -65,7 +65,7 @@ def said(answers: Answers) -> list[list[float] | type[Exception]]:
     for part, answer in answers:
         if isinstance(answer, Exception):
             found.setdefault(part.item, type(answer))
-        elif (whole := join(part.item, answer)) is not None:
+        elif (whole := join(part, answer)) is not None:
             found.setdefault(part.item, whole["y"].tolist())
     return list(found.values())
 

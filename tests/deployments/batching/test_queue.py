@@ -110,14 +110,24 @@ def test_split_and_join_give_each_request_its_own_rows() -> None:
     one, two = item(2), item(9)
     parts = [Part(one, 0, 2), Part(two, 0, 6)]
     answers = split(parts, {"y": np.arange(8)})
-    assert _whole(one, [answers[0][1]]) == [0, 1]
-    assert join(two, answers[1][1]) is None
-    assert _whole(two, [{"y": np.arange(8, 11)}]) == [2, 3, 4, 5, 6, 7, 8, 9, 10]
+    assert _whole([answers[0]]) == [0, 1]
+    assert join(*answers[1]) is None
+    assert _whole([(Part(two, 6, 9), {"y": np.arange(8, 11)})]) == [2, 3, 4, 5, 6, 7, 8, 9, 10]
 
 
-def _whole(of: Item, answers: list[Answer]) -> list[int]:
-    for answer in answers:
-        found = join(of, answer)
+def test_parts_that_come_back_in_another_order_are_joined_in_that_of_the_rows() -> None:
+    """Behind ingress replicas two blocks of one request cross at a time."""
+    whole = item(500)
+    parts = [Part(whole, start, min(start + 32, 500)) for start in range(0, 500, 32)]
+    answers = [(part, {"y": np.arange(part.start, part.stop)}) for part in parts]
+    for one in range(0, len(answers) - 1, 2):
+        answers[one], answers[one + 1] = answers[one + 1], answers[one]
+    assert _whole(answers) == list(range(500))
+
+
+def _whole(answers: list[tuple[Part, Answer]]) -> list[int]:
+    for part, answer in answers:
+        found = join(part, answer)
     assert found is not None
     whole: list[int] = found["y"].tolist()
     return whole
