@@ -1,7 +1,7 @@
 """Memory and latency over time, looked at every few seconds, and how far they have drifted from start to end."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ class Look:
     p50_ms: float
     p99_ms: float
     answers: int
+    parts_mib: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def rest_mib(self) -> float:
@@ -41,14 +42,16 @@ class Watch:
         latency = list(self._load.record.latency_s[self._seen :])
         self._seen += len(latency)
         pids = [replica.pid for name in MODELS for replica in self._stand.replicas(name)]
+        every = self._stand.all_pids()
         p50, p99 = np.quantile(latency, (0.5, 0.99)) * 1000 if latency else (float("nan"), float("nan"))
         return Look(
             self._load.drive.elapsed_s,
-            self._stand.memory_mib(),
+            processes.memory_mib(every),
             processes.memory_mib(pids),
             float(p50),
             float(p99),
             len(latency),
+            processes.memory_by_name_mib(every),
         )
 
 
@@ -67,7 +70,15 @@ def drift(looks: Sequence[Look]) -> Mapping[str, Any]:
     for name in ("all_mib", "rest_mib", "p50_ms", "p99_ms"):
         found[f"{name}_first"], found[f"{name}_last"] = _middle(first, name), _middle(last, name)
     found["rest_mib_an_hour"] = (found["rest_mib_last"] - found["rest_mib_first"]) / hours if hours else 0.0
+    found["parts_mib_an_hour"] = {
+        name: (_part(last, name) - _part(first, name)) / hours if hours else 0.0
+        for name in sorted({name for look in (*first, *last) for name in look.parts_mib})
+    }
     return found
+
+
+def _part(looks: Sequence[Look], name: str) -> float:
+    return float(np.median([look.parts_mib.get(name, 0.0) for look in looks]))
 
 
 def _middle(looks: Sequence[Look], name: str) -> float:

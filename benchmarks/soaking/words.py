@@ -45,6 +45,7 @@ def markdown(record: Mapping[str, Any], picture: str) -> str:
         ]
     if drift and record["minutes"] >= _TELLING_MINUTES:
         lines.append(f"\nWithout replicas memory grew by {drift['rest_mib_an_hour']:.0f} MiB an hour.")
+        lines += _parts(drift["parts_mib_an_hour"])
     return "\n".join(lines) + "\n"
 
 
@@ -56,6 +57,17 @@ _DRIFTS = {
     "all_mib": "memory of all processes, MiB",
     "rest_mib": "without the replicas, MiB",
 }
+
+
+# Less is noise: what a process holds goes up and down by this much between two looks.
+_TELLING_MIB = 1.0
+
+
+def _parts(grew: Mapping[str, float]) -> list[str]:
+    told = sorted(((mib, name) for name, mib in grew.items() if abs(mib) >= _TELLING_MIB), reverse=True)
+    if not told:
+        return []
+    return ["\n| processes | grew, MiB an hour |", "|---|---|", *(f"| {name} | {mib:.1f} |" for mib, name in told)]
 
 
 def _harm(kind: str, record: Mapping[str, Any]) -> str:

@@ -44,5 +44,6 @@ def test_a_process_knows_its_own_memory() -> None:
 
     pid = os.getpid()
     assert processes.memory_mib([pid]) > 10
+    assert sum(processes.memory_by_name_mib([pid]).values()) == pytest.approx(processes.memory_mib([pid]), rel=0.1)
     assert processes.named([pid], "python") == pid
     assert processes.memory_mib([2**22 + 1]) == 0

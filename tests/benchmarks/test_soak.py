@@ -9,7 +9,9 @@ import pytest
 from benchmarks.soaking import harm, picture, words
 from benchmarks.soaking.watch import Look, drift
 
-LOOKS = [Look(5.0 * n, 1500 + n, 900, 25 + n % 3, 60 + n % 7, 200) for n in range(200)]
+LOOKS = [
+    Look(5.0 * n, 1500 + n, 900, 25 + n % 3, 60 + n % 7, 200, {"gcs_server": 40 + n, "raylet": 60.0}) for n in range(200)
+]
 EVENTS: list[dict[str, Any]] = [
     {"kind": "replica killed", "model": "line", "at_s": 60.0, "recovered_s": 9.0},
     {
@@ -50,6 +52,7 @@ def test_drift_is_what_grew_between_the_first_and_the_last_fifth() -> None:
     found = drift(LOOKS)
     # A MiB every five seconds.
     assert found["rest_mib_an_hour"] == pytest.approx(720)
+    assert found["parts_mib_an_hour"] == pytest.approx({"gcs_server": 720, "raylet": 0})
     assert found["p50_ms_first"] == found["p50_ms_last"] == 26
 
 
@@ -63,8 +66,15 @@ def test_it_tells_what_failed_what_was_done_and_that_it_was_stopped() -> None:
         "4,000 requests in 16.6 minutes: 1 failed, 0 wrong, 12 sent again; harm was done 3 times; stopped early."
         in text
     )
+    assert "| gcs_server |" not in text
     assert "| rollout | 1 |  |  | 1 |" in text
     assert "| replica killed | 1 | 9.0 s | 9.0 s | 0 |" in text
+
+
+def test_a_long_soak_names_the_processes_that_grew() -> None:
+    text = words.markdown({**RECORD, "minutes": 60.0}, "soak.png")
+    assert "| gcs_server | 720.0 |" in text
+    assert "| raylet |" not in text
 
 
 def test_the_picture_is_drawn_however_little_there_is() -> None:
