@@ -17,7 +17,7 @@ from . import machine
 from .client.closed import closed
 from .device import Device, chosen, gpu_name
 from .measure import closed_loops
-from .peers.pitstop import PEER, changed, model_of
+from .peers.pitstop import PEER, changed, model_of, read_by
 from .results import Closed, file_stem
 from .run import prepare
 from .server import running
@@ -51,15 +51,9 @@ class Variant:
     def edit(self, raw: dict[str, Any]) -> None:
         """Write the variant into a config."""
         app = model_of(raw, _MODEL)
-        app["args"] = {
-            **app["args"],
-            "precision": self.precision,
-            "cuda_graphs": self.cuda_graphs,
-            "ingress_replicas": self.ingress_replicas,
-        }
+        app["args"] = {**app["args"], "precision": self.precision, "cuda_graphs": self.cuda_graphs}
         if self.ingress_replicas:
-            entry = {"name": "Ingress", "max_ongoing_requests": 1024, "ray_actor_options": {"num_cpus": 0.5}}
-            app["deployments"] = [*app["deployments"], entry]
+            read_by(raw, _MODEL, self.ingress_replicas)
         for owner in [raw["controller_options"], *raw["applications"]]:
             owner["runtime_env"]["env_vars"]["RAY_SERVE_HAPROXY_NBTHREAD"] = str(self.haproxy_threads)
 

@@ -1,4 +1,4 @@
-"""What each step of the data path costs: HAProxy alone, the replica alone, both, Serve's wrapper, Ray's own proxy.
+"""What each step of the data path costs: HAProxy alone, the replica alone, both, Serve's own ways, ingress replicas.
 
     python -m benchmarks.paths
 
@@ -25,7 +25,7 @@ from .client.http import parse
 from .haproxy_alone import alone
 from .measure import closed_loops
 from .paths_table import Way, render
-from .peers.pitstop import PEER, changed
+from .peers.pitstop import PEER, changed, read_by
 from .results import Limit, file_stem
 from .run import measure_limit, prepare
 from .server import NotMeasuredError, running
@@ -78,18 +78,19 @@ def measured(workload: Workload) -> Sequence[Way]:
         Way("the replica's own socket, short path", adds=False),
         Way("**HAProxy, short path**, as shipped"),
     )
+    ingress = Way("HAProxy, short path, two ingress replicas", adds=False)
     wrapped, proxied = Way("HAProxy, Serve's wrapper"), Way("Ray's own proxy, Serve's wrapper")
     answer = b"{}"
     with _noting(own, short), _serving(workload, _shipped) as (port, direct):
         answer = parse(next(iter(answers(("127.0.0.1", port), requests[:1]).values()))).body
         _drive(own, direct, workload, requests)
         _drive(short, port, workload, requests)
-    for way, edit in ((wrapped, _without_callback), (proxied, _proxy)):
-        with _noting(way), _serving(workload, edit) as (port, _):
+    for way, edit, before in ((wrapped, _without_callback, 0), (proxied, _proxy, 0), (ingress, _shipped, 2)):
+        with _noting(way), _serving(workload, edit, before) as (port, _):
             _drive(way, port, workload, requests)
     with _noting(lone), alone(answer) as port:
         _drive(lone, port, workload, requests)
-    return lone, own, short, wrapped, proxied
+    return lone, own, short, wrapped, proxied, ingress
 
 
 @contextmanager
@@ -117,13 +118,15 @@ def _drive(way: Way, port: int | None, workload: Workload, requests: list[bytes]
 
 
 @contextmanager
-def _serving(workload: Workload, edit: Edit) -> Iterator[tuple[int, int | None]]:
+def _serving(workload: Workload, edit: Edit, ingress_replicas: int = 0) -> Iterator[tuple[int, int | None]]:
     """Serve the model with the variables that `edit` leaves; yield the port, and the replica's own where it has one."""
     variables: dict[str, str] = {}
 
     def in_config(raw: dict[str, Any]) -> None:
         for owner in [raw["controller_options"], *raw["applications"]]:
             edit(owner["runtime_env"]["env_vars"])
+        if ingress_replicas:
+            read_by(raw, workload.name, ingress_replicas)
         variables.update(raw["controller_options"]["runtime_env"]["env_vars"])
 
     with running(changed(in_config), workload) as server:

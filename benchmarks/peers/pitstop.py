@@ -56,6 +56,14 @@ def model_of(raw: dict[str, Any], name: str) -> dict[str, Any]:
     return app
 
 
+def read_by(raw: dict[str, Any], name: str, ingress_replicas: int) -> None:
+    """Put ingress replicas in front of a model in a config."""
+    app = model_of(raw, name)
+    app["args"] = {**app["args"], "ingress_replicas": ingress_replicas}
+    entry = {"name": "Ingress", "max_ongoing_requests": 1024, "ray_actor_options": {"num_cpus": 0.5}}
+    app["deployments"] = [*app["deployments"], entry]
+
+
 def changed(edit: Callable[[dict[str, Any]], None]) -> Peer:
     """Return pitstop with its config, as it would be started, edited in place before it starts."""
 

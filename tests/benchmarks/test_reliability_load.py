@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from benchmarks.reliability import case
 from benchmarks.reliability.case import disturbed
 from benchmarks.reliability.load import Load, loaded
 from benchmarks.reliability.model import expected
@@ -54,6 +55,12 @@ def serving() -> Iterator[tuple[Server, Callable[..., Load]]]:
         target = Target(f"http://127.0.0.1:{port}/line", "line", "", Address("127.0.0.1", port), ())
         yield server, lambda **more: Load(Questions(target, "plain"), 100.0, **more)
         server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of a few lines is either well or not; nobody need look at it for seconds."""
+    monkeypatch.setattr(case, "_QUIET_S", 0.5)
 
 
 @pytest.mark.parametrize("mode, kind", [(OFF, WRONG), (BUSY, "HTTP 503"), (DEAD, PROXY)])

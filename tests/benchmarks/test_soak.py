@@ -10,7 +10,8 @@ from benchmarks.soaking import harm, picture, words
 from benchmarks.soaking.watch import Look, drift
 
 LOOKS = [
-    Look(5.0 * n, 1500 + n, 900, 25 + n % 3, 60 + n % 7, 200, {"gcs_server": 40 + n, "raylet": 60.0}) for n in range(200)
+    Look(5.0 * n, 1500 + n, 900, 25 + n % 3, 60 + n % 7, 200, {"gcs_server": 40 + n, "raylet": 60.0})
+    for n in range(200)
 ]
 EVENTS: list[dict[str, Any]] = [
     {"kind": "replica killed", "model": "line", "at_s": 60.0, "recovered_s": 9.0},

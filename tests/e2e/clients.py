@@ -1,19 +1,115 @@
-"""Clients that ask until they are stopped, each in a thread of its own."""
+"""Clients that ask until they are stopped, each in a thread of its own, and count what comes back."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import grpc
+import requests
+
+from deployments.stubs import open_inference_pb2 as pb
+from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from tests.serving import Serving
+
+BODY = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [3]}]}
+CONTENTS = pb.InferTensorContents(fp32_contents=[3])
+TENSOR = pb.ModelInferRequest.InferInputTensor(name="x", datatype="FP32", shape=[1, 1], contents=CONTENTS)
+
+Kind = TypeVar("Kind", bound="Load")
+
+
+class Load:
+    """Clients that ask tests.services.slow one after the other, each on its kept connection."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.good = 0
+        self.bad: list[str] = []
+        self.stop = threading.Event()
+        self.changed = threading.Condition()
+
+    def client(self) -> None:
+        with requests.Session() as session:
+            while not self.stop.is_set():
+                try:
+                    self.count(self.judge(session.post(self.url, json=BODY, timeout=20)))
+                except requests.RequestException as error:
+                    self.count(repr(error))
+
+    def judge(self, answer: requests.Response) -> str | None:
+        """Return what is wrong with an answer; of one version it is 6, of the other 9."""
+        data = answer.json()["outputs"][0]["data"] if answer.ok else answer.text
+        return None if data in ([6.0], [9.0]) else f"{answer.status_code} {data}"
+
+    def count(self, wrong: str | None) -> None:
+        with self.changed:
+            self.good += wrong is None
+            self.bad += [] if wrong is None else [wrong]
+            self.changed.notify_all()
+
+    def wait_for(self, more: int) -> None:
+        """Wait until this many more answers have come, so that a step of the test had load all along."""
+        with self.changed:
+            target = self.good + more
+            assert self.changed.wait_for(lambda: self.good >= target or self.bad, timeout=60)
+        assert self.bad == []
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Go on asking until something holds."""
+        for _ in range(200):
+            if holds():
+                return
+            self.wait_for(20)
+        raise AssertionError("it never came to hold")
+
+
+class Calls(Load):
+    """As Load, over gRPC: each client asks on a channel of its own."""
+
+    def __init__(self, port: int, model: str, metadata: Any = None) -> None:
+        super().__init__(f"127.0.0.1:{port}")
+        self.call = pb.ModelInferRequest(model_name=model, inputs=[TENSOR])
+        self.metadata = metadata
+
+    def client(self) -> None:
+        with grpc.insecure_channel(self.url, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            stub: Any = GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]
+            while not self.stop.is_set():
+                try:
+                    stub.ModelInfer(self.call, metadata=self.metadata, timeout=20)
+                    wrong = None
+                except grpc.RpcError as error:
+                    failed: Any = error
+                    wrong = f"{self.url} {failed.code()} {failed.details()}"
+                self.count(wrong)
 
 
 @contextmanager
-def asking(client: Callable[[], None], count: int, stop: threading.Event) -> Iterator[None]:
-    """Run `count` clients, which end once `stop` is set, as it is on the way out."""
-    threads = [threading.Thread(target=client) for _ in range(count)]
+def load(serving: Serving, model: str, clients: int = 8) -> Iterator[Load]:
+    with loaded(Load(f"{serving.model(model)}/infer"), clients) as found:
+        yield found
+
+
+@contextmanager
+def loaded(found: Kind, clients: int) -> Iterator[Kind]:
+    """Let clients ask all along, of which no request may fail."""
+    with asking(found, clients):
+        found.wait_for(50)
+        yield found
+        found.wait_for(50)
+
+
+@contextmanager
+def asking(found: Kind, clients: int) -> Iterator[Kind]:
+    """As loaded, of clients that may be slow."""
+    threads = [threading.Thread(target=found.client) for _ in range(clients)]
     for thread in threads:
         thread.start()
     try:
-        yield
+        yield found
     finally:
-        stop.set()
+        found.stop.set()
         for thread in threads:
             thread.join()
+    assert found.bad == []

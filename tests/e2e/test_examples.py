@@ -1,6 +1,6 @@
 """Every shipped example is served and answers as its metadata promises, beside a model that may not be served.
 
-All in one server, with four rows in a batch: the large sizes are most of a start, and `make reports` serves them all.
+All in one server, with two rows in a batch: the large sizes are most of a start, and `make reports` serves them all.
 """
 
 import json
@@ -35,7 +35,7 @@ def examples(raw: dict[str, Any]) -> None:
         found = yaml.safe_load((PROJECT / "configs" / file).read_text())["applications"]
         apps = {app["name"]: app for app in found}
         for name in names:
-            apps[name]["args"] = {**apps[name]["args"], "max_rows": 4, "num_cpus": 0.3}
+            apps[name]["args"] = {**apps[name]["args"], "max_rows": 2, "num_cpus": 0.3}
             raw["applications"].append(apps[name])
 
 

@@ -1,16 +1,13 @@
 """Models on several nodes: a node that joins under load is used, and one that leaves takes no request with it."""
 
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import requests
 import yaml
 
-from tests.e2e import clients
+from tests.e2e.clients import Load, asking
 from tests.e2e.conftest import model
 from tests.nodes import Node, Nodes, cluster, wait_until
 from tests.services.where import number
@@ -21,62 +18,36 @@ pytestmark = [pytest.mark.ray, pytest.mark.long]
 CLIENTS = 8
 
 
-class Asking:
-    """Clients that ask without a pause; counts which node answered, and whatever was lost or wrong."""
+class OnNodes(Load):
+    """As Load, and counts which node answered."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        self.good: Counter[int] = Counter()
-        self.lost: list[str] = []
-        self.wrong: list[str] = []
-        self.stop = threading.Event()
-        self.changed = threading.Condition()
+        super().__init__(url)
+        self.by: Counter[int] = Counter()
 
-    def client(self) -> None:
-        body = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [3]}]}
-        with requests.Session() as session:
-            while not self.stop.is_set():
-                try:
-                    answer = session.post(self.url, json=body, timeout=30)
-                except requests.RequestException as error:
-                    self._count(lost=repr(error))
-                    continue
-                if not answer.ok:
-                    self._count(lost=f"{answer.status_code} {answer.text}")
-                    continue
-                outputs = {each["name"]: each["data"] for each in answer.json()["outputs"]}
-                self._count(outputs["node"][0], None if outputs["y"] == [6.0] else str(outputs))
+    def judge(self, answer: requests.Response) -> str | None:
+        if wrong := super().judge(answer):
+            return wrong
+        outputs = {each["name"]: each["data"] for each in answer.json()["outputs"]}
+        with self.changed:
+            self.by[outputs["node"][0]] += 1
+        return None
 
-    def wait_for(self, node: Node, more: int = 20) -> None:
+    def wait_for_node(self, node: Node, more: int = 20) -> None:
         """Wait until a node has given this many more answers."""
         with self.changed:
-            target = self.good[number(node.id)] + more
-            came = self.changed.wait_for(lambda: self.good[number(node.id)] >= target, timeout=120)
-        assert came, f"node {number(node.id)} does not answer: {self.good}, lost {self.lost[:3]}"
+            target = self.by[number(node.id)] + more
+            came = self.changed.wait_for(lambda: self.by[number(node.id)] >= target or self.bad, timeout=120)
+        assert came, f"node {number(node.id)} does not answer: {self.by}"
+        assert self.bad == []
 
-    def answers(self, more: int) -> Counter[int]:
+    def answers(self, more: int) -> set[int]:
         """Return who gave the next so many answers."""
         with self.changed:
-            before = self.good.copy()
-            assert self.changed.wait_for(lambda: (self.good - before).total() >= more, timeout=120)
-            return self.good - before
-
-    def _count(self, node: int = 0, wrong: str | None = None, lost: str | None = None) -> None:
+            before = self.by.copy()
+        self.wait_for(more)
         with self.changed:
-            if lost is not None:
-                self.lost.append(lost)
-            elif wrong is not None:
-                self.wrong.append(wrong)
-            else:
-                self.good[node] += 1
-            self.changed.notify_all()
-
-
-@contextmanager
-def asking(nodes: Nodes) -> Iterator[Asking]:
-    found = Asking(f"http://127.0.0.1:{nodes.port}/v2/models/where/infer")
-    with clients.asking(found.client, CLIENTS, found.stop):
-        yield found
+            return set(self.by - before)
 
 
 def config(replicas: int) -> dict[str, Any]:
@@ -112,14 +83,14 @@ def test_nodes_join_and_leave_under_load_and_no_request_is_lost() -> None:
         first = nodes.add(cpus=1)
         nodes.deploy(config(replicas=2))
         wait_until(lambda: ready(nodes), "the model did not get ready")
-        with asking(nodes) as found:
+        with asking(OnNodes(f"http://127.0.0.1:{nodes.port}/v2/models/where/infer"), CLIENTS) as found:
             head = nodes.all[0]
             for node in (head, first):
-                found.wait_for(node)
+                found.wait_for_node(node)
 
             second = nodes.add(cpus=2)
             nodes.deploy(config(replicas=3))
-            found.wait_for(second)
+            found.wait_for_node(second)
 
             nodes.drain(first)
             wait_until(lambda: on(nodes, first) == 0, "the drained node was not emptied")
@@ -127,4 +98,3 @@ def test_nodes_join_and_leave_under_load_and_no_request_is_lost() -> None:
             assert number(first.id) not in found.answers(more=200)
             first.end()
             assert set(found.answers(more=200)) == {number(head.id), number(second.id)}
-        assert (found.lost, found.wrong) == ([], [])

@@ -1,22 +1,19 @@
 """A model grows and shrinks with what waits for its device, down to nothing and back, and no request is lost."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 import requests
 
 from configs.autoscaling_rules import TARGET_QUEUE
-from tests.e2e.clients import asking
-from tests.e2e.conftest import model
-from tests.e2e.test_rollout import Load
+from tests.e2e.clients import BODY, Load, asking
+from tests.e2e.conftest import model, named
 from tests.serving import LONG, PROJECT, PROXY, SHORT, Serving, deploy, serve_run
 
 pytestmark = pytest.mark.ray
 
-BODY = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [3]}]}
 # A start of a replica on a machine with other things to do.
 WAIT_S = 120
 
@@ -33,13 +30,17 @@ def scaling(least: int, most: int) -> dict[str, Any]:
     }
 
 
-def elastic(raw: dict[str, Any]) -> None:
-    """Two models: `slow` takes 100 ms a row, one by one, and has one replica or two; `sleeper` has none or one."""
-    raw["applications"] = [app for app in raw["applications"] if app["name"] == "root"]
-    for name, config, ms in (("slow", scaling(1, 2), 100), ("sleeper", scaling(0, 1), 1)):
-        app = model(name, ms=ms, max_rows=1)
-        app["deployments"][0]["autoscaling_config"] = config
-        raw["applications"].append(app)
+def models() -> list[dict[str, Any]]:
+    """`elastic` takes 100 ms a row, one by one, and has one replica or two; `sleeper` has none or one."""
+    found = []
+    for name, config, ms in (("elastic", scaling(1, 2), 100), ("sleeper", scaling(0, 1), 1)):
+        found.append(model(name, ms=ms, max_rows=1))
+        found[-1]["deployments"][0]["autoscaling_config"] = config
+    return found
+
+
+def alone(raw: dict[str, Any]) -> None:
+    raw["applications"] = [app for app in raw["applications"] if app["name"] == "root"] + models()
 
 
 class Cold(threading.Thread):
@@ -58,13 +59,9 @@ class Cold(threading.Thread):
             self.answer = repr(error)
 
 
-@contextmanager
-def clients(serving: Serving, count: int) -> Iterator[Load]:
-    """Let `count` clients ask `slow`, each as soon as it has its answer; whatever is not an answer is a failure."""
-    found = Load(f"{serving.model('slow')}/infer")
-    with asking(found.client, count, found.stop):
-        yield found
-    assert found.bad == []
+def clients(serving: Serving, count: int) -> AbstractContextManager[Load]:
+    """Let `count` clients ask `elastic`, each as soon as it has its answer."""
+    return asking(Load(f"{serving.model('elastic')}/infer"), count)
 
 
 def replicas(serving: Serving, name: str) -> int:
@@ -81,22 +78,23 @@ def until(serving: Serving, name: str, count: int) -> None:
         pause.wait(1)
 
 
-def test_a_model_grows_and_shrinks_with_its_queue_and_wakes_from_nothing(cache: object) -> None:  # noqa: ARG001
-    with serve_run(PROJECT / "serve_config.yaml", SHORT, elastic) as serving:
-        assert (replicas(serving, "slow"), replicas(serving, "sleeper")) == (1, 0)
-        cold = Cold(serving)
-        cold.start()
-        # Eight under way are 800 ms of work, and twice what one replica may do; four for each of two are still more.
-        with clients(serving, 8) as load:
-            until(serving, "slow", 2)
-            load.wait_for(20)
-        cold.join()
-        assert cold.answer == "200 [6.0]"
-        # One at a time waits for nobody: one replica is enough again, and goes on while the other drains.
-        with paced(serving) as load:
-            until(serving, "slow", 1)
-            load.wait_for(3)
-        assert "told once" not in serving.log
+def test_a_model_grows_and_shrinks_with_its_queue_and_wakes_from_nothing(serving: Serving) -> None:
+    # Both may have been asked before, by whoever looks whether all is well.
+    until(serving, "elastic", 1)
+    until(serving, "sleeper", 0)
+    cold = Cold(serving)
+    cold.start()
+    # Eight under way are 800 ms of work, and twice what one replica may do; four for each of two are still more.
+    with clients(serving, 8) as load:
+        until(serving, "elastic", 2)
+        load.wait_for(20)
+    cold.join()
+    assert cold.answer == "200 [6.0]"
+    # One at a time waits for nobody: one replica is enough again, and goes on while the other drains.
+    with asking(Paced(f"{serving.model('elastic')}/infer"), 1) as load:
+        until(serving, "elastic", 1)
+        load.wait_for(3)
+    assert "told once" not in serving.log
 
 
 class Paced(Load):
@@ -105,27 +103,13 @@ class Paced(Load):
     def client(self) -> None:
         with requests.Session() as session:
             while not self.stop.wait(0.5):
-                answer = session.post(self.url, json=BODY, timeout=20)
-                self.count(None if answer.ok else f"{answer.status_code} {answer.text}")
-
-
-@contextmanager
-def paced(serving: Serving) -> Iterator[Load]:
-    found = Paced(f"{serving.model('slow')}/infer")
-    thread = threading.Thread(target=found.client)
-    thread.start()
-    try:
-        yield found
-    finally:
-        found.stop.set()
-        thread.join()
-    assert found.bad == []
+                self.count(self.judge(session.post(self.url, json=BODY, timeout=20)))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("path", [SHORT, LONG, PROXY])
 def test_no_request_is_lost_on_the_way_to_nothing_and_back(path: str, cache: object) -> None:  # noqa: ARG001
-    with serve_run(PROJECT / "serve_config.yaml", path, elastic) as serving:
+    with serve_run(PROJECT / "serve_config.yaml", path, alone) as serving:
         for _ in range(2):
             many = [Cold(serving) for _ in range(8)]
             for each in many:
@@ -139,12 +123,12 @@ def test_no_request_is_lost_on_the_way_to_nothing_and_back(path: str, cache: obj
 @pytest.mark.long
 def test_another_target_is_deployed_to_what_runs(cache: object) -> None:  # noqa: ARG001
     def other(raw: dict[str, Any]) -> None:
-        config = raw["applications"][1]["deployments"][0]["autoscaling_config"]
+        config = named(raw, "elastic")["deployments"][0]["autoscaling_config"]
         config["policy"]["policy_kwargs"]["target_queue_ms"] = 10_000
         config["min_replicas"] = 2
 
-    with serve_run(PROJECT / "serve_config.yaml", SHORT, elastic) as serving, clients(serving, 1) as load:
+    with serve_run(PROJECT / "serve_config.yaml", SHORT, alone) as serving, clients(serving, 1) as load:
         load.wait_for(5)
         deploy(serving, other)
-        until(serving, "slow", 2)
+        until(serving, "elastic", 2)
         load.wait_for(5)

@@ -1,11 +1,11 @@
 """Models that hang, run out of memory or begin to give NaN: who is told what, and that a good replica comes back.
 
-One `serve run` for all; each test has a model of its own or leaves it as the next one needs it.
+Each test has a model of its own or leaves it as the next one needs it.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import requests
 from tests.e2e.conftest import model
 from tests.e2e.paths.test_service import outputs, tensor, together
 from tests.services.faulty import ALL_NAN, FITS, HANG, HANG_LOOP, LITTLE_MEMORY, ONE_NAN
-from tests.serving import PROJECT, SHORT, Serving, serve_run
+from tests.serving import Serving
 
 pytestmark = pytest.mark.ray
 # For what Serve does in its own time; on a machine with nothing to spare that may be long.
@@ -42,17 +42,8 @@ def faulty_behind(name: str) -> dict[str, Any]:
     return app
 
 
-def faulty_models(raw: dict[str, Any]) -> None:
-    raw["applications"] = [app for app in raw["applications"] if app["name"] == "root"]
-    raw["applications"].append(faulty("device", replicas=2))
-    raw["applications"].append(faulty_behind("behind"))
-    raw["applications"].append(faulty("small", check_outputs=True))
-
-
-@pytest.fixture(scope="module")
-def serving(cache: object) -> Iterator[Serving]:  # noqa: ARG001
-    with serve_run(PROJECT / "serve_config.yaml", SHORT, faulty_models) as found:
-        yield found
+def models() -> list[dict[str, Any]]:
+    return [faulty("device", replicas=2), faulty_behind("behind"), faulty("small", check_outputs=True)]
 
 
 @dataclass

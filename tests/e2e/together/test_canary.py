@@ -3,9 +3,8 @@
 import math
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +16,28 @@ import requests
 from deployments.canary.share import drawn
 from deployments.stubs import open_inference_pb2 as pb
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.e2e.conftest import model
-from tests.e2e.test_rollout import Load, load
+from tests.e2e.clients import load
+from tests.e2e.conftest import model, named
 from tests.nodes import wait_until
-from tests.serving import PROJECT, SHORT, Serving, deploy, serve_run
+from tests.serving import Serving, deploy
 
 pytestmark = pytest.mark.ray
 
 ANSWERS = {"1": [6.0], "2": [9.0]}
 
 
-def with_canary(raw: dict[str, Any]) -> None:
-    raw["applications"] = [app for app in raw["applications"] if app["name"] == "root"]
+def models() -> list[dict[str, Any]]:
     share = {"canary": {"application": "slow-canary", "percent": 20}}
-    raw["applications"].append(model("slow", ms=5, tunables=share))
-    raw["applications"].append(model("slow-canary", ms=5, version="2"))
-    raw["applications"][-1]["args"]["source"]["kwargs"]["factor"] = 3.0
-    raw["applications"][-1]["deployments"][0]["health_check_period_s"] = 1  # A killed one is missed sooner.
+    other = model("slow-canary", ms=5, version="2")
+    other["args"]["source"]["kwargs"]["factor"] = 3.0
+    other["deployments"][0]["health_check_period_s"] = 1  # A killed one is missed sooner.
+    return [model("slow", ms=5, tunables=share), other]
 
 
 @pytest.fixture(scope="module")
-def pair(cache: object) -> Iterator[Serving]:  # noqa: ARG001
-    with serve_run(PROJECT / "serve_config.yaml", SHORT, with_canary) as found:
-        wait_until(lambda: canary(found)["up"], "the canary did not come up")
-        yield found
+def pair(serving: Serving) -> Serving:
+    wait_until(lambda: canary(serving)["up"], "the canary did not come up")
+    return serving
 
 
 def canary(serving: Serving) -> dict[str, Any]:
@@ -73,7 +70,7 @@ def many(serving: Serving, identities: list[str] | list[None]) -> list[str]:
 
 def share(percent: float) -> Callable[[dict[str, Any]], None]:
     def edit(raw: dict[str, Any]) -> None:
-        raw["applications"][1]["deployments"][0]["user_config"]["canary"]["percent"] = percent
+        named(raw, "slow")["deployments"][0]["user_config"]["canary"]["percent"] = percent
 
     return edit
 
@@ -125,7 +122,7 @@ def test_statistics_are_kept_for_each_version(pair: Serving) -> None:
 
 
 def test_no_request_fails_when_the_canary_is_killed_and_it_is_used_again_when_it_is_back(pair: Serving) -> None:
-    with counted(pair) as loaded:
+    with load(pair, "slow") as loaded:
         os.kill(replica("slow-canary", pair), signal.SIGKILL)
         loaded.wait_for(100)
         assert requests.get(f"{pair.url}/v2/health/ready", timeout=20).status_code == 200
@@ -135,18 +132,10 @@ def test_no_request_fails_when_the_canary_is_killed_and_it_is_used_again_when_it
 
 
 def test_the_share_changes_in_place_down_to_none(pair: Serving) -> None:
-    with counted(pair):
+    with load(pair, "slow"):
         deploy(pair, share(0))
         wait_until(lambda: canary(pair)["percent"] == 0, "the share did not change")
         assert set(many(pair, [None] * 100)) == {"1"}
-
-
-@contextmanager
-def counted(serving: Serving) -> Iterator[Load]:
-    """Load all along, of which no request may fail."""
-    with load(serving) as found:
-        yield found
-    assert found.bad == []
 
 
 def replica(application: str, serving: Serving) -> int:

@@ -1,0 +1,71 @@
+"""Ingress replicas in front of a device: the same answers, whichever replica reads, and only the guilty one fails."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+
+from models.zoo.train_digits import split
+from tests.e2e.conftest import model
+from tests.e2e.paths.test_digits import ask_binary, ask_json
+from tests.e2e.paths.test_service import SECRET, forwards, outputs, tensor, together
+from tests.serving import Serving
+
+pytestmark = pytest.mark.ray
+
+
+def models(digits: dict[str, Any]) -> list[dict[str, Any]]:
+    shape = [-1, 50_000]
+    wide = model("wide", inputs=[_tensor("x", shape)], outputs=[_tensor("y", shape)])
+    return [behind_ingress(app) for app in (digits, model("blocks"), wide)]
+
+
+def behind_ingress(app: dict[str, Any]) -> dict[str, Any]:
+    ingress = {"name": "Ingress", "ray_actor_options": {"num_cpus": 0.01}, "max_ongoing_requests": 1024}
+    args = {**app["args"], "num_cpus": 0.01, "ingress_replicas": 2}
+    return {**app, "args": args, "deployments": [*app["deployments"], ingress]}
+
+
+def _tensor(name: str, shape: list[int]) -> dict[str, Any]:
+    return {"name": name, "datatype": "FP32", "shape": shape}
+
+
+def test_digits_are_named_rightly_through_ingress_replicas(serving: Serving) -> None:
+    _, _, images, labels = split()
+    found = [ask_json(serving, "digits", images[n : n + 40])["outputs"][1]["data"] for n in range(0, len(images), 40)]
+    assert (np.concatenate(found) == labels).mean() >= 0.98
+    assert (ask_binary(serving, "digits", images) == np.concatenate(found)).all()
+
+
+def test_requests_read_by_several_replicas_share_forwards(serving: Serving) -> None:
+    properties = requests.get(serving.model("blocks"), timeout=20).json()["properties"]
+    assert properties["ingress_replicas"] == 2
+    answers = together(serving, "blocks", [tensor(n) for n in range(60)], every_s=0.002)
+    assert [outputs(answer) for answer in answers] == [[2.0 * n] for n in range(60)]
+    assert forwards(serving, "blocks") < 30
+
+
+def test_only_the_guilty_request_of_a_block_fails(serving: Serving) -> None:
+    answers = together(serving, "blocks", [tensor(1), tensor(-9999), tensor(3)])
+    assert [answer[0] for answer in answers] == [200, 500, 200]
+    assert SECRET not in str(answers[1][1])
+
+
+def test_a_block_of_several_megabytes_crosses_both_ways(serving: Serving) -> None:
+    # 32 rows of 50,000 numbers: 6.4 MB, above the 4 MiB that gRPC takes by default.
+    rows = np.arange(32 * 50_000, dtype=np.float32).reshape(32, 50_000)
+    given = {"name": "x", "shape": [32, 50_000], "datatype": "FP32", "parameters": {"binary_data_size": rows.nbytes}}
+    head = json.dumps({"inputs": [given], "parameters": {"binary_data_output": True}}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    answer = requests.post(f"{serving.model('wide')}/infer", data=head + rows.tobytes(), headers=headers, timeout=60)
+    assert answer.status_code == 200, answer.text
+    found = np.frombuffer(answer.content[int(answer.headers["Inference-Header-Content-Length"]) :], np.float32)
+    np.testing.assert_array_equal(found.reshape(32, 50_000), 2 * rows)
+
+
+def test_more_rows_than_a_forward_come_back_whole(serving: Serving) -> None:
+    values = [float(n) for n in range(500)]
+    [answer] = together(serving, "blocks", [tensor(*values)])
+    assert outputs(answer) == [2 * value for value in values]
