@@ -19,12 +19,12 @@ pytestmark = pytest.mark.ray
 def models(digits: dict[str, Any]) -> list[dict[str, Any]]:
     shape = [-1, 50_000]
     wide = model("wide", inputs=[_tensor("x", shape)], outputs=[_tensor("y", shape)])
-    return [behind_ingress(app) for app in (digits, model("blocks"), wide)]
+    return [behind(digits, 1), behind(wide, 1), behind(model("blocks"), 2)]
 
 
-def behind_ingress(app: dict[str, Any]) -> dict[str, Any]:
+def behind(app: dict[str, Any], ingress_replicas: int) -> dict[str, Any]:
     ingress = {"name": "Ingress", "ray_actor_options": {"num_cpus": 0.01}, "max_ongoing_requests": 1024}
-    args = {**app["args"], "num_cpus": 0.01, "ingress_replicas": 2}
+    args = {**app["args"], "num_cpus": 0.01, "ingress_replicas": ingress_replicas}
     return {**app, "args": args, "deployments": [*app["deployments"], ingress]}
 
 
