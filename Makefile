@@ -4,15 +4,23 @@ BIN := .venv/bin
 CONFIG ?= serve_config.yaml
 SOAK_MINUTES ?= 60
 
-.PHONY: run test test-timing test-long fuzz check bench reports autoscaling reliability soak bench-gpu install lock stubs clean
+.PHONY: run test test-with-ray test-without-ray test-timing test-long fuzz check bench reports autoscaling reliability soak bench-gpu install lock stubs clean
 
 run: install ## serve the bundled models
 	$(BIN)/serve run $(CONFIG)
 
-# A machine short of cores can make a start of Ray time out. What failed runs once more, by itself; both runs are shown.
+# What starts Ray waits for other processes half of the time; what does not runs meanwhile.
 test: install ## what CI runs: lint, types, and every test but those of test-timing and test-long
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest || { [ $$? -eq 1 ] && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
+	$(MAKE) --no-print-directory --jobs=2 --keep-going test-with-ray test-without-ray
+
+# A machine short of cores can make a start of Ray time out. What failed runs once more, by itself; both runs are shown.
+test-with-ray: MARK := ray
+test-without-ray: MARK := not ray
+test-with-ray test-without-ray: TESTS = $(BIN)/python -m pytest -m "$(MARK) and not timing and not long" \
+  -o cache_dir=.pytest_cache/$@
+test-with-ray test-without-ray: install
+	$(TESTS) || { [ $$? -eq 1 ] && $(TESTS) --last-failed --last-failed-no-failures none; }
 
 test-timing: install ## what compares clocks: on a machine that does nothing else
 	$(BIN)/python -m pytest -m timing
