@@ -14,7 +14,7 @@ test: install ## what CI runs: lint, types, and every test but those of test-tim
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory --jobs=2 --keep-going test-with-ray test-without-ray
 
-# A machine short of cores can make a start of Ray time out. What failed runs once more, by itself; both runs are shown.
+# A machine short of cores can make a start of Ray time out. What failed runs once more; both runs are shown.
 test-with-ray: MARK := ray
 test-without-ray: MARK := not ray
 test-with-ray test-without-ray: TESTS = $(BIN)/python -m pytest -m "$(MARK) and not timing and not long" \

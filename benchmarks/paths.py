@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measured(workload: Workload) -> Sequence[Way]:
-    """Return every way, the one that does least first."""
+    """Return every way, the one that does least first; ingress replicas, which are beside these, last."""
     requests = requests_of(workload, PEER.codec(workload))
     lone, own, short = (
         Way(LONE),

@@ -34,9 +34,23 @@ def memory_by_name_mib(pids: Iterable[int]) -> dict[str, float]:
     """Return the processes' resident memory under the name of each program; a Ray worker's is the name of its actor."""
     found: dict[str, float] = {}
     for pid in pids:
-        name = _name(_read(pid, "cmdline"))
+        name = program(_read(pid, "cmdline"))
         found[name] = found.get(name, 0.0) + memory_mib([pid])
     return found
+
+
+def program(cmdline: str) -> str:
+    """Return the name of what a process runs, from its NUL-separated command line; of one that has ended, "ended"."""
+    if not cmdline:
+        return "ended"
+    first, *others = cmdline.split("\0")
+    if " " in first or first.startswith("ray::"):
+        # It has renamed itself.
+        return first.split()[0].removeprefix("ray::").split(".")[0]
+    # Of an interpreter, what it runs says more.
+    script = next((each for each in others if "/" in each and not each.startswith("-")), "")
+    named = Path(script) if Path(first).name.startswith("python") and script else Path(first)
+    return "/".join(named.parts[-2:]) if named.suffix == ".py" else named.name
 
 
 def named(pids: Iterable[int], text: str) -> int | None:
@@ -89,17 +103,6 @@ def _parent(pid: int) -> int:
 
 def _is_marked(pid: int, mark: str) -> bool:
     return f"{MARK}={mark}" in _read(pid, "environ")
-
-
-def _name(cmdline: str) -> str:
-    first, *others = cmdline.split("\0")
-    if " " in first or first.startswith("ray::"):
-        # It has renamed itself.
-        return first.split()[0].removeprefix("ray::").split(".")[0]
-    # Of an interpreter, what it runs says more.
-    script = next((each for each in others if "/" in each and not each.startswith("-")), "")
-    named = Path(script) if Path(first).name.startswith("python") and script else Path(first)
-    return "/".join(named.parts[-2:]) if named.suffix == ".py" else named.name
 
 
 def _field(status: str, name: str) -> int:

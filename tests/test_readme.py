@@ -1,4 +1,4 @@
-"""Every block of the README does what the README says, in a copy of the project such as a clone is."""
+"""The README does what it says, in a copy of the project; what it asks of a server is in e2e/paths/test_readme.py."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from tests.serving import PROJECT
 PLANS = (f"{PITSTOP} plan serve_config.yaml --model digits-cpu --rate 500 --slo-ms 50 --verify",)
 
 
-def test_every_block_is_of_a_kind_that_a_test_here_runs() -> None:
+def test_every_block_is_of_a_kind_that_a_test_runs() -> None:
     assert {kind for kind, _ in BLOCKS} == {"bash", "python", "yaml"}
     assert (len(blocks("python")), len(blocks("yaml"))) == (1, 1)
     known = ("make ", "curl ", ".venv/bin/pitstop ", ".venv/bin/ray get-auth-token ", "RAY_AUTH_MODE=token .venv/bin/")
@@ -44,7 +44,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cloned(tmp_path_factory.mktemp("clone"))
 
 
-def test_every_pitstop_command_is_among_those_that_run_here() -> None:
+def test_every_pitstop_command_is_among_those_that_a_test_runs() -> None:
     lines = [line for line in commands() if line.startswith(PITSTOP)]
     assert {line.split()[1] for line in lines} <= {"check", "audit", "load", "compare", "plan"}
 

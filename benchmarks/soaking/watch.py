@@ -42,16 +42,16 @@ class Watch:
         latency = list(self._load.record.latency_s[self._seen :])
         self._seen += len(latency)
         pids = [replica.pid for name in MODELS for replica in self._stand.replicas(name)]
-        every = self._stand.all_pids()
+        parts = processes.memory_by_name_mib(self._stand.all_pids())
         p50, p99 = np.quantile(latency, (0.5, 0.99)) * 1000 if latency else (float("nan"), float("nan"))
         return Look(
             self._load.drive.elapsed_s,
-            processes.memory_mib(every),
+            sum(parts.values()),
             processes.memory_mib(pids),
             float(p50),
             float(p99),
             len(latency),
-            processes.memory_by_name_mib(every),
+            parts,
         )
 
 

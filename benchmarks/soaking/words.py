@@ -59,12 +59,12 @@ _DRIFTS = {
 }
 
 
-# Less is noise: what a process holds goes up and down by this much between two looks.
-_TELLING_MIB = 1.0
+# Less does not matter to a server that runs for weeks.
+_TELLING_MIB_AN_HOUR = 1.0
 
 
 def _parts(grew: Mapping[str, float]) -> list[str]:
-    told = sorted(((mib, name) for name, mib in grew.items() if abs(mib) >= _TELLING_MIB), reverse=True)
+    told = sorted(((mib, name) for name, mib in grew.items() if abs(mib) >= _TELLING_MIB_AN_HOUR), reverse=True)
     if not told:
         return []
     return ["\n| processes | grew, MiB an hour |", "|---|---|", *(f"| {name} | {mib:.1f} |" for mib, name in told)]

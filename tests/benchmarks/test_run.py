@@ -39,6 +39,22 @@ def test_the_machine_is_described() -> None:
     assert machine.versions()["torch"][0].isdigit()
 
 
+@pytest.mark.parametrize(
+    "cmdline, name",
+    [
+        ("ray::ServeReplica:line:Model\0", "ServeReplica:line:Model"),
+        ("ray::ServeController.run_control_loop\0\0", "ServeController"),
+        ("ray-dashboard-NodeHead-0 (/x/python dashboard.py)\0", "ray-dashboard-NodeHead-0"),
+        ("/x/python\0-u\0/x/ray/dashboard/dashboard.py\0--a=/b/c\0", "dashboard/dashboard.py"),
+        ("/x/bin/python3.11\0/x/bin/serve\0run\0", "serve"),
+        ("/x/gcs_server\0--log_dir=/y\0", "gcs_server"),
+        ("", "ended"),
+    ],
+)
+def test_a_process_is_called_by_what_it_runs(cmdline: str, name: str) -> None:
+    assert processes.program(cmdline) == name
+
+
 def test_a_process_knows_its_own_memory() -> None:
     import os
 

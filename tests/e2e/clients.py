@@ -20,7 +20,7 @@ Kind = TypeVar("Kind", bound="Load")
 
 
 class Load:
-    """Clients that ask tests.services.slow one after the other, each on its kept connection."""
+    """Clients that ask a model for what becomes of a 3, one after the other, each on its kept connection."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -52,8 +52,9 @@ class Load:
         """Wait until this many more answers have come, so that a step of the test had load all along."""
         with self.changed:
             target = self.good + more
-            assert self.changed.wait_for(lambda: self.good >= target or self.bad, timeout=60)
-        assert self.bad == []
+            came = self.changed.wait_for(lambda: self.good >= target or self.bad, timeout=120)
+        assert self.bad == [], self.bad[:5]
+        assert came, f"{self.good} answers, not {target}"
 
     def until(self, holds: Callable[[], bool]) -> None:
         """Go on asking until something holds."""
@@ -93,7 +94,7 @@ def load(serving: Serving, model: str, clients: int = 8) -> Iterator[Load]:
 
 @contextmanager
 def loaded(found: Kind, clients: int) -> Iterator[Kind]:
-    """Let clients ask all along, of which no request may fail."""
+    """As asking, with fifty answers before and after."""
     with asking(found, clients):
         found.wait_for(50)
         yield found
@@ -102,7 +103,7 @@ def loaded(found: Kind, clients: int) -> Iterator[Kind]:
 
 @contextmanager
 def asking(found: Kind, clients: int) -> Iterator[Kind]:
-    """As loaded, of clients that may be slow."""
+    """Let clients ask until the end of the block, of which no request may fail."""
     threads = [threading.Thread(target=found.client) for _ in range(clients)]
     for thread in threads:
         thread.start()
@@ -112,4 +113,4 @@ def asking(found: Kind, clients: int) -> Iterator[Kind]:
         found.stop.set()
         for thread in threads:
             thread.join()
-    assert found.bad == []
+    assert found.bad == [], found.bad[:5]

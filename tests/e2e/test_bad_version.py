@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.e2e.clients import Load, load
-from tests.e2e.conftest import model
+from tests.e2e.conftest import model, named
 from tests.serving import PROJECT, SHORT, Serving, dashboard, deploy, serve_run
 
 pytestmark = [pytest.mark.ray, pytest.mark.long]
@@ -15,11 +15,10 @@ PATIENCE_S = 400.0
 
 
 def one_old(raw: dict[str, Any]) -> None:
-    raw["applications"] = [app for app in raw["applications"] if app["name"] == "root"]
     slow = model("slow", ms=10)
     # Without the surge Serve stops a lone replica before it starts the next.
     slow["deployments"][0] |= {"num_replicas": 1, "max_surge_percent": 100}
-    raw["applications"].append(slow)
+    raw["applications"] = [named(raw, "root"), slow]
 
 
 def wrong_checksum(raw: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """One `serve run` for each of the three paths, for what a client may rely on whichever its request takes.
 
-The first also has the README's own model, in a copy of the project.
+The first also has the README's own model, in a copy of the project; where that cannot serve, nothing here can.
 """
 
 from collections.abc import Iterator

@@ -9,8 +9,8 @@ import requests
 
 from configs.autoscaling_rules import TARGET_QUEUE
 from tests.e2e.clients import BODY, Load, asking
-from tests.e2e.conftest import model, named
-from tests.serving import LONG, PROJECT, PROXY, SHORT, Serving, deploy, serve_run
+from tests.e2e.conftest import model
+from tests.serving import Serving
 
 pytestmark = pytest.mark.ray
 
@@ -37,10 +37,6 @@ def models() -> list[dict[str, Any]]:
         found.append(model(name, ms=ms, max_rows=1))
         found[-1]["deployments"][0]["autoscaling_config"] = config
     return found
-
-
-def alone(raw: dict[str, Any]) -> None:
-    raw["applications"] = [app for app in raw["applications"] if app["name"] == "root"] + models()
 
 
 class Cold(threading.Thread):
@@ -79,9 +75,7 @@ def until(serving: Serving, name: str, count: int) -> None:
 
 
 def test_a_model_grows_and_shrinks_with_its_queue_and_wakes_from_nothing(serving: Serving) -> None:
-    # Both may have been asked before, by whoever looks whether all is well.
-    until(serving, "elastic", 1)
-    until(serving, "sleeper", 0)
+    assert (replicas(serving, "elastic"), replicas(serving, "sleeper")) == (1, 0)
     cold = Cold(serving)
     cold.start()
     # Eight under way are 800 ms of work, and twice what one replica may do; four for each of two are still more.
@@ -104,31 +98,3 @@ class Paced(Load):
         with requests.Session() as session:
             while not self.stop.wait(0.5):
                 self.count(self.judge(session.post(self.url, json=BODY, timeout=20)))
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("path", [SHORT, LONG, PROXY])
-def test_no_request_is_lost_on_the_way_to_nothing_and_back(path: str, cache: object) -> None:  # noqa: ARG001
-    with serve_run(PROJECT / "serve_config.yaml", path, alone) as serving:
-        for _ in range(2):
-            many = [Cold(serving) for _ in range(8)]
-            for each in many:
-                each.start()
-            for each in many:
-                each.join()
-            assert [each.answer for each in many] == ["200 [6.0]"] * 8
-            until(serving, "sleeper", 0)
-
-
-@pytest.mark.long
-def test_another_target_is_deployed_to_what_runs(cache: object) -> None:  # noqa: ARG001
-    def other(raw: dict[str, Any]) -> None:
-        config = named(raw, "elastic")["deployments"][0]["autoscaling_config"]
-        config["policy"]["policy_kwargs"]["target_queue_ms"] = 10_000
-        config["min_replicas"] = 2
-
-    with serve_run(PROJECT / "serve_config.yaml", SHORT, alone) as serving, clients(serving, 1) as load:
-        load.wait_for(5)
-        deploy(serving, other)
-        until(serving, "elastic", 2)
-        load.wait_for(5)

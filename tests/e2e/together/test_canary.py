@@ -16,7 +16,7 @@ import requests
 from deployments.canary.share import drawn
 from deployments.stubs import open_inference_pb2 as pb
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.e2e.clients import load
+from tests.e2e.clients import BODY, load
 from tests.e2e.conftest import model, named
 from tests.nodes import wait_until
 from tests.serving import Serving, deploy
@@ -52,7 +52,7 @@ def fell_back(serving: Serving) -> int:
 
 def version(serving: Serving, identity: str | None = None, path: str = "/infer") -> str:
     """Ask once; return the version that answered, having held its answer against it."""
-    body: dict[str, Any] = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [3]}]}
+    body: dict[str, Any] = dict(BODY)
     if identity is not None:
         body["id"] = identity
     answer = requests.post(serving.model("slow") + path, json=body, timeout=20)

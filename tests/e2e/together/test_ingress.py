@@ -19,7 +19,7 @@ pytestmark = pytest.mark.ray
 def models(digits: dict[str, Any]) -> list[dict[str, Any]]:
     shape = [-1, 50_000]
     wide = model("wide", inputs=[_tensor("x", shape)], outputs=[_tensor("y", shape)])
-    return [behind(digits, 1), behind(wide, 1), behind(model("blocks"), 2)]
+    return [behind(digits, 2), behind(wide, 1), behind(model("blocks"), 2)]
 
 
 def behind(app: dict[str, Any], ingress_replicas: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import yaml
 
 from tests.e2e.clients import BODY, Calls, load, loaded
 from tests.e2e.conftest import model, named
-from tests.serving import LONG, PROJECT, Serving, deploy, serve_run
+from tests.serving import Serving, deploy
 
 pytestmark = pytest.mark.ray
 
@@ -20,10 +20,6 @@ def models() -> list[dict[str, Any]]:
     rolled = model("rolled", ms=10)
     rolled["deployments"][0] |= {"num_replicas": 2, "max_surge_percent": 100}
     return [rolled]
-
-
-def alone(raw: dict[str, Any]) -> None:
-    raw["applications"] = [app for app in raw["applications"] if app["name"] == "root"] + models()
 
 
 def replicas(serving: Serving) -> int:
@@ -55,12 +51,6 @@ def rolls(serving: Serving) -> None:
 
 def test_no_request_is_lost_when_a_model_scales_down_and_changes_its_weights(serving: Serving) -> None:
     rolls(serving)
-
-
-@pytest.mark.long
-def test_none_is_lost_through_serves_wrapper_either(cache: object) -> None:  # noqa: ARG001
-    with serve_run(PROJECT / "serve_config.yaml", LONG, alone) as serving:
-        rolls(serving)
 
 
 def answer(serving: Serving) -> Any:
