@@ -9,7 +9,7 @@ SOAK_MINUTES ?= 60
 run: install ## serve the bundled models
 	$(BIN)/serve run $(CONFIG)
 
-# What starts Ray waits for other processes half of the time; what does not runs meanwhile.
+# What starts Ray often waits for other processes; what does not start it runs meanwhile.
 test: install ## what CI runs: lint, types, and every test but those of test-timing and test-long
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory --jobs=2 --keep-going test-with-ray test-without-ray

@@ -7,7 +7,7 @@ from typing import Any
 
 from .results import Closed
 from .summary import middle, spread
-from .table import row
+from .table import header, row
 
 
 @dataclass
@@ -46,8 +46,7 @@ def render(record: Mapping[str, Any], ways: Sequence[Way], forward_ms: Sequence[
         f"The network is `mlp`, 64 numbers as JSON; its forward in process {alone}. Closed loop, "
         f"medians of {record['rounds']} rounds; ± is half the range. The last column is at the most connections.",
         "",
-        row(heads),
-        row(["---"] * len(heads)),
+        *header(heads),
     ]
     above = None
     for way in good:
