@@ -25,10 +25,8 @@ _LEGEND = {
 }
 _INK, _PALE, _RULE = "#1c2530", "#6b7685", "#e3e7ec"
 _WIDTH_INCHES, _LINE_INCHES, _HEAD_INCHES, _FOOT_INCHES = 9.0, 0.32, 1.0, 0.42
-# Room right of the longest bar for its label.
-_HEADROOM = 1.34
-_SIGN_POINTS, _GAP_POINTS = 7, 16
-_LETTER_INCHES = 0.076
+_FIRST_POINTS, _SIGN_POINTS, _GAP_POINTS, _POINTS_AN_INCH = 6, 7, 16, 72
+_LETTER_INCHES, _RIGHT_SHARE = 0.076, 0.985
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +64,13 @@ def lines(groups: Sequence[Group]) -> list[Line]:
 
 
 def png(panels: Sequence[Panel]) -> bytes:
+    """Return the picture as a PNG."""
+    buffer = BytesIO()
+    waterfalls(panels).savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def waterfalls(panels: Sequence[Panel]) -> "Figure":
     """Return the picture, its panels one below another, each on a scale of its own."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -80,11 +85,9 @@ def png(panels: Sequence[Panel]) -> bytes:
         figure.text(0.022, (top - 0.34) / height, panel.title, fontsize=15, fontweight="bold", color=_INK, va="center")
         figure.text(0.022, (top - 0.64) / height, panel.subtitle, fontsize=9, color=_PALE, va="center")
         top -= _HEAD_INCHES + inches
-        _draw(figure.add_axes((left, top / height, 0.985 - left, inches / height)), each, panel.best)
+        _draw(figure.add_axes((left, top / height, _RIGHT_SHARE - left, inches / height)), each, panel.best)
     _legend(figure, {line.step.head.kind for each in placed for line in each if line.step}, height)
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return figure
 
 
 def _left(placed: Sequence[Sequence[Line]]) -> float:
@@ -94,8 +97,9 @@ def _left(placed: Sequence[Sequence[Line]]) -> float:
 
 
 def _draw(axes: "Axes", placed: Sequence[Line], best: Step | None) -> None:
-    rates = [line.step.items_s or 0 for line in placed if line.step]
-    axes.set_xlim(0, max(rates) * _HEADROOM)
+    steps = [line.step for line in placed if line.step]
+    rates = [step.items_s or 0 for step in steps]
+    axes.set_xlim(0, _limit(steps, rates[0], axes.get_window_extent().width / axes.figure.dpi))
     axes.set_ylim(placed[-1].y + 0.6, -0.5)
     for line in placed:
         _name(axes, line, line.step is not None and line.step == best)
@@ -133,21 +137,18 @@ def _name(axes: "Axes", line: Line, best: bool) -> None:
 
 def _bar(axes: "Axes", y: float, step: Step, first: float, best: bool) -> None:
     rate = step.items_s or 0
-    end = rate
     axes.barh(y, rate, height=0.72, color=_COLOURS[step.head.kind], zorder=2)
     if step.spread is not None:
         axes.plot(step.spread, [y, y], color=_INK, linewidth=1.2, zorder=3, solid_capstyle="butt")
-        end = max(rate, step.spread[1])
-    factor = f"{rate / first:.1f}{TIMES}"
+    factor, label = _labels(step, first)
     white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    after = 6 + _SIGN_POINTS * len(factor) + _GAP_POINTS
     for text, points, colour, weight in (
-        (factor, 6, _INK, "bold"),
-        (f"{number(rate)}/s", after, _PALE, "bold" if best else "normal"),
+        (factor, _FIRST_POINTS, _INK, "bold"),
+        (label, _label_points(factor), _PALE, "bold" if best else "normal"),
     ):
         axes.annotate(
             text,
-            (end, y),
+            (_end(step), y),
             xytext=(points, 0),
             textcoords="offset points",
             va="center",
@@ -156,6 +157,32 @@ def _bar(axes: "Axes", y: float, step: Step, first: float, best: bool) -> None:
             fontweight=weight,
             bbox=white,
         )
+
+
+def _limit(steps: Sequence[Step], first: float, inches: float) -> float:
+    """Return the scale's end, in items a second, so that every bar's labels end within the picture."""
+    ends = []
+    for step in steps:
+        factor, label = _labels(step, first)
+        points = _label_points(factor) + _SIGN_POINTS * len(label)
+        ends.append(_end(step) / (1 - points / (_POINTS_AN_INCH * inches)))
+    return max(ends)
+
+
+def _labels(step: Step, first: float) -> tuple[str, str]:
+    rate = step.items_s or 0
+    return f"{rate / first:.1f}{TIMES}", f"{number(rate)}/s"
+
+
+def _label_points(factor: str) -> int:
+    """Return where a rate begins, right of its factor."""
+    return _FIRST_POINTS + _SIGN_POINTS * len(factor) + _GAP_POINTS
+
+
+def _end(step: Step) -> float:
+    """Return where a bar ends, or its spread where that ends later."""
+    rate = step.items_s or 0
+    return rate if step.spread is None else max(rate, step.spread[1])
 
 
 def _legend(figure: "Figure", kinds: set[str], height: float) -> None:

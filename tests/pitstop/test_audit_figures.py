@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from pitstop.auditing.changing import unseen
-from pitstop.auditing.groups import grouped
+from pitstop.auditing.groups import Group, grouped
 from pitstop.auditing.memory import highest
 from pitstop.auditing.picture import drawn
 from pitstop.auditing.plan import single_rows, thin
-from pitstop.auditing.plot import Panel, lines, png
+from pitstop.auditing.plot import Panel, lines, png, waterfalls
 from pitstop.auditing.repeat import merged
 from pitstop.auditing.step import Head, Setting, Step
 from pitstop.auditing.timing import LEAST_RUNS, clearly_faster, measure, percentile, summarise
@@ -184,3 +184,13 @@ def test_a_picture_is_a_png_of_any_number_of_panels() -> None:
     groups = grouped(steps(Setting("torchscript", "fp32", "contiguous")))
     panel = Panel("m on a machine", "why", groups, groups[1].steps[0])
     assert png([panel, panel]).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("spread", [None, (900.0, 1100.0), (500.0, 3000.0)])
+def test_every_label_ends_within_the_picture_however_wide_the_spread(spread: tuple[float, float] | None) -> None:
+    longest = replace(step("one", 0.0001), spread=spread and (spread[0] * 1e4, spread[1] * 1e4))
+    drawing = waterfalls([Panel("m", "why", [Group("", (step("train", 4), longest))], None)])
+    drawing.draw_without_rendering()
+    [axes] = drawing.axes
+    assert len(axes.texts) == 6  # A name, a factor and a rate for each bar.
+    assert all(text.get_window_extent().x1 <= drawing.bbox.x1 for text in axes.texts)
