@@ -12,9 +12,12 @@ _RECEIVE_BYTES = 1 << 16
 
 
 class Connection:
-    """A non-blocking socket with the answer it is waiting for. `started` belongs to whoever sends."""
+    """A non-blocking socket with the answer it is waiting for.
 
-    __slots__ = ("_address", "_buffer", "_length", "answer", "sock", "started", "unsent", "waiting")
+    `started` belongs to whoever sends; `closing` is what the server said with its last answer.
+    """
+
+    __slots__ = ("_address", "_buffer", "_length", "answer", "closing", "sock", "started", "unsent", "waiting")
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -23,13 +26,14 @@ class Connection:
         self.answer = b""
         self.started = 0.0
         self.unsent = memoryview(b"")
-        self.waiting = False
+        self.waiting = self.closing = False
         self.sock = _connect(address)
 
     def reopen(self) -> None:
         """Connect again, after the server has closed or something has gone wrong."""
         self.sock.close()
-        self._buffer, self._length, self.waiting, self.unsent = b"", 0, False, memoryview(b"")
+        self._buffer, self._length, self.unsent = b"", 0, memoryview(b"")
+        self.waiting = self.closing = False
         self.sock = _connect(self._address)
 
     def send(self, request: bytes) -> bool:
@@ -59,7 +63,7 @@ class Connection:
             data = self._buffer + data
         length = self._length or http.whole_length(data)
         if length and http.is_whole(data, length):
-            self.answer = data
+            self.answer, self.closing = data, http.closes(data)
             self._buffer, self._length, self.waiting = b"", 0, False
             return http.status_of(data)
         self._buffer, self._length = data, length

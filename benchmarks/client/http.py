@@ -11,6 +11,7 @@ from pitstop.loading.http_answer import joined
 
 _END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
+_CLOSE = b"\r\nconnection: close"
 _LAST_CHUNK = b"0\r\n\r\n"
 UNTIL_LAST_CHUNK = -1
 
@@ -50,6 +51,11 @@ def whole_length(data: bytes) -> int:
 def is_whole(data: bytes, length: int) -> bool:
     """Tell whether an answer of this `whole_length` has come in full."""
     return data.endswith(_LAST_CHUNK) if length == UNTIL_LAST_CHUNK else len(data) >= length
+
+
+def closes(data: bytes) -> bool:
+    """Tell whether the server closes the connection behind a whole answer."""
+    return _CLOSE in data[: data.find(_END)].lower()
 
 
 def status_of(data: bytes) -> int:

@@ -29,7 +29,9 @@ class Pool:
         self._epoll.close()
 
     def send(self, connection: Connection, request: bytes) -> None:
-        """Send a request on an idle connection; where the server has closed it meanwhile, on a new one."""
+        """Send a request on an idle connection; where the server has closed it, or is about to, on a new one."""
+        if connection.closing:
+            self._reopen(connection)
         try:
             whole = connection.send(request)
         except BlockingIOError:

@@ -28,6 +28,10 @@ def hang_up(body: bytes) -> bytes:
     return b"" if body == b"1" else echo(body)
 
 
+def say_close(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body)
+
+
 @contextmanager
 def serving(reply: Reply) -> Iterator[Address]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -55,6 +59,9 @@ def _answer(connection: socket.socket, reply: Reply) -> None:
             if not answer:
                 return
             connection.sendall(answer)
+            if b"Connection: close" in answer:
+                stream.readline()
+                return
 
 
 REQUESTS = [request("/", {}, str(index).encode()) for index in range(10)]
@@ -109,6 +116,13 @@ def test_what_fails_is_counted_by_kind_and_has_no_latency(reply: Reply, error: s
         sample = closed(address, REQUESTS, connections=2, seconds=30, count=50)
     assert sample.errors == {error: 5}
     assert len(sample.latency_s) == 45
+
+
+def test_nothing_is_sent_on_a_connection_that_the_server_said_it_closes() -> None:
+    with serving(say_close) as address:
+        sample = closed(address, REQUESTS, connections=2, seconds=30, count=20)
+    assert not sample.errors
+    assert len(sample.latency_s) == 20
 
 
 def test_a_large_body_is_sent_whole() -> None:
