@@ -17,6 +17,7 @@ from models.signature import Array, Shape
 
 from . import log
 from .access.guard import open_guard
+from .batching.grouping import Grouping
 from .batching.queue import Answer
 from .batching.remote import Reply
 from .batching.worker import Worker
@@ -50,8 +51,9 @@ class Model:
         self._served = await worker.call(self._open)
         self._summary = self._served.summary()
         self._supervisor = Supervisor(self._served)
-        to_take = rows_to_take(self._served.forward_ms)
-        worker.serve(self._supervisor.runner, self._inline_ms(), self._supervisor.room, to_take)
+        runner, forward_ms = self._supervisor.runner, self._served.forward_ms
+        to_take, grouping = (None, Grouping(forward_ms)) if runner.ragged else (rows_to_take(forward_ms), None)
+        worker.serve(runner, self._inline_ms(), self._supervisor.room, to_take, grouping)
         self._own = ModelService(
             self._config,
             worker,

@@ -8,7 +8,7 @@ from .signature import Shape
 # Below this share of the best rate a batch size is slower; within it, timings at a start cannot tell them apart.
 _NEARLY = 0.97
 # What lies between two forwards, at a guess on the high side: a thread wakes, rows are collated and handed out.
-_TURN_MS = 0.1
+TURN_MS = 0.1
 _LEAST_MS = 1e-6
 
 
@@ -53,10 +53,10 @@ def rows_to_take(forward_ms: Mapping[Shape, float]) -> dict[int, int]:
     through = {0: 0.0}
     for smaller, size in pairwise((0, *sorted(ms))):
         for rows in range(smaller + 1, size + 1):
-            through[rows] = _TURN_MS + ms[size]
+            through[rows] = TURN_MS + ms[size]
             # Down to a warmed size, which pads nothing.
-            if smaller and rows < size and ms[smaller] + _TURN_MS + through[rows - smaller] <= through[rows]:
-                through[rows] = ms[smaller] + _TURN_MS + through[rows - smaller]
+            if smaller and rows < size and ms[smaller] + TURN_MS + through[rows - smaller] <= through[rows]:
+                through[rows] = ms[smaller] + TURN_MS + through[rows - smaller]
                 sooner[rows] = smaller
     return sooner
 

@@ -3,12 +3,13 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
 from models.signature import Array, Rows
+
+from .grouping import Grouping
 
 Answer = dict[str, Array]
 Settle = Callable[[Answer | Exception], None]
@@ -18,8 +19,8 @@ Gone = Callable[[], bool]
 LEVELS = 10
 _DEFAULT = 5
 
-# How many batches' worth of items are looked at for like lengths: enough choice, and a bound on who is passed over.
-_WINDOW = 8
+# How many requests are looked at to find those of like length: enough choice, and a bound on what the looking costs.
+_WINDOW = 128
 
 
 @dataclass(slots=True, eq=False)
@@ -70,11 +71,15 @@ class Part(NamedTuple):
 
 
 class Waiting:
-    """Items in the order they will be served: by priority, then first come first served."""
+    """Items in the order they will be served: by priority, then first come first served.
+
+    Where lengths differ, `grouping` says which of a priority's items go with its oldest.
+    """
 
     def __init__(self) -> None:
         self._levels: list[deque[Item]] = [deque() for _ in range(LEVELS)]
         self.rows = 0
+        self.grouping: Grouping | None = None
 
     def __bool__(self) -> bool:
         return self.rows > 0
@@ -87,16 +92,38 @@ class Waiting:
         """Take the next batch, of at most `limit` rows.
 
         An item is split only where it alone is over the limit; one that merely does not fit opens the next batch.
-        Items that nobody waits for, or whose deadline has passed, leave without costing a forward. Where more wait
-        than fit and their lengths differ, the oldest takes those nearest to its own length along: a batch is padded to
-        its longest row, and the device would spend itself on padding.
+        Items that nobody waits for, or whose deadline has passed, leave without costing a forward.
         """
-        if self.rows <= limit:
-            return self._take(limit, now_s)
-        sorted_levels = [level for level in self._levels if _bring_alike_forward(level, limit)]
-        parts = self._take(limit, now_s)
-        for level in sorted_levels:
-            _restore_order(level, limit)
+        if self.grouping is not None:
+            for level in self._levels:
+                window = self._first(level, now_s)
+                if window and window[0].rows <= limit and not window[0].taken:
+                    return self._together(self.grouping, level, window, limit)
+                level.extendleft(reversed(window))
+                if window:
+                    break
+        return self._take(limit, now_s)
+
+    def _first(self, level: deque[Item], now_s: float) -> list[Item]:
+        """Take the first items off a level, but for those without a point."""
+        window: list[Item] = []
+        while level and len(window) < _WINDOW:
+            item = level.popleft()
+            if item.pointless(now_s):
+                self.rows -= item.rows - item.taken
+            else:
+                window.append(item)
+        return window
+
+    def _together(self, grouping: Grouping, level: deque[Item], window: list[Item], limit: int) -> list[Part]:
+        # One that must be split is so when it is the oldest.
+        fit = [item for item in window if item.rows <= limit]
+        places = grouping.with_first([item.rows for item in fit], [item.length for item in fit], limit)
+        parts = [Part(fit[place], 0, fit[place].rows) for place in places]
+        for part in parts:
+            part.item.taken = part.item.rows
+            self.rows -= part.item.rows
+        level.extendleft(reversed([item for item in window if item.taken < item.rows]))
         return parts
 
     def _take(self, limit: int, now_s: float) -> list[Part]:
@@ -120,24 +147,6 @@ class Waiting:
                 if item.taken == item.rows:
                     level.popleft()
         return parts
-
-
-def _bring_alike_forward(level: deque[Item], limit: int) -> bool:
-    """Sort the first items by how far their length is from the oldest's; return whether they differ at all."""
-    if not level or all(item.length == level[0].length for item in islice(level, _WINDOW * limit)):
-        return False
-    window = [level.popleft() for _ in range(min(len(level), _WINDOW * limit))]
-    oldest = window[0]
-    # What is left of a split item stays in front, for its parts must arrive in order.
-    window.sort(key=lambda item: -1 if item is oldest else abs(item.length - oldest.length))
-    level.extendleft(reversed(window))
-    return True
-
-
-def _restore_order(level: deque[Item], limit: int) -> None:
-    window = [level.popleft() for _ in range(min(len(level), _WINDOW * limit))]
-    window.sort(key=lambda item: (not item.taken, item.arrived_s))
-    level.extendleft(reversed(window))
 
 
 def split(parts: list[Part], outputs: Answer) -> list[tuple[Part, Answer]]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from models.batch import Batch
 
+from .grouping import Grouping
 from .jobs import awaited
 from .queue import Item, Part, Waiting
 from .ran import Ran, complete
@@ -73,6 +74,7 @@ class Worker:
         inline_ms: Mapping[tuple[int, int], float] | None = None,
         room: Room | None = None,
         to_take: Mapping[int, int] | None = None,
+        grouping: Grouping | None = None,
     ) -> None:
         """Begin to answer with this runner.
 
@@ -81,12 +83,14 @@ class Worker:
             inline_ms: the forward's time by shape, where the loop may run it.
             room: what fits into memory.
             to_take: how many of so many waiting rows a forward takes, where not all (models.rates.rows_to_take).
+            grouping: which of them, where their lengths differ; it has the last word on how many, too.
         """
         with self._changed:
             self._runner = runner
             self._room = room or self._room
             self._inline_ms = inline_ms or {}
             self._to_take = to_take or {}
+            self._waiting.grouping = grouping
             if runner.overlaps:
                 # Each call into torch or numpy lets go of the interpreter, and beside a busy loop waits for it again.
                 sys.setswitchinterval(_SWITCH_S)

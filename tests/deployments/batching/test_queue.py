@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from deployments.batching.grouping import Grouping
 from deployments.batching.queue import Answer, Item, Part, Waiting, join, split
 
 
@@ -43,45 +44,79 @@ def test_batches_are_filled_in_order_and_only_oversized_requests_are_split(
     assert batches(rows, limit) == expected
 
 
-def test_the_oldest_takes_those_of_its_own_length_along_when_more_wait_than_fit() -> None:
-    lengths = [8, 64, 8, 64, 8, 32, 64]
-    waiting = Waiting()
-    for age, length in enumerate(lengths):
-        each = item(1)
+def ragged(lengths: list[int], rows: int = 1) -> tuple[Waiting, list[Item]]:
+    """Return a queue of items of these lengths, for a device that takes as long as a batch has tokens."""
+    items = [item(rows) for _ in lengths]
+    for age, (each, length) in enumerate(zip(items, lengths, strict=True)):
         each.length, each.arrived_s = length, age
-        waiting.append(each)
+    waiting = queued(items)
+    waiting.grouping = Grouping({(size, length): size * length for size in (1, 2, 4) for length in (8, 32, 64)})
+    return waiting, items
+
+
+def taken(waiting: Waiting, limit: int) -> list[list[Part]]:
     found = []
     while waiting:
-        found.append([part.item.length for part in waiting.take(3, now_s=0)])
-    assert found == [[8, 8, 8], [64, 64, 64], [32]]
+        found.append(waiting.take(limit, now_s=0))
+    return found
 
 
-def test_a_lone_length_is_never_passed_over_for_ever() -> None:
-    waiting, served = Waiting(), 0
-    odd = item(1)
-    odd.length = 256
-    for age in range(4):
-        each = odd if age == 1 else item(1)
-        each.arrived_s = age
-        waiting.append(each)
-    while odd not in [part.item for part in waiting.take(2, now_s=0)]:
-        served += 1
-        for age in range(2):
-            each = item(1)
-            each.arrived_s = 10 * served + age
-            waiting.append(each)
-    assert served == 1
+def test_the_oldest_takes_those_along_that_cost_no_padding() -> None:
+    waiting, _ = ragged([8, 64, 8, 64, 8, 32, 64, 8])
+    lengths = [[part.item.length for part in batch] for batch in taken(waiting, 4)]
+    assert lengths == [[8, 8, 8, 8], [64, 64], [32], [64]]
+
+
+def test_the_oldest_goes_next_whatever_its_length() -> None:
+    waiting, items = ragged([64, *[8] * 200])
+    assert waiting.take(4, now_s=0)[0].item is items[0]
+    assert waiting.take(4, now_s=0)[0].item is items[1]
+    assert waiting.rows == 196
+
+
+def test_every_row_is_taken_once_in_order_within_a_batch() -> None:
+    waiting, items = ragged([8, 32, 64, 32, 8, 64] * 50, rows=2)
+    batches = taken(waiting, 4)
+    assert sorted(id(part.item) for batch in batches for part in batch) == sorted(map(id, items))
+    for batch in batches:
+        assert sum(part.stop - part.start for part in batch) <= 4
+        assert [part.item.arrived_s for part in batch] == sorted(part.item.arrived_s for part in batch)
 
 
 def test_a_split_request_keeps_its_parts_in_order_among_other_lengths() -> None:
-    waiting = Waiting()
-    whole = item(5)
-    whole.length = 64
-    for age, each in enumerate([whole, *(item(1) for _ in range(4))]):
-        each.arrived_s = age
+    waiting, items = ragged([64, 8, 8])
+    items[0].rows, items[0].arrays = 5, {"x": np.arange(5)}
+    waiting.rows += 4
+    found = [[(part.item is items[0], part.start) for part in batch] for batch in taken(waiting, 2)]
+    assert found == [[(True, 0)], [(True, 2)], [(True, 4), (False, 0)], [(False, 0)]]
+
+
+def test_a_request_begun_when_batches_were_smaller_goes_on_where_it_was() -> None:
+    waiting, items = ragged([64, 8])
+    items[0].rows, items[0].arrays = 3, {"x": np.arange(3)}
+    waiting.rows += 2
+    assert [part[1:] for part in waiting.take(2, now_s=0)] == [(0, 2)]
+    assert [part[1:] for part in waiting.take(4, now_s=0)] == [(2, 3), (0, 1)]
+
+
+def test_among_lengths_too_what_nobody_waits_for_leaves_without_a_forward() -> None:
+    waiting, items = ragged([8, 8, 64])
+    items[0].abandoned = items[2].abandoned = True
+    assert [part.item for part in waiting.take(4, now_s=0)] == [items[1]]
+    assert waiting.rows == 0
+    waiting, items = ragged([8])
+    items[0].abandoned = True
+    assert waiting.take(4, now_s=0) == []
+
+
+def test_among_lengths_too_priority_goes_first() -> None:
+    waiting, items = ragged([8, 8, 64])
+    waiting = queued([])
+    waiting.grouping = Grouping({(1, 8): 1, (4, 8): 1, (1, 64): 2, (4, 64): 2})
+    for each, priority in zip(items, (5, 9, 1), strict=True):
+        each.priority = priority
         waiting.append(each)
-    taken = [[(part.item is whole, part.start) for part in waiting.take(2, now_s=0)] for _ in range(3)]
-    assert taken == [[(True, 0)], [(True, 2)], [(True, 4), (False, 0)]]
+    assert [[part.item for part in batch] for batch in taken(waiting, 4)] == [[items[2]], [items[0]], [items[1]]]
 
 
 def test_what_nobody_waits_for_leaves_without_a_forward() -> None:

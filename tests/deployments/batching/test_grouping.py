@@ -1,0 +1,76 @@
+"""Which rows share a forward: held against every other way to divide them."""
+
+import random
+from collections.abc import Iterator, Sequence
+from itertools import combinations, pairwise
+
+import pytest
+
+from deployments.batching.grouping import Grouping
+from models.padding import round_up
+from models.rates import TURN_MS
+
+SIZES, LENGTHS = (1, 2, 4, 8), (8, 16, 32, 64)
+
+
+def times(fixed: float, a_token: float) -> dict[tuple[int, int], float]:
+    """Return a device's times: what a forward costs, and each token of each row, padding included."""
+    return {(rows, length): fixed + a_token * rows * length for rows in SIZES for length in LENGTHS}
+
+
+CORE = times(fixed=6, a_token=0.2)
+GPU = times(fixed=2, a_token=0.0001)
+
+
+def partitions(count: int) -> Iterator[list[range]]:
+    for cuts in range(count):
+        for inner in combinations(range(1, count), cuts):
+            ends = [0, *inner, count]
+            yield [range(start, stop) for start, stop in pairwise(ends)]
+
+
+def least_ms(took: dict[tuple[int, int], float], rows: Sequence[int], lengths: Sequence[int], limit: int) -> float:
+    """Return the least time in which these can be served, by trying every way to divide them in order of length."""
+    order = sorted(range(len(rows)), key=lambda each: lengths[each])
+    best = float("inf") if rows else 0.0
+    for groups in partitions(len(rows)):
+        total = 0.0
+        for group in groups:
+            inside = [order[place] for place in group]
+            count = sum(rows[each] for each in inside)
+            if count > limit:
+                break
+            total += took[round_up(count, SIZES), max(lengths[each] for each in inside)] + TURN_MS
+        else:
+            best = min(best, total)
+    return best
+
+
+@pytest.mark.parametrize("took", [CORE, GPU], ids=["core", "gpu"])
+@pytest.mark.parametrize("limit", [8, 5, 1])
+def test_no_other_way_to_divide_what_waits_by_length_takes_less_time(
+    took: dict[tuple[int, int], float], limit: int
+) -> None:
+    draw = random.Random(3)
+    for _ in range(60):
+        count = draw.randint(1, 8)
+        rows = [draw.choice([1, 1, 1, 2, 3]) if limit >= 3 else 1 for _ in range(count)]
+        lengths = [draw.choice(LENGTHS) for _ in range(count)]
+        group = Grouping(took).with_first(rows, lengths, limit)
+        rest = [each for each in range(count) if each not in group]
+        inside_ms = took[round_up(sum(rows[each] for each in group), SIZES), max(lengths[each] for each in group)]
+        after_ms = least_ms(took, [rows[each] for each in rest], [lengths[each] for each in rest], limit)
+        assert inside_ms + TURN_MS + after_ms <= least_ms(took, rows, lengths, limit) + 1e-9
+        assert 0 in group
+        assert sum(rows[each] for each in group) <= limit
+
+
+def test_a_core_runs_short_texts_apart_from_long_ones_and_a_gpu_all_together() -> None:
+    lengths = [8, 64, 8, 64, 8, 64, 8, 64]
+    assert Grouping(CORE).with_first([1] * 8, lengths, 8) == [0, 2, 4, 6]
+    assert Grouping(GPU).with_first([1] * 8, lengths, 8) == list(range(8))
+
+
+def test_a_length_beyond_all_that_were_warmed_costs_as_much_more_as_it_is_longer() -> None:
+    assert Grouping(CORE).with_first([1, 1, 1, 1], [8, 640, 8, 640], 8) == [0, 2]
+    assert Grouping(CORE).with_first([1, 1, 1, 1], [640, 8, 640, 8], 8) == [0, 2]
