@@ -14,7 +14,7 @@ from configs.loader import parse_model
 from models.resolve import resolve
 from models.signature import Array
 
-from . import log
+from . import garbage, log
 from .access.guard import open_guard
 from .batching.remote import RemoteDevice, Reply
 from .canary import Split
@@ -44,6 +44,7 @@ class Ingress:
         own = ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0, guard)
         self.service = Split(own)
         LoopSupervisor().watch(own)
+        garbage.freeze()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
         http_short_path.offer(rest.infer_paths(self.service))

@@ -15,7 +15,7 @@ from configs.loader import parse_model
 from models.rates import rows_to_take
 from models.signature import Array, Shape
 
-from . import log
+from . import garbage, log
 from .access.guard import open_guard
 from .batching.grouping import Grouping
 from .batching.queue import Answer
@@ -67,6 +67,7 @@ class Model:
         self.service = Split(self._own)
         self._own.recorder.started_s = time.monotonic() - began_s
         self._announce()
+        garbage.freeze()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
         http_short_path.offer(rest.infer_paths(self.service))
