@@ -28,6 +28,7 @@ def python(peer: str, packages: tuple[str, ...]) -> Path:
     if not done.exists() or json.loads(done.read_text()) != list(packages):
         _install(folder, packages)
         done.write_text(json.dumps(packages))
+    _share(folder)
     return folder / "bin" / "python"
 
 
@@ -50,6 +51,9 @@ def _install(folder: Path, packages: tuple[str, ...]) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, capture_output=True, text=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, *packages], check=True, capture_output=True, text=True)
-    # After pip, which must not take what is there for installed here.
+
+
+def _share(folder: Path) -> None:
+    # After pip, which must not take what is there for installed here; at each use, for the project may have moved.
     site = next(folder.glob("lib/python*/site-packages"))
     (site / "shared.pth").write_text(f"{shared()}\n")

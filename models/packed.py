@@ -52,6 +52,16 @@ def pack(runner: Runner, draw: Draw, compiled: Compiled, forward_ms: Mapping[Sha
     }
 
 
+def packs(forward: Forward, layout: Layout) -> bool:
+    """Whether this forward has convolutions that this device could have packed."""
+    return (
+        layout.device.type == "cpu"
+        and layout.dtype == torch.float32
+        and isinstance(forward, torch.jit.ScriptModule)
+        and "aten::conv" in str(forward.inlined_graph)
+    )
+
+
 def _first_win(plain_ms: Mapping[Shape, float], packed_ms: Mapping[Shape, float]) -> int | None:
     """Return the rows from which the packed forward is faster, there and on average from there on, or None."""
     sizes = sorted({rows for rows, _ in plain_ms})
@@ -65,10 +75,9 @@ def _first_win(plain_ms: Mapping[Shape, float], packed_ms: Mapping[Shape, float]
 
 def _packed(compiled: Compiled, layout: Layout) -> Forward | None:
     module = compiled.forward
-    if layout.device.type != "cpu" or layout.dtype != torch.float32:
+    if not packs(module, layout):
         return None
-    if not isinstance(module, torch.jit.ScriptModule) or "aten::conv" not in str(module.inlined_graph):
-        return None
+    assert isinstance(module, torch.jit.ScriptModule)
     try:
         packed: torch.jit.ScriptModule = torch.jit.optimize_for_inference(_twin(module))
     except RuntimeError as error:  # A pass that meets a graph it cannot rewrite; the plain forward is there.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .case import Case
 from .finding import Finding
 from .measured import WORTH
-from .step import NEW, PADDED, Setting, Step
+from .step import NEW, PADDED, STARTED, Setting, Step
 from .words import number, off, rows, times
 
 TITLES = {
@@ -66,7 +66,8 @@ def _shapes(case: Case) -> Cost:
 
 def _uncompiled(case: Case) -> Cost:
     eager = case.step("search") or case.step(_eager_key(case))
-    script = case.step(Setting("torchscript", "fp32", case.here.memory_format).key)
+    scripted = Setting("torchscript", "fp32", case.here.memory_format)
+    script = (case.step(STARTED) if case.here == scripted else None) or case.step(scripted.key)
     if eager is None or script is None:
         reason = next((step.skipped for step in case.steps if step.head.key.startswith("torchscript-fp32")), "")
         return None, reason or "not measured"

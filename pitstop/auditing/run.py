@@ -65,7 +65,10 @@ def _off(arm: Arm, rows: int, call: Callable[[], Any], subject: Subject) -> tupl
         return subject.off(in_order(call(), subject.outputs), rows, arm.built.tolerance)
     staged = stage(subject.arrays(COMPARED_ROWS), arm.built.layout)
     alone = [[each[row : row + 1] for each in staged] for row in range(COMPARED_ROWS)]
-    found = [in_order(caller(arm, inputs, subject.device)(), subject.outputs) for inputs in alone]
+    # Copies: a CUDA graph writes every answer where the one before it was.
+    found = [
+        [each.clone() for each in in_order(caller(arm, inputs, subject.device)(), subject.outputs)] for inputs in alone
+    ]
     joined = [torch.cat(parts).detach() for parts in zip(*found, strict=True)]
     return subject.off(joined, COMPARED_ROWS, arm.built.tolerance)
 

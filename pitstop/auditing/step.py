@@ -12,6 +12,8 @@ from .timing import Timing
 Kind = Literal["mistake", "path", "option", "batch"]
 
 NEW, PADDED = "shapes-new", "shapes-padded"
+# As a replica runs it, after all that its start does to the compiled forward.
+STARTED = "started"
 BACKENDS = {"eager": "eager", "torchscript": "TorchScript", "compile": "torch.compile"}
 
 

@@ -4,11 +4,12 @@ Each step is built, run and dropped before the next, so that a large model need 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from models.errors import ModelError
 
+from . import started
 from .built import Built, build, four_dimensional, unprepared
 from .changing import changing
 from .hardware import cores
@@ -33,22 +34,30 @@ class Pace:
     announce: Callable[[str], None] = lambda _: None
 
 
+@dataclass(slots=True)
+class Own:
+    """The model in the config's setting: as it was compiled, and from its step on as a replica's start leaves it."""
+
+    built: Built
+
+
 def waterfall(subject: Subject, as_configured: Built, pace: Pace) -> Iterator[Step]:
     """Yield every step, the worst way to run the model first."""
     done: list[Step] = []
-    for part in (_careless, _single, _batches, _best_option, _changing, _threads, _on_cpu):
-        for step in part(subject, as_configured, pace, tuple(done)):
+    own = Own(as_configured)
+    for part in (_careless, _single, _started, _batches, _best_option, _changing, _threads, _on_cpu):
+        for step in part(subject, own, pace, tuple(done)):
             done.append(step)
             yield step
 
 
-def _careless(subject: Subject, _: Built, pace: Pace, __: Iterable[Step]) -> Iterator[Step]:
+def _careless(subject: Subject, _: Own, pace: Pace, __: Iterable[Step]) -> Iterator[Step]:
     for key, training in (("train", True), ("eval", False)):
         head = Head(key, f"{key} mode, gradients", "mistake")
         yield _run(head, partial(_recording, subject, training), subject, pace)
 
 
-def _single(subject: Subject, as_configured: Built, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
+def _single(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
     here = setting_of(subject.config)
     for head in single_rows(here, four_dimensional(subject), subject.device.type == "cuda", subject.fixed):
         setting = head.setting
@@ -57,17 +66,30 @@ def _single(subject: Subject, as_configured: Built, pace: Pace, _: Iterable[Step
             yield Step(head, skipped=_LEFT_OUT)
             continue
         search = False if head.key in ("inference_mode", "channels_last") else None
-        own = as_configured if setting == here else None
-        yield _run(head, partial(_prepared, subject, setting, own, search), subject, pace)
+        ready = own.built if setting == here else None
+        yield _run(head, partial(_prepared, subject, setting, ready, search), subject, pace)
 
 
-def _batches(subject: Subject, as_configured: Built, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
+def _started(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
+    head = started.head(subject, own.built)
+    if head is None:
+        return
+
+    def arm() -> Arm:
+        own.built = started.started(subject, own.built)
+        return Arm(own.built)
+
+    step = _run(head, arm, subject, pace)
+    yield replace(step, head=started.told(head, own.built))
+
+
+def _batches(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
     for rows in thin([size for size in subject.sizes if size > 1]):
         head = Head(f"batch-{rows}", f"batches of {rows}", "batch", rows, setting_of(subject.config))
-        yield _run(head, lambda: Arm(as_configured), subject, pace)
+        yield _run(head, lambda: Arm(own.built), subject, pace)
 
 
-def _best_option(subject: Subject, _: Built, pace: Pace, done: Iterable[Step]) -> Iterator[Step]:
+def _best_option(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Iterator[Step]:
     """The option that gains most on one row, at the best batch size: that is what its hint has to be worth."""
     here, many = configured(done, setting_of(subject.config)), _best(batches(done))
     options = [(step, timing) for step, timing in ran(done) if step.head.kind == "option"]
@@ -82,19 +104,19 @@ def _best_option(subject: Subject, _: Built, pace: Pace, done: Iterable[Step]) -
     yield _run(head, lambda: Arm(_faithful(subject, setting)), subject, pace)
 
 
-def _changing(subject: Subject, as_configured: Built, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
+def _changing(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
     pace.announce("changing shapes")
-    yield from changing(subject, as_configured, pace.budget_s)
+    yield from changing(subject, own.built, pace.budget_s)
 
 
-def _threads(subject: Subject, as_configured: Built, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
+def _threads(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
     """Where the config asks for more threads than there are cores: the same with one thread a core."""
     if subject.device.type == "cpu" and threads_of(subject.config) > cores():
         head = Head("threads", f"only {cores()} threads", "option", 1, None)
-        yield _run(head, lambda: Arm(as_configured, threads=cores()), subject, pace)
+        yield _run(head, lambda: Arm(own.built, threads=cores()), subject, pace)
 
 
-def _on_cpu(subject: Subject, _: Built, pace: Pace, done: Iterable[Step]) -> Iterator[Step]:
+def _on_cpu(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Iterator[Step]:
     """Beside a GPU: the same model on the CPU, so that its price can be compared and not guessed."""
     many = _best(batches(done))
     if subject.device.type == "cpu" or many is None:
@@ -121,8 +143,8 @@ def _recording(subject: Subject, training: bool) -> Arm:
     return Arm(unprepared(subject, training), records=True, search=False)
 
 
-def _prepared(subject: Subject, setting: Setting, own: Built | None, search: bool | None) -> Arm:
-    return Arm(own or _faithful(subject, setting), search=search)
+def _prepared(subject: Subject, setting: Setting, ready: Built | None, search: bool | None) -> Arm:
+    return Arm(ready or _faithful(subject, setting), search=search)
 
 
 def _faithful(subject: Subject, setting: Setting) -> Built:

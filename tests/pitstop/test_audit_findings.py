@@ -9,7 +9,7 @@ from pitstop.auditing.finding import Finding
 from pitstop.auditing.measured import measured
 from pitstop.auditing.mistakes import verdicts
 from pitstop.auditing.static import static
-from pitstop.auditing.step import Head, Setting, Step
+from pitstop.auditing.step import STARTED, Head, Setting, Step, setting_of
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, case, edited, step, steps
 
 DIGITS = PROJECT / "serve_config.yaml"
@@ -172,6 +172,22 @@ def test_on_a_gpu_search_and_shapes_and_the_cpu_have_a_price_too() -> None:
 def test_a_mistake_that_was_found_is_made() -> None:
     finding = Finding("mistake", "what", ("applications",), "fix", mistake=2)
     assert [each.made for each in verdicts(case(DIGITS), [finding])] == [False, True, False, False, False]
+
+
+def test_what_a_start_gains_on_top_of_compiling_is_lost_with_it() -> None:
+    here = setting_of(case(DIGITS).app.config)
+    found = case(DIGITS, steps=(*steps(here), step(STARTED, 0.5, setting=here, how="script")))
+    assert found.one is not None
+    assert found.one.head.key == STARTED
+    [_, _, uncompiled, *_] = verdicts(found, [])
+    assert uncompiled.factor == pytest.approx(4)
+
+
+def test_where_a_start_gains_nothing_the_compiled_forward_is_what_counts() -> None:
+    here = setting_of(case(DIGITS).app.config)
+    found = case(DIGITS, steps=(*steps(here), Step(Head(STARTED, "packed", "path", 1, here), skipped="no faster")))
+    [_, _, uncompiled, *_] = verdicts(found, [])
+    assert uncompiled.factor == pytest.approx(2)
 
 
 def test_a_busy_machine_fails_no_build() -> None:

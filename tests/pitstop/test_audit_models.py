@@ -3,8 +3,10 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,11 +14,15 @@ import torch
 from configs.loader import ModelApp, load
 from configs.problems import Keys
 from models.errors import ModelError
+from models.packed import Packed
+from models.runner import Runner
+from models.torchscript import Compiled
 from pitstop.audit import Wish, audit
+from pitstop.auditing import started
 from pitstop.auditing.built import build
 from pitstop.auditing.examine import Sight, looked
 from pitstop.auditing.shown import shown
-from pitstop.auditing.step import Step, find, setting_of
+from pitstop.auditing.step import STARTED, Step, find, setting_of
 from pitstop.auditing.subject import Subject
 from pitstop.auditing.subject import load as load_subject
 from pitstop.auditing.waterfall import Pace, waterfall
@@ -71,6 +77,52 @@ def test_the_digits_prove_themselves_and_every_step_is_measured_or_says_why_not(
     assert keys[:3] == ["train", "eval", "inference_mode"]
     assert {"batch-2", "batch-64", "shapes-new", "shapes-padded"} < set(keys)
     assert all((step.timing is None) == bool(step.skipped) for step in every)
+
+
+def packing(monkeypatch: pytest.MonkeyPatch, wins: bool) -> list[int]:
+    """Have the start find the packed forward faster, or not, and return a list of the rows that it is then given."""
+    rows: list[int] = []
+
+    def pack(runner: Runner, _: object, compiled: Compiled, __: object) -> None:
+        def forward(*inputs: torch.Tensor) -> Any:
+            rows.append(len(inputs[0]))
+            return compiled.forward(*inputs)
+
+        runner.forward = forward if wins else runner.forward
+
+    monkeypatch.setattr(started, "pack", pack)
+    return rows
+
+
+def test_batches_are_measured_as_a_start_leaves_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = packing(monkeypatch, wins=True)
+    every = walked(subject(PROJECT / "serve_config.yaml"))
+    assert find(every, STARTED) is not None
+    assert {1, 2, 64} < set(rows)
+
+
+def test_what_a_start_leaves_out_has_no_step_and_batches_run_what_was_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = packing(monkeypatch, wins=False)
+    every = walked(subject(PROJECT / "serve_config.yaml"))
+    [step] = [step for step in every if step.head.key == STARTED]
+    assert "the start leaves it out" in step.skipped
+    assert find(every, "batch-64") is not None
+    assert rows == []
+
+
+def test_a_model_without_convolutions_has_nothing_to_pack() -> None:
+    every = walked(subject(PROJECT / "configs/mlp.yaml"))
+    assert STARTED not in [step.head.key for step in every]
+
+
+def test_from_which_batch_on_a_start_packs_stands_in_the_label() -> None:
+    found = subject(PROJECT / "serve_config.yaml")
+    built = build(found, setting_of(found.config))
+    head = started.head(found, built)
+    assert head is not None
+    later = replace(built, forward=Packed(built.forward, built.forward, from_rows=4))
+    assert started.told(head, built).label == "packed for this CPU"
+    assert started.told(head, later).label == "packed for this CPU, from 4 rows"
 
 
 def test_train_mode_answers_otherwise_and_holds_more_memory_than_inference() -> None:
