@@ -1,4 +1,4 @@
-"""What each step of the data path costs: HAProxy alone, the replica alone, both, Serve's own ways, ingress replicas.
+"""What each step of the data path costs: HAProxy alone, the replica alone, both, Serve's own ways, and two settings.
 
     python -m benchmarks.paths
 
@@ -33,6 +33,7 @@ from .verify import answers, requests_of, verify
 from .workloads import WORKLOADS, Workload
 
 _WARM_S = 2.0
+_LOG = "RAY_SERVE_HAPROXY_LOG_TARGET"
 _CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 # The first of the ports that replicas listen on themselves.
 _FIRST = "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT"
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measured(workload: Workload) -> Sequence[Way]:
-    """Return every way, the one that does least first; ingress replicas, which are beside these, last."""
+    """Return every way, the one that does least first; what is beside these last."""
     requests = requests_of(workload, PEER.codec(workload))
     lone, own, short = (
         Way(LONE),
@@ -79,18 +80,20 @@ def measured(workload: Workload) -> Sequence[Way]:
         Way("**HAProxy, short path**, as shipped"),
     )
     ingress = Way("HAProxy, short path, two ingress replicas", adds=False)
+    logged = Way("HAProxy, short path, a line to syslog for each request", adds=False)
     wrapped, proxied = Way("HAProxy, Serve's wrapper"), Way("Ray's own proxy, Serve's wrapper")
     answer = b"{}"
     with _noting(own, short), _serving(workload, _shipped) as (port, direct):
         answer = parse(next(iter(answers(("127.0.0.1", port), requests[:1]).values()))).body
         _drive(own, direct, workload, requests)
         _drive(short, port, workload, requests)
-    for way, edit, before in ((wrapped, _without_callback, 0), (proxied, _proxy, 0), (ingress, _shipped, 2)):
+    others = ((wrapped, _without_callback, 0), (proxied, _proxy, 0), (logged, _logged, 0), (ingress, _shipped, 2))
+    for way, edit, before in others:
         with _noting(way), _serving(workload, edit, before) as (port, _):
             _drive(way, port, workload, requests)
     with _noting(lone), alone(answer) as port:
         _drive(lone, port, workload, requests)
-    return lone, own, short, wrapped, proxied, ingress
+    return lone, own, short, wrapped, proxied, logged, ingress
 
 
 @contextmanager
@@ -141,6 +144,11 @@ def _shipped(_: dict[str, str]) -> None:
 
 def _without_callback(variables: dict[str, str]) -> None:
     variables.pop(_CALLBACK)
+
+
+def _logged(variables: dict[str, str]) -> None:
+    # As Ray has it where nobody says otherwise.
+    variables.pop(_LOG)
 
 
 def _proxy(variables: dict[str, str]) -> None:
