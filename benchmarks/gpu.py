@@ -22,11 +22,12 @@ from typing import Any
 
 import yaml
 
+from configs.document import application
 from configs.prices import load_prices
 
 from . import cache, gpu_ways, machine
 from .device import Device, gpu_name
-from .peers.pitstop import changed, model_of
+from .peers.pitstop import changed
 from .server import NotMeasuredError, running
 from .workloads import WORKLOADS, on_gpu
 
@@ -103,10 +104,10 @@ def _instance_of(gpu: str | None) -> str | None:
 def _beside_a_core(raw: dict[str, Any]) -> None:
     """Add the CPU replica that the shipped config has beside the GPU's."""
     whole = yaml.safe_load((cache.PROJECT / "configs" / f"{_MODEL}.yaml").read_text())
-    twin = model_of(whole, f"{_MODEL}-cpu")
+    twin = application(whole, f"{_MODEL}-cpu")
     # A core is fastest at a few rows, and its start would run all of many rows while the GPU waits.
     twin["args"] = {**twin["args"], "max_rows": _ROWS_ON_A_CORE}
-    raw["applications"].append({**twin, "runtime_env": model_of(raw, _MODEL)["runtime_env"]})
+    raw["applications"].append({**twin, "runtime_env": application(raw, _MODEL)["runtime_env"]})
 
 
 def _run(command: Sequence[str]) -> None:

@@ -13,11 +13,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from configs.document import application
+
 from . import machine
 from .client.closed import closed
 from .device import Device, chosen, gpu_name
 from .measure import closed_loops
-from .peers.pitstop import PEER, changed, model_of, read_by
+from .peers.pitstop import PEER, changed, read_by
 from .results import Closed, file_stem
 from .run import prepare
 from .server import running
@@ -50,7 +52,7 @@ class Variant:
 
     def edit(self, raw: dict[str, Any]) -> None:
         """Write the variant into a config."""
-        app = model_of(raw, _MODEL)
+        app = application(raw, _MODEL)
         app["args"] = {**app["args"], "precision": self.precision, "cuda_graphs": self.cuda_graphs}
         if self.ingress_replicas:
             read_by(raw, _MODEL, self.ingress_replicas)

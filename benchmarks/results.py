@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from .summary import Round
 
 
@@ -53,8 +55,18 @@ class Limit:
 
 
 @dataclass
+class Again:
+    """When a workload was measured once more, all its servers in one run, and by which command."""
+
+    date: str
+    commit: str
+    command: str
+    load_average: list[float]
+
+
+@dataclass
 class Results:
-    """A whole run."""
+    """A whole run; `again` has the workloads that took the place of the run's own, by name."""
 
     theme: str
     hardware: Mapping[str, Any]
@@ -66,6 +78,26 @@ class Results:
     limits: list[Limit] = field(default_factory=list)
     servers: list[Measured] = field(default_factory=list)
     load_average: list[float] = field(default_factory=list)
+    again: dict[str, Again] = field(default_factory=dict)
+
+    def replace(self, later: "Results") -> None:
+        """Put what a later run on the same machine measured in the place of what is here, workload by workload.
+
+        Raises:
+            ValueError: it ran on another machine, with other versions, or without a server that is here.
+        """
+        if (self.hardware, self.versions) != (later.hardware, later.versions):
+            raise ValueError("the machine or the versions are not those of the run that is there")
+        for limit in later.limits:
+            name = limit.workload
+            here, there = ({each.server for each in results.of(name)} for results in (self, later))
+            if here != there:
+                raise ValueError(f"{name}: the servers are not those of the run that is there")
+            self.limits = [limit if each.workload == name else each for each in self.limits]
+            at = next(index for index, each in enumerate(self.servers) if each.workload == name)
+            others = [each for each in self.servers if each.workload != name]
+            self.servers = [*others[:at], *later.of(name), *others[at:]]
+            self.again[name] = Again(later.date, later.commit, later.command, later.load_average)
 
     def of(self, workload: str) -> Sequence[Measured]:
         return [each for each in self.servers if each.workload == workload]
@@ -77,6 +109,12 @@ class Results:
 def file_stem(theme: str, hardware: Mapping[str, Any], date: str) -> str:
     """Return <theme>_<hardware>_<yyyymm>; `date` is in ISO form."""
     return f"{theme}_{hardware['slug']}_{date[:4]}{date[5:7]}"
+
+
+def read(path: Path) -> Results:
+    """Return what `write` wrote."""
+    found: Results = msgspec.convert(json.loads(path.read_text()), Results, strict=False)
+    return found
 
 
 def write(results: Results, folder: Path, table: str) -> Path:

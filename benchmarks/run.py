@@ -15,7 +15,7 @@ from . import cache, machine, table
 from .device import PRECISIONS, Device, chosen, gpu_name
 from .measure import measure
 from .peers import PEERS
-from .results import Limit, Results, write
+from .results import Limit, Results, read, write
 from .workloads import WORKLOADS, Workload, on_gpu, quick
 
 _THREADS = "Every server runs one model process with one torch thread; the client shares the machine."
@@ -41,6 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for _ in _measured(results, workload, options.only):
             # A run that is cut short keeps what it has, and leaves alone what an earlier whole one has left.
             write(results, options.partly, table.render(results))
+    if options.again is not None:
+        # On disk by now, in the cache: what does not fit into the whole is not lost.
+        whole = read(options.again)
+        try:
+            whole.replace(results)
+        except ValueError as error:
+            sys.exit(f"{options.again}: {error}; this run is in {options.partly}")
+        results, options.out = whole, options.again.parent
     path = write(results, options.out, table.render(results))
     print(f"\n{table.render(results)}\n\nwritten to {path}")
 
@@ -56,10 +64,15 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where every server's model runs")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the model, on a GPU")
     parser.add_argument("--out", type=Path, help="where results are written")
+    parser.add_argument(
+        "--again", type=Path, metavar="JSON", help="a whole run's file, in which these workloads are to be replaced"
+    )
     options = parser.parse_args(given)
     options.partly = options.out or cache.root() / "results"
     if options.device == "cpu" and options.precision != "fp32":
         parser.error("--precision is for --device cuda: the peers' CPU models are fp32")
+    if options.again is not None and not options.again.is_file():
+        parser.error(f"--again {options.again}: no such file")
     if options.out is None:
         # What is kept in the repository is whole: anything less goes to the cache.
         whole = not options.quick and options.only == list(PEERS) and options.workloads == list(WORKLOADS)

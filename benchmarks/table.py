@@ -49,6 +49,9 @@ def _workload(results: Results, limit: Limit) -> str:
     measured = results.of(limit.workload)
     good = [each for each in measured if not each.not_measured]
     lines = [f"## {limit.workload}: {WORKLOADS[limit.workload].what}", ""]
+    if again := results.again.get(limit.workload):
+        lines += [f"Measured again, all its servers in one run: {again.date}, commit {again.commit}.", ""]
+        lines += [f"    {again.command}", ""]
     if good:
         lines += [*_closed(good, limit), "", *_open(good), ""]
     lines += [f"- {each.server}: not measured: {each.not_measured}" for each in measured if each.not_measured]

@@ -3,7 +3,7 @@
 A key given twice is refused: YAML would keep the last one and say nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,15 @@ def read(path: str | Path) -> Document:
         raise ConfigError(_syntax(path, error)) from error
     except ValueError as error:  # A date such as 2026-13-01.
         raise ConfigError(f"{path}: {error}\nhelp: put such values in quotes") from error
+
+
+def application(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return an application of a config; raise LookupError where there is none of this name."""
+    for app in raw["applications"]:
+        if app["name"] == name:
+            found: dict[str, Any] = app
+            return found
+    raise LookupError(f"no application {name!r} in the config")
 
 
 def _text(path: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from configs.document import application
 from configs.schema import ModelConfig, Tunables
 from pitstop.ports import Ports
 
@@ -42,7 +43,7 @@ def _alone(raw: dict[str, Any], launch: Launch) -> dict[str, Any]:
         owner["runtime_env"]["env_vars"] = {**variables, **own}
         if "grpc_port" in owner.get("args", {}):
             owner["args"]["grpc_port"] = ports.one()
-    app = model_of(raw, launch.workload.name)
+    app = application(raw, launch.workload.name)
     # Not `auto`: beside peers on the CPU no GPU of the machine may be taken.
     app["args"] = {**app["args"], "device": chosen().kind}
     if chosen().is_gpu:
@@ -50,15 +51,9 @@ def _alone(raw: dict[str, Any], launch: Launch) -> dict[str, Any]:
     return raw
 
 
-def model_of(raw: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a model's application in a config."""
-    app: dict[str, Any] = next(app for app in raw["applications"] if app["name"] == name)
-    return app
-
-
 def read_by(raw: dict[str, Any], name: str, ingress_replicas: int) -> None:
     """Put ingress replicas in front of a model in a config."""
-    app = model_of(raw, name)
+    app = application(raw, name)
     app["args"] = {**app["args"], "ingress_replicas": ingress_replicas}
     entry = {"name": "Ingress", "max_ongoing_requests": 1024, "ray_actor_options": {"num_cpus": 0.5}}
     app["deployments"] = [*app["deployments"], entry]
@@ -80,7 +75,7 @@ def changed(edit: Callable[[dict[str, Any]], None]) -> Peer:
 
 def _batching(name: str) -> Batching:
     raw = yaml.safe_load((PROJECT / "configs" / f"{name}.yaml").read_text())
-    app = model_of(raw, name)
+    app = application(raw, name)
     tunables = app["deployments"][0].get("user_config", {})
     most = app["args"].get("max_rows", ModelConfig.model_fields["max_rows"].default)
     return Batching(tunables.get("max_rows") or most, tunables.get("wait_ms", Tunables.model_fields["wait_ms"].default))

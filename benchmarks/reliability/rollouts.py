@@ -5,11 +5,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from configs.document import application
 from models.files import digest
 
 from .case import RATE_RPS, Case, disturbed, steady
 from .faults import GUARDED
-from .service import Config, Wish, app_of, save_weights, to_version
+from .service import NAME, Config, Wish, save_weights, to_version
 from .stand import PITSTOP, Stand, until
 
 _DEPLOYED_S = 120.0
@@ -44,8 +45,8 @@ def damaged_weights(stand: Stand, seconds: float) -> dict[str, Any]:
 
     def edit(raw: Config) -> None:
         to_version(stand.folder, 2)(raw)
-        if "source" in app_of(raw)["args"]:
-            app_of(raw)["args"]["source"]["sha256"] = meant
+        if "source" in application(raw, NAME)["args"]:
+            application(raw, NAME)["args"]["source"]["sha256"] = meant
 
     try:
         return _refused(stand, edit, seconds)
@@ -67,7 +68,7 @@ def failed_parity(stand: Stand, seconds: float) -> dict[str, Any]:
     """Roll out a precision whose answers are further off than is allowed."""
 
     def edit(raw: Config) -> None:
-        args = app_of(raw)["args"]
+        args = application(raw, NAME)["args"]
         args |= {"precision": "bf16", "tolerance": 1e-6} if "source" in args else {"bf16": True}
 
     return _refused(stand, edit, seconds)
@@ -108,14 +109,14 @@ def settings(stand: Stand, seconds: float) -> dict[str, Any]:
 
 
 def _wait(wait_ms: float, raw: Config) -> None:
-    app_of(raw)["deployments"][0]["user_config"]["wait_ms"] = wait_ms
+    application(raw, NAME)["deployments"][0]["user_config"]["wait_ms"] = wait_ms
 
 
 def scaled(stand: Stand, seconds: float) -> dict[str, Any]:
     """Take one of two replicas away, then give it back."""
 
     def to(count: int) -> None:
-        stand.deploy(lambda raw: app_of(raw)["deployments"][0].update(num_replicas=count))
+        stand.deploy(lambda raw: application(raw, NAME)["deployments"][0].update(num_replicas=count))
         until(lambda: len(stand.replicas()) == count and stand.state() == "RUNNING", _DEPLOYED_S)
 
     def fault() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from configs.document import application
 from models.files import digest
 
 from ..cache import PROJECT
@@ -116,17 +117,11 @@ def ray_serve(wish: Wish, folder: Path, _: dict[str, str]) -> Config:
     return {"http_options": {"host": "127.0.0.1"}, "applications": [app]}
 
 
-def app_of(raw: Config, name: str = NAME) -> Config:
-    """Return a config's application."""
-    found: Config = next(app for app in raw["applications"] if app["name"] == name)
-    return found
-
-
 def to_version(folder: Path, version: int, name: str = NAME) -> Callable[[Config], None]:
     """Return an edit that names other weights, in either server's config."""
 
     def edit(raw: Config) -> None:
-        args = app_of(raw, name)["args"]
+        args = application(raw, name)["args"]
         if "source" in args:
             args["source"] |= _weights(folder, version)
         else:

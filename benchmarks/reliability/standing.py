@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from configs.document import application
 from pitstop import apart
 from pitstop.ports import Ports
 
@@ -49,7 +50,7 @@ def prepared(server: str, wish: Wish, folder: Path, ports: Ports) -> Stand:
         raw["proxy_location"] = "HeadOnly"
     grpc_port = ports.one() if wish.grpc else 0
     if grpc_port:
-        service.app_of(raw, "root")["args"]["grpc_port"] = grpc_port
+        application(raw, "root")["args"]["grpc_port"] = grpc_port
     config, mark = folder / "config.yaml", apart.new_mark()
     config.write_text(yaml.safe_dump(raw, sort_keys=False))
     # The name under which benchmarks/processes finds what has left its parent.

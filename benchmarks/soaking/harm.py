@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from configs.document import application
+
 from ..reliability.load import Load, loaded
 from ..reliability.questions import Questions
-from ..reliability.service import Config, app_of, to_version
+from ..reliability.service import Config, to_version
 from ..reliability.stand import Stand, until
 from .streams import MODELS, VERSIONS
 
@@ -66,7 +68,7 @@ def _roll_out(harm: Harm, stand: Stand) -> dict[str, Any]:
 
 def _settings(harm: Harm, stand: Stand) -> dict[str, Any]:
     def edit(raw: Config) -> None:
-        app_of(raw, harm.model)["deployments"][0]["user_config"]["wait_ms"] = harm.draw % 5
+        application(raw, harm.model)["deployments"][0]["user_config"]["wait_ms"] = harm.draw % 5
 
     stand.deploy(edit)
     return {"wait_ms": harm.draw % 5}

@@ -1,10 +1,11 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks import table
-from benchmarks.results import Closed, Limit, Measured, Open, Results, file_stem, write
+from benchmarks.results import Closed, Limit, Measured, Open, Results, file_stem, read, write
 from benchmarks.summary import Round
 
 HARDWARE = {"cpu": "Some CPU", "cores": 2, "memory_gib": 24, "kernel": "6.1", "slug": "some-cpu-2-cores"}
@@ -102,3 +103,46 @@ def test_a_run_in_which_nothing_could_be_measured_still_has_a_report(results: Re
 )
 def test_figures_have_three_digits(value: float, shown: str) -> None:
     assert table.number(value) == shown
+
+
+def test_a_workload_measured_again_takes_the_place_of_what_a_whole_run_had_and_says_so(
+    results: Results, tmp_path: Path
+) -> None:
+    results.limits.append(Limit("minilm", [{1: 10.0}]))
+    results.servers.append(measured("fast", 50, workload="minilm"))
+    path = write(results, tmp_path, "")
+    later = read(path)
+    later.limits, later.servers = [Limit("mlp", [{1: 0.5}])], [measured(name, 7) for name in ("fast", "slow", "gone")]
+    later.date, later.commit = "2026-11-25T01:00:00+00:00", "def"
+    whole = read(path)
+    whole.replace(later)
+    assert [(each.server, each.workload) for each in whole.servers] == [
+        ("fast", "mlp"),
+        ("slow", "mlp"),
+        ("gone", "mlp"),
+        ("fast", "minilm"),
+    ]
+    assert whole.servers[0].closed[0].rounds[1].rate_rps == 7
+    assert [each.rounds for each in whole.limits] == [[{1: 0.5}], [{1: 10.0}]]
+    assert whole.commit == "abc"
+    text = table.render(whole)
+    assert text.count("Measured again, all its servers in one run: 2026-11-25T01:00:00+00:00, commit def.") == 1
+    assert text.index("## mlp") < text.index("Measured again") < text.index("## minilm")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hardware": {**HARDWARE, "cores": 4}},
+        {"versions": {"torch": "2.14.0"}},
+        {"servers": [measured("fast", 7)]},
+    ],
+)
+def test_what_was_measured_otherwise_takes_no_place_in_a_run(
+    results: Results, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    later = read(write(results, tmp_path, ""))
+    for name, value in change.items():
+        setattr(later, name, value)
+    with pytest.raises(ValueError, match="not those of the run"):
+        results.replace(later)

@@ -19,12 +19,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def named(raw: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return an application of a config."""
-    found: dict[str, Any] = next(app for app in raw["applications"] if app["name"] == name)
-    return found
-
-
 def add_test_models(raw: dict[str, Any]) -> None:
     """Put models with a slow forward beside those of serve_config.yaml; all must fit on two cores."""
     for app in raw["applications"]:

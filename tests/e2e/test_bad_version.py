@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import requests
 
+from configs.document import application
 from tests.e2e.clients import Load, load
-from tests.e2e.conftest import model, named
+from tests.e2e.conftest import model
 from tests.serving import PROJECT, SHORT, Serving, dashboard, deploy, serve_run
 
 pytestmark = [pytest.mark.ray, pytest.mark.long]
@@ -18,7 +19,7 @@ def one_old(raw: dict[str, Any]) -> None:
     slow = model("slow", ms=10)
     # Without the surge Serve stops a lone replica before it starts the next.
     slow["deployments"][0] |= {"num_replicas": 1, "max_surge_percent": 100}
-    raw["applications"] = [named(raw, "root"), slow]
+    raw["applications"] = [application(raw, "root"), slow]
 
 
 def wrong_checksum(raw: dict[str, Any]) -> None:

@@ -7,8 +7,9 @@ import pytest
 import requests
 import yaml
 
+from configs.document import application
 from tests.e2e.clients import Load, asking
-from tests.e2e.conftest import model, named
+from tests.e2e.conftest import model
 from tests.nodes import Node, Nodes, cluster, wait_until
 from tests.services.where import number
 from tests.serving import PROJECT
@@ -63,7 +64,7 @@ def config(replicas: int) -> dict[str, Any]:
     ]
     where = model("where", source={"factory": "tests.services.where:Where"}, outputs=outputs, num_cpus=1)
     where["deployments"][0]["num_replicas"] = replicas
-    root = named(raw, "root")
+    root = application(raw, "root")
     root["args"] = {}
     raw["applications"] = [root, where]
     return raw

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import named
+from configs.document import application
 from tests.e2e.together import test_autoscaling, test_rollout
 from tests.e2e.together.test_autoscaling import Cold, clients, until
 from tests.serving import LONG, PROJECT, PROXY, SHORT, deploy, serve_run
@@ -13,11 +13,11 @@ pytestmark = [pytest.mark.ray, pytest.mark.long]
 
 
 def rolled(raw: dict[str, Any]) -> None:
-    raw["applications"] = [named(raw, "root"), *test_rollout.models()]
+    raw["applications"] = [application(raw, "root"), *test_rollout.models()]
 
 
 def elastic(raw: dict[str, Any]) -> None:
-    raw["applications"] = [named(raw, "root"), *test_autoscaling.models()]
+    raw["applications"] = [application(raw, "root"), *test_autoscaling.models()]
 
 
 def test_a_rollout_through_serves_wrapper_loses_no_request_either(cache: object) -> None:  # noqa: ARG001
@@ -40,7 +40,7 @@ def test_no_request_is_lost_on_the_way_to_nothing_and_back(path: str, cache: obj
 
 def test_another_target_is_deployed_to_what_runs(cache: object) -> None:  # noqa: ARG001
     def other(raw: dict[str, Any]) -> None:
-        config = named(raw, "elastic")["deployments"][0]["autoscaling_config"]
+        config = application(raw, "elastic")["deployments"][0]["autoscaling_config"]
         config["policy"]["policy_kwargs"]["target_queue_ms"] = 10_000
         config["min_replicas"] = 2
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import named
+from configs.document import application
 from tests.e2e.together import test_autoscaling, test_canary, test_health, test_ingress, test_rollout
 from tests.serving import PROJECT, SHORT, Serving, serve_run
 
@@ -21,7 +21,7 @@ def serving(cache: object) -> Iterator[Serving]:  # noqa: ARG001
 
 def every_model(raw: dict[str, Any]) -> None:
     raw["applications"] = [
-        named(raw, "root"),
-        *test_ingress.models(named(raw, "digits")),
+        application(raw, "root"),
+        *test_ingress.models(application(raw, "digits")),
         *(app for module in (test_autoscaling, test_canary, test_health, test_rollout) for app in module.models()),
     ]

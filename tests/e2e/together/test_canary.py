@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import requests
 
+from configs.document import application
 from deployments.canary.share import drawn
 from deployments.stubs import open_inference_pb2 as pb
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.e2e.clients import BODY, load
-from tests.e2e.conftest import model, named
+from tests.e2e.conftest import model
 from tests.nodes import wait_until
 from tests.serving import Serving, deploy
 
@@ -70,7 +71,7 @@ def many(serving: Serving, identities: list[str] | list[None]) -> list[str]:
 
 def share(percent: float) -> Callable[[dict[str, Any]], None]:
     def edit(raw: dict[str, Any]) -> None:
-        named(raw, "slow")["deployments"][0]["user_config"]["canary"]["percent"] = percent
+        application(raw, "slow")["deployments"][0]["user_config"]["canary"]["percent"] = percent
 
     return edit
 

@@ -9,8 +9,9 @@ import pytest
 import requests
 import yaml
 
+from configs.document import application
 from tests.e2e.clients import BODY, Calls, load, loaded
-from tests.e2e.conftest import model, named
+from tests.e2e.conftest import model
 from tests.serving import Serving, deploy
 
 pytestmark = pytest.mark.ray
@@ -28,11 +29,11 @@ def replicas(serving: Serving) -> int:
 
 
 def fewer(raw: dict[str, Any]) -> None:
-    named(raw, "rolled")["deployments"][0]["num_replicas"] = 1
+    application(raw, "rolled")["deployments"][0]["num_replicas"] = 1
 
 
 def other_weights(raw: dict[str, Any]) -> None:
-    named(raw, "rolled")["args"]["source"]["kwargs"]["factor"] = 3.0
+    application(raw, "rolled")["args"]["source"]["kwargs"]["factor"] = 3.0
 
 
 def rolls(serving: Serving) -> None:
