@@ -84,10 +84,9 @@ class Results:
         """Put what a later run on the same machine measured in the place of what is here, workload by workload.
 
         Raises:
-            ValueError: it ran on another machine, with other versions, or without a server that is here.
+            ValueError: it ran on another machine, otherwise, or without a server that is here.
         """
-        if (self.hardware, self.versions) != (later.hardware, later.versions):
-            raise ValueError("the machine or the versions are not those of the run that is there")
+        self.refuse_others(later)
         for limit in later.limits:
             name = limit.workload
             here, there = ({each.server for each in results.of(name)} for results in (self, later))
@@ -98,6 +97,12 @@ class Results:
             others = [each for each in self.servers if each.workload != name]
             self.servers = [*others[:at], *later.of(name), *others[at:]]
             self.again[name] = Again(later.date, later.commit, later.command, later.load_average)
+
+    def refuse_others(self, later: "Results") -> None:
+        """Raise ValueError where a run was made on another machine, with other versions, or in another way."""
+        for what in ("theme", "hardware", "versions", "threads"):
+            if getattr(self, what) != getattr(later, what):
+                raise ValueError(f"{what} are not those of the run that is there")
 
     def of(self, workload: str) -> Sequence[Measured]:
         return [each for each in self.servers if each.workload == workload]

@@ -35,19 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ.update(Device(options.device, options.precision).environment)
     results = _results(given, "quick" if options.quick else "servers")
+    whole = _whole(options.again, results) if options.again else None
     for name in options.workloads:
         workload = on_gpu(WORKLOADS[name]) if chosen().is_gpu else WORKLOADS[name]
         workload = quick(workload) if options.quick else workload
         for _ in _measured(results, workload, options.only):
             # A run that is cut short keeps what it has, and leaves alone what an earlier whole one has left.
             write(results, options.partly, table.render(results))
-    if options.again is not None:
-        # On disk by now, in the cache: what does not fit into the whole is not lost.
-        whole = read(options.again)
-        try:
-            whole.replace(results)
-        except ValueError as error:
-            sys.exit(f"{options.again}: {error}; this run is in {options.partly}")
+    if whole is not None:
+        whole.replace(results)
         results, options.out = whole, options.again.parent
     path = write(results, options.out, table.render(results))
     print(f"\n{table.render(results)}\n\nwritten to {path}")
@@ -71,8 +67,8 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     options.partly = options.out or cache.root() / "results"
     if options.device == "cpu" and options.precision != "fp32":
         parser.error("--precision is for --device cuda: the peers' CPU models are fp32")
-    if options.again is not None and not options.again.is_file():
-        parser.error(f"--again {options.again}: no such file")
+    if options.again is not None and (options.quick or options.only != list(PEERS)):
+        parser.error("--again measures a workload as the whole run did: without --quick and --only")
     if options.out is None:
         # What is kept in the repository is whole: anything less goes to the cache.
         whole = not options.quick and options.only == list(PEERS) and options.workloads == list(WORKLOADS)
@@ -127,6 +123,16 @@ def _results(given: Sequence[str], theme: str) -> Results:
         threads=_ON_GPU.format(precision=chosen().precision) if chosen().is_gpu else _THREADS,
         load_average=list(os.getloadavg()),
     )
+
+
+def _whole(path: Path, results: Results) -> Results:
+    """Read a whole run into which these results will go; where they cannot, say so before they are measured."""
+    try:
+        whole = read(path)
+        whole.refuse_others(results)
+    except (OSError, ValueError) as error:
+        sys.exit(f"--again {path}: {error}")
+    return whole
 
 
 def _names(known: Iterable[str]) -> Callable[[str], list[str]]:

@@ -18,10 +18,11 @@ import torch
 
 from . import memory
 from .draw import Draw
+from .rates import WINS
 from .runner import Forward, Runner
 from .signature import Shape
 from .staging import to_device
-from .warmup import WINS, warm_shape
+from .warmup import warm_shape
 
 _log = logging.getLogger("pitstop")
 

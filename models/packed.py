@@ -15,10 +15,11 @@ import torch
 
 from .draw import Draw
 from .layout import Layout
+from .rates import WINS
 from .runner import Forward, Runner
 from .signature import Shape
 from .torchscript import Compiled
-from .warmup import WINS, warm
+from .warmup import warm
 
 _log = logging.getLogger("pitstop")
 

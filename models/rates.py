@@ -7,9 +7,10 @@ from .signature import Shape
 
 # Below this share of the best rate a batch size is slower; within it, timings at a start cannot tell them apart.
 _NEARLY = 0.97
+# Timings of one start scatter by a few per cent: what takes more than this share of another's time is no faster.
+WINS = 0.95
 # What lies between two forwards, at a guess on the high side: a thread wakes, rows are collated and handed out.
 TURN_MS = 0.1
-_LEAST_MS = 1e-6
 
 
 def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
@@ -41,14 +42,14 @@ def ends(forward_ms: Mapping[Shape, float]) -> tuple[float, float, int]:
 
 
 def rows_to_take(forward_ms: Mapping[Shape, float]) -> dict[int, int]:
-    """Return how many of so many waiting rows the next forward should take, where that is not all of them.
+    """Return how many of so many waiting rows, all of one length, the next forward should take, where that is not all.
 
     Padded to the next warmed size, five rows may take as long as eight: on a CPU core, whose time grows with the rows,
     four and then one are through sooner, and whoever comes meanwhile joins the one. Where the device takes nearly as
     long for four as for eight, a GPU as a rule, all five go at once. So fewer are taken only where even the last of
     them is answered no later than if all went together.
     """
-    ms = _by_rows(forward_ms)
+    ms = {rows: each for (rows, _), each in forward_ms.items()}
     sooner: dict[int, int] = {}
     through = {0: 0.0}
     for smaller, size in pairwise((0, *sorted(ms))):
@@ -59,13 +60,3 @@ def rows_to_take(forward_ms: Mapping[Shape, float]) -> dict[int, int]:
                 through[rows] = ms[smaller] + TURN_MS + through[rows - smaller]
                 sooner[rows] = smaller
     return sooner
-
-
-def _by_rows(forward_ms: Mapping[Shape, float]) -> dict[int, float]:
-    """Return the time by rows alone: its growth over all lengths, each with the same weight, from the shortest's."""
-    most = max((rows for rows, _ in forward_ms), default=0)
-    shortest = min((length for _, length in forward_ms), default=0)
-    growth: dict[int, list[float]] = {}
-    for (rows, length), ms in forward_ms.items():
-        growth.setdefault(rows, []).append(ms / max(forward_ms[most, length], _LEAST_MS))
-    return {rows: forward_ms[most, shortest] * sum(each) / len(each) for rows, each in growth.items()}

@@ -16,8 +16,6 @@ _RUNS_A_ROUND = (4, 3, 3)
 # an H100, for a forward of a few. They must neither be taken for the forward nor use up the budget.
 _SETTLING_RUNS = 3
 _WARM_BUDGET_MS = 300
-# Timings of one start scatter by a few per cent: what takes more than this share of another's time is no faster.
-WINS = 0.95
 
 
 def warm(runner: Runner, draw: Draw) -> dict[Shape, float]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 from models.padding import round_up
-from models.rates import TURN_MS
+from models.rates import TURN_MS, WINS
 from models.signature import Shape
 
 
@@ -18,9 +18,13 @@ class Grouping:
     """Groups by the forward's time of each warmed shape, (rows, length), in ms."""
 
     def __init__(self, forward_ms: Mapping[Shape, float]) -> None:
-        self._ms = dict(forward_ms)
         self._sizes = tuple(sorted({rows for rows, _ in forward_ms}))
         self._longest = max(length for _, length in forward_ms)
+        padded = [round_up(count, self._sizes) for count in range(self._sizes[-1] + 1)]
+        # For every number of rows: it is looked up some hundred times for a batch.
+        self._ms: dict[int, list[float]] = {
+            length: [forward_ms[size, length] + TURN_MS for size in padded] for _, length in forward_ms
+        }
 
     def with_first(self, rows: Sequence[int], lengths: Sequence[int], limit: int) -> list[int]:
         """Return which requests share the next forward, by their place in the queue; the first is always among them.
@@ -38,26 +42,44 @@ class Grouping:
         tops = [*(size for size in self._sizes if size < limit), limit]
         through_ms, starts = [0.0], [0]
         for stop, last in enumerate(order, 1):
-            length, end = lengths[last], ends[stop]
+            ms, end = self._of_length(lengths[last]), ends[stop]
             least = float("inf")
             start = stop - 1
             for top in tops:
                 first = bisect_left(ends, end - top, 0, stop)
                 if first == stop:
                     continue
-                ms = through_ms[first] + self._forward_ms(end - ends[first], length) + TURN_MS
-                if ms < least:
-                    least, start = ms, first
+                took = through_ms[first] + ms[end - ends[first]]
+                if took < least:
+                    least, start = took, first
             through_ms.append(least)
             starts.append(start)
         at = order.index(0)
         stop = len(order)
         while starts[stop] > at:
             stop = starts[stop]
-        return sorted(order[starts[stop] : stop])
+        return _oldest_first(order, starts[stop], stop, rows, lengths)
 
-    def _forward_ms(self, rows: int, length: int) -> float:
-        size = round_up(rows, self._sizes)
-        ms = self._ms.get((size, length))
+    def room(self, rows: int, length: int, limit: int) -> int:
+        """Return up to how many rows of this length a forward takes no longer than with so many of them."""
+        ms = self._of_length(length)
+        return max(size for size in (rows, *self._sizes) if rows <= size <= limit and WINS * ms[size] <= ms[rows])
+
+    def _of_length(self, length: int) -> list[float]:
+        """Return the time by number of rows."""
+        ms = self._ms.get(length)
         # Longer than any that was warmed: by its length, as the longest.
-        return self._ms[size, self._longest] * length / self._longest if ms is None else ms
+        return [each * length / self._longest for each in self._ms[self._longest]] if ms is None else ms
+
+
+def _oldest_first(
+    order: Sequence[int], start: int, stop: int, rows: Sequence[int], lengths: Sequence[int]
+) -> list[int]:
+    """Return a stretch of the order, in which of requests that are alike none overtakes an older one."""
+    chosen = set(order[start:stop])
+    for length in {lengths[order[start]], lengths[order[stop - 1]]}:
+        alike = [each for each in order if lengths[each] == length]
+        if len({rows[each] for each in alike}) == 1:
+            count = len(chosen.intersection(alike))
+            chosen = chosen.difference(alike) | set(alike[:count])
+    return sorted(chosen)

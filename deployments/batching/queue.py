@@ -1,7 +1,7 @@
 """What waits for the device, and which of it goes next. Pure: no Ray, no torch, and no clock but the one passed in."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -73,7 +73,7 @@ class Part(NamedTuple):
 class Waiting:
     """Items in the order they will be served: by priority, then first come first served.
 
-    Where lengths differ, `grouping` says which of a priority's items go with its oldest.
+    Where lengths differ, `grouping` says which of a priority's items go with its oldest; others join at no cost.
     """
 
     def __init__(self) -> None:
@@ -95,36 +95,60 @@ class Waiting:
         Items that nobody waits for, or whose deadline has passed, leave without costing a forward.
         """
         if self.grouping is not None:
-            for level in self._levels:
-                window = self._first(level, now_s)
+            for number, level in enumerate(self._levels):
+                window = self._first(level, limit, now_s)
                 if window and window[0].rows <= limit and not window[0].taken:
-                    return self._together(self.grouping, level, window, limit)
+                    parts = self._together(self.grouping, level, window, limit)
+                    return parts + self._alongside(self.grouping, parts, self._levels[number + 1 :], limit, now_s)
                 level.extendleft(reversed(window))
                 if window:
                     break
         return self._take(limit, now_s)
 
-    def _first(self, level: deque[Item], now_s: float) -> list[Item]:
-        """Take the first items off a level, but for those without a point."""
+    def _first(self, level: deque[Item], limit: int, now_s: float) -> list[Item]:
+        """Take the first items off a level, a forward's worth at least, but for those without a point."""
         window: list[Item] = []
-        while level and len(window) < _WINDOW:
+        rows = 0
+        while level and (len(window) < _WINDOW or rows < limit):
             item = level.popleft()
             if item.pointless(now_s):
                 self.rows -= item.rows - item.taken
             else:
                 window.append(item)
+                rows += item.rows
         return window
 
     def _together(self, grouping: Grouping, level: deque[Item], window: list[Item], limit: int) -> list[Part]:
         # One that must be split is so when it is the oldest.
         fit = [item for item in window if item.rows <= limit]
         places = grouping.with_first([item.rows for item in fit], [item.length for item in fit], limit)
-        parts = [Part(fit[place], 0, fit[place].rows) for place in places]
-        for part in parts:
-            part.item.taken = part.item.rows
-            self.rows -= part.item.rows
+        return self._leave(level, window, [fit[place] for place in places])
+
+    def _alongside(
+        self, grouping: Grouping, parts: list[Part], levels: Sequence[deque[Item]], limit: int, now_s: float
+    ) -> list[Part]:
+        """Take from lower levels what makes the forward no longer."""
+        found: list[Part] = []
+        rows, length = sum(part.stop for part in parts), max(part.item.length for part in parts)
+        room = grouping.room(rows, length, limit) - rows
+        for level in levels:
+            if not room:
+                break
+            window, chosen = self._first(level, limit, now_s), []
+            for item in window:
+                if item.rows <= room and item.length <= length and not item.taken:
+                    chosen.append(item)
+                    room -= item.rows
+            found += self._leave(level, window, chosen)
+        return found
+
+    def _leave(self, level: deque[Item], window: list[Item], chosen: list[Item]) -> list[Part]:
+        """Let the chosen items go whole, and put the others back."""
+        for item in chosen:
+            item.taken = item.rows
+            self.rows -= item.rows
         level.extendleft(reversed([item for item in window if item.taken < item.rows]))
-        return parts
+        return [Part(item, 0, item.rows) for item in chosen]
 
     def _take(self, limit: int, now_s: float) -> list[Part]:
         parts: list[Part] = []

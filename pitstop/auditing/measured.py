@@ -90,7 +90,8 @@ def _past_its_best(case: Case) -> Iterator[Finding]:
 def _faster(case: Case) -> Iterator[Finding]:
     """The best setting besides the configured one; judged in batches where those were measured."""
     batch = case.step("option-batch")
-    slow = case.many if batch else case.one
+    # Without a batch of its own an option is as compiled, and so is what it is held against.
+    slow = case.many if batch else case.step(case.here.key) or case.one
     options = [batch] if batch else [step for step in case.steps if step.head.kind == "option" and step.head.setting]
     fast = max((step for step in options if step), key=lambda step: step.items_s or 0, default=None)
     if fast is None or fast.head.setting is None or not _clearly(slow, fast, WORTH):

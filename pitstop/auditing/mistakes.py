@@ -67,13 +67,15 @@ def _shapes(case: Case) -> Cost:
 def _uncompiled(case: Case) -> Cost:
     eager = case.step("search") or case.step(_eager_key(case))
     scripted = Setting("torchscript", "fp32", case.here.memory_format)
-    script = (case.step(STARTED) if case.here == scripted else None) or case.step(scripted.key)
+    # Packing needs TorchScript; CUDA graphs do not, and are no gain of compiling.
+    packed = case.step(STARTED) if case.here == scripted and case.device == "cpu" else None
+    script = packed or case.step(scripted.key)
     if eager is None or script is None:
         reason = next((step.skipped for step in case.steps if step.head.key.startswith("torchscript-fp32")), "")
         return None, reason or "not measured"
     if script.how == "eager":
         return None, f"no TorchScript: {script.note}"
-    return times(eager, script), f"{_pair(eager, script)}, by {script.how}"
+    return times(eager, script), f"{_pair(eager, script)}, by {script.how}{', packed for this CPU' if packed else ''}"
 
 
 def _cpu(case: Case) -> Cost:

@@ -41,7 +41,7 @@ def merged(runs: Sequence[Sequence[Step]]) -> tuple[Step, ...]:
 
 def _middle(steps: list[Step]) -> Step:
     timed = sorted((step for step, _ in ran(steps)), key=lambda step: step.items_s or 0)
-    if not timed:
-        return steps[-1]
+    if 2 * len(timed) <= len(steps):
+        return next(step for step in reversed(steps) if step.timing is None)
     rates = [step.items_s or 0 for step in timed]
     return replace(timed[len(timed) // 2], spread=(rates[0], rates[-1]) if len(rates) > 1 else None)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from models.graphs import Graphed
 from models.runner import in_order
 
 from .built import Built
@@ -87,4 +88,7 @@ def _run(head: Head, arm: Arm, subject: Subject, budget_s: float) -> Step:
         if subject.device.type == "cuda":
             # Waiting for a GPU may well be done asleep.
             timing = replace(timing, share=1.0)
+        if isinstance(built.forward, Graphed):
+            # Its memory was taken when it was captured; a replay takes none.
+            return replace(step, timing=timing)
         return replace(step, timing=timing, peak_mib=built.weights_mib + peak_mib(call, subject.device))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from models.errors import ModelError
 from models.graphs import Graphed, graph
 from models.packed import Packed, pack, packs
-from models.runner import Runner
+from models.runner import Forward, Runner
 from models.torchscript import Compiled
 from models.warmup import warm
 
@@ -29,8 +29,7 @@ def started(subject: Subject, built: Built) -> Built:
     Raises:
         ModelError: nothing was faster, so a replica runs what was compiled.
     """
-    layout = replace(built.layout, sizes=subject.sizes, lengths=(subject.length,) if subject.length else ())
-    runner = Runner(built.forward, subject.draw.feed, subject.outputs, layout)
+    runner = Runner(built.forward, subject.draw.feed, subject.outputs, built.layout)
     with arithmetic(built.config, subject.fixed):
         forward_ms = warm(runner, subject.draw)
         if subject.device.type == "cuda":
@@ -39,12 +38,23 @@ def started(subject: Subject, built: Built) -> Built:
             pack(runner, subject.draw, Compiled(built.forward, built.how, built.note), forward_ms)
     if runner.forward is built.forward:
         raise ModelError("no faster here, at any batch size: the start leaves it out")
-    return replace(built, forward=runner.forward)
+    forward = runner.forward
+    note = "; ".join(each for each in (built.note, where(forward)) if each)
+    # Beside the packed forward the plain one stays, for smaller batches, and each has its weights.
+    copies = 2 if isinstance(forward, Packed) else 1
+    return replace(built, forward=forward, note=note, weights_mib=copies * built.weights_mib)
 
 
-def told(head: Head, built: Built) -> Head:
-    """Return the head with the batches for which the start took it, where those are not all."""
-    forward = built.forward
+def as_started(subject: Subject, built: Built) -> Built:
+    """Return the model as a replica would run it, whether or not its start finds anything faster."""
+    try:
+        return started(subject, built) if head(subject, built) else built
+    except ModelError:
+        return built
+
+
+def where(forward: Forward) -> str:
+    """Return for which batches the start took it."""
     if isinstance(forward, Graphed):
-        return replace(head, label=f"{head.label}, up to {max(shape[0] for [shape, *_] in forward.graphs)} rows")
-    return replace(head, label=f"{head.label}, from {forward.from_rows} rows") if isinstance(forward, Packed) else head
+        return f"up to {max(shape[0] for [shape, *_] in forward.graphs)} rows"
+    return f"from {forward.from_rows} rows on" if isinstance(forward, Packed) else ""

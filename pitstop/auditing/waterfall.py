@@ -4,7 +4,7 @@ Each step is built, run and dropped before the next, so that a large model need 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from models.errors import ModelError
@@ -15,7 +15,7 @@ from .changing import changing
 from .hardware import cores
 from .plan import single_rows, thin
 from .run import Arm, attempt
-from .step import Head, Setting, Step, batches, configured, ran, setting_of
+from .step import Head, Setting, Step, batches, configured, find, ran, setting_of
 from .subject import Subject, load, threads_of
 from .timing import clearly_faster
 
@@ -79,8 +79,7 @@ def _started(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Itera
         own.built = started.started(subject, own.built)
         return Arm(own.built)
 
-    step = _run(head, arm, subject, pace)
-    yield replace(step, head=started.told(head, own.built))
+    yield _run(head, arm, subject, pace)
 
 
 def _batches(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
@@ -91,7 +90,10 @@ def _batches(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Itera
 
 def _best_option(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Iterator[Step]:
     """The option that gains most on one row, at the best batch size: that is what its hint has to be worth."""
-    here, many = configured(done, setting_of(subject.config)), _best(batches(done))
+    # Options are compared as compiled: what a start makes of them it would make of the config's own too.
+    setting_here = setting_of(subject.config)
+    here = find(done, setting_here.key) or configured(done, setting_here)
+    many = _best(batches(done))
     options = [(step, timing) for step, timing in ran(done) if step.head.kind == "option"]
     if here is None or here.timing is None or many is None or not options:
         return
@@ -101,7 +103,7 @@ def _best_option(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> 
         return
     rows = many.head.rows
     head = Head("option-batch", f"{step.head.label}, batches of {rows}", "option", rows, setting)
-    yield _run(head, lambda: Arm(_faithful(subject, setting)), subject, pace)
+    yield _run(head, lambda: Arm(started.as_started(subject, _faithful(subject, setting))), subject, pace)
 
 
 def _changing(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
@@ -131,7 +133,7 @@ def _on_cpu(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Itera
     except ModelError as error:
         yield Step(head, skipped=str(error).partition("\n")[0])
         return
-    yield attempt(head, lambda: Arm(build(elsewhere, setting)), elsewhere, pace.budget_s)
+    yield attempt(head, lambda: Arm(started.as_started(elsewhere, build(elsewhere, setting))), elsewhere, pace.budget_s)
 
 
 def _run(head: Head, make: Callable[[], Arm], subject: Subject, pace: Pace) -> Step:

@@ -54,3 +54,20 @@ def test_a_slow_forward_on_a_cpu_runs_twice_and_no_more(monkeypatch: pytest.Monk
 def test_a_fast_forward_is_timed_ten_times(monkeypatch: pytest.MonkeyPatch) -> None:
     _, runner = warmed(monkeypatch, [1], overlaps=False)
     assert runner.runs == 10
+
+
+def test_a_shapes_runs_are_spread_over_rounds_of_all_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, order = [0.0], list[int]()
+    monkeypatch.setattr(warmup, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    runner: Any = Runner([1], overlaps=False, clock=clock)
+    runner.layout.shapes = [(4, 0), (2, 0)]
+
+    def run(parts: Sequence[Any]) -> dict[str, np.ndarray[Any, Any]]:
+        clock[0] += 0.001
+        order.append(parts[0])
+        return {"y": np.zeros((parts[0], 1), np.float32)}
+
+    runner.run = run
+    draw: Any = SimpleNamespace(shaped=lambda shape, **_: shape[0])
+    assert warmup.warm(runner, draw) == {(4, 0): pytest.approx(1), (2, 0): pytest.approx(1)}
+    assert order == [4] * 4 + [2] * 4 + [4] * 3 + [2] * 3 + [4] * 3 + [2] * 3

@@ -161,6 +161,12 @@ def test_a_step_left_out_in_every_run_keeps_its_reason() -> None:
     assert merged([[left_out], [left_out]]) == (left_out,)
 
 
+def test_a_step_that_most_runs_left_out_is_left_out_whatever_a_run_measured() -> None:
+    left_out = Step(Head("started", "started", "path"), skipped="no faster")
+    assert merged([[left_out], [step("started", 2.0)], [left_out]]) == (left_out,)
+    assert merged([[step("started", 2.0)], [left_out], [step("started", 4.0)]])[0].timing is not None
+
+
 def test_the_way_to_the_config_is_shown_first_and_what_lies_beside_it_after() -> None:
     found = steps(Setting("torchscript", "fp32", "contiguous"))
     assert [(group.title, len(group.steps)) for group in grouped(found)] == [

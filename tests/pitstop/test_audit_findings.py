@@ -183,6 +183,12 @@ def test_what_a_start_gains_on_top_of_compiling_is_lost_with_it() -> None:
     assert uncompiled.factor == pytest.approx(4)
 
 
+def test_what_cuda_graphs_gain_is_not_lost_with_compiling() -> None:
+    here = setting_of(case(DIGITS).app.config)
+    found = case(DIGITS, device="cuda", steps=(*steps(here), step(STARTED, 0.5, setting=here, how="script")))
+    assert verdicts(found, [])[2].factor == pytest.approx(2)
+
+
 def test_where_a_start_gains_nothing_the_compiled_forward_is_what_counts() -> None:
     here = setting_of(case(DIGITS).app.config)
     found = case(DIGITS, steps=(*steps(here), Step(Head(STARTED, "packed", "path", 1, here), skipped="no faster")))

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from configs.loader import ModelApp, load
 from configs.problems import Keys
 from models.errors import ModelError
+from models.graphs import Graphed
 from models.packed import Packed
 from models.runner import Runner
 from models.torchscript import Compiled
@@ -101,13 +101,12 @@ def test_batches_are_measured_as_a_start_leaves_the_model(monkeypatch: pytest.Mo
     assert {1, 2, 64} < set(rows)
 
 
-def test_what_a_start_leaves_out_has_no_step_and_batches_run_what_was_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = packing(monkeypatch, wins=False)
+def test_what_a_start_leaves_out_says_so_and_batches_run_what_was_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    packing(monkeypatch, wins=False)
     every = walked(subject(PROJECT / "serve_config.yaml"))
     [step] = [step for step in every if step.head.key == STARTED]
     assert "the start leaves it out" in step.skipped
     assert find(every, "batch-64") is not None
-    assert rows == []
 
 
 def test_a_model_without_convolutions_has_nothing_to_pack() -> None:
@@ -115,14 +114,12 @@ def test_a_model_without_convolutions_has_nothing_to_pack() -> None:
     assert STARTED not in [step.head.key for step in every]
 
 
-def test_from_which_batch_on_a_start_packs_stands_in_the_label() -> None:
+def test_for_which_batches_a_start_took_it_stands_in_the_note() -> None:
     found = subject(PROJECT / "serve_config.yaml")
-    built = build(found, setting_of(found.config))
-    head = started.head(found, built)
-    assert head is not None
-    later = replace(built, forward=Packed(built.forward, built.forward, from_rows=4))
-    assert started.told(head, built).label == "packed for this CPU"
-    assert started.told(head, later).label == "packed for this CPU, from 4 rows"
+    forward = build(found, setting_of(found.config)).forward
+    assert started.where(Packed(forward, forward, from_rows=4)) == "from 4 rows on"
+    assert started.where(Graphed(forward, {((rows, 3),): None for rows in (1, 8)})) == "up to 8 rows"  # type: ignore[misc]
+    assert started.where(forward) == ""
 
 
 def test_train_mode_answers_otherwise_and_holds_more_memory_than_inference() -> None:
@@ -193,4 +190,6 @@ def test_on_a_gpu_the_search_the_precisions_and_the_cpu_are_measured() -> None:
     every = walked(found)
     assert find(every, "search") is not None
     assert find(every, "cpu") is not None
+    graphs = find(every, STARTED)
+    assert graphs is None or (graphs.deviation or 0) < 1e-3
     assert find(every, "torchscript-fp16-contiguous") is not None

@@ -74,3 +74,15 @@ def test_a_core_runs_short_texts_apart_from_long_ones_and_a_gpu_all_together() -
 def test_a_length_beyond_all_that_were_warmed_costs_as_much_more_as_it_is_longer() -> None:
     assert Grouping(CORE).with_first([1, 1, 1, 1], [8, 640, 8, 640], 8) == [0, 2]
     assert Grouping(CORE).with_first([1, 1, 1, 1], [640, 8, 640, 8], 8) == [0, 2]
+
+
+def test_of_requests_that_are_alike_none_overtakes_an_older_one() -> None:
+    table = {(rows, length): 2 + 0.001 * rows * length for rows in (1, 2, 4) for length in (8, 16)}
+    assert Grouping(table).with_first([1] * 8, [16, 8, 8, 8, 8, 8, 8, 16], 4) == [0, 1, 2, 7]
+
+
+def test_room_is_what_costs_a_forward_nothing() -> None:
+    assert Grouping(CORE).room(3, 16, limit=8) == 4
+    assert Grouping(GPU).room(3, 16, limit=8) == 8
+    assert Grouping(GPU).room(3, 16, limit=6) == 4
+    assert Grouping(CORE).room(4, 16, limit=8) == 4

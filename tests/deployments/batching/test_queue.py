@@ -109,14 +109,35 @@ def test_among_lengths_too_what_nobody_waits_for_leaves_without_a_forward() -> N
     assert waiting.take(4, now_s=0) == []
 
 
+def prioritised(wanted: list[tuple[int, int]], ms: dict[tuple[int, int], float]) -> tuple[Waiting, list[Item]]:
+    """Return a queue of items of (length, priority), and its items."""
+    items = [item(1) for _ in wanted]
+    for age, (each, (length, priority)) in enumerate(zip(items, wanted, strict=True)):
+        each.length, each.priority, each.arrived_s = length, priority, age
+    waiting = queued(items)
+    waiting.grouping = Grouping(ms)
+    return waiting, items
+
+
 def test_among_lengths_too_priority_goes_first() -> None:
-    waiting, items = ragged([8, 8, 64])
-    waiting = queued([])
-    waiting.grouping = Grouping({(1, 8): 1, (4, 8): 1, (1, 64): 2, (4, 64): 2})
-    for each, priority in zip(items, (5, 9, 1), strict=True):
-        each.priority = priority
-        waiting.append(each)
-    assert [[part.item for part in batch] for batch in taken(waiting, 4)] == [[items[2]], [items[0]], [items[1]]]
+    core = {(rows, length): float(rows * length) for rows in (1, 2, 4) for length in (8, 64)}
+    waiting, items = prioritised([(8, 5), (8, 9), (64, 1), (8, 5)], core)
+    batches = [[items.index(part.item) for part in batch] for batch in taken(waiting, 4)]
+    assert batches == [[2], [0, 3], [1]]
+
+
+def test_lower_priorities_join_where_that_costs_nothing() -> None:
+    gpu = {(rows, length): 2.0 for rows in (1, 2, 4) for length in (8, 64)}
+    waiting, items = prioritised([(8, 5), (64, 9), (8, 1), (8, 5), (8, 9)], gpu)
+    batches = [[items.index(part.item) for part in batch] for batch in taken(waiting, 4)]
+    assert batches == [[2, 0, 3, 4], [1]]
+    assert waiting.rows == 0
+
+
+def test_a_forward_is_filled_however_many_requests_that_takes() -> None:
+    waiting, _ = ragged([8] * 600)
+    waiting.grouping = Grouping({(rows, 8): 1.0 for rows in (1, 256)})
+    assert [len(batch) for batch in taken(waiting, 256)] == [256, 256, 88]
 
 
 def test_what_nobody_waits_for_leaves_without_a_forward() -> None:
