@@ -9,7 +9,7 @@ import io
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 
@@ -53,7 +53,7 @@ def pack(runner: Runner, draw: Draw, compiled: Compiled, forward_ms: Mapping[Sha
     }
 
 
-def packs(forward: Forward, layout: Layout) -> bool:
+def packs(forward: Forward, layout: Layout) -> TypeGuard[torch.jit.ScriptModule]:
     """Whether this forward has convolutions that this device could have packed."""
     return (
         layout.device.type == "cpu"
@@ -78,7 +78,6 @@ def _packed(compiled: Compiled, layout: Layout) -> Forward | None:
     module = compiled.forward
     if not packs(module, layout):
         return None
-    assert isinstance(module, torch.jit.ScriptModule)
     try:
         packed: torch.jit.ScriptModule = torch.jit.optimize_for_inference(_twin(module))
     except RuntimeError as error:  # A pass that meets a graph it cannot rewrite; the plain forward is there.
