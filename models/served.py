@@ -9,6 +9,7 @@ import torch
 from configs.schema import ModelConfig
 
 from . import backends, proof, source
+from .contest import contest
 from .draw import Draw, Preprocess
 from .graphs import Graphed, graph
 from .layout import Layout
@@ -95,6 +96,7 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
         # Before anything is captured: a graph would repeat whatever state Python kept at that moment.
         proof.same_twice(runner, rows, rounding)
         forward_ms = graph(runner, draw, forward_ms)
+    forward_ms = contest(runner, draw, forward_ms)
     laps.lap("warm")
     off = _parity(runner, reference, draw, tolerance)
     laps.lap("compare")
