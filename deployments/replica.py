@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ray import serve
 
 from configs.loader import parse_model
-from models.rates import rows_to_take
-from models.signature import Array, Shape
+from models.signature import Array
 
 from . import garbage, log
 from .access.guard import open_guard
-from .batching.grouping import Grouping
 from .batching.queue import Answer
 from .batching.remote import Reply
 from .batching.worker import Worker
@@ -51,9 +49,8 @@ class Model:
         self._served = await worker.call(self._open)
         self._summary = self._served.summary()
         self._supervisor = Supervisor(self._served)
-        runner, forward_ms = self._supervisor.runner, self._served.forward_ms
-        to_take, grouping = (None, Grouping(forward_ms)) if runner.ragged else (rows_to_take(forward_ms), None)
-        worker.serve(runner, self._inline_ms(), self._supervisor.room, to_take, grouping)
+        supervisor, forward_ms = self._supervisor, self._served.forward_ms
+        worker.serve(supervisor.runner, forward_ms, supervisor.room, on_loop=self._on_one_cpu_thread())
         self._own = ModelService(
             self._config,
             worker,
@@ -138,12 +135,11 @@ class Model:
         confine(self._config, self._placement)
         return open_model(self._config, self._placement.device, self._placement.fallback)
 
-    def _inline_ms(self) -> dict[Shape, float]:
-        """Return the forward's times where the event loop may run it itself: on one CPU thread, which it then is."""
+    def _on_one_cpu_thread(self) -> bool:
+        """Return whether the event loop may run a forward itself: it then is that thread."""
         import torch
 
-        on_cpu = self._placement.device == "cpu" and torch.get_num_threads() == 1
-        return self._served.forward_ms if on_cpu else {}
+        return self._placement.device == "cpu" and torch.get_num_threads() == 1
 
     def _announce(self) -> None:
         if self._placement.fallback:

@@ -63,7 +63,8 @@ class Grouping:
     def room(self, rows: int, length: int, limit: int) -> int:
         """Return up to how many rows of this length a forward takes no longer than with so many of them."""
         ms = self._of_length(length)
-        return max(size for size in (rows, *self._sizes) if rows <= size <= limit and WINS * ms[size] <= ms[rows])
+        tops = (rows, *self._sizes, min(limit, self._sizes[-1]))
+        return max(size for size in tops if rows <= size <= limit and WINS * ms[size] <= ms[rows])
 
     def _of_length(self, length: int) -> list[float]:
         """Return the time by number of rows."""

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from models.batch import Batch
+from models.rates import rows_to_take
+from models.signature import Shape
 
 from .grouping import Grouping
 from .jobs import awaited
@@ -44,7 +46,7 @@ class Worker:
         self._jobs: deque[Callable[[], None]] = deque()
         self._runner: Runs | None = None
         self._room = Room()
-        self._inline_ms: Mapping[tuple[int, int], float] = {}
+        self._inline_ms: Mapping[Shape, float] = {}
         self._to_take: Mapping[int, int] = {}
         self._staged: tuple[list[Part], Batch | Exception] | None = None
         self._in_flight = 0
@@ -71,26 +73,27 @@ class Worker:
     def serve(
         self,
         runner: Runs,
-        inline_ms: Mapping[tuple[int, int], float] | None = None,
+        forward_ms: Mapping[Shape, float] | None = None,
         room: Room | None = None,
-        to_take: Mapping[int, int] | None = None,
-        grouping: Grouping | None = None,
+        *,
+        on_loop: bool = False,
     ) -> None:
         """Begin to answer with this runner.
 
         Args:
             runner: runs the batches.
-            inline_ms: the forward's time by shape, where the loop may run it.
+            forward_ms: the forward's time by shape; it decides which of the rows that wait share a forward.
             room: what fits into memory.
-            to_take: how many of so many waiting rows a forward takes, where not all (models.rates.rows_to_take).
-            grouping: which of them, where their lengths differ; it has the last word on how many, too.
+            on_loop: whether the event loop may run a short forward itself.
         """
         with self._changed:
             self._runner = runner
             self._room = room or self._room
-            self._inline_ms = inline_ms or {}
-            self._to_take = to_take or {}
-            self._waiting.grouping = grouping
+            self._inline_ms = forward_ms if forward_ms and on_loop else {}
+            if forward_ms and runner.ragged:
+                self._waiting.grouping = Grouping(forward_ms)
+            elif forward_ms:
+                self._to_take = rows_to_take(forward_ms)
             if runner.overlaps:
                 # Each call into torch or numpy lets go of the interpreter, and beside a busy loop waits for it again.
                 sys.setswitchinterval(_SWITCH_S)

@@ -80,15 +80,15 @@ class Bench:
         self,
         device: Device,
         max_rows: int,
-        inline_ms: dict[tuple[int, int], float],
-        to_take: dict[int, int],
+        forward_ms: dict[tuple[int, int], float],
+        on_loop: bool,
         **tunables: Any,
     ) -> None:
         self.device = device
         self.rans: list[Ran] = []
         self.worker = Worker(asyncio.get_running_loop())
         self.worker.start()
-        self.worker.serve(device, inline_ms, to_take=to_take)
+        self.worker.serve(device, forward_ms, on_loop=on_loop)
         self.batcher = Batcher(Tunables.model_validate(tunables), max_rows, self.worker, self.rans.append)
 
     def ask(self, *rows: float, **options: Any) -> asyncio.Future[list[float]]:
@@ -116,12 +116,12 @@ def run(
     test: Test,
     device: Device | None = None,
     max_rows: int = 32,
-    inline_ms: dict[tuple[int, int], float] | None = None,
-    to_take: dict[int, int] | None = None,
+    forward_ms: dict[tuple[int, int], float] | None = None,
+    on_loop: bool = False,
     **tunables: Any,
 ) -> Bench:
     async def main() -> Bench:
-        bench = Bench(device or Device(), max_rows, inline_ms or {}, to_take or {}, **tunables)
+        bench = Bench(device or Device(), max_rows, forward_ms or {}, on_loop, **tunables)
         try:
             await asyncio.wait_for(test(bench), 20)
         finally:
@@ -174,7 +174,9 @@ def test_rows_that_would_be_padded_go_in_two_forwards_where_that_is_sooner_for_a
         await asyncio.gather(first, *rest)
         assert await whole == [12, 14]
 
-    bench = run(test, Device(overlaps=overlaps), max_rows=8, to_take={7: 4, 3: 2})
+    bench = run(
+        test, Device(overlaps=overlaps), max_rows=8, forward_ms={(rows, 0): 10.0 * rows for rows in (1, 2, 4, 8)}
+    )
     assert bench.device.seen == [[0], [1, 2, 3, 4], [5], [6, 7]]
 
 
@@ -264,7 +266,7 @@ def test_a_forward_shorter_than_a_thread_takes_to_wake_runs_on_the_loop_unless_t
         await bench.ask(1, 2)
         assert bench.device.threads == ["MainThread", "device"]
 
-    run(test, inline_ms={(1, 0): 0.01, (2, 0): 50})
+    run(test, forward_ms={(1, 0): 0.01, (2, 0): 50}, on_loop=True)
 
 
 def test_a_gpu_gets_its_next_batch_staged_when_it_is_full_and_not_before() -> None:

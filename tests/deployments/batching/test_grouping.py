@@ -84,5 +84,5 @@ def test_of_requests_that_are_alike_none_overtakes_an_older_one() -> None:
 def test_room_is_what_costs_a_forward_nothing() -> None:
     assert Grouping(CORE).room(3, 16, limit=8) == 4
     assert Grouping(GPU).room(3, 16, limit=8) == 8
-    assert Grouping(GPU).room(3, 16, limit=6) == 4
+    assert Grouping(GPU).room(3, 16, limit=6) == 6
     assert Grouping(CORE).room(4, 16, limit=8) == 4
