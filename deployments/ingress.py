@@ -40,7 +40,7 @@ class Ingress:
         # Serve starts this replica once the device's is up; asking it makes ready mean warm here too.
         self._properties = await device.properties.remote()
         preprocess = resolve(config.preprocess)() if config.preprocess else None
-        remote = RemoteDevice(asyncio.get_running_loop(), self._block)
+        remote = RemoteDevice(asyncio.get_running_loop(), self._block, await device.grouping.remote())
         own = ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0, guard)
         self.service = Split(own)
         LoopSupervisor().watch(own)

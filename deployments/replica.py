@@ -16,6 +16,7 @@ from models.signature import Array
 
 from . import garbage, log
 from .access.guard import open_guard
+from .batching.grouping import Grouping
 from .batching.queue import Answer
 from .batching.remote import Reply
 from .batching.worker import Worker
@@ -63,6 +64,7 @@ class Model:
         self._supervisor.watch_device(self._own, worker)
         self.service = Split(self._own)
         self._own.recorder.started_s = time.monotonic() - began_s
+        self._grouping = worker.grouping
         self._announce()
         garbage.freeze()
 
@@ -102,6 +104,10 @@ class Model:
         if isinstance(answer, Exception):
             raise answer
         return "answer", answer
+
+    async def grouping(self) -> Grouping | None:
+        """Tell an ingress replica which rows should share a block, where their lengths differ."""
+        return self._grouping
 
     async def card(self) -> dict[str, Any]:
         """Tell the stable version, whose canary this may be, what is here."""

@@ -28,7 +28,7 @@ def contest(runner: Runner, draw: Draw, forward_ms: Mapping[Shape, float]) -> di
     Where rows differ in length all stays as it is: there no one size is chosen (deployments.batching.grouping).
     """
     found = dict(forward_ms)
-    if runner.ragged:
+    if runner.open_inputs:
         return found
     close = _close(forward_ms)
     if len(close) < 2:

@@ -36,8 +36,8 @@ class Runner:
         self.check_outputs = False
         # Whether a batch can be staged while another runs, at no cost to it.
         self.overlaps = layout.device.type == "cuda"
-        # Whether rows differ in length, so that it matters which of them share a batch.
-        self.ragged = bool(layout.lengths)
+        # Of what differs in length from row to row; then it matters which rows share a batch.
+        self.open_inputs = tuple(tensor.name for tensor in self.feed if not tensor.fixed)
         self._first = self.feed[0].name
         self._staging = Staging(self.feed, layout)
         self._dtypes = [torch_dtype(tensor.numpy) for tensor in self.outputs]
@@ -112,9 +112,8 @@ class Runner:
         """Return the padded shape that these parts will take."""
         rows = sum(part[self._first].shape[0] for part in parts)
         length = 0
-        if self.layout.lengths:
-            open_inputs = [tensor.name for tensor in self.feed if not tensor.fixed]
-            length = max(padding.longest([part[name] for part in parts]) for name in open_inputs)
+        if self.open_inputs:
+            length = max(padding.longest([part[name] for part in parts]) for name in self.open_inputs)
             length = padding.round_up(length, self.layout.lengths)
         return padding.round_up(rows, self.layout.sizes), length
 

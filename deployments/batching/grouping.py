@@ -9,22 +9,30 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-from models.padding import round_up
+from models.padding import longest, round_up
 from models.rates import TURN_MS, WINS
-from models.signature import Shape
+from models.signature import Rows, Shape
 
 
 class Grouping:
-    """Groups by the forward's time of each warmed shape, (rows, length), in ms."""
+    """Groups by the forward's time of each warmed shape, (rows, length), in ms.
 
-    def __init__(self, forward_ms: Mapping[Shape, float]) -> None:
+    `open_inputs` are the names of the inputs that differ in length. An ingress replica gets a copy of its device's.
+    """
+
+    def __init__(self, forward_ms: Mapping[Shape, float], open_inputs: Sequence[str]) -> None:
+        self._open_inputs = tuple(open_inputs)
+        self._lengths = tuple(sorted({length for _, length in forward_ms}))
         self._sizes = tuple(sorted({rows for rows, _ in forward_ms}))
-        self._longest = max(length for _, length in forward_ms)
         padded = [round_up(count, self._sizes) for count in range(self._sizes[-1] + 1)]
         # For every number of rows: it is looked up some hundred times for a batch.
         self._ms: dict[int, list[float]] = {
             length: [forward_ms[size, length] + TURN_MS for size in padded] for _, length in forward_ms
         }
+
+    def length(self, arrays: Rows) -> int:
+        """Return the padded length of a request's rows, each input of shape [rows, ...]."""
+        return round_up(longest([arrays[name] for name in self._open_inputs]), self._lengths)
 
     def with_first(self, rows: Sequence[int], lengths: Sequence[int], limit: int) -> list[int]:
         """Return which requests share the next forward, by their place in the queue; the first is always among them.
@@ -70,7 +78,7 @@ class Grouping:
         """Return the time by number of rows."""
         ms = self._ms.get(length)
         # Longer than any that was warmed: by its length, as the longest.
-        return [each * length / self._longest for each in self._ms[self._longest]] if ms is None else ms
+        return [each * length / self._lengths[-1] for each in self._ms[self._lengths[-1]]] if ms is None else ms
 
 
 def _oldest_first(

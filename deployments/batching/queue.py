@@ -85,6 +85,8 @@ class Waiting:
         return self.rows > 0
 
     def append(self, item: Item) -> None:
+        if self.grouping is not None:
+            item.length = self.grouping.length(item.arrays)
         self._levels[min(item.priority or _DEFAULT, LEVELS) - 1].append(item)
         self.rows += item.rows
 

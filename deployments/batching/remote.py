@@ -16,6 +16,7 @@ from models import padding
 from models.signature import Array
 
 from ..errors import BY_KIND, InferenceFailed, NotReady
+from .grouping import Grouping
 from .queue import Answer, Item, Part, Waiting, split
 from .ran import Ran
 
@@ -46,11 +47,12 @@ class Device(Protocol):
 class RemoteDevice:
     """Sends blocks and hands their answers to `done`, all on the event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send, grouping: Grouping | None = None) -> None:
         self._loop = loop
         self._done: Callable[[Ran], None]
         self._send = send
         self._waiting = Waiting()
+        self._waiting.grouping = grouping
         self._tasks: set[asyncio.Task[None]] = set()
         self.limit = 1
 

@@ -12,11 +12,12 @@ from .queue import Answer
 class Runs(Protocol):
     """Runs a batch in three steps.
 
-    `overlaps`: one may be staged while another runs. `ragged`: rows differ in length, so that company matters.
+    `overlaps`: one may be staged while another runs. `open_inputs`: names of those that differ in length from
+    row to row.
     """
 
     overlaps: bool
-    ragged: bool
+    open_inputs: tuple[str, ...]
 
     def shape(self, parts: Sequence[Rows]) -> tuple[int, int]: ...
 

@@ -90,8 +90,8 @@ class Worker:
             self._runner = runner
             self._room = room or self._room
             self._inline_ms = forward_ms if forward_ms and on_loop else {}
-            if forward_ms and runner.ragged:
-                self._waiting.grouping = Grouping(forward_ms)
+            if forward_ms and runner.open_inputs:
+                self._waiting.grouping = Grouping(forward_ms, runner.open_inputs)
             elif forward_ms:
                 self._to_take = rows_to_take(forward_ms)
             if runner.overlaps:
@@ -99,6 +99,11 @@ class Worker:
                 sys.setswitchinterval(_SWITCH_S)
                 threading.Thread(target=self._feed, name="feeder", daemon=True).start()
             self._changed.notify_all()
+
+    @property
+    def grouping(self) -> Grouping | None:
+        """What decides which rows share a forward, where their lengths differ."""
+        return self._waiting.grouping
 
     @property
     def waiting_rows(self) -> int:
@@ -118,9 +123,6 @@ class Worker:
             finally:
                 self._device.release()
         if items:
-            if self._runner is not None and self._runner.ragged:
-                for item in items:
-                    item.length = self._runner.shape([item.arrays])[1]
             with self._changed:
                 for item in items:
                     self._waiting.append(item)

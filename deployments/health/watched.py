@@ -20,7 +20,7 @@ class Watched:
         self._runner = runner
         self._pulse = pulse
         self.overlaps = runner.overlaps
-        self.ragged = runner.ragged
+        self.open_inputs = runner.open_inputs
 
     def shape(self, parts: Sequence[Rows]) -> tuple[int, int]:
         return self._runner.shape(parts)

@@ -14,7 +14,7 @@ class Runner:
     """Takes for so many rows as many milliseconds as it is told, each in its turn; the last goes on."""
 
     def __init__(self, took_ms: dict[int, list[float]], ragged: bool, clock: list[float]) -> None:
-        self.ragged = ragged
+        self.open_inputs = ("x",) if ragged else ()
         self.order: list[int] = []
         self._took_ms, self._clock = took_ms, clock
 

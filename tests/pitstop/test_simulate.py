@@ -89,7 +89,7 @@ class Sleeper:
     """A device whose forward takes what its padded size says; `took_ms` remembers what it really took."""
 
     overlaps = False
-    ragged = False
+    open_inputs: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.took_ms: dict[int, list[float]] = {size: [] for size in SLEEPS_MS}

@@ -24,7 +24,7 @@ class Device:
     """Doubles its rows unless `wrong` has something to say of them; `tried` has the rows of every forward."""
 
     overlaps = False
-    ragged = False
+    open_inputs: tuple[str, ...] = ()
 
     def __init__(self, wrong: Wrong) -> None:
         self.wrong = wrong

@@ -25,7 +25,7 @@ class Device:
 
     def __init__(self, ms: float = 0, overlaps: bool = False) -> None:
         self.overlaps = overlaps
-        self.ragged = False
+        self.open_inputs: tuple[str, ...] = ()
         self.ms = ms
         self.gate = threading.Event()
         self.gate.set()

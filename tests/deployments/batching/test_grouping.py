@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 
+import numpy as np
 import pytest
 
 from deployments.batching.grouping import Grouping
@@ -56,7 +57,7 @@ def test_no_other_way_to_divide_what_waits_by_length_takes_less_time(
         count = draw.randint(1, 8)
         rows = [draw.choice([1, 1, 1, 2, 3]) if limit >= 3 else 1 for _ in range(count)]
         lengths = [draw.choice(LENGTHS) for _ in range(count)]
-        group = Grouping(took).with_first(rows, lengths, limit)
+        group = Grouping(took, ["x"]).with_first(rows, lengths, limit)
         rest = [each for each in range(count) if each not in group]
         inside_ms = took[round_up(sum(rows[each] for each in group), SIZES), max(lengths[each] for each in group)]
         after_ms = least_ms(took, [rows[each] for each in rest], [lengths[each] for each in rest], limit)
@@ -67,22 +68,28 @@ def test_no_other_way_to_divide_what_waits_by_length_takes_less_time(
 
 def test_a_core_runs_short_texts_apart_from_long_ones_and_a_gpu_all_together() -> None:
     lengths = [8, 64, 8, 64, 8, 64, 8, 64]
-    assert Grouping(CORE).with_first([1] * 8, lengths, 8) == [0, 2, 4, 6]
-    assert Grouping(GPU).with_first([1] * 8, lengths, 8) == list(range(8))
+    assert Grouping(CORE, ["x"]).with_first([1] * 8, lengths, 8) == [0, 2, 4, 6]
+    assert Grouping(GPU, ["x"]).with_first([1] * 8, lengths, 8) == list(range(8))
 
 
 def test_a_length_beyond_all_that_were_warmed_costs_as_much_more_as_it_is_longer() -> None:
-    assert Grouping(CORE).with_first([1, 1, 1, 1], [8, 640, 8, 640], 8) == [0, 2]
-    assert Grouping(CORE).with_first([1, 1, 1, 1], [640, 8, 640, 8], 8) == [0, 2]
+    assert Grouping(CORE, ["x"]).with_first([1, 1, 1, 1], [8, 640, 8, 640], 8) == [0, 2]
+    assert Grouping(CORE, ["x"]).with_first([1, 1, 1, 1], [640, 8, 640, 8], 8) == [0, 2]
 
 
 def test_of_requests_that_are_alike_none_overtakes_an_older_one() -> None:
     table = {(rows, length): 2 + 0.001 * rows * length for rows in (1, 2, 4) for length in (8, 16)}
-    assert Grouping(table).with_first([1] * 8, [16, 8, 8, 8, 8, 8, 8, 16], 4) == [0, 1, 2, 7]
+    assert Grouping(table, ["x"]).with_first([1] * 8, [16, 8, 8, 8, 8, 8, 8, 16], 4) == [0, 1, 2, 7]
 
 
 def test_room_is_what_costs_a_forward_nothing() -> None:
-    assert Grouping(CORE).room(3, 16, limit=8) == 4
-    assert Grouping(GPU).room(3, 16, limit=8) == 8
-    assert Grouping(GPU).room(3, 16, limit=6) == 6
-    assert Grouping(CORE).room(4, 16, limit=8) == 4
+    assert Grouping(CORE, ["x"]).room(3, 16, limit=8) == 4
+    assert Grouping(GPU, ["x"]).room(3, 16, limit=8) == 8
+    assert Grouping(GPU, ["x"]).room(3, 16, limit=6) == 6
+    assert Grouping(CORE, ["x"]).room(4, 16, limit=8) == 4
+
+
+def test_a_requests_length_is_that_of_its_longest_open_input_padded_to_what_was_warmed() -> None:
+    grouping = Grouping(CORE, ["ids", "mask"])
+    of = {"ids": np.zeros((2, 9)), "mask": np.zeros((2, 17)), "image": np.zeros((2, 64))}
+    assert grouping.length(of) == 32

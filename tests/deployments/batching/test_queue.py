@@ -50,7 +50,7 @@ def ragged(lengths: list[int], rows: int = 1) -> tuple[Waiting, list[Item]]:
     for age, (each, length) in enumerate(zip(items, lengths, strict=True)):
         each.length, each.arrived_s = length, age
     waiting = queued(items)
-    waiting.grouping = Grouping({(size, length): size * length for size in (1, 2, 4) for length in (8, 32, 64)})
+    waiting.grouping = Grouping({(size, length): size * length for size in (1, 2, 4) for length in (8, 32, 64)}, ["x"])
     return waiting, items
 
 
@@ -115,7 +115,7 @@ def prioritised(wanted: list[tuple[int, int]], ms: dict[tuple[int, int], float])
     for age, (each, (length, priority)) in enumerate(zip(items, wanted, strict=True)):
         each.length, each.priority, each.arrived_s = length, priority, age
     waiting = queued(items)
-    waiting.grouping = Grouping(ms)
+    waiting.grouping = Grouping(ms, ["x"])
     return waiting, items
 
 
@@ -136,7 +136,7 @@ def test_lower_priorities_join_where_that_costs_nothing() -> None:
 
 def test_a_forward_is_filled_however_many_requests_that_takes() -> None:
     waiting, _ = ragged([8] * 600)
-    waiting.grouping = Grouping({(rows, 8): 1.0 for rows in (1, 256)})
+    waiting.grouping = Grouping({(rows, 8): 1.0 for rows in (1, 256)}, ["x"])
     assert [len(batch) for batch in taken(waiting, 256)] == [256, 256, 88]
 
 

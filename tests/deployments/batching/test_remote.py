@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from deployments.batching import remote
+from deployments.batching.grouping import Grouping
 from deployments.batching.queue import Answer, Item
 from deployments.batching.ran import Ran
 from deployments.batching.remote import RemoteDevice, Reply
@@ -19,12 +20,12 @@ Send = Callable[[dict[str, Array], int, float], Awaitable[Reply]]
 NAN = float("nan")
 
 
-def answers(send: Send, *requests: list[float], timeout_s: float = 60) -> list[list[float] | type[Exception]]:
+def answers(send: Send, *requests: Any, timeout_s: float = 60, grouping: Grouping | None = None) -> list[Any]:
     """Put one item for each request, and return what each was told."""
 
     async def main() -> list[Any]:
         loop = asyncio.get_running_loop()
-        device = RemoteDevice(loop, send)
+        device = RemoteDevice(loop, send, grouping)
         device.limit = 32
         told: list[asyncio.Future[Any]] = []
 
@@ -75,3 +76,20 @@ def test_a_block_that_never_comes_back_gives_its_place_free(monkeypatch: pytest.
 
     monkeypatch.setattr(remote, "_PATIENCE_S", 0.01)
     assert answers(stopped, [1], timeout_s=0.01) == [NotReady]
+
+
+@pytest.mark.parametrize("row_ms, crossed", [(1.0, [(4, 8), (2, 64)]), (0.0, [(6, 64)])])
+def test_short_rows_cross_apart_from_long_ones_where_the_device_is_sooner_through(
+    row_ms: float, crossed: list[tuple[int, int]]
+) -> None:
+    seen = []
+
+    async def notes(arrays: dict[str, Array], _rows: int, _timeout_s: float) -> Reply:
+        seen.append(arrays["x"].shape)
+        return "answer", {"y": arrays["x"][:, :1]}
+
+    shapes = [(rows, length) for rows in (1, 2, 4, 8) for length in (8, 64)]
+    grouping = Grouping({(rows, length): 1 + row_ms * rows * length for rows, length in shapes}, ["x"])
+    rows = [[[float(n)] * length] for n, length in enumerate([5, 64, 8, 3, 60, 8])]
+    assert answers(notes, *rows, grouping=grouping) == [[[float(n)]] for n in range(6)]
+    assert seen == crossed

@@ -165,7 +165,7 @@ def test_a_probe_out_of_memory_fails_the_check_but_neither_closes_the_door_nor_e
 
 class Runner:
     overlaps = False
-    ragged = False
+    open_inputs: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.gives = 1.0
