@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from models.errors import ModelError
-from models.graphs import Graphed, graph
-from models.packed import Packed, pack, packs
+from models.graphs import Graphed
+from models.packed import Packed, packs
 from models.runner import Forward, Runner
+from models.served import quicken
 from models.torchscript import Compiled
 from models.warmup import warm
 
@@ -31,11 +32,8 @@ def started(subject: Subject, built: Built) -> Built:
     """
     runner = Runner(built.forward, subject.draw.feed, subject.outputs, built.layout)
     with arithmetic(built.config, subject.fixed):
-        forward_ms = warm(runner, subject.draw)
-        if subject.device.type == "cuda":
-            graph(runner, subject.draw, forward_ms)
-        else:
-            pack(runner, subject.draw, Compiled(built.forward, built.how, built.note), forward_ms)
+        compiled = Compiled(built.forward, built.how, built.note)
+        quicken(runner, subject.draw, compiled, subject.config, warm(runner, subject.draw))
     if runner.forward is built.forward:
         raise ModelError("no faster here, at any batch size: the start leaves it out")
     forward = runner.forward
