@@ -22,7 +22,7 @@ from .rates import WINS
 from .runner import Forward, Runner
 from .signature import Shape
 from .staging import to_device
-from .warmup import warm_shape
+from .warmup import warm
 
 _log = logging.getLogger("pitstop")
 
@@ -71,7 +71,7 @@ def graph(runner: Runner, draw: Draw, forward_ms: Mapping[Shape, float]) -> dict
         key = _key(captured.inputs)
         graphed.graphs[key] = captured
         runner.forward = graphed
-        ms = warm_shape(runner, draw, shape)
+        ms = warm(runner, draw, [shape])[shape]
         if ms > WINS * forward_ms[shape]:
             del graphed.graphs[key]
             break

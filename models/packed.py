@@ -1,8 +1,8 @@
 """Convolutions with their weights packed for this CPU: TorchScript's optimize_for_inference, where it pays.
 
 It hands a frozen graph's convolutions to oneDNN with their weights laid out beforehand. Whether that pays depends on
-network, processor and batch, so the start times both forwards at every size, and keeps the packed one from the smallest
-batch on where it wins. It costs a second copy of the weights.
+network, processor and batch, so the start times both forwards, and keeps the packed one from the smallest batch on
+where it wins. It costs a second copy of the weights.
 """
 
 import io
@@ -21,6 +21,8 @@ from .signature import Shape
 from .torchscript import Compiled
 from .warmup import warm
 
+# Larger batches than take so long do not run with both forwards: the start would take twice as long for it.
+_SLOW_MS = 600
 _log = logging.getLogger("pitstop")
 
 
@@ -36,21 +38,30 @@ class Packed:
         return (self.packed if inputs[0].shape[0] >= self.from_rows else self.plain)(*inputs)
 
 
-def pack(runner: Runner, draw: Draw, compiled: Compiled, forward_ms: Mapping[Shape, float]) -> dict[Shape, float]:
-    """Give a warmed runner the packed forward where that is faster; return every shape's forward, in ms.
+def pack(runner: Runner, draw: Draw, compiled: Compiled) -> dict[Shape, float]:
+    """Warm a runner, with the packed forward where that is faster; return every shape's forward, in ms.
 
-    The runner stays as it is on a GPU, in other precisions than fp32, and for networks without convolutions.
+    The runner keeps its forward on a GPU, in other precisions than fp32, and for networks without convolutions.
     """
     packed = _packed(compiled, runner.layout)
     if packed is None:
-        return dict(forward_ms)
-    plain, runner.forward = runner.forward, packed
-    packed_ms = warm(runner, draw)
-    first = _first_win(forward_ms, packed_ms)
+        return warm(runner, draw)
+    plain, shapes = runner.forward, _tried(runner, draw)
+    plain_ms = warm(runner, draw, shapes)
+    runner.forward = packed
+    packed_ms = warm(runner, draw, shapes)
+    first = _first_win(plain_ms, packed_ms)
     runner.forward = plain if first is None else packed if first <= 1 else Packed(plain, packed, first)
-    return {
-        shape: packed_ms[shape] if first is not None and shape[0] >= first else ms for shape, ms in forward_ms.items()
-    }
+    found = {shape: (plain_ms if first is None or shape[0] < first else packed_ms)[shape] for shape in shapes}
+    return found | warm(runner, draw, [shape for shape in runner.layout.shapes if shape not in found])
+
+
+def _tried(runner: Runner, draw: Draw) -> list[Shape]:
+    """Return the shapes at which both forwards run: those of the smallest batch, and all that are not slow."""
+    shapes, least = runner.layout.shapes, runner.layout.sizes[0]
+    smallest = [shape for shape in shapes if shape[0] == least]
+    row_ms = max(warm(runner, draw, smallest).values()) / least
+    return [shape for shape in shapes if shape in smallest or shape[0] * row_ms <= _SLOW_MS]
 
 
 def packs(forward: Forward, layout: Layout) -> TypeGuard[torch.jit.ScriptModule]:

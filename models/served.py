@@ -1,7 +1,7 @@
 """From a config to a model that may serve: load, prepare, compile, warm, compare, prove. One call, or a ModelError."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,11 +91,9 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
     laps.lap("compile")
     runner = Runner(compiled.forward, draw.feed, signature.outputs, layout)
     rows, rounding = draw(_probe_rows(layout), seed=11), proof.company_tolerance(config.precision, tolerance)
-    forward_ms = warm(runner, draw)
-    if layout.device.type == "cuda" and config.cuda_graphs:
-        # Before anything is captured: a graph would repeat whatever state Python kept at that moment.
-        proof.same_twice(runner, rows, rounding)
-    forward_ms = contest(runner, draw, quicken(runner, draw, compiled, config, forward_ms))
+    # Before anything is captured: a graph would repeat whatever state Python kept at that moment.
+    forward_ms = quicken(runner, draw, compiled, config, lambda: proof.same_twice(runner, rows, rounding))
+    forward_ms = contest(runner, draw, forward_ms)
     laps.lap("warm")
     off = _parity(runner, reference, draw, tolerance)
     laps.lap("compare")
@@ -115,12 +113,16 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
 
 
 def quicken(
-    runner: Runner, draw: Draw, compiled: Compiled, config: ModelConfig, forward_ms: Mapping[Shape, float]
+    runner: Runner, draw: Draw, compiled: Compiled, config: ModelConfig, before_graphs: Callable[[], None]
 ) -> dict[Shape, float]:
-    """Give a warmed runner what is faster on its device than the compiled forward; return every forward, in ms."""
+    """Warm a runner, with what is faster on its device than the compiled forward; return every forward, in ms."""
     if runner.layout.device.type == "cpu":
-        return pack(runner, draw, compiled, forward_ms)
-    return graph(runner, draw, forward_ms) if config.cuda_graphs else dict(forward_ms)
+        return pack(runner, draw, compiled)
+    forward_ms = warm(runner, draw)
+    if not config.cuda_graphs:
+        return forward_ms
+    before_graphs()
+    return graph(runner, draw, forward_ms)
 
 
 def _replayed(runner: Runner) -> int:

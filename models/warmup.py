@@ -18,17 +18,9 @@ _SETTLING_RUNS = 3
 _WARM_BUDGET_MS = 300
 
 
-def warm(runner: Runner, draw: Draw) -> dict[Shape, float]:
-    """Run every shape to be served; return the fastest forward of each, in ms."""
-    return _warm(runner, draw, runner.layout.shapes)
-
-
-def warm_shape(runner: Runner, draw: Draw, shape: Shape) -> float:
-    """Run one shape; return its fastest forward, in ms."""
-    return _warm(runner, draw, [shape])[shape]
-
-
-def _warm(runner: Runner, draw: Draw, shapes: Sequence[Shape]) -> dict[Shape, float]:
+def warm(runner: Runner, draw: Draw, shapes: Sequence[Shape] | None = None) -> dict[Shape, float]:
+    """Run these shapes, or every one to be served; return the fastest forward of each, in ms."""
+    shapes = runner.layout.shapes if shapes is None else shapes
     times: dict[Shape, list[float]] = {shape: [] for shape in shapes}
     for number, most in enumerate(_RUNS_A_ROUND, 1):
         for shape, took_ms in times.items():

@@ -8,7 +8,6 @@ from models.packed import Packed, packs
 from models.runner import Forward, Runner
 from models.served import quicken
 from models.torchscript import Compiled
-from models.warmup import warm
 
 from .built import Built
 from .step import STARTED, Head, setting_of
@@ -33,7 +32,7 @@ def started(subject: Subject, built: Built) -> Built:
     runner = Runner(built.forward, subject.draw.feed, subject.outputs, built.layout)
     with arithmetic(built.config, subject.fixed):
         compiled = Compiled(built.forward, built.how, built.note)
-        quicken(runner, subject.draw, compiled, subject.config, warm(runner, subject.draw))
+        quicken(runner, subject.draw, compiled, subject.config, before_graphs=lambda: None)
     if runner.forward is built.forward:
         raise ModelError("no faster here, at any batch size: the start leaves it out")
     forward = runner.forward

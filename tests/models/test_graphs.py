@@ -71,15 +71,15 @@ class Start:
         unused: Any = None
         return None if shape == self.fails_at else Captured(unused, inputs, None)
 
-    def warm_shape(self, runner: Any, draw: Any, shape: Shape) -> float:  # noqa: ARG002
+    def warm(self, runner: Any, draw: Any, shapes: list[Shape]) -> dict[Shape, float]:  # noqa: ARG002
         assert isinstance(runner.forward, Graphed)
-        return self.graphed_ms[shape]
+        return {shape: self.graphed_ms[shape] for shape in shapes}
 
 
 def started(monkeypatch: pytest.MonkeyPatch, start: Start) -> tuple[Any, dict[Shape, float]]:
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
     monkeypatch.setattr(graphs, "_attempt", start.attempt)
-    monkeypatch.setattr(graphs, "warm_shape", start.warm_shape)
+    monkeypatch.setattr(graphs, "warm", start.warm)
     monkeypatch.setattr(graphs, "_inputs", lambda _, __, shape: [torch.zeros(shape[0], 3)])
     runner: Any = SimpleNamespace(forward=Plain(), layout=SimpleNamespace(shapes=list(PLAIN_MS)))
     nothing: Any = None

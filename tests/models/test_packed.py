@@ -72,6 +72,24 @@ def test_where_packing_never_wins_the_plain_forward_stays(monkeypatch: pytest.Mo
     assert isinstance(opened().runner.forward, torch.jit.ScriptModule)
 
 
+@pytest.mark.parametrize("first, kind", [(1, torch.jit.ScriptModule), (None, torch.jit.ScriptModule), (2, Packed)])
+def test_where_large_batches_are_slow_the_smallest_decides_and_all_are_warmed(
+    first: int | None, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def notes(plain_ms: dict[tuple[int, int], float], packed_ms: dict[tuple[int, int], float]) -> int | None:
+        seen.append((set(plain_ms), set(packed_ms)))
+        return first
+
+    monkeypatch.setattr(packed, "_SLOW_MS", 0)
+    monkeypatch.setattr(packed, "_first_win", notes)
+    served = opened()
+    assert seen == [({(1, 0)}, {(1, 0)})]
+    assert isinstance(served.runner.forward, kind)
+    assert served.forward_ms.keys() == served.runner.warmed == {(rows, 0) for rows in (1, 2, 4, 8)}
+
+
 @pytest.mark.parametrize("keys", [{"backend": "eager"}, {"precision": "bf16"}])
 def test_other_backends_and_precisions_are_left_alone(keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> int:

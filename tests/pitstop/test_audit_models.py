@@ -12,6 +12,7 @@ import torch
 
 from configs.loader import ModelApp, load
 from configs.problems import Keys
+from models import served
 from models.errors import ModelError
 from models.graphs import Graphed
 from models.packed import Packed
@@ -83,14 +84,14 @@ def packing(monkeypatch: pytest.MonkeyPatch, wins: bool) -> list[int]:
     """Have the start find the packed forward faster, or not, and return a list of the rows that it is then given."""
     rows: list[int] = []
 
-    def pack(runner: Runner, _: object, compiled: Compiled, __: object) -> None:
+    def pack(runner: Runner, _: object, compiled: Compiled) -> None:
         def forward(*inputs: torch.Tensor) -> Any:
             rows.append(len(inputs[0]))
             return compiled.forward(*inputs)
 
         runner.forward = forward if wins else runner.forward
 
-    monkeypatch.setattr(started, "pack", pack)
+    monkeypatch.setattr(served, "pack", pack)
     return rows
 
 
