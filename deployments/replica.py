@@ -14,7 +14,7 @@ from ray import serve
 from configs.loader import parse_model
 from models.signature import Array
 
-from . import garbage, log
+from . import garbage, heap, log
 from .access.guard import open_guard
 from .batching.grouping import Grouping
 from .batching.queue import Answer
@@ -67,6 +67,7 @@ class Model:
         self._grouping = worker.grouping
         self._announce()
         garbage.freeze()
+        heap.give_back()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
         http_short_path.offer(rest.infer_paths(self.service))
@@ -139,6 +140,8 @@ class Model:
         from models.served import open_model
 
         confine(self._config, self._placement)
+        if self._placement.device == "cpu":
+            heap.keep_freed()
         return open_model(self._config, self._placement.device, self._placement.fallback)
 
     def _on_one_cpu_thread(self) -> bool:
