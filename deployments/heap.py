@@ -1,8 +1,8 @@
 """Keeps the memory that a forward has freed for the next one, on a CPU.
 
 By default glibc gives freed memory back to the kernel once some tens of MiB lie at the end of a heap, and takes large
-arrays from the kernel each time. Activations are just that: every forward gets its memory anew, and the kernel clears it
-page by page. https://man7.org/linux/man-pages/man3/mallopt.3.html
+arrays from the kernel each time. Activations are just that: every forward gets its memory anew, and the kernel clears
+it page by page. https://man7.org/linux/man-pages/man3/mallopt.3.html
 """
 
 import ctypes
@@ -17,7 +17,7 @@ _LARGEST_ARRAYS = (2**30, 2**25)
 
 
 def keep_freed() -> bool:
-    """Keep what is freed from now on; return whether this C library can. Where another allocator is loaded it decides."""
+    """Keep what is freed from now on; return whether this C library can. Another allocator, where loaded, decides."""
     library = _library()
     if library is None:
         return False
