@@ -42,6 +42,11 @@ def _feed_of(arrays: dict[str, Array], lengths: tuple[int, ...]) -> tuple[Tensor
             raise ModelError(f"preprocess: {name!r} has dtype {array.dtype}\nhelp: return plain numeric numpy arrays")
         tail = (-1, *array.shape[2:]) if lengths and array.ndim > 1 else array.shape[1:]
         feed.append(Tensor(name, datatypes[array.dtype], (-1, *tail)))
+    if lengths and all(tensor.fixed for tensor in feed):
+        raise ModelError(
+            "lengths is given, but preprocess returns nothing of more sizes than the rows\n"
+            "help: leave lengths out, or return arrays of shape [rows, length, ...]"
+        )
     return tuple(feed)
 
 
