@@ -12,14 +12,13 @@ from statistics import median
 from .draw import Draw
 from .runner import Runner
 from .signature import Array, Shape
+from .warmup import SLOW_MS
 
 # Below this share of the best rate a size is slower, however its runs were disturbed.
 _CLOSE = 0.85
 _TURNS = 3
 # Each size gets about the time of the slowest one's forward in a turn, and at least this.
 _LEAST_TURN_MS = 50
-# Of forwards that are slower than this the start's time allows no more.
-_MOST_TURN_MS = 600
 
 
 def contest(runner: Runner, draw: Draw, forward_ms: Mapping[Shape, float]) -> dict[Shape, float]:
@@ -44,7 +43,7 @@ def contest(runner: Runner, draw: Draw, forward_ms: Mapping[Shape, float]) -> di
 
 def _close(forward_ms: Mapping[Shape, float]) -> list[Shape]:
     best = max(shape[0] / ms for shape, ms in forward_ms.items())
-    return [shape for shape, ms in forward_ms.items() if shape[0] / ms >= _CLOSE * best and ms <= _MOST_TURN_MS]
+    return [shape for shape, ms in forward_ms.items() if shape[0] / ms >= _CLOSE * best and ms <= SLOW_MS]
 
 
 def _run_ms(runner: Runner, rows: dict[str, Array]) -> float:

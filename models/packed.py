@@ -19,10 +19,8 @@ from .rates import WINS
 from .runner import Forward, Runner
 from .signature import Shape
 from .torchscript import Compiled
-from .warmup import warm
+from .warmup import SLOW_MS, warm
 
-# Larger batches than take so long do not run with both forwards: the start would take twice as long for it.
-_SLOW_MS = 600
 _log = logging.getLogger("pitstop")
 
 
@@ -46,22 +44,21 @@ def pack(runner: Runner, draw: Draw, compiled: Compiled) -> dict[Shape, float]:
     packed = _packed(compiled, runner.layout)
     if packed is None:
         return warm(runner, draw)
-    plain, shapes = runner.forward, _tried(runner, draw)
-    plain_ms = warm(runner, draw, shapes)
+    plain, plain_ms = runner.forward, _warm_quick(runner, draw)
     runner.forward = packed
-    packed_ms = warm(runner, draw, shapes)
+    packed_ms = warm(runner, draw, list(plain_ms))
     first = _first_win(plain_ms, packed_ms)
     runner.forward = plain if first is None else packed if first <= 1 else Packed(plain, packed, first)
-    found = {shape: (plain_ms if first is None or shape[0] < first else packed_ms)[shape] for shape in shapes}
+    found = {shape: (plain_ms if first is None or shape[0] < first else packed_ms)[shape] for shape in plain_ms}
     return found | warm(runner, draw, [shape for shape in runner.layout.shapes if shape not in found])
 
 
-def _tried(runner: Runner, draw: Draw) -> list[Shape]:
-    """Return the shapes at which both forwards run: those of the smallest batch, and all that are not slow."""
+def _warm_quick(runner: Runner, draw: Draw) -> dict[Shape, float]:
+    """Run the smallest batch, and all that are not slow by its time; return the forward of each, in ms."""
     shapes, least = runner.layout.shapes, runner.layout.sizes[0]
-    smallest = [shape for shape in shapes if shape[0] == least]
-    row_ms = max(warm(runner, draw, smallest).values()) / least
-    return [shape for shape in shapes if shape in smallest or shape[0] * row_ms <= _SLOW_MS]
+    found = warm(runner, draw, [shape for shape in shapes if shape[0] == least])
+    row_ms = max(found.values()) / least
+    return found | warm(runner, draw, [shape for shape in shapes if least < shape[0] <= SLOW_MS / row_ms])
 
 
 def packs(forward: Forward, layout: Layout) -> TypeGuard[torch.jit.ScriptModule]:

@@ -1,10 +1,11 @@
 """Arithmetic of padded batches: which warmed size a batch takes. Pure; no torch, no clock."""
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 import numpy as np
 
-from .signature import Array
+from .signature import Array, Rows
 
 
 def powers_of_two(limit: int) -> tuple[int, ...]:
@@ -43,5 +44,6 @@ def fill(target: Array, parts: list[Array]) -> int:
     return row
 
 
-def longest(parts: list[Array]) -> int:
-    return max(int(part.shape[1]) for part in parts)
+def padded_length(parts: Sequence[Rows], open_inputs: Sequence[str], lengths: tuple[int, ...]) -> int:
+    """Return the warmed length that holds the longest of these inputs, of shape [rows, length, ...], of any part."""
+    return round_up(max(int(part[name].shape[1]) for part in parts for name in open_inputs), lengths)

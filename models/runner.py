@@ -111,10 +111,7 @@ class Runner:
     def shape(self, parts: Sequence[Rows]) -> Shape:
         """Return the padded shape that these parts will take."""
         rows = sum(part[self._first].shape[0] for part in parts)
-        length = 0
-        if self.open_inputs:
-            length = max(padding.longest([part[name] for part in parts]) for name in self.open_inputs)
-            length = padding.round_up(length, self.layout.lengths)
+        length = padding.padded_length(parts, self.open_inputs, self.layout.lengths) if self.open_inputs else 0
         return padding.round_up(rows, self.layout.sizes), length
 
     def _out(self, value: torch.Tensor, dtype: torch.dtype, rows: int) -> torch.Tensor:

@@ -16,6 +16,8 @@ _RUNS_A_ROUND = (4, 3, 3)
 # an H100, for a forward of a few. They must neither be taken for the forward nor use up the budget.
 _SETTLING_RUNS = 3
 _WARM_BUDGET_MS = 300
+# A forward that is slower than this does not run more often than it must: a start has no time for it.
+SLOW_MS = 600
 
 
 def warm(runner: Runner, draw: Draw, shapes: Sequence[Shape] | None = None) -> dict[Shape, float]:

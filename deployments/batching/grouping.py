@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-from models.padding import longest, round_up
+from models.padding import padded_length, round_up
 from models.rates import TURN_MS, WINS
 from models.signature import Rows, Shape
 
@@ -32,7 +32,7 @@ class Grouping:
 
     def length(self, arrays: Rows) -> int:
         """Return the padded length of a request's rows, each input of shape [rows, ...]."""
-        return round_up(longest([arrays[name] for name in self._open_inputs]), self._lengths)
+        return padded_length([arrays], self._open_inputs, self._lengths)
 
     def with_first(self, rows: Sequence[int], lengths: Sequence[int], limit: int) -> list[int]:
         """Return which requests share the next forward, by their place in the queue; the first is always among them.

@@ -82,7 +82,7 @@ def test_where_large_batches_are_slow_the_smallest_decides_and_all_are_warmed(
         seen.append((set(plain_ms), set(packed_ms)))
         return first
 
-    monkeypatch.setattr(packed, "_SLOW_MS", 0)
+    monkeypatch.setattr(packed, "SLOW_MS", 0)
     monkeypatch.setattr(packed, "_first_win", notes)
     served = opened()
     assert seen == [({(1, 0)}, {(1, 0)})]
