@@ -38,7 +38,7 @@ check: install ## lint, types and the shipped configs, without a test
 	$(BIN)/mypy
 	$(BIN)/pitstop check serve_config.yaml configs/*.yaml
 
-bench: install ## pitstop beside other servers; about 25 minutes, on a machine that does nothing else
+bench: install ## pitstop beside other servers; about 50 minutes, on a machine that does nothing else
 	$(BIN)/python -m benchmarks.run
 
 reports: install ## what audit, load, compare and plan say of the bundled models; 20 minutes, on a quiet machine

@@ -28,7 +28,7 @@ _OPEN_CONNECTIONS = 256
 
 
 def measure(peer: Peer, workload: Workload) -> Measured:
-    """Return what a server did; where it cannot be measured, the reason in place of figures."""
+    """Return what one start of a server did; where it cannot be measured, the reason in place of figures."""
     batching = peer.batch(workload.name)
     measured = Measured(peer.name, workload.name, peer.settings, batching.max_rows, batching.wait_ms)
     try:
@@ -75,10 +75,11 @@ def closed_loops(address: Address, workload: Workload, requests: list[bytes]) ->
 
 
 def _open_loops(address: Address, workload: Workload, requests: list[bytes], capacity_rps: float) -> list[Open]:
-    loops = [Open(load, load * capacity_rps) for load in workload.loads]
+    loops = [Open(load) for load in workload.loads]
     for seed in range(workload.rounds):
         for loop in loops:
-            schedule = list(poisson(loop.offered_rps, workload.open_seconds, seed))
+            loop.offered_rps.append(loop.load * capacity_rps)
+            schedule = list(poisson(loop.offered_rps[-1], workload.open_seconds, seed))
             loop.rounds.append(open_round(_undisturbed(opened, address, requests, schedule, _OPEN_CONNECTIONS)))
     return loops
 

@@ -1,4 +1,4 @@
-"""What each step of the data path costs: HAProxy alone, the replica alone, both, Serve's own ways, and two settings.
+"""What each step of the data path costs: bare servers, the replica alone, behind HAProxy, Serve's own ways, settings.
 
     python -m benchmarks.paths
 
@@ -19,10 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import cache, machine, ports
+from . import bare, cache, machine, ports
 from .client.closed import closed
 from .client.http import parse
-from .haproxy_alone import alone
 from .measure import closed_loops
 from .paths_table import Way, render
 from .peers.pitstop import PEER, changed, read_by
@@ -40,6 +39,7 @@ _FIRST = "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT"
 # Replicas take the first free ports of their range: those of the root and of the model.
 _LOOKED_AT = 8
 LONE = "HAProxy answering by itself"
+EMPTY = "HAProxy, a uvicorn whose handler does nothing"
 Edit = Callable[[dict[str, str]], None]
 
 
@@ -74,8 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measured(workload: Workload) -> Sequence[Way]:
     """Return every way, the one that does least first; what is beside these last."""
     requests = requests_of(workload, PEER.codec(workload))
-    lone, own, short = (
+    lone, empty, own, short = (
         Way(LONE),
+        Way(EMPTY),
         Way("the replica's own socket, short path", adds=False),
         Way("**HAProxy, short path**, as shipped"),
     )
@@ -91,9 +92,11 @@ def measured(workload: Workload) -> Sequence[Way]:
     for way, edit, before in others:
         with _noting(way), _serving(workload, edit, before) as (port, _):
             _drive(way, port, workload, requests)
-    with _noting(lone), alone(answer) as port:
+    with _noting(lone), bare.haproxy(answer) as port:
         _drive(lone, port, workload, requests)
-    return lone, own, short, wrapped, proxied, logged, ingress
+    with _noting(empty), bare.uvicorn(answer) as (port, _):
+        _drive(empty, port, workload, requests)
+    return lone, empty, own, short, wrapped, proxied, logged, ingress
 
 
 @contextmanager
@@ -112,8 +115,8 @@ def _drive(way: Way, port: int | None, workload: Workload, requests: list[bytes]
         way.not_measured = "the replica's port was not found"
         return
     address = ("127.0.0.1", port)
-    if way.name != LONE:
-        # HAProxy alone has but one answer.
+    if way.name not in (LONE, EMPTY):
+        # Those have but one answer.
         verify(address, workload, PEER.codec(workload), requests)
     closed(address, requests, workload.connections[-1], _WARM_S)
     print(way.name, file=sys.stderr, flush=True)

@@ -3,8 +3,9 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -20,16 +21,22 @@ class Closed:
 
 @dataclass
 class Open:
-    """Poisson arrivals at a share of the server's own capacity: its rate in closed loop at the most connections."""
+    """Poisson arrivals at a share of the server's own capacity: its rate in closed loop at the most connections.
+
+    `offered_rps` has that of each round, by the capacity that the same start of the server had shown before.
+    """
 
     load: float
-    offered_rps: float
+    offered_rps: list[float] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
 
 
 @dataclass
 class Measured:
-    """One server under one workload; `not_measured` says why there are no figures."""
+    """One server under one workload.
+
+    `not_measured` says why there are no figures, `missed` why there are none of some of its starts.
+    """
 
     server: str
     workload: str
@@ -43,6 +50,7 @@ class Measured:
     closed: list[Closed] = field(default_factory=list)
     open: list[Open] = field(default_factory=list)
     not_measured: str = ""
+    missed: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -109,6 +117,31 @@ class Results:
 
     def limit(self, workload: str) -> Limit:
         return next((each for each in self.limits if each.workload == workload), Limit(workload))
+
+
+def merged(starts: Sequence[Measured]) -> Measured:
+    """Return all that several starts of one server did: every round, and medians of what a start has one of."""
+    good = [each for each in starts if not each.not_measured]
+    if not good:
+        return starts[0]
+    return replace(
+        good[0],
+        started_s=median(each.started_s for each in good),
+        memory_mib=median(each.memory_mib for each in good),
+        closed=[
+            Closed(loops[0].connections, [each for loop in loops for each in loop.rounds])
+            for loops in zip(*(each.closed for each in good), strict=True)
+        ],
+        open=[
+            Open(
+                loops[0].load,
+                [each for loop in loops for each in loop.offered_rps],
+                [each for loop in loops for each in loop.rounds],
+            )
+            for loops in zip(*(each.open for each in good), strict=True)
+        ],
+        missed=[each.not_measured for each in starts if each.not_measured],
+    )
 
 
 def file_stem(theme: str, hardware: Mapping[str, Any], date: str) -> str:

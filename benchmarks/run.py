@@ -1,4 +1,4 @@
-"""Measures every server on every workload, one after the other, and writes the results: python -m benchmarks.run."""
+"""Measures every server on every workload, in passes, and writes the results: python -m benchmarks.run."""
 
 import argparse
 import datetime
@@ -9,16 +9,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from . import cache, machine, table
 from .device import PRECISIONS, Device, chosen, gpu_name
 from .measure import measure
 from .peers import PEERS
-from .results import Limit, Results, read, write
+from .results import Limit, Measured, Results, merged, read, write
+from .server import KEEPS_FREED, ONE_THREAD
 from .workloads import WORKLOADS, Workload, on_gpu, quick
 
-_THREADS = "Every server runs one model process with one torch thread; the client shares the machine."
+_THREADS = (
+    "Every server runs one model process with one torch thread, and malloc keeps what a forward frees; the client "
+    "shares the machine."
+)
 _ON_GPU = (
     "Every server runs the same {precision} TorchScript on the GPU in batches of up to 64, padded to powers of two, "
     "with cuDNN's search on: pitstop in one model process, the others in two; the client shares the machine. pitstop "
@@ -77,19 +82,23 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
 
 
 def _measured(results: Results, workload: Workload, peers: Sequence[str]) -> Iterator[None]:
-    """Measure the limit and every server, and yield after each."""
+    """Measure the limit and every server, several times in turn, and yield after each start of one."""
     prepare(workload)
     limit = Limit(workload.name)
     results.limits.append(limit)
-    # Some rounds before the servers and one after: a machine that slows down meanwhile shows in the spread.
-    measure_limit(limit, max(1, workload.rounds - 1))
-    for peer in peers:
-        _say(f"{workload.name}: {PEERS[peer].name}")
-        measured = measure(PEERS[peer], workload)
-        results.servers.append(measured)
-        if measured.not_measured:
-            _say(f"{workload.name}: {measured.server} not measured: {measured.not_measured}")
-        yield
+    before = list(results.servers)
+    starts: dict[str, list[Measured]] = {peer: [] for peer in peers}
+    for number in range(workload.passes):
+        measure_limit(limit, 1)
+        # There and back: what a machine does in the course of an hour then falls on all alike.
+        for peer in peers if number % 2 == 0 else reversed(peers):
+            _say(f"{workload.name}, pass {number + 1} of {workload.passes}: {PEERS[peer].name}")
+            measured = measure(PEERS[peer], workload if number == 0 else replace(workload, memory_requests=()))
+            starts[peer].append(measured)
+            if measured.not_measured:
+                _say(f"{workload.name}: {measured.server} not measured: {measured.not_measured}")
+            results.servers[:] = [*before, *(merged(each) for each in starts.values() if each)]
+            yield
     measure_limit(limit, 1)
     yield
 
@@ -103,7 +112,7 @@ def prepare(workload: Workload) -> None:
 def measure_limit(limit: Limit, rounds: int) -> None:
     """Add rounds of the forward alone, in a process of its own, on one thread."""
     _say(f"{limit.workload}: in process, no server")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment = {**os.environ, **ONE_THREAD, **KEEPS_FREED}
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.limit", limit.workload, str(rounds)]
     found = subprocess.run(
         command, check=True, cwd=cache.PROJECT, env=environment, stdout=subprocess.PIPE, timeout=_LIMIT_S

@@ -16,6 +16,14 @@ from .peers import Peer
 from .peers.peer import Command, Launch
 from .workloads import Workload
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+# What pitstop's CPU replica asks of glibc by itself (deployments/heap.py), that no other be behind for want of it.
+KEEPS_FREED = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
+
 
 class NotMeasuredError(Exception):
     """A server could not be installed, started or trusted; the text says why, for the results."""
@@ -56,7 +64,7 @@ def running(peer: Peer, workload: Workload) -> Iterator[Server]:
         except subprocess.CalledProcessError as error:
             raise NotMeasuredError(f"pip could not install it: {_last_line(error.stderr)}") from error
         launch = Launch(workload, peer.batch(workload.name), port, folder, python)
-        process = _spawn(launch, peer.command(launch), mark)
+        process = _spawn(peer, launch, mark)
         try:
             took_s = _wait(process, peer, launch)
             yield Server(peer, port, took_s, process.pid, mark)
@@ -67,27 +75,27 @@ def running(peer: Peer, workload: Workload) -> Iterator[Server]:
                 print(f"{peer.name}: had to kill {'; '.join(stayed)}", flush=True)
 
 
-def _spawn(launch: Launch, command: Command, mark: str) -> subprocess.Popen[bytes]:
+def _spawn(peer: Peer, launch: Launch, mark: str) -> subprocess.Popen[bytes]:
+    command = peer.command(launch)
     with (launch.folder / "log").open("wb") as log:
         return subprocess.Popen(
             command.argv,
             cwd=command.cwd or launch.folder,
-            env=_environment(launch, command, mark),
+            env=_environment(peer, launch, command, mark),
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
 
 
-def _environment(launch: Launch, command: Command, mark: str) -> dict[str, str]:
-    """Return the same environment for every server: one thread for torch, and how the app is to be set."""
+def _environment(peer: Peer, launch: Launch, command: Command, mark: str) -> dict[str, str]:
+    """Return the same environment for every server: torch's threads, malloc, and how the app is to be set."""
     return {
         **os.environ,
         "PYTHONPATH": str(cache.PROJECT),
         "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
+        **ONE_THREAD,
+        **({} if peer.keeps_freed else KEEPS_FREED),
         "BENCH_WORKLOAD": launch.workload.name,
         "BENCH_MAX_ROWS": str(launch.batching.max_rows),
         "BENCH_WAIT_MS": str(launch.batching.wait_ms or 0),

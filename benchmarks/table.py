@@ -40,7 +40,8 @@ def _head(results: Results) -> str:
             "",
             f"    {results.command}",
             "",
-            "Medians over the rounds; ± is half the range over the rounds. How it is measured: benchmarks/README.md.",
+            "Medians over the rounds, each in a pass of its own unless on a GPU; ± is half the range over the rounds. "
+            "How it is measured: benchmarks/README.md.",
         ]
     )
 
@@ -111,6 +112,7 @@ def _remarks(measured: Measured) -> list[str]:
         for kind in sorted({kind for each in rounds for kind in each.errors}):
             count = sum(each.errors.get(kind, 0) for each in rounds)
             lines.append(f"- {measured.server}, {name}: {count:,} failed, {kind}")
+    lines += [f"- {measured.server}: one of its starts not measured: {reason}" for reason in measured.missed]
     if measured.watched_mib:
         found = ", ".join(f"{mib:,.1f} MiB after {count:,}" for count, mib in measured.watched_mib.items())
         lines.append(f"- {measured.server}, memory of the replica by requests: {found}")

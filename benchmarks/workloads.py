@@ -14,7 +14,10 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One model's questions. `inputs` draws them without a row dimension: [64], [3, 224, 224] or a sentence."""
+    """One model's questions. `inputs` draws them without a row dimension: [64], [3, 224, 224] or a sentence.
+
+    Every server is started `passes` times, and driven for `rounds` rounds each time.
+    """
 
     name: str
     what: str
@@ -22,21 +25,28 @@ class Workload:
     connections: tuple[int, ...]
     seconds: tuple[float, ...]  # of closed loop, for each number of connections
     open_seconds: float
-    rounds: int = 3
+    passes: int = 3
+    rounds: int = 1
     loads: tuple[float, ...] = (0.5, 0.8, 0.95)
     memory_requests: tuple[int, ...] = ()
 
 
 def quick(workload: Workload) -> Workload:
-    """Return the workload cut down to one round and one open load, to see that everything runs."""
+    """Return the workload cut down to one short round and one open load, to see that everything runs."""
     seconds = tuple(each / 2 for each in workload.seconds)
-    return replace(workload, rounds=1, seconds=seconds, loads=(0.8,), memory_requests=())
+    return replace(workload, passes=1, seconds=seconds, loads=(0.8,), memory_requests=())
 
 
 def on_gpu(workload: Workload) -> Workload:
     """Return the workload as a GPU needs it: many more connections fill its batches, and its minutes are dear."""
     return replace(
-        workload, connections=(1, 32, 256), seconds=(1.0, 2.0, 3.0), open_seconds=3.0, rounds=2, loads=(0.8,)
+        workload,
+        connections=(1, 32, 256),
+        seconds=(1.0, 2.0, 3.0),
+        open_seconds=3.0,
+        passes=1,
+        rounds=2,
+        loads=(0.8,),
     )
 
 

