@@ -14,6 +14,7 @@ from .autoscaling_rules import autoscaling_rules
 from .canary_rules import canary_rules
 from .environment import environment
 from .grpc_rules import grpc_rules
+from .ingress_rules import ingress_rules
 from .problems import Keys, Problem, where
 from .references import references
 from .rules import rules
@@ -37,6 +38,7 @@ def lint(raw: Mapping[str, Any]) -> list[Problem]:
         access_rules,
         autoscaling_rules,
         canary_rules,
+        ingress_rules,
         environment,
         references,
     )

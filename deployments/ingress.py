@@ -60,4 +60,5 @@ class Ingress:
         return found
 
 
-Deployment = serve.deployment(name="Ingress")(serve.ingress()(calls.servicer(Ingress)))
+# Serve's default of 5 requests at a time would keep the device's batches empty.
+Deployment = serve.deployment(name="Ingress", max_ongoing_requests=1024)(serve.ingress()(calls.servicer(Ingress)))

@@ -28,6 +28,10 @@ class Ledger:
     def __init__(self, replica: Any) -> None:
         from ray.serve._private.common import RequestMetadata, RequestProtocol
 
+        if replica._user_callable_wrapper.event_loop is not replica._event_loop:
+            raise AttributeError(
+                "the model's event loop is another than the server's: RAY_SERVE_THROUGHPUT_OPTIMIZED is off"
+            )
         manager = replica._metrics_manager
         self._route = replica._route_prefix
         self._request = RequestMetadata(

@@ -24,7 +24,7 @@ from .batching.batching import Batcher
 from .batching.queue import Settle
 from .batching.ran import Ran
 from .batching.remote import Device
-from .errors import BadRequest
+from .errors import BadRequest, TimedOut
 from .figures.efficiency import Efficiency
 from .figures.metrics import Metrics
 from .figures.stats import Stats
@@ -56,6 +56,9 @@ class ModelService:
         self.predict = _predictor(config)
         self.quick = quick.reader(self.signature)
         self._preprocess = preprocess
+        # Where the wire's own arrays have an open size: beyond the last length that is warmed the model is not run.
+        self._longest = config.lengths[-1] if config.lengths and preprocess is None else None
+        self._open_inputs = tuple(each.name for each in self.signature.inputs if not each.fixed)
         self._properties = properties
         self._stats = Stats()
         self._metrics = Metrics(self._stats)
@@ -91,13 +94,18 @@ class ModelService:
 
         Raises:
             QueueFull: too much is waiting already.
+            BadRequest: a row is longer than the longest that was warmed.
         """
         n = request.rows
+        if self._longest is not None:
+            self._refuse_longer(request.inputs, self._longest)
         if n == 0:
             settle({each.name: np.empty((0, *each.shape[1:]), each.numpy) for each in self.signature.outputs})
         elif self._preprocess is None:
             self.batcher.add(request.inputs, n, settle, request.timeout_s, request.priority, request.gone)
         else:
+            self.batcher.admit(n)
+            self.batcher.preparing_rows += n
             task = asyncio.get_running_loop().create_task(self._begin_preprocessed(request, settle, self._preprocess))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -146,10 +154,22 @@ class ModelService:
         """Return what the autoscaling policy reads, of the time since the last call; call it on the event loop."""
         return self.recorder.look(self.batcher.waiting_rows, self.batcher.offered_rows, self.batcher.limit)
 
+    def _refuse_longer(self, inputs: Mapping[str, Array], longest: int) -> None:
+        for name in self._open_inputs:
+            if (given := inputs[name].shape[1]) > longest:
+                raise BadRequest(
+                    f"{name!r} has {given} along its open size, this model takes at most {longest}: shorten it"
+                )
+
     async def _begin_preprocessed(self, request: InferRequest, settle: Settle, preprocess: Preprocess) -> None:
+        until_s = time.perf_counter() + self.batcher.allowed_s(request.timeout_s)
         try:
-            arrays = await _preprocessed(preprocess, request)
-            self.batcher.add(arrays, request.rows, settle, request.timeout_s, request.priority, request.gone)
+            try:
+                arrays = await _preprocessed(preprocess, request, until_s)
+            finally:
+                self.batcher.preparing_rows -= request.rows
+            left_s = until_s - time.perf_counter()
+            self.batcher.add(arrays, request.rows, settle, left_s, request.priority, request.gone)
         except Exception as error:  # Whoever waits is told by `settle` alone.
             settle(error)
 
@@ -183,11 +203,20 @@ async def whole(begin: Callable[[InferRequest, Settle], None], request: InferReq
         left = True
 
 
-async def _preprocessed(preprocess: Preprocess, request: InferRequest) -> dict[str, Array]:
+async def _preprocessed(preprocess: Preprocess, request: InferRequest, until_s: float) -> dict[str, Array]:
+    def in_turn() -> dict[str, Array]:
+        # It may have waited for a thread; what nobody waits for any more costs none.
+        if time.perf_counter() >= until_s or (request.gone is not None and request.gone()):
+            raise TimedOut
+        return preprocess(request.inputs)
+
     try:
         if request.rows <= _PREPROCESS_INLINE_ROWS:
             return preprocess(request.inputs)
-        return await asyncio.to_thread(preprocess, request.inputs)
+        async with asyncio.timeout(until_s - time.perf_counter()):
+            return await asyncio.to_thread(in_turn)
+    except TimeoutError:
+        raise TimedOut from None
     except ValueError as error:  # By contract of preprocess, a ValueError is a sentence for the client.
         raise BadRequest(str(error)) from error
 

@@ -1,6 +1,7 @@
 """Keeps compiled TorchScript between starts, under a key made of everything that it was made from.
 
-The key covers weights, the code of every module, versions, precision, layout and device: what changed is never loaded.
+The key covers weights, what the model was made from, the settings and the code of every module with the functions that
+its file imports, versions, precision, layout and device: what changed there is never loaded.
 An artefact carries its checksum and is written whole or not at all, so what is half there is never run. One that cannot
 be read or written, for a full disk say, costs a compilation, never a start.
 """
@@ -10,6 +11,7 @@ import inspect
 import io
 import json
 import logging
+import sys
 from pathlib import Path
 
 import torch
@@ -18,15 +20,23 @@ from torch import nn
 from .files import cache_dir, write_atomically
 from .layout import Layout
 
-_FORMAT = "2"
+_FORMAT = "3"
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _HELP = "help: see that there is room and that it may be written to, or point PITSTOP_CACHE to another folder"
 _log = logging.getLogger("pitstop")
 
 
-def key_of(module: nn.Module, layout: Layout, method: str) -> str:
-    """Return the content key, in hex."""
-    parts = [_FORMAT, torch.__version__, method, str(layout.device.type), str(layout.dtype), str(layout.channels_last)]
+def key_of(module: nn.Module, layout: Layout, method: str, made_from: str = "") -> str:
+    """Return the content key, in hex. `made_from` names the factory and what it was given."""
+    parts = [
+        _FORMAT,
+        torch.__version__,
+        method,
+        made_from,
+        str(layout.device.type),
+        str(layout.dtype),
+        str(layout.channels_last),
+    ]
     if layout.device.type == "cuda":
         parts.append(torch.cuda.get_device_name(layout.device))
     hasher = hashlib.sha256("\n".join(parts).encode())
@@ -85,12 +95,50 @@ def _path(key: str) -> Path:
 
 
 def _code(module: nn.Module) -> list[bytes]:
-    """Return the source files of all module classes, and the structure: a renamed layer or other stride shows there."""
-    files = set()
-    for part in module.modules():
-        try:
-            files.add(inspect.getsourcefile(type(part)) or "")
-        except TypeError:
-            files.add("")
-    own = sorted(name for name in files if name and "torch/nn/" not in name.replace("\\", "/"))
-    return [repr(module).encode(), *(Path(name).read_bytes() for name in own if Path(name).is_file())]
+    """Return the structure, where a renamed layer or another stride shows, every module's settings, and its code."""
+    settings = [f"{name} {_settings(part)}".encode() for name, part in module.named_modules()]
+    files = {file for kind in {type(part) for part in module.modules()} for file in _files(kind)}
+    constants = [
+        repr(_constants(kind)).encode() for kind in sorted({type(part) for part in module.modules()}, key=repr)
+    ]
+    return [repr(module).encode(), *settings, *constants, *(Path(file).read_bytes() for file in sorted(files))]
+
+
+def _settings(part: nn.Module) -> list[tuple[str, object]]:
+    """Return what a module keeps in plain attributes: `self.scale` shows in no other place."""
+    return sorted((name, value) for name, value in vars(part).items() if name != "training" and _plain(value))
+
+
+def _constants(kind: type[nn.Module]) -> list[tuple[str, object]]:
+    """Return the plain values that the file of a class knows by name; those it imports stand in other files."""
+    known = {} if kind.__module__.startswith("torch.") else _beside(kind)
+    return sorted((name, value) for name, value in known.items() if not name.startswith("__") and _plain(value))
+
+
+def _plain(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(_plain(each) for pair in value.items() for each in pair)
+    if isinstance(value, list | tuple):
+        return all(_plain(each) for each in value)
+    return value is None or isinstance(value, bool | int | float | complex | str | bytes)
+
+
+def _files(kind: type[nn.Module]) -> set[str]:
+    """Return the file of a class, and those of the functions, classes and modules it imports, without torch's own."""
+    found = {_file(kind), *(_file(each) for each in _beside(kind).values())}
+    return {file for file in found if file and "/torch/" not in file.replace("\\", "/") and Path(file).is_file()}
+
+
+def _beside(kind: type[nn.Module]) -> dict[str, object]:
+    """Return what the file of a class knows by name."""
+    module = sys.modules.get(kind.__module__)
+    return {} if module is None else vars(module)
+
+
+def _file(thing: object) -> str | None:
+    if not (inspect.isclass(thing) or inspect.isfunction(thing) or inspect.ismodule(thing)):
+        return None
+    try:
+        return inspect.getsourcefile(thing)
+    except TypeError:  # Built in.
+        return None

@@ -32,12 +32,15 @@ def _torchscript(
     if config.source.export is not None:
         return Compiled(module, "eager", "a .pt2 export is a graph already; TorchScript does not apply to it")
     tolerance = tolerance_for(config.precision, config.tolerance)
-    return torchscript(module, probes, outputs, layout, config.torchscript, tolerance)
+    made_from = f"{config.source.factory} {sorted(config.source.kwargs.items())}"
+    return torchscript(module, probes, outputs, layout, config.torchscript, tolerance, made_from)
 
 
-def _compile(module: nn.Module, *_: object) -> Compiled:
-    # One graph for each warmed shape: a dynamic one is slower, and no other shape arrives.
-    torch._dynamo.config.cache_size_limit = max(64, torch._dynamo.config.cache_size_limit)
+def _compile(module: nn.Module, _: object, __: object, layout: Layout, *___: object) -> Compiled:
+    # One graph for each warmed shape, since a dynamic one is slower; beyond the limit a shape would run eagerly.
+    graphs, limits = 2 * len(layout.shapes) + 8, torch._dynamo.config
+    limits.cache_size_limit = max(graphs, limits.cache_size_limit)
+    limits.accumulated_cache_size_limit = max(4 * graphs, limits.accumulated_cache_size_limit)
     return Compiled(torch.compile(module, dynamic=False), "compile")
 
 

@@ -99,7 +99,7 @@ def cudnn_fed_well(runner: Runner, fixed: bool) -> Verdict:
         raise ModelError("cuDNN's settings were changed by the model\nhelp: leave torch.backends.cudnn to the config")
     where = "cuDNN searches" if runner.layout.device.type == "cuda" else "no GPU, so no cuDNN; would search"
     search = f"{where}: {'yes, shapes are fixed' if fixed else 'no, one size is open'}"
-    return Verdict("cuDNN off or starved", True, f"{search}; {len(runner.warmed)} shapes warmed, no other is ever run")
+    return Verdict("cuDNN off or starved", True, f"{search}; {len(runner.warmed)} shapes warmed")
 
 
 def compiled_truthfully(compiled: Compiled, config: ModelConfig, off: float, replayed: int) -> Verdict:

@@ -4,6 +4,7 @@ Owned by the device's threads: grad mode is per thread. On a GPU the steps of ne
 copies on a stream of its own, and a forward is queued behind the one that runs.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -40,6 +41,7 @@ class Runner:
         self.open_inputs = tuple(tensor.name for tensor in self.feed if not tensor.fixed)
         self._first = self.feed[0].name
         self._staging = Staging(self.feed, layout)
+        self._one_stages = threading.Lock()
         self._dtypes = [torch_dtype(tensor.numpy) for tensor in self.outputs]
 
     def run(self, parts: Sequence[Rows]) -> dict[str, Array]:
@@ -58,13 +60,16 @@ class Runner:
         shape = self.shape(parts)
         if shape not in self.warmed:
             self.unwarmed += 1
-        began = time.perf_counter()
-        slot = self._staging.slot(shape)
-        rows = 0
-        for tensor, buffer in zip(self.feed, slot.arrays, strict=True):
-            rows = padding.fill(buffer, [part[tensor.name] for part in parts])
-        filled = time.perf_counter()
-        inputs, ready = self._staging.copy(slot)
+        # On a GPU the feeder stages ahead while the device's thread may run a failed batch anew: that a slot is taken
+        # shows only once it is filled.
+        with self._one_stages:
+            began = time.perf_counter()
+            slot = self._staging.slot(shape)
+            rows = 0
+            for tensor, buffer in zip(self.feed, slot.arrays, strict=True):
+                rows = padding.fill(buffer, [part[tensor.name] for part in parts])
+            filled = time.perf_counter()
+            inputs, ready = self._staging.copy(slot)
         return Batch(shape, rows, inputs, ready, filled - began, time.perf_counter() - filled)
 
     def launch(self, batch: Batch) -> Batch:

@@ -41,7 +41,7 @@ class Staging:
         if slots is None:
             slots = [self._new(shape) for _ in range(_SLOTS_ON_GPU if self._gpu else 1)]
             # A shape nobody warmed must not keep memory for ever.
-            if shape[0] in self._layout.sizes:
+            if shape in self._layout.shapes:
                 self._slots[shape] = slots
         if not self._gpu:
             return slots[0]

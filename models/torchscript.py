@@ -42,11 +42,22 @@ def torchscript(
     layout: Layout,
     method: str,
     tolerance: Tolerance,
+    made_from: str = "",
 ) -> Compiled:
-    """Compile, or load what an earlier start compiled. `probes` are inputs on the device, of several batch sizes."""
+    """Compile, or load what an earlier start compiled of the same.
+
+    Args:
+        module: what is compiled.
+        probes: inputs on the device, of several batch sizes.
+        outputs: what forward returns.
+        layout: where and in which arithmetic it runs.
+        method: auto, script or trace.
+        tolerance: how far a trace may be off.
+        made_from: what names the module's source, where its weights and code do not tell all.
+    """
     if isinstance(module, torch.jit.ScriptModule):
         return Compiled(_frozen(module), "script", "loaded as TorchScript")
-    key = artefacts.key_of(module, layout, method)
+    key = artefacts.key_of(module, layout, method, made_from)
     kept = artefacts.read(key, layout.device)
     if kept is not None:
         return Compiled(*kept, cached=True)

@@ -25,6 +25,7 @@ from .ran import Ran
 from .remote import Device
 
 Block = list[Item]
+_DROP_EVERY_S = 0.1
 _log = logging.getLogger("pitstop")
 
 
@@ -38,7 +39,10 @@ class Batcher:
         self.max_rows = max_rows
         self._block: Block = []
         self._held_rows = 0
+        # Rows that are still being preprocessed, on their way here.
+        self.preparing_rows = 0
         self.offered_rows = 0
+        self._dropped_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadlines = Deadlines(self._loop)
         # What every new request is told while no answer is to be had here; health/ sets it.
@@ -64,7 +68,7 @@ class Batcher:
     @property
     def waiting_rows(self) -> int:
         """Rows admitted that no forward has taken yet: those the worker has, and those on their way to it."""
-        return self._held_rows + self._device.waiting_rows
+        return self.preparing_rows + self._held_rows + self._device.waiting_rows
 
     def add(
         self,
@@ -84,14 +88,10 @@ class Batcher:
             QueueFull: the bound on waiting rows is reached.
             Unavailable: the device does not answer as it should.
         """
-        if self.closed is not None:
-            raise self.closed
-        tunables = self.tunables
-        if self.waiting_rows + rows > tunables.max_queued_rows:
-            raise self._refusal(rows)
+        self.admit(rows)
         self.offered_rows += rows
         now = time.perf_counter()
-        allowed = tunables.timeout_s if timeout_s is None else min(timeout_s, tunables.timeout_s)
+        allowed = self.allowed_s(timeout_s)
         item = Item(arrays, rows, now, now + allowed, settle, priority, gone)
         self._deadlines.watch(item, allowed)
         if not self._block:
@@ -100,10 +100,31 @@ class Batcher:
         self._held_rows += rows
         return item
 
+    def admit(self, rows: int) -> None:
+        """Raise what `add` would raise of so many more rows."""
+        if self.closed is not None:
+            raise self.closed
+        bound = self.tunables.max_queued_rows
+        if self.waiting_rows + rows > bound:
+            self._drop_pointless()
+            if self.waiting_rows + rows > bound:
+                raise self._refusal(rows)
+
+    def allowed_s(self, timeout_s: float | None) -> float:
+        """Return how long a request may take that asked for so long, or for nothing."""
+        return self.tunables.timeout_s if timeout_s is None else min(timeout_s, self.tunables.timeout_s)
+
     def end_all(self, error: ServeError) -> None:
         """Tell this to everybody who waits, and from now on to everybody who comes."""
         self.closed = error
         self._deadlines.end_all(error)
+
+    def _drop_pointless(self) -> None:
+        """Make room of what nobody waits for any more; under overload that is not worth a look at each request."""
+        now = time.perf_counter()
+        if now - self._dropped_s >= _DROP_EVERY_S:
+            self._dropped_s = now
+            self._device.drop_pointless()
 
     def _refusal(self, rows: int) -> Exception:
         bound = self.tunables.max_queued_rows

@@ -90,6 +90,16 @@ class Waiting:
         self._levels[min(item.priority or _DEFAULT, LEVELS) - 1].append(item)
         self.rows += item.rows
 
+    def drop_pointless(self, now_s: float) -> None:
+        """Let go of items that nobody waits for, or whose deadline has passed, wherever they stand."""
+        for level in self._levels:
+            kept = [item for item in level if not item.pointless(now_s)]
+            if len(kept) < len(level):
+                self.rows += sum(item.rows - item.taken for item in kept)
+                self.rows -= sum(item.rows - item.taken for item in level)
+                level.clear()
+                level.extend(kept)
+
     def take(self, limit: int, now_s: float) -> list[Part]:
         """Take the next batch, of at most `limit` rows.
 

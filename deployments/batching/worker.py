@@ -128,6 +128,11 @@ class Worker:
                     self._waiting.append(item)
                 self._changed.notify_all()
 
+    def drop_pointless(self) -> None:
+        """Let go of what nobody waits for any more."""
+        with self._changed:
+            self._waiting.drop_pointless(time.perf_counter())
+
     def stop(self) -> None:
         with self._changed:
             self._stopped = True
@@ -157,7 +162,9 @@ class Worker:
                     return
                 if self._jobs and previous is None:
                     job = self._jobs.popleft()
-                elif self._staged is not None:
+                elif (
+                    self._staged is not None and not self._jobs
+                ):  # Else a feeder that never rests would keep jobs waiting.
                     staged, self._staged = self._staged, None
                     self._in_flight += 1
                     self._changed.notify_all()

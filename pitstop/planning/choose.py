@@ -1,6 +1,6 @@
 """Which settings meet the target, and which of them costs least. Pure: it only asks the simulation.
 
-A plan aims below the target, for predictions are good to a fifth. Replicas are found by bisection; the batch sizes and
+A plan aims a fifth below the target, for what it cannot foresee. Replicas are found by bisection; the batch sizes and
 waits are few enough to try them all.
 """
 

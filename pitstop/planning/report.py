@@ -41,7 +41,7 @@ def show_profile(profile: Profile, console: Console) -> None:
 def show_options(found: Sequence[Option], chosen: Option | None, target: Target, console: Console) -> None:
     """Print the alternatives, the chosen one marked."""
     asked = f"{target.rate_rps:g} requests a second" + (f" of {target.rows} rows" if target.rows > 1 else "")
-    aim = f"predictions are good to {MARGIN - 1:.0%}, so the plan aims at {target.aim_ms:.3g} ms"
+    aim = f"{MARGIN - 1:.0%} are left for what no plan foresees, so it aims at {target.aim_ms:.3g} ms"
     console.print(f"\n{asked}, p99 within {target.slo_ms:g} ms ({aim})", style="bold", soft_wrap=True)
     table = _table("", "device", "rows", "wait", "replicas", "p50", "p99", "busy", "rows/forward", "usd/h")
     for each in found:

@@ -81,6 +81,7 @@ def test_binary_framing_that_does_not_add_up(talk: Talk) -> None:
 
 def test_every_route_of_the_description(talk: Talk) -> None:
     description = yaml.safe_load((PROJECT / "docs" / "openapi.yaml").read_text())
+    _bound(description["components"])
     for described in openapi.from_dict(description).get_all_operations():
         assert isinstance(described, Ok)
         operation = described.ok()
@@ -93,6 +94,18 @@ def test_every_route_of_the_description(talk: Talk) -> None:
             assert not list(operation.iter_parameters())
     assert talk.wrong == []
     assert {200, 400, 404} <= talk.statuses.keys()
+
+
+def _bound(components: dict[str, Any]) -> None:
+    """Keep what is drawn small: the description has no bounds, for the server has none but the body's size."""
+    for parameter in components["parameters"].values():
+        parameter["schema"]["maxLength"] = 40
+    infer = components["schemas"]["InferRequest"]["properties"]
+    tensor = infer["inputs"]["items"]["properties"]
+    instances = components["schemas"]["PredictRequest"]["properties"]["instances"]
+    bounds = ((infer["inputs"], 4), (infer["outputs"], 4), (tensor["shape"], 5), (tensor["data"], 32), (instances, 32))
+    for drawn, most in bounds:
+        drawn["maxItems"] = most
 
 
 def _send(talk: Talk, strategy: Any) -> None:

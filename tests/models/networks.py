@@ -17,6 +17,17 @@ class Linear(nn.Module):
         return self.layer(x)  # type: ignore[no-any-return]
 
 
+class Scaled(Linear):
+    """Multiplies by a number that is neither a weight nor part of the structure."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) * self.scale  # type: ignore[no-any-return]
+
+
 class Identity(nn.Module):
     """Returns its input itself, not a copy."""
 

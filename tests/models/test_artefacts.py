@@ -1,8 +1,10 @@
 """The cache of compiled artefacts when the disk is full, half written, damaged or not ours to write."""
 
 import errno
+import importlib
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ import torch
 
 from models import artefacts
 from models.layout import Layout
-from tests.models.networks import Linear
+from tests.models.networks import Linear, Scaled
 
 CPU = torch.device("cpu")
 LAYOUT = Layout(CPU, torch.float32, False, (1, 2), ())
@@ -107,6 +109,45 @@ def test_a_cache_that_may_not_be_read_is_done_without(cache: Path, caplog: pytes
     assert artefacts.read("key", CPU) is None
     assert "cannot be read and will be made again" in caplog.text
     artefacts.write("key", scripted(), "script", "")
+
+
+@pytest.mark.parametrize("scale, other", [(1.0, 2.0), (True, False), ([1, 2], [1, 3]), ({"a": (1,)}, {"a": (2,)})])
+def test_the_key_changes_with_a_setting_in_a_plain_attribute(scale: Any, other: Any) -> None:
+    key = artefacts.key_of(Scaled(scale), LAYOUT, "auto")
+    assert artefacts.key_of(Scaled(scale), LAYOUT, "auto") == key
+    assert artefacts.key_of(Scaled(other), LAYOUT, "auto") != key
+
+
+def test_the_key_changes_with_what_the_factory_was_given() -> None:
+    keys = {
+        artefacts.key_of(Linear(), LAYOUT, "auto", made_from)
+        for made_from in ("a:B []", "a:B [('scale', 2)]", "a:C []")
+    }
+    assert len(keys) == 3
+
+
+def test_the_key_changes_with_the_code_and_the_constants_that_the_network_s_file_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "helped.py").write_text(
+        "from torch import nn\nfrom helping import AT_MOST, double\n\nclass Net(nn.Module):\n"
+        "    def forward(self, x):\n        return double(x).clamp(max=AT_MOST)\n"
+    )
+
+    def key_with(body: str) -> str:
+        (tmp_path / "helping.py").write_text(body)
+        for name in ("helped", "helping"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        found = artefacts.key_of(importlib.import_module("helped").Net(), LAYOUT, "auto")
+        for name in ("helped", "helping"):
+            del sys.modules[name]
+        return found
+
+    helper = "AT_MOST = 1\n\ndef double(x):\n    return 2 * x\n"
+    assert key_with(helper) == key_with(helper)
+    assert len({key_with(each) for each in (helper, helper.replace("2 *", "22 *"), helper.replace("1\n", "11\n"))}) == 3
 
 
 def test_the_key_changes_with_the_weights() -> None:

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from configs.schema import ModelConfig
+from models.backends import compile_with
 from models.errors import ModelError
+from models.layout import Layout
 from models.served import Served, open_model
 
 NETWORKS = "tests.models.networks"
@@ -185,6 +187,32 @@ def test_every_batch_size_up_to_the_limit_takes_a_warmed_shape() -> None:
         runner.run([{"x": np.zeros((rows, 4), np.float32)}])
     assert runner.unwarmed == 0
     assert runner.layout.sizes == (1, 2, 4, 8, 13)
+
+
+def test_a_length_that_nobody_warmed_keeps_no_memory() -> None:
+    mask = {"name": "mask", "datatype": "FP32", "shape": [-1, -1]}
+    runner = opened("Masked", **{**LENGTHS, "inputs": [*LENGTHS["inputs"], mask]}).runner  # type: ignore[misc]
+    for length in range(1, 60):
+        ones = np.ones((1, length), np.float32)
+        assert runner.run([{"values": ones, "mask": ones}])["y"].tolist() == [[float(length)]]
+    assert set(runner._staging._slots) == set(runner.layout.shapes)
+
+
+def test_every_warmed_shape_has_room_among_the_graphs_that_torch_compile_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = torch._dynamo.config
+    for name in ("cache_size_limit", "accumulated_cache_size_limit"):
+        monkeypatch.setattr(limits, name, 8)
+    layout = Layout(torch.device("cpu"), torch.float32, False, (1, 2, 4, 8, 16), tuple(range(1, 21)))
+    compile_with(torch.nn.Linear(1, 1), [], (), layout, config(backend="compile"))
+    assert limits.cache_size_limit > 2 * 100
+    assert limits.accumulated_cache_size_limit > limits.cache_size_limit
+
+
+def test_a_changed_argument_of_the_factory_is_compiled_anew() -> None:
+    source = {"factory": f"{NETWORKS}:Scaled", "kwargs": {"scale": 1.0}}
+    one = opened(source=source).runner.run([{"x": np.ones((1, 4), np.float32)}])["y"]
+    two = opened(source={**source, "kwargs": {"scale": 2.0}}).runner.run([{"x": np.ones((1, 4), np.float32)}])["y"]
+    np.testing.assert_allclose(two, 2 * one, rtol=1e-5)
 
 
 def test_a_batch_beyond_the_warmed_sizes_is_answered_and_counted() -> None:

@@ -216,6 +216,37 @@ def test_the_bound_on_waiting_rows_counts_rows_wherever_they_wait(overlaps: bool
     run(test, Device(overlaps=overlaps), max_queued_rows=3)
 
 
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_rows_that_nobody_waits_for_any_more_leave_room_for_others(overlaps: bool) -> None:
+    async def test(bench: Bench) -> None:
+        first = await bench.busy()
+        with pytest.raises(TimedOut):
+            await bench.ask(1, 2, 3, timeout_s=0.02)
+        stays = bench.ask(4, 5, 6)
+        await until(lambda: bench.worker.waiting_rows == 3)
+        bench.device.gate.set()
+        await asyncio.gather(first, stays)
+
+    run(test, Device(overlaps=overlaps), max_queued_rows=3)
+
+
+def test_a_job_gets_its_turn_on_a_gpu_that_always_has_a_full_batch_staged() -> None:
+    async def test(bench: Bench) -> None:
+        over = False
+
+        async def keep_asking() -> None:
+            while not over:
+                await bench.ask(1)
+
+        asking = [asyncio.create_task(keep_asking()) for _ in range(12)]
+        await until(lambda: len(bench.device.seen) > 3)
+        await asyncio.wait_for(bench.worker.call(lambda: None), 10)
+        over = True
+        await asyncio.gather(*asking)
+
+    run(test, Device(ms=5, overlaps=True), max_rows=2)
+
+
 @pytest.mark.parametrize("timeout_s", [0.02, 1.0])
 def test_an_expired_request_is_told_and_costs_no_forward(timeout_s: float) -> None:
     async def test(bench: Bench) -> None:

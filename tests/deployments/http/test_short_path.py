@@ -278,3 +278,86 @@ def test_large_answers_are_compressed_as_the_client_likes(monkeypatch: pytest.Mo
         assert len(sent) < 1000
 
     run(test, identity("FP32"), monkeypatch)
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["while uvicorn answers", "after it answered"])
+def test_a_connection_that_uvicorn_was_the_last_to_use_is_not_closed_by_our_timer(
+    answered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(connection: Connection) -> None:
+        await connection.send(post())
+        gate = asyncio.Event()
+
+        async def slowly(scope: Scope, receive: Receive, send: Send) -> None:
+            await gate.wait()
+            await _long_way(scope, receive, send)
+
+        connection.protocol.app = slowly
+        if answered:
+            gate.set()
+        sent = await connection.send(post(path="/v2/models/fake/predict"))
+        assert sent.endswith(b"uvicorn's") is answered
+        connection.protocol._idle_since_s -= 1000
+        connection.protocol._close_if_idle()
+        assert not connection.socket.closed
+        gate.set()
+        assert answered or (await connection.send()).endswith(b"uvicorn's")
+
+    run(test, identity("FP32"), monkeypatch)
+
+
+def test_a_connection_that_nobody_used_for_the_keep_alive_time_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(connection: Connection) -> None:
+        await connection.send(post())
+        connection.protocol._idle_since_s -= 1000
+        connection.protocol._close_if_idle()
+        assert connection.socket.closed
+
+    run(test, identity("FP32"), monkeypatch)
+
+
+def test_an_empty_body_with_a_request_behind_it_costs_neither_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(connection: Connection) -> None:
+        sent = await connection.send(post(b"") + post())
+        assert sent.startswith(b"HTTP/1.1 400 Bad Request")
+        assert sent.count(b"HTTP/1.1 200 OK") == 1
+        assert connection.books.ongoing == 0
+
+    run(test, identity("FP32"), monkeypatch)
+
+
+def test_what_comes_while_a_request_waits_for_its_turn_stays_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Held()
+
+    async def test(connection: Connection) -> None:
+        second, third = post(x_request_id="second"), post(x_request_id="third")
+        await connection.send(post(x_request_id="first") + second[:-5])
+        connection.socket.sent = b""
+        service.waiting.pop()()
+        # uvloop reads from sockets before what was handed to call_soon.
+        connection.protocol.data_received(second[-5:] + third)
+        for _ in range(2):
+            await connection.send()
+            service.waiting.pop()()
+        sent = connection.socket.sent
+        assert connection.books.seen == 3
+        assert connection.books.ongoing == 0
+        assert b"third" in sent
+
+    run(test, service, monkeypatch)
+
+
+def test_a_client_that_sends_ahead_of_the_answers_is_read_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Held()
+
+    async def test(connection: Connection) -> None:
+        connection.protocol.data_received(post())
+        assert not connection.protocol.flow.read_paused
+        while not connection.protocol.flow.read_paused:
+            connection.protocol.data_received(post())
+        assert len(connection.protocol._late) < 2 * short_path.HEAVY_BYTES
+        service.waiting.pop()()
+        await connection.send()
+        assert not connection.protocol.flow.read_paused
+
+    run(test, service, monkeypatch)

@@ -289,6 +289,16 @@ def test_a_port_behind_that_nobody_listens_on_is_not_shown() -> None:
     run(test)
 
 
+def test_after_a_call_that_reached_nobody_the_next_asks_anew_where_serve_listens() -> None:
+    async def test(front: Around) -> None:
+        served, front.port = front.port, free_port()
+        await refused(front.stub.ModelInfer(ask("one")))
+        front.port = served
+        assert (await front.stub.ModelInfer(ask("one"))).model_name == "one"
+
+    run(test)
+
+
 def test_a_fault_of_ours_is_not_shown() -> None:
     async def test(front: Around) -> None:
         async def fail() -> tuple[str, int]:

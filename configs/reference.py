@@ -1,0 +1,69 @@
+"""Writes docs/settings.md, every key of `args` and `user_config`, from the schema: python -m configs.reference.
+
+A test holds the page against the schema, so a key cannot be there without its sentence here.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from .schema import ModelConfig, RootConfig, Tunables
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
+_PARTS = (
+    ("A model's `args`", "A change restarts its replicas.", ModelConfig),
+    ("A model's `user_config`", "Changes in place, while requests run.", Tunables),
+    ("The root application's `args`", "", RootConfig),
+)
+
+
+def page() -> str:
+    """Return the page in Markdown."""
+    lines = [
+        "# Every setting",
+        "",
+        "Written from `configs/schema.py` by `python -m configs.reference`. All else in the YAML is Ray Serve's own;",
+        "`pitstop check` knows both. What to set when: [tuning](tuning.md), [health](health.md), [hooks](hooks.md).",
+    ]
+    for title, remark, model in _PARTS:
+        lines += ["", f"## {title}", "", *([remark, ""] if remark else []), "| key | default | |", "|---|---|---|"]
+        lines += [f"| `{key}` | {default} | {text} |" for key, default, text in _rows(model, "")]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
+    for name, field in model.model_fields.items():
+        inner, several = _inner(field.annotation)
+        text = " ".join([field.description or "", *_choices(field.annotation)])
+        yield prefix + name, _default(field.default, field.is_required(), inner), text
+        if inner is not None:
+            yield from _rows(inner, f"{prefix}{name}{'[]' if several else ''}.")
+
+
+def _inner(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
+    """Return the model within an annotation, where there is one, and whether it is a list's."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, False
+    for each in get_args(annotation):
+        found, _ = _inner(each)
+        if found is not None:
+            return found, get_origin(annotation) is tuple
+    return None, False
+
+
+def _choices(annotation: Any) -> Iterator[str]:
+    if get_origin(annotation) is Literal:
+        yield f"One of {', '.join(f'`{each}`' for each in get_args(annotation))}."
+
+
+def _default(value: Any, required: bool, inner: type[BaseModel] | None) -> str:
+    if required:
+        return "required"
+    return "" if value is None or value is PydanticUndefined or inner is not None else f"`{str(value).lower()}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

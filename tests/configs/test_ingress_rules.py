@@ -1,0 +1,54 @@
+"""What the linter says of tunables that the replicas which read requests will not know."""
+
+from collections.abc import Callable
+
+import pytest
+
+from configs.problems import Problem
+
+IN_FRONT = "applications__1__args__ingress_replicas"
+MODEL = "applications__1__deployments__0__user_config"
+
+
+def front(**user_config: object) -> dict[str, object]:
+    return {"name": "Ingress", "max_ongoing_requests": 1024, "user_config": user_config}
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("timeout_s", 120),
+        ("max_body_mib", 256),
+        ("max_queued_rows", 64),
+        ("retry_after_s", 5),
+        ("wait_ms", 2),
+        ("max_rows", 8),
+    ],
+)
+def test_a_tunable_that_stands_under_the_model_alone_is_told_with_where_it_belongs(
+    key: str, value: float, changed: Callable[..., list[Problem]]
+) -> None:
+    found = changed(**{IN_FRONT: 2, MODEL: {key: value}})
+    assert [(problem.severity, problem.keys[-1]) for problem in found] == [("warning", key)]
+    assert f"write `{key}: {value}` into the user_config of a deployment named Ingress too" in found[0].help
+    assert (
+        changed(
+            **{
+                IN_FRONT: 2,
+                MODEL: {key: value},
+                "applications__1__deployments": [
+                    {"name": "Model", "max_ongoing_requests": 1024, "user_config": {key: value}},
+                    front(**{key: value}),
+                ],
+            }
+        )
+        == []
+    )
+
+
+def test_what_the_device_alone_goes_by_needs_no_second_place(changed: Callable[..., list[Problem]]) -> None:
+    assert changed(**{IN_FRONT: 2, MODEL: {"hang_s": 5, "check_outputs": True}}) == []
+
+
+def test_without_ingress_replicas_there_is_nothing_to_tell(changed: Callable[..., list[Problem]]) -> None:
+    assert changed(**{MODEL: {"timeout_s": 120}}) == []
