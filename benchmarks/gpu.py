@@ -13,7 +13,6 @@ Each part writes its files as soon as it has them, and the parts after one that 
 import argparse
 import datetime
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ import yaml
 from configs.document import application
 from configs.prices import load_prices
 
-from . import cache, gpu_ways, machine
+from . import cache, gpu_ways, machine, processes
 from .device import Device, gpu_name
 from .peers.pitstop import changed
 from .server import NotMeasuredError, running
@@ -52,8 +51,7 @@ def main() -> None:
     if unknown := sorted(set(parts) - set(PARTS)):
         parser.error(f"{', '.join(unknown)}: there is {', '.join(PARTS)}")
     options.out.mkdir(parents=True, exist_ok=True)
-    # Asked to stop, it unwinds as after Ctrl-C, and takes the server it has started with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    processes.unwind_on_sigterm()
     for part in parts:
         print(f"{datetime.datetime.now():%H:%M:%S} {part}", flush=True)
         if part == "compare":

@@ -46,6 +46,7 @@ class Way:
 
 def main() -> None:
     wish = _arguments()
+    processes.unwind_on_sigterm()
     began = datetime.now(UTC)
     load = os.getloadavg()
     rounds = [*_short(wish), *_long(wish)]

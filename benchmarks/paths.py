@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import bare, cache, machine, ports
+from . import bare, cache, machine, ports, processes
 from .client.closed import closed
 from .client.http import parse
 from .measure import closed_loops
@@ -46,6 +46,7 @@ Edit = Callable[[dict[str, str]], None]
 def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     wish = _arguments(given)
+    processes.unwind_on_sigterm()
     workload = replace(WORKLOADS["mlp"], rounds=wish.rounds, seconds=(wish.seconds,) * 3)
     began, load = datetime.now(UTC), os.getloadavg()
     prepare(workload)

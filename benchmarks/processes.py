@@ -7,6 +7,7 @@ workers overwrite their environment when they rename themselves.
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +15,11 @@ from pathlib import Path
 MARK = "PITSTOP_BENCH_RUN"
 _PROC = Path("/proc")
 _ORPHAN_S = 3.0
+
+
+def unwind_on_sigterm() -> None:
+    """Have a program that is asked to stop unwind as after Ctrl-C, and take the server it has started with it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def of(root: int, mark: str) -> set[int]:

@@ -26,7 +26,7 @@ import yaml
 
 from pitstop.planning.serving import ServingError, served
 
-from . import machine
+from . import machine, processes
 from .cache import PROJECT
 from .report_index import Ran, finding, render
 from .report_steps import PORT, SUBJECTS, Step, Subject, steps
@@ -42,6 +42,7 @@ Say = Callable[[str], object]
 def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     wish = _arguments(given)
+    processes.unwind_on_sigterm()
     began = datetime.now(UTC).isoformat(timespec="seconds")
     record: dict[str, Any] = {
         "command": shlex.join(["python", "-m", "benchmarks.reports", *given]),

@@ -5,14 +5,13 @@ import datetime
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import cache, machine, table
+from . import cache, machine, processes, table
 from .device import PRECISIONS, Device, chosen, gpu_name
 from .measure import measure
 from .peers import PEERS
@@ -36,8 +35,7 @@ _LIMIT_S = 600
 def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parse(given)
-    # Asked to stop, it unwinds as after Ctrl-C, and takes the server it has started with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    processes.unwind_on_sigterm()
     os.environ.update(Device(options.device, options.precision).environment)
     results = _results(given, "quick" if options.quick else "servers")
     whole = _whole(options.again, results) if options.again else None

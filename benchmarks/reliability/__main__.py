@@ -7,11 +7,10 @@ import argparse
 import datetime
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 
-from .. import machine
+from .. import machine, processes
 from . import report
 from .case import Case
 from .cases import CASES
@@ -25,8 +24,7 @@ _SERVERS = {"pitstop": PITSTOP, "ray-serve": RAY_SERVE}
 def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _options(given)
-    # Asked to stop, it unwinds as after Ctrl-C, and takes the server it has started with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    processes.unwind_on_sigterm()
     wanted = [case for case in CASES if not options.names or case.name in options.names]
     servers = [_SERVERS[options.server]] if options.server else list(_SERVERS.values())
     whole = not (options.names or options.server or options.seconds)
