@@ -22,6 +22,8 @@ from .layout import Layout
 
 _FORMAT = "3"
 _DIGEST_BYTES = hashlib.sha256().digest_size
+# What lies deeper in a setting, or holds itself, is none.
+_DEEPEST = 8
 _HELP = "help: see that there is room and that it may be written to, or point PITSTOP_CACHE to another folder"
 _log = logging.getLogger("pitstop")
 
@@ -115,11 +117,10 @@ def _constants(kind: type[nn.Module]) -> list[tuple[str, object]]:
     return sorted((name, value) for name, value in known.items() if not name.startswith("__") and _plain(value))
 
 
-def _plain(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(_plain(each) for pair in value.items() for each in pair)
-    if isinstance(value, list | tuple):
-        return all(_plain(each) for each in value)
+def _plain(value: object, depth: int = _DEEPEST) -> bool:
+    if isinstance(value, dict | list | tuple):
+        each = [part for pair in value.items() for part in pair] if isinstance(value, dict) else value
+        return depth > 0 and all(_plain(part, depth - 1) for part in each)
     return value is None or isinstance(value, bool | int | float | complex | str | bytes)
 
 

@@ -162,9 +162,8 @@ class Worker:
                     return
                 if self._jobs and previous is None:
                     job = self._jobs.popleft()
-                elif (
-                    self._staged is not None and not self._jobs
-                ):  # Else a feeder that never rests would keep jobs waiting.
+                # Beside a feeder that never rests, jobs would wait for ever: they go before what is staged.
+                elif self._staged is not None and not self._jobs:
                     staged, self._staged = self._staged, None
                     self._in_flight += 1
                     self._changed.notify_all()
