@@ -21,6 +21,7 @@ from .files import cache_dir, write_atomically
 from .layout import Layout
 
 _FORMAT = "3"
+_TORCH = Path(torch.__file__).parent
 _DIGEST_BYTES = hashlib.sha256().digest_size
 # What lies deeper in a setting, or holds itself, is none.
 _DEEPEST = 8
@@ -99,10 +100,9 @@ def _path(key: str) -> Path:
 def _code(module: nn.Module) -> list[bytes]:
     """Return the structure, where a renamed layer or another stride shows, every module's settings, and its code."""
     settings = [f"{name} {_settings(part)}".encode() for name, part in module.named_modules()]
-    files = {file for kind in {type(part) for part in module.modules()} for file in _files(kind)}
-    constants = [
-        repr(_constants(kind)).encode() for kind in sorted({type(part) for part in module.modules()}, key=repr)
-    ]
+    kinds = sorted({type(part) for part in module.modules()}, key=repr)
+    constants = [repr(_constants(kind)).encode() for kind in kinds]
+    files = {file for kind in kinds for file in _files(kind)}
     return [repr(module).encode(), *settings, *constants, *(Path(file).read_bytes() for file in sorted(files))]
 
 
@@ -127,7 +127,7 @@ def _plain(value: object, depth: int = _DEEPEST) -> bool:
 def _files(kind: type[nn.Module]) -> set[str]:
     """Return the file of a class, and those of the functions, classes and modules it imports, without torch's own."""
     found = {_file(kind), *(_file(each) for each in _beside(kind).values())}
-    return {file for file in found if file and "/torch/" not in file.replace("\\", "/") and Path(file).is_file()}
+    return {file for file in found if file and not Path(file).is_relative_to(_TORCH) and Path(file).is_file()}
 
 
 def _beside(kind: type[nn.Module]) -> dict[str, object]:

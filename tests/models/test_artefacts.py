@@ -129,14 +129,17 @@ def test_the_key_changes_with_what_the_factory_was_given() -> None:
 def test_the_key_changes_with_the_code_and_the_constants_that_the_network_s_file_imports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "helped.py").write_text(
+    # The name of the folder must not make it look like torch's own code.
+    folder = tmp_path / "torch" / "nn"
+    folder.mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(folder))
+    (folder / "helped.py").write_text(
         "from torch import nn\nfrom helping import AT_MOST, double\n\nclass Net(nn.Module):\n"
         "    def forward(self, x):\n        return double(x).clamp(max=AT_MOST)\n"
     )
 
     def key_with(body: str) -> str:
-        (tmp_path / "helping.py").write_text(body)
+        (folder / "helping.py").write_text(body)
         for name in ("helped", "helping"):
             sys.modules.pop(name, None)
         importlib.invalidate_caches()
