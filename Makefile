@@ -14,13 +14,10 @@ test: install ## what CI runs: lint, types, and every test but those of test-tim
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory --jobs=2 --keep-going test-with-ray test-without-ray
 
-# A machine short of cores can make a start of Ray time out. What failed runs once more; both runs are shown.
 test-with-ray: MARK := ray
 test-without-ray: MARK := not ray
-test-with-ray test-without-ray: TESTS = $(BIN)/python -m pytest -m "$(MARK) and not timing and not long" \
-  -o cache_dir=.pytest_cache/$@
 test-with-ray test-without-ray: install
-	$(TESTS) || { [ $$? -eq 1 ] && $(TESTS) --last-failed --last-failed-no-failures none; }
+	$(BIN)/python -m pytest -m "$(MARK) and not timing and not long" -o cache_dir=.pytest_cache/$@
 
 test-timing: install ## what compares clocks: on a machine that does nothing else
 	$(BIN)/python -m pytest -m timing
