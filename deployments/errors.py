@@ -37,15 +37,11 @@ class ServeError(Exception):
     @property
     def args_across(self) -> tuple[object, ...]:
         """What makes the same error again in another process, with BY_KIND."""
-        return ()
+        return (self.message,)
 
 
 class BadRequest(ServeError):
     status, kind = 400, "bad_request"
-
-    @property
-    def args_across(self) -> tuple[object, ...]:
-        return (self.message,)
 
 
 class Unauthorized(ServeError):
@@ -81,6 +77,10 @@ class TimedOut(ServeError):
 
     def __init__(self) -> None:
         super().__init__("no answer within the time allowed: try again, send fewer rows, or allow a longer timeout")
+
+    @property
+    def args_across(self) -> tuple[object, ...]:
+        return ()
 
 
 class TooLarge(ServeError):
@@ -172,7 +172,8 @@ class Unavailable(ServeError):
 
 # Errors that a device's replica may send to an ingress replica.
 BY_KIND: dict[str, Callable[..., ServeError]] = {
-    each.kind: each for each in (BadRequest, TimedOut, QueueFull, InferenceFailed, NotFinite, OutOfMemory, Unavailable)
+    each.kind: each
+    for each in (ServeError, BadRequest, TimedOut, QueueFull, InferenceFailed, NotFinite, OutOfMemory, Unavailable)
 }
 
 

@@ -26,6 +26,7 @@ from .preprocessing import Preprocessor
 from .rpc import calls
 from .rpc import short_path as rpc_short_path
 from .service import ModelService
+from .starting import starting
 
 
 class Ingress:
@@ -40,7 +41,8 @@ class Ingress:
         self._device = device.options(_by_reference=True)
         # Serve starts this replica once the device's is up; asking it makes ready mean warm here too.
         self._properties = await device.properties.remote()
-        hook = make_preprocess(config.preprocess)
+        with starting(config.name):
+            hook = make_preprocess(config.preprocess)
         longest = config.lengths[-1] if config.lengths else None
         preprocess = None if hook is None else Preprocessor(hook, await device.feed.remote(), longest)
         remote = RemoteDevice(asyncio.get_running_loop(), self._block, await device.grouping.remote())

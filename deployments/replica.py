@@ -33,6 +33,7 @@ from .resources import Placement, confine
 from .rpc import calls
 from .rpc import short_path as rpc_short_path
 from .service import ModelService
+from .starting import starting
 
 if TYPE_CHECKING:
     from models.served import Served
@@ -50,7 +51,8 @@ class Model:
         await narrow_grpc()
         worker = Worker(asyncio.get_running_loop())
         worker.start()
-        self._served = await worker.call(self._open)
+        with starting(self._config.name):
+            self._served = await worker.call(self._open)
         self._summary = self._served.summary()
         self._supervisor = Supervisor(self._served)
         supervisor, forward_ms = self._supervisor, self._served.forward_ms

@@ -19,7 +19,7 @@ from configs.schema import Tunables
 from models.signature import Rows
 
 from ..errors import BadRequest, InferenceFailed, QueueFull, ServeError
-from ..fault import log_unheard
+from ..fault import fault, log_unheard
 from .deadlines import Deadlines
 from .queue import Answer, Gone, Item, Part, Settle, join
 from .ran import Ran
@@ -178,8 +178,7 @@ class Batcher:
 
     def _settle_all(self, ran: Ran) -> None:
         if ran.broken is not None:
-            _log.error("the device's threads failed; whoever waits is told so", exc_info=ran.broken)
-            self._deadlines.end_all(InferenceFailed(ran.broken))
+            self._deadlines.end_all(fault("the device's threads", ran.broken, None))
             return
         now = time.perf_counter()
         for part, answer in ran.answers:
