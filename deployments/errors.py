@@ -37,15 +37,11 @@ class ServeError(Exception):
     @property
     def args_across(self) -> tuple[object, ...]:
         """What makes the same error again in another process, with BY_KIND."""
-        return ()
+        return (self.message,)
 
 
 class BadRequest(ServeError):
     status, kind = 400, "bad_request"
-
-    @property
-    def args_across(self) -> tuple[object, ...]:
-        return (self.message,)
 
 
 class Unauthorized(ServeError):
@@ -81,6 +77,10 @@ class TimedOut(ServeError):
 
     def __init__(self) -> None:
         super().__init__("no answer within the time allowed: try again, send fewer rows, or allow a longer timeout")
+
+    @property
+    def args_across(self) -> tuple[object, ...]:
+        return ()
 
 
 class TooLarge(ServeError):
@@ -119,20 +119,41 @@ class NotReady(ServeError):
 
 
 class InferenceFailed(ServeError):
-    status, kind = 500, "inference_failed"
-    sentence = "the model failed on this input: the server's log says why"
+    """User code raised on one request, or returned what it must not; fault.py logs why, once, under a request id.
 
-    def __init__(self) -> None:
+    `logged_as` is that id. `cause` is let go with it, for its traceback keeps the tensors of the forward.
+    """
+
+    status, kind = 500, "inference_failed"
+    why = "the model failed"
+    sentence = "the model failed on this input: the server log has it under request id {id}"
+
+    def __init__(self, cause: Exception | None = None, logged_as: str | None = None) -> None:
         super().__init__(self.sentence)
+        self.cause = cause
+        self.logged_as: str | None = None
+        if logged_as is not None:
+            self.logged(logged_as)
+
+    def logged(self, request_id: str) -> None:
+        """Note where the log has it."""
+        self.logged_as, self.cause = request_id, None
+        self.message = self.sentence.format(id=request_id)
+
+    @property
+    def args_across(self) -> tuple[object, ...]:
+        return (None, self.logged_as)
 
 
 class NotFinite(InferenceFailed):
     kind = "not_finite"
+    why = "the model gave NaN or infinity"
     sentence = "the model gave NaN or infinity for this input, which is no answer: check the input's values"
 
 
 class OutOfMemory(InferenceFailed):
     status, kind = 503, "out_of_memory"
+    why = "a row does not fit into memory, even alone"
     sentence = "a row of this request does not fit into the server's memory, even alone: send a smaller one"
 
 
@@ -151,7 +172,8 @@ class Unavailable(ServeError):
 
 # Errors that a device's replica may send to an ingress replica.
 BY_KIND: dict[str, Callable[..., ServeError]] = {
-    each.kind: each for each in (BadRequest, TimedOut, QueueFull, InferenceFailed, NotFinite, OutOfMemory, Unavailable)
+    each.kind: each
+    for each in (ServeError, BadRequest, TimedOut, QueueFull, InferenceFailed, NotFinite, OutOfMemory, Unavailable)
 }
 
 

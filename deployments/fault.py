@@ -10,8 +10,8 @@ _log = logging.getLogger("pitstop")
 
 def told(name: str, error: Exception, given: str | None) -> ServeError:
     """Return what a client may know of an exception. What failed in the server is logged under the request id."""
-    if isinstance(error, InferenceFailed) and given:
-        _log.error("%s: the model failed on request id %s", name, _shown(given))
+    if isinstance(error, InferenceFailed):
+        log_once(name, error, given)
     return error if isinstance(error, ServeError) else fault(name, error, given)
 
 
@@ -20,6 +20,20 @@ def fault(name: str, error: Exception, given: str | None) -> ServeError:
     request_id = _shown(given)
     _log.error("%s: internal error, request id %s", name, request_id, exc_info=error)
     return ServeError(f"internal error; the server log has it under request id {request_id}")
+
+
+def log_once(name: str, error: InferenceFailed, given: str | None = None) -> None:
+    """Log why the model failed on a request, unless that was done, here or in the replica that has the device."""
+    if error.logged_as is None:
+        request_id = _shown(given)
+        _log.error("%s: %s, request id %s", name, error.why, request_id, exc_info=error.cause)
+        error.logged(request_id)
+
+
+def log_unheard(answer: object, ended_by: Exception | None) -> None:
+    """Log why the model failed on a request that nobody waits for any more, unless it ended by such a failure."""
+    if isinstance(answer, InferenceFailed) and not isinstance(ended_by, InferenceFailed):
+        log_once("after its request had ended", answer)
 
 
 def _shown(given: str | None) -> str:

@@ -11,7 +11,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from configs.loader import parse_model
-from models.resolve import resolve
+from models.resolve import make_preprocess
 from models.signature import Array
 
 from . import garbage, log
@@ -22,9 +22,11 @@ from .doors import narrow_grpc
 from .health.supervisor import LoopSupervisor
 from .http import rest
 from .http import short_path as http_short_path
+from .preprocessing import Preprocessor
 from .rpc import calls
 from .rpc import short_path as rpc_short_path
 from .service import ModelService
+from .starting import starting
 
 
 class Ingress:
@@ -39,7 +41,10 @@ class Ingress:
         self._device = device.options(_by_reference=True)
         # Serve starts this replica once the device's is up; asking it makes ready mean warm here too.
         self._properties = await device.properties.remote()
-        preprocess = resolve(config.preprocess)() if config.preprocess else None
+        with starting(config.name):
+            hook = make_preprocess(config.preprocess)
+        longest = config.lengths[-1] if config.lengths else None
+        preprocess = None if hook is None else Preprocessor(hook, await device.feed.remote(), longest)
         remote = RemoteDevice(asyncio.get_running_loop(), self._block, await device.grouping.remote())
         own = ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0, guard)
         self.service = Split(own)
@@ -55,8 +60,8 @@ class Ingress:
         """Take new tunables in place; a bad one is refused and the old ones stay."""
         self.service.reconfigure(user_config)
 
-    async def _block(self, arrays: dict[str, Array], rows: int, timeout_s: float) -> Reply:
-        found: Reply = await self._device.block.remote(arrays, rows, timeout_s)
+    async def _block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> Reply:
+        found: Reply = await self._device.block.remote(arrays, rows, timeout_s, requests)
         return found
 
 

@@ -5,14 +5,30 @@ Serve's own level is WARNING for the sake of speed (it formats a record per requ
 
 import logging
 import sys
+import traceback
+from types import TracebackType
 
 
 def set_up() -> logging.Logger:
     log = logging.getLogger("pitstop")
     if not log.handlers:
         handler = logging.StreamHandler(sys.__stderr__)
-        handler.setFormatter(logging.Formatter("%(levelname)s pitstop: %(message)s"))
+        handler.setFormatter(Formatter("%(levelname)s pitstop: %(message)s"))
         log.addHandler(handler)
         log.setLevel(logging.INFO)
         log.propagate = False
     return log
+
+
+class Formatter(logging.Formatter):
+    """Writes a traceback as lines.
+
+    logging has it printed, and Serve puts a print of its own into every replica, which writes the tuple of what it is
+    given (ray/serve/_private/logging_utils.py, redirected_print, in Ray 2.60).
+    """
+
+    def formatException(  # noqa: N802  # logging's name.
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
+    ) -> str:
+        return "".join(traceback.format_exception(ei[1])).rstrip("\n")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ray import serve
 
 from configs.loader import parse_model
-from models.signature import Array
+from models.returned import check_feed
+from models.signature import Array, Tensor
 
 from . import garbage, heap, log
 from .access.guard import open_guard
@@ -22,14 +23,17 @@ from .batching.remote import Reply
 from .batching.worker import Worker
 from .canary import Split, answering
 from .doors import narrow_grpc
-from .errors import ServeError
+from .errors import InferenceFailed, ServeError
+from .fault import log_once
 from .health.supervisor import Supervisor
 from .http import rest
 from .http import short_path as http_short_path
+from .preprocessing import Preprocessor
 from .resources import Placement, confine
 from .rpc import calls
 from .rpc import short_path as rpc_short_path
 from .service import ModelService
+from .starting import starting
 
 if TYPE_CHECKING:
     from models.served import Served
@@ -47,7 +51,8 @@ class Model:
         await narrow_grpc()
         worker = Worker(asyncio.get_running_loop())
         worker.start()
-        self._served = await worker.call(self._open)
+        with starting(self._config.name):
+            self._served = await worker.call(self._open)
         self._summary = self._served.summary()
         self._supervisor = Supervisor(self._served)
         supervisor, forward_ms = self._supervisor, self._served.forward_ms
@@ -55,7 +60,7 @@ class Model:
         self._own = ModelService(
             self._config,
             worker,
-            self._served.preprocess,
+            self._preprocessor(),
             self._served.forward_ms,
             self.properties,
             lambda: self._served.runner.unwarmed,
@@ -87,8 +92,11 @@ class Model:
         """Tell Serve's controller what the policy of deployments/autoscaling/ reads; Serve calls it by this name."""
         return self._own.autoscaling_stats()
 
-    async def block(self, arrays: dict[str, Array], rows: int, timeout_s: float) -> Reply:
-        """Answer a block that an ingress replica collated: ("answer", outputs), or an error's kind and arguments."""
+    async def block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> Reply:
+        """Answer a block that an ingress replica collated: ("answer", outputs), or an error's kind and arguments.
+
+        Of a block of several requests that fails nothing is logged: each of them is asked again, alone.
+        """
         future: asyncio.Future[Answer | Exception] = asyncio.get_running_loop().create_future()
 
         def settle(answer: Answer | Exception) -> None:
@@ -96,15 +104,21 @@ class Model:
                 future.set_result(answer)
 
         try:
+            arrays = check_feed(arrays, rows, self._served.runner.feed, "an ingress replica")
             self._own.batcher.add(arrays, rows, settle, timeout_s)
             answer = await future
-        except ServeError as error:
+        except Exception as error:
             answer = error
-        if isinstance(answer, ServeError):
-            return answer.kind, answer.args_across
-        if isinstance(answer, Exception):
-            raise answer
-        return "answer", answer
+        if not isinstance(answer, Exception):
+            return "answer", answer
+        known = answer if isinstance(answer, ServeError) else InferenceFailed(answer)
+        if isinstance(known, InferenceFailed) and requests == 1:
+            log_once(self._config.name, known)
+        return known.kind, known.args_across
+
+    async def feed(self) -> tuple[Tensor, ...]:
+        """Tell an ingress replica what the start saw the preprocessing return."""
+        return self._served.runner.feed
 
     async def grouping(self) -> Grouping | None:
         """Tell an ingress replica which rows should share a block, where their lengths differ."""
@@ -143,6 +157,11 @@ class Model:
         if self._placement.device == "cpu":
             heap.keep_freed()
         return open_model(self._config, self._placement.device, self._placement.fallback)
+
+    def _preprocessor(self) -> Preprocessor | None:
+        hook, lengths = self._served.preprocess, self._config.lengths
+        longest = lengths[-1] if lengths else None
+        return None if hook is None else Preprocessor(hook, self._served.runner.feed, longest)
 
     def _on_one_cpu_thread(self) -> bool:
         """Return whether the event loop may run a forward itself: it then is that thread."""

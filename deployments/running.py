@@ -4,6 +4,7 @@ serve.status() knows neither the port nor an application's version; the details 
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from .errors import NotFound, NotReady
 
 _CACHE_S = 1.0
 _EVERYWHERE = ("", "0.0.0.0", "::")
+# Every error that we raise in a start, as Python writes it below a traceback, up to the next blank line.
+_OURS = re.compile(r"^(?:[\w.]+\.)?(?:ModelError|ConfigError): (.+?)(?=\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
 _STATES = {"RUNNING": "READY", "DEPLOYING": "LOADING", "NOT_STARTED": "LOADING", "DELETING": "UNLOADING"}
 
 
@@ -117,4 +120,10 @@ def _canaries(apps: Iterable[dict[str, Any]]) -> set[str]:
 def _message(found: dict[str, Any]) -> str:
     """Return what Serve says of an application; while it deploys, its deployments know more than itself."""
     parts = [found.get("message"), *(each.get("message") for each in found.get("deployments", {}).values())]
-    return "\n".join(dict.fromkeys(str(part).strip() for part in parts if part))
+    return "\n".join(dict.fromkeys(in_short(str(part)) for part in parts if part))
+
+
+def in_short(message: str) -> str:
+    """Return our own sentences alone, where Serve's message has them at the end of a traceback, or of several."""
+    own = _OURS.findall(message)
+    return str(own[-1]).strip() if own else message.strip()

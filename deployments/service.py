@@ -13,10 +13,10 @@ import numpy as np
 
 from configs.loader import parse_tunables
 from configs.schema import ModelConfig, Tunables
-from models.draw import Preprocess
 from models.rates import best_rows
 from models.resolve import resolve
-from models.signature import Array, Shape, signature_of
+from models.returned import too_long
+from models.signature import Shape, signature_of
 
 from .access.guard import Guard
 from .autoscaling.stats import Recorder
@@ -24,7 +24,7 @@ from .batching.batching import Batcher
 from .batching.queue import Settle
 from .batching.ran import Ran
 from .batching.remote import Device
-from .errors import BadRequest, TimedOut
+from .errors import BadRequest
 from .figures.efficiency import Efficiency
 from .figures.metrics import Metrics
 from .figures.stats import Stats
@@ -32,9 +32,7 @@ from .health.health import Health
 from .http import quick
 from .inference import InferRequest, Outputs
 from .predict.predict import Predictor
-
-# Above this many rows preprocessing leaves the event loop; below, the hop to a thread costs more than it frees.
-_PREPROCESS_INLINE_ROWS = 8
+from .preprocessing import Preprocessor
 
 
 class ModelService:
@@ -44,7 +42,7 @@ class ModelService:
         self,
         config: ModelConfig,
         device: Device,
-        preprocess: Preprocess | None,
+        preprocess: Preprocessor | None,
         raw_ms: Mapping[Shape, float],
         properties: Callable[[], dict[str, Any]],
         unwarmed: Callable[[], int],
@@ -97,8 +95,8 @@ class ModelService:
             BadRequest: a row is longer than the longest that was warmed.
         """
         n = request.rows
-        if self._longest is not None:
-            self._refuse_longer(request.inputs, self._longest)
+        if self._longest and (sentence := too_long(request.inputs, self._open_inputs, self._longest)):
+            raise BadRequest(sentence)
         if n == 0:
             settle({each.name: np.empty((0, *each.shape[1:]), each.numpy) for each in self.signature.outputs})
         elif self._preprocess is None:
@@ -154,18 +152,11 @@ class ModelService:
         """Return what the autoscaling policy reads, of the time since the last call; call it on the event loop."""
         return self.recorder.look(self.batcher.waiting_rows, self.batcher.offered_rows, self.batcher.limit)
 
-    def _refuse_longer(self, inputs: Mapping[str, Array], longest: int) -> None:
-        for name in self._open_inputs:
-            if (given := inputs[name].shape[1]) > longest:
-                raise BadRequest(
-                    f"{name!r} has {given} along its open size, this model takes at most {longest}: shorten it"
-                )
-
-    async def _begin_preprocessed(self, request: InferRequest, settle: Settle, preprocess: Preprocess) -> None:
+    async def _begin_preprocessed(self, request: InferRequest, settle: Settle, preprocess: Preprocessor) -> None:
         until_s = time.perf_counter() + self.batcher.allowed_s(request.timeout_s)
         try:
             try:
-                arrays = await _preprocessed(preprocess, request, until_s)
+                arrays = await preprocess(request, until_s)
             finally:
                 self.batcher.preparing_rows -= request.rows
             left_s = until_s - time.perf_counter()
@@ -201,24 +192,6 @@ async def whole(begin: Callable[[InferRequest, Settle], None], request: InferReq
         return await future
     finally:
         left = True
-
-
-async def _preprocessed(preprocess: Preprocess, request: InferRequest, until_s: float) -> dict[str, Array]:
-    def in_turn() -> dict[str, Array]:
-        # It may have waited for a thread; what nobody waits for any more costs none.
-        if time.perf_counter() >= until_s or (request.gone is not None and request.gone()):
-            raise TimedOut
-        return preprocess(request.inputs)
-
-    try:
-        if request.rows <= _PREPROCESS_INLINE_ROWS:
-            return preprocess(request.inputs)
-        async with asyncio.timeout(until_s - time.perf_counter()):
-            return await asyncio.to_thread(in_turn)
-    except TimeoutError:
-        raise TimedOut from None
-    except ValueError as error:  # By contract of preprocess, a ValueError is a sentence for the client.
-        raise BadRequest(str(error)) from error
 
 
 def _predictor(config: ModelConfig) -> Predictor:

@@ -19,6 +19,7 @@ from torch import nn
 
 from .files import cache_dir, write_atomically
 from .layout import Layout
+from .user_code import call
 
 _FORMAT = "3"
 _TORCH = Path(torch.__file__).parent
@@ -103,7 +104,7 @@ def _code(module: nn.Module) -> list[bytes]:
     kinds = sorted({type(part) for part in module.modules()}, key=repr)
     constants = [repr(_constants(kind)).encode() for kind in kinds]
     files = {file for kind in kinds for file in _files(kind)}
-    return [repr(module).encode(), *settings, *constants, *(Path(file).read_bytes() for file in sorted(files))]
+    return [call(repr, module).encode(), *settings, *constants, *(Path(file).read_bytes() for file in sorted(files))]
 
 
 def _settings(part: nn.Module) -> list[tuple[str, object]]:

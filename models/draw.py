@@ -1,14 +1,17 @@
 """Draws probe rows in the form that the model takes: after the preprocessing, in a padded shape of one's choice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from . import probe
 from .errors import ModelError
+from .returned import check_feed
 from .signature import NUMPY, Array, Rows, Shape, Signature, Tensor
+from .user_code import call_at_start
 
 Preprocess = Callable[[Rows], dict[str, Array]]
+_FIRST_ROWS = 2
 
 
 class Draw:
@@ -18,12 +21,14 @@ class Draw:
         self.inputs = signature.inputs
         self.preprocess = preprocess
         self.lengths = lengths
-        self.feed = signature.inputs if preprocess is None else _feed_of(self(2, seed=1), lengths)
+        self.feed: tuple[Tensor, ...] = () if preprocess else signature.inputs
+        if preprocess:
+            self.feed = _feed_of(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, lengths)
 
     def __call__(self, rows: int, seed: int, length: int | None = None) -> dict[str, Array]:
         words = length or (self.lengths[0] if self.lengths else 8)
         arrays = probe.sample(self.inputs, rows, seed, words)
-        return arrays if self.preprocess is None else self.preprocess(arrays)
+        return arrays if self.preprocess is None else self.preprocessed(arrays, rows)
 
     def shaped(self, shape: Shape, seed: int) -> dict[str, Array]:
         """Return rows that take exactly this padded shape."""
@@ -33,11 +38,29 @@ class Draw:
             return arrays
         return {tensor.name: _stretch(arrays[tensor.name], tensor, length) for tensor in self.feed}
 
+    def preprocessed(self, arrays: Rows, rows: int) -> dict[str, Array]:
+        """Return what the preprocessing makes of these rows, held against what it returned first."""
+        assert self.preprocess is not None
+        advice = "the rows it was given are drawn from `inputs` in the config: say there what it takes"
+        found = call_at_start("preprocess", advice, self.preprocess, arrays)
+        return check_feed(found, rows, self.feed) if self.feed else found
 
-def _feed_of(arrays: dict[str, Array], lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
+
+def _feed_of(found: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
     datatypes = {dtype: name for name, dtype in NUMPY.items()}
     feed = []
-    for name, array in arrays.items():
+    if not isinstance(found, Mapping) or not found:
+        raise ModelError(
+            f"preprocess returned a {type(found).__name__}\nhelp: return a dict of numpy arrays, one for each input of "
+            "forward"
+        )
+    for name, array in found.items():
+        if not isinstance(array, np.ndarray) or array.shape[:1] != (rows,):
+            came = f"an array of shape {list(array.shape)}" if hasattr(array, "shape") else f"a {type(array).__name__}"
+            raise ModelError(
+                f"preprocess: {name!r} is {came} for {rows} rows\n"
+                "help: return numpy arrays with one row for each that came"
+            )
         if array.dtype not in datatypes or array.dtype == object:
             raise ModelError(f"preprocess: {name!r} has dtype {array.dtype}\nhelp: return plain numeric numpy arrays")
         tail = (-1, *array.shape[2:]) if lengths and array.ndim > 1 else array.shape[1:]

@@ -22,6 +22,7 @@ from .rates import WINS
 from .runner import Forward, Runner
 from .signature import Shape
 from .staging import to_device
+from .user_code import call
 from .warmup import warm
 
 _log = logging.getLogger("pitstop")
@@ -98,7 +99,7 @@ def _refuse_to_wait(forward: Forward, inputs: list[torch.Tensor]) -> None:
     torch.cuda.set_sync_debug_mode("error")
     try:
         with torch.inference_mode():
-            forward(*inputs)
+            call(forward, *inputs)
     finally:
         torch.cuda.set_sync_debug_mode(before)
 
@@ -108,7 +109,7 @@ def _capture(forward: Forward, inputs: list[torch.Tensor], pool: Any) -> Capture
     try:
         # Other threads may go on using the device: the checks are for this one.
         with torch.inference_mode(), torch.cuda.graph(captured, pool=pool, capture_error_mode="thread_local"):
-            outputs = forward(*inputs)
+            outputs = call(forward, *inputs)
     except Exception:
         # torch before 2.12 leaves the thread on the capture's stream and its allocator in the capture's pool, where
         # memory is never given back: https://github.com/pytorch/pytorch/pull/180395

@@ -15,6 +15,7 @@ from configs.schema import ModelConfig
 from .errors import ModelError
 from .layout import Layout
 from .padding import powers_of_two
+from .user_code import call
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -65,7 +66,7 @@ def plain_arithmetic() -> Iterator[None]:
 def freeze_in_eval(module: nn.Module) -> nn.Module:
     """Switch training behaviour and gradients off, in place."""
     try:
-        module.eval()
+        call(module.eval)
     except NotImplementedError:
         # An exported program has its mode written into the graph and refuses eval(); the proof probes its behaviour.
         for part in module.modules():
@@ -78,7 +79,7 @@ def freeze_in_eval(module: nn.Module) -> nn.Module:
 
 def reference_of(module: nn.Module, device: torch.device) -> nn.Module:
     """Return an eager fp32 twin of a module in eval: what the prepared model is measured against."""
-    return copy.deepcopy(module).to(device)
+    return call(call(copy.deepcopy, module).to, device)
 
 
 def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module:
@@ -88,9 +89,9 @@ def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module
             f"precision: {config.precision} cannot be applied to a .pt2 export, which has its dtypes written in\n"
             f"help: export it in {config.precision}, or use precision: fp32 or tf32"
         )
-    module = module.to(layout.device)
+    module = call(module.to, layout.device)
     if layout.dtype != torch.float32:
-        module = module.to(dtype=layout.dtype)
+        module = call(module.to, dtype=layout.dtype)
     if layout.channels_last:
-        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module = call(module.to, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module

@@ -17,8 +17,10 @@ from .batch import Batch
 from .errors import ModelError
 from .finite import all_finite, rows_off
 from .layout import Layout
+from .returned import check_outputs
 from .signature import Array, Rows, Shape, Tensor
 from .staging import Staging, to_device
+from .user_code import call
 
 Forward = Callable[..., Any]
 
@@ -43,6 +45,8 @@ class Runner:
         self._staging = Staging(self.feed, layout)
         self._one_stages = threading.Lock()
         self._dtypes = [torch_dtype(tensor.numpy) for tensor in self.outputs]
+        # What the first forward gave, which is one of the start's.
+        self._seen: list[torch.dtype] = []
 
     def run(self, parts: Sequence[Rows]) -> dict[str, Array]:
         """Answer parts that share a batch.
@@ -78,7 +82,9 @@ class Runner:
         with torch.inference_mode():
             if batch.ready is not None:
                 torch.cuda.current_stream().wait_event(batch.ready)
-            found = in_order(self.forward(*batch.inputs), self.outputs)
+            found = in_order(call(self.forward, *batch.inputs), self.outputs)
+            self._seen = self._seen or [value.dtype for value in found]
+            check_outputs(found, batch.shape[0], self.outputs, self._seen)
             if self.check_outputs:
                 # As declared: what is finite in fp32 need not be in an FP16 output.
                 pairs = zip(found, self._dtypes, strict=True)
@@ -111,7 +117,7 @@ class Runner:
 
     def raw(self, staged: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Copy tensors in, run the forward and return the outputs on the device, in the signature's order."""
-        return in_order(self.forward(*[to_device(tensor, self.layout) for tensor in staged]), self.outputs)
+        return in_order(call(self.forward, *[to_device(tensor, self.layout) for tensor in staged]), self.outputs)
 
     def shape(self, parts: Sequence[Rows]) -> Shape:
         """Return the padded shape that these parts will take."""

@@ -18,11 +18,12 @@ from .packed import pack
 from .parity import Tolerance, compare, tolerance_for
 from .prepare import freeze_in_eval, layout_of, pick_device, plain_arithmetic, prepare, reference_of, set_arithmetic
 from .rates import ends
-from .resolve import resolve
+from .resolve import make_preprocess
 from .runner import Runner, in_order
 from .signature import Array, Shape, Signature, signature_of
 from .staging import to_device
 from .torchscript import Compiled
+from .user_code import call
 from .warmup import warm
 
 _PROBE_ROWS = 3
@@ -80,7 +81,7 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
     laps = _Laps()
     signature, layout = signature_of(config), layout_of(config, pick_device(device))
     set_arithmetic(config, fixed=layout.lengths == ())
-    preprocess = resolve(config.preprocess)() if config.preprocess else None
+    preprocess = make_preprocess(config.preprocess)
     draw = Draw(signature, preprocess, layout.lengths)
     module = freeze_in_eval(source.load(config.source))
     laps.lap("load")
@@ -160,7 +161,7 @@ def _parity(runner: Runner, reference: torch.nn.Module, draw: Draw, tolerance: T
         found = runner.run([rows])
         staged = [torch.from_numpy(rows[tensor.name]) for tensor in runner.feed]
         with torch.inference_mode(), plain_arithmetic():
-            expected = in_order(reference(*[to_device(each, plain) for each in staged]), runner.outputs)
+            expected = in_order(call(reference, *[to_device(each, plain) for each in staged]), runner.outputs)
         pairs = [torch.from_numpy(found[tensor.name]) for tensor in runner.outputs]
         what = f"at {shape[0]} rows, {runner.layout.dtype}"
         worst = max(worst, compare(pairs, expected, runner.outputs, tolerance, what, advice))

@@ -15,6 +15,7 @@ from configs.schema import SourceConfig
 from .errors import ModelError
 from .files import fetch
 from .resolve import resolve
+from .user_code import call, call_at_start
 
 _PICKLE_HELP = (
     "help: pickles run their author's code when they load, so only plain tensors are accepted. "
@@ -70,18 +71,15 @@ def _weights_only(path: Path, location: str) -> dict[str, torch.Tensor]:
 
 
 def _build(factory: str, kwargs: dict[str, object]) -> nn.Module:
-    make = resolve(factory)
-    try:
-        module = make(**kwargs)
-    except TypeError as error:
-        raise ModelError(f"{factory}: {error}\nhelp: put its arguments into source.kwargs") from error
+    advice = "its arguments are those of source.kwargs; it must build the network and no more"
+    module = call_at_start(f"factory {factory}", advice, resolve(factory), **kwargs)
     if not isinstance(module, nn.Module):
         raise ModelError(f"{factory}: returned a {type(module).__name__}\nhelp: it must return a torch.nn.Module")
     return module
 
 
 def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], location: str) -> None:
-    expected = module.state_dict()
+    expected = call(module.state_dict)
     missing = sorted(expected.keys() - tensors.keys())
     surplus = sorted(tensors.keys() - expected.keys())
     wrong = [
@@ -96,7 +94,7 @@ def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], location: str) ->
             f"{location}: does not fit the network: {'; '.join(found)}\n"
             "help: check source.kwargs (number of classes, width) and that the checkpoint is this network's"
         )
-    module.load_state_dict(tensors)
+    call(module.load_state_dict, tensors)
 
 
 def _some(names: list[str]) -> str:

@@ -20,6 +20,7 @@ from .layout import Layout
 from .parity import Tolerance, deviation
 from .runner import Forward, in_order
 from .signature import Tensor
+from .user_code import call
 
 Staged = Sequence[torch.Tensor]
 _log = logging.getLogger("pitstop")
@@ -88,7 +89,7 @@ def _script(module: nn.Module) -> tuple[torch.jit.ScriptModule | None, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            return torch.jit.script(module), ""
+            return call(torch.jit.script, module), ""
     except Exception as error:  # The compiler raises half a dozen unrelated types; each means "not scriptable".
         return None, f"not scriptable ({_first_line(error)})"
 
@@ -99,7 +100,7 @@ def _trace(
     try:
         with warnings.catch_warnings(record=True) as heard, torch.no_grad():
             warnings.simplefilter("always")
-            traced: Any = torch.jit.trace(module, tuple(probes[0]), check_trace=False, strict=False)  # type: ignore[no-untyped-call]
+            traced: Any = call(torch.jit.trace, module, tuple(probes[0]), check_trace=False, strict=False)
     except Exception as error:  # As above: any failure of the tracer means "not traceable".
         return None, f"not traceable ({_first_line(error)})"
     froze = [str(each.message) for each in heard if issubclass(each.category, torch.jit._trace.TracerWarning)]
@@ -117,10 +118,10 @@ def _disagreement(module: nn.Module, traced: Forward, probes: Sequence[Staged], 
     with torch.no_grad():
         for probe in probes:
             try:
-                found = in_order(traced(*probe), outputs)
+                found = in_order(call(traced, *probe), outputs)
             except RuntimeError:
                 return float("inf")
-            expected = in_order(module(*probe), outputs)
+            expected = in_order(call(module, *probe), outputs)
             worst = max(worst, *(deviation(*pair) for pair in zip(found, expected, strict=True)))
     return worst
 
@@ -129,7 +130,7 @@ def _frozen(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         if hasattr(module, "training"):
-            module = torch.jit.freeze(module.eval())
+            module = torch.jit.freeze(call(module.eval))
         return module
 
 

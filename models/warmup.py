@@ -7,6 +7,7 @@ from .draw import Draw
 from .errors import ModelError
 from .runner import Runner
 from .signature import Array, Shape
+from .user_code import described
 
 # TorchScript's executor profiles a shape's first run and optimises in the second; the rest only sharpen the timing.
 # They are spread over several rounds of all shapes, since a machine that is disturbed is so for seconds.
@@ -48,18 +49,11 @@ def _round(
 
 def _first_forward(runner: Runner, rows: dict[str, Array], shape: Shape) -> None:
     try:
-        outputs = runner.run([rows])
+        runner.run([rows])
     except ModelError:
         raise
     except Exception as error:  # Whatever the model raises here is the operator's to read, in full.
         raise ModelError(
-            f"the model fails on a batch of {shape[0]} rows: {type(error).__name__}: {error}\n"
+            f"the model fails on a batch of {shape[0]} rows: {described(error)}\n"
             "help: compare inputs in the config with what forward expects (dtype, shape, order)"
         ) from error
-    for tensor in runner.outputs:
-        got = outputs[tensor.name].shape
-        if got[0] != shape[0] or got[1:] != tensor.shape[1:]:
-            raise ModelError(
-                f"output {tensor.name!r} has shape {list(got)} for {shape[0]} rows, the config says "
-                f"{list(tensor.shape)}\nhelp: correct outputs in the config; the first dimension must count rows"
-            )

@@ -4,7 +4,6 @@ Out of memory, it is halved until it fits, and later batches stay that small. Wh
 the row's fault, and the others keep their batches. After any other error every request runs by itself.
 """
 
-import logging
 from collections import deque
 
 from models.finite import Off
@@ -16,15 +15,13 @@ from .room import Room
 from .runs import Runs
 
 Answers = list[tuple[Part, Answer | Exception]]
-_log = logging.getLogger("pitstop")
 
 
 def apart(runner: Runs, parts: list[Part], error: Exception, room: Room) -> Answers:
     """Answer the parts of a batch that failed with `error`."""
     if not is_out_of_memory(error):
         if len(parts) == 1:
-            _log.error("the model failed on a request of %d rows", parts[0].item.rows, exc_info=error)
-            return [(parts[0], InferenceFailed())]
+            return [(parts[0], InferenceFailed(error))]
         return _each(runner, parts, room)
     room.misses += 1
     release(error)
@@ -33,8 +30,7 @@ def apart(runner: Runs, parts: list[Part], error: Exception, room: Room) -> Answ
     if rows is not None:
         return _smaller(runner, parts, padded, rows, room)
     if len(parts) == 1:
-        _log.error("a request of %d rows does not fit into memory, even alone", parts[0].item.rows, exc_info=error)
-        return [(parts[0], OutOfMemory())]
+        return [(parts[0], OutOfMemory(error))]
     return _each(runner, parts, room)
 
 
@@ -48,7 +44,6 @@ def told(parts: list[Part], outputs: Answer, off: Off | None) -> Answers:
         stop = row + part.stop - part.start
         found.append((part, NotFinite() if off[row:stop].any() else answer))
         row = stop
-    _log.error("the model gave NaN or infinity in %d of %d rows; they are refused", off.sum(), len(off))
     return found
 
 

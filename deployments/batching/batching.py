@@ -18,9 +18,10 @@ from ray import serve
 from configs.schema import Tunables
 from models.signature import Rows
 
-from ..errors import BadRequest, QueueFull, ServeError
+from ..errors import BadRequest, InferenceFailed, QueueFull, ServeError
+from ..fault import fault, log_unheard
 from .deadlines import Deadlines
-from .queue import Gone, Item, Settle, join
+from .queue import Answer, Gone, Item, Part, Settle, join
 from .ran import Ran
 from .remote import Device
 
@@ -155,8 +156,10 @@ class Batcher:
     def _gathered(self, block: Block, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         # Serve's queue can break for good (ray-project/ray#66140); what it was given must not be lost with it.
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
             _log.error("@serve.batch failed, the block goes on without it", exc_info=error)
+        if error is not None or task.cancelled():
             self._pass_on([item for item in block if not item.passed_on])
 
     async def _put(self, blocks: list[Block]) -> list[None]:
@@ -167,18 +170,42 @@ class Batcher:
         for item in items:
             item.passed_on = True
             self._held_rows -= item.rows
-        self._device.put(items)
+        try:
+            self._device.put(items)
+        except Exception as error:  # On the event loop nobody else would tell those who wait.
+            for item in items:
+                self._end(item, InferenceFailed(error))
 
     def _settle_all(self, ran: Ran) -> None:
+        if ran.broken is not None:
+            self._deadlines.end_all(fault("the device's threads", ran.broken, None))
+            return
         now = time.perf_counter()
         for part, answer in ran.answers:
             item = part.item
             if item.abandoned:
+                log_unheard(answer, item.ended_by)
                 continue
-            whole = answer if isinstance(answer, Exception) else join(part, answer)
+            whole = _whole(part, answer)
             if whole is not None:
-                self._deadlines.forget(item)
-                item.end(whole)
+                self._end(item, whole)
                 ran.requests += 1
                 ran.request_s += now - item.arrived_s
-        self._observe(ran)
+        try:
+            self._observe(ran)
+        except Exception as error:  # A figure that is lost costs nobody an answer.
+            _log.error("a batch could not be counted", exc_info=error)
+
+    def _end(self, item: Item, answer: Answer | Exception) -> None:
+        self._deadlines.forget(item)
+        item.end(answer)
+
+
+def _whole(part: Part, answer: Answer | Exception) -> Answer | Exception | None:
+    """Return what its request is told, or None while other parts of it are on their way."""
+    if isinstance(answer, Exception):
+        return answer
+    try:
+        return join(part, answer)
+    except Exception as error:  # Whatever is wrong with these rows is none of the others' business.
+        return InferenceFailed(error)

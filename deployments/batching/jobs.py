@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+from models.user_code import call
+
 T = TypeVar("T")
 
 
@@ -14,7 +16,7 @@ def awaited(job: Callable[[], T], loop: asyncio.AbstractEventLoop) -> tuple[Call
 
     def run() -> None:
         try:
-            value = job()
+            value = call(job)  # SystemExit, say, would end the loop that awaits it.
         except BaseException as error:
             settle = partial(_fail, future, error)
         else:

@@ -1,5 +1,6 @@
 """What waits for the device, and which of it goes next. Pure: no Ray, no torch, and no clock but the one passed in."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ _DEFAULT = 5
 
 # How many requests are looked at to find those of like length: enough choice, and a bound on what the looking costs.
 _WINDOW = 128
+_log = logging.getLogger("pitstop")
 
 
 @dataclass(slots=True, eq=False)
@@ -29,7 +31,7 @@ class Item:
 
     `length` is the padded length of its open sizes, 0 where rows are all alike.
     `settle` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more; `gone`
-    asks the transport the same. `answers` has those of its parts, by their first row.
+    asks the transport the same. `answers` has those of its parts, by their first row; `ended_by` is the error, if any.
     """
 
     arrays: Rows
@@ -44,12 +46,18 @@ class Item:
     passed_on: bool = False
     taken: int = 0
     answers: dict[int, Answer] = field(default_factory=dict)
+    ended_by: Exception | None = None
 
     def end(self, answer: Answer | Exception) -> None:
         """Settle it, unless that was done or nobody waits any more."""
         if not self.abandoned:
             self.abandoned = True
-            self.settle(answer)
+            if isinstance(answer, Exception):
+                self.ended_by = answer
+            try:
+                self.settle(answer)
+            except Exception as error:  # Those behind it must get theirs.
+                _log.error("an answer could not be handed over", exc_info=error)
 
     def pointless(self, now_s: float) -> bool:
         """Whether a forward would be wasted on what is left of it."""
@@ -89,6 +97,12 @@ class Waiting:
             item.length = self.grouping.length(item.arrays)
         self._levels[min(item.priority or _DEFAULT, LEVELS) - 1].append(item)
         self.rows += item.rows
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for level in self._levels:
+            level.clear()
+        self.rows = 0
 
     def drop_pointless(self, now_s: float) -> None:
         """Let go of items that nobody waits for, or whose deadline has passed, wherever they stand."""

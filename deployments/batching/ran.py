@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from models.batch import Batch
 
-from .apart import apart, told
+from ..errors import InferenceFailed
+from .apart import Answers, apart, told
 from .queue import Answer, Part
 from .room import Room
 from .runs import Runs
@@ -19,6 +20,7 @@ from .runs import Runs
 class Ran:
     """What one forward did. Times in seconds; those of steps that overlap other forwards count all the same.
 
+    `broken` is set where the device's threads met what they had not foreseen: nobody who waits is answered any more.
     `waited_s` is the longest wait of its rows, `row_wait_s` the sum over all rows; `idle_s` is how long the device
     stood still before it though the first of its rows had already come, `busy_s` the time from when it could have
     begun to its end.
@@ -39,6 +41,7 @@ class Ran:
     ended_s: float = 0
     requests: int = 0
     request_s: float = 0
+    broken: Exception | None = None
 
 
 def complete(runner: Runs, parts: list[Part], go: Callable[[], Batch], free_since_s: float, room: Room) -> Ran:
@@ -65,10 +68,17 @@ def complete(runner: Runs, parts: list[Part], go: Callable[[], Batch], free_sinc
     except Exception as error:  # The model may raise anything; only the guilty request may suffer.
         began = time.perf_counter()
         rows = sum(part.stop - part.start for part in parts)
-        ran = Ran(apart(runner, parts, error, room), rows, (rows, 0))
+        ran = Ran(_answers(runner, parts, error, room), rows, (rows, 0))
         ran.ended_s = time.perf_counter()
         ran.forward_s = ran.ended_s - began
     return ran
+
+
+def _answers(runner: Runs, parts: list[Part], error: Exception, room: Room) -> Answers:
+    try:
+        return apart(runner, parts, error, room)
+    except Exception as again:  # Not foreseen: whoever waits must hear of it all the same.
+        return [(part, InferenceFailed(again)) for part in parts]
 
 
 def _waits(ran: Ran, launched_s: float, free_since_s: float) -> None:

@@ -16,6 +16,7 @@ from models import padding
 from models.signature import Array
 
 from ..errors import BY_KIND, InferenceFailed, NotReady
+from .apart import Answers
 from .grouping import Grouping
 from .queue import Answer, Item, Part, Waiting, split
 from .ran import Ran
@@ -25,7 +26,8 @@ BLOCKS_ON_THEIR_WAY = 2
 _PATIENCE_S = 5.0
 _log = logging.getLogger("pitstop")
 Reply = tuple[str, Any]
-Send = Callable[[dict[str, Array], int, float], Awaitable[Reply]]
+# Arrays, rows, seconds, and of how many requests they are.
+Send = Callable[[dict[str, Array], int, float, int], Awaitable[Reply]]
 
 
 class Device(Protocol):
@@ -72,7 +74,10 @@ class RemoteDevice:
 
     def put(self, items: Sequence[Item]) -> None:
         for item in items:
-            self._waiting.append(item)
+            try:
+                self._waiting.append(item)
+            except Exception as error:  # Its rows cannot be read; those behind it must not be lost with it.
+                item.end(InferenceFailed(error))
         self._go_on()
 
     def drop_pointless(self) -> None:
@@ -81,7 +86,12 @@ class RemoteDevice:
 
     def _go_on(self) -> None:
         while self._waiting and len(self._tasks) < BLOCKS_ON_THEIR_WAY:
-            parts = self._waiting.take(self.limit, time.perf_counter())
+            try:
+                parts = self._waiting.take(self.limit, time.perf_counter())
+            except Exception as error:  # Not foreseen; what was in hand is lost to the queue, not to those who wait.
+                self._waiting.clear()
+                self._done(Ran([], 0, (0, 0), broken=error))
+                return
             if parts:
                 task = self._loop.create_task(self._cross(parts))
                 self._tasks.add(task)
@@ -92,33 +102,39 @@ class RemoteDevice:
         self._go_on()
 
     async def _cross(self, parts: list[Part]) -> None:
-        began = time.perf_counter()
-        arrays = collate([part.arrays for part in parts])
+        began = sent = time.perf_counter()
         rows = sum(part.stop - part.start for part in parts)
-        sent = time.perf_counter()
-        found = await self._ask(arrays, rows, max(part.item.deadline_s for part in parts) - sent)
+        try:
+            arrays = collate([part.arrays for part in parts])
+            sent = time.perf_counter()
+            answers = await self._answers(parts, arrays, rows, sent)
+        except Exception as error:  # Not foreseen: whoever waits must hear of it all the same.
+            answers = [(part, InferenceFailed(error)) for part in parts]
         back = time.perf_counter()
-        if not isinstance(found, Exception):
-            answers: list[tuple[Part, Answer | Exception]] = list(split(parts, found))
-        elif isinstance(found, InferenceFailed) and len(parts) > 1:
-            answers = [(part, await self._alone(part)) for part in parts]
-        else:
-            answers = [(part, found) for part in parts]
         ran = Ran(answers, rows, (rows, 0), collate_s=sent - began, forward_s=back - sent, ended_s=back)
         ran.waited_s = began - min(part.item.arrived_s for part in parts)
         ran.row_wait_s = sum((began - part.item.arrived_s) * (part.stop - part.start) for part in parts)
         ran.busy_s = back - began
         self._done(ran)
 
+    async def _answers(self, parts: list[Part], arrays: dict[str, Array], rows: int, sent_s: float) -> Answers:
+        timeout_s = max(part.item.deadline_s for part in parts) - sent_s
+        found = await self._ask(arrays, rows, timeout_s, len(parts))
+        if not isinstance(found, Exception):
+            return list(split(parts, found))
+        if isinstance(found, InferenceFailed) and len(parts) > 1:
+            return [(part, await self._alone(part)) for part in parts]
+        return [(part, found) for part in parts]
+
     async def _alone(self, part: Part) -> Answer | Exception:
         """Ask again for one request of a failed block, so that only the guilty one fails."""
-        return await self._ask(dict(part.arrays), part.stop - part.start, part.item.deadline_s - time.perf_counter())
+        return await self._ask(dict(part.arrays), part.stop - part.start, part.item.deadline_s - time.perf_counter(), 1)
 
-    async def _ask(self, arrays: dict[str, Array], rows: int, timeout_s: float) -> Answer | Exception:
+    async def _ask(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> Answer | Exception:
         try:
             # A replica that is stopped, not gone, would keep the block, and one of the two places, for ever.
             async with asyncio.timeout(timeout_s + _PATIENCE_S):
-                kind, value = await self._send(arrays, rows, timeout_s)
+                kind, value = await self._send(arrays, rows, timeout_s, requests)
         except Exception as error:  # Ray has many ways to say that a replica is away; to a client they are one.
             _log.warning("no replica with a device took a block of %d rows (%s)", rows, type(error).__name__)
             return NotReady()

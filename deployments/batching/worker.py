@@ -11,12 +11,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from models.batch import Batch
 from models.rates import rows_to_take
 from models.signature import Shape
 
+from ..errors import InferenceFailed
 from .grouping import Grouping
 from .jobs import awaited
 from .queue import Item, Part, Waiting
@@ -26,6 +28,7 @@ from .runs import Runs
 
 T = TypeVar("T")
 Done = Callable[[Ran], None]
+Staged = tuple[list[Part], Batch | Exception]
 
 # Waking a thread and coming back costs the loop about this much on a virtual machine of two cores.
 INLINE_MS = 0.3
@@ -48,7 +51,7 @@ class Worker:
         self._room = Room()
         self._inline_ms: Mapping[Shape, float] = {}
         self._to_take: Mapping[int, int] = {}
-        self._staged: tuple[list[Part], Batch | Exception] | None = None
+        self._staged: Staged | None = None
         self._in_flight = 0
         self._stopped = False
         self._free_since_s = 0.0
@@ -125,7 +128,7 @@ class Worker:
         if items:
             with self._changed:
                 for item in items:
-                    self._waiting.append(item)
+                    self._append(item)
                 self._changed.notify_all()
 
     def drop_pointless(self) -> None:
@@ -144,44 +147,70 @@ class Worker:
         rows = sum(item.rows for item in items)
         if runner is None or rows > self._most:
             return items
-        shape = runner.shape([item.arrays for item in items])
+        try:
+            shape = runner.shape([item.arrays for item in items])
+        except Exception:  # The device's thread finds out whose fault that is.
+            return items
         if self._inline_ms.get(shape, INLINE_MS) >= INLINE_MS:
             return items
         self._done(self._complete([Part(item, 0, item.rows) for item in items]))
         return ()
 
+    def _append(self, item: Item) -> None:
+        try:
+            self._waiting.append(item)
+        except Exception as error:  # Its rows cannot be read; those behind it must not be lost with it.
+            item.end(InferenceFailed(error))
+
     def _work(self) -> None:
         """The device thread."""
-        previous: tuple[list[Part], Batch | Exception] | None = None
-        while True:
-            job, parts, staged = None, [], None
-            with self._changed:
-                while not (self._stopped or previous or self._jobs or self._staged or self._may_take()):
-                    self._changed.wait()
-                if self._stopped:
-                    return
-                if self._jobs and previous is None:
-                    job = self._jobs.popleft()
-                # Beside a feeder that never rests, jobs would wait for ever: they go before what is staged.
-                elif self._staged is not None and not self._jobs:
-                    staged, self._staged = self._staged, None
-                    self._in_flight += 1
-                    self._changed.notify_all()
-                elif previous is None:
-                    parts = self._take()
-                    self._in_flight += bool(parts)
-            if job is not None:
-                with self._device:
-                    job()
-            if parts:
-                with self._device:
-                    ran = self._complete(parts)
-                self._deliver(ran)
-            if staged is not None and isinstance(staged[1], Batch):
-                staged = (staged[0], self._launch(staged[1]))
-            if previous is not None:
-                self._deliver(self._finish(*previous))
-            previous = staged
+        previous: Staged | None = None
+        while not self._stopped:
+            try:
+                previous = self._turn(previous)
+            except Exception as error:  # This thread must not end: whoever waits would wait in vain.
+                previous = None
+                self._broken(error)
+
+    def _turn(self, previous: Staged | None) -> Staged | None:
+        """Do the next thing, and finish what was launched before; return what was launched now."""
+        job, parts, staged = None, [], None
+        with self._changed:
+            while not (self._stopped or previous or self._jobs or self._staged or self._may_take()):
+                self._changed.wait()
+            if self._stopped:
+                return None
+            if self._jobs and previous is None:
+                job = self._jobs.popleft()
+            # Beside a feeder that never rests, jobs would wait for ever: they go before what is staged.
+            elif self._staged is not None and not self._jobs:
+                staged, self._staged = self._staged, None
+                self._in_flight += 1
+                self._changed.notify_all()
+            elif previous is None:
+                parts = self._take()
+                self._in_flight += bool(parts)
+        if job is not None:
+            with self._device:
+                job()
+        if parts:
+            with self._device:
+                ran = self._complete(parts)
+            self._deliver(ran)
+        if staged is not None and isinstance(staged[1], Batch):
+            staged = (staged[0], self._launch(staged[1]))
+        if previous is not None:
+            self._deliver(self._finish(*previous))
+        return staged
+
+    def _broken(self, error: Exception) -> None:
+        """Tell the event loop of what was not foreseen, and begin anew with nothing in hand."""
+        with self._changed:
+            self._waiting.clear()
+            self._staged = None
+            self._in_flight = 0
+            self._changed.notify_all()
+        self._tell(Ran([], 0, (0, 0), broken=error))
 
     def _take(self) -> list[Part]:
         most = self._most
@@ -200,12 +229,16 @@ class Worker:
         """The feeder thread of a GPU: stages a full batch ahead, or whatever there is where the device is free."""
         assert self._runner is not None
         while True:
+            parts: list[Part] = []
             with self._changed:
                 while not (self._stopped or (self._staged is None and self._worth_staging())):
                     self._changed.wait()
                 if self._stopped:
                     return
-                parts = self._take()
+                try:
+                    parts = self._take()
+                except Exception as error:  # As in _work.
+                    self._broken(error)
             if not parts:
                 continue
             batch: Batch | Exception
@@ -251,7 +284,11 @@ class Worker:
         with self._changed:
             self._in_flight -= 1
             self._changed.notify_all()
-        self._loop.call_soon_threadsafe(self._done, ran)
+        self._tell(ran)
+
+    def _tell(self, ran: Ran) -> None:
+        with suppress(RuntimeError):  # The loop is closed: this replica stops.
+            self._loop.call_soon_threadsafe(self._done, ran)
 
 
 def _nobody(_: Ran) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from models.signature import Array
 
 from ..batching.remote import Reply
-from ..errors import ServeError
+from ..fault import told
 from ..inference import InferRequest
 from ..service import ModelService
 
@@ -19,5 +19,6 @@ async def answer(service: ModelService, inputs: dict[str, Array], rows: int, tim
     """Answer one request, as it came on the wire: ("answer", outputs), or an error's kind and arguments."""
     try:
         return "answer", await service.infer(InferRequest(inputs, rows, None, (), timeout_s, priority))
-    except ServeError as error:
-        return error.kind, error.args_across
+    except Exception as error:
+        known = told(service.name, error, None)
+        return known.kind, known.args_across

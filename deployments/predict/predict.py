@@ -1,6 +1,7 @@
 """The friendly /predict: an image, or {"instances": [...]}, to the rows of a request, and outputs to plain objects.
 
-Its hooks are the user's own. By contract the ValueError of an image hook is a sentence for the client.
+Its hooks are the user's own: they are called at the border for user code, and what they return is checked. By contract
+the ValueError of an image hook is a sentence for the client.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,8 +11,9 @@ import numpy as np
 import orjson
 
 from models.signature import Array, Signature, Tensor
+from models.user_code import call
 
-from ..errors import BadRequest, show
+from ..errors import BadRequest, InferenceFailed, show
 from ..protocol.encoding import from_json, texts
 from ..protocol.shapes import check_shape
 from .images import default_reader
@@ -34,25 +36,39 @@ class Predictor:
 
         Raises:
             BadRequest: the body is neither an image that the model takes nor JSON with instances.
+            InferenceFailed: the image hook raised anything but a ValueError, or returned no row of the input.
         """
         if _is_json(body, content_type):
             return self._instances(body), False
         if self._image is None:
             raise BadRequest(f"this model takes no images, and the body is not JSON: {_WHERE}")
-        try:
-            row = np.asarray(self._image(body))
-        except ValueError as error:
-            raise BadRequest(str(error)) from error
         tensor = self._signature.inputs[0]
-        return {tensor.name: _one_row(tensor, row)}, True
+        return {tensor.name: self._row(self._image, body, tensor)}, True
 
-    def answers(self, outputs: Mapping[str, Array]) -> list[dict[str, object]]:
-        """Turn every row of the outputs, [rows, ...] each, into one object."""
+    def answers(self, outputs: Mapping[str, Array]) -> list[object]:
+        """Turn every row of the outputs, [rows, ...] each, into one object, for orjson to write.
+
+        Raises:
+            InferenceFailed: the answer hook raised, or returned no object that JSON can hold.
+        """
         if self._answer is not None:
             count = len(next(iter(outputs.values())))
-            return [self._answer({name: array[row] for name, array in outputs.items()}) for row in range(count)]
+            rows = ({name: array[row] for name, array in outputs.items()} for row in range(count))
+            return [_written(self._answer, row) for row in rows]
         columns = [_listed(array) for array in outputs.values()]
         return [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def _row(self, image: ReadImage, body: bytes, tensor: Tensor) -> Array:
+        try:
+            row = np.asarray(call(image, body))
+        except ValueError as error:
+            raise BadRequest(str(error)) from error
+        except Exception as error:  # The user's own code; whatever it raises, only this request may suffer.
+            raise InferenceFailed(error) from None
+        try:
+            return _one_row(tensor, row)
+        except TypeError as error:
+            raise InferenceFailed(error) from None
 
     def _instances(self, body: bytes) -> dict[str, Array]:
         rows = _load(body)
@@ -67,6 +83,17 @@ class Predictor:
                 names = ", ".join(repr(tensor.name) for tensor in tensors)
                 raise BadRequest(f"each instance must be an object with exactly {names}; got {show(row)}")
         return {tensor.name: _column(tensor, [row[tensor.name] for row in rows]) for tensor in tensors}
+
+
+def _written(answer: WriteAnswer, row: Mapping[str, Array]) -> orjson.Fragment:
+    """Call the answer hook and write its object at once: what JSON cannot hold is the hook's fault, found here."""
+    try:
+        found: object = call(answer, row)
+        if not isinstance(found, dict):
+            raise TypeError(f"predict.answer returned a {type(found).__name__}\nhelp: return a dict that JSON can hold")
+        return orjson.Fragment(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY))
+    except Exception as error:  # The user's own code; whatever it raises or returns, only this request may suffer.
+        raise InferenceFailed(error) from None
 
 
 def _one_row(tensor: Tensor, row: Array) -> Array:

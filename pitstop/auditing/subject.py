@@ -20,10 +20,11 @@ from models.layout import Layout
 from models.padding import powers_of_two
 from models.parity import Tolerance, deviation
 from models.prepare import freeze_in_eval, layout_of, pick_device, reference_of, set_arithmetic
-from models.resolve import resolve
+from models.resolve import make_preprocess
 from models.runner import in_order
 from models.signature import Array, Tensor, signature_of
 from models.staging import to_device
+from models.user_code import call
 
 COMPARED_ROWS = 3
 _SEED = 100
@@ -82,7 +83,7 @@ class Subject:
         staged = stage(self.arrays(rows), layout_of(plain, self.device))
         with arithmetic(plain, fixed=False), torch.inference_mode():
             answers = [
-                in_order(self.reference(*[each[row : row + 1] for each in staged]), self.outputs)
+                in_order(call(self.reference, *[each[row : row + 1] for each in staged]), self.outputs)
                 for row in range(min(rows, COMPARED_ROWS))
             ]
         return [torch.cat(parts) for parts in zip(*answers, strict=True)]
@@ -93,10 +94,10 @@ def load(config: ModelConfig, device: str | None = None) -> Subject:
     place = pick_device(device or _choose(config.device))
     signature = signature_of(config)
     try:
-        preprocess = resolve(config.preprocess)() if config.preprocess else None
+        preprocess = make_preprocess(config.preprocess)
         draw = Draw(signature, preprocess, config.lengths or ())
         plain = source.load(config.source)
-        reference = reference_of(freeze_in_eval(copy.deepcopy(plain)), place)
+        reference = reference_of(freeze_in_eval(call(copy.deepcopy, plain)), place)
     except ModelError:
         raise
     except Exception as error:  # Code of the user's own: whatever it raises, the model cannot be audited.

@@ -12,7 +12,7 @@ from models import source
 from models.draw import Draw
 from models.errors import ModelError
 from models.prepare import freeze_in_eval
-from models.resolve import resolve
+from models.resolve import make_preprocess
 from models.signature import Signature, Tensor
 
 # Not torchscript() itself: it freezes, and a frozen file's constants stay on the CPU and in fp32 wherever it is loaded.
@@ -44,7 +44,7 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
 
 def draw_of(job: Job) -> Draw:
     tensors = tuple(Tensor(each.name, each.datatype, each.shape, each.low, each.high) for each in job.inputs)
-    preprocess = resolve(job.preprocess)() if job.preprocess else None
+    preprocess = make_preprocess(job.preprocess)
     return Draw(Signature(tensors, ()), preprocess, job.lengths)
 
 

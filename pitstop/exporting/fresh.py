@@ -12,6 +12,7 @@ from models.errors import ModelError
 from models.parity import TOLERANCES, compare
 from models.runner import in_order
 from models.signature import Tensor
+from models.user_code import call
 
 from .job import Case
 
@@ -57,7 +58,7 @@ def ask(module: nn.Module, inputs: Sequence[torch.Tensor], draw: Draw) -> Any:
     try:
         with torch.inference_mode():
             # A copy: a network that works in place would change the question that the artefact is asked next.
-            return module(*[each.clone() for each in inputs])
+            return call(module, *[each.clone() for each in inputs])
     except Exception as error:  # The network's own code; whatever it raises, the inputs do not suit it.
         shapes = ", ".join(f"{each.name} {list(value.shape)}" for each, value in zip(draw.feed, inputs, strict=True))
         line = (str(error).strip().splitlines() or [""])[0][:200]

@@ -2,7 +2,8 @@
 
 from configs.schema import ModelConfig
 from models import probe
-from models.resolve import resolve
+from models.draw import Draw
+from models.resolve import make_preprocess
 from models.signature import Array, signature_of
 
 from ..loading.tensor import Tensor
@@ -23,10 +24,10 @@ def _arrays(config: ModelConfig, rows: int, length: int) -> dict[str, Array]:
     if not config.preprocess or not length:
         return drawn
     shorter = max((each for each in config.lengths or () if each < length), default=0)
-    preprocess = resolve(config.preprocess)()
+    draw = Draw(signature_of(config), make_preprocess(config.preprocess), config.lengths or ())
     for seed in range(_TRIES):
         drawn = probe.sample(tensors, rows, seed, max(2, length - seed * length // _TRIES))
-        wide = max(array.shape[1] for array in preprocess(drawn).values() if array.ndim > 1)
+        wide = max(array.shape[1] for array in draw.preprocessed(drawn, rows).values() if array.ndim > 1)
         if shorter < wide <= length:
             break
     return drawn

@@ -12,8 +12,9 @@ from configs.schema import ModelConfig
 from deployments.batching.queue import Item
 from deployments.errors import BadRequest, QueueFull, TimedOut
 from deployments.inference import InferRequest
+from deployments.preprocessing import Preprocessor
 from deployments.service import ModelService
-from models.signature import Array
+from models.signature import Array, Tensor
 
 ROWS = 9  # More than are preprocessed on the event loop.
 TEXT: dict[str, Any] = {
@@ -52,9 +53,8 @@ def served(
 
     async def main() -> None:
         device = Device()
-        service = ModelService(
-            ModelConfig.model_validate({**base, **keys}), device, preprocess, {}, lambda: {}, lambda: 0
-        )
+        checked = None if preprocess is None else Preprocessor(preprocess, (Tensor("ids", "INT64", (-1, 2)),), None)
+        service = ModelService(ModelConfig.model_validate({**base, **keys}), device, checked, {}, lambda: {}, lambda: 0)
         try:
             await asyncio.wait_for(test(service, device), 20)
         finally:

@@ -16,7 +16,7 @@ from deployments.batching.remote import RemoteDevice, Reply
 from deployments.errors import NotFinite, NotReady, Unavailable
 from models.signature import Array
 
-Send = Callable[[dict[str, Array], int, float], Awaitable[Reply]]
+Send = Callable[[dict[str, Array], int, float, int], Awaitable[Reply]]
 NAN = float("nan")
 
 
@@ -51,7 +51,7 @@ def _said(future: "asyncio.Future[Any]") -> Callable[[Answer | Exception], None]
     return lambda answer: future.set_result(type(answer) if isinstance(answer, Exception) else answer["y"].tolist())
 
 
-async def doubles(arrays: dict[str, Array], _rows: int, _timeout_s: float) -> Reply:
+async def doubles(arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int) -> Reply:
     if np.isnan(arrays["x"]).any():
         return NotFinite.kind, NotFinite().args_across
     return "answer", {"y": arrays["x"] * 2}
@@ -62,7 +62,7 @@ def test_only_the_request_with_nan_of_a_block_is_refused() -> None:
 
 
 def test_what_a_device_that_gives_up_tells_is_told_on() -> None:
-    async def gives_up(_arrays: dict[str, Array], _rows: int, _timeout_s: float) -> Reply:
+    async def gives_up(_arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int) -> Reply:
         error = Unavailable(7)
         return error.kind, error.args_across
 
@@ -70,7 +70,7 @@ def test_what_a_device_that_gives_up_tells_is_told_on() -> None:
 
 
 def test_a_block_that_never_comes_back_gives_its_place_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def stopped(_arrays: dict[str, Array], _rows: int, _timeout_s: float) -> Reply:
+    async def stopped(_arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int) -> Reply:
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
@@ -84,7 +84,7 @@ def test_short_rows_cross_apart_from_long_ones_where_the_device_is_sooner_throug
 ) -> None:
     seen = []
 
-    async def notes(arrays: dict[str, Array], _rows: int, _timeout_s: float) -> Reply:
+    async def notes(arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int) -> Reply:
         seen.append(arrays["x"].shape)
         return "answer", {"y": arrays["x"][:, :1]}
 

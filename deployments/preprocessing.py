@@ -1,0 +1,63 @@
+"""The preprocess hook at each request: called at the border for user code, and what it returns held against the start.
+
+What it returned for one request is collated with the rows of others, so nothing of it is believed.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from models.draw import Preprocess
+from models.returned import check_feed, too_long
+from models.signature import Array, Rows, Tensor
+from models.user_code import call
+
+from .errors import BadRequest, InferenceFailed, TimedOut
+from .inference import InferRequest
+
+# Above this many rows preprocessing leaves the event loop; below, the hop to a thread costs more than it frees.
+_INLINE_ROWS = 8
+
+
+class Preprocessor:
+    """Turns the rows of a request into those that the model takes: `feed` has what the start saw."""
+
+    def __init__(self, hook: Preprocess, feed: Sequence[Tensor], longest: int | None) -> None:
+        self._hook = hook
+        self._feed = tuple(feed)
+        self._longest = longest
+        self._open_inputs = tuple(tensor.name for tensor in self._feed if not tensor.fixed)
+
+    async def __call__(self, request: InferRequest, until_s: float) -> dict[str, Array]:
+        """Return an array for each of `feed`, with as many rows as the request.
+
+        Raises:
+            BadRequest: the hook raised ValueError, or a row is longer than the longest that was warmed.
+            InferenceFailed: it raised anything else, or returned something else than at the start.
+            TimedOut: that was not done by `until_s`, on time.perf_counter's clock.
+        """
+
+        def in_turn() -> dict[str, Array]:
+            # It may have waited for a thread; what nobody waits for any more costs none.
+            if time.perf_counter() >= until_s or (request.gone is not None and request.gone()):
+                raise TimedOut
+            return self._run(request.inputs, request.rows)
+
+        if request.rows <= _INLINE_ROWS:
+            return self._run(request.inputs, request.rows)
+        try:
+            async with asyncio.timeout(until_s - time.perf_counter()):
+                return await asyncio.to_thread(in_turn)
+        except TimeoutError:  # Our own: the hook's would have come as InferenceFailed.
+            raise TimedOut from None
+
+    def _run(self, inputs: Rows, rows: int) -> dict[str, Array]:
+        try:
+            arrays = check_feed(call(self._hook, inputs), rows, self._feed)
+        except ValueError as error:  # By contract of preprocess, a ValueError is a sentence for the client.
+            raise BadRequest(str(error)) from error
+        except Exception as error:  # The user's own code; whatever it raises or returns, only this request may suffer.
+            raise InferenceFailed(error) from None
+        if self._longest is not None and (sentence := too_long(arrays, self._open_inputs, self._longest)):
+            raise BadRequest(sentence)
+        return arrays
