@@ -6,7 +6,6 @@ A text is `kind:number`. A good one, `ok:7`, is answered 14; any other kind does
 import asyncio
 import os
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from models.signature import Array, Rows
-
-OK, HOLD = "ok", "hold"
 
 
 class Own(BaseException):
@@ -91,20 +88,18 @@ class Bad(nn.Module):
         asked = [int(kind) for kind in n[:, 1].tolist() if kind]
         if asked:
             kind, act = _IN_FORWARD[asked[0] - 1]
-            # One row in, one out: a forward that leaves out one of several rows shows it by their number.
-            return act(good) if kind != "fewer" else good[n[:, 1] == 0]
+            # By their values, as a detector leaves out weak boxes.
+            return good[n[:, 1] == 0] if kind == "fewer" else act(good)
         return good
 
 
 def make() -> Callable[[Rows], Any]:
-    """Return the preprocessing: a text to its number and what forward is to do; over HOLD the loop has a rest."""
+    """Return the preprocessing: a text to its number and what forward is to do."""
     forward = {f"forward-{kind}": number for number, (kind, _) in enumerate(_IN_FORWARD, 1)}
 
     def run(rows: Rows) -> Any:
         texts = [text.decode().partition(":") for text in rows["text"].ravel()]
         array = np.array([[float(n or 0), forward.get(kind, 0)] for kind, _, n in texts], np.float32)
-        if any(kind == HOLD for kind, _, _ in texts):
-            time.sleep(0.3)  # What comes meanwhile shares a turn of the loop.
         for kind, _, _ in texts:
             act = _IN_PREPROCESS.get(kind.removeprefix("preprocess-"))
             if act is not None and kind.startswith("preprocess-"):

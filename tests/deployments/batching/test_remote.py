@@ -13,7 +13,8 @@ from deployments.batching.grouping import Grouping
 from deployments.batching.queue import Answer, Item
 from deployments.batching.ran import Ran
 from deployments.batching.remote import RemoteDevice, Reply
-from deployments.errors import NotFinite, NotReady, Unavailable
+from deployments.errors import InferenceFailed, NotFinite, NotReady, Unavailable
+from deployments.fault import told
 from models.signature import Array
 
 Send = Callable[[dict[str, Array], int, float, int], Awaitable[Reply]]
@@ -93,3 +94,19 @@ def test_short_rows_cross_apart_from_long_ones_where_the_device_is_sooner_throug
     rows = [[[float(n)] * length] for n, length in enumerate([5, 64, 8, 3, 60, 8])]
     assert answers(notes, *rows, grouping=grouping) == [[[float(n)]] for n in range(6)]
     assert seen == crossed
+
+
+def test_only_requests_asked_alone_are_logged_by_the_device_and_their_ids_come_across() -> None:
+    asked: list[tuple[int, int]] = []
+
+    async def fails(arrays: dict[str, Array], rows: int, _timeout_s: float, requests: int) -> Reply:
+        asked.append((rows, requests))
+        if (arrays["x"] < 0).any():
+            return InferenceFailed.kind, (None, "made-there" if requests == 1 else None)
+        return await doubles(arrays, rows, 0, requests)
+
+    assert answers(fails, [1], [-1], [3, 4]) == [[2], InferenceFailed, [6, 8]]
+    assert asked == [(4, 3), (1, 1), (1, 1), (2, 1)]
+    error = InferenceFailed(None, "made-there")
+    assert told("m", error, "the client's") is error
+    assert error.message.endswith("under request id made-there")

@@ -1,3 +1,4 @@
+import asyncio
 import io
 import math
 from collections.abc import Mapping
@@ -193,3 +194,33 @@ def test_an_answer_hook_may_return_numpy_and_nan() -> None:
     service = identity("FP32", 2)
     service.predict = Predictor(service.signature, None, answer)
     assert ask(service, "/predict", {"instances": [[1, 2]]}).json == {"predictions": [{"first": 1, "none": None}]}
+
+
+@pytest.mark.parametrize("found", [None, [1], "text", {"y": object()}, {1: 2}, SystemExit(3), StopIteration()])
+def test_an_answer_hook_that_misbehaves_fails_its_request_and_is_logged_once(
+    found: object, heard: pytest.LogCaptureFixture
+) -> None:
+    def answer(_: Mapping[str, Array]) -> Any:
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    service = identity("FP32", 2)
+    service.predict = Predictor(service.signature, None, answer)
+    failed = ask(service, "/predict", {"instances": [[1, 2]]}, headers={"x-request-id": "mine"})
+    assert failed.status == 500
+    assert failed.json["error"] == "the model failed on this input: the server log has it under request id mine"
+    assert [each.getMessage() for each in heard.records] == ["fake: the model failed, request id mine"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyError("x"), asyncio.CancelledError(), StopIteration()])
+def test_whatever_an_image_hook_raises_fails_its_request_alone(error: BaseException) -> None:
+    def image(_body: bytes) -> Array:
+        raise error
+
+    service = identity("UINT8", 2)
+    service.predict = Predictor(service.signature, image, None)
+    for body in (b"x", b"x" * 100_000):  # On the event loop, and in a thread.
+        answer = ask(service, "/predict", body)
+        assert answer.status == 500
+        assert "under request id" in answer.json["error"]
