@@ -4,9 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from configs.schema import ModelConfig
+
 from . import probe
 from .errors import ModelError
-from .signature import NUMPY, Array, Rows, Shape, Signature, Tensor
+from .resolve import resolve
+from .signature import NUMPY, Array, Rows, Shape, Signature, Tensor, signature_of
 
 Preprocess = Callable[[Rows], dict[str, Array]]
 
@@ -31,7 +34,13 @@ class Draw:
         arrays = self(rows, seed, length or None)
         if not length:
             return arrays
-        return {tensor.name: _stretch(arrays[tensor.name], tensor, length) for tensor in self.feed}
+        return {tensor.name: stretch(arrays[tensor.name], tensor, length) for tensor in self.feed}
+
+
+def draw_of(config: ModelConfig) -> Draw:
+    """Return what draws rows for the model of a config."""
+    preprocess = resolve(config.preprocess)() if config.preprocess else None
+    return Draw(signature_of(config), preprocess, config.lengths or ())
 
 
 def _feed_of(arrays: dict[str, Array], lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
@@ -50,7 +59,8 @@ def _feed_of(arrays: dict[str, Array], lengths: tuple[int, ...]) -> tuple[Tensor
     return tuple(feed)
 
 
-def _stretch(array: Array, tensor: Tensor, length: int) -> Array:
+def stretch(array: Array, tensor: Tensor, length: int) -> Array:
+    """Return an array [rows, any, ...] padded with zeros, or cut, to [rows, length, ...]; a fixed one as it is."""
     if tensor.fixed:
         return array
     # A text of about `length` words can hold more tokens than that; both ends must meet the padded size.

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from .declared import fails
 from .draw import Draw
 from .errors import ModelError
 from .runner import Runner
@@ -52,10 +53,7 @@ def _first_forward(runner: Runner, rows: dict[str, Array], shape: Shape) -> None
     except ModelError:
         raise
     except Exception as error:  # Whatever the model raises here is the operator's to read, in full.
-        raise ModelError(
-            f"the model fails on a batch of {shape[0]} rows: {type(error).__name__}: {error}\n"
-            "help: compare inputs in the config with what forward expects (dtype, shape, order)"
-        ) from error
+        raise fails(error, shape[0], runner.feed, runner.layout) from error
     for tensor in runner.outputs:
         got = outputs[tensor.name].shape
         if got[0] != shape[0] or got[1:] != tensor.shape[1:]:
