@@ -124,7 +124,7 @@ class ModelConfig(Strict):
             if len(set(names)) != len(names):
                 raise ValueError(f"{kind} has two tensors of one name: {names}")
         for tensor in self.outputs:
-            if tensor.datatype == "BYTES" or any(size == -1 for size in tensor.shape[1:]):
+            if tensor.datatype == "BYTES" or -1 in tensor.shape[1:]:
                 raise ValueError(f"output {tensor.name!r} must be numeric, with no open size but the rows")
         self._check_precision()
         self._check_open_sizes()
@@ -132,10 +132,11 @@ class ModelConfig(Strict):
         return self
 
     def _check_precision(self) -> None:
-        doubles = [tensor.name for tensor in (*self.inputs, *self.outputs) if tensor.datatype == "FP64"]
+        doubles = [each.name for each in (*self.inputs, *self.outputs) if each.datatype == "FP64"]
         if doubles and self.precision not in ("fp64", "fp32"):
-            what = f"precision: {self.precision} cannot hold {doubles[0]!r}, which is declared FP64"
-            raise ValueError(f"{what}: leave precision out, or declare FP32")
+            raise ValueError(
+                f"{doubles[0]!r} is declared FP64, which precision: {self.precision} cannot hold: leave it out"
+            )
 
     def _check_open_sizes(self) -> None:
         if self.preprocess is not None:
@@ -193,10 +194,6 @@ class RootConfig(Strict):
     """The `args` of the root application."""
 
     server_name: str = Field("pitstop", description="The name that /v2 gives.")
-    grpc_port: int | None = Field(
-        None, ge=1, le=65535, description="Port for gRPC clients that know nothing of Ray Serve; none by default."
-    )
-    grpc_host: str | None = Field(
-        None, min_length=1, description="Address that grpc_port listens on; http_options.host by default."
-    )
+    grpc_port: int | None = Field(None, ge=1, le=65535, description="Port for any gRPC client; none by default.")
+    grpc_host: str | None = Field(None, min_length=1, description="Where it listens; http_options.host by default.")
     access: AccessConfig | None = Field(None, description="Who may see the server's pages; everybody by default.")

@@ -30,18 +30,26 @@ class Eager:
 def eager(
     module: nn.Module, config: ModelConfig, device: torch.device, draw: Draw, outputs: tuple[Tensor, ...]
 ) -> Eager:
-    """Return the eager model in the first arithmetic that it runs in.
+    """Return the eager model in the first arithmetic that it runs in, once it has answered the same rows alike twice.
 
     Raises:
         ModelError: it runs in none, returns other than declared, or answers the same rows in two ways.
     """
+    found = first_that_runs(module, config, device, draw, outputs)
+    same_twice(found.reference, draw, found.layout.sizes[-1], outputs, found.reference.precision)
+    return found
+
+
+def first_that_runs(
+    module: nn.Module, config: ModelConfig, device: torch.device, draw: Draw, outputs: tuple[Tensor, ...]
+) -> Eager:
+    """Return the eager model in the first arithmetic that it runs in."""
     failure: ModelError | None = None
     for arithmetic in choices(config, module):
         layout = layout_of(arithmetic.config, device, arithmetic.as_declared)
         refuse_cast(arithmetic.config, layout)
         found = Eager(eager_of(module, draw, outputs, layout), arithmetic, layout)
         if (error := _failure(found.reference, draw)) is None:
-            same_twice(found.reference, draw, layout.sizes[-1], outputs, found.reference.precision)
             return found
         failure = failure or error
     assert failure is not None
