@@ -13,7 +13,7 @@ Datatype = Literal[
 ]
 Device = Literal["auto", "cuda", "cpu"]
 Backend = Literal["eager", "torchscript", "compile"]
-Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+Precision = Literal["fp64", "fp32", "tf32", "bf16", "fp16"]
 _HANG_S = 30.0
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 
@@ -92,7 +92,9 @@ class ModelConfig(Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="The model's name on the wire.")
     version: str = Field("1", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="The version it answers to.")
     source: SourceConfig = Field(description="Where the model comes from.")
-    inputs: tuple[TensorConfig, ...] = Field(min_length=1, description="Inputs, in the order that forward takes them.")
+    inputs: tuple[TensorConfig, ...] = Field(
+        min_length=1, description="Inputs, named as forward's parameters or in their order."
+    )
     outputs: tuple[TensorConfig, ...] = Field(min_length=1, description="Outputs, in the order they are returned.")
     device: Device = Field("auto", description="cuda: a GPU or nothing; cpu: never a GPU; auto: says which it took.")
     num_cpus: float = Field(1, gt=0, description="CPU cores reserved with Ray; on the CPU also the thread count.")
@@ -102,9 +104,12 @@ class ModelConfig(Strict):
     backend: Backend = Field("torchscript", description="How the forward runs.")
     torchscript: Literal["auto", "script", "trace"] = Field("auto", description="How TorchScript is made.")
     cuda_graphs: bool = Field(True, description="On a GPU, replay the forward from CUDA graphs where that is faster.")
-    precision: Precision = Field("fp32", description="Arithmetic of the forward; parity is checked against fp32.")
+    precision: Precision = Field(
+        "fp32", description="Arithmetic of the forward; fp64 where a tensor or a parameter is."
+    )
     memory_format: Literal["contiguous", "channels_last"] = Field("contiguous", description="Layout of 4-D tensors.")
     tolerance: float | None = Field(None, gt=0, description="Largest relative deviation from eager fp32.")
+    batch_tolerance: float | None = Field(None, gt=0, description="Largest relative change of an answer by its batch.")
     batch_sizes: tuple[int, ...] | None = Field(None, description="Warmed batch sizes; powers of two by default.")
     max_rows: int = Field(32, ge=1, le=65536, description="Most rows in one forward.")
     lengths: tuple[int, ...] | None = Field(None, description="Warmed sizes of the one open dimension besides rows.")
@@ -119,11 +124,19 @@ class ModelConfig(Strict):
             if len(set(names)) != len(names):
                 raise ValueError(f"{kind} has two tensors of one name: {names}")
         for tensor in self.outputs:
-            if tensor.datatype == "BYTES" or any(size == -1 for size in tensor.shape[1:]):
+            if tensor.datatype == "BYTES" or -1 in tensor.shape[1:]:
                 raise ValueError(f"output {tensor.name!r} must be numeric, with no open size but the rows")
+        self._check_precision()
         self._check_open_sizes()
         self._check_batch_sizes()
         return self
+
+    def _check_precision(self) -> None:
+        doubles = [each.name for each in (*self.inputs, *self.outputs) if each.datatype == "FP64"]
+        if doubles and self.precision not in ("fp64", "fp32"):
+            raise ValueError(
+                f"{doubles[0]!r} is declared FP64, which precision: {self.precision} cannot hold: leave it out"
+            )
 
     def _check_open_sizes(self) -> None:
         if self.preprocess is not None:
@@ -181,10 +194,6 @@ class RootConfig(Strict):
     """The `args` of the root application."""
 
     server_name: str = Field("pitstop", description="The name that /v2 gives.")
-    grpc_port: int | None = Field(
-        None, ge=1, le=65535, description="Port for gRPC clients that know nothing of Ray Serve; none by default."
-    )
-    grpc_host: str | None = Field(
-        None, min_length=1, description="Address that grpc_port listens on; http_options.host by default."
-    )
+    grpc_port: int | None = Field(None, ge=1, le=65535, description="Port for any gRPC client; none by default.")
+    grpc_host: str | None = Field(None, min_length=1, description="Where it listens; http_options.host by default.")
     access: AccessConfig | None = Field(None, description="Who may see the server's pages; everybody by default.")

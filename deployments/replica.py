@@ -141,7 +141,6 @@ class Model:
             "fallback": self._placement.fallback,
             "backend": self._served.how,
             "backend_asked": config.backend,
-            "precision": config.precision,
             "memory_format": config.memory_format,
             "num_cpus": config.num_cpus,
             "ingress_replicas": config.ingress_replicas,

@@ -4,10 +4,13 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from configs.schema import ModelConfig
+
 from . import probe
 from .errors import ModelError
+from .resolve import make_preprocess
 from .returned import check_feed
-from .signature import NUMPY, Array, Rows, Shape, Signature, Tensor
+from .signature import NUMPY, Array, Rows, Shape, Signature, Tensor, signature_of
 from .user_code import call_at_start
 
 Preprocess = Callable[[Rows], dict[str, Array]]
@@ -36,7 +39,7 @@ class Draw:
         arrays = self(rows, seed, length or None)
         if not length:
             return arrays
-        return {tensor.name: _stretch(arrays[tensor.name], tensor, length) for tensor in self.feed}
+        return {tensor.name: stretch(arrays[tensor.name], tensor, length) for tensor in self.feed}
 
     def preprocessed(self, arrays: Rows, rows: int) -> dict[str, Array]:
         """Return what the preprocessing makes of these rows, held against what it returned first."""
@@ -44,6 +47,11 @@ class Draw:
         advice = "the rows it was given are drawn from `inputs` in the config: say there what it takes"
         found = call_at_start("preprocess", advice, self.preprocess, arrays)
         return check_feed(found, rows, self.feed) if self.feed else found
+
+
+def draw_of(config: ModelConfig) -> Draw:
+    """Return what draws rows for the model of a config."""
+    return Draw(signature_of(config), make_preprocess(config.preprocess), config.lengths or ())
 
 
 def _feed_of(found: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
@@ -73,7 +81,8 @@ def _feed_of(found: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor
     return tuple(feed)
 
 
-def _stretch(array: Array, tensor: Tensor, length: int) -> Array:
+def stretch(array: Array, tensor: Tensor, length: int) -> Array:
+    """Return an array [rows, any, ...] padded with zeros, or cut, to [rows, length, ...]; a fixed one as it is."""
     if tensor.fixed:
         return array
     # A text of about `length` words can hold more tokens than that; both ends must meet the padded size.

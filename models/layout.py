@@ -16,6 +16,8 @@ class Layout:
     channels_last: bool
     sizes: tuple[int, ...]
     lengths: tuple[int, ...]
+    # Whether float inputs keep the dtype that is declared for each, as in a file with its dtypes written in.
+    as_declared: bool = False
 
     @property
     def shapes(self) -> list[Shape]:

@@ -15,12 +15,19 @@ from configs.schema import ModelConfig
 from .errors import ModelError
 from .layout import Layout
 from .padding import powers_of_two
+from .precision import has_float64, refuse_without_fp64
 from .user_code import call
 
-DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {
+    "fp64": torch.float64,
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
 
 
-def layout_of(config: ModelConfig, device: torch.device) -> Layout:
+def layout_of(config: ModelConfig, device: torch.device, as_declared: bool = False) -> Layout:
     """Return where batches go, and in which warmed sizes."""
     return Layout(
         device=device,
@@ -28,6 +35,7 @@ def layout_of(config: ModelConfig, device: torch.device) -> Layout:
         channels_last=config.memory_format == "channels_last",
         sizes=config.batch_sizes or powers_of_two(config.max_rows),
         lengths=config.lengths or (),
+        as_declared=as_declared,
     )
 
 
@@ -77,21 +85,33 @@ def freeze_in_eval(module: nn.Module) -> nn.Module:
     return module
 
 
-def reference_of(module: nn.Module, device: torch.device) -> nn.Module:
-    """Return an eager fp32 twin of a module in eval: what the prepared model is measured against."""
-    return call(call(copy.deepcopy, module).to, device)
+def reference_of(module: nn.Module, layout: Layout) -> nn.Module:
+    """Return an eager twin of a module in eval, in the dtype of this layout: what answers are compared with."""
+    return _to(call(copy.deepcopy, module), layout)
 
 
 def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module:
     """Return the module on its device, in the precision and memory format that the config names."""
-    if config.source.export is not None and layout.dtype != torch.float32:
+    refuse_cast(config, layout)
+    module = _to(module, layout)
+    if layout.channels_last:
+        module = call(module.to, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module
+
+
+def refuse_cast(config: ModelConfig, layout: Layout) -> None:
+    """Raise a ModelError where a precision is asked of an export, which has its own."""
+    if config.source.export is not None and layout.dtype != torch.float32 and not layout.as_declared:
         raise ModelError(
             f"precision: {config.precision} cannot be applied to a .pt2 export, which has its dtypes written in\n"
             f"help: export it in {config.precision}, or use precision: fp32 or tf32"
         )
+
+
+def _to(module: nn.Module, layout: Layout) -> nn.Module:
+    if layout.dtype == torch.float64:
+        refuse_without_fp64(layout.device)
     module = call(module.to, layout.device)
-    if layout.dtype != torch.float32:
-        module = call(module.to, dtype=layout.dtype)
-    if layout.channels_last:
-        module = call(module.to, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return module
+    if layout.as_declared or (layout.dtype == torch.float32 and not has_float64(module)):
+        return module
+    return call(module.to, dtype=layout.dtype)

@@ -19,7 +19,7 @@ def _draw(tensor: Tensor, rows: int, generator: np.random.Generator, length: int
     if kind == "O":
         return _texts(shape, generator, length)
     if kind == "b":
-        return generator.integers(0, 2, shape).astype(np.bool_)
+        return _attended(generator.integers(0, 2, shape).astype(np.bool_), tensor)
     if kind == "f":
         if tensor.low is None and tensor.high is None:
             return generator.standard_normal(shape).astype(tensor.numpy)
@@ -28,7 +28,15 @@ def _draw(tensor: Tensor, rows: int, generator: np.random.Generator, length: int
     # Ids and masks are small where nothing else is said; images use the whole byte.
     default = 255 if tensor.datatype == "UINT8" else 1
     low, high = int(tensor.low or 0), int(default if tensor.high is None else tensor.high)
-    return generator.integers(low, high + 1, shape).astype(tensor.numpy)
+    drawn = generator.integers(low, high + 1, shape).astype(tensor.numpy)
+    return _attended(drawn, tensor) if (low, high) == (0, 1) else drawn
+
+
+def _attended(drawn: Array, tensor: Tensor) -> Array:
+    """Return what may be a mask with its first step kept: a row without any has no answer that one could compare."""
+    if not tensor.fixed and drawn.ndim > 1:
+        drawn[:, 0] = 1
+    return drawn
 
 
 def _texts(shape: tuple[int, ...], generator: np.random.Generator, length: int) -> Array:

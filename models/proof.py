@@ -4,7 +4,6 @@ Flags are not believed: what counts is what the outputs do. A verdict goes into 
 that fails stops the replica.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,8 +12,11 @@ from torch import nn
 
 from configs.schema import ModelConfig
 
+from .declared import check_outputs
+from .draw import Draw
 from .errors import ModelError
-from .parity import TOLERANCES, Tolerance, compare
+from .reference import Reference
+from .row_checks import dependence, prepared, probe_rows, same_twice
 from .runner import Runner
 from .signature import Rows
 from .torchscript import Compiled
@@ -32,9 +34,7 @@ class Verdict:
         return asdict(self)
 
 
-def no_training(
-    module: nn.Module, runner: Runner, rows: Rows, company: Sequence[Rows], tolerance: Tolerance
-) -> Verdict:
+def no_training(module: nn.Module, runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> Verdict:
     """Mistake 1: nothing trains, nothing records a graph, and an answer depends on its own row alone."""
     training = [name or type(part).__name__ for name, part in module.named_modules() if part.training]
     if training:
@@ -42,16 +42,16 @@ def no_training(
     recording = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
     if recording:
         raise ModelError(f"parameter {recording[0]} records gradients\nhelp: do not set requires_grad in forward")
-    graphs = _outputs_with_graph(runner, rows)
+    most = runner.layout.sizes[-1]
+    graphs = _outputs_with_graph(runner, probe_rows(draw, most)[0])
     if graphs:
         raise ModelError(f"output {graphs[0]!r} carries a graph\nhelp: remove enable_grad from the model's forward")
-    same_twice(runner, rows, tolerance)
-    alone = _alone_or_in_company(runner, rows, company, tolerance)
+    same_twice(prepared(runner), draw, most, runner.outputs, config.precision)
+    found = dependence(runner, reference, draw, config)
     return Verdict(
         "train mode or gradients",
         True,
-        "eval, no gradients, under inference_mode; the same rows give the same answer twice; "
-        f"alone and in company a row's answer differs by {alone:.1e} of its size",
+        "eval, no gradients, under inference_mode; the same rows give the same answer twice; " + found.describe(),
     )
 
 
@@ -59,35 +59,10 @@ def _outputs_with_graph(runner: Runner, rows: Rows) -> list[str]:
     staged = [torch.from_numpy(rows[tensor.name].copy()) for tensor in runner.feed]
     with torch.inference_mode():
         found = runner.raw(staged)
+    check_outputs(found, runner.outputs)
     return [
         tensor.name for tensor, value in zip(runner.outputs, found, strict=True) if value.requires_grad or value.grad_fn
     ]
-
-
-def same_twice(runner: Runner, rows: Rows, tolerance: Tolerance) -> None:
-    """Raise a ModelError where the same rows are answered otherwise the second time."""
-    first, second = _run(runner, [rows]), _run(runner, [rows])
-    advice = "the forward draws random numbers or keeps state: use nn.Dropout, not functional.dropout, and no counters"
-    compare(second, first, runner.outputs, tolerance, "the same input, asked twice,", advice)
-
-
-def _alone_or_in_company(runner: Runner, rows: Rows, company: Sequence[Rows], tolerance: Tolerance) -> float:
-    together = _run(runner, [rows, *company])
-    advice = (
-        "rows influence each other: batch statistics, attention over the batch, or padding that no mask hides; "
-        "fix the model, or use max_rows: 1"
-    )
-    worst = 0.0
-    for row in range(rows[runner.feed[0].name].shape[0]):
-        alone = _run(runner, [{name: array[row : row + 1] for name, array in rows.items()}])
-        expected = [tensor[row : row + 1] for tensor in together]
-        worst = max(worst, compare(alone, expected, runner.outputs, tolerance, "a row alone and in company", advice))
-    return worst
-
-
-def _run(runner: Runner, parts: Sequence[Rows]) -> list[torch.Tensor]:
-    found = runner.run(parts)
-    return [torch.from_numpy(found[tensor.name].copy()) for tensor in runner.outputs]
 
 
 def cudnn_fed_well(runner: Runner, fixed: bool) -> Verdict:
@@ -102,13 +77,19 @@ def cudnn_fed_well(runner: Runner, fixed: bool) -> Verdict:
     return Verdict("cuDNN off or starved", True, f"{search}; {len(runner.warmed)} shapes warmed")
 
 
-def compiled_truthfully(compiled: Compiled, config: ModelConfig, off: float, replayed: int) -> Verdict:
-    """Mistake 3: what was compiled is kept, and answers as eager fp32 does. `replayed`: shapes with a CUDA graph."""
+def compiled_truthfully(
+    compiled: Compiled, config: ModelConfig, eager: str, off: float, replayed: int, note: str = ""
+) -> Verdict:
+    """Mistake 3: what was compiled is kept, and answers as eager does, in that precision.
+
+    `replayed`: shapes with a CUDA graph. `note`: why the precision is not the config's.
+    """
     kept = "loaded from the cache" if compiled.cached else "made in this start"
     made = f"{compiled.how}, {kept}" if compiled.how in ("script", "trace") else compiled.how
-    note = f" ({compiled.note})" if compiled.note else ""
+    notes = "; ".join(each for each in (compiled.note, note) if each)
+    why = f" ({notes})" if notes else ""
     graphs = f", {replayed} shape(s) as CUDA graphs" if replayed else ""
-    found = f"asked {config.backend}, runs {made}{note}{graphs}; off eager fp32 by {off:.1e}, over every warmed size"
+    found = f"asked {config.backend}, runs {made}{why}{graphs}; off eager {eager} by {off:.1e}, over every warmed size"
     return Verdict("compiled model not reused, or a lying trace", True, found)
 
 
@@ -126,8 +107,3 @@ def batched(single: float, best: float, size: int) -> Verdict:
     """Mistake 5: one matrix in place of many vectors; both rates in rows a second."""
     found = f"one by one {single:,.0f} rows/s, in batches of {size} {best:,.0f} rows/s: {best / single:.1f} times"
     return Verdict("vectors one by one", True, found)
-
-
-def company_tolerance(precision: str, tolerance: Tolerance) -> Tolerance:
-    """Kernels change with the batch size, so rows alone and in company may differ by rounding, but no more."""
-    return Tolerance(max(tolerance.relative, TOLERANCES[precision].relative), tolerance.disagree)

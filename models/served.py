@@ -1,8 +1,10 @@
 """From a config to a model that may serve: load, prepare, compile, warm, compare, prove. One call, or a ModelError."""
 
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,22 +13,25 @@ from configs.schema import ModelConfig
 
 from . import backends, proof, source
 from .contest import contest
-from .draw import Draw, Preprocess
+from .draw import Draw, Preprocess, draw_of
+from .first_checks import eager
 from .graphs import Graphed, graph
+from .input_binding import BY_NAME, bind
 from .layout import Layout
 from .packed import pack
-from .parity import Tolerance, compare, tolerance_for
-from .prepare import freeze_in_eval, layout_of, pick_device, plain_arithmetic, prepare, reference_of, set_arithmetic
+from .parity import Tolerance, compare, refuse_uncompared, tolerance_for
+from .prepare import freeze_in_eval, pick_device, prepare, set_arithmetic
 from .rates import ends
-from .resolve import make_preprocess
-from .runner import Runner, in_order
-from .signature import Array, Shape, Signature, signature_of
+from .reference import Reference
+from .row_checks import prepared, same_twice
+from .runner import Runner
+from .signature import Shape, Signature, signature_of
 from .staging import to_device
 from .torchscript import Compiled
-from .user_code import call
 from .warmup import warm
 
 _PROBE_ROWS = 3
+_log = logging.getLogger("pitstop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +45,20 @@ class Served:
     forward_ms: dict[Shape, float]
     how: str
     start_s: dict[str, float]
+    precision: str
+    inputs_passed: str
 
     @property
     def started_s(self) -> float:
         return sum(self.start_s.values())
 
     def summary(self) -> dict[str, Any]:
-        """Return what metadata shows of the start: the five verdicts, the forward times, and what took how long."""
+        """Return what metadata shows of the start: the five verdicts, how the model runs, and what took how long."""
         return {
             "mistakes": [verdict.as_json() for verdict in self.verdicts],
             "forward_ms": {_label(shape): round(ms, 3) for shape, ms in sorted(self.forward_ms.items())},
+            "precision": self.precision,
+            "inputs_passed": self.inputs_passed,
             "start_s": {step: round(took_s, 2) for step, took_s in self.start_s.items()},
         }
 
@@ -76,41 +85,43 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
         fallback: why this is not the device one might expect, or None.
 
     Raises:
-        ModelError: it cannot be loaded, is off eager fp32, or still makes one of the five mistakes.
+        ModelError: it cannot be loaded, is off eager, or still makes one of the five mistakes.
     """
     laps = _Laps()
-    signature, layout = signature_of(config), layout_of(config, pick_device(device))
-    set_arithmetic(config, fixed=layout.lengths == ())
-    preprocess = make_preprocess(config.preprocess)
-    draw = Draw(signature, preprocess, layout.lengths)
-    module = freeze_in_eval(source.load(config.source))
+    place = pick_device(device)
+    set_arithmetic(config, fixed=not config.lengths)
+    signature, draw = signature_of(config), draw_of(config)
+    module, passed = bind(freeze_in_eval(source.load(config.source)), draw)
     laps.lap("load")
-    reference = reference_of(module, layout.device)
+    asked = eager(module, config, place, draw, signature.outputs)
+    config, layout, reference, why = asked.arithmetic.config, asked.layout, asked.reference, asked.arithmetic.why
+    _tell(config.name, passed, why)
     module = prepare(module, config, layout)
-    tolerance = tolerance_for(config.precision, config.tolerance)
     compiled = backends.compile_with(module, _probes(draw, layout), signature.outputs, layout, config)
     laps.lap("compile")
     runner = Runner(compiled.forward, draw.feed, signature.outputs, layout)
-    rows, rounding = draw(_probe_rows(layout), seed=11), proof.company_tolerance(config.precision, tolerance)
     # Before anything is captured: a graph would repeat whatever state Python kept at that moment.
-    forward_ms = quicken(runner, draw, compiled, config, lambda: proof.same_twice(runner, rows, rounding))
-    forward_ms = contest(runner, draw, forward_ms)
+    steady = partial(same_twice, prepared(runner), draw, layout.sizes[-1], signature.outputs, config.precision)
+    forward_ms = contest(runner, draw, quicken(runner, draw, compiled, config, steady))
     laps.lap("warm")
-    off = _parity(runner, reference, draw, tolerance)
+    own_rows = proof.no_training(module, runner, reference, draw, config)
+    laps.lap("prove")
+    off = _parity(runner, reference, draw, tolerance_for(config.precision, config.tolerance))
+    eager_precision = reference.precision
+    del reference, asked
     laps.lap("compare")
-    del reference
-    company = _company(draw, layout)
     single, best, size = ends(forward_ms)
     verdicts = (
-        proof.no_training(module, runner, rows, company, rounding),
+        own_rows,
         proof.cudnn_fed_well(runner, fixed=layout.lengths == ()),
-        proof.compiled_truthfully(compiled, config, off, _replayed(runner)),
+        proof.compiled_truthfully(compiled, config, eager_precision, off, _replayed(runner), why),
         proof.device_is_known(config, runner, fallback, best),
         proof.batched(single, best, size),
     )
-    laps.lap("prove")
     runner.unwarmed = 0
-    return Served(runner, signature, preprocess, verdicts, forward_ms, compiled.how, laps.start_s)
+    return Served(
+        runner, signature, draw.preprocess, verdicts, forward_ms, compiled.how, laps.start_s, config.precision, passed
+    )
 
 
 def quicken(
@@ -134,12 +145,6 @@ def _probe_rows(layout: Layout) -> int:
     return min(_PROBE_ROWS, layout.sizes[-1])
 
 
-def _company(draw: Draw, layout: Layout) -> list[dict[str, Array]]:
-    """Return strangers that take the longest shape, so that padding is part of the proof."""
-    room = layout.sizes[-1] - _probe_rows(layout)
-    return [draw.shaped((1, layout.lengths[-1] if layout.lengths else 0), seed=12)] if room else []
-
-
 def _probes(draw: Draw, layout: Layout) -> list[list[torch.Tensor]]:
     sizes = {layout.sizes[0], _probe_rows(layout), layout.sizes[-1]}
     lengths = layout.lengths[:2] or (0,)
@@ -151,21 +156,25 @@ def _probes(draw: Draw, layout: Layout) -> list[list[torch.Tensor]]:
     ]
 
 
-def _parity(runner: Runner, reference: torch.nn.Module, draw: Draw, tolerance: Tolerance) -> float:
-    """Compare with eager fp32 at every warmed size; return the largest deviation."""
-    plain = replace(runner.layout, dtype=torch.float32, channels_last=False)
+def _parity(runner: Runner, reference: Reference, draw: Draw, tolerance: Tolerance) -> float:
+    """Compare with eager at every warmed size; return the largest deviation."""
     advice = "choose a finer precision (bf16 → fp16 → tf32 → fp32) or another backend, or raise tolerance knowingly"
-    worst = 0.0
+    found, worst = prepared(runner), {}
     for seed, shape in enumerate(runner.layout.shapes):
         rows = draw.shaped(shape, seed=100 + seed)
-        found = runner.run([rows])
-        staged = [torch.from_numpy(rows[tensor.name]) for tensor in runner.feed]
-        with torch.inference_mode(), plain_arithmetic():
-            expected = in_order(call(reference, *[to_device(each, plain) for each in staged]), runner.outputs)
-        pairs = [torch.from_numpy(found[tensor.name]) for tensor in runner.outputs]
         what = f"at {shape[0]} rows, {runner.layout.dtype}"
-        worst = max(worst, compare(pairs, expected, runner.outputs, tolerance, what, advice))
-    return worst
+        compared = compare(found(rows), reference(rows), runner.outputs, tolerance, what, advice)
+        worst |= {name: max(off, worst.get(name, 0.0)) for name, off in compared.items()}
+    refuse_uncompared(worst, runner.outputs)
+    return max(worst.values())
+
+
+def _tell(name: str, passed: str, why: str) -> None:
+    """Say in the log what the config does not say itself."""
+    if passed != BY_NAME:
+        _log.info("%s: inputs are passed %s", name, passed)
+    if why:
+        _log.info("%s: runs %s", name, why)
 
 
 def _label(shape: Shape) -> str:

@@ -77,7 +77,7 @@ class Staging:
 def to_device(tensor: torch.Tensor, layout: Layout) -> torch.Tensor:
     """Copy a staged tensor to the device, in the precision and memory format of the model."""
     moved = tensor.to(layout.device, non_blocking=True)
-    if moved.is_floating_point():
+    if moved.is_floating_point() and not layout.as_declared:
         moved = moved.to(layout.dtype)
     if layout.channels_last and moved.dim() == 4:
         moved = moved.contiguous(memory_format=torch.channels_last)

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from . import artefacts
+from .input_binding import loaded_script
 from .layout import Layout
 from .parity import Tolerance, deviation
 from .runner import Forward, in_order
@@ -58,6 +59,8 @@ def torchscript(
     """
     if isinstance(module, torch.jit.ScriptModule):
         return Compiled(_frozen(module), "script", "loaded as TorchScript")
+    if loaded_script(module) is not None:
+        return Compiled(module, "script", "loaded as TorchScript")
     key = artefacts.key_of(module, layout, method, made_from)
     kept = artefacts.read(key, layout.device)
     if kept is not None:
@@ -122,7 +125,8 @@ def _disagreement(module: nn.Module, traced: Forward, probes: Sequence[Staged], 
             except RuntimeError:
                 return float("inf")
             expected = in_order(call(module, *probe), outputs)
-            worst = max(worst, *(deviation(*pair) for pair in zip(found, expected, strict=True)))
+            offs = [deviation(*pair) for pair in zip(found, expected, strict=True)]
+            worst = max([worst, *(off for off in offs if off is not None)])
     return worst
 
 

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Sequence
 
+from .declared import fails
 from .draw import Draw
 from .errors import ModelError
 from .runner import Runner
 from .signature import Array, Shape
-from .user_code import described
 
 # TorchScript's executor profiles a shape's first run and optimises in the second; the rest only sharpen the timing.
 # They are spread over several rounds of all shapes, since a machine that is disturbed is so for seconds.
@@ -53,7 +53,4 @@ def _first_forward(runner: Runner, rows: dict[str, Array], shape: Shape) -> None
     except ModelError:
         raise
     except Exception as error:  # Whatever the model raises here is the operator's to read, in full.
-        raise ModelError(
-            f"the model fails on a batch of {shape[0]} rows: {described(error)}\n"
-            "help: compare inputs in the config with what forward expects (dtype, shape, order)"
-        ) from error
+        raise fails(error, shape[0], runner.feed, runner.layout) from error

@@ -10,7 +10,7 @@ from models.backends import compile_with
 from models.errors import ModelError
 from models.layout import Layout
 from models.parity import Tolerance, tolerance_for
-from models.prepare import freeze_in_eval, layout_of, prepare
+from models.prepare import freeze_in_eval, prepare
 from models.runner import Forward
 
 from .memory import weights_mib
@@ -37,7 +37,7 @@ def build(subject: Subject, setting: Setting) -> Built:
     same = setting.precision == subject.config.precision
     tolerance = subject.config.tolerance if same else None
     config = subject.config.model_copy(update={**setting.lines, "tolerance": tolerance})
-    layout = layout_of(config, subject.device)
+    config, layout = subject.ready(config)
     with arithmetic(config, subject.fixed):
         module = prepare(freeze_in_eval(subject.copy()), config, layout)
         probes = [stage(subject.arrays(rows), layout) for rows in _probe_rows(subject)]
@@ -58,7 +58,9 @@ def unprepared(subject: Subject, training: bool) -> Built:
     for parameter in module.parameters():
         if parameter.is_floating_point():
             parameter.requires_grad_(True)
-    layout = layout_of(config, subject.device)
+    config, layout = subject.ready(config)
+    if layout.dtype == torch.float64 and not layout.as_declared:
+        module = module.double()
     return Built(
         config, module, module, layout, "eager", "", weights_mib(module), Tolerance(float("inf"), float("inf"))
     )

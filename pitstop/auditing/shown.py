@@ -93,13 +93,10 @@ def _proofs(subject: Subject, built: Built, args: Keys) -> Iterator[Finding]:
     layout = built.layout
     few = round_up(_PROBE_ROWS + 1, layout.sizes)
     layout = replace(layout, sizes=tuple(size for size in layout.sizes if size <= few))
-    draw, rows = subject.draw, min(_PROBE_ROWS, layout.sizes[-1])
+    draw = subject.draw
     runner = Runner(built.forward, draw.feed, subject.outputs, layout)
-    longest = layout.lengths[-1] if layout.lengths else 0
-    company = [draw.shaped((1, longest), seed=12)] if layout.sizes[-1] > rows else []
-    tolerance = proof.company_tolerance(built.config.precision, built.tolerance)
     checks: tuple[tuple[int, Callable[[], proof.Verdict]], ...] = (
-        (1, lambda: proof.no_training(built.module, runner, draw(rows, seed=11), company, tolerance)),
+        (1, lambda: proof.no_training(built.module, runner, subject.reference, draw, built.config)),
         (2, lambda: proof.cudnn_fed_well(runner, fixed=subject.fixed)),
     )
     with arithmetic(built.config, subject.fixed):

@@ -1,6 +1,7 @@
 """The model under audit: loaded once, and copied for every step, so that no step can spoil another.
 
-The eager fp32 model in eval, one row at a time, is what every step's answers are held against.
+The eager model in eval, one row at a time, is what every step's answers are held against: in fp32, or in fp64 where the
+model is declared so.
 """
 
 import copy
@@ -14,14 +15,16 @@ from torch import nn
 
 from configs.schema import ModelConfig
 from models import source
-from models.draw import Draw
+from models.draw import Draw, draw_of
 from models.errors import ModelError
+from models.first_checks import first_that_runs
+from models.input_binding import bind
 from models.layout import Layout
 from models.padding import powers_of_two
 from models.parity import Tolerance, deviation
-from models.prepare import freeze_in_eval, layout_of, pick_device, reference_of, set_arithmetic
-from models.resolve import make_preprocess
-from models.runner import in_order
+from models.precision import Arithmetic
+from models.prepare import freeze_in_eval, layout_of, pick_device, set_arithmetic
+from models.reference import Reference
 from models.signature import Array, Tensor, signature_of
 from models.staging import to_device
 from models.user_code import call
@@ -41,7 +44,8 @@ class Subject:
     draw: Draw
     outputs: tuple[Tensor, ...]
     plain: nn.Module
-    reference: nn.Module
+    reference: Reference
+    own: Arithmetic
     _expected: dict[int, list[torch.Tensor]] = field(default_factory=dict)
 
     @property
@@ -60,6 +64,16 @@ class Subject:
         configured = self.config.batch_sizes or powers_of_two(self.config.max_rows)
         return configured if configured[-1] > 1 else powers_of_two(_BATCH_ANYWAY)
 
+    def ready(self, config: ModelConfig) -> tuple[ModelConfig, Layout]:
+        """Return a config of this model, in the precision that it would run in, with its layout."""
+        as_declared = False
+        if config.precision in ("fp32", self.config.precision):
+            precision, as_declared = self.own.config.precision, self.own.as_declared
+            config = config.model_copy(update={"precision": precision})
+        elif self.own.why:
+            raise ModelError(f"not in {config.precision}: the model runs {self.own.why}\nhelp: leave precision out")
+        return config, layout_of(config, self.device, as_declared)
+
     def copy(self) -> nn.Module:
         return copy.deepcopy(self.plain)
 
@@ -68,22 +82,23 @@ class Subject:
         return [drawn[tensor.name] for tensor in self.draw.feed]
 
     def off(self, found: Sequence[torch.Tensor], rows: int, allowed: Tolerance) -> tuple[float, bool]:
-        """Return the largest deviation from eager fp32, which answers each row alone, and whether it is allowed."""
+        """Return the largest deviation from eager, which answers each row alone, and whether it is allowed."""
         if rows not in self._expected:
             self._expected[rows] = self._alone(rows)
         worst, within = 0.0, True
         for left, right in zip(found, self._expected[rows], strict=True):
             off = deviation(left[: right.shape[0]], right)
+            if off is None:
+                raise ModelError("eager itself gives no finite number for these rows")
             worst = max(worst, off)
             within &= off <= (allowed.relative if right.is_floating_point() else allowed.disagree)
         return worst, within
 
     def _alone(self, rows: int) -> list[torch.Tensor]:
-        plain = self.config.model_copy(update={"precision": "fp32", "memory_format": "contiguous"})
-        staged = stage(self.arrays(rows), layout_of(plain, self.device))
-        with arithmetic(plain, fixed=False), torch.inference_mode():
+        drawn = self.draw.shaped((rows, self.length), _SEED + rows)
+        with arithmetic(self.config, fixed=False):
             answers = [
-                in_order(call(self.reference, *[each[row : row + 1] for each in staged]), self.outputs)
+                self.reference({name: array[row : row + 1] for name, array in drawn.items()})
                 for row in range(min(rows, COMPARED_ROWS))
             ]
         return [torch.cat(parts) for parts in zip(*answers, strict=True)]
@@ -94,16 +109,15 @@ def load(config: ModelConfig, device: str | None = None) -> Subject:
     place = pick_device(device or _choose(config.device))
     signature = signature_of(config)
     try:
-        preprocess = make_preprocess(config.preprocess)
-        draw = Draw(signature, preprocess, config.lengths or ())
-        plain = source.load(config.source)
-        reference = reference_of(freeze_in_eval(call(copy.deepcopy, plain)), place)
+        draw = draw_of(config)
+        plain, _ = bind(source.load(config.source), draw)
+        eager = first_that_runs(freeze_in_eval(call(copy.deepcopy, plain)), config, place, draw, signature.outputs)
     except ModelError:
         raise
     except Exception as error:  # Code of the user's own: whatever it raises, the model cannot be audited.
         what = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ModelError(f"the model cannot be loaded ({what})\nhelp: correct what args.source names") from error
-    return Subject(config, place, draw, signature.outputs, plain, reference)
+    return Subject(config, place, draw, signature.outputs, plain, eager.reference, eager.arithmetic)
 
 
 def stage(arrays: Sequence[Array], layout: Layout) -> list[torch.Tensor]:

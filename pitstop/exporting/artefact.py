@@ -11,6 +11,7 @@ from configs.schema import SourceConfig
 from models import source
 from models.draw import Draw
 from models.errors import ModelError
+from models.input_binding import bind
 from models.prepare import freeze_in_eval
 from models.resolve import make_preprocess
 from models.signature import Signature, Tensor
@@ -32,13 +33,16 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
     if not job.inputs:
         return _unrun(job, module)
     draw = draw_of(job)
-    outputs = job.outputs or outputs_of(module, draw)
-    steady(module, draw, outputs)
-    made = _WRITERS[job.to](job, module, draw, Made(how="", outputs=outputs))
+    bound, _ = bind(module, draw)
+    outputs = job.outputs or outputs_of(bound, draw)
+    steady(bound, draw, outputs)
+    # Weights keep the names that the network itself gives them.
+    written = module if job.to == "safetensors" else bound
+    made = _WRITERS[job.to](job, written, draw, Made(how="", outputs=outputs))
     if job.to == "safetensors" and made.factory is None:
         return made
-    artefact = freeze_in_eval(source.load(_reload(job, made)))
-    cases = compared(module, artefact, draw, outputs)
+    artefact, _ = bind(freeze_in_eval(source.load(_reload(job, made))), draw)
+    cases = compared(bound, artefact, draw, outputs)
     return made.model_copy(update={"cases": cases, "tolerance": TOLERANCE.relative})
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from configs.schema import TensorConfig
 from models.draw import Draw
 from models.errors import ModelError
-from models.parity import TOLERANCES, compare
+from models.parity import TOLERANCES, compare, refuse_uncompared
 from models.runner import in_order
 from models.signature import Tensor
 from models.user_code import call
@@ -33,7 +33,11 @@ def steady(source: nn.Module, draw: Draw, outputs: Sequence[TensorConfig]) -> No
     """Raise a ModelError where the source itself answers the same question in two ways."""
     named = named_tensors(outputs)
     inputs = staged(draw, 3, draw.lengths[0] if draw.lengths else 0, _FIRST_SEED)
-    first, second = (in_order(ask(source, inputs, draw), named) for _ in range(2))
+    others = staged(draw, 3, draw.lengths[0] if draw.lengths else 0, _FIRST_SEED + 1)
+    # Copies: a network may return its own state, which the next call changes.
+    first, _, second = (
+        [each.clone() for each in in_order(ask(source, rows, draw), named)] for rows in (inputs, others, inputs)
+    )
     advice = "the forward draws random numbers or keeps state: use nn.Dropout, not functional.dropout, and no counters"
     compare(second, first, named, TOLERANCE, "the source, asked the same twice,", advice)
 
@@ -47,10 +51,13 @@ def compared(
 ) -> tuple[Case, ...]:
     """Return how far an artefact is off its source, or raise a ModelError where it answers otherwise."""
     named = named_tensors(outputs)
-    return tuple(
-        Case(rows=rows, length=length, seed=seed, deviation=_off(source, made, draw, named, rows, length, seed))
-        for rows, length, seed in _cases(draw)
-    )
+    cases, seen = [], set[str]()
+    for rows, length, seed in _cases(draw):
+        found = _off(source, made, draw, named, rows, length, seed)
+        seen |= found.keys()
+        cases.append(Case(rows=rows, length=length, seed=seed, deviation=max(found.values(), default=0.0)))
+    refuse_uncompared(seen, named)
+    return tuple(cases)
 
 
 def ask(module: nn.Module, inputs: Sequence[torch.Tensor], draw: Draw) -> Any:
@@ -64,7 +71,7 @@ def ask(module: nn.Module, inputs: Sequence[torch.Tensor], draw: Draw) -> Any:
         line = (str(error).strip().splitlines() or [""])[0][:200]
         raise ModelError(
             f"the network cannot take {shapes} ({type(error).__name__}: {line})\n"
-            "help: check --input: names do not matter here, but order, datatypes and shapes do, for any number of rows"
+            "help: check --input: names or order as forward has them, datatypes, shapes for any number of rows"
         ) from error
 
 
@@ -88,7 +95,7 @@ def _off(
     rows: int,
     length: int,
     seed: int,
-) -> float:
+) -> dict[str, float]:
     inputs = staged(draw, rows, length, seed)
     expected = in_order(ask(source, inputs, draw), outputs)
     try:

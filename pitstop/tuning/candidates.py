@@ -76,6 +76,8 @@ def candidates(config: ModelConfig, device: str, cores: int, images: bool, quick
         # A file is a graph already, TorchScript's or the exporter's.
         backends = ["torchscript"] if config.source.torchscript else ["eager"]
     precisions = _PRECISIONS[device] if config.source.export is None else _PRECISIONS[device][-1:]
+    if config.precision == "fp64" or any(each.datatype == "FP64" for each in (*config.inputs, *config.outputs)):
+        precisions = (config.precision,)
     formats = ("channels_last", "contiguous") if images else (config.memory_format,)
     present = now(config, device)
     found = [

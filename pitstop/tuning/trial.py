@@ -144,7 +144,7 @@ def _times(runner: Any, rows: Any, budget_s: float) -> list[float]:
 
 
 def _deviation(verdicts: Any) -> str:
-    found = [re.search(r"off eager fp32 by ([\d.e+-]+)", verdict.found) for verdict in verdicts]
+    found = [re.search(r"off eager fp\d+ by ([\d.e+-]+)", verdict.found) for verdict in verdicts]
     return next((each[1] for each in found if each), "")
 
 

@@ -140,7 +140,7 @@ def test_measuring_leaves_the_model_and_the_process_as_they_were() -> None:
     flags = (torch.get_num_threads(), torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32)
     walked(found)
     assert all(torch.equal(value, before[key]) for key, value in found.plain.state_dict().items())
-    assert not found.reference.training
+    assert not found.reference.module.training
     assert flags == (torch.get_num_threads(), torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32)
 
 

@@ -1,0 +1,113 @@
+"""Chance, state, padding and company are found whatever `tolerance` says; what is waived is shown as waived."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.errors import ModelError
+from models.served import Served, open_model
+from tests.models.strict_networks import LastStep
+from tests.models.test_served import config
+
+NETWORKS = "tests.models.strict_networks"
+SAME = [{"name": "y", "datatype": "FP32", "shape": [-1, 4]}]
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path))
+
+
+def opened(network: str, **keys: Any) -> Served:
+    return open_model(config(f"{NETWORKS}:{network}", **{"outputs": SAME, **keys}), "cpu")
+
+
+@pytest.mark.parametrize("network", ["Noise", "Stateful", "Remembers"])
+@pytest.mark.parametrize("backend", ["eager", "torchscript"])
+@pytest.mark.parametrize("keys", [{}, {"tolerance": 10}, {"tolerance": 10, "max_rows": 1}, {"batch_tolerance": 10}])
+def test_chance_and_state_are_refused_as_such_whatever_is_tolerated(
+    network: str, backend: str, keys: dict[str, Any]
+) -> None:
+    with pytest.raises(ModelError, match=r"asked twice.*\nhelp: the forward draws random numbers or keeps state"):
+        opened(network, backend=backend, **keys)
+
+
+STEPS: dict[str, Any] = {
+    "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, -1, 8]}],
+    "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
+}
+
+
+@pytest.mark.parametrize("max_rows", [1, 4])
+@pytest.mark.parametrize("lengths", [[16], [32], [16, 32], [15, 16, 32]])
+@pytest.mark.parametrize("keys", [{}, {"tolerance": 10}])
+def test_a_network_that_reads_its_padding_is_refused_however_batches_are_cut(
+    max_rows: int, lengths: list[int], keys: dict[str, Any]
+) -> None:
+    with pytest.raises(ModelError, match=r"padded to .* and unpadded, differs by") as caught:
+        opened("LastStep", **STEPS, max_rows=max_rows, lengths=lengths, backend="eager", **keys)
+    assert "mask it in forward, or fix the size in shape" in str(caught.value)
+    assert "max_rows" not in str(caught.value)
+    assert "batch_tolerance" not in str(caught.value)
+
+
+def test_a_length_that_nothing_is_padded_to_needs_no_proof() -> None:
+    served = opened("LastStep", **STEPS, max_rows=1, lengths=[1, 2], backend="eager")
+    assert "nothing is padded" in served.verdicts[0].found
+    rows = np.ones((1, 2, 8), np.float32)
+    np.testing.assert_allclose(served.runner.run([{"x": rows}])["y"], _eager(rows), rtol=1e-5)
+
+
+def test_a_network_that_takes_no_shorter_row_has_no_open_size() -> None:
+    keys = {**STEPS, "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, -1]}]}
+    keys["outputs"] = [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}]
+    with pytest.raises(ModelError, match=r"eager takes no row shorter than 8 unpadded.*\nhelp: fix the size in shape"):
+        opened("OneLength", **keys, lengths=[8])
+
+
+def test_what_a_start_says_of_padding_and_company_is_what_it_looked_at() -> None:
+    alone = opened("Wide", max_rows=1, inputs=INTEGERS, outputs=WIDE).verdicts[0].found
+    assert "one row a forward" in alone
+    assert "differs" not in alone
+    assert "alone and in company" in opened("Wide", inputs=INTEGERS, outputs=WIDE).verdicts[0].found
+
+
+INTEGERS = [{"name": "x", "datatype": "INT32", "shape": [-1, 4]}]
+WIDE = [{"name": "y", "datatype": "INT64", "shape": [-1, 4]}]
+INT8: dict[str, Any] = {
+    "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 64]}],
+    "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 10]}],
+    "max_rows": 4,
+}
+
+
+@pytest.mark.parametrize("keys", [{}, {"tolerance": 10}])
+def test_int8_scaled_by_the_batch_is_refused_with_the_key_that_allows_it(keys: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r"alone and in company differs .* batch_tolerance: 0\.0\d"):
+        opened("int8", **INT8, **keys)
+
+
+def test_what_batch_tolerance_allows_is_shown_as_allowed() -> None:
+    found = opened("int8", **INT8, batch_tolerance=0.05).verdicts[0].found
+    assert "allowed by batch_tolerance: 0.05" in found
+
+
+def test_rows_that_influence_each_other_much_are_not_told_to_be_allowed() -> None:
+    with pytest.raises(ModelError, match="a row alone and in company") as caught:
+        open_model(config("tests.models.networks:BatchStatistics", tolerance=10), "cpu")
+    assert "batch_tolerance" not in str(caught.value)
+
+
+def test_a_lone_row_that_is_padded_with_rows_is_compared_with_eager() -> None:
+    with pytest.raises(ModelError, match="a row padded to 4 rows"):
+        opened("int8", **{**INT8, "max_rows": 4}, batch_sizes=[4], precision="bf16", tolerance=1e-9, backend="eager")
+
+
+def _eager(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    import torch
+
+    with torch.inference_mode():
+        found: np.ndarray[Any, Any] = LastStep().eval()(torch.from_numpy(rows)).numpy()
+    return found
