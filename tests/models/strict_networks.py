@@ -141,6 +141,18 @@ class KeywordBill(nn.Module):
         return found if tax is None else found + tax
 
 
+class OptionalBill(nn.Module):
+    """As Bill, with one input before the last two that may be left out."""
+
+    def forward(
+        self, price: Tensor, tax: Tensor | None = None, quantity: Tensor | None = None, discount: Tensor | None = None
+    ) -> Tensor:
+        assert quantity is not None
+        assert discount is not None
+        found = price * 100 + quantity * 10 + discount
+        return found if tax is None else found + tax
+
+
 class OpenBill(nn.Module):
     """As Bill, through keywords that it does not name."""
 

@@ -52,7 +52,7 @@ def test_inputs_are_passed_by_name_in_whatever_order_they_are_listed(network: st
 
 
 @pytest.mark.parametrize("freeze", [False, True])
-@pytest.mark.parametrize("network", ["Bill", "KeywordBill"])
+@pytest.mark.parametrize("network", ["Bill", "OptionalBill"])
 def test_a_torchscript_file_is_called_by_name(tmp_path: Path, freeze: bool, network: str) -> None:
     scripted = torch.jit.script(getattr(strict_networks, network)().eval())
     (torch.jit.freeze(scripted) if freeze else scripted).save(str(tmp_path / "m.pt"))
