@@ -41,7 +41,7 @@ def autoscaling_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _bounds(raw: object, config: Mapping[str, Any], keys: Keys) -> Iterator[Problem]:
     least, most = config.get("min_replicas", 1), config.get("max_replicas", 1)
-    if isinstance(least, int) and isinstance(most, int) and least > most:
+    if type(least) is int and type(most) is int and least > most:
         at = (*keys, "min_replicas")
         what = f"is {least}, above max_replicas ({most})"
         yield Problem(at, where(raw, at), what, "lower it, or raise max_replicas, which is 1 where it is not given")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from .places import advise_key_of
 from .problems import ConfigError, Keys, Problem, where
 from .schema import ModelConfig, RootConfig, Tunables
 from .suggest import advise
@@ -14,7 +15,8 @@ from .walk import field_at, known_at
 
 _BOOL_FOR_NUMBER = "write a number: YAML reads yes, no, on and off as true and false"
 _TEXT_FOR_NUMBER = "write a number without quotes, and 1000 or 1.0e+3 for 1e3, which YAML reads as text"
-_AS_YAML = {
+# What to do about a value of another type, by pydantic's name for the error and the type found.
+AS_YAML: dict[tuple[str, type], str] = {
     ("int_type", bool): _BOOL_FOR_NUMBER,
     ("float_type", bool): _BOOL_FOR_NUMBER,
     ("int_type", str): _TEXT_FOR_NUMBER,
@@ -70,7 +72,8 @@ def _problem(model: type[BaseModel], error: dict[str, Any], raw: object, base: K
     keys: Keys = error["loc"]
     path = base + keys
     if error["type"] == "extra_forbidden":
-        return Problem(path, where(raw, path), "unknown key", advise(keys[-1], known_at(model, keys[:-1])))
+        help_ = advise_key_of(keys[-1], known_at(model, keys[:-1]), model, keys[:-1])
+        return Problem(path, where(raw, path), "unknown key", help_)
     if error["type"] == "invalid_key":
         what = f"YAML reads this key as {error['input']!r}"
         return Problem(path[:-1], where(raw, path[:-1]), what, "put the key in quotes")
@@ -101,7 +104,7 @@ def _help(error: dict[str, Any], hint: str) -> str:
             "true or false" if isinstance(given, bool) else "a number" if isinstance(given, int | float) else "a date"
         )
         return f'put it in quotes, or YAML makes {made} of it: "{given}"'
-    return f"{_AS_YAML[kind, type(given)]}. {hint}" if (kind, type(given)) in _AS_YAML else hint
+    return f"{AS_YAML[kind, type(given)]}. {hint}" if (kind, type(given)) in AS_YAML else hint
 
 
 def _short(value: object) -> str:

@@ -113,7 +113,7 @@ def _ongoing(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Pro
     at = (*keys, "max_ongoing_requests")
     if ongoing is None:
         what = "is missing: Serve would let in 5 requests at a time, and batches would never fill"
-    elif isinstance(ongoing, int) and isinstance(rows, int) and ongoing < rows:
+    elif type(ongoing) is int and type(rows) is int and ongoing < rows:
         what = f"is {ongoing}, below max_rows ({rows}): batches would never fill"
     else:
         return
@@ -123,7 +123,7 @@ def _ongoing(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Pro
 def _rows(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Problem]:
     warmed = mapping(app, "args").get("max_rows", ModelConfig.model_fields["max_rows"].default)
     wanted = mapping(deployment, "user_config").get("max_rows")
-    if isinstance(warmed, int) and isinstance(wanted, int) and wanted > warmed:
+    if type(warmed) is int and type(wanted) is int and wanted > warmed:
         at = (*keys, "user_config", "max_rows")
         what = f"is {wanted}, above args.max_rows ({warmed}), the largest batch that is warmed"
         yield Problem(at, where(raw, at), what, f"lower it to {warmed}, or raise args.max_rows")

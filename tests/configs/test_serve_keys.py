@@ -87,7 +87,7 @@ def test_every_known_key_of_serve_passes() -> None:
             None,
             ("max_ongoing_requests", "is missing", "under the deployment named Model"),
         ),
-        (MODEL + "max_surge_percent", "many", ("max_surge_percent", "valid integer", "Ray Serve itself would refuse")),
+        (MODEL + "max_surge_percent", "many", ("max_surge_percent", "must be a number", "without quotes")),
     ],
 )
 def test_a_broken_rule_says_where_what_and_what_to_do(
