@@ -28,6 +28,7 @@ _OF_CLASS: dict[type[BaseModel], tuple[str, Path]] = {
     Tunables: (MODEL, USER_CONFIG),
     RootConfig: (ROOT, ARGS),
 }
+_A_LETTER_OFF = 0.9
 _DEPLOYMENT: dict[object, str] = {MODEL: "Model", ROOT: "Root"}
 
 
@@ -52,7 +53,8 @@ def advise_key(key: object, known: Collection[str], inside: Sequence[str | int],
     """
     here = tuple(part for part in inside if isinstance(part, str))
     places = {path: keys for path, keys in _places(application) if path != here}
-    if found := _nearest(key, here, places):
+    found = _nearest(key, here, places)
+    if found and closest(key, known, _A_LETTER_OFF) is None:
         return f"it belongs into {_words(found, application)}"
     guess = closest(key, {each for keys in places.values() for each in keys})
     if closest(key, known) is not None or guess is None:
