@@ -67,6 +67,8 @@ def _model(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
     index, deployment = next(((i, each) for i, each in deployments if each.get("name") != INGRESS), (0, {}))
     yield from _ongoing(raw, app, deployment, (*keys, "deployments", index))
     yield from _rows(raw, app, deployment, (*keys, "deployments", index))
+    yield from _queue(raw, app, deployment, (*keys, "deployments", index))
+    yield from _tolerance(raw, app, (*keys, "args"))
 
 
 def _root(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
@@ -127,3 +129,21 @@ def _rows(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Proble
         at = (*keys, "user_config", "max_rows")
         what = f"is {wanted}, above args.max_rows ({warmed}), the largest batch that is warmed"
         yield Problem(at, where(raw, at), what, f"lower it to {warmed}, or raise args.max_rows")
+
+
+def _queue(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Problem]:
+    default = ModelConfig.model_fields["max_rows"].default
+    rows = mapping(deployment, "user_config").get("max_rows") or mapping(app, "args").get("max_rows", default)
+    bound = mapping(deployment, "user_config").get("max_queued_rows")
+    if type(rows) is int and type(bound) is int and bound < rows:
+        at = (*keys, "user_config", "max_queued_rows")
+        what = f"is {bound}, below max_rows ({rows}): no batch could fill"
+        yield Problem(at, where(raw, at), what, f"raise it to {rows} or more, or lower max_rows")
+
+
+def _tolerance(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
+    for key in ("tolerance", "batch_tolerance"):
+        given = mapping(app, "args").get(key)
+        if isinstance(given, int | float) and given >= 1:
+            what = f"is {given:g}: answers that are off by their whole size would pass"
+            yield Problem((*keys, key), where(raw, (*keys, key)), what, "write one below 1, such as 0.01", "warning")

@@ -16,6 +16,7 @@ from .environment import environment
 from .grpc_rules import grpc_rules
 from .ingress_rules import ingress_rules
 from .places import advise_key, serve_schema
+from .port_rules import port_rules
 from .problems import Keys, Problem, child, where
 from .references import references
 from .rules import rules
@@ -30,6 +31,7 @@ def lint(raw: Mapping[str, Any]) -> list[Problem]:
     parts: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (
         rules,
         grpc_rules,
+        port_rules,
         access_rules,
         autoscaling_rules,
         canary_rules,
