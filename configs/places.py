@@ -94,12 +94,12 @@ def _word(path: Path, application: object) -> str:
             return f"{_word(('applications', *path[1:]), kind)} of {other}"
     if path[:2] == ARGS:
         return ".".join(path[1:])
-    rest, whose = path, "the top of the file"
+    if path[:1] != ("applications",):
+        return f"{'.'.join(path)} at the top of the file" if path else "the top of the file"
+    rest, whose = path[1:], "the application"
     if path[:2] == ("applications", "deployments"):
         named = f" named {_DEPLOYMENT[application]}" if application in _DEPLOYMENT else ""
         rest, whose = path[2:], f"the deployment{named}"
-    elif path[:1] == ("applications",):
-        rest, whose = path[1:], "the application"
     return f"{'.'.join(rest)} of {whose}" if rest else whose
 
 
