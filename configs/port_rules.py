@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from .doors import Setting, doors, setting_of
 from .problems import Keys, Problem, items, mapping, where
 from .rules import ROOT
+from .values import host
 
 _RAY = ((6379, 6379, "Ray's own store"), (8265, 8265, "Ray's dashboard"), (10001, 19999, "Ray's clients and workers"))
 _HELP = "choose another port, such as 8000 for HTTP and 8001 for gRPC"
@@ -47,6 +48,7 @@ def given_by_serve(raw: Mapping[str, Any]) -> list[Listener]:
 
 def port_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield the ports in a config that are none, or that something else takes."""
+    yield from _host(raw)
     for keys, port in _ports(raw):
         if not 1 <= port <= 65535:
             yield Problem(keys, where(raw, keys), f"is {port}, which is no port", "write one from 1 to 65535")
@@ -57,6 +59,16 @@ def port_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
         for first, last, what in _RAY:
             if first <= port <= last:
                 yield Problem(keys, where(raw, keys), f"is {port}, which {what} may take", _HELP, "warning")
+
+
+def _host(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    keys: Keys = ("http_options", "host")
+    given = mapping(raw, "http_options").get("host")
+    try:
+        host(given if isinstance(given, str) else "127.0.0.1")
+    except ValueError as error:
+        what, _, help_ = str(error).partition("\nhelp: ")
+        yield Problem(keys, where(raw, keys), what, help_)
 
 
 def _ports(raw: Mapping[str, Any]) -> Iterator[tuple[Keys, int]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from .problems import Keys, Problem, items, mapping, where
 from .schema import ModelConfig
-from .suggest import closest
+from .suggest import advise, closest
 
 MODEL = "deployments.app:model"
 ROOT = "deployments.app:root"
@@ -69,6 +69,7 @@ def _model(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
     yield from _rows(raw, app, deployment, (*keys, "deployments", index))
     yield from _queue(raw, app, deployment, (*keys, "deployments", index))
     yield from _tolerance(raw, app, (*keys, "args"))
+    yield from _accelerator(raw, app, (*keys, "args", "accelerator_type"))
 
 
 def _root(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
@@ -147,3 +148,18 @@ def _tolerance(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
         if isinstance(given, int | float) and given >= 1:
             what = f"is {given:g}: answers that are off by their whole size would pass"
             yield Problem((*keys, key), where(raw, (*keys, key)), what, "write one below 1, such as 0.01", "warning")
+
+
+def _accelerator(raw: object, app: App, at: Keys) -> Iterator[Problem]:
+    given, known = mapping(app, "args").get("accelerator_type"), _accelerators()
+    if isinstance(given, str) and known and given not in known:
+        what = f"is {given!r}, which this Ray knows nothing of: without a node of that name the model waits for ever"
+        yield Problem(at, where(raw, at), what, advise(given, known), "warning")
+
+
+def _accelerators() -> set[str]:
+    try:
+        from ray.util.accelerators import accelerators
+    except ImportError:
+        return set()
+    return {value for name, value in vars(accelerators).items() if name.isupper() and isinstance(value, str)}

@@ -13,7 +13,7 @@ class CanaryConfig(Strict):
     """Another application of the same model, which answers a share of the requests."""
 
     application: str = Field(min_length=1, description="The application that serves the other version.")
-    percent: float = Field(ge=0, le=100, description="Its share of the requests, 0 to 100.")
+    percent: float = Field(ge=0, le=100, description="Its share of the requests.")
 
 
 class Tunables(Strict):

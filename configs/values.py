@@ -50,7 +50,7 @@ def host(text: str) -> str:
             raise ValueError(
                 f"{text!r} is no address\nhelp: write the host alone, such as 127.0.0.1; the port has a key of its own"
             ) from None
-    elif not text or any(letter.isspace() or letter in "/[]" for letter in text):
+    elif any(letter.isspace() or letter in "/[]" for letter in text):
         raise ValueError(f"{text!r} is no address\nhelp: write a host name or an address, such as 127.0.0.1")
     return text
 

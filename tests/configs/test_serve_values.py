@@ -63,6 +63,13 @@ def test_what_is_a_number_or_a_word_may_be_either(changed: Lint) -> None:
     "path, value, what",
     [
         (MODEL + "user_config__max_queued_rows", 8, "is 8, below max_rows (64): no batch could fill"),
+        ("http_options__host", "127.0.0.1:8000", "'127.0.0.1:8000' is no address"),
+        ("http_options__host", "http://0.0.0.0", "'http://0.0.0.0' is no address"),
+        (
+            "applications__1__args__accelerator_type",
+            "A100x",
+            "is 'A100x', which this Ray knows nothing of: without a node of that name the model waits for ever",
+        ),
         ("applications__1__args__tolerance", 10, "is 10: answers that are off by their whole size would pass"),
         ("applications__1__args__access", {"tokens_file": "no/such"}, "no/such: no such file on this machine"),
     ],
@@ -91,3 +98,7 @@ def test_a_number_that_is_what_it_looks_like_is_left_alone(tmp_path: Path, line:
     path = tmp_path / "config.yaml"
     path.write_text(f"applications:\n- import_path: deployments.app:model\n  args:\n    {line}\n")
     assert not [problem for _, problem in check(path)[1] if "which YAML reads as" in problem.what]
+
+
+def test_an_accelerator_that_ray_knows_is_left_alone(changed: Lint) -> None:
+    assert changed(applications__1__args__accelerator_type="A100") == []
