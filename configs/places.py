@@ -106,7 +106,7 @@ def _word(path: Path, application: object) -> str:
 @cache
 def _places(application: object) -> list[tuple[Path, frozenset[str]]]:
     schema = serve_schema()
-    found = [((), fields([schema]))] if schema else []
+    found: list[tuple[Path, dict[str, FieldInfo]]] = [((), fields([schema]))] if schema else []
     for kind, ours in _OURS.items():
         for path, model in ours.items():
             found.append((path if kind == application else (_OTHER[kind], *path[1:]), fields([model])))
