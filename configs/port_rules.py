@@ -26,7 +26,7 @@ class Listener(NamedTuple):
 
 def chosen(raw: Mapping[str, Any]) -> list[Listener]:
     """Return the listeners whose ports the config itself names."""
-    return [_one(each.port, each.what) for each in doors(_all_open(raw, {}))]
+    return [_one(each.port, each.what) for each in doors(_all_open(raw, {})) if each.port]
 
 
 def given_by_serve(raw: Mapping[str, Any]) -> list[Listener]:
@@ -34,7 +34,7 @@ def given_by_serve(raw: Mapping[str, Any]) -> list[Listener]:
     env = {**os.environ, **setting_of(raw).env}
     setting = _all_open(raw, env)
     named = {each.what for each in chosen(raw)}
-    found = [_one(each.port, each.what) for each in doors(setting) if each.what not in named]
+    found = [_one(each.port, each.what) for each in doors(setting) if each.port and each.what not in named]
     if str(env.get("RAY_SERVE_ENABLE_HA_PROXY", "0")) != "1":
         return found
     found.append(_one(_number(env, "FALLBACK_PROXY_HTTP_PORT", 8500), "Serve's fallback HTTP"))
