@@ -6,7 +6,8 @@ SOAK_MINUTES ?= 60
 
 .PHONY: run test test-with-ray test-without-ray test-timing test-long fuzz check bench reports autoscaling reliability soak bench-gpu install lock stubs clean
 
-run: install ## serve the bundled models
+run: install ## serve CONFIG, once it is checked and its ports are free
+	@$(BIN)/pitstop check --ports $(CONFIG)
 	$(BIN)/serve run $(CONFIG)
 
 # What starts Ray often waits for other processes; what does not start it runs meanwhile.

@@ -8,6 +8,7 @@ from typing import Any
 
 from .problems import Keys, Problem, items, mapping, where
 from .rules import INGRESS, MODEL
+from .schema import Tunables
 from .suggest import advise
 
 TARGET_QUEUE = "deployments.autoscaling:TargetQueue"
@@ -41,7 +42,7 @@ def autoscaling_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _bounds(raw: object, config: Mapping[str, Any], keys: Keys) -> Iterator[Problem]:
     least, most = config.get("min_replicas", 1), config.get("max_replicas", 1)
-    if isinstance(least, int) and isinstance(most, int) and least > most:
+    if type(least) is int and type(most) is int and least > most:
         at = (*keys, "min_replicas")
         what = f"is {least}, above max_replicas ({most})"
         yield Problem(at, where(raw, at), what, "lower it, or raise max_replicas, which is 1 where it is not given")
@@ -68,6 +69,7 @@ def _target(raw: object, config: Mapping[str, Any], deployment: Mapping[str, Any
     path = (*at, "target_queue_ms")
     target = kwargs.get("target_queue_ms")
     wait = mapping(deployment, "user_config").get("wait_ms", 0)
+    timeout_s = mapping(deployment, "user_config").get("timeout_s", Tunables.model_fields["timeout_s"].default)
     if "target_queue_ms" not in kwargs:
         yield Problem(path, where(raw, path), "is missing", _EXAMPLE)
     elif isinstance(target, bool) or not isinstance(target, int | float) or not 0 < target < float("inf"):
@@ -75,6 +77,9 @@ def _target(raw: object, config: Mapping[str, Any], deployment: Mapping[str, Any
     elif isinstance(wait, int | float) and wait >= target:
         what = f"is {target:g}, within user_config.wait_ms ({wait:g}): every row waits that long for company"
         yield Problem(path, where(raw, path), what, "lower wait_ms, or raise the target")
+    elif isinstance(timeout_s, int | float) and target >= timeout_s * 1000:
+        what = f"is {target:g}, not below timeout_s ({timeout_s:g} s): requests would end as 408 first"
+        yield Problem(path, where(raw, path), what, _EXAMPLE)
 
 
 def _pushes(raw: object, config: Mapping[str, Any], keys: Keys) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from .problems import ConfigError, Keys, Problem, UnreadableError
+from .yaml_numbers import surprising_numbers
 
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -20,6 +21,7 @@ class Document:
     path: Path
     raw: dict[str, Any]
     lines: dict[Keys, int]
+    surprises: list[Problem]
 
     def place(self, keys: Keys) -> str:
         """Return `file:line` of a key path, or of its nearest parent that is written in the file."""
@@ -43,7 +45,7 @@ def read(path: str | Path) -> Document:
         _refuse_cycles_and_duplicates(path, root, ())
         # Constructing also resolves merge keys in the nodes, so the lines are taken afterwards.
         raw = yaml.SafeLoader("").construct_document(root)
-        return Document(path, raw, dict(_lines(root, ())))
+        return Document(path, raw, dict(_lines(root, ())), surprising_numbers(root, raw))
     except yaml.YAMLError as error:
         raise ConfigError(_syntax(path, error)) from error
     except ValueError as error:  # A date such as 2026-13-01.

@@ -51,7 +51,7 @@ def check(path: str | Path) -> tuple[Deployment | None, list[tuple[str, Problem]
     """Return the file's models, or None where they cannot be read, and its problems, each with its `file:line`."""
     document = read(path)
     broken = _schema_problems(document.raw)
-    found = {(*problem.keys, problem.what): problem for problem in [*broken, *lint(document.raw)]}
+    found = {(*problem.keys, problem.what): problem for problem in [*broken, *document.surprises, *lint(document.raw)]}
     placed = [(document.place(problem.keys), problem) for problem in found.values()]
     return None if broken else _deployment(document), placed
 

@@ -1,16 +1,30 @@
 """Turns mappings into the classes of schema.py. Every problem is told at once, in words that need no pydantic."""
 
+import datetime
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from .places import advise_key_of
 from .problems import ConfigError, Keys, Problem, where
 from .schema import ModelConfig, RootConfig, Tunables
 from .suggest import advise
 from .walk import field_at, known_at
 
+_BOOL_FOR_NUMBER = "write a number: YAML reads yes, no, on and off as true and false"
+_TEXT_FOR_NUMBER = "write a number without quotes, and 1000 or 1.0e+3 for 1e3, which YAML reads as text"
+# What to do about a value of another type, by pydantic's name for the error and the type found.
+AS_YAML: dict[tuple[str, type], str] = {
+    ("int_type", bool): _BOOL_FOR_NUMBER,
+    ("float_type", bool): _BOOL_FOR_NUMBER,
+    ("int_type", str): _TEXT_FOR_NUMBER,
+    ("float_type", str): _TEXT_FOR_NUMBER,
+    ("int_type", float): "write a whole number, without a point",
+    ("bool_type", str): "write true or false, without quotes",
+    ("bool_type", int): "write true or false",
+}
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -58,7 +72,11 @@ def _problem(model: type[BaseModel], error: dict[str, Any], raw: object, base: K
     keys: Keys = error["loc"]
     path = base + keys
     if error["type"] == "extra_forbidden":
-        return Problem(path, where(raw, path), "unknown key", advise(keys[-1], known_at(model, keys[:-1])))
+        help_ = advise_key_of(keys[-1], known_at(model, keys[:-1]), model, keys[:-1])
+        return Problem(path, where(raw, path), "unknown key", help_)
+    if error["type"] == "invalid_key":
+        what = f"YAML reads this key as {error['input']!r}"
+        return Problem(path[:-1], where(raw, path[:-1]), what, "put the key in quotes")
     field = field_at(model, keys)
     hint = field.description if field and field.description else "configs/schema.py says what is allowed here"
     if error["type"] == "missing":
@@ -69,18 +87,24 @@ def _problem(model: type[BaseModel], error: dict[str, Any], raw: object, base: K
 def _what(error: dict[str, Any]) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "value_error":
-        return message
+        return message.partition("\nhelp: ")[0]
     if error["type"] == "string_pattern_mismatch":
         message = f"should match {error['ctx']['pattern']}"
     return f"{message[0].lower()}{message[1:]}; got {_short(error['input'])}"
 
 
 def _help(error: dict[str, Any], hint: str) -> str:
-    if error["type"] == "literal_error":
-        return advise(error["input"], re.findall(r"'([^']*)'", error["ctx"]["expected"]))
-    if error["type"] == "string_type" and isinstance(error["input"], int | float):
-        return f'put it in quotes, or YAML makes a number of it: "{error["input"]}"'
-    return "change it as said; configs/schema.py holds the rule" if error["type"] == "value_error" else hint
+    kind, given = error["type"], error["input"]
+    if kind == "literal_error":
+        return advise(given, re.findall(r"'([^']*)'", error["ctx"]["expected"]))
+    if kind == "value_error":
+        return str(error["msg"]).partition("\nhelp: ")[2] or "change it as said; configs/schema.py holds the rule"
+    if kind == "string_type" and isinstance(given, int | float | datetime.date):
+        made = (
+            "true or false" if isinstance(given, bool) else "a number" if isinstance(given, int | float) else "a date"
+        )
+        return f'put it in quotes, or YAML makes {made} of it: "{given}"'
+    return f"{AS_YAML[kind, type(given)]}. {hint}" if (kind, type(given)) in AS_YAML else hint
 
 
 def _short(value: object) -> str:

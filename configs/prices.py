@@ -28,13 +28,13 @@ class Price(Strict):
     vcpus: float = Field(gt=0, description="Its virtual CPUs.")
     usd_per_hour: float = Field(gt=0, description="What an hour of it costs, on demand.")
     source: str = Field(min_length=4, description="Where the price was read: a URL, or a file with its version.")
-    date: datetime.date = Field(description="The day on which it was read there.")
+    date: datetime.date = Field(strict=False, description="The day on which it was read there.")
 
 
 class Prices(Strict):
     """A file of prices."""
 
-    prices: tuple[Price, ...] = Field(min_length=1, description="One entry for each machine and region.")
+    prices: tuple[Price, ...] = Field(min_length=1, strict=False, description="One entry for each machine and region.")
 
     def find(self, instance: str, region: str | None) -> Price:
         """Return the price of an instance; without a region, of the only one that is listed.

@@ -37,7 +37,7 @@ def page() -> str:
 def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
     for name, field in model.model_fields.items():
         inner, several = _inner(field.annotation)
-        text = " ".join([field.description or "", *_choices(field.annotation)])
+        text = " ".join([field.description or "", *_choices(field.annotation), *_range(field.metadata)])
         yield prefix + name, _default(field.default, field.is_required(), inner), text
         if inner is not None:
             yield from _rows(inner, f"{prefix}{name}{'[]' if several else ''}.")
@@ -57,6 +57,16 @@ def _inner(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
 def _choices(annotation: Any) -> Iterator[str]:
     if get_origin(annotation) is Literal:
         yield f"One of {', '.join(f'`{each}`' for each in get_args(annotation))}."
+
+
+def _range(metadata: list[Any]) -> Iterator[str]:
+    least = next((each.ge for each in metadata if hasattr(each, "ge")), None)
+    most = next((each.le for each in metadata if hasattr(each, "le")), None)
+    above = next((each.gt for each in metadata if hasattr(each, "gt")), None)
+    if least is not None:
+        yield f"From {least:.5g} to {most:,}." if most is not None else f"{least:.5g} or more."
+    elif above is not None:
+        yield f"Above {above:g}."
 
 
 def _default(value: Any, required: bool, inner: type[BaseModel] | None) -> str:

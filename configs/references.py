@@ -4,13 +4,15 @@ Nothing is imported: a network may take seconds to import and run code; its sour
 """
 
 import ast
+import hashlib
 import importlib.util
 from collections.abc import Iterator, Mapping
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
-from .problems import Keys, Problem, child, items, where
+from .calls import wrong_arguments
+from .problems import Keys, Problem, child, items, mapping, where
 from .rules import MODEL
 from .suggest import advise
 
@@ -30,6 +32,8 @@ def references(raw: Mapping[str, Any]) -> Iterator[Problem]:
             wrong = look(value) if isinstance(value, str) else None
             if wrong:
                 yield Problem(path, where(raw, path), *wrong)
+        yield from _arguments(raw, ("applications", index, "args"))
+        yield from _checksum(raw, ("applications", index, "args", "source"))
 
 
 def _at(raw: object, keys: Keys) -> object:
@@ -38,28 +42,69 @@ def _at(raw: object, keys: Keys) -> object:
     return raw
 
 
+def _arguments(raw: object, args: Keys) -> Iterator[Problem]:
+    """Yield what a factory does not take, and what it needs; and a preprocess that cannot be called with nothing."""
+    kwargs = (*args, "source", "kwargs")
+    for keys, given in (((*args, "source", "factory"), mapping(raw, *kwargs)), ((*args, "preprocess"), {})):
+        module, _, name = str(_at(raw, keys)).partition(":")
+        body = _body(module) if name else None
+        for key, what, help_ in wrong_arguments(body, name, given) if isinstance(body, list) else ():
+            if keys[-1] == "preprocess":
+                yield Problem(keys, where(raw, keys), f"{what}, and is called with none", "give it a default")
+            else:
+                at = kwargs if key is None else (*kwargs, key)
+                yield Problem(at, where(raw, at), what, help_)
+
+
+def _checksum(raw: object, keys: Keys) -> Iterator[Problem]:
+    source, at = mapping(raw, *keys), (*keys, "sha256")
+    location = next((source[key] for key in ("weights", "torchscript", "export") if source.get(key)), None)
+    path = _local(location) if isinstance(location, str) else None
+    if path is None or not isinstance(source.get("sha256"), str):
+        return
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != source["sha256"]:
+        what = f"is {source['sha256']}, and {location} has {found}"
+        yield Problem(at, where(raw, at), what, "restore the file, or write its own sha256 here if you trust it")
+
+
 def _file(location: str) -> tuple[str, str] | None:
-    if "://" in location or any(path.is_file() for path in (Path(location).expanduser(), PROJECT / location)):
+    if "://" in location or _local(location) is not None:
         return None
     return f"{location}: no such file", "paths are taken from the working directory, then from the project's root"
+
+
+def _local(location: str) -> Path | None:
+    return next((path for path in (Path(location).expanduser(), PROJECT / location) if path.is_file()), None)
 
 
 def _callable(target: str) -> tuple[str, str] | None:
     module, _, name = target.partition(":")
     if not name:
         return None  # The schema has told already that it is no import path.
-    spec = _find(module)
-    if spec is None:
+    body = _body(module)
+    if body is None:
         return f"{target}: there is no module {module}", "check its spelling; a file in models/zoo/ is always found"
-    if spec.origin is None or not spec.origin.endswith(".py"):
-        return None
-    try:
-        names = set(_names(ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body))
-    except SyntaxError as error:
-        return f"{target}: {module} has a syntax error on line {error.lineno}", f"correct {spec.origin}"
-    if name in names or "*" in names or "__getattr__" in names:
+    if isinstance(body, SyntaxError):
+        return f"{target}: {module} has a syntax error on line {body.lineno}", f"correct {body.filename}"
+    names = set(_names(body))
+    if not names or name in names or "*" in names or "__getattr__" in names:
         return None
     return f"{target}: {module} has no {name!r}", advise(name, [each for each in names if not each.startswith("_")])
+
+
+def _body(module: str) -> list[ast.stmt] | SyntaxError | None:
+    """Return a module's statements, none of one that is not written in Python; None where there is no module."""
+    spec = _find(module)
+    if spec is None:
+        return None
+    if spec.origin is None or not spec.origin.endswith(".py"):
+        return []
+    try:
+        return ast.parse(Path(spec.origin).read_bytes(), spec.origin).body
+    except SyntaxError as error:
+        return error
 
 
 def _find(module: str) -> ModuleSpec | None:

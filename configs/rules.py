@@ -5,7 +5,7 @@ from typing import Any
 
 from .problems import Keys, Problem, items, mapping, where
 from .schema import ModelConfig
-from .suggest import closest
+from .suggest import advise, closest
 
 MODEL = "deployments.app:model"
 ROOT = "deployments.app:root"
@@ -67,6 +67,9 @@ def _model(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
     index, deployment = next(((i, each) for i, each in deployments if each.get("name") != INGRESS), (0, {}))
     yield from _ongoing(raw, app, deployment, (*keys, "deployments", index))
     yield from _rows(raw, app, deployment, (*keys, "deployments", index))
+    yield from _queue(raw, app, deployment, (*keys, "deployments", index))
+    yield from _tolerance(raw, app, (*keys, "args"))
+    yield from _accelerator(raw, app, (*keys, "args", "accelerator_type"))
 
 
 def _root(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
@@ -113,7 +116,7 @@ def _ongoing(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Pro
     at = (*keys, "max_ongoing_requests")
     if ongoing is None:
         what = "is missing: Serve would let in 5 requests at a time, and batches would never fill"
-    elif isinstance(ongoing, int) and isinstance(rows, int) and ongoing < rows:
+    elif type(ongoing) is int and type(rows) is int and ongoing < rows:
         what = f"is {ongoing}, below max_rows ({rows}): batches would never fill"
     else:
         return
@@ -123,7 +126,40 @@ def _ongoing(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Pro
 def _rows(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Problem]:
     warmed = mapping(app, "args").get("max_rows", ModelConfig.model_fields["max_rows"].default)
     wanted = mapping(deployment, "user_config").get("max_rows")
-    if isinstance(warmed, int) and isinstance(wanted, int) and wanted > warmed:
+    if type(warmed) is int and type(wanted) is int and wanted > warmed:
         at = (*keys, "user_config", "max_rows")
         what = f"is {wanted}, above args.max_rows ({warmed}), the largest batch that is warmed"
         yield Problem(at, where(raw, at), what, f"lower it to {warmed}, or raise args.max_rows")
+
+
+def _queue(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Problem]:
+    default = ModelConfig.model_fields["max_rows"].default
+    rows = mapping(deployment, "user_config").get("max_rows") or mapping(app, "args").get("max_rows", default)
+    bound = mapping(deployment, "user_config").get("max_queued_rows")
+    if type(rows) is int and type(bound) is int and bound < rows:
+        at = (*keys, "user_config", "max_queued_rows")
+        what = f"is {bound}, below max_rows ({rows}): no batch could fill"
+        yield Problem(at, where(raw, at), what, f"raise it to {rows} or more, or lower max_rows")
+
+
+def _tolerance(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
+    for key in ("tolerance", "batch_tolerance"):
+        given = mapping(app, "args").get(key)
+        if isinstance(given, int | float) and given >= 1:
+            what = f"is {given:g}: answers that are off by their whole size would pass"
+            yield Problem((*keys, key), where(raw, (*keys, key)), what, "write one below 1, such as 0.01", "warning")
+
+
+def _accelerator(raw: object, app: App, at: Keys) -> Iterator[Problem]:
+    given, known = mapping(app, "args").get("accelerator_type"), _accelerators()
+    if isinstance(given, str) and known and given not in known:
+        what = f"is {given!r}, which this Ray knows nothing of: without a node of that name the model waits for ever"
+        yield Problem(at, where(raw, at), what, advise(given, known), "warning")
+
+
+def _accelerators() -> set[str]:
+    try:
+        from ray.util.accelerators import accelerators
+    except ImportError:
+        return set()
+    return {value for name, value in vars(accelerators).items() if name.isupper() and isinstance(value, str)}

@@ -6,7 +6,14 @@ Frozen, and an unknown key is an error: Ray itself would drop it in silence.
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+
+from .strict import Strict
+from .tunables import CanaryConfig, Tunables
+from .values import check_batch_bytes, check_bounds, host, printable, whole_above_one
+
+__all__ = ["AccessConfig", "CanaryConfig", "ModelConfig", "PredictConfig", "RootConfig"]
+__all__ += ["SourceConfig", "Strict", "TensorConfig", "Tunables"]
 
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
@@ -14,20 +21,21 @@ Datatype = Literal[
 Device = Literal["auto", "cuda", "cpu"]
 Backend = Literal["eager", "torchscript", "compile"]
 Precision = Literal["fp64", "fp32", "tf32", "bf16", "fp16"]
-_HANG_S = 30.0
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+GpuShare = Annotated[float, AfterValidator(whole_above_one)]
+TensorName = Annotated[str, AfterValidator(printable)]
+Host = Annotated[str, AfterValidator(host)]
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TensorConfig(Strict):
     """One input or output of the model, as its metadata will show it."""
 
-    name: str = Field(min_length=1, description="Its name on the wire.")
+    name: TensorName = Field(description="Its name on the wire.")
     datatype: Datatype = Field(description="Its Open Inference datatype.")
-    shape: tuple[int, ...] = Field(min_length=1, description="Its shape; the first dimension counts rows and is -1.")
+    shape: tuple[int, ...] = Field(
+        min_length=1, strict=False, description="Its shape; the first dimension counts rows and is -1."
+    )
     low: float | None = Field(None, description="Lowest value a probe may use, for inputs such as token ids.")
     high: float | None = Field(None, description="Highest value a probe may use.")
 
@@ -37,8 +45,7 @@ class TensorConfig(Strict):
             raise ValueError(f"shape {list(self.shape)} must begin with -1, the number of rows")
         if any(size == 0 or size < -1 for size in self.shape[1:]):
             raise ValueError(f"shape {list(self.shape)} may hold only positive sizes, or -1 where a size is open")
-        if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError(f"low {self.low} is above high {self.high}")
+        check_bounds(self.datatype, self.low, self.high)
         return self
 
 
@@ -47,9 +54,13 @@ class SourceConfig(Strict):
 
     factory: ImportPath | None = Field(None, description="`package.module:callable` that returns an nn.Module.")
     kwargs: dict[str, object] = Field(default_factory=dict, description="Arguments of the factory.")
-    weights: str | None = Field(None, description="Safetensors or state_dict for the factory: a path or fsspec URL.")
-    torchscript: str | None = Field(None, description="A TorchScript file: a path or fsspec URL.")
-    export: str | None = Field(None, description="A .pt2 file made by torch.export.save: a path or fsspec URL.")
+    weights: str | None = Field(
+        None, min_length=1, description="Safetensors or state_dict for the factory: a path or fsspec URL."
+    )
+    torchscript: str | None = Field(None, min_length=1, description="A TorchScript file: a path or fsspec URL.")
+    export: str | None = Field(
+        None, min_length=1, description="A .pt2 file made by torch.export.save: a path or fsspec URL."
+    )
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="Expected checksum of the file, hex.")
 
     @model_validator(mode="after")
@@ -89,17 +100,21 @@ class AccessConfig(Strict):
 class ModelConfig(Strict):
     """One model on one kind of device: the `args` of an application."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="The model's name on the wire.")
-    version: str = Field("1", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="The version it answers to.")
+    name: str = Field(pattern=NAME, max_length=200, description="The model's name on the wire.")
+    version: str = Field("1", pattern=NAME, max_length=200, description="The version it answers to.")
     source: SourceConfig = Field(description="Where the model comes from.")
     inputs: tuple[TensorConfig, ...] = Field(
-        min_length=1, description="Inputs, named as forward's parameters or in their order."
+        min_length=1, strict=False, description="Inputs, named as forward's parameters or in their order."
     )
-    outputs: tuple[TensorConfig, ...] = Field(min_length=1, description="Outputs, in the order they are returned.")
+    outputs: tuple[TensorConfig, ...] = Field(
+        min_length=1, strict=False, description="Outputs, in the order they are returned."
+    )
     device: Device = Field("auto", description="cuda: a GPU or nothing; cpu: never a GPU; auto: says which it took.")
-    num_cpus: float = Field(1, gt=0, description="CPU cores reserved with Ray; on the CPU also the thread count.")
-    num_gpus: float = Field(1, gt=0, description="Share of a GPU, where the device is one.")
-    accelerator_type: str | None = Field(None, description="A GPU model to insist on, as Ray names it.")
+    num_cpus: float = Field(
+        1, ge=0.0001, le=4096, description="CPU cores reserved with Ray; on the CPU also the thread count."
+    )
+    num_gpus: GpuShare = Field(1, ge=0.0001, le=1024, description="Share of a GPU, where the device is one.")
+    accelerator_type: str | None = Field(None, min_length=1, description="A GPU model to insist on, as Ray names it.")
     ingress_replicas: int = Field(0, ge=0, le=256, description="Replicas that read requests, in front of the device's.")
     backend: Backend = Field("torchscript", description="How the forward runs.")
     torchscript: Literal["auto", "script", "trace"] = Field("auto", description="How TorchScript is made.")
@@ -110,9 +125,13 @@ class ModelConfig(Strict):
     memory_format: Literal["contiguous", "channels_last"] = Field("contiguous", description="Layout of 4-D tensors.")
     tolerance: float | None = Field(None, gt=0, description="Largest relative deviation from eager fp32.")
     batch_tolerance: float | None = Field(None, gt=0, description="Largest relative change of an answer by its batch.")
-    batch_sizes: tuple[int, ...] | None = Field(None, description="Warmed batch sizes; powers of two by default.")
+    batch_sizes: tuple[int, ...] | None = Field(
+        None, strict=False, description="Warmed batch sizes; powers of two by default."
+    )
     max_rows: int = Field(32, ge=1, le=65536, description="Most rows in one forward.")
-    lengths: tuple[int, ...] | None = Field(None, description="Warmed sizes of the one open dimension besides rows.")
+    lengths: tuple[int, ...] | None = Field(
+        None, strict=False, description="Warmed sizes of the one open dimension besides rows."
+    )
     preprocess: ImportPath | None = Field(None, description="Factory of a callable from wire arrays to model arrays.")
     predict: PredictConfig = Field(PredictConfig(image=None, answer=None), description="Hooks of /predict.")
     access: AccessConfig | None = Field(None, description="Whose requests are answered; everybody's by default.")
@@ -129,6 +148,8 @@ class ModelConfig(Strict):
         self._check_precision()
         self._check_open_sizes()
         self._check_batch_sizes()
+        for tensor in (*self.inputs, *self.outputs):
+            check_batch_bytes(tensor, self.max_rows, max(self.lengths or (1,)))
         return self
 
     def _check_precision(self) -> None:
@@ -162,38 +183,10 @@ class ModelConfig(Strict):
             raise ValueError(f"batch_sizes must end with max_rows, {self.max_rows}; got {self.batch_sizes[-1]}")
 
 
-class CanaryConfig(Strict):
-    """Another application of the same model, which answers a share of the requests."""
-
-    application: str = Field(min_length=1, description="The application that serves the other version.")
-    percent: float = Field(ge=0, le=100, description="Its share of the requests, 0 to 100.")
-
-
-class Tunables(Strict):
-    """What may change while requests run: an application's `user_config`."""
-
-    max_rows: int | None = Field(None, ge=1, description="Fewer rows in a forward than the max_rows in args.")
-    wait_ms: float = Field(0, ge=0, le=10_000, description="How long a first request waits for company.")
-    max_queued_rows: int = Field(1024, ge=1, description="Rows that may wait; beyond them the answer is 503.")
-    timeout_s: float = Field(30, gt=0, description="Longest time from arrival to answer; then 408.")
-    max_body_mib: float = Field(64, gt=0, description="Largest body, before and after decompression; then 413.")
-    retry_after_s: int = Field(1, ge=1, description="What a 503 asks the client to wait.")
-    canary: CanaryConfig | None = Field(None, description="Another version that answers a share of the requests.")
-    hang_s: float | None = Field(
-        None, gt=0, description="A forward of this long ends the replica; by default no less than timeout_s and 30 s."
-    )
-    check_outputs: bool = Field(False, description="Refuse answers with NaN or infinity in a float output.")
-
-    @property
-    def hang_after_s(self) -> float:
-        """After timeout_s nobody waits for a forward any more; the 30 s are for those with a short patience."""
-        return max(self.timeout_s, _HANG_S) if self.hang_s is None else self.hang_s
-
-
 class RootConfig(Strict):
     """The `args` of the root application."""
 
-    server_name: str = Field("pitstop", description="The name that /v2 gives.")
+    server_name: str = Field("pitstop", min_length=1, description="The name that /v2 gives.")
     grpc_port: int | None = Field(None, ge=1, le=65535, description="Port for any gRPC client; none by default.")
-    grpc_host: str | None = Field(None, min_length=1, description="Where it listens; http_options.host by default.")
+    grpc_host: Host | None = Field(None, min_length=1, description="Where it listens; http_options.host by default.")
     access: AccessConfig | None = Field(None, description="Who may see the server's pages; everybody by default.")

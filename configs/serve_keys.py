@@ -15,26 +15,23 @@ from .canary_rules import canary_rules
 from .environment import environment
 from .grpc_rules import grpc_rules
 from .ingress_rules import ingress_rules
-from .problems import Keys, Problem, where
+from .places import advise_key, serve_schema
+from .port_rules import port_rules
+from .problems import Keys, Problem, child, where
 from .references import references
 from .rules import rules
-from .suggest import advise
-from .walk import fields, models_in
-
-# What ray.runtime_env accepts from users; its class keeps no schema to read them from.
-_RUNTIME_ENV = [
-    *("env_vars", "working_dir", "py_modules", "excludes", "pip", "uv", "conda", "image_uri", "container"),
-    *("config", "py_executable", "java_jars", "worker_process_setup_hook"),
-]
+from .serve_values import serve_values
+from .walk import entries
 
 
 def lint(raw: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with a Serve config beyond the args and user_configs of its models."""
-    schema = _serve_schema()
-    found = list(_unknown(raw, raw, [schema], ())) if schema else [_NO_RAY]
+    schema = serve_schema()
+    found = [*_unknown(raw, schema), *serve_values(raw, schema)] if schema else [_NO_RAY]
     parts: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (
         rules,
         grpc_rules,
+        port_rules,
         access_rules,
         autoscaling_rules,
         canary_rules,
@@ -55,37 +52,18 @@ _NO_RAY = Problem(
 )
 
 
-def _serve_schema() -> type[BaseModel] | None:
-    try:
-        from ray.serve.schema import ServeDeploySchema
-    except ImportError:
-        return None
-    schema: type[BaseModel] = ServeDeploySchema
-    return schema
-
-
-def _unknown(raw: object, value: object, models: list[type[BaseModel]], keys: Keys) -> Iterator[Problem]:
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _unknown(raw, item, models, (*keys, index))
-    if not isinstance(value, Mapping) or not models:
-        return
-    known = fields(models)
-    for key, inner in value.items():
-        path = (*keys, key)
+def _unknown(raw: Mapping[str, Any], schema: type[BaseModel]) -> Iterator[Problem]:
+    for path, known, _ in entries(raw, schema):
+        *inside, key = path
         if key not in known:
-            yield Problem(path, where(raw, path), "Serve knows no such key, and would drop it", advise(key, known))
-        elif key == "runtime_env":
-            yield from _unknown_runtime_env(raw, inner, path)
-        else:
-            yield from _unknown(raw, inner, list(models_in(known[key].annotation)), path)
+            where_ = "a runtime_env" if "runtime_env" in inside else "Serve"
+            what = f"{where_} knows no such key" + ("" if "runtime_env" in inside else ", and would drop it")
+            yield Problem(path, where(raw, path), what, advise_key(key, known, inside, _application(raw, path)))
 
 
-def _unknown_runtime_env(raw: object, value: object, keys: Keys) -> Iterator[Problem]:
-    for key in value if isinstance(value, Mapping) else ():
-        if key not in _RUNTIME_ENV:
-            path = (*keys, key)
-            yield Problem(path, where(raw, path), "a runtime_env knows no such key", advise(key, _RUNTIME_ENV))
+def _application(raw: Mapping[str, Any], path: Keys) -> object:
+    """Return the import_path of the application that a key path leads into, or None."""
+    return child(child(child(raw, path[0]), path[1]), "import_path") if path[0] == "applications" else None
 
 
 def _refused(raw: Mapping[str, Any], schema: type[BaseModel]) -> Iterator[Problem]:

@@ -7,12 +7,12 @@ from difflib import get_close_matches
 _ALSO_CALLED = {"gpu": "cuda", "float16": "fp16", "float32": "fp32", "float64": "fp64", "string": "bytes"}
 
 
-def closest(word: object, known: Iterable[str]) -> str | None:
+def closest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the known word most like `word`, or None where nothing is near. Case does not count."""
     by_lower = {name.lower(): name for name in known}
     lowered = str(word).lower()
     lowered = _ALSO_CALLED.get(lowered, lowered)
-    found = get_close_matches(lowered, by_lower, n=1, cutoff=0.6)
+    found = get_close_matches(lowered, by_lower, n=1, cutoff=cutoff)
     return by_lower[found[0]] if found else None
 
 

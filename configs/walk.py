@@ -1,7 +1,7 @@
 """Follows a key path through pydantic classes: ours, and those of Ray Serve."""
 
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -10,6 +10,12 @@ from pydantic.fields import FieldInfo
 from .problems import Keys
 
 _OPEN = (Union, types.UnionType, Annotated, list, tuple, Sequence)
+# What ray.runtime_env accepts from users; its class keeps no schema to read them from.
+_RUNTIME_ENV = (
+    *("env_vars", "working_dir", "py_modules", "excludes", "pip", "uv", "conda", "image_uri", "container"),
+    *("config", "py_executable", "java_jars", "worker_process_setup_hook"),
+)
+Entry = tuple[Keys, Mapping[str, FieldInfo | None], object]
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -24,6 +30,29 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 def fields(models: Sequence[type[BaseModel]]) -> dict[str, FieldInfo]:
     """Return the keys that a value of these classes may have."""
     return {field.alias or name: field for model in models for name, field in model.model_fields.items()}
+
+
+def entries(raw: object, schema: type[BaseModel]) -> Iterator[Entry]:
+    """Yield every key that stands where these classes are read: its path, the keys known beside it, its value."""
+    yield from _entries(raw, fields([schema]), ())
+
+
+def _entries(value: object, known: Mapping[str, FieldInfo | None], path: Keys) -> Iterator[Entry]:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _entries(item, known, (*path, index))
+    if not isinstance(value, Mapping) or not known:
+        return
+    for key, inner in value.items():
+        yield (*path, key), known, inner
+        field = known.get(key)
+        if field is not None:
+            yield from _entries(inner, below(key, field), (*path, key))
+
+
+def below(key: str, field: FieldInfo) -> Mapping[str, FieldInfo | None]:
+    """Return the keys that a field's own mapping may have; none where it is free-form."""
+    return dict.fromkeys(_RUNTIME_ENV) if key == "runtime_env" else fields(list(models_in(field.annotation)))
 
 
 def field_at(model: type[BaseModel], keys: Keys) -> FieldInfo | None:

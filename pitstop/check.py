@@ -1,6 +1,7 @@
 """`pitstop check`: shows what a config file will serve, or everything that is wrong with it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -10,20 +11,35 @@ from configs.doors import doors, sentence, setting_of
 from configs.loader import ConfigError, Deployment, check
 from configs.prices import load_prices
 from configs.problems import Problem, UnreadableError
+from configs.suggest import advise
+
+from .check_load import Opened, open_models
+from .taken import taken
 
 CLEAN, PROBLEMS, UNREADABLE = 0, 1, 2
 # The one YAML in configs/ that Serve does not read.
 PRICES = "prices.yaml"
 
 
-def check_files(paths: Sequence[Path], console: Console | None = None) -> int:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is checked beyond the file itself: whether its ports are free, and whether its models open."""
+
+    ports: bool = False
+    load: bool = False
+    model: str | None = None
+    timeout_s: float = 600.0
+
+
+def check_files(paths: Sequence[Path], console: Console | None = None, wish: Wish | None = None) -> int:
     """Check each file, print the findings, and return the exit status: the worst of them."""
+    wish = wish or Wish()
     # Key paths and messages hold square brackets, which rich would take for markup.
     console = console or Console(markup=False, highlight=False, soft_wrap=True)
-    return max(_check_file(path, console) for path in paths)
+    return max(_check_file(path, console, wish) for path in paths)
 
 
-def _check_file(path: Path, console: Console) -> int:
+def _check_file(path: Path, console: Console, wish: Wish) -> int:
     try:
         if path.name == PRICES:
             load_prices(path)
@@ -46,8 +62,35 @@ def _check_file(path: Path, console: Console) -> int:
         console.print(_table(deployment))
         if opened := sentence(list(doors(setting_of(deployment.raw)))):
             console.print(f"{path}: note: {opened}", style="cyan")
+        if not _fits(deployment, console, wish):
+            return PROBLEMS
     console.print(f"{path}: ok", style="green")
     return CLEAN
+
+
+def _fits(deployment: Deployment, console: Console, wish: Wish) -> bool:
+    """Whether this machine can start it, as far as was asked."""
+    path, names = deployment.path, [app.name for app in deployment.models]
+    if wish.model is not None and wish.model not in names:
+        console.print(f"{path}: there is no model {wish.model!r}\nhelp: {advise(wish.model, names)}", style="red")
+        return False
+    if wish.ports and (held := taken(deployment.raw)):
+        console.print(f"{path}: {held}", style="red")
+        return False
+    opened = (
+        [_told(each, path, console) for each in open_models(deployment, wish.model, wish.timeout_s)]
+        if wish.load
+        else []
+    )
+    return all(opened)
+
+
+def _told(opened: Opened, path: Path, console: Console) -> bool:
+    if opened.output:
+        console.print(opened.output)
+    style = "green" if opened.ok else "red"
+    console.print(f"{path}: {opened.name}: {'opens on ' if opened.ok else ''}{opened.text}", style=style)
+    return opened.ok
 
 
 def _show(place: str, problem: Problem, console: Console) -> None:

@@ -40,17 +40,23 @@ def pitstop() -> None:
 @app.command()
 def check(
     configs: Annotated[list[Path] | None, typer.Argument(metavar="CONFIG...", show_default="serve_config.yaml")] = None,
+    ports: Annotated[bool, typer.Option("--ports", help="Also see that its ports are free on this machine.")] = False,
+    load_: Annotated[bool, typer.Option("--load", help="Also open each model as a start does, without Ray.")] = False,
+    model: Annotated[str | None, typer.Option(help="With --load: only this model.")] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="With --load: seconds that one model may take.")] = 600,
 ) -> None:
     """Check Serve config files without starting anything.
 
-    Finds misspelt keys, values that cannot be, and files and functions that are not there.
+    Finds misspelt keys, keys in the wrong place, values that cannot be, arguments that a factory does not take, and
+    files and functions that are not there.
     Exits with 0 where all is well, 1 where a file has errors, 2 where one cannot be read.
 
     Example: [bold]pitstop check serve_config.yaml configs/*.yaml[/bold]
     """
-    from .check import check_files
+    from .check import Wish, check_files
 
-    raise typer.Exit(check_files(configs or [Path("serve_config.yaml")]))
+    wish = Wish(ports, load_, model, timeout)
+    raise typer.Exit(check_files(configs or [Path("serve_config.yaml")], wish=wish))
 
 
 @app.command()

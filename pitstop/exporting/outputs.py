@@ -42,4 +42,5 @@ def _tensor(name: str, value: Any, other: Any) -> TensorConfig:
         )
     if value.shape[1:] != other.shape[1:]:
         raise ModelError(f"output {name!r}: its sizes besides the rows change with the batch\n{_HELP}")
-    return TensorConfig(name=name, datatype=_DATATYPES[value.dtype], shape=(-1, *value.shape[1:]))
+    found = {"name": name, "datatype": _DATATYPES[value.dtype], "shape": (-1, *value.shape[1:])}
+    return TensorConfig.model_validate(found)

@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,3 +54,87 @@ def test_what_a_config_points_at_and_is_not_there_is_named(
     assert len(found) == 1
     assert help_ in found[0].help
     assert found[0].severity == "error"
+
+
+NETS = """
+import torch.nn as nn
+from dataclasses import dataclass
+from elsewhere import Base
+class Plain(nn.Module):
+    def __init__(self, width, depth=2, *, rate=0.1): ...
+class Child(Plain): ...
+class Empty(nn.Module): ...
+class Takes(nn.Module):
+    def __init__(self, width, **rest): ...
+class Foreign(Base): ...
+@dataclass
+class Data:
+    width: int
+class Two(Plain, Base): ...
+class Odd(nn.Module):
+    if True:
+        def __init__(self): ...
+class New:
+    def __new__(cls, **kwargs): ...
+def make(width, /, depth, *more): ...
+@dataclass
+def wrapped(): ...
+again = 1
+def again(): ...
+"""
+
+
+@pytest.fixture
+def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lint_nets.py").write_text(NETS)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("nets")
+@pytest.mark.parametrize(
+    "name, kwargs, told",
+    [
+        ("Plain", {"widht": 3, "width": 4}, ("widht", "Plain takes no argument 'widht'", "did you mean 'width'?")),
+        ("Child", {"dpeth": 3, "width": 4}, ("dpeth", "Child takes no argument 'dpeth'", "did you mean 'depth'?")),
+        ("Plain", {"depth": 3}, ("kwargs", "Plain needs an argument 'width'", "write `width: …` into source.kwargs")),
+        ("Empty", {"width": 3}, ("width", "Empty takes no argument 'width'", "remove it")),
+        ("Takes", {"any": 3}, ("kwargs", "Takes needs an argument 'width'", "write `width: …` into source.kwargs")),
+        ("Plain", {"self": 3, "width": 1}, ("self", "Plain takes no argument 'self'", "known here")),
+    ],
+)
+def test_arguments_that_a_factory_does_not_take_or_lacks_are_told(
+    changed: Lint, name: str, kwargs: dict[str, object], told: tuple[str, str, str]
+) -> None:
+    (problem,) = changed(**{ARGS + "source": {"factory": f"lint_nets:{name}", "kwargs": kwargs}})
+    assert (problem.keys[-1], problem.what) == told[:2]
+    assert told[2] in problem.help
+
+
+@pytest.mark.usefixtures("nets")
+@pytest.mark.parametrize("name", ["Foreign", "Data", "Two", "Odd", "New", "wrapped", "again"])
+def test_nothing_is_said_of_arguments_that_the_source_does_not_show(changed: Lint, name: str) -> None:
+    assert changed(**{ARGS + "source": {"factory": f"lint_nets:{name}", "kwargs": {"any": 3}}}) == []
+
+
+@pytest.mark.usefixtures("nets")
+def test_arguments_that_a_factory_takes_are_left_alone(changed: Lint) -> None:
+    for name, kwargs in (("Plain", {"width": 1, "rate": 2}), ("Takes", {"width": 1, "any": 2}), ("Empty", {})):
+        assert changed(**{ARGS + "source": {"factory": f"lint_nets:{name}", "kwargs": kwargs}}) == []
+
+
+@pytest.mark.usefixtures("nets")
+def test_a_preprocess_that_needs_an_argument_is_told(changed: Lint) -> None:
+    (problem,) = changed(**{ARGS + "preprocess": "lint_nets:Plain"})
+    assert problem.what == "Plain needs an argument 'width', and is called with none"
+
+
+def test_a_wrong_checksum_is_told_with_the_file_s_own(changed: Lint, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    path.write_bytes(b"weights")
+    found = hashlib.sha256(b"weights").hexdigest()
+    source = {"factory": "models.zoo.digits:Digits", "weights": str(path)}
+    (problem,) = changed(**{ARGS + "source": {**source, "sha256": "0" * 64}})
+    assert problem.keys[-1] == "sha256"
+    assert "0" * 64 in problem.what
+    assert found in problem.what
+    assert changed(**{ARGS + "source": {**source, "sha256": found}}) == []

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from configs.loader import ConfigError, parse_tunables
 from pitstop.cli import app
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -70,6 +71,33 @@ def test_broken_yaml_ends_with_1(tmp_path: Path) -> None:
     path = tmp_path / "broken.yaml"
     path.write_text("a: [1\n")
     assert run("check", path)[0] == 1
+
+
+@pytest.mark.parametrize(
+    "old, new, told",
+    [
+        ("timeout_s: 30", "max_body_mib: .inf", "max_body_mib: input should be a finite number; got inf"),
+        ("timeout_s: 30", "hang_s: 0.001", "hang_s: input should be greater than or equal to 1; got 0.001"),
+        ("timeout_s: 30", "retry_after_s: true", "retry_after_s: input should be a valid integer; got True"),
+        ("num_gpus: 0.5", "num_gpus: 1.5", "num_gpus: is 1.5: above 1 Ray takes whole GPUs alone"),
+        ("port: 8000", "port: 8404", "http_options.port: is 8404, which HAProxy's statistics page takes"),
+        ("port: 8000", "port: 30005", "http_options.port: is 30005, which the replicas' HTTP (30000 to 31000) takes"),
+        ("sha256: b018", "sha256: b019", "models/zoo/digits.safetensors has b018b7a69d8db6969"),
+        ("backend: torchscript", "wait_ms: 5", "help: it belongs into user_config of the deployment named Model"),
+    ],
+)
+def test_a_setting_that_breaks_in_use_is_refused(tmp_path: Path, old: str, new: str, told: str) -> None:
+    status, output = run("check", broken(tmp_path, old, new))
+    assert status == 1
+    assert told in output
+
+
+@pytest.mark.parametrize(
+    "user_config", [{"max_body_mib": float("inf")}, {"hang_s": 0.001}, {"retry_after_s": True}, {"timeout_s": "30"}]
+)
+def test_a_start_refuses_a_setting_that_breaks_in_use(user_config: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(user_config))):
+        parse_tunables(user_config)
 
 
 def test_help_gives_an_example() -> None:

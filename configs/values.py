@@ -1,0 +1,95 @@
+"""What a value must be beyond its type and bounds: the rules of schema.py that take more than a number to say."""
+
+import ipaddress
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+_FLOATS = {"FP16": 65504.0, "FP32": 3.4028234663852886e38, "FP64": math.inf}
+_BITS = {"BOOL": 8, "BYTES": 64}
+# More than any machine can hold; a size with a digit too many is found before the start tries to make such a batch.
+_TIB = 2**40
+
+
+class Tensor(Protocol):
+    """What is read of a tensor."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def datatype(self) -> str: ...
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+
+def printable(name: str) -> str:
+    """Return a name that can stand in a log and be typed again, or raise ValueError."""
+    if not name or name != name.strip() or not name.isprintable():
+        raise ValueError(
+            f"{name!r} is empty, has a space at an end, or what cannot be printed\nhelp: write a plain name"
+        )
+    return name
+
+
+def whole_above_one(gpus: float) -> float:
+    """Return a number of GPUs that Ray can reserve, or raise ValueError."""
+    if gpus > 1 and gpus != int(gpus):
+        raise ValueError(
+            f"is {gpus:g}: above 1 Ray takes whole GPUs alone\n"
+            f"help: write {int(gpus)}, or a share of one GPU such as 0.5"
+        )
+    return gpus
+
+
+def host(text: str) -> str:
+    """Return an address that a server can listen on, or raise ValueError."""
+    if ":" in text:
+        try:
+            ipaddress.IPv6Address(text.partition("%")[0])
+        except ValueError:
+            raise ValueError(
+                f"{text!r} is no address\nhelp: write the host alone, such as 127.0.0.1; the port has a key of its own"
+            ) from None
+    elif any(letter.isspace() or letter in "/[]" for letter in text):
+        raise ValueError(f"{text!r} is no address\nhelp: write a host name or an address, such as 127.0.0.1")
+    return text
+
+
+def check_bounds(datatype: str, low: float | None, high: float | None) -> None:
+    """Raise ValueError where probes between these bounds cannot be drawn in this datatype."""
+    if low is None and high is None:
+        return
+    if datatype in _BITS:
+        raise ValueError(f"low and high are for numbers, and the datatype is {datatype}\nhelp: remove them")
+    least, most = _range(datatype)
+    for key, value in (("low", low), ("high", high)):
+        if value is None:
+            continue
+        if not least <= value <= most:
+            range_ = f"{least:g} to {most:g}"
+            raise ValueError(f"{key} is {value:g}, which {datatype} cannot hold\nhelp: its range is {range_}")
+        if datatype not in _FLOATS and value != int(value):
+            raise ValueError(f"{key} is {value:g}, and {datatype} holds whole numbers\nhelp: round it")
+    # What models/probe.py draws between, where only one of the two is given.
+    bottom = 0.0 if low is None else low
+    top = (255.0 if datatype == "UINT8" else 1.0) if high is None else high
+    if bottom > top:
+        raise ValueError(f"low ({bottom:g}) is above high ({top:g})\nhelp: give both; alone, low is 0 and high is 1")
+
+
+def check_batch_bytes(tensor: Tensor, rows: int, length: int) -> None:
+    """Raise ValueError where one batch of a tensor is larger than any machine's memory."""
+    bits = _BITS.get(tensor.datatype) or int(tensor.datatype.strip("UINTFP"))
+    total = rows * math.prod(length if size == -1 else size for size in tensor.shape[1:]) * bits // 8
+    if total > _TIB:
+        raise ValueError(
+            f"a batch of {rows} rows of {tensor.name!r} would take {total / _TIB:,.1f} TiB\n"
+            f"help: correct its shape, {list(tensor.shape)}, or lower max_rows"
+        )
+
+
+def _range(datatype: str) -> tuple[float, float]:
+    if datatype in _FLOATS:
+        return -_FLOATS[datatype], _FLOATS[datatype]
+    bits = int(datatype.strip("UINT"))
+    return (0, 2**bits - 1) if datatype.startswith("U") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)

@@ -1,0 +1,71 @@
+"""Opens one model as a replica's start does, in this process, and writes what came of it: run by check_load.py.
+
+Usage: python -m pitstop.open_one CONFIG APPLICATION RESULT
+"""
+
+import json
+import math
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from configs.loader import ModelApp, load
+from configs.problems import ConfigError
+
+
+def main(config: str, application: str, result: str) -> None:
+    """Write {"ok": bool, "text": str} to the file `result`."""
+    try:
+        app = next(app for app in load(config).models if app.name == application)
+        found: dict[str, Any] = {"ok": True, "text": _open(app)}
+    except BaseException as error:  # A factory may raise anything, SystemExit too, and each has its sentence.
+        found = {"ok": False, "text": _told(error)}
+    Path(result).write_text(json.dumps(found), encoding="utf-8")
+
+
+def _open(app: ModelApp) -> str:
+    from models.errors import ModelError
+
+    device, note = _place(app)
+    from models.served import open_model
+
+    served = open_model(app.config, device, note or None)
+    slowest_s = max(served.forward_ms.values(), default=0.0) / 1000
+    hang_s = app.tunables.hang_s
+    if hang_s is not None and slowest_s >= hang_s:
+        raise ModelError(
+            f"user_config.hang_s is {hang_s:g}, and the slowest forward of the start took {slowest_s:.1f} s: "
+            "the replica would end itself\nhelp: raise hang_s, or lower max_rows"
+        )
+    return f"{device}, {served.how}, {app.config.precision}; ready after {served.started_s:.1f} s{note and f'; {note}'}"
+
+
+def _place(app: ModelApp) -> tuple[str, str]:
+    """Choose the device as deployments/resources.py does, by this machine in place of the cluster."""
+    import torch
+
+    device, note = app.config.device, ""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        note = "" if device == "cuda" else "device: auto found no GPU on this machine"
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        torch.set_num_threads(max(1, math.floor(app.config.num_cpus)))
+    return device, note
+
+
+def _told(error: BaseException) -> str:
+    from models.errors import ModelError
+
+    if isinstance(error, ModelError | ConfigError):
+        return str(error)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}{place}\nhelp: the model's own code raised it; its traceback stands above"
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,84 @@
+"""A key in the wrong mapping is told the right one, whichever two they are."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from configs.loader import ConfigError, check, parse_model
+from configs.problems import Problem
+from configs.schema import ModelConfig, Tunables
+
+from .conftest import put, unshare
+
+Lint = Callable[..., list[Problem]]
+APP = "applications__1__"
+DEPLOYMENT = APP + "deployments__0__"
+
+
+@pytest.fixture
+def helps(shipped: dict[str, object], tmp_path: Path) -> Callable[[str, object], list[str]]:
+    def told(path: str, value: object) -> list[str]:
+        raw, file = unshare(shipped), tmp_path / "config.yaml"
+        put(raw, path.split("__"), value)
+        file.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+        return [problem.help for _, problem in check(file)[1] if problem.keys[-1] == path.rpartition("__")[2]]
+
+    return told
+
+
+@pytest.mark.parametrize("key", sorted(set(Tunables.model_fields) - set(ModelConfig.model_fields)))
+@pytest.mark.parametrize("place", [APP + "args__", APP, DEPLOYMENT])
+def test_a_tunable_in_the_wrong_place_belongs_into_user_config(
+    helps: Callable[[str, object], list[str]], place: str, key: str
+) -> None:
+    (told,) = helps(place + key, 5)
+    assert told.endswith("user_config of the deployment named Model")
+
+
+@pytest.mark.parametrize("key", sorted(set(ModelConfig.model_fields) - set(Tunables.model_fields) - {"name"}))
+@pytest.mark.parametrize("place", [APP, DEPLOYMENT, DEPLOYMENT + "user_config__"])
+def test_a_key_of_args_in_the_wrong_place_belongs_into_args(
+    helps: Callable[[str, object], list[str]], place: str, key: str
+) -> None:
+    (told,) = helps(place + key, 5)
+    assert told.startswith("it belongs into args")
+
+
+@pytest.mark.parametrize(
+    "path, told",
+    [
+        (APP + "max_rows", "it belongs into args or user_config of the deployment named Model"),
+        (DEPLOYMENT + "max_rows", "it belongs into user_config of the deployment named Model or args"),
+        (APP + "args__max_ongoing_requests", "it belongs into the deployment named Model"),
+        (APP + "args__num_replicas", "it belongs into the deployment named Model"),
+        (DEPLOYMENT + "user_config__autoscaling_config", "it belongs into the deployment named Model"),
+        (DEPLOYMENT + "min_replicas", "it belongs into autoscaling_config of the deployment named Model"),
+        (APP + "args__route_prefix", "it belongs into the application"),
+        (APP + "args__factory", "it belongs into args.source"),
+        (APP + "source", "it belongs into args"),
+        (APP + "args__tokens_file", "it belongs into args.access"),
+        (APP + "args__image", "it belongs into args.predict"),
+        (DEPLOYMENT + "user_config__percent", "it belongs into user_config.canary of the deployment named Model"),
+        (APP + "env_vars", "it belongs into runtime_env of the application"),
+        (APP + "grpc_port", "it belongs into args of the root application"),
+        ("grpc_port", "it belongs into args of the root application"),
+        ("device", "it belongs into args of a model's application"),
+        ("port", "it belongs into http_options at the top of the file or grpc_options at the top of the file"),
+        (APP + "args__wait_m", "did you mean 'wait_ms', which belongs into user_config of the deployment named Model?"),
+        # What is nearly a key of the place where it stands stays a misspelling.
+        (APP + "args__max_row", "did you mean 'max_rows'?"),
+        ("application", "did you mean 'applications'?"),
+    ],
+)
+def test_every_other_key_in_the_wrong_place_is_told_the_right_one(
+    helps: Callable[[str, object], list[str]], path: str, told: str
+) -> None:
+    assert helps(path, 5) == [told]
+
+
+def test_a_start_says_so_too() -> None:
+    args = {"name": "net", "source": {"factory": "a:b"}, "inputs": [], "outputs": [], "wait_ms": 5}
+    with pytest.raises(ConfigError, match=r"wait_ms: unknown key\nhelp: it belongs into user_config of the deploy"):
+        parse_model(args)

@@ -1,0 +1,176 @@
+"""No value of another type, and none that breaks in use, is a setting."""
+
+import datetime
+import math
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+from configs.parse import problems_in
+from configs.schema import ModelConfig, RootConfig, Tunables
+from configs.walk import models_in
+
+TENSOR = {"name": "x", "datatype": "FP32", "shape": [-1, 4]}
+NEEDED: dict[type[BaseModel], dict[str, Any]] = {
+    ModelConfig: {
+        "name": "net",
+        "source": {"factory": "models.zoo.mlp:Mlp"},
+        "inputs": [TENSOR],
+        "outputs": [{**TENSOR, "name": "y"}],
+    },
+    Tunables: {},
+    RootConfig: {},
+}
+
+
+def fields(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every field of a class and of those within it: its path and its annotation."""
+    for name, field in model.model_fields.items():
+        yield (*above, name), field.annotation
+        for inner in models_in(field.annotation):
+            yield from fields(inner, (*above, name))
+
+
+def kinds(annotation: Any) -> set[Any]:
+    if get_origin(annotation) is tuple:
+        return {list}
+    found = {annotation}
+    for each in get_args(annotation):
+        found |= kinds(each)
+    return found
+
+
+NUMBERS = [
+    pytest.param(model, path, id=".".join(path))
+    for model in NEEDED
+    for path, annotation in fields(model)
+    if kinds(annotation) & {int, float} and not kinds(annotation) & {list}
+]
+
+
+def with_value(model: type[BaseModel], path: tuple[str, ...], value: object) -> dict[str, Any]:
+    """Return valid data of a class, but for this value."""
+    data: dict[str, Any] = {**NEEDED[model]}
+    if len(path) == 1:
+        return {**data, path[0]: value}
+    above = data.get(path[0], {"application": "other", "percent": 1})
+    if isinstance(above, list):
+        return {**data, path[0]: [{**above[0], path[1]: value}]}
+    return {**data, path[0]: {**above, path[1]: value}}
+
+
+def wrong(model: type[BaseModel], data: dict[str, Any]) -> list[str]:
+    return [f"{problem.where}: {problem.what}".removeprefix(": ") for problem in problems_in(model, data, data)]
+
+
+def test_the_data_without_a_wrong_value_is_accepted() -> None:
+    assert [wrong(model, data) for model, data in NEEDED.items()] == [[], [], []]
+    assert len(NUMBERS) >= 17
+
+
+@pytest.mark.parametrize("value", [True, False, "5", "1e3", math.inf, -math.inf, math.nan, 10**400, [1], {}], ids=repr)
+@pytest.mark.parametrize("model, path", NUMBERS)
+def test_a_number_is_a_finite_number_and_nothing_else(
+    model: type[BaseModel], path: tuple[str, ...], value: object
+) -> None:
+    (told,) = wrong(model, with_value(model, path, value))
+    assert path[-1] in told
+
+
+@pytest.mark.parametrize("key", ["batch_sizes", "lengths"])
+@pytest.mark.parametrize("value", [[True, 32], ["1", 32], [1.0, 32], "32", {1: 32}, 32])
+def test_a_list_of_sizes_holds_whole_numbers(key: str, value: object) -> None:
+    assert wrong(ModelConfig, {**NEEDED[ModelConfig], key: value})
+
+
+@pytest.mark.parametrize("shape", [[-1, True], ["-1", 4], [-1, 4.0], [-1, 0], [-1, -2], [-1, 10**12], [], "-1", [4]])
+def test_a_shape_holds_sizes_that_a_tensor_can_have(shape: object) -> None:
+    assert wrong(ModelConfig, {**NEEDED[ModelConfig], "inputs": [{**TENSOR, "shape": shape}]})
+
+
+@pytest.mark.parametrize("value", [1, 0, "yes", "true", 1.0])
+@pytest.mark.parametrize("model, key", [(ModelConfig, "cuda_graphs"), (Tunables, "check_outputs")])
+def test_a_switch_is_true_or_false(model: type[BaseModel], key: str, value: object) -> None:
+    assert wrong(model, {**NEEDED[model], key: value})
+
+
+@pytest.mark.parametrize(
+    "model, changes, told",
+    [
+        (ModelConfig, {"num_gpus": 1.5}, "num_gpus: is 1.5: above 1 Ray takes whole GPUs alone"),
+        (ModelConfig, {"num_gpus": 0}, "num_gpus: input should be greater than"),
+        (ModelConfig, {"num_cpus": 1e300}, "num_cpus: input should be less than"),
+        (ModelConfig, {"max_rows": 65537}, "max_rows: input should be less than"),
+        (ModelConfig, {"name": "n" * 201}, "name: string should have at most 200 characters"),
+        (ModelConfig, {"name": ""}, "name: should match"),
+        (ModelConfig, {"accelerator_type": ""}, "accelerator_type: string should have at least 1"),
+        (ModelConfig, {"source": {"factory": "a:b", "weights": ""}}, "source.weights: string should have at least 1"),
+        (ModelConfig, {"inputs": [{**TENSOR, "shape": [-1, 2**40]}]}, "a batch of 32 rows of 'x' would take"),
+        (Tunables, {"hang_s": 0.001}, "hang_s: input should be greater than or equal to 1"),
+        (Tunables, {"timeout_s": 1e-9}, "timeout_s: input should be greater than"),
+        (Tunables, {"timeout_s": 1e12}, "timeout_s: input should be less than"),
+        (Tunables, {"max_body_mib": 1e-9}, "max_body_mib: input should be greater than"),
+        (Tunables, {"retry_after_s": 10**9}, "retry_after_s: input should be less than"),
+        (Tunables, {"wait_ms": 500, "timeout_s": 0.5}, "wait_ms (500) is not below timeout_s (0.5 s)"),
+        (Tunables, {"canary": {"application": "b", "percent": 101}}, "canary.percent: input should be less than"),
+        (RootConfig, {"grpc_port": 0}, "grpc_port: input should be greater than"),
+        (RootConfig, {"grpc_port": 65536}, "grpc_port: input should be less than"),
+        (RootConfig, {"grpc_host": "127.0.0.1:8001"}, "grpc_host: '127.0.0.1:8001' is no address"),
+        (RootConfig, {"grpc_host": "http://localhost"}, "grpc_host: 'http://localhost' is no address"),
+        (RootConfig, {"server_name": ""}, "server_name: string should have at least 1"),
+    ],
+)
+def test_a_value_that_breaks_in_use_is_refused(model: type[BaseModel], changes: dict[str, Any], told: str) -> None:
+    (found,) = wrong(model, {**NEEDED[model], **changes})
+    assert found.startswith(told)
+
+
+@pytest.mark.parametrize("value", [0.5, 1, 2, 8.0])
+def test_a_share_of_a_gpu_and_whole_gpus_are_accepted(value: float) -> None:
+    assert wrong(ModelConfig, {**NEEDED[ModelConfig], "num_gpus": value}) == []
+
+
+@pytest.mark.parametrize("value", ["localhost", "0.0.0.0", "::", "fe80::1%eth0", "node-1.example"])
+def test_an_address_to_listen_on_is_accepted(value: str) -> None:
+    assert wrong(RootConfig, {"grpc_host": value}) == []
+
+
+@pytest.mark.parametrize("name", ["", " x", "x ", "a\nb", "a\x00b"])
+def test_the_name_of_a_tensor_can_be_printed(name: str) -> None:
+    assert wrong(ModelConfig, {**NEEDED[ModelConfig], "inputs": [{**TENSOR, "name": name}]})
+
+
+@pytest.mark.parametrize(
+    "datatype, bounds, told",
+    [
+        ("UINT8", {"high": 256}, "high is 256, which UINT8 cannot hold"),
+        ("UINT8", {"low": -1}, "low is -1, which UINT8 cannot hold"),
+        ("INT64", {"low": 5}, "low (5) is above high (1)"),
+        ("FP32", {"high": -5}, "low (0) is above high (-5)"),
+        ("FP16", {"high": 1e6}, "high is 1e+06, which FP16 cannot hold"),
+        ("INT32", {"high": 1.5}, "high is 1.5, and INT32 holds whole numbers"),
+        ("BOOL", {"high": 1}, "low and high are for numbers"),
+    ],
+)
+def test_bounds_that_no_probe_can_keep_are_refused(datatype: str, bounds: dict[str, float], told: str) -> None:
+    (found,) = wrong(ModelConfig, {**NEEDED[ModelConfig], "inputs": [{**TENSOR, "datatype": datatype, **bounds}]})
+    assert told in found
+
+
+@pytest.mark.parametrize(
+    "model, changes, help_",
+    [
+        (Tunables, {"max_rows": True}, "YAML reads yes, no, on and off as true and false"),
+        (Tunables, {"timeout_s": "1e3"}, "1000 or 1.0e+3 for 1e3, which YAML reads as text"),
+        (ModelConfig, {"version": False}, 'YAML makes true or false of it: "False"'),
+        (ModelConfig, {"version": datetime.date(2026, 1, 2)}, 'YAML makes a date of it: "2026-01-02"'),
+        (ModelConfig, {"cuda_graphs": "no"}, "write true or false, without quotes"),
+        (ModelConfig, {True: 1}, "put the key in quotes"),
+    ],
+)
+def test_what_yaml_made_of_a_word_is_explained(model: type[BaseModel], changes: dict[Any, Any], help_: str) -> None:
+    data = {**NEEDED[model], **changes}
+    (problem,) = problems_in(model, data, data)
+    assert help_ in problem.help

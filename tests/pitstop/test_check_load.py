@@ -1,0 +1,110 @@
+"""`pitstop check --load`: each model is opened as a start does, in a process of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from pitstop.cli import app
+
+NETS = """
+import ctypes, os, sys, time
+from torch import nn
+class Good(nn.Linear):
+    def __init__(self): super().__init__(4, 2)
+def exits(): sys.exit(3)
+def leaves(): os._exit(7)
+def crashes(): ctypes.string_at(0)
+def raises(): raise RuntimeError("no such thing")
+def waits(): time.sleep(600)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "load_nets.py").write_text(NETS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def model(name: str, factory: str, **args: Any) -> dict[str, Any]:
+    given = {
+        "name": name,
+        "device": "cpu",
+        "backend": "eager",
+        "max_rows": 2,
+        "source": {"factory": f"load_nets:{factory}"},
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
+    }
+    return {
+        "name": name,
+        "route_prefix": f"/v2/models/{name}",
+        "import_path": "deployments.app:model",
+        "args": {**given, **args},
+        "deployments": [{"name": "Model", "max_ongoing_requests": 64}],
+    }
+
+
+def check(folder: Path, *apps: dict[str, Any], options: tuple[str, ...] = ()) -> tuple[int, str]:
+    path = folder / "nets.yaml"
+    path.write_text(yaml.safe_dump({"applications": list(apps)}), encoding="utf-8")
+    result = CliRunner().invoke(app, ["check", "--load", *options, str(path)])
+    return result.exit_code, result.output
+
+
+def test_a_model_that_opens_says_where_and_how_long(folder: Path) -> None:
+    status, output = check(folder, model("net", "Good"))
+    assert status == 0
+    assert "net: opens on cpu, eager, fp32; ready after" in output
+
+
+def test_what_ends_or_crashes_is_told_by_name_and_the_others_are_opened(folder: Path) -> None:
+    names = ("exits", "leaves", "crashes", "raises")
+    status, output = check(folder, *(model(name, name) for name in names), model("last", "Good"))
+    assert status == 1
+    assert "exits: SystemExit: 3 (" in output
+    assert "leaves: its process ended with status 7 while the model was opened\nhelp: " in output
+    assert "crashes: its process ended by SIGSEGV while the model was opened\nhelp: " in output
+    assert "raises: RuntimeError: no such thing (" in output
+    assert "load_nets.py:9)" in output
+    assert "last: opens on cpu" in output
+
+
+def test_what_a_start_refuses_is_refused_in_its_words(folder: Path) -> None:
+    outputs = [{"name": "y", "datatype": "FP32", "shape": [-1, 3]}]
+    status, output = check(folder, model("net", "Good", outputs=outputs))
+    assert status == 1
+    assert "net: output 'y' has shape" in output
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_model_for_a_gpu_cannot_be_opened_without_one(folder: Path) -> None:
+    status, output = check(folder, model("net", "Good", device="cuda"))
+    assert status == 1
+    assert "net: device: cuda is asked for, and torch sees no GPU here\nhelp: " in output
+
+
+def test_only_the_model_that_was_named_is_opened(folder: Path) -> None:
+    status, output = check(folder, model("bad", "raises"), model("good", "Good"), options=("--model", "good"))
+    assert status == 0
+    assert "bad: " not in output
+    status, output = check(folder, model("good", "Good"), options=("--model", "god"))
+    assert status == 1
+    assert "there is no model 'god'\nhelp: did you mean 'good'?" in output
+
+
+def test_a_model_that_does_not_get_ready_is_ended_and_told(folder: Path) -> None:
+    status, output = check(folder, model("slow", "waits"), options=("--timeout", "1"))
+    assert status == 1
+    assert "slow: is not ready after 1 s\nhelp: give it longer with --timeout" in output
+
+
+def test_a_file_with_errors_opens_nothing(folder: Path) -> None:
+    status, output = check(folder, model("net", "Good", wait_ms=5))
+    assert status == 1
+    assert "opens on" not in output

@@ -1,0 +1,112 @@
+"""`pitstop check --ports`, and `make run`, which asks it first: a start that could not get its ports does not begin."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from configs.document import read
+from pitstop.cli import app
+from pitstop.ports import Ports
+
+PROJECT = Path(__file__).resolve().parents[2]
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+
+
+@pytest.fixture
+def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, socket.socket]]:
+    """A config of free ports, and a socket that is not yet bound to its HTTP port."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    with Ports() as ports, socket.socket() as other:
+        raw = dict(read(PROJECT / "serve_config.yaml").raw)
+        raw["http_options"] = {"host": "127.0.0.1", "port": ports.one()}
+        raw["grpc_options"]["port"] = ports.one()
+        raw["applications"][0]["args"]["grpc_port"] = ports.one()
+        raw["controller_options"]["runtime_env"]["env_vars"].update(ports.of_serve(tmp_path))
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+        yield path, other
+
+
+def check(path: Path) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["check", "--ports", str(path)])
+    return result.exit_code, result.output
+
+
+def port_of(path: Path) -> int:
+    return int(yaml.safe_load(path.read_text())["http_options"]["port"])
+
+
+def test_free_ports_pass(held: tuple[Path, socket.socket]) -> None:
+    status, output = check(held[0])
+    assert (status, output.count("is taken by")) == (0, 0)
+
+
+@linux
+def test_a_port_that_is_taken_is_named_with_the_process_that_has_it(held: tuple[Path, socket.socket]) -> None:
+    path, other = held
+    other.bind(("127.0.0.1", port_of(path)))
+    other.listen()
+    status, output = check(path)
+    assert status == 1
+    assert f"{path}: port {port_of(path)} (HTTP) is taken by process {os.getpid()} (" in output
+    assert "help: is that another pitstop? End it by Ctrl-C" in output
+
+
+def test_serve_that_already_runs_on_a_ray_cluster_may_have_its_ports(
+    held: tuple[Path, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = held
+    other.bind(("127.0.0.1", port_of(path)))
+    other.listen()
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    assert check(path)[0] == 0
+
+
+def make_run(path: Path) -> "subprocess.CompletedProcess[str]":
+    """Run `make run` with a `serve` that only says that it was called."""
+    return subprocess.run(
+        ["make", "--no-print-directory", "--old-file=install", "run", f"CONFIG={path}", f"BIN={path.parent}"],
+        cwd=PROJECT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def commands(held: tuple[Path, socket.socket]) -> Path:
+    """The config of `held`, beside a `pitstop` that is ours and a `serve` that starts nothing."""
+    folder = held[0].parent
+    ours = f'#!/bin/sh\nPYTHONPATH={PROJECT} exec {sys.executable} -m pitstop "$@"\n'
+    for name, text in (("pitstop", ours), ("serve", "#!/bin/sh\necho serve was called\n")):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return held[0]
+
+
+def test_make_run_starts_what_is_checked(commands: Path) -> None:
+    done = make_run(commands)
+    assert (done.returncode, "serve was called" in done.stdout) == (0, True), done.stderr
+
+
+def test_make_run_stops_at_a_misspelt_key_and_starts_nothing(commands: Path) -> None:
+    commands.write_text(commands.read_text().replace("max_rows: 64", "max_row: 64"))
+    done = make_run(commands)
+    assert done.returncode != 0
+    assert "max_row: unknown key\nhelp: did you mean 'max_rows'?" in done.stdout
+    assert "serve was called" not in done.stdout
+
+
+@linux
+def test_make_run_stops_where_another_server_has_its_port(commands: Path, held: tuple[Path, socket.socket]) -> None:
+    held[1].bind(("127.0.0.1", port_of(commands)))
+    held[1].listen()
+    done = make_run(commands)
+    assert done.returncode != 0
+    assert "is taken by process" in done.stdout
+    assert "serve was called" not in done.stdout
