@@ -24,7 +24,7 @@ from .canary import Split, answering
 from .doors import narrow_grpc
 from .errors import ServeError
 from .health.supervisor import Supervisor
-from .http import rest
+from .http import rest, server_protocol
 from .http import short_path as http_short_path
 from .resources import Placement, confine
 from .rpc import calls
@@ -70,6 +70,7 @@ class Model:
         heap.give_back()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
+        server_protocol.install()
         http_short_path.offer(rest.infer_paths(self.service))
         rpc_short_path.offer(self.service)
         return rest.build(self.service)

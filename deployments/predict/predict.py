@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import orjson
 
 from models.signature import Array, Signature, Tensor
 
 from ..errors import BadRequest, show
 from ..protocol.encoding import from_json, texts
+from ..protocol.json_text import load
 from ..protocol.shapes import check_shape
+from .body_kinds import is_json, refuse_form, why_unreadable
 from .images import default_reader
 
 _WHERE = 'send {"instances": [...]}'
@@ -35,14 +36,15 @@ class Predictor:
         Raises:
             BadRequest: the body is neither an image that the model takes nor JSON with instances.
         """
-        if _is_json(body, content_type):
+        refuse_form(content_type)
+        if is_json(body, content_type):
             return self._instances(body), False
         if self._image is None:
             raise BadRequest(f"this model takes no images, and the body is not JSON: {_WHERE}")
         try:
             row = np.asarray(self._image(body))
         except ValueError as error:
-            raise BadRequest(str(error)) from error
+            raise BadRequest(f"{error}{why_unreadable(body, content_type)}") from error
         tensor = self._signature.inputs[0]
         return {tensor.name: _one_row(tensor, row)}, True
 
@@ -83,18 +85,10 @@ def _one_row(tensor: Tensor, row: Array) -> Array:
     return rows
 
 
-def _is_json(body: bytes, content_type: str) -> bool:
-    kind = content_type.lower()
-    return not kind.startswith("image/") and ("json" in kind or body[:64].lstrip()[:1] in (b"{", b"[", b""))
-
-
 def _load(body: bytes) -> list[Any]:
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if not body:
-            raise BadRequest(f"the body is empty: {_WHERE}, or an image where the model takes one") from None
-        raise BadRequest(f"the body is not valid JSON from character {error.pos} on: {_WHERE}") from None
+    if not body:
+        raise BadRequest(f"the body is empty: {_WHERE}, or an image where the model takes one")
+    found = load(body, "the body")
     rows = found.get("instances") if type(found) is dict else None
     if type(rows) is not list:
         raise BadRequest(f"the body must be an object with a list of instances, got {show(found)}: {_WHERE}")

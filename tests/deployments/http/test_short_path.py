@@ -58,7 +58,17 @@ class Socket(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
         self.sent = b""
-        self.closed = False
+        self.closed = self.half_closed = False
+        self.protocol: asyncio.BaseProtocol | None = None
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.half_closed = True
 
     def write(self, data: Any) -> None:
         self.sent += data
@@ -223,7 +233,8 @@ def test_a_body_over_the_limit_is_not_read_and_ends_the_connection(monkeypatch: 
         sent = await connection.send(post(b" " * 2000)[:200])
         assert b"413" in sent
         assert b"connection: close" in sent
-        assert connection.socket.closed
+        assert (connection.socket.half_closed, connection.socket.closed) == (True, False)
+        assert connection.books.ongoing == 0
 
     run(test, service, monkeypatch)
 
