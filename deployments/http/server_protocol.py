@@ -58,7 +58,6 @@ class ServerProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.ws_protocol_class = None
         self._open = False  # In the middle of a request.
         self._in_head = False
         self._head_bytes = 0
@@ -71,8 +70,7 @@ class ServerProtocol(HttpToolsProtocol):
                 self._bound_head(len(data))
                 return
             except httptools.HttpParserUpgrade as upgrade:
-                # The parser stops behind such a request; the next one may stand there.
-                data = data[upgrade.args[0] :]
+                data = self._without_upgrade(data[upgrade.args[0] :])
             except httptools.HttpParserError:
                 self.send_400_response("this is not HTTP, or its framing is wrong")
                 return
@@ -89,11 +87,16 @@ class ServerProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
-        _watch(self, self.cycle)
+        if not self.parser.should_upgrade():
+            _watch(self, self.cycle)
 
     def on_message_complete(self) -> None:
         self._open = False
         super().on_message_complete()
+
+    def _should_upgrade(self) -> bool:
+        """Whether uvicorn is to leave a request alone whose head asks for another protocol: `_without_upgrade` has it."""
+        return True
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(HTTPStatus.BAD_REQUEST, msg)
@@ -109,6 +112,16 @@ class ServerProtocol(HttpToolsProtocol):
     def _unread(self) -> bool:
         """Whether more of a request is to come."""
         return self._open
+
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """Return the bytes of a request again, without its `Upgrade`: the parser takes such a request to have no body."""
+        if self.scope["method"] == "CONNECT":
+            self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "CONNECT is for proxies, and this is none")
+            return b""
+        self.parser = httptools.HttpRequestParser(self)
+        start = f"{self.scope['method']} ".encode() + self.url + f" HTTP/{self.scope['http_version']}\r\n".encode()
+        lines = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"".join((start, *lines, b"\r\n", rest))
 
     def _bound_head(self, more: int) -> None:
         if self._in_head:
