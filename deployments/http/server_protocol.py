@@ -95,7 +95,7 @@ class ServerProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _should_upgrade(self) -> bool:
-        """Whether uvicorn is to leave a request alone whose head asks for another protocol: `_without_upgrade` has it."""
+        """Whether uvicorn leaves a request alone whose head asks for another protocol; `_without_upgrade` takes it."""
         return True
 
     def send_400_response(self, msg: str) -> None:
@@ -114,7 +114,7 @@ class ServerProtocol(HttpToolsProtocol):
         return self._open
 
     def _without_upgrade(self, rest: bytes) -> bytes:
-        """Return the bytes of a request again, without its `Upgrade`: the parser takes such a request to have no body."""
+        """Return a request again without its `Upgrade`, with which the parser takes it to have no body."""
         if self.scope["method"] == "CONNECT":
             self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "CONNECT is for proxies, and this is none")
             return b""

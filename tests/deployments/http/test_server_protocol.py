@@ -1,4 +1,4 @@
-"""uvicorn's protocol as the project changes it, on real sockets: what it answers, and what reaches a client that sends."""
+"""uvicorn's protocol as the project changes it, on real sockets: what reaches a client, whatever it sends."""
 
 import asyncio
 import http.client
@@ -59,6 +59,13 @@ class Server:
             while piece := sock.recv(65536):
                 found += piece
             return found
+
+    def wait_until_all_have_left(self) -> None:
+        async def left() -> None:
+            while self.state.connections:
+                await asyncio.sleep(0)
+
+        asyncio.run_coroutine_threadsafe(left(), self._loop).result(20)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -139,16 +146,19 @@ def test_what_is_read_for_nobody_is_bounded(
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
         sock.sendall(post(bytes(2 * MIB)).replace(b"content-length: 2097152", b"content-length: 999999999999"))
         with pytest.raises(ConnectionError):
-            while True:
-                sock.sendall(bytes(MIB))
+            pour(sock)
     assert server.ask("GET", "/v2/models/fake")[0] == 200
+
+
+def pour(sock: socket.socket) -> None:
+    while True:
+        sock.sendall(bytes(MIB))
 
 
 def test_a_lingering_connection_is_off_the_books_when_the_client_has_left(server: Server) -> None:
     server.exchange(post(bytes(4 * MIB))[: 2 * MIB])
     assert server.ask("GET", "/v2/models/fake", connection="close")[0] == 200
-    while server.state.connections:
-        pass
+    server.wait_until_all_have_left()
     assert server.books.ongoing == 0
 
 
