@@ -22,8 +22,8 @@ from ..protocol.headers import LENGTH, REQUEST_ID
 from .lingering import linger
 
 _log = logging.getLogger("pitstop")
-# HAProxy takes a head of 16 KiB.
-_MOST_HEAD_BYTES = 64 * 1024
+# Twice what is read at once, for what was read with the beginning of a head is counted whole. HAProxy takes 16 KiB.
+_MOST_HEAD_BYTES = 512 * 1024
 # We read these as bytes, and say what is wrong with them.
 _READ_AS_BYTES = frozenset((b"authorization", b"content-type", b"content-encoding", b"accept-encoding", LENGTH))
 
@@ -127,8 +127,8 @@ class ServerProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += more
             if self._head_bytes > _MOST_HEAD_BYTES:
-                what = f"the request's head is over {_MOST_HEAD_BYTES // 1024} KiB: send fewer or shorter headers"
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, what)
+                status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+                self._refuse(status, "the request's head is too long: send fewer or shorter headers")
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         """Answer what never became a request, and close."""

@@ -201,12 +201,17 @@ def test_trailers_do_not_become_headers() -> None:
     assert b"x-late" not in headers_seen(b"transfer-encoding: chunked", b"0\r\nx-late: a\r\n\r\n")
 
 
-def test_a_head_is_bounded_however_it_is_cut(server: Server) -> None:
-    start = b"GET /v2/models/fake HTTP/1.1\r\n"
-    for head in (b"x: " + b"y" * 100_000, b"x: y\r\n" * 20_000):
-        found = server.exchange(*(head_piece for head_piece in (start, head[:50_000], head[50_000:])))
-        assert found.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
-        assert "over 64 KiB" in orjson.loads(found.partition(b"\r\n\r\n")[2])["error"]
+@pytest.mark.parametrize("lines", [b"x: " + b"y" * 600_000, b"x: y\r\n" * 100_000], ids=["one", "many"])
+def test_a_head_is_bounded(server: Server, lines: bytes) -> None:
+    found = server.exchange(b"GET /v2/models/fake HTTP/1.1\r\n", lines)
+    assert found.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert "head is too long" in orjson.loads(found.partition(b"\r\n\r\n")[2])["error"]
+
+
+def test_the_bound_of_a_head_counts_no_body_before_it(server: Server) -> None:
+    sent = post(bytes(MIB), path="/v2/models/fake/predict") + post(connection="close")
+    found = server.exchange(*(sent[at : at + 200_000] for at in range(0, len(sent), 200_000)))
+    assert [found.count(b"HTTP/1.1 %d " % status) for status in (400, 200)] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -214,6 +219,7 @@ def test_a_head_is_bounded_however_it_is_cut(server: Server) -> None:
     [
         (b"\0\0\0\r\n\r\n", b"400 Bad Request", "this is not HTTP"),
         (b"GET / HTTP/9\r\n\r\n", b"400 Bad Request", "this is not HTTP"),
+        (b"GET /\xff HTTP/1.1\r\nhost: a\r\n\r\n", b"400 Bad Request", "this is not HTTP"),
         (b"CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n", b"405 Method Not Allowed", "CONNECT is for proxies"),
     ],
 )

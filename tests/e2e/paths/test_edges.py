@@ -143,5 +143,5 @@ def test_a_percent_encoded_path_is_found_or_not_there(serving: Serving, path: st
 
 
 def test_a_head_beyond_all_measure_is_refused(serving: Serving) -> None:
-    for more in (b"x-long: " + b"x" * 200_000, b"\r\n".join(b"x-%d: y" % n for n in range(10_000))):
+    for more in (b"x-long: " + b"x" * 1_000_000, b"\r\n".join(b"x-%d: y" % n for n in range(100_000))):
         assert 400 <= status(serving, "GET", "/v2", more) < 500
