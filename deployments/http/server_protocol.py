@@ -88,7 +88,8 @@ class ServerProtocol(HttpToolsProtocol):
         self._in_head = False
         super().on_headers_complete()
         if not self.parser.should_upgrade():
-            _watch(self, self.cycle)
+            self.cycle.__class__ = _Cycle  # uvicorn has no other place to say which class it is.
+            self.cycle.transport = _Transport(self)  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         self._open = False
@@ -141,17 +142,13 @@ class ServerProtocol(HttpToolsProtocol):
         linger(self)
 
 
-def _watch(protocol: ServerProtocol, cycle: RequestResponseCycle) -> None:
-    """Let an answer that comes before the body was read say that it closes the connection, and close it with care."""
-    send = cycle.send
+class _Cycle(RequestResponseCycle):
+    """A request under way. An answer that comes before the body was read says that it closes the connection."""
 
-    async def answer(message: Any) -> None:
-        if cycle.more_body and not cycle.response_started:
-            cycle.keep_alive = False
-        await send(message)
-
-    cycle.send = answer  # type: ignore[method-assign]
-    cycle.transport = _Transport(protocol)  # type: ignore[assignment]
+    async def send(self, message: Any) -> None:
+        if self.more_body and not self.response_started:
+            self.keep_alive = False
+        await super().send(message)
 
 
 class _Transport:

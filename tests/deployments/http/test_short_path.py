@@ -1,6 +1,8 @@
 """The short path on a connection without a socket: what it takes, what it leaves to uvicorn, what it never loses."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -372,3 +374,17 @@ def test_a_client_that_sends_ahead_of_the_answers_is_read_no_further(monkeypatch
         assert not connection.protocol.flow.read_paused
 
     run(test, service, monkeypatch)
+
+
+def test_a_request_that_uvicorn_answered_leaves_no_garbage_to_collect(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(connection: Connection) -> None:
+        await connection.send(post(path="/v2/models/fake/predict"))
+        before = weakref.ref(connection.protocol.cycle)
+        await connection.send(post(path="/v2/models/fake/predict"))
+        assert before() is None
+
+    gc.disable()
+    try:
+        run(test, identity("FP32"), monkeypatch)
+    finally:
+        gc.enable()
