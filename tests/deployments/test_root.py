@@ -27,7 +27,7 @@ class Bare(Root):
     def __init__(self) -> None:
         self._guard, self._running = None, Few()  # type: ignore[assignment]
 
-    def __del__(self) -> None:
+    def __del__(self) -> None:  # type: ignore[override]
         pass
 
 

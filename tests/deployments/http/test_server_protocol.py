@@ -172,7 +172,8 @@ def test_a_request_that_asks_for_another_protocol_is_answered_as_without(
 
 
 def test_requests_behind_an_upgrade_are_answered_too(server: Server) -> None:
-    found = server.exchange(post(**WEBSOCKET) + post(**H2C) + post(connection="close"))
+    path = "/v2/models/fake/infer"
+    found = server.exchange(post(BODY, path, **WEBSOCKET) + post(BODY, path, **H2C) + post(connection="close"))
     assert found.count(b"HTTP/1.1 200 OK") == 3
 
 
