@@ -16,6 +16,7 @@ _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlist = _SHORT.maxdict = 8
 _SHORT.maxlevel = 3
 
+_MOST_TOLD = 1000
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -185,8 +186,12 @@ def known(kind: str, status: int, message: str) -> ServeError:
 
 
 def sentence(error: ServeError) -> str:
-    """Return what the client is told; strings that UTF-8 cannot write must not turn a refusal into a fault."""
-    return error.message.encode("utf-8", "replace").decode()
+    """Return what the client is told, bounded: over gRPC it has to fit into 8 KiB of metadata.
+
+    Strings that UTF-8 cannot write must not turn a refusal into a fault.
+    """
+    message = error.message if len(error.message) <= _MOST_TOLD else f"{error.message[:_MOST_TOLD]}…"
+    return message.encode("utf-8", "replace").decode()
 
 
 def show(value: object) -> str:

@@ -20,7 +20,7 @@ from .batching.remote import RemoteDevice, Reply
 from .canary import Split
 from .doors import narrow_grpc
 from .health.supervisor import LoopSupervisor
-from .http import rest
+from .http import rest, server_protocol
 from .http import short_path as http_short_path
 from .preprocessing import Preprocessor
 from .rpc import calls
@@ -52,6 +52,7 @@ class Ingress:
         garbage.freeze()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
+        server_protocol.install()
         http_short_path.offer(rest.infer_paths(self.service))
         rpc_short_path.offer(self.service)
         return rest.build(self.service)

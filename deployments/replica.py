@@ -26,7 +26,7 @@ from .doors import narrow_grpc
 from .errors import InferenceFailed, ServeError
 from .fault import log_once
 from .health.supervisor import Supervisor
-from .http import rest
+from .http import rest, server_protocol
 from .http import short_path as http_short_path
 from .preprocessing import Preprocessor
 from .resources import Placement, confine
@@ -75,6 +75,7 @@ class Model:
         heap.give_back()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
+        server_protocol.install()
         http_short_path.offer(rest.infer_paths(self.service))
         rpc_short_path.offer(self.service)
         return rest.build(self.service)

@@ -15,7 +15,8 @@ from . import log
 from .access.guard import AUTHORIZATION, open_guard
 from .announce import announce, to_terminal
 from .doors import http_host, narrow_grpc, open_doors
-from .errors import Headers
+from .errors import Headers, sentence, show
+from .http import server_protocol
 from .http.bodies import ASGIApp, Receive, Scope, Send, lifespan
 from .protocol.about import server_metadata
 from .rpc.front import Front
@@ -58,6 +59,8 @@ class Root:
             await self._front.stop()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
+        server_protocol.install()
+
         # uvicorn takes a bound method for an application of ASGI 2, so it gets a function.
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await self._asgi(scope, receive, send)
@@ -69,6 +72,7 @@ class Root:
             await lifespan(receive, send)
             return
         if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1000})
             return
         status, body, extra = await self._let_in(scope)
         payload = orjson.dumps(body)
@@ -81,12 +85,12 @@ class Root:
         if self._guard is not None and path not in _OPEN:
             refused = self._guard.refusal(dict(scope["headers"]).get(AUTHORIZATION))
             if refused is not None:
-                return refused.status, {"error": refused.message}, refused.headers
-        return await self._answer(scope["method"], path)
+                return refused.status, {"error": sentence(refused)}, refused.headers
+        return await self._answer(scope["method"], path, b"%" in scope.get("raw_path", b""))
 
-    async def _answer(self, method: str, path: str) -> tuple[int, Any, Headers]:
+    async def _answer(self, method: str, path: str, encoded: bool = False) -> tuple[int, Any, Headers]:
         if path not in ROUTES:
-            return 404, {"error": await self._not_found(path)}, ()
+            return 404, {"error": await self._not_found(path, encoded)}, ()
         methods, name = ROUTES[path]
         if method not in methods and not (method == "HEAD" and "GET" in methods):
             allowed = ", ".join(methods)
@@ -98,10 +102,12 @@ class Root:
             self._log.exception("Serve did not say what runs")
             return 503, {"error": "the server cannot tell at the moment which models run"}, ()
 
-    async def _not_found(self, path: str) -> str:
+    async def _not_found(self, path: str, encoded: bool) -> str:
         if not path.startswith(_PREFIX):
-            return f"there is nothing at {path or '/'}; the Open Inference Protocol is served below /v2"
-        return (await self._running.absent(path.removeprefix(_PREFIX).split("/")[0])).message
+            return f"there is nothing at {show(path or '/')}; the Open Inference Protocol is served below /v2"
+        if encoded:  # Requests are sent to models by their paths as they come.
+            return f"a model's path must not be percent-encoded: send {show(path)} as it is written here"
+        return sentence(await self._running.absent(path.removeprefix(_PREFIX).split("/")[0]))
 
     async def _metadata(self) -> Answer:
         return 200, server_metadata(self._server_name, _EXTENSIONS)

@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray.serve.context import _get_global_client
 
-from .errors import NotFound, NotReady
+from .errors import NotFound, NotReady, show
 
 _CACHE_S = 1.0
 _EVERYWHERE = ("", "0.0.0.0", "::")
@@ -73,12 +73,14 @@ class Running:
         try:
             apps = await self.apps()
         except Exception:  # What is told stays true without its hint.
-            return NotFound(f"there is no model {name!r} here")
+            return NotFound(f"there is no model {show(name)} here")
         for app in apps:
             if app.name == name:
                 state = "not reached at the moment" if app.ready else f"{app.state.lower()}, not ready"
                 return NotReady(f"model {name!r} is {state}: try again")
-        return NotFound(f"there is no model {name!r} here; there is {', '.join(app.name for app in apps) or 'none'}")
+        return NotFound(
+            f"there is no model {show(name)} here; there is {', '.join(app.name for app in apps) or 'none'}"
+        )
 
     async def http_address(self) -> tuple[str, int]:
         """Return where Serve's HTTP port is: on this node, or where it has no proxy, on one that has."""

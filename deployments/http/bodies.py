@@ -5,7 +5,8 @@ import zlib
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, NamedTuple
 
-from ..errors import BadRequest, Headers, TooLarge, UnsupportedEncoding
+from ..errors import Headers, TooLarge, UnsupportedEncoding
+from .inflate import bytes_of, inflate
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -17,15 +18,17 @@ Given = dict[bytes, bytes]
 # Above this, zlib and image decoding hold up the event loop for longer than a hop to a thread takes.
 HEAVY_BYTES = 64 * 1024
 _WORTH_COMPRESSING_BYTES = 1024
-_MIB = 1024 * 1024
-_GZIP, _ZLIB, _BARE = 31, 15, -15  # zlib's wbits
+_GZIP, _ZLIB = 31, 15  # zlib's wbits
 
 
 class Reply(NamedTuple):
+    """An answer. Only those of inference are compressed: tritonclient's asyncio client inflates no others."""
+
     body: bytes
     status: int = 200
     content_type: bytes = b"application/json"
     headers: Headers = ()
+    compress: bool = True
 
 
 class Disconnected(Exception):  # noqa: N818  # An event, not an error: nothing is logged or counted.
@@ -34,7 +37,7 @@ class Disconnected(Exception):  # noqa: N818  # An event, not an error: nothing 
 
 async def read(headers: Given, receive: Receive, limit_mib: float) -> bytes:
     """Return the body, decompressed; neither form may be over the limit."""
-    limit = int(limit_mib * _MIB)
+    limit = bytes_of(limit_mib)
     encoding = _encoding(headers)
     announced = headers.get(b"content-length", b"0")
     if announced.isdigit() and (len(announced) > 18 or int(announced) > limit):
@@ -43,8 +46,8 @@ async def read(headers: Given, receive: Receive, limit_mib: float) -> bytes:
     if encoding is None:
         return body
     if len(body) > _WORTH_COMPRESSING_BYTES:
-        return await asyncio.to_thread(_inflate, body, encoding, limit_mib)
-    return _inflate(body, encoding, limit_mib)
+        return await asyncio.to_thread(inflate, body, encoding, limit_mib)
+    return inflate(body, encoding, limit_mib)
 
 
 def leaving(receive: Receive) -> Callable[[], bool] | None:
@@ -71,7 +74,7 @@ async def send_reply(send: Send, headers: Given, reply: Reply, head: bool) -> No
 def encoding_for(headers: Given, reply: Reply) -> bytes | None:
     """Return gzip or deflate where the client wants it and it is worth the while."""
     accepted = headers.get(b"accept-encoding")
-    if accepted is None or len(reply.body) <= _WORTH_COMPRESSING_BYTES:
+    if accepted is None or len(reply.body) <= _WORTH_COMPRESSING_BYTES or not reply.compress:
         return None
     return _choose(accepted)
 
@@ -118,27 +121,7 @@ def _encoding(headers: Given) -> str | None:
         return None
     if name not in ("gzip", "x-gzip", "deflate"):
         raise UnsupportedEncoding(name)
-    return name
-
-
-def _inflate(body: bytes, encoding: str, limit_mib: float) -> bytes:
-    limit = int(limit_mib * _MIB)
-    wbits = _GZIP
-    if encoding == "deflate":
-        # The standard means zlib's format; many clients send bare deflate. Zlib's two-byte header is divisible by 31.
-        wbits = _ZLIB if body[:1] and body[0] & 15 == 8 and int.from_bytes(body[:2]) % 31 == 0 else _BARE
-    stream = zlib.decompressobj(wbits)
-    try:
-        found = stream.decompress(body, limit + 1)
-    except zlib.error:
-        raise BadRequest(f"the body does not decompress as {encoding}, which its Content-Encoding says") from None
-    if len(found) > limit:
-        raise TooLarge(limit_mib)
-    if not stream.eof:
-        raise BadRequest(f"the {encoding} body ends before its end: send the whole of it")
-    if stream.unused_data:
-        raise BadRequest(f"{len(stream.unused_data)} bytes are left over after the {encoding} body")
-    return found
+    return name.removeprefix("x-")
 
 
 def _choose(accepted: bytes) -> bytes | None:

@@ -48,7 +48,7 @@ def refuse(service: Service, error: Exception, headers: Given) -> Reply:
     known = told(service.name, error, _request_id(headers))
     service.failed(known.kind)
     body = orjson.dumps({"error": sentence(known)})
-    return Reply(body, known.status, headers=(*known.headers, (KIND, known.kind.encode())))
+    return Reply(body, known.status, headers=(*known.headers, (KIND, known.kind.encode())), compress=False)
 
 
 def _read_json(service: Service, header_length: bytes | None, body: bytes) -> InferRequest:

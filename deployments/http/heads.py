@@ -11,6 +11,7 @@ import httptools
 
 from ..inference import Service
 from .bodies import Given
+from .server_protocol import usable
 
 _MOST_HEADS = 1024
 _MOST_BYTES = 2048
@@ -81,7 +82,9 @@ class _Collector:
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        name = name.lower()
+        if usable(name, value):
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self.complete = True

@@ -137,7 +137,7 @@ async def _stats(service: Service, _headers: Given, _receive: Receive) -> Reply:
 
 async def _ready(service: Service, _headers: Given, _receive: Receive) -> Reply:
     ready = service.ready()
-    return Reply(orjson.dumps({"name": service.name, "ready": ready}), 200 if ready else 503)
+    return Reply(orjson.dumps({"name": service.name, "ready": ready}), 200 if ready else 503, compress=False)
 
 
 async def _infer(service: Service, headers: Given, receive: Receive) -> Reply:
@@ -160,11 +160,11 @@ async def _predict(service: Service, headers: Given, receive: Receive) -> Reply:
     if not service.ready():
         raise NotReady
     answers = service.predict.answers(await service.infer(request))
-    return _json(answers[0] if single else {"predictions": answers})
+    return _json(answers[0] if single else {"predictions": answers}, compress=True)
 
 
-def _json(found: object) -> Reply:
-    return Reply(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY))
+def _json(found: object, compress: bool = False) -> Reply:
+    return Reply(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY), compress=compress)
 
 
 _GET = ("GET", "HEAD")

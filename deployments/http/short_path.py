@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from ..access.guard import AUTHORIZATION
 from ..errors import ServeError, TooLarge
 from ..inference import InferRequest, Outputs, Service
@@ -26,6 +24,7 @@ from ..protocol.headers import REQUEST_ID
 from .bodies import HEAVY_BYTES, Reply, compressed, encoding_for
 from .exchange import read_infer, refuse, write_infer
 from .heads import Head, Heads
+from .server_protocol import ServerProtocol
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _offered: dict[bytes, Service] = {}
@@ -42,7 +41,7 @@ def protocol(ledger: Ledger) -> type["ShortPath"]:
     return type("ShortPath", (ShortPath,), {"ledger": ledger, "heads": Heads(_offered)})
 
 
-class ShortPath(HttpToolsProtocol):
+class ShortPath(ServerProtocol):
     """One connection. At most one request of it is on the short path; bytes behind it wait."""
 
     ledger: Ledger
@@ -50,7 +49,6 @@ class ShortPath(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._open = False  # uvicorn is in the middle of a request
         self._head: Head | None = None  # ours
         self._chunks: list[bytes] = []
         self._missing = 0
@@ -60,14 +58,6 @@ class ShortPath(HttpToolsProtocol):
         self._stopping = False
         self._gone = False
         self._closer: asyncio.TimerHandle | None = None
-
-    def on_message_begin(self) -> None:
-        self._open = True
-        super().on_message_begin()
-
-    def on_message_complete(self) -> None:
-        self._open = False
-        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         if self._head is not None:
@@ -100,6 +90,10 @@ class ShortPath(HttpToolsProtocol):
             super().shutdown()
 
     @property
+    def _unread(self) -> bool:
+        return self._missing > 0 or self._open
+
+    @property
     def _uvicorn_answers(self) -> bool:
         """Whether a request is under way that is not ours."""
         return self._open or (self.cycle is not None and not self.cycle.response_complete)
@@ -110,11 +104,12 @@ class ShortPath(HttpToolsProtocol):
         service = head.service
         self._denied = None if service.guard is None else service.guard.refusal(head.headers.get(AUTHORIZATION))
         limit_mib = service.tunables.max_body_mib
-        if head.length > limit_mib * 1024 * 1024:
-            self._stopping = True  # The body is still on its way and will not be read.
-            self._answer(TooLarge(limit_mib))
-            return
         end = start + head.length
+        if head.length > limit_mib * 1024 * 1024:
+            self._stopping = True  # The body will not be read.
+            self._missing = max(0, end - len(data))
+            self._answer(self._denied or TooLarge(limit_mib))
+            return
         if len(data) >= end:
             self._late = data[end:]
             self._whole(data[start:end])
@@ -191,7 +186,7 @@ class ShortPath(HttpToolsProtocol):
         )
         self._finish()
         if self._stopping:
-            self.transport.close()
+            self.close_after_answer()
         elif self._late:
             self.loop.call_soon(self._read_late)
 

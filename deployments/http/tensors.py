@@ -15,6 +15,7 @@ from ..inference import Asked, InferRequest, check
 from ..protocol.asked import asked_outputs, declared
 from ..protocol.classification import top
 from ..protocol.encoding import DATATYPES, from_binary, from_json, to_binary, to_json
+from ..protocol.json_text import load
 from ..protocol.parameters import flag, in_message, object_of, reserved, scheduling
 from .raw import parse_raw
 
@@ -69,13 +70,10 @@ def _split(body: Body, header_length: int | None) -> tuple[dict[str, Any], memor
 
 
 def _load(text: Body, header_length: int | None) -> dict[str, Any]:
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        if not text:
-            raise BadRequest("the body is empty: send a JSON object with inputs") from None
-        hint = "" if header_length else "; with binary tensors, say where it ends in Inference-Header-Content-Length"
-        raise BadRequest(f"the request is not valid JSON from character {error.pos} on{hint}") from None
+    if not text:
+        raise BadRequest("the body is empty: send a JSON object with inputs")
+    announced = f"the request's JSON, by Inference-Header-Content-Length its first {header_length} bytes,"
+    found = load(text, announced if header_length else "the request", binary_may_follow=not header_length)
     if type(found) is not dict:
         raise BadRequest(f"the request must be a JSON object with inputs; got {show(found)}")
     return found

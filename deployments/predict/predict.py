@@ -15,7 +15,9 @@ from models.user_code import call
 
 from ..errors import BadRequest, InferenceFailed, show
 from ..protocol.encoding import from_json, texts
+from ..protocol.json_text import load
 from ..protocol.shapes import check_shape
+from .body_kinds import is_json, refuse_form, why_unreadable
 from .images import default_reader
 
 _WHERE = 'send {"instances": [...]}'
@@ -38,12 +40,13 @@ class Predictor:
             BadRequest: the body is neither an image that the model takes nor JSON with instances.
             InferenceFailed: the image hook raised anything but a ValueError, or returned no row of the input.
         """
-        if _is_json(body, content_type):
+        refuse_form(content_type)
+        if is_json(body, content_type):
             return self._instances(body), False
         if self._image is None:
             raise BadRequest(f"this model takes no images, and the body is not JSON: {_WHERE}")
         tensor = self._signature.inputs[0]
-        return {tensor.name: self._row(self._image, body, tensor)}, True
+        return {tensor.name: self._row(self._image, body, content_type, tensor)}, True
 
     def answers(self, outputs: Mapping[str, Array]) -> list[object]:
         """Turn every row of the outputs, [rows, ...] each, into one object, for orjson to write.
@@ -58,11 +61,11 @@ class Predictor:
         columns = [_listed(array) for array in outputs.values()]
         return [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def _row(self, image: ReadImage, body: bytes, tensor: Tensor) -> Array:
+    def _row(self, image: ReadImage, body: bytes, content_type: str, tensor: Tensor) -> Array:
         try:
             row = np.asarray(call(image, body))
         except ValueError as error:
-            raise BadRequest(str(error)) from error
+            raise BadRequest(f"{error}{why_unreadable(body, content_type)}") from error
         except Exception as error:  # The user's own code; whatever it raises, only this request may suffer.
             raise InferenceFailed(error) from None
         try:
@@ -110,18 +113,10 @@ def _one_row(tensor: Tensor, row: Array) -> Array:
     return rows
 
 
-def _is_json(body: bytes, content_type: str) -> bool:
-    kind = content_type.lower()
-    return not kind.startswith("image/") and ("json" in kind or body[:64].lstrip()[:1] in (b"{", b"[", b""))
-
-
 def _load(body: bytes) -> list[Any]:
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if not body:
-            raise BadRequest(f"the body is empty: {_WHERE}, or an image where the model takes one") from None
-        raise BadRequest(f"the body is not valid JSON from character {error.pos} on: {_WHERE}") from None
+    if not body:
+        raise BadRequest(f"the body is empty: {_WHERE}, or an image where the model takes one")
+    found = load(body, "the body")
     rows = found.get("instances") if type(found) is dict else None
     if type(rows) is not list:
         raise BadRequest(f"the body must be an object with a list of instances, got {show(found)}: {_WHERE}")

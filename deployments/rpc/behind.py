@@ -8,12 +8,13 @@ from urllib.parse import quote
 
 import orjson
 
-from ..errors import BadRequest, NotFound, NotReady, ServeError, TimedOut, known
+from ..errors import BadRequest, NotFound, NotReady, ServeError, TimedOut, known, show
 from ..protocol.headers import KIND, LEFT_US, PROTOBUF
 from .upstream import Headers, Reply, Upstream
 
-# What configs.schema allows as a name.
-_A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# What configs.schema allows as a name, as far as a path has room for it.
+_A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,255}")
+_MOST_VERSION = 256
 _PREFIX = "/v2/models/"
 # Serve may hold a call back while a model starts; that it does not answer is answer enough.
 _READY_WITHIN_S = 2.0
@@ -48,7 +49,8 @@ class Behind:
 
     async def metadata(self, name: str, version: str, headers: Headers, within_s: float | None) -> dict[str, Any]:
         """Return what the model's metadata is over HTTP."""
-        reply = await self._ask(name, lambda upstream: upstream.get(_path(name, version), headers), within_s)
+        path = _path(name, version)
+        reply = await self._ask(name, lambda upstream: upstream.get(path, headers), within_s)
         if reply.status != 200:
             raise await self._error(name, reply)
         found: dict[str, Any] = orjson.loads(reply.body)
@@ -98,4 +100,6 @@ class Behind:
 
 
 def _path(name: str, version: str) -> str:
+    if len(version) > _MOST_VERSION:
+        raise NotFound(f"model {show(name)} has no version {show(version)}")
     return f"{_PREFIX}{name}" + (f"/versions/{quote(version, safe='')}" if version else "")

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 
+from ..http import server_protocol
 from ..ledger import of_grpc_server
 from ..stubs import open_inference_pb2
 
@@ -22,6 +23,7 @@ def path(method: str) -> str:
 
 def add_to_server(servicer: Any, server: Any) -> None:
     """Register the service's methods, those of `servicer`, with bytes in and bytes out."""
+    server_protocol.install()  # In Ray's own proxy nothing else of ours runs before its HTTP server starts.
     ledger = of_grpc_server(server)
     if ledger is not None:
         # Only a replica has what it takes to import a model's transport.

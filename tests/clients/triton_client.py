@@ -119,7 +119,12 @@ async def http_aio() -> None:
     async with over_http_aio.InferenceServerClient(HTTP) as client:
         assert await client.is_server_live()
         assert await client.is_model_ready("echo")
-        assert (await client.get_model_config("echo"))["name"] == "echo"
+        for model in ("echo", "digits"):
+            assert (await client.get_model_metadata(model))["name"] == model
+            assert (await client.get_model_config(model))["name"] == model
+            [stats] = (await client.get_inference_statistics(model))["model_stats"]
+            assert stats["name"] == model
+        assert "digits" in {each["name"] for each in await client.get_model_repository_index()}
         check_echo(await client.infer("echo", echo(over_http_aio)))
         answers = await asyncio.gather(*[client.infer("slow", doubled(over_http_aio, n)) for n in range(8)])
         assert [each.as_numpy("y").item() for each in answers] == [2 * n for n in range(8)]

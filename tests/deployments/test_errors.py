@@ -3,7 +3,7 @@
 import grpc
 import pytest
 
-from deployments.errors import BY_KIND, NotFinite, OutOfMemory, ServeError, Unavailable
+from deployments.errors import BY_KIND, BadRequest, NotFinite, OutOfMemory, ServeError, Unavailable, sentence
 from deployments.rpc.status import code_of
 
 
@@ -25,3 +25,8 @@ def test_each_error_has_its_status_and_crosses_to_an_ingress_replica(
 
 def test_who_is_told_to_come_again_is_told_when() -> None:
     assert Unavailable(3).headers == ((b"retry-after", b"3"),)
+
+
+def test_a_sentence_is_bounded_whatever_stands_in_it() -> None:
+    assert len(sentence(BadRequest("x" * 5_000_000))) <= 1001
+    assert sentence(BadRequest("x" * 900)) == "x" * 900

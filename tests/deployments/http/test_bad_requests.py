@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.deployments.fake_service import ask, identity, infer, three_kinds
@@ -30,10 +31,9 @@ def binary(size: Any, tensor: dict[str, Any] | None = None) -> dict[str, Any]:
 
 BAD_BODIES: list[tuple[Any, str]] = [
     (b"", "the body is empty"),
-    (b"{", "not valid JSON from character 1 on"),
-    (b"[" * 5000, "not valid JSON"),
-    (b"\xff\xfe", "not valid JSON"),
-    (b'{"inputs": [NaN]}', "not valid JSON"),
+    (b"{", "not valid JSON: it ends too early, after 1 characters"),
+    (b"[" * 5000, "not valid JSON from character 1025 on"),
+    (b"{'inputs': []}", "not valid JSON from character 1 on"),
     (b"[]", "must be a JSON object with inputs; got []"),
     (b"null", "must be a JSON object"),
     ({}, "inputs must be a list of tensors; got none"),
@@ -154,6 +154,49 @@ def test_a_header_length_that_cannot_be_is_refused(length: str, sentence: str) -
     answer = ask(three_kinds(), "/infer", body(), headers={"Inference-Header-Content-Length": length})
     assert answer.status == 400
     assert sentence in answer.json["error"]
+
+
+BINARY_HINT = "Inference-Header-Content-Length"
+NOT_JSON: list[tuple[bytes, str, bool]] = [
+    (
+        b'{"inputs": [NaN]}',
+        "from character 12 on: JSON has no NaN and no infinity: send the tensor as binary data",
+        False,
+    ),
+    (b'{"inputs": [-Infinity]}', "from character 12 on: JSON has no NaN and no infinity", False),
+    (b'{"inputs": [1e400]}', "the number at character 12 is beyond the range of FP64", False),
+    (b'{"inputs": [-1e400]}', "the number at character 12 is beyond the range of FP64", False),
+    ('{"inputs": []}'.encode("utf-16"), "it is UTF-16 or UTF-32, and JSON is sent in UTF-8", False),
+    ('{"inputs": []}'.encode("utf-16-be"), "it is UTF-16 or UTF-32", False),
+    ('{"inputs": []}'.encode("utf-32-le"), "it is UTF-16 or UTF-32", False),
+    (b'{"inputs": [1, 2', "it ends too early, after 16 characters: send the whole of it", False),
+    (b'{"inputs": "\xff"}', "byte 12 is not UTF-8", False),
+    (b'{"inputs": []}\0\0\x80?', "4 bytes follow it; with binary tensors, say where it ends", True),
+    (b'{"inputs": []}\xff\xfe', "2 bytes follow it; with binary tensors, say where it ends", True),
+    (b'{"inputs": []}aa\xff', "3 bytes follow it; with binary tensors, say where it ends", True),
+    (b'{"inputs": nanny}', "from character 11 on", False),
+    (b'{"inputs": -}', "from character", False),
+]
+
+
+@pytest.mark.parametrize("sent, sentence, hint", NOT_JSON)
+def test_each_way_not_to_be_json_has_a_sentence_of_its_own(sent: bytes, sentence: str, hint: bool) -> None:
+    says = ask(three_kinds(), "/infer", sent).json["error"]
+    assert says.startswith("the request is not valid JSON")
+    assert sentence in says
+    assert (BINARY_HINT in says) is hint
+
+
+def test_json_that_was_announced_is_told_by_its_length() -> None:
+    says = ask(three_kinds(), "/infer", body(), headers={BINARY_HINT: "5"}).json["error"]
+    assert "by Inference-Header-Content-Length its first 5 bytes, is not valid JSON: it ends too early" in says
+
+
+@pytest.mark.parametrize("path, sent", [("/infer", body()), ("/predict", {"instances": []})])
+def test_a_byte_order_mark_is_ignored(path: str, sent: Any) -> None:
+    plain, marked = (ask(three_kinds(), path, before + orjson.dumps(sent)) for before in (b"", b"\xef\xbb\xbf"))
+    assert (marked.status, marked.body) == (plain.status, plain.body)
+    assert "JSON" not in marked.json.get("error", "") or "FP16" in marked.json["error"]
 
 
 def test_half_precision_is_not_taken_as_json() -> None:

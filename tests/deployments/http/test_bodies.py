@@ -36,6 +36,7 @@ def test_a_client_that_leaves_is_not_answered() -> None:
         (b"", {"Content-Length": "2048"}),
         (b"", {"Content-Length": "9" * 5000}),
         (gzip.compress(b" " * 100_000), {"Content-Encoding": "gzip"}),
+        (gzip.compress(b" " * 600) * 2, {"Content-Encoding": "gzip"}),
         (zlib.compress(b" " * 100_000), {"Content-Encoding": "deflate"}),
     ],
 )
@@ -69,6 +70,8 @@ def bare(data: bytes) -> bytes:
         ("deflate", bare(RAW)),
         ("identity", RAW),
         ("gzip", gzip.compress(orjson.dumps(long_request()))),
+        ("gzip", gzip.compress(RAW[:9]) + gzip.compress(b"") + gzip.compress(RAW[9:])),
+        ("gzip", gzip.compress(RAW) + gzip.compress(b" " * 1_000_000)),
     ],
 )
 def test_compressed_bodies_are_read(encoding: str, body: bytes) -> None:
@@ -83,6 +86,10 @@ def test_compressed_bodies_are_read(encoding: str, body: bytes) -> None:
         ("gzip", b"", 400, "ends before its end"),
         ("gzip", gzip.compress(RAW)[:-9], 400, "ends before its end"),
         ("gzip", gzip.compress(RAW) + b"xx", 400, "2 bytes are left over after the gzip body"),
+        ("gzip", gzip.compress(RAW) + gzip.compress(RAW)[:12], 400, "ends before its end"),
+        ("gzip", gzip.compress(RAW) + b"\x1f\x8b" + bytes(30), 400, "does not decompress as gzip"),
+        ("gzip", gzip.compress(b"") * 70_000, 400, "left over after the gzip body"),
+        ("deflate", zlib.compress(RAW) * 2, 400, "left over after the deflate body"),
         ("br", RAW, 415, "Content-Encoding is 'br': send gzip, deflate or none"),
         ("gzip, deflate", RAW, 415, "send gzip, deflate or none"),
     ],
@@ -115,6 +122,32 @@ def test_answers_are_compressed_as_the_client_likes(accepted: str, encoding: str
     assert answer.headers.get("content-encoding") == encoding
     assert orjson.loads(UNDO[encoding](answer.body))["outputs"][0]["shape"] == [2000]
     assert int(answer.headers["content-length"]) == len(answer.body)
+
+
+@pytest.mark.parametrize("path", ["", "/config", "/stats", "/nothing"])
+def test_only_answers_of_inference_are_compressed(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = identity("FP32")
+    large = {"name": "x" * 5000}
+    for each in ("metadata", "config", "stats"):
+        monkeypatch.setattr(service, each, lambda: {**large, "versions": ["1"]})
+    answer = ask(service, path, method="GET", headers={"Accept-Encoding": "gzip, deflate"})
+    assert "content-encoding" not in answer.headers
+    assert answer.json
+
+
+def test_what_predict_answers_is_compressed_too() -> None:
+    sent = {"instances": [1.0] * 2000}
+    answer = ask(identity("FP32"), "/predict", sent, headers={"Accept-Encoding": "gzip"})
+    assert len(orjson.loads(gzip.decompress(answer.body))["predictions"]) == 2000
+
+
+@pytest.mark.parametrize("limit", [float("inf"), 1e300])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "identity"])
+def test_a_limit_beyond_all_measure_is_none(limit: float, encoding: str) -> None:
+    service = identity("FP32")
+    service.tunables = Tunables.model_construct(**{**dict(service.tunables), "max_body_mib": limit})
+    body = {"gzip": gzip.compress(RAW), "deflate": zlib.compress(RAW)}.get(encoding, RAW)
+    assert ask(service, "/infer", body, headers={"Content-Encoding": encoding}).status == 200
 
 
 def test_small_answers_are_never_compressed() -> None:

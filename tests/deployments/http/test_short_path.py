@@ -1,6 +1,8 @@
 """The short path on a connection without a socket: what it takes, what it leaves to uvicorn, what it never loses."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -58,7 +60,17 @@ class Socket(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
         self.sent = b""
-        self.closed = False
+        self.closed = self.half_closed = False
+        self.protocol: asyncio.BaseProtocol | None = None
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.half_closed = True
 
     def write(self, data: Any) -> None:
         self.sent += data
@@ -223,7 +235,8 @@ def test_a_body_over_the_limit_is_not_read_and_ends_the_connection(monkeypatch: 
         sent = await connection.send(post(b" " * 2000)[:200])
         assert b"413" in sent
         assert b"connection: close" in sent
-        assert connection.socket.closed
+        assert (connection.socket.half_closed, connection.socket.closed) == (True, False)
+        assert connection.books.ongoing == 0
 
     run(test, service, monkeypatch)
 
@@ -361,3 +374,17 @@ def test_a_client_that_sends_ahead_of_the_answers_is_read_no_further(monkeypatch
         assert not connection.protocol.flow.read_paused
 
     run(test, service, monkeypatch)
+
+
+def test_a_request_that_uvicorn_answered_leaves_no_garbage_to_collect(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(connection: Connection) -> None:
+        await connection.send(post(path="/v2/models/fake/predict"))
+        before = weakref.ref(connection.protocol.cycle)
+        await connection.send(post(path="/v2/models/fake/predict"))
+        assert before() is None
+
+    gc.disable()
+    try:
+        run(test, identity("FP32"), monkeypatch)
+    finally:
+        gc.enable()

@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import io
 import math
 from collections.abc import Mapping
@@ -91,6 +92,46 @@ def test_what_is_no_picture_is_refused_in_words(body: bytes, content_type: str, 
     assert sentence in answer.json["error"]
 
 
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=xyz"
+
+
+@pytest.mark.parametrize(
+    "body, content_type, sentence",
+    [
+        (b"--xyz\r\ncontent-disposition: form-data\r\n\r\n" + drawn((4, 4)), MULTIPART, "a multipart form, as curl -F"),
+        (b'{"instances": []}', MULTIPART, "a multipart form"),
+        (drawn((64, 64)).replace(b"\n", b""), FORM, "curl -d drops line ends"),
+        (b"@seven.png", FORM, "curl -d drops line ends"),
+        (b"seven", "text/plain; charset=utf-8", "it was sent as text (text/plain)"),
+        (b"data:image/png;base64," + base64.b64encode(drawn((4, 4))), "", "a data URL: decode the base64"),
+        (b"data:image/png;base64," + base64.b64encode(drawn((4, 4))), "text/plain", "a data URL: decode the base64"),
+        (base64.b64encode(drawn((4, 4))), "", "it looks like base64: decode it"),
+        (base64.b64encode(drawn((4, 4), "JPEG")), FORM, "it looks like base64: decode it"),
+    ],
+)
+def test_what_people_send_by_mistake_is_named_with_the_command_that_works(
+    body: bytes, content_type: str, sentence: str
+) -> None:
+    for service in (pictures(), hooked(error="no picture")):
+        says = ask(service, "/predict", body, headers={"Content-Type": content_type}).json["error"]
+        assert sentence in says
+        assert says.endswith("send the file's bytes alone: curl --data-binary @FILE")
+
+
+def test_a_picture_sent_as_a_form_or_text_is_read_all_the_same() -> None:
+    for content_type in (FORM, "text/plain"):
+        assert ask(pictures(), "/predict", drawn((4, 4)), headers={"Content-Type": content_type}).status == 200
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_instances_in_utf_16_are_named_for_what_they_are(encoding: str) -> None:
+    says = ask(
+        pictures(), "/predict", '{"instances": []}'.encode(encoding), headers={"Content-Type": "application/json"}
+    )
+    assert "the body is not valid JSON: it is UTF-16 or UTF-32" in says.json["error"]
+
+
 def test_the_hooks_of_digits_read_and_answer() -> None:
     declared = signature(
         [Tensor("image", "UINT8", (-1, 1, 8, 8))],
@@ -165,7 +206,7 @@ def test_every_instance_has_its_prediction(
 @pytest.mark.parametrize(
     "service, body, sentence",
     [
-        (identity("FP32", 2), b"{", "not valid JSON from character 1 on: send {"),
+        (identity("FP32", 2), b"{", "the body is not valid JSON: it ends too early"),
         (identity("FP32", 2), b"PNG?", "this model takes no images, and the body is not JSON"),
         (identity("FP32", 2), [[1, 2]], "must be an object with a list of instances, got [[1, 2]]"),
         (identity("FP32", 2), {"instances": 3}, "must be an object with a list of instances"),

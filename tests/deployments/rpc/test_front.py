@@ -436,3 +436,25 @@ def test_a_model_s_refusal_comes_back_in_grpc_s_codes() -> None:
         assert (code, "a token is needed" in details) == (Code.UNAUTHENTICATED, True)
 
     run(test)
+
+
+@pytest.mark.parametrize("length", [300, 5_000_000])
+def test_names_and_versions_beyond_all_measure_are_not_found_in_a_short_sentence(length: int) -> None:
+    long = "m" * length
+    calls = [
+        ("ModelInfer", ask(long)),
+        ("ModelInfer", ask("one", model_version=long)),
+        ("ModelReady", pb.ModelReadyRequest(name=long)),
+        ("ModelReady", pb.ModelReadyRequest(name="one", version=long)),
+        ("ModelMetadata", pb.ModelMetadataRequest(name=long)),
+        ("ModelMetadata", pb.ModelMetadataRequest(name="one", version=long)),
+    ]
+
+    async def test(around: Around) -> None:
+        for method, request in calls:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await getattr(around.stub, method)(request)
+            assert caught.value.code() is grpc.StatusCode.NOT_FOUND, (method, caught.value.details())
+            assert len(caught.value.details() or "") <= 1001
+
+    run(test)

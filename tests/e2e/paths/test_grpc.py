@@ -276,3 +276,18 @@ def test_the_root_application_says_that_it_serves_no_model(client: Client) -> No
     ):
         code, details = refused(call)
         assert (code, "serves no model" in details) == (Code.NOT_FOUND, True)
+
+
+def test_metadata_is_harmless_whatever_its_bytes(client: Client) -> None:
+    for name, value in (("x-odd-bin", bytes(range(256))), ("request_id", "x" * 3000), ("traceparent", "odd, \t~")):
+        metadata = (*client.metadata("slow"), (name, value))
+        answer = client.stub.ModelInfer(slow(1), metadata=metadata, timeout=30)
+        assert values_of(answer).tolist() == [[2]]
+
+
+@pytest.mark.parametrize("length", [2000, 5_000_000])
+def test_a_name_of_any_length_is_not_found_in_a_short_sentence(client: Client, length: int) -> None:
+    for request in (Request(model_name="m" * length), slow(1, model_version="9" * length)):
+        metadata = client.metadata("slow")
+        code, details = refused(functools.partial(client.stub.ModelInfer, request, metadata=metadata, timeout=30))
+        assert (code, len(details) < 500) == (Code.NOT_FOUND, True)

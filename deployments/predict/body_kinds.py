@@ -1,0 +1,37 @@
+"""Tells what a body of /predict is; one that people send by mistake is named, with the command that works."""
+
+from ..errors import BadRequest
+from ..protocol.json_text import BOM
+
+_SEND = "send the file's bytes alone: curl --data-binary @FILE"
+# How the formats that the image reader takes begin in base64.
+_BASE64 = (b"iVBORw0KGgo", b"/9j/", b"UklGR", b"R0lGOD")
+
+
+def is_json(body: bytes, content_type: str) -> bool:
+    """Return whether a body means to be JSON: it is called so, or begins so."""
+    kind = content_type.lower()
+    if kind.startswith("image/"):
+        return False
+    utf_16 = body[:2] in (b"\xff\xfe", b"\xfe\xff")
+    return "json" in kind or utf_16 or body[:64].removeprefix(BOM).lstrip()[:1] in (b"{", b"[", b"")
+
+
+def refuse_form(content_type: str) -> None:
+    """Refuse a form: its bytes are an envelope with the picture inside."""
+    if content_type.lower().startswith("multipart/"):
+        raise BadRequest(f"the body is a multipart form, as curl -F sends it: {_SEND}")
+
+
+def why_unreadable(body: bytes, content_type: str) -> str:
+    """Return a hint for the sentence about a body that nobody could read; "" where there is none."""
+    kind = content_type.lower()
+    if body[:5].lower() == b"data:":
+        return f"; it is a data URL: decode the base64 behind its comma, and {_SEND}"
+    if body.startswith(_BASE64) and body[:64].isascii() and b"\0" not in body[:64]:
+        return f"; it looks like base64: decode it, and {_SEND}"
+    if kind.startswith("application/x-www-form-urlencoded"):
+        return f"; curl -d drops line ends: {_SEND}"
+    if kind.startswith("text/"):
+        return f"; it was sent as text ({kind.partition(';')[0][:40]}): {_SEND}"
+    return ""

@@ -1,0 +1,86 @@
+"""JSON as clients send it, and where it cannot be read, a sentence that says why and what to do.
+
+The reasons are looked for only once reading has failed, so they cost a good request nothing.
+"""
+
+import re
+from typing import Any
+
+import orjson
+
+from ..errors import BadRequest
+
+Text = bytes | memoryview
+BOM = b"\xef\xbb\xbf"
+_UTF_16 = re.compile(rb"\xff\xfe|\xfe\xff|[^\0]\0|\0[^\0]|\0\0(\xfe\xff|\0[^\0])")
+_NOT_FINITE = re.compile(r"-?(nan|inf|infinity)\b", re.IGNORECASE)
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
+def load(text: Text, what: str, binary_may_follow: bool = False) -> Any:
+    """Return what a JSON text holds; a byte order mark before it is ignored, as RFC 8259 allows.
+
+    Args:
+        text: the text, in UTF-8.
+        what: how the client knows it.
+        binary_may_follow: whether tensors' bytes could stand behind it, had the client said where they begin.
+
+    Raises:
+        BadRequest: it is no JSON; the sentence says why.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        if bytes(text[:3]) == BOM:
+            return load(text[3:], what, binary_may_follow)
+        raise BadRequest(f"{what} is not valid JSON{_why(bytes(text), error.pos, binary_may_follow)}") from None
+
+
+def _why(text: bytes, at: int, binary_may_follow: bool) -> str:
+    if _UTF_16.match(text):
+        return ": it is UTF-16 or UTF-32, and JSON is sent in UTF-8"
+    try:
+        document = text.decode()
+    except UnicodeDecodeError as error:
+        return _why_not_utf_8(text, error.start, binary_may_follow)
+    if at >= len(document):
+        return f": it ends too early, after {at} characters: send the whole of it"
+    if _complete(document[:at]):
+        return _followed(len(document[at:].encode()), binary_may_follow)
+    return _why_there(document, at)
+
+
+def _why_there(document: str, at: int) -> str:
+    """Say what is wrong with the character at which the parser stopped."""
+    start = at - 1 if document[max(at - 1, 0)] == "-" else at  # orjson points behind a sign.
+    if _NOT_FINITE.match(document, start):
+        return f" from character {start} on: JSON has no NaN and no infinity: send the tensor as binary data to /infer"
+    number = _NUMBER.match(document, at)
+    if number and abs(float(number[0])) == float("inf"):
+        return f": the number at character {at} is beyond the range of FP64"
+    return f" from character {at} on"
+
+
+def _why_not_utf_8(text: bytes, start: int, binary_may_follow: bool) -> str:
+    """Tell bytes behind a whole JSON text, which need not look like text from the first on, from text that is wrong."""
+    try:
+        orjson.loads(text[:start])
+        end = start
+    except orjson.JSONDecodeError as error:
+        end = len(text[:start].decode()[: error.pos].encode())
+    if end and _complete(text[:end]):
+        return _followed(len(text) - end, binary_may_follow)
+    return f": byte {start} is not UTF-8"
+
+
+def _followed(count: int, binary_may_follow: bool) -> str:
+    hint = "; with binary tensors, say where it ends in Inference-Header-Content-Length" if binary_may_follow else ""
+    return f": {count} bytes follow it{hint}"
+
+
+def _complete(text: str | bytes) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""The root application without Serve: what it says of paths that are not there, however they are written."""
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from deployments.errors import NotFound, NotReady
+from deployments.http.bodies import Scope
+from deployments.root import Root
+from deployments.running import Running
+
+LONG = "m" * 5_000_000
+
+
+class Few:
+    """What runs: `one`, which is not reached at the moment."""
+
+    async def absent(self, name: str) -> NotFound | NotReady:
+        return NotReady("try again") if name == "one" else NotFound(f"there is no model {name[:9]} here")
+
+
+class Bare(Root):
+    """Serve awaits Root's own __init__ and __del__."""
+
+    def __init__(self) -> None:
+        self._guard, self._running = None, Few()  # type: ignore[assignment]
+
+    def __del__(self) -> None:  # type: ignore[override]
+        pass
+
+
+def ask(method: str, path: str, raw: bytes | None = None, kind: str = "http") -> list[Any]:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    scope: Scope = {"type": kind, "method": method, "path": path, "raw_path": raw or path.encode(), "headers": []}
+    asyncio.run(Bare()._asgi(scope, receive, send))
+    return sent
+
+
+def test_a_websocket_is_refused() -> None:
+    assert ask("GET", "/v2", kind="websocket") == [{"type": "websocket.close", "code": 1000}]
+
+
+@pytest.mark.parametrize("raw", [b"/v2/models/one%2Finfer", b"/v2/models/%6Fne/infer", b"/v2/models/o%6Ee"])
+def test_a_percent_encoded_path_is_not_there_and_the_client_is_told_how_to_write_it(raw: bytes) -> None:
+    start, body = ask("POST", "/v2/models/one/infer", raw)
+    assert start["status"] == 404
+    assert "send '/v2/models/one/infer' as it is written here" in orjson.loads(body["body"])["error"]
+    assert b"try again" not in body["body"]
+
+
+@pytest.mark.parametrize("path", [f"/{LONG}", f"/v2/models/{LONG}/infer"])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "PUT"])
+def test_a_path_is_repeated_in_short(method: str, path: str) -> None:
+    start, body = ask(method, path)
+    assert start["status"] == 404
+    assert len(body["body"]) < 500
+
+
+def test_head_has_no_body() -> None:
+    assert ask("HEAD", "/nothing")[1]["body"] == b""
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_model_that_is_not_there_is_named_in_short(reached: bool) -> None:
+    running = Running("root")
+
+    async def apps() -> list[Any]:
+        if not reached:
+            raise OSError
+        return []
+
+    running.apps = apps  # type: ignore[method-assign]
+    assert len(asyncio.run(running.absent(LONG)).message) < 200
