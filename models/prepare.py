@@ -93,5 +93,5 @@ def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module
     if layout.dtype != torch.float32:
         module = call(module.to, dtype=layout.dtype)
     if layout.channels_last:
-        module = call(module.to, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module = call(module.to, memory_format=torch.channels_last)  # type: ignore[arg-type]
     return module
