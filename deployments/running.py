@@ -6,7 +6,7 @@ serve.status() knows neither the port nor an application's version; the details 
 import asyncio
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,10 +122,10 @@ def _canaries(apps: Iterable[dict[str, Any]]) -> set[str]:
 def _message(found: dict[str, Any]) -> str:
     """Return what Serve says of an application; while it deploys, its deployments know more than itself."""
     parts = [found.get("message"), *(each.get("message") for each in found.get("deployments", {}).values())]
-    return "\n".join(dict.fromkeys(in_short(str(part)) for part in parts if part))
+    return in_short([str(part) for part in parts if part])
 
 
-def in_short(message: str) -> str:
-    """Return our own sentences alone, where Serve's message has them at the end of a traceback, or of several."""
-    own = _OURS.findall(message)
-    return str(own[-1]).strip() if own else message.strip()
+def in_short(messages: Sequence[str]) -> str:
+    """Return our own sentences alone, where any of Serve's messages has them at the end of a traceback."""
+    own = [found[-1] for message in messages if (found := _OURS.findall(message))]
+    return "\n".join(dict.fromkeys(each.strip() for each in own or messages))

@@ -95,7 +95,7 @@ def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module
     refuse_cast(config, layout)
     module = _to(module, layout)
     if layout.channels_last:
-        module = call(module.to, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module = call(module.to, memory_format=torch.channels_last)  # type: ignore[arg-type]
     return module
 
 

@@ -28,15 +28,15 @@ def as_serve_says(error: Exception) -> str:
 
 
 def test_of_serves_message_our_two_lines_are_left() -> None:
-    assert in_short(as_serve_says(ModelError(TWO))) == TWO
+    assert in_short(["Failed to update the deployments ['Model'].", as_serve_says(ModelError(TWO))]) == TWO
 
 
 def test_what_is_not_foreseen_is_told_in_two_lines_too(heard: pytest.LogCaptureFixture) -> None:
-    first, second = in_short(as_serve_says(KeyError("x"))).splitlines()
+    first, second = in_short([as_serve_says(KeyError("x"))]).splitlines()
     assert first.startswith("the start of m raised KeyError: 'x' (tests/deployments/test_starting.py, line ")
     assert second == "help: the replica's log has the traceback"
     assert "Traceback" in heard.text
 
 
 def test_a_message_without_one_of_our_errors_stays_whole() -> None:
-    assert in_short(" waiting for a GPU\n") == "waiting for a GPU"
+    assert in_short([" waiting for a GPU\n"]) == "waiting for a GPU"

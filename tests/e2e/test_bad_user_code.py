@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.long]
 REQUESTS, BAD_SHARE, CLIENTS = 2000, 0.3, 24
 # Well below timeout_s: a request that ends by the clock is one that was lost.
 SLOWEST_S = 20.0
-OPEN = {
+OPEN: dict[str, Any] = {
     "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
     "preprocess": "tests.services.bad:make",
     "max_rows": 16,

@@ -169,7 +169,7 @@ def test_a_factory_that_fails_is_one_sentence_and_a_way_out(tmp_path: Path) -> N
     path = edited(
         tmp_path, MISTAKES / "records_gradients.yaml", ("tests.models.networks:RecordsGradients", f"{STRAY[:-5]}broken")
     )
-    with pytest.raises(ModelError, match=r"RuntimeError: the disk is on fire\)\nhelp: "):
+    with pytest.raises(ModelError, match=r"RuntimeError: the disk is on fire \(.*stray\.py, line \d+\)\nhelp: "):
         subject(path)
 
 

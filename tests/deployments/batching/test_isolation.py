@@ -100,7 +100,8 @@ def test_a_device_that_does_not_take_a_block_ends_its_requests() -> None:
         def refuses(_: Sequence[Item]) -> None:
             raise RuntimeError("no")
 
-        put, worker.put = worker.put, refuses  # type: ignore[method-assign]
+        put = worker.put
+        worker.put = refuses  # type: ignore[method-assign, assignment]
         assert await asyncio.gather(*asked(batcher, 1, 2)) == [InferenceFailed, InferenceFailed]
         worker.put = put  # type: ignore[method-assign]
         assert await asyncio.gather(*asked(batcher, 3)) == [6]
