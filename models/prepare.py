@@ -76,9 +76,11 @@ def freeze_in_eval(module: nn.Module) -> nn.Module:
     return module
 
 
-def reference_of(module: nn.Module, device: torch.device) -> nn.Module:
-    """Return an eager fp32 twin of a module in eval: what the prepared model is measured against."""
-    return copy.deepcopy(module).to(device)
+def reference_of(module: nn.Module, layout: Layout) -> nn.Module:
+    """Return an eager fp32 module in eval, what the prepared model is measured against: the module itself where
+    `prepare` leaves its weights as they are, since a copy would take as much memory again."""
+    same = layout.dtype == torch.float32 and not layout.channels_last
+    return module if same else copy.deepcopy(module).to(layout.device)
 
 
 def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module:

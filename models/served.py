@@ -84,7 +84,7 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
     draw = Draw(signature, preprocess, layout.lengths)
     module = freeze_in_eval(source.load(config.source))
     laps.lap("load")
-    reference = reference_of(module, layout.device)
+    reference = reference_of(module, layout)
     module = prepare(module, config, layout)
     tolerance = tolerance_for(config.precision, config.tolerance)
     compiled = backends.compile_with(module, _probes(draw, layout), signature.outputs, layout, config)

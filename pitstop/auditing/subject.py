@@ -19,7 +19,7 @@ from models.errors import ModelError
 from models.layout import Layout
 from models.padding import powers_of_two
 from models.parity import Tolerance, deviation
-from models.prepare import freeze_in_eval, layout_of, pick_device, reference_of, set_arithmetic
+from models.prepare import freeze_in_eval, layout_of, pick_device, set_arithmetic
 from models.resolve import resolve
 from models.runner import in_order
 from models.signature import Array, Tensor, signature_of
@@ -96,7 +96,7 @@ def load(config: ModelConfig, device: str | None = None) -> Subject:
         preprocess = resolve(config.preprocess)() if config.preprocess else None
         draw = Draw(signature, preprocess, config.lengths or ())
         plain = source.load(config.source)
-        reference = reference_of(freeze_in_eval(copy.deepcopy(plain)), place)
+        reference = freeze_in_eval(copy.deepcopy(plain)).to(place)
     except ModelError:
         raise
     except Exception as error:  # Code of the user's own: whatever it raises, the model cannot be audited.
