@@ -3,9 +3,8 @@
     python -m benchmarks.start_memory                   # writes results/start-memory_<hardware>_<yyyymm>.json and .md
     python -m benchmarks.start_memory --mib 128 --out DIR
 
-Each start is a process of its own, and its peak is what the kernel says of it (ru_maxrss) when it has ended. That counts
-pages of mapped files too. Without a model the same process takes the baseline, for Python and torch; over the weights is
-what is left without it. The limit is 2.5 times the weights, and a second start takes no more than the first.
+Each start is a process of its own, and its peak is what the kernel says of it (ru_maxrss), mapped files included. The
+baseline is the same process without a model: Python and torch. The limit is 2.5 times the weights above that.
 """
 
 import argparse

@@ -21,6 +21,7 @@ from torch import nn
 from . import cache
 from .files import digest, written_atomically
 from .layout import Layout
+from .saving import save
 
 _FORMAT = "4"
 _TORCH = Path(torch.__file__).parent
@@ -86,11 +87,11 @@ def write(key: str | None, module: torch.jit.ScriptModule, how: str, note: str) 
         return
     try:
         with written_atomically(cache.folder("torchscript")) as part:
-            torch.jit.save(module, str(part), _extra_files={"how.json": json.dumps({"how": how, "note": note})})
+            save(module, part, {"how.json": json.dumps({"how": how, "note": note})})
             path = part.with_name(f"{key}-{digest(part)}.pt")
             part.replace(path)
     except (OSError, RuntimeError) as error:
-        # torch says RuntimeError of a full disk as well, and of a module that calls @torch.jit.ignore.
+        # RuntimeError: a module that calls @torch.jit.ignore.
         line = str(error).partition("\n")[0]
         _log.warning(
             "compiled artefact not kept in %s, the next start compiles again: %s\n%s", cache.cache_dir(), line, _HELP
@@ -115,11 +116,12 @@ def _loaded(path: Path, device: torch.device) -> tuple[torch.jit.ScriptModule, s
 
 def _bytes(tensor: torch.Tensor) -> memoryview | None:
     """Return a tensor's bytes, without a copy where it is contiguous and in host memory; None where it has none."""
-    if type(tensor.data) is not torch.Tensor:  # A subclass, of torchao say, keeps its data in other tensors.
+    # A subclass, of torchao say, keeps its data in other tensors; a quantized one has its scale beside its bytes.
+    if type(tensor.data) is not torch.Tensor or tensor.is_quantized:
         return None
     try:
         return tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy().data
-    except (RuntimeError, NotImplementedError, TypeError):  # Quantized, sparse or meta tensors.
+    except (RuntimeError, NotImplementedError, TypeError):  # Sparse or meta tensors.
         return None
 
 

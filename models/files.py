@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from . import cache, places
 from .cache import cache_dir
@@ -90,27 +89,34 @@ def _find(location: str) -> Path:
 
 
 def _download(url: str) -> Path:
-    import fsspec
-
-    name = shown(url)
-    with _kept(name), written_atomically(cache.folder("files")) as part:
-        try:
-            with fsspec.open(url, "rb") as remote, part.open("wb") as file:
-                content = _copy(remote, file)
-        except ImportError as error:
-            raise ModelError(f"{name}: {error}\nhelp: install the fsspec driver of this kind of URL") from error
-        except Exception as error:  # Drivers raise their own kinds. Neither text nor traceback may repeat a signature.
-            if isinstance(error, OSError) and error.filename in (str(part), None) and error.errno is not None:
-                raise
-            said = f"{type(error).__name__}: {_without_secrets(str(error))}"
-            raise ModelError(f"{name}: cannot be read ({said})\nhelp: check URL and rights") from None
+    hasher = hashlib.sha256()
+    with _kept(shown(url)), written_atomically(cache.folder("files")) as part:
+        with part.open("wb") as file:
+            for chunk in _chunks(url):
+                hasher.update(chunk)
+                file.write(chunk)
+        content = hasher.hexdigest()
         path = cache.folder("files") / content[:16] / file_name(url)
         if not path.is_file() or digest(path) != content:
             path.parent.mkdir(parents=True, exist_ok=True)
             part.replace(path)
-    cache.use(path)
+        cache.use(path)
     cache.shrink(path)
     return path
+
+
+def _chunks(url: str) -> Iterator[bytes]:
+    import fsspec
+
+    try:
+        with fsspec.open(url, "rb") as remote:
+            while chunk := remote.read(_CHUNK_BYTES):
+                yield chunk
+    except ImportError as error:
+        raise ModelError(f"{shown(url)}: {error}\nhelp: install the fsspec driver of this kind of URL") from error
+    except Exception as error:  # Drivers raise their own kinds. Neither text nor traceback may repeat a signature.
+        said = f"{type(error).__name__}: {_without_secrets(str(error))}"
+        raise ModelError(f"{shown(url)}: cannot be read ({said})\nhelp: check URL and rights") from None
 
 
 @contextmanager
@@ -122,14 +128,6 @@ def _kept(name: str) -> Iterator[None]:
             f"{name}: cannot be kept in {cache_dir()} ({error.strerror or type(error).__name__})\n"
             "help: see that there is room and that it may be written to, or point PITSTOP_CACHE to another folder"
         ) from None
-
-
-def _copy(remote: BinaryIO, file: BinaryIO) -> str:
-    hasher = hashlib.sha256()
-    while chunk := remote.read(_CHUNK_BYTES):
-        hasher.update(chunk)
-        file.write(chunk)
-    return hasher.hexdigest()
 
 
 def _without_secrets(text: str) -> str:

@@ -2,14 +2,13 @@
 
 It hands a frozen graph's convolutions to oneDNN with their weights laid out beforehand. Whether that pays depends on
 network, processor and batch, so the start times both forwards, and keeps the packed one from the smallest batch on
-where it wins. It costs a second copy of the weights, and a third while it is made, so large networks go without.
+where it wins. It costs a second copy of the weights, and more while it is made, so large networks go without.
 """
 
+import io
 import logging
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeGuard
 
 import torch
@@ -24,7 +23,7 @@ from .warmup import SLOW_MS, warm
 
 _log = logging.getLogger("pitstop")
 
-# Above this a start would take more than 2.5 times the weights in memory.
+# Making the copy takes several times the weights in memory; a start of a large network has no room for that.
 _MOST_WEIGHT_BYTES = 256 * 2**20
 
 
@@ -110,8 +109,9 @@ def _weight_bytes(module: torch.jit.ScriptModule) -> int:
 
 def _twin(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
     # The passes rewrite in place, and a deep copy shares its graph with the original.
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "twin.pt")
-        torch.jit.save(module, path)
-        twin: torch.jit.ScriptModule = torch.jit.load(path)  # type: ignore[no-untyped-call]
-        return twin
+    # In memory, for torch ends the process where a disk is full.
+    kept = io.BytesIO()
+    torch.jit.save(module, kept)
+    kept.seek(0)
+    twin: torch.jit.ScriptModule = torch.jit.load(kept)  # type: ignore[no-untyped-call]
+    return twin

@@ -10,6 +10,8 @@ from configs.doors import doors, sentence, setting_of
 from configs.loader import ConfigError, Deployment, check
 from configs.prices import load_prices
 from configs.problems import Problem, UnreadableError
+from models import cache
+from models.errors import ModelError
 
 CLEAN, PROBLEMS, UNREADABLE = 0, 1, 2
 # The one YAML in configs/ that Serve does not read.
@@ -46,6 +48,8 @@ def _check_file(path: Path, console: Console) -> int:
         console.print(_table(deployment))
         if opened := sentence(list(doors(setting_of(deployment.raw)))):
             console.print(f"{path}: note: {opened}", style="cyan")
+        if not _show_cache(console):
+            return PROBLEMS
     console.print(f"{path}: ok", style="green")
     return CLEAN
 
@@ -55,6 +59,19 @@ def _show(place: str, problem: Problem, console: Console) -> None:
         console.print(problem.text(f"{place}: warning"), style="yellow")
     else:
         console.print(problem.text(place), style="red")
+
+
+def _show_cache(console: Console) -> bool:
+    """Print where the cache is, its use and its bound; False where the bound is none."""
+    try:
+        bound_gib = cache.bound_gib()
+    except ModelError as error:
+        console.print(str(error), style="red")
+        return False
+    console.print(
+        f"cache: {cache.cache_dir()}, {cache.used_bytes() / 2**30:.1f} of {bound_gib:g} GiB ({cache.VARIABLE})"
+    )
+    return True
 
 
 def _table(deployment: Deployment) -> Table:
