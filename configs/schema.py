@@ -15,7 +15,8 @@ Device = Literal["auto", "cuda", "cpu"]
 Backend = Literal["eager", "torchscript", "compile"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 _HANG_S = 30.0
-ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+IMPORT_PATH = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+ImportPath = Annotated[str, Field(pattern=IMPORT_PATH)]
 
 
 class Strict(BaseModel):

@@ -87,9 +87,9 @@ def _raised(factory: str, error: Exception) -> ModelError:
     name = type(error).__name__
     said = f"{name}: {shown(lines[0])[:300]}" if lines else name
     if isinstance(error, OSError):
-        help_ = "see that the files it reads are there, and that a model to be downloaded is in the cache or reachable"
+        help_ = "see that the files it reads are there; for from_pretrained, name a function of yours that calls it"
     else:
-        help_ = "see the traceback below; the factory itself failed, with the arguments of source.kwargs"
+        help_ = "correct the factory, or the arguments that source.kwargs gives it"
     return ModelError(f"{factory}: the factory raised {said}\nhelp: {help_}")
 
 

@@ -54,7 +54,7 @@ def _first_forward(runner: Runner, rows: dict[str, Array], shape: Shape) -> None
     except Exception as error:  # Whatever the model raises here is the operator's to read, in full.
         raise ModelError(
             f"the model fails on a batch of {shape[0]} rows: {type(error).__name__}: {error}\n"
-            "help: compare inputs in the config with what forward expects (dtype, shape, order)"
+            f"help: {_advice(str(error))}"
         ) from error
     for tensor in runner.outputs:
         got = outputs[tensor.name].shape
@@ -63,3 +63,15 @@ def _first_forward(runner: Runner, rows: dict[str, Array], shape: Shape) -> None
                 f"output {tensor.name!r} has shape {list(got)} for {shape[0]} rows, the config says "
                 f"{list(tensor.shape)}\nhelp: correct outputs in the config; the first dimension must count rows"
             )
+
+
+def _advice(text: str) -> str:
+    """Return what to do about a failed forward, by what torch says of it."""
+    if "No working C++ compiler" in text or "InvalidCxxCompiler" in text:
+        return "backend: compile needs a C++ compiler here: install g++, or use backend: torchscript or eager"
+    if "Guard failed" in text and ".size()[0]" in text:
+        return (
+            "the .pt2 was exported for one number of rows: export it with dynamic_shapes that leave the first "
+            "dimension open, or use max_rows: 1 where it was exported for one row"
+        )
+    return "compare inputs in the config with what forward expects (dtype, shape, order)"
