@@ -9,7 +9,7 @@ import importlib
 import os
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -70,11 +70,10 @@ def _no_code() -> Iterator[None]:
     with ExitStack() as stack:
         forced = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "0"}
         stack.enter_context(patch.dict(os.environ, forced))
-        try:
+        archive: Any = None
+        with suppress(ImportError):  # torch 2.6 and 2.7 read nothing but by torch.load.
             archive = importlib.import_module(_ARCHIVE)
-        except ImportError:  # torch 2.6 and 2.7 read nothing but by torch.load.
-            archive = None
         for name, stub in (("pickle", _Refused()), ("_load_aoti", _refuse_libraries)):
-            if archive is not None and hasattr(archive, name):
+            if hasattr(archive, name):
                 stack.enter_context(patch.object(archive, name, stub))
         yield
