@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from .places import advise_key_of
 from .problems import ConfigError, Keys, Problem, where
-from .schema import ModelConfig, RootConfig, Tunables
+from .schema import IMPORT_PATH, ModelConfig, RootConfig, Tunables
 from .suggest import advise
 from .walk import field_at, known_at
 
@@ -90,11 +90,15 @@ def _what(error: dict[str, Any]) -> str:
         return message.partition("\nhelp: ")[0]
     if error["type"] == "string_pattern_mismatch":
         message = f"should match {error['ctx']['pattern']}"
+        if error["ctx"]["pattern"] == IMPORT_PATH:
+            message = "should be package.module:name, with the name of a class or a function"
     return f"{message[0].lower()}{message[1:]}; got {_short(error['input'])}"
 
 
 def _help(error: dict[str, Any], hint: str) -> str:
     kind, given = error["type"], error["input"]
+    if kind == "string_pattern_mismatch" and error["ctx"]["pattern"] == IMPORT_PATH:
+        return "for a method, as of X.from_pretrained, name a function of yours that calls it"
     if kind == "literal_error":
         return advise(given, re.findall(r"'([^']*)'", error["ctx"]["expected"]))
     if kind == "value_error":

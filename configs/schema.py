@@ -25,7 +25,8 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 GpuShare = Annotated[float, AfterValidator(whole_above_one)]
 TensorName = Annotated[str, AfterValidator(printable)]
 Host = Annotated[str, AfterValidator(host)]
-ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+IMPORT_PATH = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+ImportPath = Annotated[str, Field(pattern=IMPORT_PATH)]
 
 
 class TensorConfig(Strict):

@@ -2,36 +2,41 @@
 
 The key covers weights, what the model was made from, the settings and the code of every module with the functions that
 its file imports, versions, precision, layout and device: what changed there is never loaded.
-An artefact carries its checksum and is written whole or not at all, so what is half there is never run. One that cannot
-be read or written, for a full disk say, costs a compilation, never a start.
+An artefact has its checksum in its name and is written whole or not at all, so what is half there is never run. One
+that cannot be read or written, for a full disk say, costs a compilation, never a start. Saving, checking and loading
+go by the file, without a copy of the weights beside the module's own.
 """
 
 import hashlib
 import inspect
-import io
 import json
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from .files import cache_dir, write_atomically
+from . import cache
+from .files import digest, written_atomically
 from .layout import Layout
+from .saving import save
 from .user_code import call
 
-_FORMAT = "3"
+_FORMAT = "4"
 _TORCH = Path(torch.__file__).parent
-_DIGEST_BYTES = hashlib.sha256().digest_size
 # What lies deeper in a setting, or holds itself, is none.
 _DEEPEST = 8
 _HELP = "help: see that there is room and that it may be written to, or point PITSTOP_CACHE to another folder"
 _log = logging.getLogger("pitstop")
 
 
-def key_of(module: nn.Module, layout: Layout, method: str, made_from: str = "") -> str:
-    """Return the content key, in hex. `made_from` names the factory and what it was given."""
+def key_of(module: nn.Module, layout: Layout, method: str, made_from: str = "") -> str | None:
+    """Return the content key, in hex, or None where the weights cannot be read as bytes, so that nothing is kept.
+
+    `made_from` names the factory and what it was given.
+    """
     parts = [
         _FORMAT,
         torch.__version__,
@@ -47,55 +52,78 @@ def key_of(module: nn.Module, layout: Layout, method: str, made_from: str = "") 
     for source in _code(module):
         hasher.update(source)
     for name, tensor in sorted({**dict(module.named_parameters()), **dict(module.named_buffers())}.items()):
+        data = _bytes(tensor)
+        if data is None:
+            kind = type(tensor.data).__name__
+            _log.info("the compiled model is not kept: weight %s is a %s, which has no bytes to compare", name, kind)
+            return None
         hasher.update(f"{name} {list(tensor.shape)} {tensor.dtype}\n".encode())
-        hasher.update(tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy().data)
+        hasher.update(data)
     return hasher.hexdigest()
 
 
-def read(key: str, device: torch.device) -> tuple[torch.jit.ScriptModule, str, str] | None:
+def read(key: str | None, device: torch.device) -> tuple[torch.jit.ScriptModule, str, str] | None:
     """Return the kept module, how it was made and what was noted then, or None."""
-    path = _path(key)
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):  # Whether it can be made, writing will tell.
-        return None
-    except OSError as error:
-        _log.warning("compiled artefact %s cannot be read and will be made again: %s\n%s", path, error, _HELP)
-        return None
-    extra = {"how.json": ""}
-    try:
-        module = torch.jit.load(_checked(data), map_location=device, _extra_files=extra)  # type: ignore[no-untyped-call]
-        made = json.loads(extra["how.json"])
-        return module, str(made["how"]), str(made["note"])
-    except (RuntimeError, ValueError, KeyError) as error:
-        _log.warning("compiled artefact %s is damaged and will be made again (%s)", path, type(error).__name__)
-        return None
+    for path in _kept(key):
+        try:
+            found = _loaded(path, device) if cache.use(path) else None
+        except FileNotFoundError:  # Removed by another process.
+            continue
+        except OSError as error:
+            _log.warning("compiled artefact %s cannot be read and will be made again: %s\n%s", path, error, _HELP)
+            continue
+        except (RuntimeError, ValueError, KeyError) as error:
+            _log.warning("compiled artefact %s is damaged and will be made again (%s)", path, type(error).__name__)
+            with suppress(OSError):
+                path.unlink()
+            continue
+        if found is not None:
+            return found
+    return None
 
 
-def write(key: str, module: torch.jit.ScriptModule, how: str, note: str) -> None:
+def write(key: str | None, module: torch.jit.ScriptModule, how: str, note: str) -> None:
     """Keep a module; a full disk is worth a warning, not a failed start."""
+    if key is None:
+        return
     try:
-        buffer = io.BytesIO()
-        torch.jit.save(module, buffer, _extra_files={"how.json": json.dumps({"how": how, "note": note})})
-        data = buffer.getvalue()
-        write_atomically(_path(key), hashlib.sha256(data).digest() + data)
-    except OSError as error:
+        with written_atomically(cache.folder("torchscript")) as part:
+            save(module, part, {"how.json": json.dumps({"how": how, "note": note})})
+            path = part.with_name(f"{key}-{digest(part)}.pt")
+            part.replace(path)
+    except (OSError, RuntimeError) as error:
+        # RuntimeError: a module that calls @torch.jit.ignore.
+        line = str(error).partition("\n")[0]
         _log.warning(
-            "compiled artefact not kept in %s, the next start compiles again: %s\n%s", cache_dir(), error, _HELP
+            "compiled artefact not kept in %s, the next start compiles again: %s\n%s", cache.cache_dir(), line, _HELP
         )
-    except RuntimeError as error:  # A module that calls @torch.jit.ignore cannot be saved.
-        _log.warning("compiled artefact not kept, the next start compiles again: %s", error)
+        return
+    cache.use(path)
+    cache.shrink(path)
 
 
-def _checked(data: bytes) -> io.BytesIO:
-    digest, content = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
-    if hashlib.sha256(content).digest() != digest:
+def _kept(key: str | None) -> list[Path]:
+    return [] if key is None else sorted((cache.cache_dir() / "torchscript").glob(f"{key}-*.pt"))
+
+
+def _loaded(path: Path, device: torch.device) -> tuple[torch.jit.ScriptModule, str, str]:
+    if digest(path) != path.stem.rpartition("-")[2]:
         raise ValueError("the checksum does not fit")
-    return io.BytesIO(content)
+    extra = {"how.json": ""}
+    module = torch.jit.load(str(path), map_location=device, _extra_files=extra)  # type: ignore[no-untyped-call]
+    made = json.loads(extra["how.json"])
+    return module, str(made["how"]), str(made["note"])
 
 
-def _path(key: str) -> Path:
-    return cache_dir() / "torchscript" / f"{key}.pt"
+def _bytes(tensor: torch.Tensor) -> memoryview | None:
+    """Return a tensor's bytes, without a copy where it is contiguous and in host memory; None where it has none."""
+    # A subclass, of torchao say, keeps its data in other tensors; a quantized one has its scale beside its bytes.
+    if type(tensor.data) is not torch.Tensor or tensor.is_quantized:
+        return None
+    try:
+        return tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy().data
+    except (RuntimeError, NotImplementedError, TypeError):  # Sparse or meta tensors.
+        return None
 
 
 def _code(module: nn.Module) -> list[bytes]:

@@ -39,10 +39,22 @@ def check_outputs(found: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> N
 def fails(error: Exception, rows: int, feed: Sequence[Tensor], layout: Layout) -> ModelError:
     """Return what to say of a forward that raises in a start: whatever it is, it is the operator's to read, in full."""
     given = ", ".join(f"{tensor.name} {_passed(tensor, layout)} (declared {tensor.datatype})" for tensor in feed)
+    advice = f"compare inputs in the config with what forward expects (dtype, shape, order); it gets {given}"
     return ModelError(
-        f"the model fails on a batch of {rows} rows: {described(error)}\n"
-        f"help: compare inputs in the config with what forward expects (dtype, shape, order); it gets {given}"
+        f"the model fails on a batch of {rows} rows: {described(error)}\nhelp: {_known_cure(str(error)) or advice}"
     )
+
+
+def _known_cure(text: str) -> str | None:
+    """Return what to do about a forward that failed, where what torch says of it leaves no doubt."""
+    if "No working C++ compiler" in text or "InvalidCxxCompiler" in text:
+        return "backend: compile needs a C++ compiler here: install g++, or use backend: torchscript or eager"
+    if "Guard failed" in text and ".size()[0]" in text:
+        return (
+            "the .pt2 was exported for one number of rows: export it with dynamic_shapes that leave the first "
+            "dimension open, or use max_rows: 1 where it was exported for one row"
+        )
+    return None
 
 
 def _passed(tensor: Tensor, layout: Layout) -> str:

@@ -4,18 +4,21 @@ Downloads and compiled artefacts share one cache folder, $PITSTOP_CACHE or ~/.ca
 """
 
 import hashlib
-import os
-import tempfile
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from . import places
+from . import cache, places
+from .cache import cache_dir
 from .errors import ModelError
+from .urls import file_name, shown
 
 PROJECT = Path(__file__).resolve().parents[1]
+_CHUNK_BYTES = 2**20
 
-
-def cache_dir() -> Path:
-    return Path(os.environ.get("PITSTOP_CACHE") or Path.home() / ".cache" / "pitstop")
+__all__ = ["cache_dir", "digest", "fetch", "follow_umask", "shown", "write_atomically", "written_atomically"]
 
 
 def fetch(location: str, sha256: str | None = None) -> Path:
@@ -31,7 +34,7 @@ def fetch(location: str, sha256: str | None = None) -> Path:
         path = places.allow_path(_find(location), location)
     if sha256 is not None and (found := digest(path)) != sha256:
         raise ModelError(
-            f"{location}: sha256 is {found}, the config expects {sha256}\n"
+            f"{shown(location)}: sha256 is {found}, the config expects {sha256}\n"
             "help: the file changed or the download broke; restore the file, or update sha256 if you trust it"
         )
     return path
@@ -44,16 +47,35 @@ def digest(path: Path) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write so that a reader sees all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    """Write so that a reader sees all of it or nothing. The file's mode follows the umask."""
+    with written_atomically(path.parent) as part:
+        part.write_bytes(data)
+        part.replace(path)
+
+
+@contextmanager
+def written_atomically(folder: Path) -> Iterator[Path]:
+    """Yield an empty file in a folder, to be written and moved into place; one that is left there is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"part-{secrets.token_hex(8)}"
+    # torch writes to no name that begins with a dot. Not mkstemp, whose files are their owner's alone: an image is
+    # often built by one user and run by another.
+    part.touch(exist_ok=False)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        with cache.held(part):
+            yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def follow_umask(path: Path) -> None:
+    """Give a file the mode that a new one has here; some writers leave theirs to the owner alone."""
+    fresh = path.with_name(f"part-{secrets.token_hex(8)}")
+    fresh.touch(exist_ok=False)
+    try:
+        path.chmod(fresh.stat().st_mode & 0o777)
+    finally:
+        fresh.unlink()
 
 
 def _find(location: str) -> Path:
@@ -67,25 +89,46 @@ def _find(location: str) -> Path:
 
 
 def _download(url: str) -> Path:
+    hasher = hashlib.sha256()
+    with _kept(shown(url)), written_atomically(cache.folder("files")) as part:
+        with part.open("wb") as file:
+            for chunk in _chunks(url):
+                hasher.update(chunk)
+                file.write(chunk)
+        content = hasher.hexdigest()
+        path = cache.folder("files") / content[:16] / file_name(url)
+        if not path.is_file() or digest(path) != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(path)
+        cache.use(path)
+    cache.shrink(path)
+    return path
+
+
+def _chunks(url: str) -> Iterator[bytes]:
     import fsspec
 
     try:
         with fsspec.open(url, "rb") as remote:
-            data = remote.read()
+            while chunk := remote.read(_CHUNK_BYTES):
+                yield chunk
     except ImportError as error:
-        raise ModelError(f"{url}: {error}\nhelp: install the fsspec driver of this kind of URL") from error
-    except Exception as error:
-        raise ModelError(
-            f"{url}: cannot be read ({type(error).__name__}: {error})\nhelp: check URL and rights"
-        ) from error
-    content = hashlib.sha256(data).hexdigest()
-    path = cache_dir() / "files" / content[:16] / url.rstrip("/").rsplit("/", 1)[-1]
+        raise ModelError(f"{shown(url)}: {error}\nhelp: install the fsspec driver of this kind of URL") from error
+    except Exception as error:  # Drivers raise their own kinds. Neither text nor traceback may repeat a signature.
+        said = f"{type(error).__name__}: {_without_secrets(str(error))}"
+        raise ModelError(f"{shown(url)}: cannot be read ({said})\nhelp: check URL and rights") from None
+
+
+@contextmanager
+def _kept(name: str) -> Iterator[None]:
     try:
-        if not path.is_file() or digest(path) != content:
-            write_atomically(path, data)
+        yield
     except OSError as error:
         raise ModelError(
-            f"{url}: cannot be kept in {cache_dir()} ({error})\n"
+            f"{name}: cannot be kept in {cache_dir()} ({error.strerror or type(error).__name__})\n"
             "help: see that there is room and that it may be written to, or point PITSTOP_CACHE to another folder"
-        ) from error
-    return path
+        ) from None
+
+
+def _without_secrets(text: str) -> str:
+    return re.sub(r"[\w+.-]+://[^\s'\"]+", lambda found: shown(found.group()), text)

@@ -2,7 +2,7 @@
 
 It hands a frozen graph's convolutions to oneDNN with their weights laid out beforehand. Whether that pays depends on
 network, processor and batch, so the start times both forwards, and keeps the packed one from the smallest batch on
-where it wins. It costs a second copy of the weights.
+where it wins. It costs a second copy of the weights, and more while it is made, so large networks go without.
 """
 
 import io
@@ -22,6 +22,9 @@ from .torchscript import Compiled
 from .warmup import SLOW_MS, warm
 
 _log = logging.getLogger("pitstop")
+
+# Making the copy takes several times the weights in memory; a start of a large network has no room for that.
+_MOST_WEIGHT_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +87,29 @@ def _first_win(plain_ms: Mapping[Shape, float], packed_ms: Mapping[Shape, float]
 
 def _packed(compiled: Compiled, layout: Layout) -> Forward | None:
     module = compiled.forward
-    if not packs(module, layout):
+    if not packs(module, layout) or _weight_bytes(module) > _MOST_WEIGHT_BYTES:
         return None
     try:
         packed: torch.jit.ScriptModule = torch.jit.optimize_for_inference(_twin(module))
-    except RuntimeError as error:  # A pass that meets a graph it cannot rewrite; the plain forward is there.
+    except (
+        RuntimeError,
+        OSError,
+    ) as error:  # A full disk, or a pass that meets a graph it cannot rewrite; the plain forward is there.
         _log.info("convolutions stay unpacked: %s", error)
         return None
     return packed
 
 
+def _weight_bytes(module: torch.jit.ScriptModule) -> int:
+    """Return the size of a frozen module's constants."""
+    graph = module.inlined_graph  # Held: its nodes do not outlive it.
+    constants = (node.output().toIValue() for node in graph.findAllNodes("prim::Constant"))
+    return sum(value.nbytes for value in constants if isinstance(value, torch.Tensor))
+
+
 def _twin(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
     # The passes rewrite in place, and a deep copy shares its graph with the original.
+    # In memory, for torch ends the process where a disk is full.
     kept = io.BytesIO()
     torch.jit.save(module, kept)
     kept.seek(0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from .errors import ModelError
+from .urls import shown
 
 VARIABLE = "PITSTOP_SOURCES"
 _LOCAL = ("file", "local")
@@ -50,6 +51,6 @@ def _places() -> list[str]:
 
 def _refused(location: str, what: str) -> ModelError:
     return ModelError(
-        f"{location}: {what} the places that {VARIABLE} allows: {', '.join(_places()) or 'none'}\n"
+        f"{shown(location)}: {what} the places that {VARIABLE} allows: {', '.join(_places()) or 'none'}\n"
         f"help: bring the file there, or let who runs the nodes add its place to {VARIABLE}"
     )

@@ -85,9 +85,14 @@ def freeze_in_eval(module: nn.Module) -> nn.Module:
     return module
 
 
-def reference_of(module: nn.Module, layout: Layout) -> nn.Module:
-    """Return an eager twin of a module in eval, in the dtype of this layout: what answers are compared with."""
-    return _to(call(copy.deepcopy, module), layout)
+def reference_of(module: nn.Module, plain: Layout, prepared: Layout) -> nn.Module:
+    """Return an eager twin of a module in eval, in the dtype of the layout `plain`: what answers are compared with.
+
+    It is the module itself where preparing it for the layout `prepared` leaves its weights as they are: a copy would
+    take as much memory again.
+    """
+    same = plain == prepared and _keeps_weights(module, plain)
+    return _to(module if same else call(copy.deepcopy, module), plain)
 
 
 def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module:
@@ -112,6 +117,9 @@ def _to(module: nn.Module, layout: Layout) -> nn.Module:
     if layout.dtype == torch.float64:
         refuse_without_fp64(layout.device)
     module = call(module.to, layout.device)
-    if layout.as_declared or (layout.dtype == torch.float32 and not has_float64(module)):
-        return module
-    return call(module.to, dtype=layout.dtype)
+    return module if _keeps_weights(module, layout) else call(module.to, dtype=layout.dtype)
+
+
+def _keeps_weights(module: nn.Module, layout: Layout) -> bool:
+    """Whether the weights have the dtypes of this layout already."""
+    return layout.as_declared or (layout.dtype == torch.float32 and not has_float64(module))

@@ -40,7 +40,7 @@ class Reference:
 def eager_of(module: nn.Module, draw: Draw, outputs: tuple[Tensor, ...], layout: Layout) -> Reference:
     """Return the eager model for one that is to be prepared in this layout."""
     plain = reference_layout(module, layout)
-    return Reference(reference_of(module, plain), draw.feed, outputs, plain)
+    return Reference(reference_of(module, plain, layout), draw.feed, outputs, plain)
 
 
 def reference_layout(module: nn.Module, layout: Layout) -> Layout:

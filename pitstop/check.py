@@ -12,6 +12,8 @@ from configs.loader import ConfigError, Deployment, check
 from configs.prices import load_prices
 from configs.problems import Problem, UnreadableError
 from configs.suggest import advise
+from models import cache
+from models.errors import ModelError
 
 from .check_load import Opened, open_models
 from .taken import taken
@@ -62,7 +64,7 @@ def _check_file(path: Path, console: Console, wish: Wish) -> int:
         console.print(_table(deployment))
         if opened := sentence(list(doors(setting_of(deployment.raw)))):
             console.print(f"{path}: note: {opened}", style="cyan")
-        if not _fits(deployment, console, wish):
+        if not _show_cache(console) or not _fits(deployment, console, wish):
             return PROBLEMS
     console.print(f"{path}: ok", style="green")
     return CLEAN
@@ -98,6 +100,19 @@ def _show(place: str, problem: Problem, console: Console) -> None:
         console.print(problem.text(f"{place}: warning"), style="yellow")
     else:
         console.print(problem.text(place), style="red")
+
+
+def _show_cache(console: Console) -> bool:
+    """Print where the cache is, its use and its bound; False where the bound is none."""
+    try:
+        bound_gib = cache.bound_gib()
+    except ModelError as error:
+        console.print(str(error), style="red")
+        return False
+    console.print(
+        f"cache: {cache.cache_dir()}, {cache.used_bytes() / 2**30:.1f} of {bound_gib:g} GiB ({cache.VARIABLE})"
+    )
+    return True
 
 
 def _table(deployment: Deployment) -> Table:

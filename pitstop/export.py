@@ -11,6 +11,7 @@ from rich.console import Console
 
 from configs.problems import ConfigError
 from models.errors import ModelError
+from models.urls import shown
 
 from .exporting.job import Job, Made
 from .exporting.origin import job_of
@@ -50,7 +51,7 @@ def _export(wish: Wish, console: Console) -> int:
     with tempfile.TemporaryDirectory(dir=wish.dest.parent, prefix=".part-") as folder:
         job = job_of(wish, Path(folder).resolve() / wish.dest.name)
         if job.trusted:
-            console.print(_WARNING.format(job.file), style="yellow")
+            console.print(_WARNING.format(shown(str(job.file))), style="yellow")
         try:
             made = _make(job)
         except ModelError as error:
@@ -81,7 +82,7 @@ def _show(wish: Wish, job: Job, made: Made, console: Console) -> None:
 
     from .exporting import manifest, yaml_lines
 
-    source = {"file": job.file, "sha256": digest(fetch(job.file)) if job.file else None}
+    source = {"file": shown(job.file) if job.file else None, "sha256": digest(fetch(job.file)) if job.file else None}
     source["factory"] = job.source.factory if job.source is not None else made.factory
     content = manifest.manifest(job, made, wish.dest, source, manifest.versions(), datetime.now(UTC))
     beside = manifest.write(content, wish.dest)

@@ -10,8 +10,9 @@ from typing import TypeVar
 
 import torch
 
+from models import checkpoint
 from models.errors import ModelError
-from models.files import fetch
+from models.files import fetch, follow_umask, shown
 from models.source import state_dict
 
 T = TypeVar("T")
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 def read(location: str) -> dict[str, torch.Tensor]:
     """Return a checkpoint's tensors. Nothing in the file is run: a pickled object is refused, with the way out."""
-    path = fetch(location)
+    path, location = fetch(location), shown(location)
     if is_torchscript(path):
         raise ModelError(
             f"{location}: is TorchScript already, and carries its network\n"
@@ -60,9 +61,10 @@ def write(tensors: Mapping[str, object], path: Path) -> int:
         raise ModelError("the source holds no weights\nhelp: check that it is a state_dict")
     try:
         save_file(plain, path, metadata={"format": "pt"})
+        follow_umask(path)
     except (SafetensorError, ValueError, RuntimeError) as error:
         raise ModelError(f"safetensors cannot hold these weights ({error})\nhelp: use --to torchscript") from error
-    _same(plain, state_dict(path, path.name))
+    _same(plain, checkpoint.read(path, path.name))
     return len(plain)
 
 
@@ -78,9 +80,6 @@ def _plain(name: str, value: object) -> torch.Tensor:
 
 
 def _same(written: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> None:
-    # The reader drops DataParallel's prefix; both sides must.
-    if all(name.startswith("module.") for name in written):
-        written = {name.removeprefix("module."): value for name, value in written.items()}
     for name, value in written.items():
         other = found.get(name)
         if other is None or other.dtype != value.dtype or not torch.equal(_bits(value), _bits(other)):

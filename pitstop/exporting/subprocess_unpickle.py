@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import ModelError
+from models.urls import shown
 
 from .job import Job, Made
 
@@ -30,7 +31,9 @@ def run(job: Job) -> Made:
         answer = Path(folder) / "made.json"
         told = _spawn(job, answer)
         if not answer.is_file():
-            raise ModelError(f"{job.file}: the subprocess that loads it ended early: {told}\nhelp: check the file")
+            raise ModelError(
+                f"{shown(str(job.file))}: the subprocess that loads it ended early: {told}\nhelp: check the file"
+            )
         found = json.loads(answer.read_text(encoding="utf-8"))
     if "error" in found:
         raise ModelError(found["error"])
@@ -52,7 +55,9 @@ def _spawn(job: Job, answer: Path) -> str:
             timeout=_LIMIT_S,
         )
     except subprocess.TimeoutExpired as error:
-        raise ModelError(f"{job.file}: took more than {_LIMIT_S} s to load\nhelp: check the file") from error
+        raise ModelError(
+            f"{shown(str(job.file))}: took more than {_LIMIT_S} s to load\nhelp: check the file"
+        ) from error
     return (done.stdout.strip().splitlines() or [f"exit status {done.returncode}"])[-1][:300]
 
 
@@ -93,7 +98,9 @@ def _subject(job: Job) -> "nn.Module | Mapping[str, object]":
     if isinstance(found, nn.Module):
         return found
     if not isinstance(found, Mapping):
-        raise ModelError(f"{job.file}: holds a {type(found).__name__}\nhelp: save the module or its state_dict")
+        raise ModelError(
+            f"{shown(str(job.file))}: holds a {type(found).__name__}\nhelp: save the module or its state_dict"
+        )
     return _network(job, found) if job.source is not None else found
 
 
@@ -103,7 +110,7 @@ def _unpickled(file: str) -> object:
     from models.files import fetch
     from models.source import state_dict
 
-    path = fetch(file)
+    path, file = fetch(file), shown(file)
     if path.suffix == ".safetensors":
         return state_dict(path, file)
     try:
@@ -128,5 +135,5 @@ def _network(job: Job, weights: Mapping[str, object]) -> "nn.Module":
     except Exception as error:
         line = " ".join(str(error).split())[:300]
         help_ = "check --kwarg (number of classes, width) and that the checkpoint is this network's"
-        raise ModelError(f"{job.file}: does not fit {job.source.factory}: {line}\nhelp: {help_}") from error
+        raise ModelError(f"{shown(str(job.file))}: does not fit {job.source.factory}: {line}\nhelp: {help_}") from error
     return module

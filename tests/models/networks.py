@@ -17,6 +17,24 @@ class Linear(nn.Module):
         return self.layer(x)  # type: ignore[no-any-return]
 
 
+an_instance = Linear()
+
+
+def reads_a_file() -> nn.Module:
+    raise OSError("no weights in the cache")
+
+
+class Wrapping(nn.Module):
+    """Its only child is called `module`, as DataParallel's prefix is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.module = Linear()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.module(x)  # type: ignore[no-any-return]
+
+
 class Scaled(Linear):
     """Multiplies by a number that is neither a weight nor part of the structure."""
 

@@ -1,3 +1,5 @@
+import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,9 @@ def test_weights_that_do_not_fit_name_what_is_off(tmp_path: Path) -> None:
     [
         ("tests.models.networks:Lineal", "has no 'Lineal'"),
         ("tests.models.nowhere:Net", "No module named"),
+        ("models.net:Net", "the name 'models' is taken by a package of pitstop itself"),
+        ("tests.models.networks:an_instance", "is an instance of Linear, not a factory"),
+        ("tests.models.networks:reads_a_file", "the factory raised OSError: no weights in the cache"),
         ("tests.models.networks:not_a_module", "returned a int"),
     ],
 )
@@ -110,3 +115,115 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, key: str, says: str) ->
 def test_a_missing_file_says_where_paths_are_taken_from() -> None:
     with pytest.raises(ModelError, match="no such file"):
         load(source(weights="models/zoo/nowhere.safetensors"))
+
+
+def broken(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    (folder / "broken_at_import.py").write_text(text)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "broken_at_import", raising=False)
+    return "broken_at_import:Net"
+
+
+def test_a_module_that_raises_at_import_shows_its_own_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    factory = broken(tmp_path, "import os\nos.nothing_of_the_kind\n", monkeypatch)
+    with pytest.raises(ModelError, match=r"raised AttributeError when it was imported: .*nothing_of_the_kind"):
+        load(SourceConfig(factory=factory))
+
+
+def test_what_a_module_lacks_is_not_taken_for_the_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    factory = broken(tmp_path, "import nowhere_at_all\n", monkeypatch)
+    with pytest.raises(ModelError, match=r"broken_at_import was found, but .*No module named 'nowhere_at_all'"):
+        load(SourceConfig(factory=factory))
+
+
+def filled(tmp_path: Path, content: object, factory: str = FACTORY) -> torch.nn.Module:
+    torch.save(content, tmp_path / "w.pt")
+    return load(SourceConfig(factory=factory, weights=str(tmp_path / "w.pt")))
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module.", "model.model."])
+def test_prefixes_of_wrappers_are_dropped_in_any_order(tmp_path: Path, prefix: str) -> None:
+    module = filled(tmp_path, {prefix + key: value for key, value in weights().items()})
+    assert module.state_dict()["layer.weight"][0, 0] == 3.0
+
+
+def test_a_network_whose_only_child_has_the_name_of_a_prefix_loads_its_own_weights(tmp_path: Path) -> None:
+    own = {f"module.{key}": value for key, value in weights().items()}
+    assert filled(tmp_path, own, "tests.models.networks:Wrapping").state_dict()["module.layer.bias"][0] == 0.0
+    doubly = {f"module.{key}": value for key, value in own.items()}
+    filled(tmp_path, doubly, "tests.models.networks:Wrapping")
+
+
+@pytest.mark.parametrize("key", ["model_state_dict", "model", "net", "ema"])
+def test_the_one_entry_that_fits_is_taken(tmp_path: Path, key: str) -> None:
+    content = {"epoch": 3, key: weights(), "optimizer": {"state": {}}, "other": {"a": torch.zeros(1)}}
+    assert filled(tmp_path, content).state_dict()["layer.weight"][0, 0] == 3.0
+
+
+@pytest.mark.parametrize(
+    "content, says",
+    [
+        ({"epoch": 3, "opt": {}}, "holds no weights: it holds the keys epoch, opt"),
+        ({"model": weights(), "ema": weights()}, "'model', 'ema' each hold weights of this network"),
+        ({"a": {"x": torch.zeros(1)}, "b": {"y": torch.zeros(1)}}, "none of the entries 'a', 'b' fits"),
+        ([1], "holds a list, not a state_dict"),
+    ],
+)
+def test_a_checkpoint_without_the_weights_lists_what_it_holds(tmp_path: Path, content: object, says: str) -> None:
+    with pytest.raises(ModelError, match=says) as caught:
+        filled(tmp_path, content)
+    assert "load(PATH" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "pt"])
+@pytest.mark.parametrize("dtype", [torch.int32, torch.bool, torch.complex64])
+def test_weights_of_another_kind_of_dtype_are_refused_and_both_are_named(
+    tmp_path: Path, dtype: torch.dtype, kind: str
+) -> None:
+    path = tmp_path / f"w.{kind}"
+    odd = {**weights(), "layer.weight": torch.ones(2, 4).to(dtype)}
+    save_file(odd, path) if kind == "safetensors" else torch.save(odd, path)
+    with pytest.raises(ModelError, match=f"layer.weight is {dtype}, the network has torch.float32"):
+        load(source(weights=str(path)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_floats_of_another_width_are_cast(tmp_path: Path, dtype: torch.dtype) -> None:
+    module = filled(tmp_path, {key: value.to(dtype) for key, value in weights().items()})
+    assert module.state_dict()["layer.weight"].dtype == torch.float32
+    assert module.state_dict()["layer.weight"][0, 0] == 3.0
+
+
+def test_the_shards_of_an_index_are_read_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    for number, (key, value) in enumerate(weights().items()):
+        save_file({key: value}, tmp_path / f"model-{number}.safetensors")
+    index = tmp_path / "model.safetensors.index.json"
+    shards = {key: f"model-{number}.safetensors" for number, key in enumerate(weights())}
+    index.write_text(json.dumps({"weight_map": shards}))
+    assert load(source(weights=str(index))).state_dict()["layer.weight"][0, 0] == 3.0
+    (tmp_path / "model-1.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"its shard model-1.safetensors is not beside it"):
+        load(source(weights=str(index)))
+    index.write_text(json.dumps({"weight_map": {"a": "../a.safetensors"}}))
+    with pytest.raises(ModelError, match="shards lie beside their index"):
+        load(source(weights=str(index)))
+
+
+def test_safetensors_are_known_by_their_content(tmp_path: Path) -> None:
+    save_file(weights(), tmp_path / "w.bin")
+    assert load(source(weights=str(tmp_path / "w.bin"))).state_dict()["layer.weight"][0, 0] == 3.0
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
+def test_a_git_lfs_pointer_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n")
+    with pytest.raises(ModelError, match="git lfs pull"):
+        load(source(weights=str(tmp_path / name)))
+
+
+def test_the_advice_for_a_pickle_is_a_command_that_works(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save(Linear(), path)
+    with pytest.raises(ModelError) as caught:
+        load(source(weights=str(path)))
+    assert f"pitstop export {path} -o model.safetensors --trust-pickle" in str(caught.value)

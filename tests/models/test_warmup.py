@@ -71,3 +71,15 @@ def test_a_shapes_runs_are_spread_over_rounds_of_all_shapes(monkeypatch: pytest.
     draw: Any = SimpleNamespace(shaped=lambda shape, **_: shape[0])
     assert warmup.warm(runner, draw) == {(4, 0): pytest.approx(1), (2, 0): pytest.approx(1)}
     assert order == [4] * 4 + [2] * 4 + [4] * 3 + [2] * 3 + [4] * 3 + [2] * 3
+
+
+@pytest.mark.parametrize(
+    "said, advice",
+    [
+        ("InvalidCxxCompiler: No working C++ compiler found in config.cpp.cxx", "install g++"),
+        ("Guard failed: x.size()[0] == 1", "dynamic_shapes"),
+        ("mat1 and mat2 shapes cannot be multiplied", "compare inputs in the config"),
+    ],
+)
+def test_a_failed_forward_is_told_by_its_cause(said: str, advice: str) -> None:
+    assert advice in warmup._advice(said)

@@ -116,3 +116,22 @@ def test_it_runs_from_any_folder_as_a_module(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_cache_is_shown_with_its_use_and_bound(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path))
+    monkeypatch.setenv("PITSTOP_CACHE_GIB", "7")
+    assert f"cache: {tmp_path}, 0.0 of 7 GiB (PITSTOP_CACHE_GIB)" in run("check")[1]
+    monkeypatch.setenv("PITSTOP_CACHE_GIB", "much")
+    status, output = run("check")
+    assert status == 1
+    assert "PITSTOP_CACHE_GIB: 'much' is not a number of GiB" in output
+
+
+def test_a_method_as_factory_is_told_to_be_wrapped(tmp_path: Path) -> None:
+    path = broken(tmp_path, "models.zoo.digits:Digits", "transformers:AutoModel.from_pretrained")
+    status, output = run("check", path)
+    assert status == 1
+    assert "should be package.module:name" in output
+    assert "name a function of yours that calls it" in output

@@ -1,0 +1,53 @@
+"""Saves TorchScript to a file without a copy in memory, and without ending the process where the disk is full.
+
+torch aborts the whole process when a write of its own fails. So it writes into a pipe, and a small process beside it
+writes the file: that one may fail, and says why.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+# What cannot be written is still read: a pipe that nobody reads would end torch just as a full disk does.
+_WRITER = """
+import sys
+failed = None
+try:
+    file = open(sys.argv[1], "wb", buffering=0)
+except OSError as error:
+    failed = error
+while chunk := sys.stdin.buffer.read(1 << 20):
+    view = memoryview(chunk)
+    try:
+        while failed is None and view:
+            view = view[file.write(view):]
+    except OSError as error:
+        failed = error
+if failed is not None:
+    sys.exit(str(failed))
+"""
+
+
+def save(module: torch.jit.ScriptModule, path: Path, extra: Mapping[str, str]) -> None:
+    """Save a module; OSError where the file cannot be written, RuntimeError where the module cannot be saved."""
+    reading, writing = os.pipe()
+    command = [sys.executable, "-I", "-S", "-c", _WRITER, str(path)]
+    try:
+        writer = subprocess.Popen(command, stdin=reading, stderr=subprocess.PIPE, text=True)
+    except OSError:
+        os.close(writing)
+        raise
+    finally:
+        os.close(reading)
+    with writer:
+        try:
+            torch.jit.save(module, f"/proc/self/fd/{writing}", _extra_files=dict(extra))
+        finally:
+            os.close(writing)
+            _, said = writer.communicate()
+    if writer.returncode:
+        raise OSError(said.strip() or f"the process that writes it ended with {writer.returncode}")

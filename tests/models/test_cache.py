@@ -1,0 +1,99 @@
+"""The bound of the cache folder: what was not used for longest goes, what is in use stays, also over processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models import cache, files
+from models.errors import ModelError
+
+KIB = 2**10
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(cache.VARIABLE, str(10 * KIB / 2**30))
+    monkeypatch.setattr(cache, "_used", {})
+    return tmp_path / "cache"
+
+
+def kept(folder: Path, name: str, size: int, used: int) -> Path:
+    path = folder / "torchscript" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * size)
+    os.utime(path, (used, used))
+    return path
+
+
+def test_the_least_recently_used_goes_until_the_folder_is_within_its_bound(folder: Path) -> None:
+    oldest, older, newest = (kept(folder, name, 4 * KIB, used) for used, name in enumerate("abc"))
+    cache.shrink(newest)
+    assert [oldest.exists(), older.exists(), newest.exists()] == [False, True, True]
+
+
+def test_use_makes_a_file_young(folder: Path) -> None:
+    first, second, newest = (kept(folder, name, 4 * KIB, used) for used, name in enumerate("abc"))
+    os.utime(first)
+    cache.shrink(newest)
+    assert [first.exists(), second.exists()] == [True, False]
+
+
+def test_neither_the_newest_nor_what_is_in_use_goes(folder: Path) -> None:
+    used, newest = kept(folder, "a", 20 * KIB, 0), kept(folder, "b", 20 * KIB, 1)
+    assert cache.use(used)
+    os.utime(used, (0, 0))
+    cache.shrink(newest)
+    assert used.exists()
+    assert newest.exists()
+
+
+def test_what_another_process_uses_stays_and_goes_once_that_has_ended(folder: Path) -> None:
+    used, newest = kept(folder, "a", 20 * KIB, 0), kept(folder, "b", 1 * KIB, 1)
+    code = "import sys; from pathlib import Path; from models import cache; cache.use(Path(sys.argv[1]));"
+    code += "print('used', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(used)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=files.PROJECT
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"used\n"
+        cache.shrink(newest)
+        assert used.exists()
+        other.communicate()
+    cache.shrink(newest)
+    assert not used.exists()
+
+
+def test_a_file_that_was_removed_is_not_in_use(folder: Path) -> None:
+    assert not cache.use(folder / "torchscript" / "gone")
+
+
+def test_downloads_are_within_the_bound_too(folder: Path, tmp_path: Path) -> None:
+    old = kept(folder, "a", 8 * KIB, 0)
+    (tmp_path / "w.bin").write_bytes(b"w" * 8 * KIB)
+    path = files.fetch(f"file://{tmp_path}/w.bin")
+    assert path.read_bytes() == b"w" * 8 * KIB
+    assert not old.exists()
+
+
+def test_files_that_are_not_the_cache_s_own_are_never_removed(folder: Path) -> None:
+    own = folder / "notes.txt"
+    newest = kept(folder, "a", 20 * KIB, 1)
+    own.write_bytes(b"x" * 20 * KIB)
+    cache.shrink(newest)
+    assert own.exists()
+
+
+@pytest.mark.parametrize("text", ["much", "0", "-1", "nan", "inf"])
+def test_a_bound_that_is_none_is_refused_by_name(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cache.VARIABLE, text)
+    with pytest.raises(ModelError, match=cache.VARIABLE):
+        cache.bound_gib()
+
+
+def test_the_cache_is_its_owner_s_alone(folder: Path) -> None:
+    assert cache.folder("files").parent == folder
+    assert folder.stat().st_mode & 0o777 == 0o700
