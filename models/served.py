@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from configs.schema import ModelConfig
 
@@ -66,13 +67,16 @@ class _Laps:
         self._since = now
 
 
-def open_model(config: ModelConfig, device: str, fallback: str | None = None) -> Served:
+def open_model(
+    config: ModelConfig, device: str, fallback: str | None = None, module: nn.Module | None = None
+) -> Served:
     """Make a model ready to serve.
 
     Args:
         config: the model.
         device: `cuda` or `cpu`, as the builder chose.
         fallback: why this is not the device one might expect, or None.
+        module: what the source holds, where it was loaded already; it is changed in place.
 
     Raises:
         ModelError: it cannot be loaded, is off eager fp32, or still makes one of the five mistakes.
@@ -82,7 +86,7 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
     set_arithmetic(config, fixed=layout.lengths == ())
     preprocess = resolve(config.preprocess)() if config.preprocess else None
     draw = Draw(signature, preprocess, layout.lengths)
-    module = freeze_in_eval(source.load(config.source))
+    module = freeze_in_eval(source.load(config.source) if module is None else module)
     laps.lap("load")
     reference = reference_of(module, layout.device)
     module = prepare(module, config, layout)

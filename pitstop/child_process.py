@@ -26,7 +26,7 @@ _SHOWN = 200
 Report = Callable[[Any], None]
 
 
-class Ended(Exception):
+class EndedError(Exception):
     """The process ended, or was ended, before its work was done. The text is a predicate: `ended with signal 11`."""
 
 
@@ -40,7 +40,7 @@ def run(target: str, order: Any, limit_s: float, environment: Mapping[str, str] 
         environment: variables besides those of this process.
 
     Raises:
-        Ended: a signal, an exit, an exception or the limit ended it.
+        EndedError: a signal, an exit, an exception or the limit ended it.
     """
     ours, theirs = Pipe()
     with tempfile.TemporaryFile() as said:
@@ -88,13 +88,13 @@ def _next(ours: Connection, process: "subprocess.Popen[bytes]", limit_s: float, 
     # Asked in turns, since a process that the child started may keep its end of the pipe open.
     while not ours.poll(_POLL_S):
         if process.poll() is not None and not ours.poll():
-            raise Ended(how_it_ended(process.returncode, _last_line(said)))
+            raise EndedError(how_it_ended(process.returncode, _last_line(said)))
         if time.monotonic() > ends:
-            raise Ended(f"took longer than {limit_s:.0f} s")
+            raise EndedError(f"took longer than {limit_s:.0f} s")
     try:
         return ours.recv()
     except (EOFError, ConnectionResetError):
-        raise Ended(how_it_ended(process.wait(), _last_line(said))) from None
+        raise EndedError(how_it_ended(process.wait(), _last_line(said))) from None
 
 
 def _last_line(said: Any) -> str:

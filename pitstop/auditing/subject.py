@@ -4,7 +4,6 @@ The eager fp32 model in eval, one row at a time, is what every step's answers ar
 """
 
 import copy
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,8 @@ from models.resolve import resolve
 from models.runner import in_order
 from models.signature import Array, Tensor, signature_of
 from models.staging import to_device
+
+from .words import threads_of
 
 COMPARED_ROWS = 3
 _SEED = 100
@@ -60,7 +61,7 @@ class Subject:
         return configured if configured[-1] > 1 else powers_of_two(_BATCH_ANYWAY)
 
     def copy(self) -> nn.Module:
-        return copy.deepcopy(self.plain)
+        return _copy(self.plain)
 
     def arrays(self, rows: int, length: int | None = None) -> list[Array]:
         drawn = self.draw.shaped((rows, length or self.length), _SEED + rows)
@@ -90,13 +91,13 @@ class Subject:
 
 def load(config: ModelConfig, device: str | None = None) -> Subject:
     """Load the model on the device that its config asks for, or on another; raise ModelError where it cannot be."""
-    place = pick_device(device or _choose(config.device))
+    place = pick_device(device or choose(config.device))
     signature = signature_of(config)
     try:
         preprocess = resolve(config.preprocess)() if config.preprocess else None
         draw = Draw(signature, preprocess, config.lengths or ())
         plain = source.load(config.source)
-        reference = reference_of(freeze_in_eval(copy.deepcopy(plain)), place)
+        reference = reference_of(freeze_in_eval(_copy(plain)), place)
     except ModelError:
         raise
     except Exception as error:  # Code of the user's own: whatever it raises, the model cannot be audited.
@@ -105,13 +106,14 @@ def load(config: ModelConfig, device: str | None = None) -> Subject:
     return Subject(config, place, draw, signature.outputs, plain, reference)
 
 
+def _copy(module: nn.Module) -> nn.Module:
+    # While gradients are recorded, the copy of a ScriptModule's parameter is the outcome of an operation, and no leaf.
+    with torch.no_grad():
+        return copy.deepcopy(module)
+
+
 def stage(arrays: Sequence[Array], layout: Layout) -> list[torch.Tensor]:
     return [to_device(torch.from_numpy(array), layout) for array in arrays]
-
-
-def threads_of(config: ModelConfig) -> int:
-    """Return the threads that a CPU replica of this config would run."""
-    return max(1, math.floor(config.num_cpus))
 
 
 @contextmanager
@@ -128,5 +130,6 @@ def arithmetic(config: ModelConfig, fixed: bool, threads: int | None = None) -> 
         torch.set_num_threads(before[4])
 
 
-def _choose(device: str) -> str:
+def choose(device: str) -> str:
+    """Return the device that `auto` stands for here, or the one that is named."""
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device

@@ -54,7 +54,7 @@ def attempt(args: Mapping[str, Any], device: str, threads: int, measure_s: float
     order = (dict(args), device, threads, measure_s)
     try:
         found: Trial = next(child_process.run(f"{__name__}:try_here", order, timeout_s, environment))
-    except child_process.Ended as ended:
+    except child_process.EndedError as ended:
         return failed(str(ended))
     return found
 

@@ -1,0 +1,52 @@
+"""Whether forward loops over its rows: then it runs more operations for every row, and a batch gains little.
+
+Counted on the eager model, since a timing could not tell a loop from a network that fills a CPU core with one row.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from models.prepare import layout_of
+
+from .subject import Subject, arithmetic, stage
+
+_FEWEST, _MOST = 2, 16
+
+
+class _Counter(TorchDispatchMode):
+    """Counts the operations of a forward, those of TorchScript too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def ops_per_row(subject: Subject) -> float:
+    """Return how many more operations forward runs for each row more; 0 where their number does not follow the rows."""
+    most = min(_MOST, subject.sizes[-1])
+    if most < 2 * _FEWEST:
+        return 0.0
+    plain = subject.config.model_copy(update={"precision": "fp32", "memory_format": "contiguous"})
+    inputs = stage(subject.arrays(most), layout_of(plain, subject.device))
+    sizes = (_FEWEST, (_FEWEST + most) // 2, most)
+    try:
+        with arithmetic(plain, fixed=False):
+            few, some, many = (_ops(subject, [each[:rows] for each in inputs]) for rows in sizes)
+    except Exception:  # The network's own code: a forward that fails is told of elsewhere.
+        return 0.0
+    # A branch on the data changes the number too, but not with every row.
+    rates = (some - few) / (sizes[1] - sizes[0]), (many - some) / (sizes[2] - sizes[1])
+    return min(rates) if min(rates) >= 1 else 0.0
+
+
+def _ops(subject: Subject, inputs: Sequence[torch.Tensor]) -> int:
+    with _Counter() as counter, torch.inference_mode():
+        subject.reference(*inputs)
+    return counter.count
