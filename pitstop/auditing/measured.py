@@ -127,7 +127,7 @@ def _faster(case: Case) -> Iterator[Finding]:
     if fast is None or fast.head.setting is None or not _clearly(slow, fast, WORTH):
         return
     lines = {key: value for key, value in fast.head.setting.lines.items() if case.here.lines[key] != value}
-    if lines == {"backend": "torchscript"}:
+    if not lines or lines == {"backend": "torchscript"}:
         return  # That is the default backend, and mistake 3 where it is faster.
     what = f"{fast.head.label} would be faster here, off eager fp32 by {off(fast.deviation)}"
     fix = "\n".join(f"{key}: {value}" for key, value in lines.items())

@@ -43,7 +43,7 @@ def verdicts(case: Case, findings: Sequence[Finding]) -> list[Verdict]:
     """Judge all five."""
     made = {finding.mistake for finding in findings if finding.severity == "mistake"}
     costs = {1: _training, 2: _shapes, 3: _uncompiled, 4: _cpu, 5: _one_by_one}
-    # What seems to be one, and is too near or too noisy to be judged: a busy machine must neither fail nor clear a build.
+    # What seems to be one, but is too noisy to be judged: a busy machine must neither fail nor clear a build.
     worth = {3: WORTH if case.forgone else None, 5: BATCHING_PAYS if case.rows == 1 else None}
     return [_verdict(each, each in made, cost(case), case.complete, worth.get(each)) for each, cost in costs.items()]
 
