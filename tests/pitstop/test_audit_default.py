@@ -1,4 +1,4 @@
-"""What an audit concludes of a config that forgoes the default, of a start that refuses it, and of what it cannot know."""
+"""What an audit concludes where a config forgoes the default, a start refuses it, or figures say too little."""
 
 from dataclasses import replace
 from pathlib import Path
