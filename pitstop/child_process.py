@@ -65,7 +65,7 @@ def how_it_ended(returncode: int, last_line: str = "") -> str:
         memory = ": out of memory?" if -returncode == signal.SIGKILL else ""
         return f"ended the process with signal {-returncode} ({signal.Signals(-returncode).name}){memory}"
     if returncode == 1 and last_line:
-        return last_line[:_SHOWN]
+        return f"failed ({last_line[:_SHOWN]})"
     return f"ended the process with exit status {returncode}"
 
 

@@ -16,12 +16,12 @@ from .subject import Subject, arithmetic, stage
 _FEWEST, _MOST = 2, 16
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the operations of a forward, those of TorchScript too."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count: int = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.count += 1
@@ -47,6 +47,7 @@ def ops_per_row(subject: Subject) -> float:
 
 
 def _ops(subject: Subject, inputs: Sequence[torch.Tensor]) -> int:
-    with _Counter() as counter, torch.inference_mode():
+    counter = _Counter()
+    with counter, torch.inference_mode():
         subject.reference(*inputs)
     return counter.count

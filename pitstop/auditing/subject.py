@@ -69,14 +69,24 @@ class Subject:
 
     def off(self, found: Sequence[torch.Tensor], rows: int, allowed: Tolerance) -> tuple[float, bool]:
         """Return the largest deviation from eager fp32, which answers each row alone, and whether it is allowed."""
-        if rows not in self._expected:
-            self._expected[rows] = self._alone(rows)
         worst, within = 0.0, True
-        for left, right in zip(found, self._expected[rows], strict=True):
+        for left, right in zip(found, self.expected(rows), strict=True):
             off = deviation(left[: right.shape[0]], right)
             worst = max(worst, off)
             within &= off <= (allowed.relative if right.is_floating_point() else allowed.disagree)
         return worst, within
+
+    def expected(self, rows: int) -> list[torch.Tensor]:
+        """Return what eager fp32 answers, each row alone; raise ModelError where no number of it is finite."""
+        if rows not in self._expected:
+            self._expected[rows] = self._alone(rows)
+        for tensor, answer in zip(self.outputs, self._expected[rows], strict=True):
+            if answer.is_floating_point() and answer.numel() and not bool(answer.isfinite().any()):
+                raise ModelError(
+                    f"output {tensor.name!r}: eager fp32 answers no finite number, so nothing can be compared with it\n"
+                    "help: correct the weights, or the range of the inputs in the config (low, high)"
+                )
+        return self._expected[rows]
 
     def _alone(self, rows: int) -> list[torch.Tensor]:
         plain = self.config.model_copy(update={"precision": "fp32", "memory_format": "contiguous"})

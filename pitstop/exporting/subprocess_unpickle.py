@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import ModelError
 
+from ..child_process import how_it_ended
 from .job import Job, Made
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def run(job: Job) -> Made:
         answer = Path(folder) / "made.json"
         told = _spawn(job, answer)
         if not answer.is_file():
-            raise ModelError(f"{job.file}: the subprocess that loads it ended early: {told}\nhelp: check the file")
+            raise ModelError(f"{job.file}: it cannot be exported: loading it {told}\nhelp: check the file")
         found = json.loads(answer.read_text(encoding="utf-8"))
     if "error" in found:
         raise ModelError(found["error"])
@@ -53,7 +54,7 @@ def _spawn(job: Job, answer: Path) -> str:
         )
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"{job.file}: took more than {_LIMIT_S} s to load\nhelp: check the file") from error
-    return (done.stdout.strip().splitlines() or [f"exit status {done.returncode}"])[-1][:300]
+    return how_it_ended(done.returncode, (done.stdout.strip().splitlines() or [""])[-1])
 
 
 def main() -> None:

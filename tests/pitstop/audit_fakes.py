@@ -27,7 +27,7 @@ def step(key: str, ms: float, kind: Kind = "path", rows: int = 1, **keys: Any) -
 
 def steps(here: Setting, ms: Mapping[str, float] | None = None) -> tuple[Step, ...]:
     """Return a whole waterfall of the setting; `ms` overrides single steps, by key or number of rows."""
-    given = {
+    given: dict[str, float] = {
         "train": 4,
         "eval": 3,
         "inference_mode": 2,
@@ -38,7 +38,7 @@ def steps(here: Setting, ms: Mapping[str, float] | None = None) -> tuple[Step, .
         "default": 1,
         "default-64": 3,
     }
-    given |= ms or {}
+    given |= dict(ms or {})
     script = Setting("torchscript", "fp32", here.memory_format)
     half = Setting("torchscript", "bf16", here.memory_format)
     plain = Setting("eager", "fp32", "contiguous")

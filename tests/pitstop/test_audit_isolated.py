@@ -99,6 +99,13 @@ def test_what_a_start_refuses_is_a_finding_and_ends_with_1(
     assert "none of the five mistakes" not in found["verdict"]
 
 
+def test_where_nothing_finite_is_compared_nothing_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, found = audited(config(tmp_path, "AnswersNan"), capsys, here)
+    assert status == 1
+    assert "answers no finite number" in found["findings"][0]["what"]
+    assert all(step["timing"] is None for step in found["steps"] if step["kind"] == "batch" and step["rows"] > 1)
+
+
 @pytest.mark.parametrize("kind", ["torchscript", "export"])
 def test_a_file_is_audited_as_well_as_a_factory(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module, rows = Linear().eval(), torch.randn(2, 4)

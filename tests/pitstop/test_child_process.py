@@ -23,7 +23,7 @@ def test_what_it_reports_comes_in_order_and_what_it_prints_does_not(capfd: pytes
         ("signal", 60, "ended the process with signal 11 (SIGSEGV)"),
         ("exit", 60, "ended the process with exit status 3"),
         ("sys.exit", 60, "ended the process with exit status 0"),
-        ("raise", 60, "RuntimeError: the disk is on fire"),
+        ("raise", 60, "failed (RuntimeError: the disk is on fire)"),
         ("hang", 1, "took longer than 1 s"),
     ],
 )

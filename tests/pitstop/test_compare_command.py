@@ -1,7 +1,7 @@
 """`pitstop compare` from its arguments to its reports, against servers whose speed is known."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_a_cpu_model_that_runs_on_a_gpu_is_refused(capsys: pytest.CaptureFixture
     assert "not on a CPU" in capsys.readouterr().err
 
 
-TEXT = {"name": "text", "datatype": "BYTES", "shape": [-1, 1]}
+TEXT: dict[str, Any] = {"name": "text", "datatype": "BYTES", "shape": [-1, 1]}
 
 
 @pytest.mark.parametrize("price_only", [False, True])
@@ -92,11 +92,13 @@ def test_models_of_different_inputs_or_outputs_are_refused_by_name(
     key: str, price_only: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pretending({"photo": "cpu" if price_only else "cuda:0", "sentiment": "cpu"}, {"photo": 9, "sentiment": 9}):
-        find = module.find
+        find: Callable[[str], Target] = vars(module)["find"]
+
+        different: dict[str, Any] = {key: (TEXT,)}
 
         def other(url: str) -> Target:
             found = replace(find(url), outputs=({"name": "y", "datatype": "FP32", "shape": [-1, 5]},))
-            return replace(found, **{key: (TEXT,)}) if found.model == "sentiment" else found
+            return replace(found, **different) if found.model == "sentiment" else found
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "find", other)
