@@ -116,7 +116,7 @@ def test_a_file_is_audited_as_well_as_a_factory(kind: str, tmp_path: Path, capsy
         open_rows = {0: torch.export.Dim("rows", min=1)}
         torch.export.save(torch.export.export(module, (rows,), dynamic_shapes=(open_rows,)), file)
     edit = ("factory: tests.models.networks:RecordsGradients", f"{kind}: {file}")
-    path = edited(tmp_path, MISTAKES / "records_gradients.yaml", edit)
+    path = edited(tmp_path, MISTAKES / "records_gradients.yaml", edit, ("backend: eager", "backend: torchscript"))
     status, found = audited(path, capsys, here)
     assert status == 0, found["findings"]
     assert [step for step in found["steps"] if step["key"] == "batch-8" and step["timing"]]
