@@ -39,7 +39,7 @@ def looked(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
         except Exception as error:  # Whatever it raises, a replica would not start.
             yield Sight(subject.device.type, (refusal(refusal_text(error), args),), ())
             return
-        sight = Sight(subject.device.type, found, (), ops_per_row(subject), planned(subject, built))
+        sight = Sight(subject.device.type, found, (), ops_per_row(subject, built), planned(subject, built))
         for step in waterfall(subject, built, pace):
             sight = replace(sight, steps=(*sight.steps, step))
             yield sight

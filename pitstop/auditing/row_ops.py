@@ -1,6 +1,6 @@
 """Whether forward loops over its rows: then it runs more operations for every row, and a batch gains little.
 
-Counted on the eager model, since a timing could not tell a loop from a network that fills a CPU core with one row.
+Counted on the model before compilation, since a timing could not tell a loop from a network that fills a CPU core with one row.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.prepare import layout_of
-
+from .built import Built
 from .subject import Subject, arithmetic, stage
 
 _FEWEST, _MOST = 2, 16
@@ -28,17 +27,16 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
 
-def ops_per_row(subject: Subject) -> float:
+def ops_per_row(subject: Subject, built: Built) -> float:
     """Return how many more operations forward runs for each row more; 0 where their number does not follow the rows."""
     most = min(_MOST, subject.sizes[-1])
     if most < 2 * _FEWEST:
         return 0.0
-    plain = subject.config.model_copy(update={"precision": "fp32", "memory_format": "contiguous"})
-    inputs = stage(subject.arrays(most), layout_of(plain, subject.device))
+    inputs = stage(subject.arrays(most), built.layout)
     sizes = (_FEWEST, (_FEWEST + most) // 2, most)
     try:
-        with arithmetic(plain, fixed=False):
-            few, some, many = (_ops(subject, [each[:rows] for each in inputs]) for rows in sizes)
+        with arithmetic(built.config, fixed=False):
+            few, some, many = (_ops(built, [each[:rows] for each in inputs]) for rows in sizes)
     except Exception:  # The network's own code: a forward that fails is told of elsewhere.
         return 0.0
     # A branch on the data changes the number too, but not with every row.
@@ -46,8 +44,8 @@ def ops_per_row(subject: Subject) -> float:
     return min(rates) if min(rates) >= 1 else 0.0
 
 
-def _ops(subject: Subject, inputs: Sequence[torch.Tensor]) -> int:
+def _ops(built: Built, inputs: Sequence[torch.Tensor]) -> int:
     counter = _Counter()
     with counter, torch.inference_mode():
-        subject.reference(*inputs)
+        built.module(*inputs)
     return counter.count
