@@ -1,6 +1,6 @@
 """Whether forward loops over its rows: then it runs more operations for every row, and a batch gains little.
 
-Counted on the model before compilation, since a timing could not tell a loop from a network that fills a CPU core with one row.
+Counted on the model before compilation: a timing could not tell a loop from a network that fills a core with one row.
 """
 
 from collections.abc import Sequence
