@@ -19,14 +19,15 @@ from rich.console import Console
 
 from configs.document import read
 from configs.loader import load
-from pitstop.auditing.examine import Examined, examine
+from pitstop.auditing.examine import examine
+from pitstop.auditing.examined import Examined
 from pitstop.auditing.groups import grouped
 from pitstop.auditing.hardware import Hardware, commit, hardware, versions
+from pitstop.auditing.pace import BUDGET_S, QUICK_BUDGET_S, Pace
 from pitstop.auditing.picture import poster
 from pitstop.auditing.record import model_json
 from pitstop.auditing.repeat import repeated
 from pitstop.auditing.step import Step, ran
-from pitstop.auditing.waterfall import BUDGET_S, QUICK_BUDGET_S, Pace
 from pitstop.auditing.words import TIMES, busy, number, off
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -63,7 +64,7 @@ def _arguments() -> argparse.Namespace:
 def _measured(path: str, name: str, wish: argparse.Namespace) -> Iterator[Examined]:
     with Console(stderr=True).status("starting") as line:
         budget_s = QUICK_BUDGET_S if wish.quick else BUDGET_S
-        pace = Pace(budget_s, wish.quick, lambda step: line.update(f"measuring {step}"))
+        pace = Pace(budget_s, wish.quick, lambda step: line.update(f"measuring {step.label}"))
         for examined in examine(load(path), name, pace, repeated(wish.runs)):
             if examined.cut:
                 sys.exit("stopped: nothing was written, since a result must be whole")

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from configs.schema import ModelConfig
 
@@ -76,13 +77,16 @@ class _Laps:
         self._since = now
 
 
-def open_model(config: ModelConfig, device: str, fallback: str | None = None) -> Served:
+def open_model(
+    config: ModelConfig, device: str, fallback: str | None = None, module: nn.Module | None = None
+) -> Served:
     """Make a model ready to serve.
 
     Args:
         config: the model.
         device: `cuda` or `cpu`, as the builder chose.
         fallback: why this is not the device one might expect, or None.
+        module: what the source holds, where it was loaded already; it is changed in place.
 
     Raises:
         ModelError: it cannot be loaded, is off eager, or still makes one of the five mistakes.
@@ -91,7 +95,8 @@ def open_model(config: ModelConfig, device: str, fallback: str | None = None) ->
     place = pick_device(device)
     set_arithmetic(config, fixed=not config.lengths)
     signature, draw = signature_of(config), draw_of(config)
-    module, passed = bind(freeze_in_eval(source.load(config.source)), draw)
+    loaded = source.load(config.source) if module is None else module
+    module, passed = bind(freeze_in_eval(loaded), draw)
     laps.lap("load")
     asked = eager(module, config, place, draw, signature.outputs)
     config, layout, reference, why = asked.arithmetic.config, asked.layout, asked.reference, asked.arithmetic.why

@@ -20,7 +20,7 @@ from configs.suggest import advise
 from .auditing.finding import Finding
 
 if TYPE_CHECKING:
-    from .auditing.examine import Examined, Look
+    from .auditing.examined import Examined, Look
 
 CLEAN, MISTAKES, UNUSABLE, STOPPED = 0, 1, 2, 130
 # The schema refuses this one; it is mistake 2 all the same, and is called by its name here.
@@ -66,11 +66,11 @@ def _deployment(wish: Wish) -> Deployment:
 def _audit(wish: Wish, document: Document, deployment: Deployment, console: Console, look: "Look | None") -> int:
     # torch takes seconds to import; --help and a broken file need not wait for it.
     from .auditing.examine import examine
-    from .auditing.waterfall import BUDGET_S, QUICK_BUDGET_S, Pace
+    from .auditing.pace import BUDGET_S, QUICK_BUDGET_S, Pace
 
     with Console(stderr=True).status("starting") as line:
         budget_s = QUICK_BUDGET_S if wish.quick else BUDGET_S
-        pace = Pace(budget_s, wish.quick, lambda step: line.update(f"measuring {step}"))
+        pace = Pace(budget_s, wish.quick, lambda step: line.update(f"measuring {step.label}"))
         audits = tuple(examine(deployment, wish.name, pace, look))
     status = _status(audits)
     _show(wish, audits, document, console, status)
@@ -82,7 +82,7 @@ def _status(audits: "Sequence[Examined]") -> int:
         return STOPPED
     if any(each.broken for each in audits) or all(each.unmeasured for each in audits):
         return UNUSABLE
-    return MISTAKES if any(each.made for each in audits) else CLEAN
+    return MISTAKES if any(each.made or each.refused for each in audits) else CLEAN
 
 
 def _show(wish: Wish, audits: "Sequence[Examined]", document: Document, console: Console, status: int) -> None:

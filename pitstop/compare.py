@@ -13,6 +13,7 @@ from .comparing.comparison import Comparison, Side
 from .comparing.measured import Measured, from_file, measure
 from .comparing.price_only import PriceOnly, Unmeasured
 from .comparing.reports import write
+from .comparing.same import check_same
 from .comparing.table import show
 from .comparing.view import view
 from .loading.bodies import Format, requests
@@ -79,11 +80,16 @@ def _compare(wish: Wish) -> Comparison | PriceOnly:
     # All that can be wrong is found before the first minute is spent.
     gpu_price, cpu_price = _price(wish, "gpu", wish.gpu), _price(wish, "cpu", wish.cpu)
     gpu: Unmeasured | Measured | Target
+    served: Target | None = None
     if wish.price_only:
-        gpu = Unmeasured(_name(wish.gpu_model), gpu_price, wish.gpu.per_machine, _why_not(wish))
+        served = _if_served(wish)
+        gpu = Unmeasured(_name(wish.gpu_model), gpu_price, wish.gpu.per_machine, _why_not(served))
     else:
         gpu = _gpu_target(wish) if wish.elsewhere is None else from_file(wish.elsewhere, wish.slo_ms)
     cpu = find(_url(wish, wish.cpu_model))
+    other = served if isinstance(gpu, Unmeasured) else gpu
+    if other is not None:
+        check_same(other, cpu)
     if str(cpu.properties.get("device", "cpu")) != "cpu":
         raise LoadError(f"{cpu.model!r} runs on {cpu.properties['device']}, not on a CPU", "name a model of device cpu")
     if isinstance(gpu, Target):
@@ -151,13 +157,19 @@ def _gpu_target(wish: Wish) -> Target:
     return target
 
 
-def _why_not(wish: Wish) -> str:
-    """Return why the GPU model is not measured: what its server says, where one serves it."""
+def _if_served(wish: Wish) -> Target | None:
+    """Find the GPU model where a server has it, on whatever device."""
     try:
-        found = find(_url(wish, wish.gpu_model)).properties
+        return find(_url(wish, wish.gpu_model))
     except LoadError:
+        return None
+
+
+def _why_not(served: Target | None) -> str:
+    """Return why the GPU model is not measured: what its server says, where one serves it."""
+    if served is None:
         return "it is not served here"
-    return str(found.get("fallback") or "--gpu-price-only")
+    return str(served.properties.get("fallback") or "--gpu-price-only")
 
 
 def _name(model: str) -> str:

@@ -1,6 +1,8 @@
 """A model made ready in one setting, by the functions that a replica uses, and one that was not made ready at all."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -14,6 +16,7 @@ from models.prepare import freeze_in_eval, prepare
 from models.runner import Forward
 
 from .memory import weights_mib
+from .reason import reason
 from .step import Setting
 from .subject import Subject, arithmetic, stage
 
@@ -30,21 +33,37 @@ class Built:
     note: str
     weights_mib: float
     tolerance: Tolerance
+    # The batch size at which a start found the most rows a second; 0 where none was asked.
+    fastest_rows: int = 0
 
 
-def build(subject: Subject, setting: Setting) -> Built:
-    """Prepare and compile a copy of the model as a replica of this setting would."""
+def build(subject: Subject, setting: Setting, more: Mapping[str, str] = MappingProxyType({})) -> Built:
+    """Prepare and compile a copy of the model as a replica of this setting would; `more`: other lines of its config.
+
+    Raises:
+        ModelError: eager fails in this precision. What was compiled of it might end the process: TorchScript in bf16
+            does so where forward makes float32 of an input.
+    """
     same = setting.precision == subject.config.precision
     tolerance = subject.config.tolerance if same else None
-    config = subject.config.model_copy(update={**setting.lines, "tolerance": tolerance})
+    config = subject.config.model_copy(update={**setting.lines, **more, "tolerance": tolerance})
     config, layout = subject.ready(config)
     with arithmetic(config, subject.fixed):
         module = prepare(freeze_in_eval(subject.copy()), config, layout)
         probes = [stage(subject.arrays(rows), layout) for rows in _probe_rows(subject)]
+        _run_once(module, probes[-1], config.precision)
         compiled = compile_with(module, probes, subject.outputs, layout, config)
     weights = weights_mib(module)
     allowed = tolerance_for(config.precision, tolerance)
     return Built(config, compiled.forward, module, layout, compiled.how, compiled.note, weights, allowed)
+
+
+def _run_once(module: nn.Module, inputs: Sequence[torch.Tensor], precision: str) -> None:
+    try:
+        with torch.inference_mode():
+            module(*inputs)
+    except Exception as error:  # The network's own code.
+        raise ModelError(f"eager fails in {precision} already, so no other way is tried ({reason(error)})") from error
 
 
 def unprepared(subject: Subject, training: bool) -> Built:

@@ -9,7 +9,7 @@ from configs.problems import Keys, items
 from configs.rules import MODEL
 
 from .finding import Finding
-from .step import Setting, Step, batches, configured, find, setting_of
+from .step import DEFAULT_BATCH, DEFAULT_ONE, Setting, Step, batches, configured, fastest, find, forgone, setting_of
 
 # Ray's own bound where num_replicas is `auto`.
 _AUTO_REPLICAS = 100
@@ -17,7 +17,10 @@ _AUTO_REPLICAS = 100
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One model. `shown` is what its code and its own answers gave away before anything was timed."""
+    """One model. `shown` is what its code and its own answers gave away before anything was timed.
+
+    `ops_per_row` is how many operations more forward runs for each row; `complete` is false where steps are missing.
+    """
 
     app: ModelApp
     keys: Keys
@@ -28,6 +31,8 @@ class Case:
     cores: int
     steps: tuple[Step, ...] = ()
     shown: tuple[Finding, ...] = ()
+    ops_per_row: float = 0.0
+    complete: bool = True
 
     @property
     def here(self) -> Setting:
@@ -41,7 +46,22 @@ class Case:
     @property
     def many(self) -> Step | None:
         """The best batch as configured."""
-        return max(batches(self.steps), key=lambda step: step.items_s or 0, default=None)
+        return fastest(batches(self.steps))
+
+    @property
+    def best(self) -> Step | None:
+        """The config at its best, one row or many."""
+        return fastest([self.one, self.many])
+
+    @property
+    def default(self) -> Step | None:
+        """The default backend at its best, where the config has forgone it."""
+        return fastest([self.step(DEFAULT_ONE), self.step(DEFAULT_BATCH)])
+
+    @property
+    def forgone(self) -> dict[str, str]:
+        """The lines of the default backend that the config has forgone."""
+        return forgone(self.app.config, self.one.how if self.one else "")
 
     @property
     def rows(self) -> int:

@@ -4,15 +4,18 @@ Both are counted per item, since the shapes differ in their rows. A new shape is
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 from models.padding import round_up
 from models.signature import Shape
 
 from .built import Built
+from .pace import Pace
 from .plan import thin
-from .run import Arm, caller, reason
+from .reason import reason
+from .run import Arm, caller
 from .step import NEW, PADDED, Head, Step
 from .subject import Subject, arithmetic, stage
 from .timing import WARM_RUNS, summarise
@@ -21,14 +24,28 @@ from .timing import WARM_RUNS, summarise
 _PATIENCE = 5
 
 
-def changing(subject: Subject, built: Built, budget_s: float) -> Iterator[Step]:
+_HEADS = (Head(PADDED, "sizes vary, padded to warmed", "batch"), Head(NEW, "sizes vary, each one new", "mistake"))
+
+
+def changes(subject: Subject) -> bool:
+    """Whether there are shapes that nobody warmed."""
+    return bool(unseen(subject.sizes, subject.config.lengths or ())) and subject.config.max_rows > 1
+
+
+def changing(subject: Subject, serve: Callable[[], Built], pace: Pace) -> Iterator[Step]:
     """Yield the padded and the unpadded way; nothing where every shape is a warmed one."""
-    shapes = unseen(subject.sizes, subject.config.lengths or ())
-    if not shapes or subject.config.max_rows == 1:
+    if not changes(subject):
         return
-    heads = [Head(PADDED, "sizes vary, padded to warmed", "batch"), Head(NEW, "sizes vary, each one new", "mistake")]
+    heads, shapes = _HEADS, unseen(subject.sizes, subject.config.lengths or ())
+    if NEW in pace.known:
+        # Where the process ended in it, nothing is known of the padded way either.
+        ended = pace.known[NEW]
+        yield from (pace.known.get(head.key, replace(ended, head=head)) for head in heads)
+        return
+    pace.announce(heads[1])
     try:
-        times = _times(subject, built, shapes, budget_s)
+        built = serve()
+        times = _times(subject, built, shapes, pace.budget_s)
         yield from (Step(head, summarise(each), how=built.how) for head, each in zip(heads, times, strict=True))
     except Exception as error:  # As in run.attempt: the model may refuse a shape in any way it likes.
         yield from (Step(head, skipped=reason(error)) for head in heads)

@@ -6,9 +6,9 @@ from typing import Any, Literal
 from configs.document import Document
 from configs.problems import Keys, where
 
-# Only a mistake, one of the five, makes the audit fail.
-Severity = Literal["mistake", "warning", "hint"]
-_ORDER = {"mistake": 0, "warning": 1, "hint": 2}
+# A start refuses the config, or it makes one of the five mistakes: only these make the audit fail.
+Severity = Literal["refusal", "mistake", "warning", "hint"]
+_ORDER = {"refusal": 0, "mistake": 1, "warning": 2, "hint": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,12 @@ class Finding:
         }
 
 
+def refusal(text: str, args: Keys) -> Finding:
+    """Return what a start has against a config. `text`: its error, with its help; `args` leads to the model's args."""
+    what, _, fix = text.partition("\nhelp: ")
+    return Finding("refusal", f"a start refuses this config: {what}", args, fix or "correct what is named")
+
+
 def in_order(findings: list[Finding]) -> list[Finding]:
-    """Sort the mistakes first, by their number, then warnings, then hints."""
+    """Sort refusals first, then mistakes by their number, then warnings, then hints."""
     return sorted(findings, key=lambda each: (_ORDER[each.severity], each.mistake or 9))

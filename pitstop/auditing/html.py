@@ -7,7 +7,7 @@ from html import escape
 from configs.document import Document
 from configs.problems import where
 
-from .examine import Examined
+from .examined import Examined
 from .finding import Finding
 from .groups import grouped
 from .hardware import Hardware, commit, versions
@@ -23,18 +23,18 @@ padding-top: 1.5rem; } p.under, footer { color: var(--pale); margin: .2rem 0 1re
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; margin: 1rem 0; }
 th { text-align: left; color: var(--pale); font-weight: normal; } td, th { padding: .25rem .6rem .25rem 0;
 border-bottom: 1px solid var(--rule); vertical-align: top; } .n { text-align: right; } .g td { color: var(--pale);
-font-style: italic; padding-top: .8rem; } .made, .mistake b { color: #c4533a; } .absent { color: #1f7a5c; }
+font-style: italic; padding-top: .8rem; } .made, .refusal b, .mistake b { color: #c4533a; } .absent { color: #1f7a5c; }
 .warning b { color: #9a6a00; } .hint b { color: #3b6ea8; } .finding { border-left: 3px solid var(--rule);
-padding-left: .9rem; margin: 1rem 0; } .finding.mistake { border-color: #c4533a; } pre { background: #f5f7f9;
-padding: .5rem .8rem; margin: .4rem 0; overflow-x: auto; } code { font-size: .92em; }
+padding-left: .9rem; margin: 1rem 0; } .finding.mistake, .finding.refusal { border-color: #c4533a; }
+pre { background: #f5f7f9; padding: .5rem .8rem; margin: .4rem 0; overflow-x: auto; } code { font-size: .92em; }
 footer { border-top: 1px solid var(--rule); margin-top: 3rem; padding-top: 1rem; }
 """
 
 
 def page(audits: Sequence[tuple[Examined, bytes | None]], document: Document, machine: Hardware, command: str) -> str:
     """Return the report; with each model comes its picture, or None where nothing was measured."""
-    made = sum(examined.made for examined, _ in audits)
-    verdict = f"{made} mistake{'s' * (made > 1)} still made" if made else "none of the five mistakes"
+    verdict = "; ".join(f"{examined.case.app.config.name}: {examined.verdict}" for examined, _ in audits)
+    good = all(examined.judged == "good" for examined, _ in audits)
     found = ", ".join(f"{name} {version}" for name, version in versions().items())
     parts = "".join(_model(examined, picture, document, machine) for examined, picture in audits)
     title = f"pitstop audit of {escape(str(document.path))}"
@@ -42,7 +42,7 @@ def page(audits: Sequence[tuple[Examined, bytes | None]], document: Document, ma
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
         f'<h1>{title}</h1><p class="under">{escape(machine.title())}: '
-        f'<span class="{"made" if made else "absent"}">{verdict}</span></p>{parts}'
+        f'<span class="{"absent" if good else "made"}">{escape(verdict)}</span></p>{parts}'
         f"<footer><code>{escape(command)}</code><br>{escape(machine.cpu)}, {machine.cores} cores, "
         f"{machine.memory_gib:g} GiB, {escape(machine.system)}; {escape(found)}; commit {escape(commit())}<br>"
         "Off: the largest deviation from eager fp32, relative to an output's largest value. "
@@ -73,8 +73,8 @@ def _model(examined: Examined, picture: bytes | None, document: Document, machin
 
 def _verdicts(verdicts: Sequence[Verdict]) -> str:
     rows = "".join(
-        f'<tr><td>{each.number} {escape(each.title)}</td><td class="{"made" if each.made else "absent"}">'
-        f"{'made' if each.made else 'absent'}</td><td class=n>"
+        f'<tr><td>{each.number} {escape(each.title)}</td><td class="{each.word}">'
+        f"{each.word}</td><td class=n>"
         f"{'' if each.factor is None else f'{each.factor:.1f}{TIMES}'}</td><td>{escape(each.cost)}</td></tr>"
         for each in verdicts
     )

@@ -6,21 +6,36 @@ A difference counts only where the middle halves of both timings lie apart: a bu
 from collections.abc import Iterator
 
 from .case import Case
-from .finding import Finding
-from .step import Setting, Step
+from .finding import Finding, refusal
+from .step import DEFAULT_ONE, Setting, Step
 from .timing import clearly_faster
-from .words import gain, off
+from .words import gain, number, off, times
 
 # Below this, one backend is not worth changing for another.
 WORTH = 1.1
 # Below this, batches need not be collected.
 BATCHING_PAYS = 1.3
+_RUNS = {
+    "eager": "runs the model eagerly",
+    "compile": "runs torch.compile",
+    "torchscript": "leaves the model eager, as this way to TorchScript fails",
+}
 
 
 def measured(case: Case) -> Iterator[Finding]:
     """Yield what the steps show."""
-    for part in (_inexact, _lying_trace, _not_compiled, _runs_eagerly, _one_by_one, _past_its_best, _faster):
+    mistakes = (_refused, _inexact, _lying_trace, _forgone, _one_by_one)
+    for part in (*mistakes, _runs_eagerly, _loops, _past_its_best, _faster):
         yield from part(case)
+
+
+def _refused(case: Case) -> Iterator[Finding]:
+    """What a start says against the config: none that it refuses gets a clean bill."""
+    if any(finding.mistake == 1 for finding in case.shown):
+        return  # The same proof, told there with its number.
+    for step in case.steps:
+        if step.refusal:
+            yield refusal(step.refusal, case.args())
 
 
 def _inexact(case: Case) -> Iterator[Finding]:
@@ -41,28 +56,32 @@ def _lying_trace(case: Case) -> Iterator[Finding]:
     if case.app.config.torchscript == "trace" and step is not None and "a trace would lie" in step.note:
         script = step.how == "script"
         what = f"asks for a trace, but {step.note}"
-        fix = "torchscript: script" if script else "backend: eager"
+        fix = "torchscript: script" if script else "torchscript: auto, and rewrite in forward what is named"
         saved = "pitstop scripts it instead" if script else "pitstop runs it eagerly instead"
         yield Finding("mistake", what, case.args("torchscript"), fix, f"wrong answers elsewhere; {saved}", 3)
 
 
-def _not_compiled(case: Case) -> Iterator[Finding]:
-    here, one = case.here, case.one
-    script = case.step(Setting("torchscript", here.precision, here.memory_format).key)
-    if here.backend == "eager" and _clearly(one, script, WORTH):
-        cost = gain(one, script)
-        what = "runs the model eagerly, and TorchScript answers the same faster"
-        yield Finding("mistake", what, case.args("backend"), "backend: torchscript", cost, 3)
+def _forgone(case: Case) -> Iterator[Finding]:
+    """Mistake 3: the default backend would serve more, as a start would leave it, and in batches."""
+    lines = case.forgone
+    pairs = (case.best, case.default), (case.one, case.step(DEFAULT_ONE))
+    slow, fast = next((pair for pair in pairs if _clearly(*pair, WORTH)), (None, None))
+    if not lines or fast is None:
+        return
+    key, fix = next(iter(lines)), "\n".join(f"{key}: {value}" for key, value in lines.items())
+    what = f"{_RUNS[case.here.backend]}, and the default backend serves the same answers faster"
+    yield Finding("mistake", what, case.args(key), fix, gain(slow, fast, ("now", "by default")), 3)
 
 
 def _runs_eagerly(case: Case) -> Iterator[Finding]:
     step = case.one
-    if case.here.backend == "torchscript" and step is not None and step.how == "eager":
+    if case.here.backend == "torchscript" and step is not None and step.how == "eager" and not case.default:
         what = f"is torchscript, but the model runs eagerly: {step.note}"
         compiled = case.step(Setting("compile", case.here.precision, case.here.memory_format).key)
         better = _clearly(step, compiled, WORTH)
-        cost = gain(step, compiled) if better else ""
-        yield Finding("hint", what, case.args("backend"), f"backend: {'compile' if better else 'eager'}", cost)
+        # To write eager there would hide this, and change nothing else.
+        fix = "backend: compile" if better else "rewrite in forward what is named, so that TorchScript can take it"
+        yield Finding("hint", what, case.args("backend"), fix, gain(step, compiled) if better else "")
 
 
 def _one_by_one(case: Case) -> Iterator[Finding]:
@@ -74,6 +93,17 @@ def _one_by_one(case: Case) -> Iterator[Finding]:
     keys = case.deployed("user_config", "max_rows") if limited else case.args("max_rows")
     what = "feeds one row at a time, where a batch costs hardly more than a row"
     yield Finding("mistake", what, keys, f"max_rows: {many.head.rows}", gain(one, many), 5)
+
+
+def _loops(case: Case) -> Iterator[Finding]:
+    """Mistake 5 within the model: nothing that a config could mend."""
+    if not case.ops_per_row:
+        return
+    what = f"does forward loop over its rows? Each row more costs it {number(case.ops_per_row)} operations more"
+    fix = "in forward, compute all rows at once: x @ w for a matrix x, in place of a loop over its rows"
+    one, many = case.one, case.many
+    cost = f"batching: {times(one, many):.1f} times at batch size {many.head.rows}" if one and many else ""
+    yield Finding("hint", what, case.args("source"), fix, cost, 5)
 
 
 def _past_its_best(case: Case) -> Iterator[Finding]:
@@ -97,8 +127,8 @@ def _faster(case: Case) -> Iterator[Finding]:
     if fast is None or fast.head.setting is None or not _clearly(slow, fast, WORTH):
         return
     lines = {key: value for key, value in fast.head.setting.lines.items() if case.here.lines[key] != value}
-    if case.here.backend == "eager" and lines == {"backend": "torchscript"}:
-        return  # That is mistake 3, and told there.
+    if not lines or lines == {"backend": "torchscript"}:
+        return  # That is the default backend, and mistake 3 where it is faster.
     what = f"{fast.head.label} would be faster here, off eager fp32 by {off(fast.deviation)}"
     fix = "\n".join(f"{key}: {value}" for key, value in lines.items())
     yield Finding("hint", what, case.args(next(iter(lines))), fix, gain(slow, fast))

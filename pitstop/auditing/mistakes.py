@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from .case import Case
 from .finding import Finding
-from .measured import WORTH
-from .step import NEW, PADDED, STARTED, Setting, Step
+from .measured import BATCHING_PAYS, WORTH
+from .step import DEFAULT_ONE, NEW, PADDED, STARTED, Setting, Step
 from .words import number, off, rows, times
 
+NOT_MEASURED, UNCLEAR = "not measured", "unclear"
 TITLES = {
     1: "train mode or gradients",
     2: "cuDNN off, or shapes change",
@@ -20,30 +21,47 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One mistake. `factor`: how many times slower it makes this model here; None where that was not measured."""
+    """One mistake. `made` is None where what would show it was not measured, or measured too roughly.
+
+    `factor`: how many times slower it makes this model here; None where that was not measured.
+    """
 
     number: int
     title: str
-    made: bool
+    made: bool | None
     factor: float | None
     cost: str
+
+    @property
+    def word(self) -> str:
+        if self.made is None:
+            return NOT_MEASURED if self.factor is None else UNCLEAR
+        return "made" if self.made else "absent"
 
 
 def verdicts(case: Case, findings: Sequence[Finding]) -> list[Verdict]:
     """Judge all five."""
     made = {finding.mistake for finding in findings if finding.severity == "mistake"}
     costs = {1: _training, 2: _shapes, 3: _uncompiled, 4: _cpu, 5: _one_by_one}
-    return [Verdict(each, TITLES[each], each in made, *cost(case)) for each, cost in costs.items()]
+    # What seems to be one, but is too noisy to be judged: a busy machine must neither fail nor clear a build.
+    worth = {3: WORTH if case.forgone else None, 5: BATCHING_PAYS if case.rows == 1 else None}
+    return [_verdict(each, each in made, cost(case), case.complete, worth.get(each)) for each, cost in costs.items()]
 
 
 Cost = tuple[float | None, str]
+
+
+def _verdict(number_: int, made: bool, cost: Cost, complete: bool, worth: float | None) -> Verdict:
+    # Of an audit that came to its end all is judged; what a shorter one did not measure may yet be there.
+    known = made or ((complete or cost != (None, NOT_MEASURED)) and (worth is None or (cost[0] or 0) < worth))
+    return Verdict(number_, TITLES[number_], made if known else None, *cost)
 
 
 def _training(case: Case) -> Cost:
     good = case.step("inference_mode")
     bad = case.step("train") or case.step("eval")
     if good is None or bad is None:
-        return None, "not measured"
+        return None, NOT_MEASURED
     more = (bad.peak_mib or 0) / max(good.peak_mib or 0, 1e-9)
     memory = f"; {more:.1f}x the memory" if more >= WORTH else ""
     wrong = f"; answers off by {off(bad.deviation)}" if (bad.deviation or 0) > 1e-3 else ""
@@ -58,6 +76,8 @@ def _shapes(case: Case) -> Cost:
     new, padded = case.step(NEW), case.step(PADDED)
     if new and padded:
         found.append((times(new, padded), f"every shape new: {_pair(new, padded)}"))
+    if not found and not case.complete:
+        return None, NOT_MEASURED
     factor, text = max(found, default=(0.0, ""))
     if factor < WORTH:
         return None, "next to nothing here" + ("" if case.device == "cuda" else ": no GPU, so no cuDNN")
@@ -65,6 +85,8 @@ def _shapes(case: Case) -> Cost:
 
 
 def _uncompiled(case: Case) -> Cost:
+    if case.forgone:
+        return _against_default(case)
     eager = case.step("search") or case.step(_eager_key(case))
     scripted = Setting("torchscript", "fp32", case.here.memory_format)
     # Packing needs TorchScript; CUDA graphs do not, and are no gain of compiling.
@@ -72,10 +94,19 @@ def _uncompiled(case: Case) -> Cost:
     script = packed or case.step(scripted.key)
     if eager is None or script is None:
         reason = next((step.skipped for step in case.steps if step.head.key.startswith("torchscript-fp32")), "")
-        return None, reason or "not measured"
+        return None, reason or NOT_MEASURED
     if script.how == "eager":
         return None, f"no TorchScript: {script.note}"
     return times(eager, script), f"{_pair(eager, script)}, by {script.how}{', packed for this CPU' if packed else ''}"
+
+
+def _against_default(case: Case) -> Cost:
+    """Compare a config that has forgone the default backend with it, both as served, each at its best."""
+    here, there = case.best, case.default
+    if here is None or there is None:
+        skipped = next((step.skipped for step in case.steps if step.head.key == DEFAULT_ONE), "")
+        return None, skipped or NOT_MEASURED
+    return times(here, there), f"{_pair(here, there)}, by the default backend in batches of {there.head.rows}"
 
 
 def _cpu(case: Case) -> Cost:
@@ -83,14 +114,14 @@ def _cpu(case: Case) -> Cost:
     if case.device == "cuda" and here and cpu:
         return times(cpu, here), f"{_pair(cpu, here)}, in batches of {here.head.rows}"
     if here is None:
-        return None, "not measured"
+        return None, NOT_MEASURED
     return None, f"this CPU: {number(here.items_s or 0)} items/s at {rows(here.head.rows)}; no GPU here to compare"
 
 
 def _one_by_one(case: Case) -> Cost:
     one, many = case.one, case.many
     if one is None or many is None:
-        return None, "not measured"
+        return None, NOT_MEASURED
     return times(one, many), f"{_pair(one, many)}, in batches of {many.head.rows}"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from .case import Case
-from .examine import Examined
+from .examined import Examined
 from .groups import Group, grouped
 from .hardware import Hardware
 from .measured import WORTH

@@ -7,7 +7,7 @@ from typing import Any
 
 from configs.document import Document
 
-from .examine import Examined
+from .examined import Examined
 from .hardware import Hardware, commit, versions
 from .words import busy
 
@@ -41,6 +41,8 @@ def model_json(examined: Examined, document: Document) -> dict[str, Any]:
         "unmeasured": examined.unmeasured,
         "twin": examined.twin,
         "cut": examined.cut,
+        "verdict": examined.verdict,
+        "steps_planned": examined.planned,
         "busy": busy(case.steps),
         "steps": [step.as_json() for step in case.steps],
         "mistakes": [

@@ -9,9 +9,10 @@ from dataclasses import replace
 from configs.loader import ModelApp
 from configs.problems import Keys
 
-from .examine import Look, Sight, looked
+from .examined import Look, Sight
+from .isolated import looked
+from .pace import Pace
 from .step import Step, ran
-from .waterfall import Pace
 
 
 def repeated(runs: int, look: Look = looked) -> Look:

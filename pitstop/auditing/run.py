@@ -15,6 +15,8 @@ from models.runner import in_order
 
 from .built import Built
 from .memory import peak_mib
+from .pace import Pace
+from .reason import reason
 from .step import Head, Step
 from .subject import COMPARED_ROWS, Subject, arithmetic, stage
 from .timing import measure
@@ -30,10 +32,13 @@ class Arm:
     threads: int | None = None
 
 
-def attempt(head: Head, make: Callable[[], Arm], subject: Subject, budget_s: float) -> Step:
-    """Make and run one step; whatever stops it becomes the reason that the step gives."""
+def attempt(head: Head, make: Callable[[], Arm], subject: Subject, pace: Pace) -> Step:
+    """Make and run one step, unless it is known; whatever stops it becomes the reason that the step gives."""
+    if head.key in pace.known:
+        return pace.known[head.key]
+    pace.announce(head)
     try:
-        return _run(head, make(), subject, budget_s)
+        return _run(head, make(), subject, pace.budget_s)
     except Exception as error:  # Backends raise dozens of unrelated types; each means "not here".
         return Step(head, skipped=reason(error))
 
@@ -51,14 +56,6 @@ def caller(arm: Arm, inputs: Sequence[torch.Tensor], device: torch.device) -> Ca
         return found
 
     return call
-
-
-def reason(error: Exception) -> str:
-    """Return an exception's first line, with its type where that is not ours."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    first = lines[0][:160] if lines else ""
-    own = type(error).__module__.startswith("models.")
-    return first if own and first else f"{type(error).__name__}: {first}".rstrip(": ")
 
 
 def _off(arm: Arm, rows: int, call: Callable[[], Any], subject: Subject) -> tuple[float, bool]:

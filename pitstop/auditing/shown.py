@@ -17,7 +17,7 @@ from models.runner import Runner
 from models.warmup import warm
 
 from .built import Built
-from .finding import Finding
+from .finding import Finding, refusal
 from .subject import Subject, arithmetic
 
 # Without device= these make a tensor on the CPU, wherever the model is.
@@ -28,6 +28,8 @@ _PROBE_ROWS = 3
 
 def shown(subject: Subject, built: Built, args: Keys) -> Iterator[Finding]:
     """Yield what the model shows. `args` leads to its args in the file. Raise ModelError where it cannot run at all."""
+    if said := _not_finite(subject):
+        yield refusal(said, args)
     yield from _stray_tensors(built, (*args, "source"))
     if subject.config.device != "cpu":
         yield from _cpu_in_forward(subject.plain, (*args, "source"))
@@ -44,6 +46,15 @@ def varies(subject: Subject) -> bool:
         return False
     drawn = [subject.draw(2, seed, length=words) for seed, words in ((1, 4), (2, 24), (3, 64))]
     return len({tuple(array.shape[1:] for array in each.values()) for each in drawn}) > 1
+
+
+def _not_finite(subject: Subject) -> str:
+    """Return what is wrong where a comparison would compare nothing, and any answer would pass it."""
+    try:
+        subject.expected(1)
+    except ModelError as error:
+        return str(error)
+    return ""
 
 
 def _stray_tensors(built: Built, keys: Keys) -> Iterator[Finding]:

@@ -14,6 +14,8 @@ Kind = Literal["mistake", "path", "option", "batch"]
 NEW, PADDED = "shapes-new", "shapes-padded"
 # As a replica runs it, after all that its start does to the compiled forward.
 STARTED = "started"
+# As a replica would run it with the default backend, where the config has forgone that.
+DEFAULT_ONE, DEFAULT_BATCH = "default-1", "default-batch"
 BACKENDS = {"eager": "eager", "torchscript": "TorchScript", "compile": "torch.compile"}
 
 
@@ -58,7 +60,7 @@ class Step:
     """A step that ran, or the reason why it did not.
 
     `deviation` is from eager fp32, relative; see models.parity. `spread` is the lowest and highest items a second of
-    several runs, where there were several.
+    several runs, where there were several. `refusal` is what a start says against the config.
     """
 
     head: Head
@@ -69,6 +71,7 @@ class Step:
     note: str = ""
     skipped: str = ""
     spread: tuple[float, float] | None = None
+    refusal: str = ""
 
     @property
     def items_s(self) -> float | None:
@@ -82,6 +85,19 @@ class Step:
 
 def setting_of(config: ModelConfig) -> Setting:
     return Setting(config.backend, config.precision, config.memory_format)
+
+
+def forgone(config: ModelConfig, how: str) -> dict[str, str]:
+    """Return the YAML lines of the default backend that a config has forgone. `how`: what its forward came out as."""
+    if config.backend != "torchscript":
+        # An exported program is a graph already: the default would run it just so.
+        return {} if config.backend == "eager" and config.source.export else {"backend": "torchscript"}
+    return {"torchscript": "auto"} if how == "eager" and config.torchscript != "auto" else {}
+
+
+def fastest(steps: Iterable[Step | None]) -> Step | None:
+    """Return the step with the most items a second."""
+    return max((step for step in steps if step and step.timing), key=lambda step: step.items_s or 0, default=None)
 
 
 def ran(steps: Iterable[Step]) -> list[tuple[Step, Timing]]:

@@ -5,7 +5,6 @@ model is declared so.
 """
 
 import copy
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +27,8 @@ from models.reference import Reference
 from models.signature import Array, Tensor, signature_of
 from models.staging import to_device
 from models.user_code import call
+
+from .words import threads_of
 
 COMPARED_ROWS = 3
 _SEED = 100
@@ -75,7 +76,7 @@ class Subject:
         return config, layout_of(config, self.device, as_declared)
 
     def copy(self) -> nn.Module:
-        return copy.deepcopy(self.plain)
+        return _copy(self.plain)
 
     def arrays(self, rows: int, length: int | None = None) -> list[Array]:
         drawn = self.draw.shaped((rows, length or self.length), _SEED + rows)
@@ -83,16 +84,25 @@ class Subject:
 
     def off(self, found: Sequence[torch.Tensor], rows: int, allowed: Tolerance) -> tuple[float, bool]:
         """Return the largest deviation from eager, which answers each row alone, and whether it is allowed."""
-        if rows not in self._expected:
-            self._expected[rows] = self._alone(rows)
         worst, within = 0.0, True
-        for left, right in zip(found, self._expected[rows], strict=True):
+        for left, right in zip(found, self.expected(rows), strict=True):
             off = deviation(left[: right.shape[0]], right)
-            if off is None:
-                raise ModelError("eager itself gives no finite number for these rows")
+            assert off is not None  # `expected` has refused what nothing can be compared with.
             worst = max(worst, off)
             within &= off <= (allowed.relative if right.is_floating_point() else allowed.disagree)
         return worst, within
+
+    def expected(self, rows: int) -> list[torch.Tensor]:
+        """Return what eager fp32 answers, each row alone; raise ModelError where no number of it is finite."""
+        if rows not in self._expected:
+            self._expected[rows] = self._alone(rows)
+        for tensor, answer in zip(self.outputs, self._expected[rows], strict=True):
+            if answer.is_floating_point() and answer.numel() and not bool(answer.isfinite().any()):
+                raise ModelError(
+                    f"output {tensor.name!r}: eager fp32 answers no finite number, so nothing can be compared with it\n"
+                    "help: correct the weights, or the range of the inputs in the config (low, high)"
+                )
+        return self._expected[rows]
 
     def _alone(self, rows: int) -> list[torch.Tensor]:
         drawn = self.draw.shaped((rows, self.length), _SEED + rows)
@@ -106,12 +116,12 @@ class Subject:
 
 def load(config: ModelConfig, device: str | None = None) -> Subject:
     """Load the model on the device that its config asks for, or on another; raise ModelError where it cannot be."""
-    place = pick_device(device or _choose(config.device))
+    place = pick_device(device or choose(config.device))
     signature = signature_of(config)
     try:
         draw = draw_of(config)
         plain, _ = bind(source.load(config.source), draw)
-        eager = first_that_runs(freeze_in_eval(call(copy.deepcopy, plain)), config, place, draw, signature.outputs)
+        eager = first_that_runs(freeze_in_eval(_copy(plain)), config, place, draw, signature.outputs)
     except ModelError:
         raise
     except Exception as error:  # Code of the user's own: whatever it raises, the model cannot be audited.
@@ -120,13 +130,14 @@ def load(config: ModelConfig, device: str | None = None) -> Subject:
     return Subject(config, place, draw, signature.outputs, plain, eager.reference, eager.arithmetic)
 
 
+def _copy(module: nn.Module) -> nn.Module:
+    # While gradients are recorded, the copy of a ScriptModule's parameter is the outcome of an operation, and no leaf.
+    with torch.no_grad():
+        return call(copy.deepcopy, module)
+
+
 def stage(arrays: Sequence[Array], layout: Layout) -> list[torch.Tensor]:
     return [to_device(torch.from_numpy(array), layout) for array in arrays]
-
-
-def threads_of(config: ModelConfig) -> int:
-    """Return the threads that a CPU replica of this config would run."""
-    return max(1, math.floor(config.num_cpus))
 
 
 @contextmanager
@@ -143,5 +154,6 @@ def arithmetic(config: ModelConfig, fixed: bool, threads: int | None = None) -> 
         torch.set_num_threads(before[4])
 
 
-def _choose(device: str) -> str:
+def choose(device: str) -> str:
+    """Return the device that `auto` stands for here, or the one that is named."""
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device

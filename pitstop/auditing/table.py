@@ -8,15 +8,22 @@ from rich.table import Table
 from configs.document import Document
 from configs.problems import where
 
-from .examine import Examined
+from .examined import Examined
 from .finding import Finding
 from .groups import grouped
 from .hardware import Hardware
+from .mistakes import NOT_MEASURED, UNCLEAR
 from .step import Step, ran
 from .words import TIMES, busy, number, off
 
-_STYLES = {"mistake": "bold red", "warning": "yellow", "hint": "cyan"}
-_LABELS = {"mistake": "MISTAKE", "warning": "warning", "hint": "hint"}
+_STYLES = {"refusal": "bold red", "mistake": "bold red", "warning": "yellow", "hint": "cyan"}
+_STYLE = {"bad": "bold red", "open": "bold yellow", "good": "bold green"}
+_MADE = {
+    "made": "[bold red]MADE[/]",
+    "absent": "[green]absent[/]",
+    **{word: f"[yellow]{word}[/]" for word in (NOT_MEASURED, UNCLEAR)},
+}
+_LABELS = {"refusal": "REFUSED", "mistake": "MISTAKE", "warning": "warning", "hint": "hint"}
 
 
 def show(examined: Examined, document: Document, machine: Hardware, console: Console) -> None:
@@ -33,7 +40,7 @@ def show(examined: Examined, document: Document, machine: Hardware, console: Con
     if examined.unmeasured:
         console.print(examined.unmeasured, style="red" if examined.broken else "yellow", soft_wrap=True, markup=False)
     if examined.cut:
-        console.print("stopped by Ctrl-C: judged by what was measured so far", style="yellow")
+        console.print("stopped by Ctrl-C: judged by what was measured until then", style="yellow")
     if examined.case.steps and not examined.twin:
         console.print()
         console.print(_mistakes_table(examined))
@@ -41,11 +48,7 @@ def show(examined: Examined, document: Document, machine: Hardware, console: Con
         console.print()
     for finding in examined.findings:
         show_finding(finding, document, console)
-    made = examined.made
-    verdict = f"{made} mistake{'s' * (made > 1)} still made" if made else "none of the five mistakes"
-    if examined.unmeasured and not made:
-        verdict = "not measured"
-    console.print(f"{config.name}: {verdict}", style="bold red" if made or examined.broken else "bold green")
+    console.print(f"{config.name}: {examined.verdict}", style=_STYLE[examined.judged], markup=False)
 
 
 def show_finding(finding: Finding, document: Document, console: Console) -> None:
@@ -98,7 +101,7 @@ def _notes(steps: Sequence[Step], console: Console) -> None:
 def _mistakes_table(examined: Examined) -> Table:
     table = Table("the five mistakes", "", "costs", "", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for verdict in examined.verdicts:
-        made = "[bold red]MADE[/]" if verdict.made else "[green]absent[/]"
         factor = "" if verdict.factor is None else f"{verdict.factor:.1f}x"
-        table.add_row(f"{verdict.number} {verdict.title}", made, factor, verdict.cost)
+        cost = "" if verdict.word == NOT_MEASURED else verdict.cost
+        table.add_row(f"{verdict.number} {verdict.title}", _MADE[verdict.word], factor, cost)
     return table

@@ -35,13 +35,15 @@ class Probe:
 class Capacity:
     """`rate_rps` is 0 where even the lowest rate misses the target; `best` is the confirming run.
 
-    `at_least` is why the true value may be higher: the client could not ask for more.
+    `at_least` is why the true value may be higher: the client could not ask for more. `unsteady_rps` are rates that
+    were met, and missed more than once: something else had the machine.
     """
 
     rate_rps: float
     best: Probe | None
     probes: tuple[Probe, ...]
     at_least: str = ""
+    unsteady_rps: tuple[float, ...] = ()
 
 
 Run = Callable[[float, int, Kind], Probe]
@@ -71,8 +73,8 @@ def search(run: Run, start_rps: float) -> Capacity:
     while low >= _LOWEST_RPS and not passes(low, "confirm"):
         low *= _BACK
     if low < _LOWEST_RPS:
-        return Capacity(0.0, None, tuple(probes))
-    return Capacity(low, probes[-1], tuple(probes), _limited(probes, low))
+        return Capacity(0.0, None, tuple(probes), _limited(probes, 0.0), _unsteady(probes))
+    return Capacity(low, probes[-1], tuple(probes), _limited(probes, low), _unsteady(probes))
 
 
 def _bracket(passes: Callable[[float], bool], start_rps: float) -> tuple[float, float]:
@@ -93,3 +95,11 @@ def _limited(probes: list[Probe], rate_rps: float) -> str:
     """Return what ailed the client where every failure above the capacity may be its own."""
     above = [probe for probe in probes if probe.rate_rps > rate_rps and not probe.passed]
     return above[-1].client_limit if above and all(probe.client_limit for probe in above) else ""
+
+
+def _unsteady(probes: list[Probe]) -> tuple[float, ...]:
+    """Return the rates that were met once, and missed at least twice."""
+    outcomes: dict[float, list[bool]] = {}
+    for probe in probes:
+        outcomes.setdefault(probe.rate_rps, []).append(probe.passed)
+    return tuple(rate for rate, passed in outcomes.items() if any(passed) and passed.count(False) > 1)

@@ -23,6 +23,17 @@ class Side:
         rate_rps = self.measured.capacity.rate_rps
         return Fleet(rate_rps, self.price.usd_per_hour, self.per_machine) if rate_rps else None
 
+    @property
+    def caution(self) -> str:
+        """The sentence that a headline begins with where the client, not the server, was the limit."""
+        capacity = self.measured.capacity
+        if not capacity.at_least:
+            return ""
+        so = "what the server sustains was not seen. "
+        if capacity.rate_rps:
+            so = f"it sustains at least {cost.rate(capacity.rate_rps)} a second, and costs at most what is said here. "
+        return f"The client was the limit for {self.measured.model}: {so}"
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -39,10 +50,11 @@ class Comparison:
     @property
     def verdict(self) -> str:
         gpu, cpu = self.gpu.fleet, self.cpu.fleet
+        caution = self.gpu.caution + self.cpu.caution
         if gpu and cpu:
-            return cost.verdict(self.stretches)
+            return caution + cost.verdict(self.stretches)
         lost = [name for name, fleet in (("GPU", gpu), ("CPU", cpu)) if fleet is None]
-        return f"The {' and the '.join(lost)} cannot keep p99 within {self.slo_ms:g} ms at any rate."
+        return f"{caution}The {' and the '.join(lost)} cannot keep p99 within {self.slo_ms:g} ms at any rate."
 
     def as_json(self) -> dict[str, Any]:
         sides = {"gpu": self.gpu, "cpu": self.cpu}

@@ -37,6 +37,8 @@ class Measured:
     device: str
     slo_ms: float
     capacity: Capacity
+    inputs: tuple[dict[str, Any], ...] = ()
+    outputs: tuple[dict[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -67,9 +69,10 @@ def measure(
     device = str(target.properties.get("device", ""))
     if first.p50_ms > slo_ms:
         # Late although nobody else asks: no rate is low enough.
-        return Measured(target.model, target.url, device, slo_ms, Capacity(0.0, None, (first,)))
-    capacity = search(probe, alone.answered_rps * _START)
-    return Measured(target.model, target.url, device, slo_ms, capacity)
+        capacity = Capacity(0.0, None, (first,), first.client_limit)
+    else:
+        capacity = search(probe, alone.answered_rps * _START)
+    return Measured(target.model, target.url, device, slo_ms, capacity, target.inputs, target.outputs)
 
 
 def judged(summary: Summary, slo_ms: float, purpose: Kind = "search") -> Probe:
@@ -98,7 +101,9 @@ def from_file(path: Path, slo_ms: float) -> Measured:
         best = Probe(**capacity["best"]) if capacity["best"] else None
         measured = Measured(
             found["model"], found["url"], found["device"], float(found["slo_ms"]),
-            Capacity(float(capacity["rate_rps"]), best, probes, capacity["at_least"]),
+            Capacity(float(capacity["rate_rps"]), best, probes, capacity["at_least"],
+                     tuple(capacity.get("unsteady_rps", ()))),
+            tuple(found.get("inputs", ())), tuple(found.get("outputs", ())),
         )  # fmt: skip
     except OSError as error:
         raise LoadError(f"{path}: cannot be read ({error.strerror})", "name the JSON of a comparison") from error

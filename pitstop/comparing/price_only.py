@@ -62,11 +62,12 @@ class PriceOnly:
     def verdict(self) -> str:
         """Say what is certain, and what a measurement would have to show."""
         if self.cpu.fleet is None:
-            return f"The CPU cannot keep p99 within {self.slo_ms:g} ms at any rate; the GPU is {NOT_MEASURED}."
+            lost = f"The CPU cannot keep p99 within {self.slo_ms:g} ms at any rate; the GPU is {NOT_MEASURED}."
+            return self.cpu.caution + lost
         sure, even = self.cpu_cheaper_to_rps, cost.rate(self.even_rps)
         certain = f"Up to {cost.rate(sure)} a second the CPU costs less, whatever the GPU sustains. " if sure else ""
         wanted = f"For much traffic a GPU replica must sustain more than {even} a second within {self.slo_ms:g} ms"
-        return f"{certain}{wanted} to cost less: {NOT_MEASURED}."
+        return f"{self.cpu.caution}{certain}{wanted} to cost less: {NOT_MEASURED}."
 
     def as_json(self) -> dict[str, Any]:
         """Return all figures; those of the GPU are its price, and `measured` is false."""

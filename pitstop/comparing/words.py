@@ -1,6 +1,6 @@
 """How the figures of a comparison are written, in the table and on the page alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from configs.prices import Price
@@ -8,6 +8,7 @@ from configs.prices import Price
 from ..auditing.words import number
 from .comparison import Side
 from .cost import rate
+from .measured import Measured
 
 HEADS = ("arrivals/s", "GPU replicas", "$/million", "CPU replicas", "$/million", "cheaper")
 PRICE_HEADS = ("arrivals/s", "CPU replicas", "$/million", "GPU $/million, at least", "a GPU replica must sustain")
@@ -51,12 +52,18 @@ def sustains(side: Side, slo_ms: float) -> str:
 
 
 def limits(sides: Sequence[Side]) -> tuple[str, ...]:
-    """Return what makes a capacity a lower bound only."""
-    return tuple(
-        f"{side.measured.model}: it may sustain more; {side.measured.capacity.at_least}"
-        for side in sides
-        if side.measured.capacity.at_least
-    )
+    """Return what makes a capacity a lower bound only, or a rough one."""
+    return tuple(text for side in sides for text in _doubts(side.measured))
+
+
+def _doubts(measured: Measured) -> Iterator[str]:
+    capacity = measured.capacity
+    if capacity.at_least:
+        yield f"{measured.model}: it may sustain more; {capacity.at_least}"
+    if capacity.unsteady_rps:
+        rates = ", ".join(f"{rate(each)}/s" for each in capacity.unsteady_rps)
+        what = f"{rates} was met once and missed twice: the machine was not quiet"
+        yield f"{measured.model}: {what}; repeat it when it is"
 
 
 def priced(price: Price) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from models.errors import ModelError
 from models.urls import shown
 
+from ..child_process import how_it_ended
 from .job import Job, Made
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ def run(job: Job) -> Made:
         answer = Path(folder) / "made.json"
         told = _spawn(job, answer)
         if not answer.is_file():
-            raise ModelError(
-                f"{shown(str(job.file))}: the subprocess that loads it ended early: {told}\nhelp: check the file"
-            )
+            raise ModelError(f"{shown(str(job.file))}: it cannot be exported: loading it {told}\nhelp: check the file")
         found = json.loads(answer.read_text(encoding="utf-8"))
     if "error" in found:
         raise ModelError(found["error"])
@@ -58,7 +57,7 @@ def _spawn(job: Job, answer: Path) -> str:
         raise ModelError(
             f"{shown(str(job.file))}: took more than {_LIMIT_S} s to load\nhelp: check the file"
         ) from error
-    return (done.stdout.strip().splitlines() or [f"exit status {done.returncode}"])[-1][:300]
+    return how_it_ended(done.returncode, (done.stdout.strip().splitlines() or [""])[-1])
 
 
 def main() -> None:

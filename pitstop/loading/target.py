@@ -8,6 +8,7 @@ import requests
 
 from configs.suggest import advise
 
+from .port_probe import listener
 from .sender_http import Address
 from .token import VARIABLE, token_header
 from .trouble import LoadError
@@ -27,6 +28,7 @@ class Target:
     address: Address
     inputs: tuple[dict[str, Any], ...]
     properties: dict[str, Any] = field(default_factory=dict)
+    outputs: tuple[dict[str, Any], ...] = ()
 
     @property
     def host(self) -> str:
@@ -52,13 +54,20 @@ def find(url: str) -> Target:
         raise LoadError(f"{root} serves no model {model!r}", _known(root, model))
     if ready.status_code != requests.codes.ok:
         raise LoadError(
-            f"{model!r} is not ready: {base}/ready answers {ready.status_code}", "wait until it answers 200"
+            f"{model!r} is not ready: {base}/ready answers {ready.status_code}",
+            "it loads, or its start failed: wait until that answers 200, or see the server's log",
         )
     found = _metadata(base)
     address = Address(parts.hostname or "", parts.port or _PORTS[parts.scheme], parts.scheme == "https")
-    properties = found.get("properties")
+    properties, outputs = found.get("properties"), found.get("outputs")
     return Target(
-        base, model, version, address, tuple(found["inputs"]), properties if isinstance(properties, dict) else {}
+        base,
+        model,
+        version,
+        address,
+        tuple(found["inputs"]),
+        properties if isinstance(properties, dict) else {},
+        tuple(outputs) if isinstance(outputs, list) else (),
     )
 
 
@@ -95,11 +104,40 @@ def _asked(url: str) -> requests.Response:
     except requests.ConnectionError as error:
         if "NameResolution" in str(error):
             raise LoadError(f"there is no host {parts.hostname!r}", "look for a slip in its name") from error
-        raise LoadError(
-            f"nothing listens at {parts.netloc}", "start it with `serve run serve_config.yaml`, or correct the port"
-        ) from error
+        raise _no_answer(url, error) from error
     except requests.RequestException as error:
         raise LoadError(f"{url} cannot be asked: {type(error).__name__}", f"write it like {_EXAMPLE}") from error
+
+
+def _no_answer(url: str, error: Exception) -> LoadError:
+    """Say why there is no HTTP answer: nothing listens, or something that speaks otherwise."""
+    parts = urlsplit(url)
+    port = parts.port or _PORTS[parts.scheme]
+    found, there = listener(parts.hostname or "", port), f"something listens at {parts.netloc}, but it"
+    path = parts.path.removesuffix("/ready")
+    if found == "grpc":
+        works = f"pitstop load http://{parts.hostname}:8000{path} --format grpc --grpc-port {port}"
+        return LoadError(f"{there} speaks gRPC, not HTTP", f"name the HTTP port and this one: {works}")
+    if found == "tls" and parts.scheme == "http":
+        return LoadError(f"{there} speaks HTTPS", f"write https://{parts.netloc}{path}")
+    if found == "tls":
+        return LoadError(
+            f"{parts.netloc}: its certificate is not accepted ({_first_line(error)})",
+            "write the name that it is for, and name its authority's file in REQUESTS_CA_BUNDLE and SSL_CERT_FILE",
+        )
+    if found == "http" and parts.scheme == "https":
+        return LoadError(f"{there} speaks HTTP without TLS", f"write http://{parts.netloc}{path}")
+    if found != "nothing":
+        return LoadError(f"{there} closes the connection without an HTTP answer", "see its log, or correct the port")
+    return LoadError(
+        f"nothing listens at {parts.netloc}", "start it with `serve run serve_config.yaml`, or correct the port"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error)
+    # What urllib3 puts around OpenSSL's own words is of no use to anybody.
+    return text[text.rfind("certificate") :].partition(" (_ssl")[0].strip() if "certificate" in text else "TLS"
 
 
 def _metadata(base: str) -> dict[str, Any]:
@@ -123,5 +161,5 @@ def _known(root: str, model: str) -> str:
     except (requests.RequestException, ValueError, KeyError, TypeError):
         names = []
     if not names:
-        return f"write it like {_EXAMPLE}"
+        return f"write it like {_EXAMPLE}; the server there lists no models (Open Inference Protocol, v2)"
     return advise(model, names) if model else f"models there: {', '.join(sorted(names))}; write it like {_EXAMPLE}"

@@ -1,4 +1,4 @@
-"""Times a model's forward in this process, prepared, warmed and proved exactly as a replica does it."""
+"""Times a model's forward in a process of its own, prepared, warmed and proved exactly as a replica does it."""
 
 import math
 import os
@@ -7,8 +7,12 @@ from collections.abc import Callable
 
 from configs.schema import ModelConfig
 
+from .. import child_process
 from .profile import Profile, quantiles
 
+# A start that says nothing for so long hangs: torch.compile may take minutes, and every size is warmed.
+_LIMIT_S = 1800
+_HELP = "help: see whether `pitstop audit --model {}` says more"
 LEAST_RUNS = 15
 _MOST_RUNS = 2000
 # A slow forward may take this many times its share to reach LEAST_RUNS.
@@ -29,7 +33,10 @@ def devices_here(config: ModelConfig, both: bool) -> list[str]:
 def profile_here(
     config: ModelConfig, device: str, budget_s: float, length: int | None, tell: Callable[[str], None]
 ) -> Profile:
-    """Measure every warmed batch size; raise ModelError where the model must not be served.
+    """Measure every warmed batch size.
+
+    Raises:
+        ModelError: the model must not be served, cannot be started, or ended the process that tried.
 
     Args:
         config: the model.
@@ -38,6 +45,39 @@ def profile_here(
         length: the open size to plan for; the middle one that is warmed where None.
         tell: is told what is being done.
     """
+    from models.errors import ModelError
+
+    order = (config, device, budget_s, length)
+    try:
+        for told in child_process.run(f"{__name__}:profile_in_child", order, _LIMIT_S):
+            if isinstance(told, Profile):
+                return told
+            if isinstance(told, Exception):
+                raise told
+            tell(told)
+    except child_process.EndedError as ended:
+        raise ModelError(f"its start {ended}\n{_HELP.format(config.name)}") from ended
+    raise AssertionError("the child reports a profile or an error")
+
+
+def profile_in_child(order: tuple[ModelConfig, str, float, int | None], report: child_process.Report) -> None:
+    """The child: report what is being done, then a profile or a ModelError."""
+    from models.errors import ModelError
+
+    config = order[0]
+    try:
+        report(_profile(*order, report))
+    except ModelError as error:
+        report(error)
+    except Exception as error:  # Code of the user's own, and compilers: whatever they raise, there is no profile.
+        lines = str(error).strip().splitlines() or [""]
+        what = f"the model cannot be started ({type(error).__name__}: {lines[0]})"
+        report(ModelError(f"{what}\n{_HELP.format(config.name)}"))
+
+
+def _profile(
+    config: ModelConfig, device: str, budget_s: float, length: int | None, tell: Callable[[str], None]
+) -> Profile:
     import torch
 
     from models.draw import Draw

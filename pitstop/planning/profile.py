@@ -1,6 +1,6 @@
 """How long a model's forward takes, by batch size and with its spread: what every prediction starts from.
 
-Measured in this process, as the replica's warm-up does; read from a file that was saved before; or asked of a running
+Measured here, as the replica's warm-up does; read from a file that was saved before; or asked of a running
 model, whose metadata has the fastest forward of each size and no spread.
 """
 

@@ -39,11 +39,6 @@ def measured(
             yield measure.profile_here(config, device, budget_s, length, tell)
     except ModelError as error:
         raise ProfileError(f"{config.name}: {error}") from error
-    except Exception as error:  # Code of the user's own, and compilers: whatever they raise, there is no profile.
-        lines = str(error).strip().splitlines() or [""]
-        what = f"the model cannot be started ({type(error).__name__}: {lines[0]})"
-        help_ = f"see whether `pitstop audit --model {config.name}` says more"
-        raise ProfileError(f"{config.name}: {what}\nhelp: {help_}") from error
 
 
 def save(profiles: Sequence[Profile], path: Path) -> None:

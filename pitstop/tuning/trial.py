@@ -1,22 +1,17 @@
 """One setting, tried in a process of its own, so that threads, cuDNN's state and memory are those of a fresh replica.
 
-`attempt` is the parent's side; run as a module this file is the child: args as JSON on stdin, a result on stdout.
+`attempt` is the parent's side, `try_here` the child's.
 """
 
-import json
 import math
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-_PROJECT = Path(__file__).resolve().parents[2]
-_MARK = "pitstop-trial "
+from .. import child_process
+
 LEAST_RUNS = 5
 Shape = tuple[int, int]
 
@@ -55,52 +50,24 @@ def attempt(args: Mapping[str, Any], device: str, threads: int, measure_s: float
         measure_s: how long to time forwards, once the model is warm.
         timeout_s: how long all of it may take.
     """
-    hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
-    path = os.pathsep.join([str(Path.cwd()), str(_PROJECT), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, **hidden, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
-    order = json.dumps({"args": dict(args), "device": device, "threads": threads, "measure_s": measure_s})
+    environment = {"OMP_NUM_THREADS": str(threads)} | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})
+    order = (dict(args), device, threads, measure_s)
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pitstop.tuning.trial"],
-            input=order,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            env=environment,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return failed(f"took longer than {timeout_s:.0f} s")
-    lines = [line.removeprefix(_MARK) for line in done.stdout.splitlines() if line.startswith(_MARK)]
-    if not lines:
-        return failed(_death(done))
-    return _read(json.loads(lines[-1]))
+        found: Trial = next(child_process.run(f"{__name__}:try_here", order, timeout_s, environment))
+    except child_process.EndedError as ended:
+        return failed(str(ended))
+    return found
 
 
-def _read(found: Mapping[str, Any]) -> Trial:
-    p50, p99 = ({int(size): float(ms) for size, ms in found.get(key, {}).items()} for key in ("p50_ms", "p99_ms"))
-    rest = {key: value for key, value in found.items() if key not in ("p50_ms", "p99_ms")}
-    return Trial(p50, p99, **rest)
-
-
-def _death(done: "subprocess.CompletedProcess[str]") -> str:
-    if done.returncode < 0:
-        return f"the process was ended by signal {-done.returncode}" + (": out of memory?" * (done.returncode == -9))
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    return lines[-1][:200] if lines else f"the process ended with {done.returncode}"
-
-
-def main() -> None:
-    """The child: say in one line what was found."""
-    order = json.load(sys.stdin)
+def try_here(order: tuple[dict[str, Any], str, int, float], report: child_process.Report) -> None:
+    """The child: report what was found."""
     try:
-        found = _measure(order["args"], order["device"], order["threads"], order["measure_s"])
+        report(_measure(*order))
     except Exception as error:  # Compilers raise dozens of types; each means that this setting is out.
-        found = {"discarded": _reason(error)}
-    print(_MARK + json.dumps(found), flush=True)
+        report(failed(_reason(error)))
 
 
-def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) -> dict[str, Any]:
+def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) -> Trial:
     import resource
 
     import torch
@@ -113,7 +80,7 @@ def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) 
     config = parse_model(args)
     served = open_model(config, device)
     if config.backend == "torchscript" and served.how == "eager" and config.source.export is None:
-        return {"discarded": "TorchScript would not be faithful, so it would run eagerly"}
+        return failed("TorchScript would not be faithful, so it would run eagerly")
     length = (config.lengths or (0,))[len(config.lengths or (0,)) // 2]
     draw = Draw(served.signature, served.preprocess, config.lengths or ())
     sizes = served.runner.layout.sizes
@@ -122,14 +89,14 @@ def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) 
         rows = draw.shaped((size, length), seed=5)
         times[size] = _times(served.runner, rows, measure_s / len(sizes))
     peak = torch.cuda.max_memory_allocated() if device == "cuda" else 1024 * resource.getrusage(0).ru_maxrss
-    return {
-        "p50_ms": {size: each[len(each) // 2] for size, each in times.items()},
-        "p99_ms": {size: each[math.ceil(0.99 * len(each)) - 1] for size, each in times.items()},
-        "how": served.how,
-        "deviation": _deviation(served.verdicts),
-        "started_s": round(served.started_s, 2),
-        "peak_mib": round(peak / 2**20, 1),
-    }
+    return Trial(
+        p50_ms={size: each[len(each) // 2] for size, each in times.items()},
+        p99_ms={size: each[math.ceil(0.99 * len(each)) - 1] for size, each in times.items()},
+        how=served.how,
+        deviation=_deviation(served.verdicts),
+        started_s=round(served.started_s, 2),
+        peak_mib=round(peak / 2**20, 1),
+    )
 
 
 def _times(runner: Any, rows: Any, budget_s: float) -> list[float]:
@@ -153,7 +120,3 @@ def _reason(error: Exception) -> str:
     own = type(error).__module__.startswith(("models.", "configs."))
     first = lines[0][:200] if lines else ""
     return first if own and first else f"{type(error).__name__}: {first}".rstrip(": ")
-
-
-if __name__ == "__main__":
-    main()

@@ -7,10 +7,10 @@ from typing import Any
 from configs.loader import ModelApp, load
 from configs.problems import Keys
 from pitstop.auditing.case import Case, app_keys
-from pitstop.auditing.examine import Look, Sight
-from pitstop.auditing.step import Head, Kind, Setting, Step, setting_of
+from pitstop.auditing.examined import Look, Sight
+from pitstop.auditing.pace import Pace
+from pitstop.auditing.step import DEFAULT_BATCH, DEFAULT_ONE, Head, Kind, Setting, Step, setting_of
 from pitstop.auditing.timing import Timing
-from pitstop.auditing.waterfall import Pace
 
 PROJECT = Path(__file__).resolve().parents[2]
 MISTAKES = Path(__file__).resolve().parent / "mistakes"
@@ -27,7 +27,18 @@ def step(key: str, ms: float, kind: Kind = "path", rows: int = 1, **keys: Any) -
 
 def steps(here: Setting, ms: Mapping[str, float] | None = None) -> tuple[Step, ...]:
     """Return a whole waterfall of the setting; `ms` overrides single steps, by key or number of rows."""
-    given = {"train": 4, "eval": 3, "inference_mode": 2, "torchscript": 1, "bf16": 1, "32": 4, "64": 6, **(ms or {})}
+    given: dict[str, float] = {
+        "train": 4,
+        "eval": 3,
+        "inference_mode": 2,
+        "torchscript": 1,
+        "bf16": 1,
+        "32": 4,
+        "64": 6,
+        "default": 1,
+        "default-64": 3,
+    }
+    given |= dict(ms or {})
     script = Setting("torchscript", "fp32", here.memory_format)
     half = Setting("torchscript", "bf16", here.memory_format)
     plain = Setting("eager", "fp32", "contiguous")
@@ -38,7 +49,11 @@ def steps(here: Setting, ms: Mapping[str, float] | None = None) -> tuple[Step, .
         step(script.key, given["torchscript"], "path" if script == here else "option", setting=script, how="script"),
         step(half.key, given["bf16"], "path" if half == here else "option", setting=half, how="script"),
     ]
-    return (*found, *(step(f"batch-{rows}", given[str(rows)], "batch", rows, setting=here) for rows in (32, 64)))
+    found += [step(f"batch-{rows}", given[str(rows)], "batch", rows, setting=here) for rows in (32, 64)]
+    if here.backend != "torchscript":
+        found.append(step(DEFAULT_ONE, given["default"], "option", setting=script, how="script"))
+        found.append(step(DEFAULT_BATCH, given["default-64"], "option", 64, setting=script, how="script"))
+    return tuple(found)
 
 
 def look(ms: Mapping[str, float] | None = None, device: str = "cpu") -> Look:

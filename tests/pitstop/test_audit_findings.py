@@ -25,20 +25,6 @@ def with_steps(path: Path, here: Setting, **ms: float) -> Case:
     return case(path, steps=steps(here, ms))
 
 
-def test_eager_is_a_mistake_only_where_torchscript_is_clearly_faster() -> None:
-    here, path = Setting("eager", "fp32", "contiguous"), MISTAKES / "eager.yaml"
-    assert of(with_steps(path, here), mistake=3)[0].cost.endswith("2.0 times")
-    assert not of(with_steps(path, here, torchscript=1.95), mistake=3)
-    assert not of(with_steps(path, here, torchscript=3), mistake=3)
-
-
-def test_eager_is_no_mistake_where_torchscript_would_not_be_faithful() -> None:
-    found = case(MISTAKES / "eager.yaml")
-    kept = tuple(each for each in found.steps if not each.head.key.startswith("torchscript"))
-    left_out = Step(Head("torchscript-fp32-contiguous", "TorchScript", "option"), skipped="a trace would lie")
-    assert not of(case(MISTAKES / "eager.yaml", steps=(*kept, left_out)), mistake=3)
-
-
 def test_one_by_one_is_a_mistake_only_where_batches_pay() -> None:
     path = MISTAKES / "one_by_one.yaml"
     assert of(case(path), mistake=5)[0].fix == "max_rows: 64"

@@ -13,20 +13,25 @@ import torch
 from configs.loader import ModelApp, load
 from configs.problems import Keys
 from models import served
+from models.draw import Draw
 from models.errors import ModelError
 from models.graphs import Graphed
 from models.packed import Packed
 from models.runner import Runner
+from models.signature import Shape
 from models.torchscript import Compiled
+from models.warmup import warm
 from pitstop.audit import Wish, audit
 from pitstop.auditing import started
 from pitstop.auditing.built import build
-from pitstop.auditing.examine import Sight, looked
+from pitstop.auditing.examined import Sight
+from pitstop.auditing.looked import looked
+from pitstop.auditing.pace import Pace
 from pitstop.auditing.shown import shown
 from pitstop.auditing.step import STARTED, Step, find, setting_of
 from pitstop.auditing.subject import Subject
 from pitstop.auditing.subject import load as load_subject
-from pitstop.auditing.waterfall import Pace, waterfall
+from pitstop.auditing.waterfall import waterfall
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, edited
 
 FAST = Pace(0.002, quick=True)
@@ -84,12 +89,13 @@ def packing(monkeypatch: pytest.MonkeyPatch, wins: bool) -> list[int]:
     """Have the start find the packed forward faster, or not, and return a list of the rows that it is then given."""
     rows: list[int] = []
 
-    def pack(runner: Runner, _: object, compiled: Compiled) -> None:
+    def pack(runner: Runner, draw: Draw, compiled: Compiled) -> dict[Shape, float]:
         def forward(*inputs: torch.Tensor) -> Any:
             rows.append(len(inputs[0]))
             return compiled.forward(*inputs)
 
         runner.forward = forward if wins else runner.forward
+        return warm(runner, draw)
 
     monkeypatch.setattr(served, "pack", pack)
     return rows

@@ -67,6 +67,20 @@ def test_a_capacity_that_the_client_may_have_limited_says_so() -> None:
     assert search(server(100), 10).at_least == ""
 
 
+def test_a_rate_that_was_missed_met_and_missed_again_says_that_the_machine_was_not_quiet() -> None:
+    outcomes = {10: [True], 20: [False, True, False], 40: [False, False]}
+
+    def run(rate_rps: float, _: int, kind: Kind) -> Probe:
+        passed = outcomes[round(rate_rps)].pop(0) if outcomes.get(round(rate_rps)) else rate_rps <= 19
+        return Probe(rate_rps, passed, 5, 20, 0, "", kind)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pitstop.comparing.capacity._CLOSE", 2.0)
+        found = search(run, 10)
+    assert found.unsteady_rps == (20.0,)
+    assert search(server(100), 10).unsteady_rps == ()
+
+
 @pytest.mark.parametrize(
     "rate_rps, capacity, count", [(0.1, 100, 1), (100, 100, 1), (100.1, 100, 2), (300, 100, 3), (0.3, 0.1, 3)]
 )

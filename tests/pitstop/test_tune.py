@@ -190,6 +190,14 @@ def test_a_trial_that_fails_says_why_in_one_line() -> None:
     assert "\n" not in found.discarded
 
 
+def test_a_trial_that_ends_its_process_says_by_what() -> None:
+    args = config_of().model_dump(mode="json") | {"source": {"factory": "tests.pitstop.mistakes.crashing:Exits"}}
+    args |= {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 8]}], "memory_format": "contiguous"}
+    args |= {"outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 8]}], "max_rows": 2}
+    del args["predict"]
+    assert attempt(args, "cpu", 1, measure_s=0.1, timeout_s=240).discarded == "ended the process with exit status 3"
+
+
 def test_the_command_refuses_what_it_cannot_do(tmp_path: Path) -> None:
     for arguments, what in (
         ([str(tmp_path / "gone.yaml")], "no such file"),

@@ -1,0 +1,125 @@
+"""Work in a process of its own: a crash, an exit or a hang there is told here, and ends nothing else.
+
+`run` starts a fresh interpreter, hands it an order and yields what it reports. Run as a module, this file is the child.
+What the work prints goes into a file that nobody reads but for its last line, so that it mixes with no output of ours.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from importlib import import_module
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+_PROJECT = Path(__file__).resolve().parents[1]
+_POLL_S = 0.1
+_DONE = "done"
+_SHOWN = 200
+Report = Callable[[Any], None]
+
+
+class EndedError(Exception):
+    """The process ended, or was ended, before its work was done. The text is a predicate: `ended with signal 11`."""
+
+
+def run(target: str, order: Any, limit_s: float, environment: Mapping[str, str] | None = None) -> Iterator[Any]:
+    """Run `target` in a new process and yield what it reports, in order.
+
+    Args:
+        target: `package.module:function`; it is called with the order and with a function that reports.
+        order: anything that can be pickled.
+        limit_s: how long it may be silent; one that says nothing for longer is ended.
+        environment: variables besides those of this process.
+
+    Raises:
+        EndedError: a signal, an exit, an exception or the limit ended it.
+    """
+    ours, theirs = Pipe()
+    with tempfile.TemporaryFile() as said:
+        process = _start(target, theirs, environment or {}, said)
+        theirs.close()
+        try:
+            with suppress(BrokenPipeError):
+                ours.send(order)
+            while (message := _next(ours, process, limit_s, said)) != _DONE:
+                yield message[0]
+        finally:
+            # With it go the processes that it started, such as those of torch.compile.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            ours.close()
+
+
+def how_it_ended(returncode: int, last_line: str = "") -> str:
+    """Return the end of a process as a predicate."""
+    if returncode < 0:
+        memory = ": out of memory?" if -returncode == signal.SIGKILL else ""
+        return f"ended the process with signal {-returncode} ({signal.Signals(-returncode).name}){memory}"
+    if returncode == 1 and last_line:
+        return f"failed ({last_line[:_SHOWN]})"
+    return f"ended the process with exit status {returncode}"
+
+
+def _start(target: str, theirs: Connection, environment: Mapping[str, str], said: Any) -> "subprocess.Popen[bytes]":
+    path = os.pathsep.join([str(Path.cwd()), *(each for each in sys.path if each), str(_PROJECT)])
+    return subprocess.Popen(
+        [sys.executable, "-m", "pitstop.child_process", target, str(theirs.fileno())],
+        stdin=subprocess.DEVNULL,
+        stdout=said,
+        stderr=said,
+        pass_fds=[theirs.fileno()],
+        env={**os.environ, **environment, "PYTHONPATH": path},
+        # Ctrl-C is for the parent, which then ends the child.
+        start_new_session=True,
+    )
+
+
+def _next(ours: Connection, process: "subprocess.Popen[bytes]", limit_s: float, said: Any) -> Any:
+    ends = time.monotonic() + limit_s
+    # Asked in turns, since a process that the child started may keep its end of the pipe open.
+    while not ours.poll(_POLL_S):
+        if process.poll() is not None and not ours.poll():
+            raise EndedError(how_it_ended(process.returncode, _last_line(said)))
+        if time.monotonic() > ends:
+            raise EndedError(f"took longer than {limit_s:.0f} s")
+    try:
+        return ours.recv()
+    except (EOFError, ConnectionResetError):
+        raise EndedError(how_it_ended(process.wait(), _last_line(said))) from None
+
+
+def _last_line(said: Any) -> str:
+    said.seek(0)
+    lines = [line.strip() for line in said.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def main() -> None:
+    """The child: do the work, then say that it is done."""
+    target, descriptor = sys.argv[1:]
+    os.set_inheritable(int(descriptor), False)
+    pipe = Connection(int(descriptor))
+    order = pipe.recv()
+    threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
+    module, _, name = target.partition(":")
+    getattr(import_module(module), name)(order, lambda message: pipe.send((message,)))
+    pipe.send(_DONE)
+
+
+def _end_with_parent(pipe: Connection) -> None:
+    with suppress(EOFError, OSError):
+        pipe.recv()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""What test_child_process.py has done in a process of its own."""
+
+import ctypes
+import os
+import sys
+import threading
+from typing import Any
+
+from pitstop.child_process import Report
+
+
+def work(order: Any, report: Report) -> None:
+    """Report the order, then end as it says."""
+    report(order)
+    print("the model prints")
+    if order == "signal":
+        ctypes.string_at(0)
+    elif order == "exit":
+        os._exit(3)
+    elif order == "sys.exit":
+        sys.exit(0)
+    elif order == "raise":
+        raise RuntimeError("the disk is on fire")
+    elif order == "hang":
+        threading.Event().wait()
+    report(os.environ.get("PITSTOP_TEST", ""))
+
+
+def own_pid(order: Any, report: Report) -> None:
+    report(os.getpid())
+    work(order, report)

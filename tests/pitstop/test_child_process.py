@@ -1,0 +1,45 @@
+"""A process of its own: however it ends, the parent is told and goes on."""
+
+import os
+import signal
+
+import pytest
+
+from pitstop import child_process
+from pitstop.child_process import EndedError, how_it_ended
+
+WORK = "tests.pitstop.child_work:work"
+
+
+def test_what_it_reports_comes_in_order_and_what_it_prints_does_not(capfd: pytest.CaptureFixture[str]) -> None:
+    found = list(child_process.run(WORK, ["an", "order"], 60, {"PITSTOP_TEST": "set"}))
+    assert found == [["an", "order"], "set"]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "order, limit_s, said",
+    [
+        ("signal", 60, "ended the process with signal 11 (SIGSEGV)"),
+        ("exit", 60, "ended the process with exit status 3"),
+        ("sys.exit", 60, "ended the process with exit status 0"),
+        ("raise", 60, "failed (RuntimeError: the disk is on fire)"),
+        ("hang", 1, "took longer than 1 s"),
+    ],
+)
+def test_an_end_before_the_work_is_done_is_told(order: str, limit_s: float, said: str) -> None:
+    with pytest.raises(EndedError) as ended:
+        list(child_process.run(WORK, order, limit_s))
+    assert str(ended.value) == said
+
+
+def test_out_of_memory_is_named_as_what_it_may_be() -> None:
+    assert how_it_ended(-signal.SIGKILL) == "ended the process with signal 9 (SIGKILL): out of memory?"
+
+
+def test_leaving_early_ends_the_process() -> None:
+    running = child_process.run("tests.pitstop.child_work:own_pid", "hang", 60)
+    pid = next(running)
+    running.close()  # type: ignore[attr-defined]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
