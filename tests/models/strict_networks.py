@@ -36,7 +36,7 @@ class Remembers(Stateful):
 
 
 class TimesRows(nn.Module):
-    """Multiplies by the number of rows that it is given, which is always the same where all batches are padded to it."""
+    """Multiplies by the number of rows that it is given: wrong where a lone row is padded with copies of itself."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x * x.shape[0]
