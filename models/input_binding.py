@@ -10,6 +10,7 @@ import keyword
 from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import Parameter
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -101,7 +102,8 @@ def _with_keywords(module: nn.Module, by_position: Sequence[str], by_keyword: Se
     """Return a module of these arguments, in this order, that passes the latter by keyword."""
     graph = fx.Graph()
     nodes = {name: graph.placeholder(name) for name in [*by_position, *by_keyword]}
-    args, kwargs = tuple(nodes[name] for name in by_position), {name: nodes[name] for name in by_keyword}
+    args = tuple(nodes[name] for name in by_position)
+    kwargs: dict[str, Any] = {name: nodes[name] for name in by_keyword}
     graph.output(graph.call_module(_INNER, args, kwargs))
     wrapped = fx.GraphModule({_INNER: module}, graph)
     # Not eval(): an exported program refuses it.
@@ -139,7 +141,7 @@ def _parameters(module: nn.Module) -> list[Parameter] | None:
 
 
 def _of_script(module: torch.jit.ScriptModule) -> list[Parameter]:
-    found = []
+    found: list[Parameter] = []
     for each in module._c._get_method("forward").schema.arguments[1:]:
         kind = Parameter.KEYWORD_ONLY if each.kwarg_only else Parameter.POSITIONAL_OR_KEYWORD
         default = None if each.has_default_value() else Parameter.empty

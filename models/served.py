@@ -164,7 +164,8 @@ def _probes(draw: Draw, layout: Layout) -> list[list[torch.Tensor]]:
 def _parity(runner: Runner, reference: Reference, draw: Draw, tolerance: Tolerance) -> float:
     """Compare with eager at every warmed size; return the largest deviation."""
     advice = "choose a finer precision (bf16 → fp16 → tf32 → fp32) or another backend, or raise tolerance knowingly"
-    found, worst = prepared(runner), {}
+    found = prepared(runner)
+    worst: dict[str, float] = {}
     for seed, shape in enumerate(runner.layout.shapes):
         rows = draw.shaped(shape, seed=100 + seed)
         what = f"at {shape[0]} rows, {runner.layout.dtype}"

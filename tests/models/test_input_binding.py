@@ -35,7 +35,7 @@ def opened(network: str, names: tuple[str, ...] = NAMES, **keys: Any) -> Served:
 
 def total(served: Served) -> list[float]:
     rows = {"price": 1, "quantity": 2, "discount": 3}
-    found: list[float] = served.runner.run([{name: np.float32([value]) for name, value in rows.items()}])[
+    found: list[float] = served.runner.run([{name: np.array([value], np.float32) for name, value in rows.items()}])[
         "total"
     ].tolist()
     return found
@@ -82,7 +82,7 @@ def test_what_a_preprocess_returns_is_passed_by_name() -> None:
 
 def test_names_that_forward_does_not_have_go_by_order_and_the_metadata_says_so() -> None:
     served = opened("Bill", names=("a", "b", "c"))
-    rows = {name: np.float32([value]) for name, value in zip("abc", (1, 2, 3), strict=True)}
+    rows = {name: np.array([value], np.float32) for name, value in zip("abc", (1, 2, 3), strict=True)}
     assert served.runner.run([rows])["total"].tolist() == [123]
     assert served.summary()["inputs_passed"] == BY_ORDER
 

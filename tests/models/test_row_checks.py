@@ -85,7 +85,7 @@ INT8: dict[str, Any] = {
 
 @pytest.mark.parametrize("keys", [{}, {"tolerance": 10}])
 def test_int8_scaled_by_the_batch_is_refused_with_the_key_that_allows_it(keys: dict[str, Any]) -> None:
-    with pytest.raises(ModelError, match=r"alone and in company differs .* batch_tolerance: 0\.0\d"):
+    with pytest.raises(ModelError, match=r"alone and in company differs .*\n.* batch_tolerance: 0\.0\d"):
         opened("int8", **INT8, **keys)
 
 
@@ -101,8 +101,8 @@ def test_rows_that_influence_each_other_much_are_not_told_to_be_allowed() -> Non
 
 
 def test_a_lone_row_that_is_padded_with_rows_is_compared_with_eager() -> None:
-    with pytest.raises(ModelError, match="a row padded to 4 rows"):
-        opened("int8", **{**INT8, "max_rows": 4}, batch_sizes=[4], precision="bf16", tolerance=1e-9, backend="eager")
+    with pytest.raises(ModelError, match="a row padded to 8 rows"):
+        opened("TimesRows", batch_sizes=[8])
 
 
 def _eager(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
