@@ -103,7 +103,7 @@ def _packed(compiled: Compiled, layout: Layout) -> Forward | None:
 def _weight_bytes(module: torch.jit.ScriptModule) -> int:
     """Return the size of a frozen module's constants."""
     graph = module.inlined_graph  # Held: its nodes do not outlive it.
-    constants = (node.output().toIValue() for node in graph.findAllNodes("prim::Constant"))
+    constants = (node.output().toIValue() for node in graph.findAllNodes("prim::Constant"))  # type: ignore[attr-defined]
     return sum(value.nbytes for value in constants if isinstance(value, torch.Tensor))
 
 

@@ -4,7 +4,7 @@ import importlib
 import logging
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -122,7 +122,7 @@ def test_the_key_changes_with_the_code_and_the_constants_that_the_network_s_file
         "    def forward(self, x):\n        return double(x).clamp(max=AT_MOST)\n"
     )
 
-    def key_with(body: str) -> str:
+    def key_with(body: str) -> str | None:
         (folder / "helping.py").write_text(body)
         for name in ("helped", "helping"):
             sys.modules.pop(name, None)
@@ -152,14 +152,14 @@ class Wrapped(torch.Tensor):
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.Tensor.view:
             raise NotImplementedError
-        return super().__torch_function__(func, types, args, kwargs)
+        return super().__torch_function__(func, types, args, kwargs)  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("kind", ["subclass", "quantized", "sparse"])
 def test_weights_without_bytes_are_not_kept_and_do_not_fail_the_start(kind: str, cache: Path) -> None:
     module = Linear()
     weight = module.layer.weight.detach()
-    odd = {
+    odd: dict[str, Callable[[], torch.Tensor]] = {
         "subclass": lambda: weight.as_subclass(Wrapped),
         "quantized": lambda: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8),
         "sparse": weight.to_sparse,

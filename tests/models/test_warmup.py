@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from models import warmup
+from models.declared import fails
+from models.layout import Layout
+from models.signature import Tensor
 
 SHAPE = (4, 0)
 
@@ -82,4 +86,5 @@ def test_a_shapes_runs_are_spread_over_rounds_of_all_shapes(monkeypatch: pytest.
     ],
 )
 def test_a_failed_forward_is_told_by_its_cause(said: str, advice: str) -> None:
-    assert advice in warmup._advice(said)
+    layout = Layout(torch.device("cpu"), torch.float32, False, (1,), ())
+    assert advice in str(fails(RuntimeError(said), 1, (Tensor("x", "FP32", (-1, 2)),), layout))
