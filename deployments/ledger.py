@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.middleware import Middleware
 
+from . import proxy_answers
 from .http.bodies import ASGIApp, Receive, Scope, Send
 
 _log = logging.getLogger("pitstop")
@@ -60,6 +61,7 @@ class Ledger:
 def install() -> list[Middleware]:
     """Return what Ray wraps around a replica's server: it changes no request, but from it the server is found."""
     _installed[:] = [True]
+    proxy_answers.install()
     return [Middleware(_Finder)]  # type: ignore[arg-type]  # Starlette types messages more narrowly than ASGI.
 
 

@@ -26,6 +26,10 @@ controller_options:
       RAY_SERVE_HAPROXY_METRICS_ENABLED: "0"
       RAY_SERVE_HAPROXY_LOG_TARGET: "127.0.0.1:514 sample 1:1000"
       RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S: "60"
+      RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S: "60"
+      RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S: "2"
+      RAY_SERVE_PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S: "20"
+      RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH: deployments.haproxy:install
       RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH: deployments.ledger:install
 
 logging_config: {{log_level: WARNING, enable_access_log: false}}

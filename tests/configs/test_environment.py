@@ -38,3 +38,27 @@ def test_a_variable_that_is_no_string_is_an_error(changed: Lint) -> None:
     (problem,) = changed(applications__1__runtime_env__env_vars__OMP_NUM_THREADS=1)
     assert problem.what == "is 1, which is no string; Ray takes only strings here"
     assert problem.help == 'put it in quotes: "1"'
+
+
+SERVER = "controller_options__runtime_env__env_vars__RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"
+TUNABLE = "applications__1__deployments__0__user_config__timeout_s"
+SCALING = "applications__1__deployments__0__autoscaling_config"
+
+
+@pytest.mark.parametrize("changes", [{SERVER: "30"}, {TUNABLE: 60}, {TUNABLE: 90.5}])
+def test_a_haproxy_that_is_less_patient_than_a_model_is_an_error(changed: Lint, changes: dict[str, object]) -> None:
+    found = [problem for problem in changed(**changes) if problem.where.endswith("TIMEOUT_SERVER_S")]
+    assert found
+    assert {problem.severity for problem in found} == {"error"}
+    assert found[0].what.startswith("HAProxy gives a request up after ")
+
+
+@pytest.mark.parametrize("changes", [{}, {SERVER: None}, {SERVER: "31"}, {TUNABLE: 59}])
+def test_a_patient_one_is_none(changed: Lint, changes: dict[str, object]) -> None:
+    assert [problem for problem in changed(**changes) if "TIMEOUT_SERVER" in problem.where] == []
+
+
+def test_a_model_that_scales_to_zero_needs_a_patience_for_its_start(changed: Lint) -> None:
+    (problem,) = changed(**{SCALING: {"min_replicas": 0, "max_replicas": 2}})
+    assert (problem.severity, problem.help) == ("warning", 'write "300", or more where digits takes longer to start')
+    assert changed(**{SCALING: {"min_replicas": 0, "max_replicas": 2}, SERVER: "300"}) == []
