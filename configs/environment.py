@@ -79,7 +79,7 @@ def _patience(raw: Mapping[str, Any]) -> Iterator[Problem]:
                 what = f"HAProxy gives a request up after {given} s, while {name} may answer within {limit_s:g} s"
                 yield Problem(path, where(raw, path), what, f'write "{2 * int(limit_s)}", or lower timeout_s of {name}')
             if mapping(each, "autoscaling_config").get("min_replicas") == 0 and int(given) < _FIRST_START_S:
-                what = f"HAProxy gives a request up after {given} s, also one that waits for the first replica of {name}"
+                what = f"HAProxy gives up after {given} s also a request that waits for the first replica of {name}"
                 help_ = f'write "{_FIRST_START_S}", or more where {name} takes longer to start'
                 yield Problem(path, where(raw, path), what, help_, "warning")
 

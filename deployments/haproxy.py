@@ -10,6 +10,7 @@ import ctypes
 import functools
 import logging
 import os
+import re
 import signal
 import stat
 import sys
@@ -144,7 +145,7 @@ def private_folder(base: Path, name: str) -> Path:
 
 def _taken(output: str) -> str:
     """Return what HAProxy said of ports that are in use, in two lines."""
-    wanted = sorted({part.strip("[]()") for part in output.split() if part.strip("[]()").rpartition(":")[2].isdigit()})
+    wanted = sorted(set(re.findall(r"for \[(\S+:\d+)\]", output)))
     return (
         f"HAProxy cannot listen on {', '.join(wanted) or 'a port of the config'}: another program holds it\n"
         "help: end that program (`ss -ltnp` shows it; it may be an older `serve run`), or choose another port"

@@ -20,7 +20,13 @@ _PATIENCE_S = 2.0
 _STALE_S = 30.0
 _EVERYWHERE = ("", "0.0.0.0", "::")
 _STATES = {"DEPLOYING": "LOADING", "NOT_STARTED": "LOADING", "DELETING": "UNLOADING"}
-_FAILED = ("DEPLOY_FAILED", "UNHEALTHY")
+_REFUSED = "DEPLOY_FAILED"
+_FAILED = (_REFUSED, "UNHEALTHY")
+_MEANWHILE = {
+    "DEPLOYING": "a change is being rolled out",
+    _REFUSED: "the last change failed, and the replicas before it answer: see the server's log",
+    "UNHEALTHY": "a replica is being replaced",
+}
 # Replicas in these states get requests.
 _ANSWERING = ("RUNNING", "PENDING_MIGRATION")
 
@@ -29,8 +35,8 @@ _ANSWERING = ("RUNNING", "PENDING_MIGRATION")
 class App:
     """One model's application; `state` in the protocol's words.
 
-    READY means that its requests are answered, whatever a rollout is doing. `settled`: Serve is done with it, well or
-    not. `held`: without a replica its requests wait for one, since it may be scaled to zero.
+    READY means that its requests are answered, whatever a rollout is doing. `status` is Serve's own word. `held`:
+    without a replica its requests wait for one, since it may be scaled to zero.
     """
 
     name: str
@@ -40,7 +46,7 @@ class App:
     message: str
     replicas: int = 0
     canary: bool = False
-    settled: bool = True
+    status: str = "RUNNING"
     held: bool = False
 
     @property
@@ -48,9 +54,14 @@ class App:
         return self.state == "READY"
 
     @property
+    def settled(self) -> bool:
+        """Whether Serve is done with it, well or not."""
+        return self.status in ("RUNNING", _REFUSED)
+
+    @property
     def reason(self) -> str:
         if self.ready:
-            return "" if self.settled and not self.failed else "the replicas of the last version answer"
+            return _MEANWHILE.get(self.status, "")
         return "see the server's log" if self.failed else self.state.lower()
 
 
@@ -121,8 +132,8 @@ class Running:
 
 def not_ready(app: App) -> NotReady:
     """Return what a client is told that asks a model which does not answer."""
-    if app.failed:
-        return NotReady(f"model {app.name!r} is not served, since it failed: the server's log says why")
+    if app.status == _REFUSED:
+        return NotReady(f"model {app.name!r} is not served, since it failed: the server's log says why", ())
     state = "not reached at the moment" if app.ready else f"{app.state.lower()}, not ready"
     return NotReady(f"model {app.name!r} is {state}: try again in 1 s")
 
@@ -146,7 +157,7 @@ def _app(name: str, found: dict[str, Any], canary: bool = False) -> App:
         message=_message(found),
         replicas=sum(len(each.get("replicas", ())) for each in deployments),
         canary=canary,
-        settled=status == "RUNNING" or status in _FAILED,
+        status=status,
         held=any(map(_to_zero, deployments)) and status not in _FAILED,
     )
 
