@@ -20,6 +20,7 @@ FAST_PATH = (
     "RAY_SERVE_HAPROXY_NBTHREAD",
     "RAY_SERVE_HAPROXY_METRICS_ENABLED",
 )
+MANAGER = "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH"
 SERVER_TIMEOUT = "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"
 # Long enough for the start of most models from nothing.
 _FIRST_START_S = 300
@@ -36,6 +37,7 @@ def environment(raw: Mapping[str, Any]) -> Iterator[Problem]:
     for keys in places:
         yield from _one_sided(raw, keys)
     yield from _patience(raw)
+    yield from _open_socket(raw)
 
 
 def _values(raw: object, keys: Keys) -> Iterator[Problem]:
@@ -64,6 +66,14 @@ def _one_sided(raw: object, keys: Keys) -> Iterator[Problem]:
         else:
             what = f"{name} is {here!r} here, but {there!r} in controller_options"
         yield Problem(keys, where(raw, keys), what, _HELP)
+
+
+def _open_socket(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    variables = mapping(raw, *_CONTROLLER)
+    if variables.get("RAY_SERVE_ENABLE_HA_PROXY") == "1" and MANAGER not in variables:
+        what = "HAProxy's admin socket is open to every user of the machine, and HAProxy is slow to return when it dies"
+        help_ = f"add {MANAGER}: deployments.haproxy:install"
+        yield Problem(_CONTROLLER, where(raw, _CONTROLLER), what, help_, "warning")
 
 
 def _patience(raw: Mapping[str, Any]) -> Iterator[Problem]:

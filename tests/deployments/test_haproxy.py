@@ -1,4 +1,4 @@
-"""HAProxy's configuration and folder as we have Ray make them, held against the Ray and the HAProxy that are installed."""
+"""HAProxy's configuration and folder as we have Ray make them, with the Ray and the HAProxy that are installed."""
 
 import asyncio
 import os
