@@ -5,7 +5,6 @@ on each node in place of Ray's. What does not fit another version of Ray is left
 """
 
 import asyncio
-import contextlib
 import ctypes
 import functools
 import logging
@@ -75,11 +74,15 @@ class SupervisedHAProxy(_BASE):  # type: ignore[misc]  # Ray's class has no type
     async def shutdown(self) -> None:
         """Take no new connections, let requests under way come to their end, then stop."""
         self._ending = True
-        process = self._haproxy._proc
-        if process is not None and process.returncode is None:
-            process.send_signal(signal.SIGUSR1)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(process.wait(), _FINISH_SHARE * constants.PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S)
+        async with self._reload_lock:
+            # After a reload the processes before it still hold the connections that they had.
+            found = [self._haproxy._proc, *self._haproxy._old_procs]
+            alive = [each for each in found if each is not None and each.returncode is None]
+            for each in alive:
+                each.send_signal(signal.SIGUSR1)
+            limit_s = _FINISH_SHARE * constants.PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S
+            if alive:
+                await asyncio.wait([asyncio.ensure_future(each.wait()) for each in alive], timeout=limit_s)
         await super().shutdown()
 
     async def _supervise(self) -> None:

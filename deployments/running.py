@@ -27,8 +27,9 @@ _MEANWHILE = {
     _REFUSED: "the last change failed, and the replicas before it answer: see the server's log",
     "UNHEALTHY": "a replica is being replaced",
 }
-# Replicas in these states get requests.
-_ANSWERING = ("RUNNING", "PENDING_MIGRATION")
+# Replicas in these states get requests, or will within moments: UPDATING takes a new user_config, RECOVERING is what a
+# controller that was restarted finds.
+_ANSWERING = ("RUNNING", "PENDING_MIGRATION", "UPDATING", "RECOVERING")
 
 
 @dataclass(frozen=True, slots=True)

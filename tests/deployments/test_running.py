@@ -33,6 +33,8 @@ def details(status: str, *deployments: list[str], least: int | None = None, targ
         ("DEPLOY_FAILED", [ONE]),  # A rollout that was refused.
         ("UNHEALTHY", [TWO]),  # One of two is replaced.
         ("RUNNING", [["PENDING_MIGRATION"]]),  # Its node is going.
+        ("DEPLOYING", [["UPDATING"]]),  # A new user_config: a request waits for moments, and none is lost.
+        ("DEPLOYING", [["RECOVERING"]]),  # The controller was restarted.
     ],
 )
 def test_a_model_with_a_replica_that_answers_is_ready_whatever_serve_says(
@@ -104,7 +106,7 @@ def test_what_was_known_is_told_while_the_controller_is_away_and_not_for_ever(mo
         return dict(answers.pop())
 
     monkeypatch.setattr(running, "_details", ask)
-    monkeypatch.setattr(running.time, "monotonic", lambda: now)
+    monkeypatch.setattr("deployments.running.time.monotonic", lambda: now)
 
     async def told() -> None:
         nonlocal now

@@ -88,7 +88,7 @@ def grpc_answers(port: int, name: str, in_one_hop: bool) -> tuple[bool, grpc.Sta
     """Return what ModelReady says, and how ModelInfer ends."""
     metadata = (("application", name),) if in_one_hop else ()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        stub = GRPCInferenceServiceStub(channel)
+        stub = GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]
         ready = stub.ModelReady(pb.ModelReadyRequest(name=name), metadata=metadata, timeout=AT_ONCE_S).ready
         with pytest.raises(grpc.RpcError) as caught:
             stub.ModelInfer(
