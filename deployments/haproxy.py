@@ -17,8 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.serve._private import constants, controller, haproxy
+from ray.serve._private import constants
+from ray.serve._private import controller as _controller
+from ray.serve._private import haproxy as _haproxy
 
+# Ray's private parts, whose types are none of ours.
+controller: Any = _controller
+haproxy: Any = _haproxy
 _log = logging.getLogger("ray.serve")
 _LOOK_EVERY_S = 0.1
 _AGAIN_S = 1.0

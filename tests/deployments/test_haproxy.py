@@ -59,11 +59,9 @@ def test_a_folder_that_others_can_replace_is_refused(trick: str, tmp_path: Path)
 
 
 def test_ray_s_manager_is_replaced_by_one_that_starts_haproxy_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ray.serve._private import controller
-
-    monkeypatch.setattr(controller, "HAProxyManager", None)
+    monkeypatch.setattr(haproxy.controller, "HAProxyManager", None)
     haproxy.install()
-    assert controller.HAProxyManager is not None
+    assert haproxy.controller.HAProxyManager is not None
     base: Any = haproxy.SupervisedHAProxy.__mro__[1]
     assert {"ready", "shutdown", "update_draining", "check_health"} <= set(dir(base))
 
@@ -85,7 +83,7 @@ def test_a_haproxy_that_ended_is_started_again(monkeypatch: pytest.MonkeyPatch) 
 
     async def supervised() -> None:
         api = Api()
-        manager = SimpleNamespace(_haproxy=api, _reload_lock=asyncio.Lock(), _ending=False)
+        manager: Any = SimpleNamespace(_haproxy=api, _reload_lock=asyncio.Lock(), _ending=False)
         manager._haproxy_start_task = asyncio.get_running_loop().create_future()
         manager._haproxy_start_task.set_result(None)
         manager._start_again = lambda: haproxy.SupervisedHAProxy._start_again(manager)
