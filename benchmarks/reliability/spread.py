@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
+import requests
+
 from .case import RATE_RPS, Case, steady
 from .faults import GUARDED
 from .load import Load, loaded
@@ -17,9 +19,10 @@ from .nodes import Clustered
 from .rollouts import new_weights, scaled
 from .row import counted
 from .service import SHIPPED_DRAIN_S, Wish
-from .stand import PITSTOP, Stand
+from .stand import PITSTOP, Stand, StandError, until
 
 _RAY_DRAIN_S = 30.0
+_ROUTES_S = 60.0
 _OTHERS_RPS = RATE_RPS / 4
 _LOAD = f"{RATE_RPS:.0f} requests/s at the head, {_OTHERS_RPS:.0f} at each other node"
 Measure = Callable[[Stand, float], dict[str, Any]]
@@ -39,6 +42,8 @@ def everywhere(measure: Measure) -> Measure:
         # The node that will be lost takes its own HAProxy along, and nothing is to be learnt from that.
         lost = stand.replicas()[0].node if measure is node else None
         others = [_at(stand, port) for name, port in stand.fronts.items() if name != lost]
+        if not until(lambda: all(_knows(load) for load in others), _ROUTES_S):
+            raise StandError("a node's HAProxy does not know the model")
         with ExitStack() as over:
             for load in others:
                 over.enter_context(loaded(load))
@@ -52,6 +57,13 @@ def everywhere(measure: Measure) -> Measure:
         return {**found, "note": f"{found.get('note', '')}; {note}".removeprefix("; ")}
 
     return measured
+
+
+def _knows(load: Load) -> bool:
+    try:
+        return requests.get(f"{load.questions.target.url}/ready", timeout=2).ok
+    except requests.RequestException:
+        return False
 
 
 def _at(stand: Stand, port: int) -> Load:
