@@ -16,9 +16,12 @@ Env = Mapping[str, Any]
 
 
 class Door(NamedTuple):
-    """A port on every interface, and what answers there; `chosen` where the config asks for it."""
+    """A port on every interface, and what answers there; `chosen` where the config asks for it.
 
-    port: int
+    `port` is None where each replica has one of its own, which Ray picks among those that are free.
+    """
+
+    port: int | None
     what: str
     chosen: bool = False
 
@@ -54,6 +57,9 @@ def doors(setting: Setting) -> Iterator[Door]:
         yield Door(_port(setting.env, "RAY_SERVE_HAPROXY_METRICS_PORT", 9101), "HAProxy's metrics")
         if setting.serve_grpc is not None:
             yield Door(_port(setting.env, "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT", 9500), "Serve's fallback gRPC")
+    without_token = str(setting.env.get("RAY_AUTH_MODE", "")) == "disabled"
+    guard = "without a token, since RAY_AUTH_MODE is disabled" if without_token else "behind Ray's token"
+    yield Door(None, f"calls between replicas, which unpickle what they get, {guard}")
 
 
 def setting_of(raw: Mapping[str, Any]) -> Setting:
@@ -75,7 +81,7 @@ def sentence(found: list[Door]) -> str:
     """Name the doors for people; empty where there is none."""
     if not found:
         return ""
-    listed = ", ".join(f"{door.port} ({door.what})" for door in found)
+    listed = ", ".join(f"{door.port or 'one more of each replica'} ({door.what})" for door in found)
     return f"open to the network: {listed}; docs/security.md says how to close each"
 
 

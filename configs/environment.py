@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .problems import Keys, Problem, child, items, mapping, where
+from .schema import Tunables
 from .suggest import advise
 
 FAST_PATH = (
@@ -19,6 +20,11 @@ FAST_PATH = (
     "RAY_SERVE_HAPROXY_NBTHREAD",
     "RAY_SERVE_HAPROXY_METRICS_ENABLED",
 )
+MANAGER = "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH"
+SERVER_TIMEOUT = "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"
+# Long enough for the start of most models from nothing.
+_FIRST_START_S = 300
+_TIMEOUT_S: float = Tunables.model_fields["timeout_s"].default
 _CONTROLLER: Keys = ("controller_options", "runtime_env", "env_vars")
 _HELP = "set it alike in controller_options and in every application; a YAML anchor keeps them one"
 
@@ -30,6 +36,8 @@ def environment(raw: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _values(raw, keys)
     for keys in places:
         yield from _one_sided(raw, keys)
+    yield from _patience(raw)
+    yield from _open_socket(raw)
 
 
 def _values(raw: object, keys: Keys) -> Iterator[Problem]:
@@ -58,6 +66,32 @@ def _one_sided(raw: object, keys: Keys) -> Iterator[Problem]:
         else:
             what = f"{name} is {here!r} here, but {there!r} in controller_options"
         yield Problem(keys, where(raw, keys), what, _HELP)
+
+
+def _open_socket(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    variables = mapping(raw, *_CONTROLLER)
+    if variables.get("RAY_SERVE_ENABLE_HA_PROXY") == "1" and MANAGER not in variables:
+        what = "HAProxy's admin socket is open to every user of the machine, and HAProxy is slow to return when it dies"
+        help_ = f"add {MANAGER}: deployments.haproxy:install"
+        yield Problem(_CONTROLLER, where(raw, _CONTROLLER), what, help_, "warning")
+
+
+def _patience(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """HAProxy must not give a request up that its model may still answer, nor one that waits for a first replica."""
+    path = (*_CONTROLLER, SERVER_TIMEOUT)
+    given = str(mapping(raw, *_CONTROLLER).get(SERVER_TIMEOUT) or "")
+    if not given.isdigit():
+        return
+    for _, app in items(raw, "applications"):
+        for _, each in items(app, "deployments"):
+            name, limit_s = app.get("name"), mapping(each, "user_config").get("timeout_s", _TIMEOUT_S)
+            if isinstance(limit_s, int | float) and int(given) <= limit_s:
+                what = f"HAProxy gives a request up after {given} s, while {name} may answer within {limit_s:g} s"
+                yield Problem(path, where(raw, path), what, f'write "{2 * int(limit_s)}", or lower timeout_s of {name}')
+            if mapping(each, "autoscaling_config").get("min_replicas") == 0 and int(given) < _FIRST_START_S:
+                what = f"HAProxy gives up after {given} s also a request that waits for the first replica of {name}"
+                help_ = f'write "{_FIRST_START_S}", or more where {name} takes longer to start'
+                yield Problem(path, where(raw, path), what, help_, "warning")
 
 
 @cache

@@ -44,7 +44,7 @@ async def announce(
             if app.failed and app.name not in failed:
                 failed.add(app.name)
                 _log.error("%s will not be served:\n%s", app.name, app.message)
-        waiting = [app for app in apps if not (app.ready or app.name in failed)]
+        waiting = [app for app in apps if not ((app.ready and app.settled) or app.name in failed)]
         if apps and not waiting:
             break
         if looks % _PATIENCE_LOOKS == 0:

@@ -115,8 +115,12 @@ class QueueFull(ServeError):
 class NotReady(ServeError):
     status, kind = 503, "not_ready"
 
-    def __init__(self, message: str = "the model is not ready: wait until its /ready answers 200") -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str = "the model is not ready: wait until its /ready answers 200",
+        headers: Headers = ((b"retry-after", b"1"),),
+    ) -> None:
+        super().__init__(message, headers)
 
 
 class InferenceFailed(ServeError):

@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.middleware import Middleware
 
+from . import proxy_answers
 from .http import server_protocol
 from .http.bodies import ASGIApp, Receive, Scope, Send
 
@@ -62,6 +63,7 @@ def install() -> list[Middleware]:
     """Return what Ray wraps around a replica's server: it changes no request, but from it the server is found."""
     server_protocol.install()
     _installed[:] = [True]
+    proxy_answers.install()
     return [Middleware(_Finder)]  # type: ignore[arg-type]  # Starlette types messages more narrowly than ASGI.
 
 

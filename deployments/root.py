@@ -15,7 +15,7 @@ from . import log
 from .access.guard import AUTHORIZATION, open_guard
 from .announce import announce, to_terminal
 from .doors import http_host, narrow_grpc, open_doors
-from .errors import Headers, sentence, show
+from .errors import Headers, NotReady, sentence, show
 from .http import server_protocol
 from .http.bodies import ASGIApp, Receive, Scope, Send, lifespan
 from .protocol.about import server_metadata
@@ -90,7 +90,7 @@ class Root:
 
     async def _answer(self, method: str, path: str, encoded: bool = False) -> tuple[int, Any, Headers]:
         if path not in ROUTES:
-            return 404, {"error": await self._not_found(path, encoded)}, ()
+            return await self._absent(path, encoded)
         methods, name = ROUTES[path]
         if method not in methods and not (method == "HEAD" and "GET" in methods):
             allowed = ", ".join(methods)
@@ -100,14 +100,21 @@ class Root:
             return status, body, ()
         except Exception:  # A probe must get an answer even while the controller is away.
             self._log.exception("Serve did not say what runs")
-            return 503, {"error": "the server cannot tell at the moment which models run"}, ()
+            error = "the server cannot tell at the moment which models run: try again in 1 s"
+            return 503, {"error": error}, ((b"retry-after", b"1"),)
 
-    async def _not_found(self, path: str, encoded: bool) -> str:
+    async def _absent(self, path: str, encoded: bool) -> tuple[int, Any, Headers]:
         if not path.startswith(_PREFIX):
-            return f"there is nothing at {show(path or '/')}; the Open Inference Protocol is served below /v2"
+            error = f"there is nothing at {show(path or '/')}; the Open Inference Protocol is served below /v2"
+            return 404, {"error": error}, ()
         if encoded:  # Requests are sent to models by their paths as they come.
-            return f"a model's path must not be percent-encoded: send {show(path)} as it is written here"
-        return sentence(await self._running.absent(path.removeprefix(_PREFIX).split("/")[0]))
+            error = f"a model's path must not be percent-encoded: send {show(path)} as it is written here"
+            return 404, {"error": error}, ()
+        name, _, rest = path.removeprefix(_PREFIX).partition("/")
+        found = await self._running.absent(name)
+        is_probe = rest == "ready" and isinstance(found, NotReady)
+        body = {"name": name, "ready": False} if is_probe else {"error": sentence(found)}
+        return found.status, body, found.headers
 
     async def _metadata(self) -> Answer:
         return 200, server_metadata(self._server_name, _EXTENSIONS)

@@ -6,7 +6,7 @@ serve.status() knows neither the port nor an application's version; the details 
 import asyncio
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +16,32 @@ from ray.serve.context import _get_global_client
 from .errors import NotFound, NotReady, show
 
 _CACHE_S = 1.0
+# A controller that is restarted is back within seconds; until then what it last said is the best there is.
+_PATIENCE_S = 2.0
+_STALE_S = 30.0
 _EVERYWHERE = ("", "0.0.0.0", "::")
 # Every error that we raise in a start, as Python writes it below a traceback, up to the next blank line.
 _OURS = re.compile(r"^(?:[\w.]+\.)?(?:ModelError|ConfigError): (.+?)(?=\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
-_STATES = {"RUNNING": "READY", "DEPLOYING": "LOADING", "NOT_STARTED": "LOADING", "DELETING": "UNLOADING"}
+_STATES = {"DEPLOYING": "LOADING", "NOT_STARTED": "LOADING", "DELETING": "UNLOADING"}
+_REFUSED = "DEPLOY_FAILED"
+_FAILED = (_REFUSED, "UNHEALTHY")
+_MEANWHILE = {
+    "DEPLOYING": "a change is being rolled out",
+    _REFUSED: "the last change failed, and the replicas before it answer: see the server's log",
+    "UNHEALTHY": "a replica is being replaced",
+}
+# Replicas in these states get requests, or will within moments: UPDATING takes a new user_config, RECOVERING is what a
+# controller that was restarted finds.
+_ANSWERING = ("RUNNING", "PENDING_MIGRATION", "UPDATING", "RECOVERING")
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """One model's application; `state` in the protocol's words."""
+    """One model's application; `state` in the protocol's words.
+
+    READY means that its requests are answered, whatever a rollout is doing. `status` is Serve's own word. `held`:
+    without a replica its requests wait for one, since it may be scaled to zero.
+    """
 
     name: str
     version: str
@@ -33,14 +50,23 @@ class App:
     message: str
     replicas: int = 0
     canary: bool = False
+    status: str = "RUNNING"
+    held: bool = False
 
     @property
     def ready(self) -> bool:
         return self.state == "READY"
 
     @property
+    def settled(self) -> bool:
+        """Whether Serve is done with it, well or not."""
+        return self.status in ("RUNNING", _REFUSED)
+
+    @property
     def reason(self) -> str:
-        return "" if self.ready else "see the server's log" if self.failed else self.state.lower()
+        if self.ready:
+            return _MEANWHILE.get(self.status, "")
+        return "see the server's log" if self.failed else self.state.lower()
 
 
 class Running:
@@ -50,23 +76,42 @@ class Running:
         self._own_app = own_app
         self._apps: list[App] = []
         self._asked_s = -_CACHE_S
-        self._asking = asyncio.Lock()
+        self._call: asyncio.Future[dict[str, Any]] | None = None
         self._details: dict[str, Any] = {}
         self.port = 0
 
     async def apps(self) -> list[App]:
-        """Return them by name; raises whatever Ray raises where the controller is away."""
-        async with self._asking:
-            if time.monotonic() - self._asked_s >= _CACHE_S:
-                self._details = await asyncio.to_thread(_details)
-                self.port = int(self._details["http_options"]["port"])
-                found = self._details["applications"]
-                canaries = _canaries(found.values())
-                self._apps = [
-                    _app(name, found[name], name in canaries) for name in sorted(found) if name != self._own_app
-                ]
-                self._asked_s = time.monotonic()
-            return self._apps
+        """Return them by name.
+
+        Raises:
+            Exception: whatever Ray raises where the controller is away, or TimeoutError, and nothing recent is known.
+        """
+        age_s = time.monotonic() - self._asked_s
+        if age_s >= _CACHE_S:
+            try:
+                await self._ask()
+            except Exception:
+                if age_s > _STALE_S or not self._details:
+                    raise
+        return self._apps
+
+    async def _ask(self) -> None:
+        """Ask the controller, once for all who want to know; a call that hangs is never made twice."""
+        call = self._call
+        if call is None:
+            call = self._call = asyncio.ensure_future(asyncio.to_thread(_details))
+            call.add_done_callback(self._learn)
+        await asyncio.wait_for(asyncio.shield(call), _PATIENCE_S)
+
+    def _learn(self, call: "asyncio.Future[dict[str, Any]]") -> None:
+        self._call = None
+        if call.cancelled() or call.exception() is not None:
+            return
+        self._details, self._asked_s = call.result(), time.monotonic()
+        self.port = int(self._details["http_options"]["port"])
+        found = self._details["applications"]
+        canaries = _canaries(found.values())
+        self._apps = [_app(name, found[name], name in canaries) for name in sorted(found) if name != self._own_app]
 
     async def absent(self, name: str) -> NotFound | NotReady:
         """Say why a model does not answer: it is not here, or not ready."""
@@ -76,8 +121,7 @@ class Running:
             return NotFound(f"there is no model {show(name)} here")
         for app in apps:
             if app.name == name:
-                state = "not reached at the moment" if app.ready else f"{app.state.lower()}, not ready"
-                return NotReady(f"model {name!r} is {state}: try again")
+                return not_ready(app)
         return NotFound(
             f"there is no model {show(name)} here; there is {', '.join(app.name for app in apps) or 'none'}"
         )
@@ -92,6 +136,14 @@ class Running:
         return "127.0.0.1" if host in _EVERYWHERE else host, self.port
 
 
+def not_ready(app: App) -> NotReady:
+    """Return what a client is told that asks a model which does not answer."""
+    if app.status == _REFUSED:
+        return NotReady(f"model {app.name!r} is not served, since it failed: the server's log says why", ())
+    state = "not reached at the moment" if app.ready else f"{app.state.lower()}, not ready"
+    return NotReady(f"model {app.name!r} is {state}: try again in 1 s")
+
+
 def _details() -> dict[str, Any]:
     client: Any = _get_global_client()
     details: dict[str, Any] = client.get_serve_details()
@@ -99,17 +151,39 @@ def _details() -> dict[str, Any]:
 
 
 def _app(name: str, found: dict[str, Any], canary: bool = False) -> App:
-    status = str(getattr(found["status"], "value", found["status"]))
+    status = _word(found["status"])
     args = (found.get("deployed_app_config") or {}).get("args") or {}
+    deployments = list(found.get("deployments", {}).values())
+    answering = bool(deployments) and all(_answering(each, status) for each in deployments)
     return App(
         name=name,
         version=str(args.get("version", "1")),
-        state=_STATES.get(status, "UNAVAILABLE"),
-        failed=status in ("DEPLOY_FAILED", "UNHEALTHY"),
+        state="READY" if answering else _STATES.get(status, "UNAVAILABLE" if status in _FAILED else "LOADING"),
+        failed=status in _FAILED and not answering,
         message=_message(found),
-        replicas=sum(len(each.get("replicas", ())) for each in found.get("deployments", {}).values()),
+        replicas=sum(len(each.get("replicas", ())) for each in deployments),
         canary=canary,
+        status=status,
+        held=any(map(_to_zero, deployments)) and status not in _FAILED,
     )
+
+
+def _answering(deployment: Mapping[str, Any], status: str) -> bool:
+    """Whether a request to it is answered: by a replica, or where it is scaled to zero by the one that it starts."""
+    states = [_word(each["state"]) for each in deployment.get("replicas", ())]
+    if any(state in _ANSWERING for state in states):
+        return True
+    # Serve calls an application RUNNING while the autoscaler starts a replica.
+    return _to_zero(deployment) and (status == "RUNNING" or deployment.get("target_num_replicas") == 0)
+
+
+def _to_zero(deployment: Mapping[str, Any]) -> bool:
+    scaling = (deployment.get("deployment_config") or {}).get("autoscaling_config") or {}
+    return isinstance(scaling, Mapping) and scaling.get("min_replicas") == 0
+
+
+def _word(state: Any) -> str:
+    return str(getattr(state, "value", state))
 
 
 def _canaries(apps: Iterable[dict[str, Any]]) -> set[str]:

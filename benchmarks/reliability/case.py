@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pitstop.loading.target import Target
+
 from .load import Load, loaded
 from .questions import Questions
 from .row import counted
@@ -36,9 +38,15 @@ class Case:
     least_s: float = 15.0
 
 
-def steady(stand: Stand, versions: tuple[int, ...] = (1,), rate_rps: float = RATE_RPS, retries: int = 0) -> Load:
-    """Return the load that most rows use."""
-    return Load(Questions(stand.target(), stand.form, versions), rate_rps, retries=retries)
+def steady(
+    stand: Stand,
+    versions: tuple[int, ...] = (1,),
+    rate_rps: float = RATE_RPS,
+    retries: int = 0,
+    target: Target | None = None,
+) -> Load:
+    """Return the load that most rows use; `target` where it is to come in at another port."""
+    return Load(Questions(target or stand.target(), stand.form, versions), rate_rps, retries=retries)
 
 
 def disturbed(

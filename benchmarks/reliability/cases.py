@@ -1,5 +1,5 @@
 """All rows, in the order of the table."""
 
-from . import faults, losses, overload, rollouts
+from . import faults, front, losses, overload, rollouts, spread
 
-CASES = (*overload.CASES, *faults.CASES, *rollouts.CASES, *losses.CASES)
+CASES = (*overload.CASES, *faults.CASES, *front.CASES, *rollouts.CASES, *losses.CASES, *spread.CASES)

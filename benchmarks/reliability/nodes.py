@@ -27,12 +27,18 @@ _PORTS = (
 )
 
 
+# What each HAProxy must have for itself where several are on one machine.
+_FRONT = "RAY_SERVE_WORKER_PROXY_HTTP_PORT"
+PER_NODE = ("RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_HAPROXY_METRICS_PORT")
+
+
 @dataclass
 class Clustered(Stand):
-    """A stand whose replicas are spread over nodes; `process` is the head."""
+    """A stand whose replicas are spread over nodes; `process` is the head. `fronts` are the other nodes' HTTP ports."""
 
     address: str = ""
     nodes: dict[str, "subprocess.Popen[str]"] = field(default_factory=dict)
+    fronts: dict[str, int] = field(default_factory=dict)
 
     @property
     def dashboard(self) -> str:
@@ -72,8 +78,12 @@ def start(stand: Stand, ports: Ports, workers: int) -> Clustered:
             _joined(found, set())
             for _ in range(workers):
                 before = set(_alive(found))
-                worker = _node(stand, ports, [f"--address=127.0.0.1:{gcs}", f"--num-cpus={_CPUS}"], log)
-                found.nodes[_joined(found, before)] = worker
+                front = ports.one()
+                worker = _node(stand, ports, [f"--address=127.0.0.1:{gcs}", f"--num-cpus={_CPUS}"], log, front)
+                name = _joined(found, before)
+                found.nodes[name] = worker
+                if stand.wish.every_node:
+                    found.fronts[name] = front
             found.deploy(lambda _: None)
         except BaseException:
             found.end()
@@ -81,11 +91,12 @@ def start(stand: Stand, ports: Ports, workers: int) -> Clustered:
     return found
 
 
-def _node(stand: Stand, ports: Ports, arguments: list[str], log: IO[str]) -> "subprocess.Popen[str]":
+def _node(stand: Stand, ports: Ports, arguments: list[str], log: IO[str], front: int = 0) -> "subprocess.Popen[str]":
     own = [f"--{name}={ports.one()}" for name in _PORTS]
     own += ["--min-worker-port=0", "--max-worker-port=0", f"--object-store-memory={100 * 1024**2}", "--num-gpus=0"]
     argv = [apart.command("ray"), "start", "--block", *arguments, *own]
-    return apart.spawn(argv, {**stand.env, "PYTHONPATH": str(apart.PROJECT)}, log)
+    fronts = {name: str(ports.one()) for name in PER_NODE} | {_FRONT: str(front)} if stand.wish.every_node else {}
+    return apart.spawn(argv, {**stand.env, **fronts, "PYTHONPATH": str(apart.PROJECT)}, log)
 
 
 def _joined(stand: Clustered, before: set[str]) -> str:

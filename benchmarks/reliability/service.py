@@ -16,6 +16,15 @@ from .ray_serve_app import MAX_ROWS
 Config = dict[str, Any]
 _TENSOR = {"datatype": "FP32", "shape": [-1, 1]}
 NAME = "line"
+DRAIN = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"
+
+
+def _shipped_drain_s() -> float:
+    raw: Config = yaml.safe_load((PROJECT / "configs" / "cluster.yaml").read_text())
+    return float(raw["controller_options"]["runtime_env"]["env_vars"][DRAIN])
+
+
+SHIPPED_DRAIN_S = _shipped_drain_s()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +32,8 @@ class Wish:
     """What to serve: forwards of `ms` for up to MAX_ROWS rows, so a replica's capacity is known beforehand.
 
     `full_disk`: nothing can be written where artefacts are kept. `nodes`: how many there are beside the head; none
-    for `serve run`. `more`: further models of the same kind. `grpc`: whether the root listens for it.
+    for `serve run`. `more`: further models of the same kind. `grpc`: whether the root listens for it. `every_node`:
+    each node has a HAProxy. `drain_s`: how long a replica that stops goes on accepting, at least.
     """
 
     ms: float = 20.0
@@ -33,6 +43,8 @@ class Wish:
     nodes: int = 0
     more: tuple[str, ...] = ()
     grpc: bool = False
+    every_node: bool = False
+    drain_s: float = SHIPPED_DRAIN_S
     args: Config = field(default_factory=dict)
     user_config: Config = field(default_factory=dict)
     deployment: Config = field(default_factory=dict)

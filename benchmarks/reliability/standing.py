@@ -43,9 +43,13 @@ def standing(server: str, wish: Wish) -> Iterator[Stand]:
 
 def prepared(server: str, wish: Wish, folder: Path, ports: Ports) -> Stand:
     """Write the config; nothing runs yet."""
-    raw = _MAKES[server](wish, folder, ports.of_serve(folder))
+    own = {**ports.of_serve(folder), service.DRAIN: f"{wish.drain_s:g}"}
+    if wish.every_node:
+        # Each node gets its own from where it is started; what stands in the config would be all nodes'.
+        own = {name: value for name, value in own.items() if name not in nodes.PER_NODE}
+    raw = _MAKES[server](wish, folder, own)
     raw["http_options"]["port"] = port = ports.one()
-    if wish.nodes:
+    if wish.nodes and not wish.every_node:
         # All nodes are one machine here, which has each port once.
         raw["proxy_location"] = "HeadOnly"
     grpc_port = ports.one() if wish.grpc else 0

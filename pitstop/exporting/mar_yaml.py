@@ -3,6 +3,7 @@
 What could not be carried over stands in it as comments, above the model that it belongs to.
 """
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,6 +27,11 @@ controller_options:
       RAY_SERVE_HAPROXY_METRICS_ENABLED: "0"
       RAY_SERVE_HAPROXY_LOG_TARGET: "127.0.0.1:514 sample 1:1000"
       RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S: "60"
+      RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S: "{patience_s}"
+      RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S: "2"
+      RAY_SERVE_PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S: "20"
+      RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S: "5"
+      RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH: deployments.haproxy:install
       RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH: deployments.ledger:install
 
 logging_config: {{log_level: WARNING, enable_access_log: false}}
@@ -60,7 +66,9 @@ def render(archive: str, args: Mapping[str, Any], deployment: Mapping[str, Any],
         args=textwrap.indent(dump(args).rstrip(), " " * 6),
         deployment=textwrap.indent(dump({"max_ongoing_requests": 1024, **deployment}).rstrip(), " " * 8),
     )
-    return _HEAD.format(name=name, archive=_plain(archive)) + _comments(lost) + model
+    # HAProxy must not give up before the model does.
+    patience_s = max(60, 2 * math.ceil(deployment.get("user_config", {}).get("timeout_s", 0)))
+    return _HEAD.format(name=name, archive=_plain(archive), patience_s=patience_s) + _comments(lost) + model
 
 
 def _comments(lost: Sequence[str]) -> str:

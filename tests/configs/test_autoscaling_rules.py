@@ -23,7 +23,8 @@ def scaling(kwargs: dict[str, Any] | None = None, **config: Any) -> dict[str, An
 
 def test_the_policy_with_its_target_is_right(changed: Lint) -> None:
     assert changed(**FIXED, **{MODEL + "autoscaling_config": scaling()}) == []
-    assert changed(**FIXED, **{MODEL + "autoscaling_config": scaling(min_replicas=0)}) == []
+    patient = {"controller_options__runtime_env__env_vars__RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "300"}
+    assert changed(**FIXED, **patient, **{MODEL + "autoscaling_config": scaling(min_replicas=0)}) == []
 
 
 def test_serve_s_own_policy_and_a_user_s_are_left_alone(changed: Lint) -> None:

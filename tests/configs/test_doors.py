@@ -15,7 +15,7 @@ def opened(file: str = "serve_config.yaml", /, **changes: Any) -> list[int]:
     raw = yaml.safe_load((PROJECT / file).read_text())
     for path, value in changes.items():
         put(raw, path.split("__"), value)
-    return [door.port for door in doors(setting_of(raw))]
+    return [door.port for door in doors(setting_of(raw)) if door.port is not None]
 
 
 FRONT_HOST = "applications__0__args__grpc_host"
@@ -51,3 +51,11 @@ def test_the_sentence_names_each_and_says_nothing_where_none_is() -> None:
     assert told.startswith("open to the network: 8404 (HAProxy's statistics page), ")
     assert "docs/security.md" in told
     assert sentence([]) == ""
+
+
+def test_the_ports_that_unpickle_are_named_and_so_is_what_guards_them() -> None:
+    raw = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
+    for variables, guard in ({}, "behind Ray's token"), ({"RAY_AUTH_MODE": "disabled"}, "RAY_AUTH_MODE is disabled"):
+        told = sentence(list(doors(setting_of(raw)._replace(env=variables))))
+        assert "one more of each replica (calls between replicas, which unpickle what they get, " in told
+        assert guard in told

@@ -1,6 +1,8 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 
 from configs.problems import Problem
 
@@ -38,3 +40,53 @@ def test_a_variable_that_is_no_string_is_an_error(changed: Lint) -> None:
     (problem,) = changed(applications__1__runtime_env__env_vars__OMP_NUM_THREADS=1)
     assert problem.what == "is 1, which is no string; Ray takes only strings here"
     assert problem.help == 'put it in quotes: "1"'
+
+
+SERVER = "controller_options__runtime_env__env_vars__RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"
+TUNABLE = "applications__1__deployments__0__user_config__timeout_s"
+SCALING = "applications__1__deployments__0__autoscaling_config"
+
+
+@pytest.mark.parametrize("changes", [{SERVER: "30"}, {TUNABLE: 60}, {TUNABLE: 90.5}])
+def test_a_haproxy_that_is_less_patient_than_a_model_is_an_error(changed: Lint, changes: dict[str, object]) -> None:
+    found = [problem for problem in changed(**changes) if problem.where.endswith("TIMEOUT_SERVER_S")]
+    assert found
+    assert {problem.severity for problem in found} == {"error"}
+    assert found[0].what.startswith("HAProxy gives a request up after ")
+
+
+@pytest.mark.parametrize("changes", [{}, {SERVER: None}, {SERVER: "31"}, {TUNABLE: 59}])
+def test_a_patient_one_is_none(changed: Lint, changes: dict[str, object]) -> None:
+    assert [problem for problem in changed(**changes) if "TIMEOUT_SERVER" in problem.where] == []
+
+
+def test_a_model_that_scales_to_zero_needs_a_patience_for_its_start(changed: Lint) -> None:
+    to_zero = {"applications__1__deployments__0__num_replicas": None, SCALING: {"min_replicas": 0, "max_replicas": 2}}
+    (problem,) = changed(**to_zero)
+    assert (problem.severity, problem.help) == ("warning", 'write "300", or more where digits takes longer to start')
+    assert changed(**to_zero, **{SERVER: "300"}) == []
+
+
+ENV = "controller_options__runtime_env__env_vars"
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def test_a_haproxy_whose_socket_is_open_to_others_is_a_warning(changed: Lint) -> None:
+    (problem,) = changed(**{f"{ENV}__RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH": None})
+    assert (problem.severity, problem.help) == (
+        "warning",
+        "add RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH: deployments.haproxy:install",
+    )
+
+
+def test_every_shipped_config_has_the_same_variables() -> None:
+    files = [PROJECT / "serve_config.yaml", *(PROJECT / "configs" / f"{name}.yaml" for name in SHIPPED)]
+    found = [yaml.safe_load(file.read_text())["controller_options"]["runtime_env"]["env_vars"] for file in files]
+    assert all(each == found[0] for each in found)
+
+
+SHIPPED = ("cluster", "minilm", "mlp", "resnet50")
+
+
+def test_the_image_ends_by_the_signal_that_lets_serve_run_answer_what_is_under_way() -> None:
+    assert "\nSTOPSIGNAL SIGINT\n" in (PROJECT / "configs" / "kubernetes" / "Dockerfile").read_text()

@@ -17,7 +17,7 @@ def front(**user_config: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     "key, value",
     [
-        ("timeout_s", 120),
+        ("timeout_s", 20),
         ("max_body_mib", 256),
         ("max_queued_rows", 64),
         ("retry_after_s", 5),
@@ -51,4 +51,4 @@ def test_what_the_device_alone_goes_by_needs_no_second_place(changed: Callable[.
 
 
 def test_without_ingress_replicas_there_is_nothing_to_tell(changed: Callable[..., list[Problem]]) -> None:
-    assert changed(**{MODEL: {"timeout_s": 120}}) == []
+    assert changed(**{MODEL: {"timeout_s": 20}}) == []

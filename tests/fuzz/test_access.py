@@ -1,8 +1,10 @@
 """Who gets in, over every door of a real server; and what the logs hold afterwards."""
 
+import contextlib
 import re
 import socket
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ import pytest
 import requests
 import yaml
 
+from benchmarks import processes
 from deployments.protocol.encoding import to_binary
 from deployments.stubs import open_inference_pb2 as pb
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from pitstop import apart
 from tests.fuzz import seeds
 from tests.fuzz.conftest import ALL, ECHO_ONLY, OPEN_ONLY, Served, bearer
 from tests.serving import PROXY, left_over
@@ -122,6 +126,24 @@ def test_what_listens_beyond_it_is_named_at_the_start(served: Served) -> None:
     assert str(served.serving.grpc_port) not in line
 
 
+def test_each_replica_s_port_that_unpickles_is_among_what_is_named(served: Served) -> None:
+    ours = processes.of(served.serving.process.pid, served.serving.mark)
+    replicas = {pid for pid in ours if b"ray::ServeReplica" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    variables = yaml.safe_load(served.serving.config.read_text())["controller_options"]["runtime_env"]["env_vars"]
+    served.serving.wait_for("open to the network: ", 60)
+    line = next(line for line in served.serving.lines if "open to the network: " in line)
+    outside = {port for port, host in _of(replicas) if host not in ("127.0.0.1", "::1") and str(port) not in line}
+    known = {
+        served.serving.grpc_port,
+        served.serving.port,
+        *(int(value) for value in variables.values() if value.isdigit()),
+    }
+    assert len(replicas) >= 3
+    assert len(outside - known) >= len(replicas)  # Ray's workers have a port of their own besides.
+    assert "one more of each replica (calls between replicas, which unpickle what they get, " in line
+    assert "RAY_AUTH_MODE is disabled" in line  # As the tests start it.
+
+
 NAMED = ("HAPROXY_STATS_PORT", "HAPROXY_METRICS_PORT", "FALLBACK_PROXY_GRPC_PORT")
 
 
@@ -167,13 +189,14 @@ def _until(holds: Any) -> None:
 
 def _listening(mark: str) -> set[tuple[int, str]]:
     """Return port and address of each TCP socket on which a process of the run listens."""
+    return _of(apart.marked(mark))
+
+
+def _of(pids: Iterable[int]) -> set[tuple[int, str]]:
     inodes = set()
-    for process in Path("/proc").iterdir():
-        try:
-            if process.name.isdigit() and mark.encode() in (process / "environ").read_bytes():
-                inodes |= {link.readlink().name for link in (process / "fd").iterdir() if link.is_symlink()}
-        except OSError:
-            continue
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            inodes |= {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
     found = set()
     for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:

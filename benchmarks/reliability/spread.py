@@ -1,0 +1,91 @@
+"""Rollouts, scaling and a lost node on three nodes, each with a HAProxy of its own that is asked all the while.
+
+HAProxy on one node learns later than on another that a replica is gone (ray-project/ray#65698). So each row is there
+with Ray's own shortest drain and with the one that the configs ship.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import requests
+
+from .case import RATE_RPS, Case, steady
+from .faults import GUARDED
+from .load import Load, loaded
+from .losses import node
+from .nodes import Clustered
+from .rollouts import new_weights, scaled
+from .row import counted
+from .service import SHIPPED_DRAIN_S, Wish
+from .stand import PITSTOP, Stand, StandError, until
+
+_RAY_DRAIN_S = 30.0
+_ROUTES_S = 60.0
+_OTHERS_RPS = RATE_RPS / 4
+_LOAD = f"{RATE_RPS:.0f} requests/s at the head, {_OTHERS_RPS:.0f} at each other node"
+Measure = Callable[[Stand, float], dict[str, Any]]
+SPREAD = Wish(
+    nodes=2,
+    every_node=True,
+    user_config=GUARDED.user_config,
+    deployment={**GUARDED.deployment, "graceful_shutdown_timeout_s": 60},
+)
+
+
+def everywhere(measure: Measure) -> Measure:
+    """Return a measure with load also at the other nodes' HAProxies; what they lose is lost."""
+
+    def measured(stand: Stand, seconds: float) -> dict[str, Any]:
+        assert isinstance(stand, Clustered)
+        # The node that will be lost takes its own HAProxy along, and nothing is to be learnt from that.
+        lost = stand.replicas()[0].node if measure is node else None
+        others = [_at(stand, port) for name, port in stand.fronts.items() if name != lost]
+        if not until(lambda: all(_knows(load) for load in others), _ROUTES_S):
+            raise StandError("a node's HAProxy does not know the model")
+        with ExitStack() as over:
+            for load in others:
+                over.enter_context(loaded(load))
+            found = measure(stand, seconds)
+        found["figures"] = {**found.get("figures", {}), "head_failed": found["failed"]}
+        for load in others:
+            for key, value in counted(load).items():
+                if key in ("sent", "failed", "wrong", "retried"):
+                    found[key] += value
+        note = f"{len(others) + 1} HAProxies asked"
+        return {**found, "note": f"{found.get('note', '')}; {note}".removeprefix("; ")}
+
+    return measured
+
+
+def _knows(load: Load) -> bool:
+    try:
+        return requests.get(f"{load.questions.target.url}/ready", timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def _at(stand: Stand, port: int) -> Load:
+    target = stand.target()
+    there = replace(
+        target, url=target.url.replace(f":{stand.port}/", f":{port}/"), address=target.address._replace(port=port)
+    )
+    return steady(stand, (1, 2), _OTHERS_RPS, target=there)
+
+
+def _rows() -> tuple[Case, ...]:
+    found = []
+    for drain_s in (SHIPPED_DRAIN_S, _RAY_DRAIN_S):
+        wish = replace(SPREAD, drain_s=drain_s)
+        for name, fault, measure in (
+            ("new-weights", "new weights rolled out on three nodes", new_weights),
+            ("scale-down", "scaled to one replica and back on three nodes", scaled),
+            ("lost-node", "one of three nodes is lost", node),
+        ):
+            said = f"{fault}, shortest drain {drain_s:g} s"
+            found.append(Case(f"{name}-drain-{drain_s:g}", said, _LOAD, everywhere(measure), wish, (PITSTOP,)))
+    return tuple(found)
+
+
+CASES = _rows()
