@@ -107,7 +107,7 @@ def test_a_pickle_runs_nothing_by_any_key(tmp_path: Path, mark: Path, key: str) 
     assert not mark.exists()
 
 
-SECRET = "https://user:PASSWORD@127.0.0.1:9/models/a.safetensors?X-Amz-Signature=SECRET&token=TOKEN#SECRET"
+SIGNED = "https://user:PASSWORD@127.0.0.1:9/models/a.safetensors?X-Amz-Signature=SECRET&token=TOKEN#SECRET"
 
 
 def test_no_secret_of_a_url_is_in_a_message_a_traceback_or_the_log(
@@ -116,7 +116,7 @@ def test_no_secret_of_a_url_is_in_a_message_a_traceback_or_the_log(
     monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path))
     caplog.set_level(logging.INFO)
     with pytest.raises(ModelError) as caught:
-        files.fetch(SECRET)
+        files.fetch(SIGNED)
     logging.getLogger("any").error("failed", exc_info=caught.value)
     said = f"{caught.value} {caplog.text}"
     assert "https://127.0.0.1:9/models/a.safetensors: cannot be read" in said
@@ -124,7 +124,7 @@ def test_no_secret_of_a_url_is_in_a_message_a_traceback_or_the_log(
 
 
 def test_the_name_of_a_download_has_no_query_and_a_bound() -> None:
-    assert file_name(SECRET) == "a.safetensors"
+    assert file_name(SIGNED) == "a.safetensors"
     assert shown("s3://bucket/a.pt") == "s3://bucket/a.pt"
     long = file_name("https://host/" + "a" * 700 + ".safetensors?token=" + "b" * 700)
     assert len(long) <= 120

@@ -80,7 +80,7 @@ def test_a_factory_that_ends_the_process_is_told_in_two_lines() -> None:
         ("raise KeyboardInterrupt\n", "raised KeyboardInterrupt (/"),
         ("1 / 0\n", "raised ZeroDivisionError: division by zero (/"),
         ("import os\nos.no_such\n", "raised AttributeError: module 'os' has no attribute 'no_such' (/"),
-        ("import no_such_module\n", "No module named 'no_such_module'\nhelp: it must be importable"),
+        ("import no_such_module\n", "what it imports was not: No module named 'no_such_module'\nhelp: install what"),
         ("", "has no 'Net'\nhelp: check the name"),
     ],
 )
