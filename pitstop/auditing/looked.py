@@ -17,7 +17,7 @@ from .reason import refusal_text
 from .row_ops import ops_per_row
 from .shown import shown
 from .step import setting_of
-from .subject import load
+from .subject import load, subject_of
 from .waterfall import planned, waterfall
 
 
@@ -30,14 +30,15 @@ def looked(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
     args = (*keys, "args")
     with _quiet():
         pace.announce(LOADING)
-        subject = load(app.config)
+        loaded = load(app.config)
         pace.announce(PROVING)
         found: tuple[Finding, ...] = ()
         try:
+            subject = subject_of(loaded)
             built = build(subject, setting_of(app.config))
             found = tuple(shown(subject, built, args))
         except Exception as error:  # Whatever it raises, a replica would not start.
-            yield Sight(subject.device.type, (refusal(refusal_text(error), args),), ())
+            yield Sight(loaded.device.type, (refusal(refusal_text(error), args),), ())
             return
         sight = Sight(subject.device.type, found, (), ops_per_row(subject, built), planned(subject, built))
         for step in waterfall(subject, built, pace):

@@ -114,20 +114,34 @@ class Subject:
         return [torch.cat(parts) for parts in zip(*answers, strict=True)]
 
 
-def load(config: ModelConfig, device: str | None = None) -> Subject:
-    """Load the model on the device that its config asks for, or on another; raise ModelError where it cannot be."""
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory, not run yet."""
+
+    config: ModelConfig
+    device: torch.device
+    draw: Draw
+    module: nn.Module
+
+
+def load(config: ModelConfig, device: str | None = None) -> Loaded:
+    """Load the model for the device that its config asks for, or for another; raise ModelError where it cannot be."""
     place = pick_device(device or choose(config.device))
-    signature = signature_of(config)
     try:
-        draw = draw_of(config)
-        plain, _ = bind(source.load(config.source), draw)
-        eager = first_that_runs(freeze_in_eval(_copy(plain)), config, place, draw, signature.outputs)
+        return Loaded(config, place, draw_of(config), source.load(config.source))
     except ModelError:
         raise
     except Exception as error:  # Code of the user's own: whatever it raises, the model cannot be audited.
         what = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ModelError(f"the model cannot be loaded ({what})\nhelp: correct what args.source names") from error
-    return Subject(config, place, draw, signature.outputs, plain, eager.reference, eager.arithmetic)
+
+
+def subject_of(loaded: Loaded) -> Subject:
+    """Return what is audited of a loaded model; raise ModelError where a start would refuse how it runs eagerly."""
+    config, draw, outputs = loaded.config, loaded.draw, signature_of(loaded.config).outputs
+    plain, _ = bind(loaded.module, draw)
+    eager = first_that_runs(freeze_in_eval(_copy(plain)), config, loaded.device, draw, outputs)
+    return Subject(config, loaded.device, draw, outputs, plain, eager.reference, eager.arithmetic)
 
 
 def _copy(module: nn.Module) -> nn.Module:

@@ -19,7 +19,7 @@ from .plan import single_rows, thin
 from .reason import refusal_text
 from .run import Arm, attempt
 from .step import Head, Setting, Step, batches, configured, fastest, find, forgone, ran, setting_of
-from .subject import Subject, load
+from .subject import Subject, load, subject_of
 from .timing import clearly_faster
 from .words import threads_of
 
@@ -173,7 +173,7 @@ def _on_cpu(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Itera
         return Arm(started.started(elsewhere, build(elsewhere, setting)))
 
     try:
-        elsewhere = load(subject.config, "cpu")
+        elsewhere = subject_of(load(subject.config, "cpu"))
     except ModelError as error:
         yield Step(head, skipped=str(error).partition("\n")[0])
         return

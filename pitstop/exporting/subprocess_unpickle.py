@@ -33,10 +33,11 @@ def run(job: Job) -> Made:
         told = _spawn(job, answer)
         if not answer.is_file():
             raise ModelError(f"{shown(str(job.file))}: it cannot be exported: loading it {told}\nhelp: check the file")
-        found = json.loads(answer.read_text(encoding="utf-8"))
+        text = answer.read_text(encoding="utf-8")
+        found = json.loads(text)
     if "error" in found:
         raise ModelError(found["error"])
-    return Made.model_validate(found)
+    return Made.model_validate_json(text)
 
 
 def _spawn(job: Job, answer: Path) -> str:

@@ -31,6 +31,7 @@ from pitstop.auditing.shown import shown
 from pitstop.auditing.step import STARTED, Step, find, setting_of
 from pitstop.auditing.subject import Subject
 from pitstop.auditing.subject import load as load_subject
+from pitstop.auditing.subject import subject_of
 from pitstop.auditing.waterfall import waterfall
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, edited
 
@@ -44,7 +45,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def subject(path: Path) -> Subject:
-    return load_subject(load(path).models[0].config, "cpu")
+    return subject_of(load_subject(load(path).models[0].config, "cpu"))
 
 
 def walked(found: Subject) -> list[Step]:
@@ -193,7 +194,7 @@ def test_ray_is_neither_needed_nor_imported() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu_the_search_the_precisions_and_the_cpu_are_measured() -> None:
-    found = load_subject(load(PROJECT / "configs/mlp.yaml").models[0].config)
+    found = subject_of(load_subject(load(PROJECT / "configs/mlp.yaml").models[0].config))
     every = walked(found)
     assert find(every, "search") is not None
     assert find(every, "cpu") is not None
