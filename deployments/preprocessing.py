@@ -60,4 +60,5 @@ class Preprocessor:
             raise InferenceFailed(error) from None
         if self._longest is not None and (sentence := too_long(arrays, self._open_inputs, self._longest)):
             raise BadRequest(sentence)
-        return arrays
+        # A hook may write into the same arrays at its next call, while these still wait.
+        return {name: array.copy() for name, array in arrays.items()}

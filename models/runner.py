@@ -47,6 +47,10 @@ class Runner:
         self._dtypes = [torch_dtype(tensor.numpy) for tensor in self.outputs]
         # What the first forward gave, which is one of the start's.
         self._seen: list[torch.dtype] = []
+        # The last outputs of a CPU forward, kept so that their memory is not given to the next ones: where those lie
+        # there all the same, the network writes into memory of its own, and answers on their way must be copies.
+        self._held: list[torch.Tensor] = []
+        self._reuses_memory = False
 
     def run(self, parts: Sequence[Rows]) -> dict[str, Array]:
         """Answer parts that share a batch.
@@ -105,11 +109,9 @@ class Runner:
             batch.done.synchronize()
             batch.forward_s = time.perf_counter() - batch.launched_s
         began = time.perf_counter()
-        inputs = [each.data_ptr() for each in batch.inputs]
-        found = {
-            tensor.name: self._array(value, dtype, batch.rows, inputs)
-            for tensor, value, dtype in zip(self.outputs, batch.outputs, self._dtypes, strict=True)
-        }
+        pairs = zip(batch.outputs, self._dtypes, strict=True)
+        fetched = self._own([_on_cpu(value, dtype, batch.rows) for value, dtype in pairs], batch.inputs)
+        found = {tensor.name: value.numpy() for tensor, value in zip(self.outputs, fetched, strict=True)}
         if batch.finite is not None and not bool(batch.finite):
             batch.off = rows_off(found)
         batch.fetch_s = time.perf_counter() - began
@@ -129,13 +131,14 @@ class Runner:
         # With non_blocking torch allocates the copy in pinned memory, so that it runs behind the forward.
         return value[:rows].to(dtype).contiguous().to("cpu", non_blocking=True)
 
-    def _array(self, value: torch.Tensor, dtype: torch.dtype, rows: int, inputs: list[int]) -> Array:
-        # Where the model records a graph against all orders, the proof must get to see it.
-        found = value.detach()[:rows].to(device="cpu", dtype=dtype).contiguous()
-        # An output that is the input itself would change with the next batch.
-        if found.untyped_storage().data_ptr() in inputs:
-            found = found.clone()
-        return found.numpy()
+    def _own(self, outputs: list[torch.Tensor], inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return outputs that no later forward can change: copies where the memory is the network's or an input's."""
+        if not self.overlaps:  # On a GPU they were copied.
+            held = {_memory(each) for each in self._held}
+            self._reuses_memory |= any(_memory(each) in held for each in outputs)
+            self._held = outputs
+        given = {_memory(each) for each in inputs}
+        return [each.clone() if self._reuses_memory or _memory(each) in given else each for each in outputs]
 
 
 def in_order(result: Any, outputs: Sequence[Tensor]) -> list[torch.Tensor]:
@@ -163,3 +166,12 @@ def in_order(result: Any, outputs: Sequence[Tensor]) -> list[torch.Tensor]:
 
 def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
     return torch.from_numpy(np.empty(0, dtype=dtype)).dtype
+
+
+def _on_cpu(value: torch.Tensor, dtype: torch.dtype, rows: int) -> torch.Tensor:
+    # Where the model records a graph against all orders, the proof must get to see it.
+    return value.detach()[:rows].to(device="cpu", dtype=dtype).contiguous()
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()

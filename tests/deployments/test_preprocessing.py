@@ -72,3 +72,16 @@ def test_what_does_not_fit_is_a_failed_request_that_says_what_came(rows: int) ->
 def test_a_text_of_too_many_tokens_is_the_clients_to_shorten(rows: int) -> None:
     with pytest.raises(BadRequest, match="'ids' has 9 along its open size, this model takes at most 8"):
         ran(lambda _: {"ids": np.zeros((rows, 9), np.int64)}, rows)
+
+
+@both
+def test_a_hook_may_fill_the_same_arrays_at_every_call(rows: int) -> None:
+    kept = np.zeros((rows, 3), np.int64)
+
+    def hook(_: Any) -> Any:
+        kept[:] += 1
+        return {"ids": kept}
+
+    first = ran(hook, rows)["ids"]
+    ran(hook, rows)
+    assert (first == 1).all()

@@ -29,9 +29,8 @@ from pitstop.auditing.looked import looked
 from pitstop.auditing.pace import Pace
 from pitstop.auditing.shown import shown
 from pitstop.auditing.step import STARTED, Step, find, setting_of
-from pitstop.auditing.subject import Subject
+from pitstop.auditing.subject import Subject, subject_of
 from pitstop.auditing.subject import load as load_subject
-from pitstop.auditing.subject import subject_of
 from pitstop.auditing.waterfall import waterfall
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, edited
 
