@@ -279,7 +279,7 @@ def test_the_root_application_says_that_it_serves_no_model(client: Client) -> No
 
 
 def test_metadata_is_harmless_whatever_its_bytes(client: Client) -> None:
-    for name, value in (("x-odd-bin", bytes(range(256))), ("request_id", "x" * 3000), ("traceparent", "odd, \t~")):
+    for name, value in (("x-odd-bin", bytes(range(256))), ("request_id", "x" * 3000), ("traceparent", "odd, ~")):
         metadata = (*client.metadata("slow"), (name, value))
         answer = client.stub.ModelInfer(slow(1), metadata=metadata, timeout=30)
         assert values_of(answer).tolist() == [[2]]
