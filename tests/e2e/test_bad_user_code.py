@@ -22,7 +22,7 @@ from tests.e2e.together.test_ingress import behind
 from tests.services.bad import KINDS
 from tests.serving import PROJECT, SHORT, Serving, serve_run
 
-pytestmark = [pytest.mark.ray, pytest.mark.long]
+pytestmark = pytest.mark.ray
 
 REQUESTS, BAD_SHARE, CLIENTS = 2000, 0.3, 24
 # Well below timeout_s: a request that ends by the clock is one that was lost.
