@@ -18,6 +18,7 @@ def told(name: str, error: Exception, given: str | None) -> ServeError:
 def fault(name: str, error: Exception, given: str | None) -> ServeError:
     """Log an exception under the request id that was given, or one made for it."""
     request_id = _shown(given)
+    _log.disabled = False  # logging.config.dictConfig, where user code calls it, disables the loggers that there are.
     _log.error("%s: internal error, request id %s", name, request_id, exc_info=error)
     return ServeError(f"internal error; the server log has it under request id {request_id}")
 
@@ -26,6 +27,7 @@ def log_once(name: str, error: InferenceFailed, given: str | None = None) -> Non
     """Log why the model failed on a request, unless that was done, here or in the replica that has the device."""
     if error.logged_as is None:
         request_id = _shown(given)
+        _log.disabled = False  # As above.
         _log.error("%s: %s, request id %s", name, error.why, request_id, exc_info=error.cause)
         error.logged(request_id)
 

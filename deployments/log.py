@@ -7,17 +7,25 @@ import logging
 import sys
 import traceback
 from types import TracebackType
+from typing import TextIO
+
+_MOST = 20_000
 
 
 def set_up() -> logging.Logger:
     log = logging.getLogger("pitstop")
     if not log.handlers:
-        handler = logging.StreamHandler(sys.__stderr__)
+        handler = _Handler(sys.__stderr__)
         handler.setFormatter(Formatter("%(levelname)s pitstop: %(message)s"))
         log.addHandler(handler)
         log.setLevel(logging.INFO)
         log.propagate = False
     return log
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name.
+        """Do nothing: where user code closed stderr, logging itself would raise, and a request go unanswered."""
 
 
 class Formatter(logging.Formatter):
@@ -31,4 +39,6 @@ class Formatter(logging.Formatter):
         self,
         ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
     ) -> str:
-        return "".join(traceback.format_exception(ei[1])).rstrip("\n")
+        text = "".join(traceback.format_exception(ei[1])).rstrip("\n")
+        # The end says what was raised; the text of an exception may be of any length.
+        return text if len(text) <= _MOST else f"{text[: _MOST // 2]}\n[…]\n{text[-_MOST // 2 :]}"

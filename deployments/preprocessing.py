@@ -6,11 +6,14 @@ What it returned for one request is collated with the rows of others, so nothing
 import asyncio
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 
 from models.draw import Preprocess
 from models.returned import check_feed, too_long
 from models.signature import Array, Rows, Tensor
-from models.user_code import call
+from models.user_code import call, text_of
 
 from .errors import BadRequest, InferenceFailed, TimedOut
 from .inference import InferRequest
@@ -26,6 +29,8 @@ class Preprocessor:
         self._hook = hook
         self._feed = tuple(feed)
         self._longest = longest
+        # Hooks that take long must not keep bodies from being read: those are read in asyncio's own threads.
+        self._threads = ThreadPoolExecutor(thread_name_prefix="preprocess")
         self._open_inputs = tuple(tensor.name for tensor in self._feed if not tensor.fixed)
 
     async def __call__(self, request: InferRequest, until_s: float) -> dict[str, Array]:
@@ -47,18 +52,30 @@ class Preprocessor:
             return self._run(request.inputs, request.rows)
         try:
             async with asyncio.timeout(until_s - time.perf_counter()):
-                return await asyncio.to_thread(in_turn)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, in_turn)
         except TimeoutError:  # Our own: the hook's would have come as InferenceFailed.
             raise TimedOut from None
 
     def _run(self, inputs: Rows, rows: int) -> dict[str, Array]:
+        for array in inputs.values():
+            # Some transports hand over views of what came; a hook that works in place is refused in the start.
+            array.flags.writeable = False
         try:
-            arrays = check_feed(call(self._hook, inputs), rows, self._feed)
+            found = call(self._hook, inputs)
         except ValueError as error:  # By contract of preprocess, a ValueError is a sentence for the client.
-            raise BadRequest(str(error)) from error
+            if not (sentence := text_of(error)):
+                raise InferenceFailed(error) from None
+            raise BadRequest(sentence) from error
         except Exception as error:  # The user's own code; whatever it raises or returns, only this request may suffer.
             raise InferenceFailed(error) from None
-        if self._longest is not None and (sentence := too_long(arrays, self._open_inputs, self._longest)):
+        try:
+            arrays = call(self._own, found, rows)
+        except Exception as error:  # As above: to look at what it returned may raise anything.
+            raise InferenceFailed(error) from None
+        if self._longest is not None and (sentence := too_long(arrays, self._open_inputs, self._longest) or ""):
             raise BadRequest(sentence)
-        # A hook may write into the same arrays at its next call, while these still wait.
-        return {name: array.copy() for name, array in arrays.items()}
+        return arrays
+
+    def _own(self, found: object, rows: int) -> dict[str, Array]:
+        """Return copies: a hook may write into the same arrays at its next call, while these still wait."""
+        return {name: np.array(array) for name, array in check_feed(found, rows, self._feed).items()}

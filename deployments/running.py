@@ -138,7 +138,7 @@ class Running:
 
 def not_ready(app: App) -> NotReady:
     """Return what a client is told that asks a model which does not answer."""
-    if app.status == _REFUSED:
+    if app.status == _REFUSED and not app.ready:
         return NotReady(f"model {app.name!r} is not served, since it failed: the server's log says why", ())
     state = "not reached at the moment" if app.ready else f"{app.state.lower()}, not ready"
     return NotReady(f"model {app.name!r} is {state}: try again in 1 s")

@@ -29,6 +29,11 @@ def check_outputs(found: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> N
         if alike and _fits(value.dtype, declared):
             continue
         name = str(value.dtype).removeprefix("torch.")
+        if value.dtype.is_complex:
+            raise ModelError(
+                f"output {tensor.name!r}: forward returns {name}, which the protocol cannot carry\n"
+                "help: let forward return torch.view_as_real(y), or y.abs()"
+            )
         narrow = ", which cannot hold it" if alike and _kind(declared) == "integer" else ""
         raise ModelError(
             f"output {tensor.name!r}: forward returns {name}, the config says {tensor.datatype}{narrow}\n"

@@ -45,7 +45,12 @@ class Draw:
     def preprocessed(self, arrays: Rows, rows: int) -> dict[str, Array]:
         """Return what the preprocessing makes of these rows, held against what it returned first."""
         assert self.preprocess is not None
-        advice = "the rows it was given are drawn from `inputs` in the config: say there what it takes"
+        advice = (
+            "the rows it was given are drawn from `inputs` in the config: say there what it takes; "
+            "they are read-only: copy an array before you change it"
+        )
+        for array in arrays.values():
+            array.flags.writeable = False
         found = call_at_start("preprocess", advice, self.preprocess, arrays)
         # Of other sizes than the first rows they may be: where an open size is not listed, the audit is to find out.
         sizes_aside = [replace(tensor, shape=(-1,) * len(tensor.shape)) for tensor in self.feed]

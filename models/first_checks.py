@@ -1,6 +1,7 @@
 """What the eager model must show before anything is compiled: that it runs as declared, and answers the same twice."""
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -11,11 +12,15 @@ from .declared import check_outputs, fails
 from .draw import Draw
 from .errors import ModelError
 from .layout import Layout
+from .parity import compare
 from .precision import Arithmetic, choices
-from .prepare import layout_of, refuse_cast
+from .prepare import in_layout, layout_of, refuse_cast
 from .reference import Reference, eager_of
-from .row_checks import probe_rows, same_twice
+from .row_checks import probe_rows, repeated, same_twice
 from .signature import Tensor
+from .user_code import call
+
+_FIRST = "the network keeps what it saw first: compute such values beforehand, and load them with the weights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,11 @@ def eager(
     Raises:
         ModelError: it runs in none, returns other than declared, or answers the same rows in two ways.
     """
+    fresh = _copied(module)
     found = first_that_runs(module, config, device, draw, outputs)
-    same_twice(found.reference, draw, found.layout.sizes[-1], outputs, found.reference.precision)
+    same_twice(found.reference, draw, found.reference.layout, outputs)
+    if fresh is not None:
+        _same_whoever_came_first(found.reference, fresh, draw, outputs)
     return found
 
 
@@ -54,6 +62,23 @@ def first_that_runs(
         failure = failure or error
     assert failure is not None
     raise failure
+
+
+def _copied(module: nn.Module) -> nn.Module | None:
+    """Return a copy that has not run yet; None where the network cannot be copied."""
+    try:
+        return call(copy.deepcopy, module)
+    except Exception:  # The user's own code.
+        return None
+
+
+def _same_whoever_came_first(reference: Reference, fresh: nn.Module, draw: Draw, outputs: tuple[Tensor, ...]) -> None:
+    """Raise a ModelError where what a network answers depends on the rows that it was asked first."""
+    rows, others = probe_rows(draw, reference.layout.sizes[-1])
+    started_otherwise = replace(reference, module=in_layout(fresh, reference.layout))
+    started_otherwise(others)
+    kept = "the same input, asked after other rows than at first,"
+    compare(started_otherwise(rows), reference(rows), outputs, repeated(reference.layout), kept, _FIRST)
 
 
 def _failure(reference: Reference, draw: Draw) -> ModelError | None:

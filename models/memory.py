@@ -2,6 +2,8 @@
 
 import traceback
 
+from .user_code import text_of
+
 # TorchScript and the compiler wrap torch's own error in a plain RuntimeError and leave only its text.
 _TEXTS = (
     "out of memory",
@@ -18,7 +20,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in _TEXTS)
+    return isinstance(error, RuntimeError) and any(text in text_of(error) for text in _TEXTS)
 
 
 def release(error: BaseException) -> None:

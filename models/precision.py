@@ -55,7 +55,9 @@ def refuse_without_fp64(device: torch.device) -> None:
 
 
 def _all_float64(module: nn.Module) -> bool:
-    return all(each.dtype == torch.float64 for each in module.parameters() if each.is_floating_point())
+    # A frozen TorchScript file shows no parameters: its dtypes are unknown, so nothing is claimed of them.
+    floats = [each.dtype for each in module.parameters() if each.is_floating_point()]
+    return bool(floats) and all(dtype == torch.float64 for dtype in floats)
 
 
 def _why_fp64(config: ModelConfig, module: nn.Module) -> str:

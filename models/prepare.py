@@ -92,13 +92,13 @@ def reference_of(module: nn.Module, plain: Layout, prepared: Layout) -> nn.Modul
     take as much memory again.
     """
     same = plain == prepared and _keeps_weights(module, plain)
-    return _to(module if same else call(copy.deepcopy, module), plain)
+    return in_layout(module if same else call(copy.deepcopy, module), plain)
 
 
 def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module:
     """Return the module on its device, in the precision and memory format that the config names."""
     refuse_cast(config, layout)
-    module = _to(module, layout)
+    module = in_layout(module, layout)
     if layout.channels_last:
         module = call(module.to, memory_format=torch.channels_last)  # type: ignore[arg-type]
     return module
@@ -113,7 +113,8 @@ def refuse_cast(config: ModelConfig, layout: Layout) -> None:
         )
 
 
-def _to(module: nn.Module, layout: Layout) -> nn.Module:
+def in_layout(module: nn.Module, layout: Layout) -> nn.Module:
+    """Return the module on the device and in the dtype of a layout, changed in place."""
     if layout.dtype == torch.float64:
         refuse_without_fp64(layout.device)
     module = call(module.to, layout.device)

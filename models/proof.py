@@ -46,7 +46,7 @@ def no_training(module: nn.Module, runner: Runner, reference: Reference, draw: D
     graphs = _outputs_with_graph(runner, probe_rows(draw, most)[0])
     if graphs:
         raise ModelError(f"output {graphs[0]!r} carries a graph\nhelp: remove enable_grad from the model's forward")
-    same_twice(prepared(runner), draw, most, runner.outputs, config.precision)
+    same_twice(prepared(runner), draw, runner.layout, runner.outputs)
     found = dependence(runner, reference, draw, config)
     return Verdict(
         "train mode or gradients",

@@ -76,7 +76,7 @@ def _fits(shape: tuple[int, ...], rows: int, declared: tuple[int, ...]) -> bool:
     return (
         len(shape) == len(declared)
         and shape[0] == rows
-        and all(size in (-1, given) for given, size in zip(shape[1:], declared[1:], strict=True))
+        and all(given > 0 and size in (-1, given) for given, size in zip(shape[1:], declared[1:], strict=True))
     )
 
 

@@ -14,6 +14,7 @@ from configs.schema import ModelConfig
 
 from .draw import Draw, stretch
 from .errors import ModelError
+from .layout import Layout
 from .parity import TOLERANCES, OffError, Tolerance, compare, tolerance_for
 from .reference import Reference
 from .runner import Runner
@@ -21,6 +22,12 @@ from .signature import Array, Rows, Tensor
 
 Answer = Callable[[Rows], Sequence[torch.Tensor]]
 _PROBE_ROWS = 3
+# How many roundings the same rows may differ by when they are asked again.
+_ROUNDINGS = {"cpu": 16, "cuda": 256}
+# What strangers' numbers are multiplied by: no row's answer may depend on how large another's are.
+_LARGE = 1000
+# So many lengths are tried where a network does not take every one: it may want a multiple of some number.
+_TRIED = 64
 # Up to here a deviation may be meant, as where int8 activations are scaled by the batch; beyond it is a fault.
 _MAY_BE_MEANT = 0.1
 _MEANT = "or allow it where it is meant, as with int8 activations, whose scale is the batch's"
@@ -29,7 +36,10 @@ _TWICE = (
     "take noise and state as inputs"
 )
 _PADDING = "the network reads its padding, zeros behind the row: mask it in forward, or fix the size in shape"
-_BESIDE = "rows influence each other: batch statistics, or attention over the batch; fix the model, or use max_rows: 1"
+_BESIDE = (
+    "rows influence each other: batch statistics, a decision over the whole batch, attention over it, or padding to "
+    "the longest row that no mask hides; fix the model, or use max_rows: 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +77,19 @@ def prepared(runner: Runner) -> Answer:
     return answer
 
 
-def same_twice(answer: Answer, draw: Draw, most: int, outputs: Sequence[Tensor], precision: str) -> None:
-    """Raise a ModelError where the same rows are answered otherwise the second time, with others in between."""
-    rows, others = probe_rows(draw, most)
+def repeated(layout: Layout) -> Tolerance:
+    """Return how far the same rows may be off when the same kernels run on them again."""
+    return Tolerance(torch.finfo(layout.dtype).eps * _ROUNDINGS[layout.device.type], 0.0)
+
+
+def same_twice(answer: Answer, draw: Draw, layout: Layout, outputs: Sequence[Tensor]) -> None:
+    """Raise a ModelError where the same rows are answered otherwise the second time, with others in between.
+
+    The same kernels run on the same numbers, so only the order of additions may differ, and only on a GPU by much.
+    """
+    rows, others = probe_rows(draw, layout.sizes[-1])
     first, _, second = answer(rows), answer(others), answer(rows)
-    compare(second, first, outputs, TOLERANCES[precision], "the same input, asked twice,", _TWICE)
+    compare(second, first, outputs, repeated(layout), "the same input, asked twice,", _TWICE)
 
 
 def dependence(runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> Dependence:
@@ -86,57 +104,112 @@ def _padded(runner: Runner, reference: Reference, draw: Draw, config: ModelConfi
         if length - before > 1:
             worst = max(worst or 0.0, _padded_to(length, before, runner, reference, draw, config))
     if not layout.lengths and layout.sizes[0] > 1:
-        row, what = draw(1, seed=17), f"a row padded to {layout.sizes[0]} rows"
-        worst = _off(prepared(runner)(row), reference(row), runner.outputs, _arithmetic(config), what, _BESIDE)
+        worst = _padded_rows(runner, reference, draw, config)
     return worst
+
+
+def _padded_rows(runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> float | None:
+    """Compare a row that is padded with copies of itself with the same row alone, where eager takes one alone."""
+    row, what = draw(1, seed=17), f"a row padded to {runner.layout.sizes[0]} rows"
+    try:
+        alone = reference(row)
+    except Exception:  # The user's own code: a network may want two rows at least, as batch_sizes then says.
+        return None
+    if any(value.shape[:1] != (1,) for value in alone):
+        return None
+    return _off(prepared(runner)(row), alone, runner.outputs, _arithmetic(config), what, _BESIDE)
 
 
 def _padded_to(
     length: int, before: int, runner: Runner, reference: Reference, draw: Draw, config: ModelConfig
 ) -> float:
-    """Compare the shortest row that takes this length unpadded with the same row padded, by eager and as prepared."""
-    whole = draw.shaped((1, length), seed=17)
-    row, alone = _shortest(whole, length, before, reference)
-    padded = {tensor.name: stretch(row[tensor.name], tensor, length) for tensor in draw.feed}
-    kept = max(row[name].shape[1] for name in runner.open_inputs)
-    what = f"a row of length {kept}, padded to {length} and unpadded,"
-    own = _off(reference(padded), alone, runner.outputs, _strict(reference.precision, config), what, _PADDING)
-    return max(own, _off(prepared(runner)(row), alone, runner.outputs, _arithmetic(config), what, _PADDING))
+    """Compare rows that take this length unpadded with the same rows padded, by eager and as prepared."""
+    rows = min(_PROBE_ROWS, runner.layout.sizes[-1])
+    # Where one row makes a batch, three requests show what one of three rows does.
+    seeds = range(17, 17 + _PROBE_ROWS // rows)
+    worst = 0.0
+    for seed in seeds:
+        for row, alone in _shorter(draw.shaped((rows, length), seed), length, before, reference):
+            padded = {tensor.name: stretch(row[tensor.name], tensor, length) for tensor in draw.feed}
+            kept = max(row[name].shape[1] for name in runner.open_inputs)
+            what = f"a row of length {kept}, padded to {length} and unpadded,"
+            strict, arithmetic = _strict(reference.precision, config), _arithmetic(config)
+            own = _off(reference(padded), alone, runner.outputs, strict, what, _PADDING)
+            worst = max(worst, own, _off(prepared(runner)(row), alone, runner.outputs, arithmetic, what, _PADDING))
+    return worst
 
 
-def _shortest(
+def _shorter(
     whole: Rows, length: int, before: int, reference: Reference
-) -> tuple[dict[str, Array], list[torch.Tensor]]:
-    """Return the shortest row that eager takes and that is padded to this length, with its answer.
+) -> list[tuple[dict[str, Array], list[torch.Tensor]]]:
+    """Return rows that eager takes and that are padded to this length, with their answers.
 
-    A network may want so many steps, or a multiple of some: so lengths are tried in steps of powers of two.
+    They are the shortest, some of half the padding and the longest. A network may want so many steps, or a multiple of
+    some number, and give numbers only from some length on: so for each, lengths are tried until one suits.
     """
-    failure = ""
-    steps = [before + (1 << power) for power in range((length - before - 1).bit_length())]
-    for kept in [each for each in steps if each < length] + [length - 1]:
-        row = {
-            tensor.name: whole[tensor.name] if tensor.fixed else np.ascontiguousarray(whole[tensor.name][:, :kept])
-            for tensor in reference.feed
-        }
-        try:
-            return row, reference(row)
-        except Exception as error:  # The user's own code; whatever it raises, this length does not suit it.
-            failure = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
-    raise ModelError(
-        f"lengths: eager takes no row shorter than {length} unpadded ({failure}), so its padding "
-        "cannot be checked\nhelp: fix the size in shape, and let clients or preprocess bring rows to it"
-    )
+    found: dict[int, tuple[dict[str, Array], list[torch.Tensor]]] = {}
+    failure = "its answers there have no finite number"
+    middle = (before + 1 + length) // 2
+    jumps = [before + (1 << power) for power in range((length - before).bit_length())]
+    for tried in (
+        [*range(before + 1, min(length, before + 1 + _TRIED)), *(each for each in jumps if each < length)],
+        range(middle, min(length, middle + _TRIED)),
+        range(length - 1, max(before, length - 1 - _TRIED), -1),
+    ):
+        for kept in tried:
+            row = {
+                tensor.name: whole[tensor.name] if tensor.fixed else np.ascontiguousarray(whole[tensor.name][:, :kept])
+                for tensor in reference.feed
+            }
+            try:
+                alone = reference(row)
+            except Exception as error:  # The user's own code; whatever it raises, this length does not suit it.
+                failure = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+                continue
+            if all(not value.is_floating_point() or bool(value.isfinite().any()) for value in alone):
+                found[kept] = row, alone
+                break
+    if not found:
+        raise ModelError(
+            f"lengths: eager takes no row shorter than {length} unpadded ({failure}), so its padding "
+            "cannot be checked\nhelp: fix the size in shape, and let clients or preprocess bring rows to it"
+        )
+    return list(found.values())
 
 
 def _beside(runner: Runner, draw: Draw, config: ModelConfig) -> float | None:
-    """Compare rows alone with the same rows in company; the strangers take the longest shape."""
+    """Compare rows alone with the same rows in company.
+
+    The strangers take the longest shape: first one, then a whole batch of them with large numbers, where nothing says
+    how large an input may be. A config that allows an influence of the batch knows that it grows with such numbers.
+    """
     layout = runner.layout
     if layout.sizes[-1] == 1:
         return None
     rows, _ = probe_rows(draw, layout.sizes[-1])
-    count = rows[runner.feed[0].name].shape[0]
+    room = layout.sizes[-1] - rows[runner.feed[0].name].shape[0]
     longest = layout.lengths[-1] if layout.lengths else 0
-    company = [draw.shaped((1, longest), seed=12)] if layout.sizes[-1] > count else []
+    if not room:
+        return _in_company(runner, rows, [], config)
+    worst = _in_company(runner, rows, [draw.shaped((1, longest), seed=12)], config)
+    if config.batch_tolerance is None:
+        worst = max(worst, _in_company(runner, rows, [_enlarged(draw, draw.shaped((room, longest), seed=14))], config))
+    return worst
+
+
+def _enlarged(draw: Draw, rows: dict[str, Array]) -> dict[str, Array]:
+    """Return rows with large numbers in the float inputs of which the config gives no range."""
+    free: set[str] = (
+        set() if draw.preprocess else {each.name for each in draw.feed if each.low is None and each.high is None}
+    )
+    return {
+        name: (array * _LARGE).astype(array.dtype) if array.dtype.kind == "f" and name in free else array
+        for name, array in rows.items()
+    }
+
+
+def _in_company(runner: Runner, rows: Rows, company: Sequence[Rows], config: ModelConfig) -> float:
+    count = rows[runner.feed[0].name].shape[0]
     found = runner.run([rows, *company])
     together = [torch.from_numpy(found[tensor.name].copy()) for tensor in runner.outputs]
     answer, allowed, worst = prepared(runner), _strict(config.precision, config), 0.0

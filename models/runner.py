@@ -82,11 +82,15 @@ class Runner:
 
     def launch(self, batch: Batch) -> Batch:
         """Run the forward; on a GPU this only queues it, behind whatever runs."""
+        # What forward returned is the user's code too: to look at it may raise anything.
+        return call(self._launch, batch)
+
+    def _launch(self, batch: Batch) -> Batch:
         batch.launched_s = time.perf_counter()
         with torch.inference_mode():
             if batch.ready is not None:
                 torch.cuda.current_stream().wait_event(batch.ready)
-            found = in_order(call(self.forward, *batch.inputs), self.outputs)
+            found = in_order(self.forward(*batch.inputs), self.outputs)
             self._seen = self._seen or [value.dtype for value in found]
             check_outputs(found, batch.shape[0], self.outputs, self._seen)
             if self.check_outputs:
@@ -105,6 +109,9 @@ class Runner:
 
     def finish(self, batch: Batch) -> dict[str, Array]:
         """Wait for the outputs and return their real rows, by name."""
+        return call(self._finish, batch)
+
+    def _finish(self, batch: Batch) -> dict[str, Array]:
         if batch.done is not None:
             batch.done.synchronize()
             batch.forward_s = time.perf_counter() - batch.launched_s
@@ -119,7 +126,8 @@ class Runner:
 
     def raw(self, staged: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Copy tensors in, run the forward and return the outputs on the device, in the signature's order."""
-        return in_order(call(self.forward, *[to_device(tensor, self.layout) for tensor in staged]), self.outputs)
+        moved = [to_device(tensor, self.layout) for tensor in staged]
+        return call(lambda: in_order(self.forward(*moved), self.outputs))
 
     def shape(self, parts: Sequence[Rows]) -> Shape:
         """Return the padded shape that these parts will take."""
@@ -134,11 +142,12 @@ class Runner:
     def _own(self, outputs: list[torch.Tensor], inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Return outputs that no later forward can change: copies where the memory is the network's or an input's."""
         if not self.overlaps:  # On a GPU they were copied.
-            held = {_memory(each) for each in self._held}
-            self._reuses_memory |= any(_memory(each) in held for each in outputs)
+            self._reuses_memory |= any(_overlap(each, other) for each in outputs for other in self._held)
             self._held = outputs
-        given = {_memory(each) for each in inputs}
-        return [each.clone() if self._reuses_memory or _memory(each) in given else each for each in outputs]
+        return [
+            each.clone() if self._reuses_memory or any(_overlap(each, other) for other in inputs) else each
+            for each in outputs
+        ]
 
 
 def in_order(result: Any, outputs: Sequence[Tensor]) -> list[torch.Tensor]:
@@ -173,5 +182,8 @@ def _on_cpu(value: torch.Tensor, dtype: torch.dtype, rows: int) -> torch.Tensor:
     return value.detach()[:rows].to(device="cpu", dtype=dtype).contiguous()
 
 
-def _memory(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
+def _overlap(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors share memory; by addresses, since numpy and others make views that torch does not know."""
+    first, second = one.untyped_storage(), other.untyped_storage()
+    start, begin = first.data_ptr(), second.data_ptr()
+    return start < begin + second.nbytes() and begin < start + first.nbytes()

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 
 from configs.schema import ModelConfig
 
@@ -29,6 +28,7 @@ from .runner import Runner
 from .signature import Shape, Signature, signature_of
 from .staging import to_device
 from .torchscript import Compiled
+from .user_code import call_at_start
 from .warmup import warm
 
 _PROBE_ROWS = 3
@@ -78,7 +78,7 @@ class _Laps:
 
 
 def open_model(
-    config: ModelConfig, device: str, fallback: str | None = None, module: nn.Module | None = None
+    config: ModelConfig, device: str, fallback: str | None = None, module: torch.nn.Module | None = None
 ) -> Served:
     """Make a model ready to serve.
 
@@ -91,22 +91,30 @@ def open_model(
     Raises:
         ModelError: it cannot be loaded, is off eager, or still makes one of the five mistakes.
     """
+    advice = "correct it there: a start runs the network on rows that it draws, and changes its mode, device and dtype"
+    return call_at_start("the network", advice, _open, config, device, fallback, module)
+
+
+def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.nn.Module | None) -> Served:
     laps = _Laps()
     place = pick_device(device)
     set_arithmetic(config, fixed=not config.lengths)
     signature, draw = signature_of(config), draw_of(config)
     loaded = source.load(config.source) if module is None else module
     module, passed = bind(freeze_in_eval(loaded), draw)
+    if passed != BY_NAME:
+        _log.info("%s: inputs are passed %s", config.name, passed)
     laps.lap("load")
     asked = eager(module, config, place, draw, signature.outputs)
     config, layout, reference, why = asked.arithmetic.config, asked.layout, asked.reference, asked.arithmetic.why
-    _tell(config.name, passed, why)
+    if why:
+        _log.info("%s: runs %s", config.name, why)
     module = prepare(module, config, layout)
     compiled = backends.compile_with(module, _probes(draw, layout), signature.outputs, layout, config)
     laps.lap("compile")
     runner = Runner(compiled.forward, draw.feed, signature.outputs, layout)
     # Before anything is captured: a graph would repeat whatever state Python kept at that moment.
-    steady = partial(same_twice, prepared(runner), draw, layout.sizes[-1], signature.outputs, config.precision)
+    steady = partial(same_twice, prepared(runner), draw, layout, signature.outputs)
     forward_ms = contest(runner, draw, quicken(runner, draw, compiled, config, steady))
     laps.lap("warm")
     own_rows = proof.no_training(module, runner, reference, draw, config)
@@ -163,7 +171,9 @@ def _probes(draw: Draw, layout: Layout) -> list[list[torch.Tensor]]:
 
 def _parity(runner: Runner, reference: Reference, draw: Draw, tolerance: Tolerance) -> float:
     """Compare with eager at every warmed size; return the largest deviation."""
-    advice = "choose a finer precision (bf16 → fp16 → tf32 → fp32) or another backend, or raise tolerance knowingly"
+    advice = "use backend: eager, or torchscript: trace: what was compiled answers otherwise than the network"
+    if runner.layout.dtype not in (torch.float32, torch.float64):
+        advice = "choose a finer precision (bf16 → fp16 → tf32 → fp32), or raise tolerance if you accept the difference"
     found = prepared(runner)
     worst: dict[str, float] = {}
     for seed, shape in enumerate(runner.layout.shapes):
@@ -173,14 +183,6 @@ def _parity(runner: Runner, reference: Reference, draw: Draw, tolerance: Toleran
         worst |= {name: max(off, worst.get(name, 0.0)) for name, off in compared.items()}
     refuse_uncompared(worst, runner.outputs)
     return max(worst.values())
-
-
-def _tell(name: str, passed: str, why: str) -> None:
-    """Say in the log what the config does not say itself."""
-    if passed != BY_NAME:
-        _log.info("%s: inputs are passed %s", name, passed)
-    if why:
-        _log.info("%s: runs %s", name, why)
 
 
 def _label(shape: Shape) -> str:

@@ -65,8 +65,16 @@ def described(error: BaseException) -> str:
     return f"{_named(raised)} ({where})" if where else _named(raised)
 
 
+def text_of(error: BaseException) -> str:
+    """Return an exception's text; one of the user's may raise where it is asked for it."""
+    try:
+        return call(str, error)
+    except Exception:
+        return ""
+
+
 def _named(error: BaseException) -> str:
-    text = str(error).strip()
+    text = text_of(error).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

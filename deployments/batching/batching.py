@@ -104,7 +104,7 @@ class Batcher:
     def admit(self, rows: int) -> None:
         """Raise what `add` would raise of so many more rows."""
         if self.closed is not None:
-            raise self.closed
+            raise self.closed.with_traceback(None)  # Else it keeps the frames of every request that it refused.
         bound = self.tunables.max_queued_rows
         if self.waiting_rows + rows > bound:
             self._drop_pointless()

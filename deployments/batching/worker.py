@@ -203,12 +203,12 @@ class Worker:
             self._deliver(self._finish(*previous))
         return staged
 
-    def _broken(self, error: Exception) -> None:
-        """Tell the event loop of what was not foreseen, and begin anew with nothing in hand."""
+    def _broken(self, error: Exception, in_flight: int = 0) -> None:
+        """Tell the event loop of what was not foreseen; `in_flight`: batches that the other thread still has."""
         with self._changed:
             self._waiting.clear()
             self._staged = None
-            self._in_flight = 0
+            self._in_flight = in_flight
             self._changed.notify_all()
         self._tell(Ran([], 0, (0, 0), broken=error))
 
@@ -238,7 +238,7 @@ class Worker:
                 try:
                     parts = self._take()
                 except Exception as error:  # As in _work.
-                    self._broken(error)
+                    self._broken(error, self._in_flight)
             if not parts:
                 continue
             batch: Batch | Exception

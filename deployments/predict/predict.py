@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from models.signature import Array, Signature, Tensor
-from models.user_code import call
+from models.user_code import call, text_of
 
 from ..errors import BadRequest, InferenceFailed, show
 from ..protocol.encoding import from_json, texts
@@ -63,14 +63,17 @@ class Predictor:
 
     def _row(self, image: ReadImage, body: bytes, content_type: str, tensor: Tensor) -> Array:
         try:
-            row = np.asarray(call(image, body))
+            found = call(image, body)
         except ValueError as error:
-            raise BadRequest(f"{error}{why_unreadable(body, content_type)}") from error
+            if not (sentence := text_of(error)):
+                raise InferenceFailed(error) from None
+            raise BadRequest(f"{sentence}{why_unreadable(body, content_type)}") from error
         except Exception as error:  # The user's own code; whatever it raises, only this request may suffer.
             raise InferenceFailed(error) from None
         try:
-            return _one_row(tensor, row)
-        except TypeError as error:
+            # A copy: a hook may write into the same array at its next call, while this one still waits.
+            return _one_row(tensor, call(np.array, found))
+        except Exception as error:  # As above, of what it returned.
             raise InferenceFailed(error) from None
 
     def _instances(self, body: bytes) -> dict[str, Array]:

@@ -81,7 +81,7 @@ class Branches(Linear):
     """Answers by the sign of its data, per batch, in a way that TorchScript cannot compile: it reads a global."""
 
     def forward(self, x: Tensor) -> Tensor:
-        scale = {True: 1.0, False: -1.0}[bool((x[:, 0].abs() > 100).any())]
+        scale = {True: 1.0, False: -1.0}[bool((x[:, 0].abs() > 1e6).any())]
         return super().forward(x) * scale * (1 if type(self).__name__ else 0)
 
 
