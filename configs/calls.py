@@ -1,6 +1,7 @@
 """Whether a callable takes the arguments that a config gives it, read from its source: nothing is imported.
 
-Silent wherever the source does not say: decorators, bases from elsewhere, names that are assigned or defined twice.
+Silent wherever the source does not say: decorators, bases from elsewhere, `from x import *`, and names that are
+defined, imported or assigned twice, or whose attributes are assigned.
 """
 
 import ast
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from .suggest import advise
 
 # Bases whose own __init__ takes nothing by name.
-_BARE = {"object", "nn.Module", "torch.nn.Module", "Module"}
+_BARE = {"torch.nn.Module", "torch.nn.modules.Module", "torch.nn.modules.module.Module"}
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -47,7 +48,7 @@ def signature_of(body: list[ast.stmt], name: str) -> Signature | None:
 
 def _of_class(body: list[ast.stmt], found: ast.ClassDef, seen: set[str]) -> Signature | None:
     """Follow `__init__` up through bases of the same file."""
-    if found.decorator_list or found.keywords or found.name in seen or _only(found.body, "__new__"):
+    if found.decorator_list or found.keywords or found.name in seen or _definitions(found.body, "__new__"):
         return None
     written = [each for each in ast.walk(found) if isinstance(each, _Function) and each.name == "__init__"]
     init = _only(found.body, "__init__")
@@ -60,21 +61,54 @@ def _of_class(body: list[ast.stmt], found: ast.ClassDef, seen: set[str]) -> Sign
     above = _only(body, bases[0]) if bases else None
     if isinstance(above, ast.ClassDef):
         return _of_class(body, above, seen | {found.name})
-    return Signature((), (), any_name=False) if not bases or bases[0] in _BARE else None
+    return Signature((), (), any_name=False) if not bases or _is_bare(body, bases[0]) else None
+
+
+def _is_bare(body: list[ast.stmt], base: str) -> bool:
+    """Whether a base is `object`, or torch's Module by an import that says so."""
+    head, dot, rest = base.partition(".")
+    found = _definitions(body, head)
+    if not found:
+        return base == "object"
+    full = {_imported(node, head) for node in found}
+    return len(full) == 1 and f"{full.pop()}{dot}{rest}" in _BARE
+
+
+def _imported(node: ast.stmt, name: str) -> str | None:
+    """Return what a name stands for after an import; None where the statement is none."""
+    for alias in node.names if isinstance(node, ast.Import | ast.ImportFrom) else ():
+        if name == (alias.asname or alias.name):
+            return f"{'.' * node.level}{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+        if isinstance(node, ast.Import) and alias.asname is None and name == alias.name.partition(".")[0]:
+            return name
+    return None
 
 
 def _only(body: list[ast.stmt], name: str) -> ast.stmt | None:
-    """Return the one statement that defines a name; None where there is none, or several, or another kind."""
-    found = [node for node in body if name in _defined(node)]
+    """Return the one statement that defines a name; None where there is none, or several."""
+    found = _definitions(body, name)
     return found[0] if len(found) == 1 else None
 
 
+def _definitions(body: list[ast.stmt], name: str) -> list[ast.stmt]:
+    return [node for node in body if {name, "*"} & _defined(node)]
+
+
 def _defined(node: ast.stmt) -> set[str]:
-    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+    """Return the names that a statement gives a value, and those whose attributes it sets."""
+    if isinstance(node, ast.ClassDef | _Function):
         return {node.name}
-    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)} | {
-        inner.name for inner in ast.walk(node) if isinstance(inner, ast.ClassDef | _Function)
-    }
+    found: set[str] = set()
+    for each in ast.walk(node):
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store | ast.Del):
+            found.add(each.id)
+        elif isinstance(each, ast.ClassDef | _Function):
+            found.add(each.name)
+        elif isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store) and isinstance(each.value, ast.Name):
+            found.add(each.value.id)
+        elif isinstance(each, ast.alias):
+            found.add(each.asname or each.name.partition(".")[0])
+    return found
 
 
 def _of(function: ast.FunctionDef, skip: int) -> Signature:

@@ -3,14 +3,13 @@
 The fast path works only where controller and replicas agree on it, and a misspelt variable is one that nobody reads.
 """
 
-import importlib.util
-import re
 from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from .problems import Keys, Problem, child, items, mapping, where
+from .ray_variables import known as known_to_ray
+from .ray_variables import unreadable
+from .references import missing_callable
 from .schema import Tunables
 from .suggest import advise
 
@@ -21,6 +20,8 @@ FAST_PATH = (
     "RAY_SERVE_HAPROXY_METRICS_ENABLED",
 )
 MANAGER = "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH"
+# Ray calls both unguarded: what cannot be imported keeps the controller or a replica from its start.
+_CALLBACKS = (MANAGER, "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH")
 SERVER_TIMEOUT = "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"
 # Long enough for the start of most models from nothing.
 _FIRST_START_S = 300
@@ -34,6 +35,7 @@ def environment(raw: Mapping[str, Any]) -> Iterator[Problem]:
     places: list[Keys] = [("applications", i, "runtime_env", "env_vars") for i, _ in items(raw, "applications")]
     for keys in [_CONTROLLER, *places]:
         yield from _values(raw, keys)
+        yield from _callbacks(raw, keys)
     for keys in places:
         yield from _one_sided(raw, keys)
     yield from _patience(raw)
@@ -46,11 +48,27 @@ def _values(raw: object, keys: Keys) -> Iterator[Problem]:
         if not isinstance(value, str):
             what = f"is {value!r}, which is no string; Ray takes only strings here"
             yield Problem(path, where(raw, path), what, f'put it in quotes: "{value}"')
-        known = _known_to_ray()
+        elif kind := unreadable(str(name), value):
+            what = f"is {value!r}, where Ray Serve needs {kind}"
+            yield Problem(path, where(raw, path), what, 'write one, such as "60"')
+        known = known_to_ray()
         if known and str(name).startswith("RAY_SERVE_") and name not in known:
             best = advise(name, known)
             guess = best if best.startswith("did you mean") else "check its name in Ray's documentation"
             yield Problem(path, where(raw, path), "the installed Ray Serve reads no such variable", guess, "warning")
+
+
+def _callbacks(raw: object, keys: Keys) -> Iterator[Problem]:
+    for name in _CALLBACKS:
+        value, path = mapping(raw, *keys).get(name), (*keys, name)
+        if not isinstance(value, str) or not value:
+            continue
+        # Ray takes `package.module.callable` as well.
+        wrong = missing_callable(value if ":" in value else ":".join(value.rsplit(".", 1)))
+        if ":" not in value and "." not in value:
+            wrong = f"{value!r} is no import path", "write it as package.module:callable"
+        if wrong:
+            yield Problem(path, where(raw, path), *wrong)
 
 
 def _one_sided(raw: object, keys: Keys) -> Iterator[Problem]:
@@ -92,15 +110,3 @@ def _patience(raw: Mapping[str, Any]) -> Iterator[Problem]:
                 what = f"HAProxy gives up after {given} s also a request that waits for the first replica of {name}"
                 help_ = f'write "{_FIRST_START_S}", or more where {name} takes longer to start'
                 yield Problem(path, where(raw, path), what, help_, "warning")
-
-
-@cache
-def _known_to_ray() -> frozenset[str]:
-    """Names in the source of Ray's constants: importing them would read the environment. Empty without Ray."""
-    spec = importlib.util.find_spec("ray")
-    if spec is None or spec.origin is None:
-        return frozenset()
-    folder = Path(spec.origin).parent / "serve" / "_private"
-    sources = [folder / "constants.py", folder / "default_impl.py"]
-    text = "".join(path.read_text(encoding="utf-8") for path in sources if path.is_file())
-    return frozenset(re.findall(r"\bRAY_SERVE_[A-Z0-9_]+", text))

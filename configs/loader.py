@@ -3,6 +3,8 @@
 `load` wants the models and stops at what keeps it from them; `check` lists everything, Serve's own keys included.
 """
 
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,13 @@ class ModelApp:
     config: ModelConfig
     tunables: Tunables
     replicas: Mapping[str, Any]
+    env_vars: Mapping[str, str]
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables of its replicas, with what ${NAME} stands for put in as Ray does it."""
+        return {
+            name: re.sub(r"\$\{[A-Z0-9_]+\}", "", os.path.expandvars(value)) for name, value in self.env_vars.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,11 @@ def _model_app(app: Mapping[str, Any]) -> ModelApp:
     deployment = listed[0] if listed else {}
     replicas = {key: value for key, value in deployment.items() if key != "user_config"}
     tunables = parse_tunables(mapping(deployment, "user_config"))
-    return ModelApp(str(app.get("name", config.name)), app.get("route_prefix"), config, tunables, replicas)
+    variables = {
+        name: value for name, value in mapping(app, "runtime_env", "env_vars").items() if isinstance(value, str)
+    }
+    name = str(app.get("name", config.name))
+    return ModelApp(name, app.get("route_prefix"), config, tunables, replicas, variables)
 
 
 def _schema_problems(raw: Mapping[str, Any]) -> list[Problem]:

@@ -26,7 +26,7 @@ def references(raw: Mapping[str, Any]) -> Iterator[Problem]:
     for index, app in items(raw, "applications"):
         if app.get("import_path") != MODEL:
             continue
-        for keys, look in [*((keys, _file) for keys in _FILES), *((keys, _callable) for keys in _CALLABLES)]:
+        for keys, look in [*((keys, _file) for keys in _FILES), *((keys, missing_callable) for keys in _CALLABLES)]:
             path: Keys = ("applications", index, "args", *keys)
             value = _at(raw, path)
             wrong = look(value) if isinstance(value, str) else None
@@ -79,7 +79,8 @@ def _local(location: str) -> Path | None:
     return next((path for path in (Path(location).expanduser(), PROJECT / location) if path.is_file()), None)
 
 
-def _callable(target: str) -> tuple[str, str] | None:
+def missing_callable(target: str) -> tuple[str, str] | None:
+    """Return what is wrong with `package.module:callable` and what to do about it; None where it is there."""
     module, _, name = target.partition(":")
     if not name:
         return None  # The schema has told already that it is no import path.

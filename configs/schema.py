@@ -121,10 +121,10 @@ class ModelConfig(Strict):
     torchscript: Literal["auto", "script", "trace"] = Field("auto", description="How TorchScript is made.")
     cuda_graphs: bool = Field(True, description="On a GPU, replay the forward from CUDA graphs where that is faster.")
     precision: Precision = Field(
-        "fp32", description="Arithmetic of the forward; fp64 where a tensor or a parameter is."
+        "fp32", description="Arithmetic of the forward; fp64 where an input, an output or a parameter is FP64."
     )
     memory_format: Literal["contiguous", "channels_last"] = Field("contiguous", description="Layout of 4-D tensors.")
-    tolerance: float | None = Field(None, gt=0, description="Largest relative deviation from eager fp32.")
+    tolerance: float | None = Field(None, gt=0, description="Largest relative deviation from eager.")
     batch_tolerance: float | None = Field(None, gt=0, description="Largest relative change of an answer by its batch.")
     batch_sizes: tuple[int, ...] | None = Field(
         None, strict=False, description="Warmed batch sizes; powers of two by default."

@@ -65,16 +65,23 @@ def check_bounds(datatype: str, low: float | None, high: float | None) -> None:
     for key, value in (("low", low), ("high", high)):
         if value is None:
             continue
-        if not least <= value <= most:
-            range_ = f"{least:g} to {most:g}"
-            raise ValueError(f"{key} is {value:g}, which {datatype} cannot hold\nhelp: its range is {range_}")
+        # The value is a float, and that of a 64-bit type's own end is rounded up past it.
+        if not float(least) <= value <= float(most):
+            range_ = f"{_plain(least)} to {_plain(most)}"
+            raise ValueError(f"{key} is {_plain(value)}, which {datatype} cannot hold\nhelp: its range is {range_}")
         if datatype not in _FLOATS and value != int(value):
             raise ValueError(f"{key} is {value:g}, and {datatype} holds whole numbers\nhelp: round it")
     # What models/probe.py draws between, where only one of the two is given.
-    bottom = 0.0 if low is None else low
-    top = (255.0 if datatype == "UINT8" else 1.0) if high is None else high
+    default = 255.0 if datatype == "UINT8" else 1.0
+    bottom, top = 0.0 if low is None else low, default if high is None else high
     if bottom > top:
-        raise ValueError(f"low ({bottom:g}) is above high ({top:g})\nhelp: give both; alone, low is 0 and high is 1")
+        help_ = f"give both; alone, low is 0 and high is {_plain(default)}"
+        raise ValueError(f"low ({_plain(bottom)}) is above high ({_plain(top)})\nhelp: {help_}")
+
+
+def _plain(value: float) -> str:
+    """Write a whole number with all its digits, up to the largest of 64 bits."""
+    return str(int(value)) if abs(value) <= 2**64 and value == int(value) else f"{value:g}"
 
 
 def check_batch_bytes(tensor: Tensor, rows: int, length: int) -> None:

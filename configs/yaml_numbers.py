@@ -6,35 +6,33 @@ from typing import Any
 
 import yaml
 
-from .problems import Keys, Problem, child, where
+from .problems import Keys, Problem, where
 
-_OCTAL = re.compile(r"[-+]?0[0-7_]+")
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_SURPRISING = re.compile(r"[-+]?0[0-7_]+|.*:.*")
 _HELP = "write it in plain digits, or in quotes where it is text"
 
 
 def surprising_numbers(root: yaml.Node, raw: Mapping[str, Any]) -> list[Problem]:
-    """Return a problem for each such number in a document; `raw` is what it was read as."""
-    found = {keys: (text, _at(raw, keys)) for keys, text in _scalars(root, ())}
+    """Return a problem for each such number in a document; `raw` gives list items their names."""
     return [
-        Problem(keys, where(raw, keys), f"is written {text}, which YAML reads as {value}", _HELP)
-        for keys, (text, value) in found.items()
+        Problem(keys, where(raw, keys), f"is written {node.value}, which YAML reads as {_read(node)}", _HELP)
+        for keys, node in _scalars(root, ())
     ]
 
 
-def _scalars(node: yaml.Node, keys: Keys) -> Iterator[tuple[Keys, str]]:
+def _scalars(node: yaml.Node, keys: Keys) -> Iterator[tuple[Keys, yaml.ScalarNode]]:
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield from _scalars(value, (*keys, str(key.value)))
+        # What a merge brings in comes first, and the mapping's own value of the same key counts.
+        for key, value in {str(key.value): value for key, value in node.value}.items():
+            yield from _scalars(value, (*keys, key))
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield from _scalars(item, (*keys, index))
-    elif node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
-        text = str(node.value)
-        if ":" in text or _OCTAL.fullmatch(text):
-            yield keys, text
+    elif isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and _SURPRISING.fullmatch(node.value):
+        yield keys, node
 
 
-def _at(raw: object, keys: Keys) -> object:
-    for key in keys:
-        raw = child(raw, key)
-    return raw
+def _read(node: yaml.ScalarNode) -> object:
+    """Read one value by itself: its key may be another in the document than in the text, as 1 or true for on."""
+    return yaml.SafeLoader("").construct_object(node)

@@ -28,7 +28,9 @@ def _draw(tensor: Tensor, rows: int, generator: np.random.Generator, length: int
     # Ids and masks are small where nothing else is said; images use the whole byte.
     default = 255 if tensor.datatype == "UINT8" else 1
     low, high = int(tensor.low or 0), int(default if tensor.high is None else tensor.high)
-    drawn = generator.integers(low, high + 1, shape).astype(tensor.numpy)
+    # A bound is a float in the config, and that of a 64-bit type's own end is rounded up past it.
+    most = min(high, int(np.iinfo(tensor.numpy).max))
+    drawn = generator.integers(low, most, shape, dtype=tensor.numpy, endpoint=True)
     return _attended(drawn, tensor) if (low, high) == (0, 1) else drawn
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from configs.loader import Deployment
+from configs.loader import Deployment, ModelApp
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -32,18 +32,20 @@ def open_models(deployment: Deployment, model: str | None, most_s: float) -> Ite
     """Open one model after the other, each for no longer than `most_s`; yield what came of it."""
     for app in deployment.models:
         if model is None or app.name == model:
-            yield _open(deployment.path, app.name, most_s)
+            yield _open(deployment.path, app, most_s)
 
 
-def _open(config: Path, name: str, most_s: float) -> Opened:
+def _open(config: Path, app: ModelApp, most_s: float) -> Opened:
+    name, variables = app.name, app.environment()
     with tempfile.TemporaryDirectory() as folder:
         result, log = Path(folder, "result.json"), Path(folder, "log")
         argv = [sys.executable, "-m", "pitstop.open_one", str(config), name, str(result)]
-        path = os.pathsep.join([str(Path.cwd()), str(PROJECT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        given = variables.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+        path = os.pathsep.join([str(Path.cwd()), str(PROJECT), given]).rstrip(os.pathsep)
         with log.open("wb") as out:
             process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
+                env={**os.environ, **variables, "PYTHONPATH": path}, start_new_session=True,
             )  # fmt: skip
             try:
                 status = process.wait(timeout=most_s)

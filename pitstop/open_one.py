@@ -39,7 +39,7 @@ def _open(app: ModelApp) -> str:
             f"user_config.hang_s is {hang_s:g}, and the slowest forward of the start took {slowest_s:.1f} s: "
             "the replica would end itself\nhelp: raise hang_s, or lower max_rows"
         )
-    return f"{device}, {served.how}, {app.config.precision}; ready after {served.started_s:.1f} s{note and f'; {note}'}"
+    return f"{device}, {served.how}, {served.precision}; ready after {served.started_s:.1f} s{note and f'; {note}'}"
 
 
 def _place(app: ModelApp) -> tuple[str, str]:

@@ -35,7 +35,7 @@ def looked(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
         head = LOADING
         order = Order(app, keys, pace.budget_s, pace.quick, known)
         try:
-            for told in child_process.run(f"{__name__}:look_here", order, pace.limit_s):
+            for told in child_process.run(f"{__name__}:look_here", order, pace.limit_s, app.environment()):
                 if isinstance(told, Head):
                     head = told
                     pace.announce(replace(head, label=f"{app.config.name}: {head.label}"))

@@ -62,7 +62,8 @@ def _doubts(measured: Measured) -> Iterator[str]:
         yield f"{measured.model}: it may sustain more; {capacity.at_least}"
     if capacity.unsteady_rps:
         rates = ", ".join(f"{rate(each)}/s" for each in capacity.unsteady_rps)
-        what = f"{rates} was met once and missed twice: the machine was not quiet"
+        met = "was met" if len(capacity.unsteady_rps) == 1 else "were each met"
+        what = f"{rates} {met} once and missed twice: the machine was not quiet"
         yield f"{measured.model}: {what}; repeat it when it is"
 
 

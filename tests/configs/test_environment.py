@@ -90,3 +90,29 @@ SHIPPED = ("cluster", "minilm", "mlp", "resnet50")
 
 def test_the_image_ends_by_the_signal_that_lets_serve_run_answer_what_is_under_way() -> None:
     assert "\nSTOPSIGNAL SIGINT\n" in (PROJECT / "configs" / "kubernetes" / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("HAPROXY_TIMEOUT_SERVER_S", "5.5"),
+        ("HAPROXY_TIMEOUT_CLIENT_S", "60s"),
+        ("HAPROXY_NBTHREAD", ""),
+        ("PROXY_HEALTH_CHECK_PERIOD_S", "0"),
+        ("DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "5 s"),
+    ],
+)
+def test_a_number_that_ray_cannot_read_is_an_error(changed: Lint, name: str, value: str) -> None:
+    found = [problem for problem in changed(**{f"{ENV}__RAY_SERVE_{name}": value}) if "Ray Serve needs" in problem.what]
+    assert [(problem.keys[-1], problem.severity) for problem in found] == [(f"RAY_SERVE_{name}", "error")]
+
+
+@pytest.mark.parametrize("name", ["CONTROLLER", "HTTP_PROXY"])
+@pytest.mark.parametrize(
+    "value", ["deployments.haproxy:instal", "deployments.haprox:install", "deployments.haproxy.no"]
+)
+def test_a_callback_that_is_not_there_is_an_error(changed: Lint, name: str, value: str) -> None:
+    key = f"RAY_SERVE_{name}_CALLBACK_IMPORT_PATH"
+    found = [problem for problem in changed(**{f"{ENV}__{key}": value}) if problem.keys[-1] == key]
+    assert [problem.severity for problem in found] == ["error"]
+    assert changed(**{f"{ENV}__{key}": "deployments.haproxy.install"}) == []

@@ -81,6 +81,12 @@ def make(width, /, depth, *more): ...
 def wrapped(): ...
 again = 1
 def again(): ...
+def imported(): ...
+from elsewhere import imported
+class Patched(nn.Module): ...
+Patched.__init__ = make
+from elsewhere import Module
+class NotTorch(Module): ...
 """
 
 
@@ -111,7 +117,9 @@ def test_arguments_that_a_factory_does_not_take_or_lacks_are_told(
 
 
 @pytest.mark.usefixtures("nets")
-@pytest.mark.parametrize("name", ["Foreign", "Data", "Two", "Odd", "New", "wrapped", "again"])
+@pytest.mark.parametrize(
+    "name", ["Foreign", "Data", "Two", "Odd", "New", "wrapped", "again", "imported", "Patched", "NotTorch"]
+)
 def test_nothing_is_said_of_arguments_that_the_source_does_not_show(changed: Lint, name: str) -> None:
     assert changed(**{ARGS + "source": {"factory": f"lint_nets:{name}", "kwargs": {"any": 3}}}) == []
 

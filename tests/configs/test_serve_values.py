@@ -84,6 +84,7 @@ def test_a_value_that_makes_no_sense_beside_others_is_told(changed: Lint, path: 
         ("max_rows: 010", "is written 010, which YAML reads as 8"),
         ("max_rows: 1:30", "is written 1:30, which YAML reads as 90"),
         ("num_cpus: 1:30.5", "is written 1:30.5, which YAML reads as 90.5"),
+        ("on: {1: 010}", "is written 010, which YAML reads as 8"),
     ],
 )
 def test_a_number_that_yaml_reads_otherwise_than_it_looks_is_refused(tmp_path: Path, line: str, told: str) -> None:

@@ -149,8 +149,9 @@ def test_the_name_of_a_tensor_can_be_printed(name: str) -> None:
         ("UINT8", {"low": -1}, "low is -1, which UINT8 cannot hold"),
         ("INT64", {"low": 5}, "low (5) is above high (1)"),
         ("FP32", {"high": -5}, "low (0) is above high (-5)"),
-        ("FP16", {"high": 1e6}, "high is 1e+06, which FP16 cannot hold"),
+        ("FP16", {"high": 1e6}, "high is 1000000, which FP16 cannot hold"),
         ("INT32", {"high": 1.5}, "high is 1.5, and INT32 holds whole numbers"),
+        ("INT64", {"high": 2**64}, "high is 18446744073709551616, which INT64 cannot hold"),
         ("BOOL", {"high": 1}, "low and high are for numbers"),
     ],
 )
@@ -174,3 +175,17 @@ def test_what_yaml_made_of_a_word_is_explained(model: type[BaseModel], changes: 
     data = {**NEEDED[model], **changes}
     (problem,) = problems_in(model, data, data)
     assert help_ in problem.help
+
+
+@pytest.mark.parametrize(
+    "datatype, bounds",
+    [("INT64", {"high": 2**63 - 1}), ("UINT64", {"high": 2**64 - 1}), ("INT64", {"low": -(2**63), "high": 0})],
+)
+def test_the_ends_of_a_64_bit_type_are_bounds(datatype: str, bounds: dict[str, int]) -> None:
+    assert wrong(ModelConfig, {**NEEDED[ModelConfig], "inputs": [{**TENSOR, "datatype": datatype, **bounds}]}) == []
+
+
+def test_the_help_of_crossed_bounds_names_the_type_s_own_default() -> None:
+    data = {**NEEDED[ModelConfig], "inputs": [{**TENSOR, "datatype": "UINT8", "low": 5, "high": 2}]}
+    (problem,) = problems_in(ModelConfig, data, data)
+    assert "alone, low is 0 and high is 255" in problem.help

@@ -20,6 +20,7 @@ def leaves(): os._exit(7)
 def crashes(): ctypes.string_at(0)
 def raises(): raise RuntimeError("no such thing")
 def waits(): time.sleep(600)
+def reads(): return Good() if os.environ["LOAD_NETS"] == "set" else None
 """
 
 
@@ -107,3 +108,9 @@ def test_a_file_with_errors_opens_nothing(folder: Path) -> None:
     status, output = check(folder, model("net", "Good", wait_ms=5))
     assert status == 1
     assert "opens on" not in output
+
+
+def test_a_model_is_opened_with_the_variables_of_its_application(folder: Path) -> None:
+    variables = {"runtime_env": {"env_vars": {"LOAD_NETS": "set"}}}
+    status, output = check(folder, model("net", "reads") | variables)
+    assert status == 0, output
