@@ -56,13 +56,19 @@ class SourceConfig(Strict):
     factory: ImportPath | None = Field(None, description="`package.module:callable` that returns an nn.Module.")
     kwargs: dict[str, object] = Field(default_factory=dict, description="Arguments of the factory.")
     weights: str | None = Field(
-        None, min_length=1, description="Safetensors or state_dict for the factory: a path or fsspec URL."
+        None,
+        min_length=1,
+        description="Safetensors or state_dict for the factory: a path or fsspec URL; an index of shards: a path.",
     )
     torchscript: str | None = Field(None, min_length=1, description="A TorchScript file: a path or fsspec URL.")
     export: str | None = Field(
         None, min_length=1, description="A .pt2 file made by torch.export.save: a path or fsspec URL."
     )
-    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="Expected checksum of the file, hex.")
+    sha256: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="Expected checksum of the file, hex. An index of shards takes none: it would cover no shard.",
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "SourceConfig":

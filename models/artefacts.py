@@ -1,17 +1,17 @@
 """Keeps compiled TorchScript between starts, under a key made of everything that it was made from.
 
-The key covers weights, what the model was made from, the settings and the code of every module with the functions that
-its file imports, versions, precision, layout and device: what changed there is never loaded.
+The key covers weights, what the model was made from, the attributes and the code of every module with the functions
+that its file imports, versions, precision, layout and device: what changed there is never loaded.
 An artefact has its checksum in its name and is written whole or not at all, so what is half there is never run. One
 that cannot be read or written, for a full disk say, costs a compilation, never a start. Saving, checking and loading
 go by the file, without a copy of the weights beside the module's own.
 """
 
 import hashlib
-import inspect
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,21 +19,20 @@ import torch
 from torch import nn
 
 from . import cache
+from .attributes import NotComparableError, constants, settings, source_file, tensor_bytes
 from .files import digest, written_atomically
 from .layout import Layout
 from .saving import save
 from .user_code import call
 
-_FORMAT = "4"
+_FORMAT = "5"
 _TORCH = Path(torch.__file__).parent
-# What lies deeper in a setting, or holds itself, is none.
-_DEEPEST = 8
 _HELP = "help: see that there is room and that it may be written to, or point PITSTOP_CACHE to another folder"
 _log = logging.getLogger("pitstop")
 
 
 def key_of(module: nn.Module, layout: Layout, method: str, made_from: str = "") -> str | None:
-    """Return the content key, in hex, or None where the weights cannot be read as bytes, so that nothing is kept.
+    """Return the content key, in hex, or None where weights or attributes cannot be compared: nothing is kept then.
 
     `made_from` names the factory and what it was given.
     """
@@ -49,10 +48,14 @@ def key_of(module: nn.Module, layout: Layout, method: str, made_from: str = "") 
     if layout.device.type == "cuda":
         parts.append(torch.cuda.get_device_name(layout.device))
     hasher = hashlib.sha256("\n".join(parts).encode())
-    for source in _code(module):
-        hasher.update(source)
+    try:
+        for source in _code(module):
+            hasher.update(source)
+    except NotComparableError as error:
+        _log.info("the compiled model is not kept: %s", error)
+        return None
     for name, tensor in sorted({**dict(module.named_parameters()), **dict(module.named_buffers())}.items()):
-        data = _bytes(tensor)
+        data = tensor_bytes(tensor)
         if data is None:
             kind = type(tensor.data).__name__
             _log.info("the compiled model is not kept: weight %s is a %s, which has no bytes to compare", name, kind)
@@ -115,47 +118,27 @@ def _loaded(path: Path, device: torch.device) -> tuple[torch.jit.ScriptModule, s
     return module, str(made["how"]), str(made["note"])
 
 
-def _bytes(tensor: torch.Tensor) -> memoryview | None:
-    """Return a tensor's bytes, without a copy where it is contiguous and in host memory; None where it has none."""
-    # A subclass, of torchao say, keeps its data in other tensors; a quantized one has its scale beside its bytes.
-    if type(tensor.data) is not torch.Tensor or tensor.is_quantized:
-        return None
-    try:
-        return tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy().data
-    except (RuntimeError, NotImplementedError, TypeError):  # Sparse or meta tensors.
-        return None
-
-
 def _code(module: nn.Module) -> list[bytes]:
     """Return the structure, where a renamed layer or another stride shows, every module's settings, and its code."""
-    settings = [f"{name} {_settings(part)}".encode() for name, part in module.named_modules()]
     kinds = sorted({type(part) for part in module.modules()}, key=repr)
-    constants = [repr(_constants(kind)).encode() for kind in kinds]
+    known = [constants(each) for kind in kinds if not kind.__module__.startswith("torch.") for each in _named(kind)]
     files = {file for kind in kinds for file in _files(kind)}
-    return [call(repr, module).encode(), *settings, *constants, *(Path(file).read_bytes() for file in sorted(files))]
+    return [
+        call(repr, module).encode(),
+        *settings(module),
+        *known,
+        *(Path(file).read_bytes() for file in sorted(files)),
+    ]
 
 
-def _settings(part: nn.Module) -> list[tuple[str, object]]:
-    """Return what a module keeps in plain attributes: `self.scale` shows in no other place."""
-    return sorted((name, value) for name, value in vars(part).items() if name != "training" and _plain(value))
-
-
-def _constants(kind: type[nn.Module]) -> list[tuple[str, object]]:
-    """Return the plain values that the file of a class knows by name; those it imports stand in other files."""
-    known = {} if kind.__module__.startswith("torch.") else _beside(kind)
-    return sorted((name, value) for name, value in known.items() if not name.startswith("__") and _plain(value))
-
-
-def _plain(value: object, depth: int = _DEEPEST) -> bool:
-    if isinstance(value, dict | list | tuple):
-        each = [part for pair in value.items() for part in pair] if isinstance(value, dict) else value
-        return depth > 0 and all(_plain(part, depth - 1) for part in each)
-    return value is None or isinstance(value, bool | int | float | complex | str | bytes)
+def _named(kind: type[nn.Module]) -> tuple[Mapping[str, object], ...]:
+    """Return the values that the file of a class and the class itself know by name."""
+    return _beside(kind), vars(kind)
 
 
 def _files(kind: type[nn.Module]) -> set[str]:
     """Return the file of a class, and those of the functions, classes and modules it imports, without torch's own."""
-    found = {_file(kind), *(_file(each) for each in _beside(kind).values())}
+    found = {source_file(kind), *(source_file(each) for each in _beside(kind).values())}
     return {file for file in found if file and not Path(file).is_relative_to(_TORCH) and Path(file).is_file()}
 
 
@@ -163,12 +146,3 @@ def _beside(kind: type[nn.Module]) -> dict[str, object]:
     """Return what the file of a class knows by name."""
     module = sys.modules.get(kind.__module__)
     return {} if module is None else vars(module)
-
-
-def _file(thing: object) -> str | None:
-    if not (inspect.isclass(thing) or inspect.isfunction(thing) or inspect.ismodule(thing)):
-        return None
-    try:
-        return inspect.getsourcefile(thing)
-    except TypeError:  # Built in.
-        return None

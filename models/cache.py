@@ -73,17 +73,29 @@ def used_bytes() -> int:
 
 
 def shrink(newest: Path) -> None:
-    """Remove what was not used for longest until the cache is within its bound; `newest` and what is in use stay."""
-    bound, files = bound_gib() * 2**30, sorted(_files())
+    """Remove what was not used for longest until the cache is within its bound; `newest` and what is in use stay.
+
+    A bound that is none is worth a warning and the default: a start, which has compiled by now, does not end here.
+    """
+    gib, files = _bound_or_default(), sorted(_files())
+    bound = gib * 2**30
     total = sum(size for _, _, size in files)
     for _, path, size in files:
         if total <= bound:
             return
         if path != newest and _remove(path):
             total -= size
-            _log.info("cache: removed %s, %s is %g GiB", path, VARIABLE, bound_gib())
+            _log.info("cache: removed %s, %s is %g GiB", path, VARIABLE, gib)
     if total > bound:
-        _log.warning("cache: %s has %.1f GiB in use, %s allows %g", cache_dir(), total / 2**30, VARIABLE, bound_gib())
+        _log.warning("cache: %s has %.1f GiB in use, %s allows %g", cache_dir(), total / 2**30, VARIABLE, gib)
+
+
+def _bound_or_default() -> float:
+    try:
+        return bound_gib()
+    except ModelError as error:
+        _log.warning("%s\nThe default of %g GiB is used.", error, _DEFAULT_GIB)
+        return _DEFAULT_GIB
 
 
 def _files() -> list[tuple[float, Path, int]]:

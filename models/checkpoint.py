@@ -17,6 +17,8 @@ from .errors import ModelError
 from .files import fetch
 
 _INDEX = ".index.json"
+# As torch names it.
+_EXTRA = "_extra_state"
 _LFS = b"version https://git-lfs"
 _TRUST_HELP = (
     "help: pickles run their author's code when they load, so only plain tensors are accepted. Where you trust the "
@@ -25,23 +27,43 @@ _TRUST_HELP = (
 )
 
 
-def read(path: Path, location: str) -> dict[str, Any]:
-    """Return what the file holds, by key; values may be other than tensors where a trainer saved more than weights."""
+def read(path: Path, location: str, checked: bool = False) -> dict[str, Any]:
+    """Return what the file holds, by key; values may be other than tensors where a trainer saved more than weights.
+
+    `checked` says that the config gives a sha256: an index is refused then, for it would cover none of the shards.
+    """
     head = _head(path)
     if head.startswith(_LFS):
         raise ModelError(
             f"{location}: is a git-lfs pointer, not the file itself\nhelp: run git lfs pull where it was cloned"
         )
     if path.name.endswith(_INDEX):
+        if checked:
+            raise ModelError(
+                f"{location}: source.sha256 would cover this index alone, and none of the shards that it names\n"
+                "help: leave source.sha256 out, or save the weights as one file: pitstop export "
+                f"{location} -o model.safetensors"
+            )
+        if "://" in location:
+            raise ModelError(
+                f"{location}: is an index of shards, and the shards of a URL are not fetched\n"
+                "help: bring the whole folder here, and name the index in it as source.weights"
+            )
         return _sharded(path, location)
     if path.suffix == ".safetensors" or _is_safetensors(head, path):
         return _safetensors(path, location)
     return _weights_only(path, location)
 
 
-def tensors_of(found: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Return `found` where it is a state_dict, else nothing."""
-    return dict(found) if found and all(isinstance(value, torch.Tensor) for value in found.values()) else {}
+def tensors_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `found` where it is a state_dict, else nothing. A module's extra state may be anything."""
+    weights = [value for key, value in found.items() if not is_extra(key)]
+    return dict(found) if weights and all(isinstance(value, torch.Tensor) for value in weights) else {}
+
+
+def is_extra(key: object) -> bool:
+    """Whether a key of a state_dict holds what a module's get_extra_state returned."""
+    return str(key).rpartition(".")[2] == _EXTRA
 
 
 def pickle_help(location: str) -> str:

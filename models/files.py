@@ -4,7 +4,6 @@ Downloads and compiled artefacts share one cache folder, $PITSTOP_CACHE or ~/.ca
 """
 
 import hashlib
-import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 from . import cache, places
 from .cache import cache_dir
 from .errors import ModelError
-from .urls import file_name, shown
+from .urls import file_name, shown, without_secrets
 
 PROJECT = Path(__file__).resolve().parents[1]
 _CHUNK_BYTES = 2**20
@@ -115,7 +114,7 @@ def _chunks(url: str) -> Iterator[bytes]:
     except ImportError as error:
         raise ModelError(f"{shown(url)}: {error}\nhelp: install the fsspec driver of this kind of URL") from error
     except Exception as error:  # Drivers raise their own kinds. Neither text nor traceback may repeat a signature.
-        said = f"{type(error).__name__}: {_without_secrets(str(error))}"
+        said = f"{type(error).__name__}: {without_secrets(str(error))}"
         raise ModelError(f"{shown(url)}: cannot be read ({said})\nhelp: check URL and rights") from None
 
 
@@ -128,7 +127,3 @@ def _kept(name: str) -> Iterator[None]:
             f"{name}: cannot be kept in {cache_dir()} ({error.strerror or type(error).__name__})\n"
             "help: see that there is room and that it may be written to, or point PITSTOP_CACHE to another folder"
         ) from None
-
-
-def _without_secrets(text: str) -> str:
-    return re.sub(r"[\w+.-]+://[^\s'\"]+", lambda found: shown(found.group()), text)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .checkpoint import tensors_of
+from .checkpoint import is_extra, tensors_of
 from .errors import ModelError
 
 # DataParallel and DDP, torch.compile, Lightning and many a trainer's own wrapper; nested in any order.
@@ -69,7 +69,8 @@ def _renamed(tensors: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tenso
 
 def _check(tensors: Tensors, expected: Tensors, location: str) -> None:
     missing, surplus = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
-    shared = sorted(expected.keys() & tensors.keys())
+    # Extra state has no shape to keep to, and need not be a tensor.
+    shared = sorted(key for key in expected.keys() & tensors.keys() if not is_extra(key))
     shapes = [
         f"{key} is {list(tensors[key].shape)}, the network has {list(expected[key].shape)}"
         for key in shared

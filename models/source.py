@@ -16,7 +16,10 @@ from .errors import ModelError
 from .files import fetch, shown
 from .fitting import candidates, fitting, keys_of
 from .resolve import resolve
-from .user_code import call, described
+from .urls import without_secrets
+from .user_code import call, call_at_start, described
+
+_FILL_HELP = "see that the network's own code takes what its state_dict() gives"
 
 
 def load(source: SourceConfig) -> nn.Module:
@@ -29,9 +32,11 @@ def load(source: SourceConfig) -> nn.Module:
     module = _build(source.factory, source.kwargs)
     if source.weights is not None:
         location = shown(source.weights)
-        found = checkpoint.read(fetch(source.weights, source.sha256), location)
+        found = checkpoint.read(fetch(source.weights, source.sha256), location, bool(source.sha256))
         # Copied in, and the file let go of: weights that stay mapped would change, or crash, with the file.
-        call(module.load_state_dict, fitting(found, call(module.state_dict), location))
+        tensors = fitting(found, call(module.state_dict), location)
+        # A network's own set_extra_state may raise anything.
+        call_at_start(f"{location}: load_state_dict of {source.factory}", _FILL_HELP, module.load_state_dict, tensors)
     return module
 
 
@@ -82,7 +87,7 @@ def _takes(make: object, kwargs: dict[str, object]) -> bool:
 def _raised(factory: str, error: Exception, takes: bool) -> ModelError:
     if isinstance(error, TypeError) and not takes:
         return ModelError(f"{factory}: {error}\nhelp: put its arguments into source.kwargs")
-    lines = shown(described(error)).splitlines()
+    lines = without_secrets(described(error)).splitlines()
     said = lines[0][:300] if len(lines) == 1 else f"{lines[0][:300]} … {lines[-1][-300:]}"
     help_ = "correct the factory, or the arguments that source.kwargs gives it"
     if isinstance(error, OSError):

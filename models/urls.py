@@ -13,6 +13,11 @@ def shown(location: str) -> str:
     return re.sub(r"(://)[^/?#]*@", r"\1", re.split(r"[?#]", location, maxsplit=1)[0])
 
 
+def without_secrets(text: str) -> str:
+    """Return a text, an exception's say, with each URL in it as `shown` has it; the rest of the text stays."""
+    return re.sub(r"[\w+.-]+://[^\s'\"]+", lambda found: shown(found.group()), text)
+
+
 def file_name(url: str) -> str:
     """Return the last part of a URL's path, fit to be a file's name; its ending stays, readers go by it."""
     last = unquote(shown(url).rstrip("/").rsplit("/", 1)[-1])

@@ -1,5 +1,7 @@
 """Small networks, each with one property that a test is about."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -135,3 +137,32 @@ class Sharp(nn.Module):
 
 def not_a_module() -> int:
     return 3
+
+
+class KeepsExtra(nn.Linear):
+    """Has something in its state_dict beside its weights, as quantizers and tokenizers do."""
+
+    extra: Any = None
+
+    def get_extra_state(self) -> Any:
+        return self.extra
+
+    def set_extra_state(self, state: Any) -> None:
+        if state == "broken":
+            raise ValueError(state)
+        self.extra = state
+
+
+class Extra(nn.Module):
+    """A network with such a layer in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = KeepsExtra(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)  # type: ignore[no-any-return]
+
+
+def fails_at_a_url() -> nn.Module:
+    raise RuntimeError("cannot open https://user:PASSWORD@host/w.pt?sig=SECRET#SECRET of two: status 403")

@@ -6,11 +6,15 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from models import artefacts
 from models.layout import Layout
@@ -170,3 +174,122 @@ def test_weights_without_bytes_are_not_kept_and_do_not_fail_the_start(kind: str,
     assert artefacts.read(key, CPU) is None
     artefacts.write(key, scripted(), "script", "")
     assert kept(cache) == []
+
+
+class Config:
+    """As a transformers model keeps one: its attributes are plain."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.kinds = {"a": [torch.float32, None]}
+
+
+@dataclass(slots=True)
+class Slotted:
+    width: int
+
+
+def clamped(at_most: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda x: x.clamp(max=at_most)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: torch.tensor([1.0, n]),
+        lambda n: [torch.tensor([1.0, n])],
+        lambda n: {"a": (torch.tensor([n]),)},
+        lambda n: np.array([1, n]),
+        lambda n: {"a": np.float32(n)},
+        lambda n: torch.tensor([1.0, 2.0]).to([torch.float32, torch.float64][n - 1]),
+        lambda n: {1, 7 + n},
+        lambda n: {"x", f"y{n}"},
+        Config,
+        lambda n: [Config(n)],
+        Slotted,
+        clamped,
+        lambda n: partial(torch.clamp, max=n),
+        lambda n: [torch.relu, torch.sigmoid][n - 1],
+        lambda n: [nn.functional.relu, nn.functional.gelu][n - 1],
+        lambda n: [torch.float32, torch.float16][n - 1],
+        lambda n: np.arange(4).reshape(2, 2)[:, :n],
+    ],
+)
+def test_the_key_changes_with_whatever_an_attribute_holds(make: Callable[[int], Any]) -> None:
+    first, again, other = (artefacts.key_of(Scaled(make(n)), LAYOUT, "auto") for n in (1, 1, 2))
+    assert first is not None
+    assert first == again
+    assert other not in (None, first)
+
+
+@pytest.mark.parametrize(
+    "value, says",
+    [
+        (torch.Generator(), "a Generator, which cannot be compared"),
+        ([nn.Linear(2, 2)], "a Linear, which cannot be compared"),
+        (np.array([object()]), "a ndarray without bytes to compare"),
+        (torch.ones(2).to_sparse(), "a Tensor without bytes to compare"),
+        (iter([1]), "a list_iterator, which cannot be compared"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_attribute_that_cannot_be_compared_keeps_nothing_and_the_log_names_it(
+    value: Any, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    module = nn.Sequential(Scaled(1.0))
+    module[0].scale = [value] if isinstance(value, torch.Tensor) else value
+    assert artefacts.key_of(module, LAYOUT, "auto") is None
+    [record] = caplog.records
+    assert record.getMessage() == f"the compiled model is not kept: attribute 0.scale holds {says}"
+
+
+def test_what_holds_itself_is_not_kept() -> None:
+    value: list[Any] = []
+    value.append(value)
+    assert artefacts.key_of(Scaled(value), LAYOUT, "auto") is None  # type: ignore[arg-type]
+
+
+def test_the_weights_of_a_frozen_script_module_in_a_network_are_not_taken_for_known(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    inner = torch.jit.freeze(torch.jit.script(Linear().eval()))
+    assert not list(inner.parameters())
+    assert artefacts.key_of(nn.Sequential(inner), LAYOUT, "auto") is None
+    assert "module 0 is TorchScript, whose code and constants are not compared" in caplog.text
+
+
+def test_a_hook_in_forward_changes_the_key() -> None:
+    plain, hooked = Linear(), Linear()
+    hooked.layer.register_forward_pre_hook(lambda _, inputs: (inputs[0] * 2,))
+    assert artefacts.key_of(hooked, LAYOUT, "auto") not in (None, artefacts.key_of(plain, LAYOUT, "auto"))
+
+
+def test_a_table_of_the_network_s_file_and_of_its_class_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = artefacts.key_of(Linear(), LAYOUT, "auto")
+    monkeypatch.setattr("tests.models.networks.TABLE", torch.ones(2), raising=False)
+    tabled = artefacts.key_of(Linear(), LAYOUT, "auto")
+    monkeypatch.setattr(Linear, "table", torch.ones(2), raising=False)
+    assert len({before, tabled, artefacts.key_of(Linear(), LAYOUT, "auto")}) == 3
+
+
+ORDINARY: dict[str, Callable[[], nn.Module]] = {
+    "lstm": lambda: nn.LSTM(2, 2),
+    "transformer": lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2), 2),
+    "attention": lambda: nn.MultiheadAttention(4, 2),
+    "weight_norm": lambda: nn.utils.weight_norm(nn.Linear(2, 2)),
+    "parametrized": lambda: nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)),
+    "graph": lambda: torch.fx.symbolic_trace(Linear()),
+    "batch_norm": lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.GELU(), nn.Flatten()),
+}
+
+
+@pytest.mark.parametrize("kind", ORDINARY)
+def test_ordinary_modules_are_kept_under_the_same_key_each_time(kind: str) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        first = artefacts.key_of(ORDINARY[kind](), LAYOUT, "auto")
+        torch.manual_seed(0)
+        assert artefacts.key_of(ORDINARY[kind](), LAYOUT, "auto") == first
+    assert first is not None

@@ -1,14 +1,17 @@
 """The bound of the cache folder: what was not used for longest goes, what is in use stays, also over processes."""
 
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from models import cache, files
+from models import artefacts, cache, files
 from models.errors import ModelError
+from tests.models.networks import Linear
 
 KIB = 2**10
 
@@ -97,3 +100,14 @@ def test_a_bound_that_is_none_is_refused_by_name(text: str, monkeypatch: pytest.
 def test_the_cache_is_its_owner_s_alone(folder: Path) -> None:
     assert cache.folder("files").parent == folder
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_bound_that_is_none_costs_a_warning_and_no_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger("pitstop"), "propagate", True)
+    monkeypatch.setenv(cache.VARIABLE, "much")
+    artefacts.write("key", torch.jit.script(Linear().eval()), "script", "")
+    assert artefacts.read("key", torch.device("cpu")) is not None
+    assert "PITSTOP_CACHE_GIB: 'much' is not a number of GiB above 0" in caplog.text
+    assert "The default of 20 GiB is used." in caplog.text

@@ -10,7 +10,7 @@ from configs.schema import SourceConfig
 from models.errors import ModelError
 from models.files import digest
 from models.source import load
-from tests.models.networks import Linear
+from tests.models.networks import Extra, Linear
 
 FACTORY = "tests.models.networks:Linear"
 
@@ -227,3 +227,64 @@ def test_the_advice_for_a_pickle_is_a_command_that_works(tmp_path: Path) -> None
     with pytest.raises(ModelError) as caught:
         load(source(weights=str(path)))
     assert f"pitstop export {path} -o model.safetensors --trust-pickle" in str(caught.value)
+
+
+def sharded(folder: Path) -> Path:
+    for number, (key, value) in enumerate(weights().items()):
+        save_file({key: value}, folder / f"model-{number}.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {key: f"model-{n}.safetensors" for n, key in enumerate(weights())}}))
+    return index
+
+
+def test_a_checksum_of_an_index_is_refused_for_it_covers_no_shard(tmp_path: Path) -> None:
+    index = sharded(tmp_path)
+    with pytest.raises(ModelError, match="sha256 would cover this index alone, and none of the shards"):
+        load(source(weights=str(index), sha256=digest(index)))
+
+
+def test_an_index_under_a_url_is_refused_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(ModelError, match=r"the shards of a URL are not fetched\nhelp: bring the whole folder here"):
+        load(source(weights=f"file://{sharded(tmp_path)}"))
+
+
+def test_a_network_with_extra_state_loads_its_own_state_dict(tmp_path: Path) -> None:
+    network = Extra()
+    network.inner.extra = {"scale": 3, "names": ["a"]}
+    loaded = filled(tmp_path, network.state_dict(), "tests.models.networks:Extra")
+    assert isinstance(loaded, Extra)
+    assert loaded.inner.extra == {"scale": 3, "names": ["a"]}
+    wrapped = {"state_dict": {f"module.{key}": value for key, value in network.state_dict().items()}, "epoch": 3}
+    again = filled(tmp_path, wrapped, "tests.models.networks:Extra")
+    assert isinstance(again, Extra)
+    assert again.inner.extra == {"scale": 3, "names": ["a"]}
+
+
+def test_extra_state_that_is_a_tensor_may_have_any_shape_and_dtype(tmp_path: Path) -> None:
+    network = Extra()
+    network.inner.extra = torch.ones(7, dtype=torch.int64)
+    loaded = filled(tmp_path, network.state_dict(), "tests.models.networks:Extra")
+    assert isinstance(loaded, Extra)
+    assert torch.equal(loaded.inner.extra, network.inner.extra)
+
+
+def test_extra_state_that_is_not_there_is_named(tmp_path: Path) -> None:
+    tensors = {key: value for key, value in Extra().state_dict().items() if not key.endswith("_extra_state")}
+    with pytest.raises(ModelError, match=r"does not fit the network: missing inner\._extra_state"):
+        filled(tmp_path, tensors, "tests.models.networks:Extra")
+
+
+def test_extra_state_that_the_network_does_not_take_is_told_with_its_reason(tmp_path: Path) -> None:
+    network = Extra()
+    network.inner.extra = "broken"
+    with pytest.raises(ModelError, match=r"load_state_dict of .*:Extra raised ValueError: broken .*\nhelp: "):
+        filled(tmp_path, network.state_dict(), "tests.models.networks:Extra")
+
+
+def test_what_a_factory_raised_keeps_its_reason_and_line_beside_a_url() -> None:
+    with pytest.raises(ModelError) as caught:
+        load(SourceConfig(factory="tests.models.networks:fails_at_a_url"))
+    text = str(caught.value)
+    assert "cannot open https://host/w.pt of two: status 403 (tests/models/networks.py, line " in text
+    assert not [word for word in ("SECRET", "PASSWORD", "user") if word in text]
