@@ -27,17 +27,22 @@ def fill(applications: Mapping[str, dict[str, Any]], running: Mapping[tuple[str,
         if _lists_none(found):
             config = (found.get("deployed_app_config") or {}).get("deployments") or ()
             ours = {deployment: count for (app, deployment), count in running.items() if app == name}
-            found["deployments"] = {each: _deployment(each, count, config) for each, count in ours.items()}
+            # One at zero is started once the change is built; where the build failed, Serve does not scale any more.
+            least = 0 if _status(found) == "DEPLOYING" else 1
+            found["deployments"] = {each: _deployment(each, count, least, config) for each, count in ours.items()}
 
 
 def _lists_none(found: Mapping[str, Any]) -> bool:
-    status = found["status"]
-    return not found.get("deployments") and str(getattr(status, "value", status)) != "DELETING"
+    return not found.get("deployments") and _status(found) != "DELETING"
 
 
-def _deployment(name: str, count: int, config: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _status(found: Mapping[str, Any]) -> str:
+    return str(getattr(found["status"], "value", found["status"]))
+
+
+def _deployment(name: str, count: int, least: int, config: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "replicas": [{"state": "RUNNING"}] * count,
-        "target_num_replicas": count,
+        "target_num_replicas": max(count, least),
         "deployment_config": next((each for each in config if each.get("name") == name), {}),
     }
