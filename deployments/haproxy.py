@@ -1,4 +1,4 @@
-"""Ray's HAProxy, made safe: its socket is closed to other users, and it is back within a second after it dies.
+"""Ray's HAProxy, made safe: its socket is closed to other users, and it is started again when it dies.
 
 Serve's controller calls `install` at its start (RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH) and then starts our manager
 on each node in place of Ray's. What does not fit another version of Ray is left as Ray has it, and logged.

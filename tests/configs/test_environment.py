@@ -68,6 +68,8 @@ def test_a_model_that_scales_to_zero_needs_a_patience_for_its_start(changed: Lin
 
 
 ENV = "controller_options__runtime_env__env_vars"
+DRAIN = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"
+GRACE = "applications__{}__deployments__0__graceful_shutdown_timeout_s"
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -79,7 +81,16 @@ def test_a_haproxy_whose_socket_is_open_to_others_is_a_warning(changed: Lint) ->
     )
 
 
-DRAIN = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"
+@pytest.mark.parametrize(
+    "drain, grace_s, warned", [("1", None, 0), ("20", None, 2), ("30", None, 2), ("30", 30, 2), ("30", 60, 0)]
+)
+def test_a_replica_that_is_ended_before_its_drain_is_over_is_a_warning(
+    changed: Lint, drain: str, grace_s: int | None, warned: int
+) -> None:
+    graces = {} if grace_s is None else {GRACE.format(app): grace_s for app in (1, 2)}
+    found = changed(**{f"{ENV}__{DRAIN}": drain, **graces})
+    assert [problem.severity for problem in found] == ["warning"] * warned
+    assert {problem.help for problem in found} <= {f"write graceful_shutdown_timeout_s: {int(drain) + 30}"}
 
 
 def test_every_shipped_config_has_the_same_variables_and_the_one_of_several_nodes_a_longer_drain() -> None:
