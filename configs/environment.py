@@ -81,14 +81,14 @@ def _open_socket(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _drain(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """A replica must not be ended while it still accepts, nor with requests that it has just taken."""
+    """A replica must not be ended with requests that it took at the end of its drain."""
     given = str(mapping(raw, *_CONTROLLER).get(DRAIN) or "")
     for i, app in items(raw, "applications") if given.isdigit() else ():
         for j, each in items(app, "deployments"):
             grace_s = each.get("graceful_shutdown_timeout_s", _GRACE_S)
             if isinstance(grace_s, int | float) and grace_s <= int(given):
                 path = ("applications", i, "deployments", j)
-                what = f"a replica is ended after {grace_s:g} s, while {DRAIN} has it accept for {given} s"
+                what = f"a replica that stops accepts for {given} s ({DRAIN}), and then has no time for what it took"
                 help_ = f"write graceful_shutdown_timeout_s: {int(given) + int(_TIMEOUT_S)}"
                 yield Problem(path, where(raw, path), what, help_, "warning")
 

@@ -84,7 +84,7 @@ def test_a_haproxy_whose_socket_is_open_to_others_is_a_warning(changed: Lint) ->
 @pytest.mark.parametrize(
     "drain, grace_s, warned", [("1", None, 0), ("20", None, 2), ("30", None, 2), ("30", 30, 2), ("30", 60, 0)]
 )
-def test_a_replica_that_is_ended_before_its_drain_is_over_is_a_warning(
+def test_a_replica_without_time_for_what_it_took_at_the_end_of_its_drain_is_a_warning(
     changed: Lint, drain: str, grace_s: int | None, warned: int
 ) -> None:
     graces = {} if grace_s is None else {GRACE.format(app): grace_s for app in (1, 2)}
