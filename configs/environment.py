@@ -23,6 +23,9 @@ MANAGER = "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH"
 # Ray calls both unguarded: what cannot be imported keeps the controller or a replica from its start.
 _CALLBACKS = (MANAGER, "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH")
 SERVER_TIMEOUT = "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"
+DRAIN = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"
+# Serve's default for graceful_shutdown_timeout_s.
+_GRACE_S = 20
 # Long enough for the start of most models from nothing.
 _FIRST_START_S = 300
 _TIMEOUT_S: float = Tunables.model_fields["timeout_s"].default
@@ -40,6 +43,7 @@ def environment(raw: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _one_sided(raw, keys)
     yield from _patience(raw)
     yield from _open_socket(raw)
+    yield from _drain(raw)
 
 
 def _values(raw: object, keys: Keys) -> Iterator[Problem]:
@@ -92,6 +96,19 @@ def _open_socket(raw: Mapping[str, Any]) -> Iterator[Problem]:
         what = "HAProxy's admin socket is open to every user of the machine, and HAProxy is slow to return when it dies"
         help_ = f"add {MANAGER}: deployments.haproxy:install"
         yield Problem(_CONTROLLER, where(raw, _CONTROLLER), what, help_, "warning")
+
+
+def _drain(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """A replica must not be ended with requests that it took at the end of its drain."""
+    given = str(mapping(raw, *_CONTROLLER).get(DRAIN) or "")
+    for i, app in items(raw, "applications") if given.isdigit() else ():
+        for j, each in items(app, "deployments"):
+            grace_s = each.get("graceful_shutdown_timeout_s", _GRACE_S)
+            if isinstance(grace_s, int | float) and grace_s <= int(given):
+                path = ("applications", i, "deployments", j)
+                what = f"a replica that stops accepts for {given} s ({DRAIN}), and then has no time for what it took"
+                help_ = f"write graceful_shutdown_timeout_s: {int(given) + int(_TIMEOUT_S)}"
+                yield Problem(path, where(raw, path), what, help_, "warning")
 
 
 def _patience(raw: Mapping[str, Any]) -> Iterator[Problem]:

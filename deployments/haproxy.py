@@ -1,4 +1,4 @@
-"""Ray's HAProxy, made safe: its socket is closed to other users, and it is back within a second after it dies.
+"""Ray's HAProxy, made safe: its socket is closed to other users, and it is started again when it dies.
 
 Serve's controller calls `install` at its start (RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH) and then starts our manager
 on each node in place of Ray's. What does not fit another version of Ray is left as Ray has it, and logged.
@@ -97,7 +97,6 @@ class SupervisedHAProxy(_BASE):  # type: ignore[misc]  # Ray's class has no type
             process = self._haproxy._proc
             if process is None or process.returncode is None:
                 continue
-            _log.error("HAProxy ended with %s: it is started again", process.returncode)
             try:
                 await self._start_again()
             except Exception:
@@ -105,9 +104,11 @@ class SupervisedHAProxy(_BASE):  # type: ignore[misc]  # Ray's class has no type
                 await asyncio.sleep(_AGAIN_S)
 
     async def _start_again(self) -> None:
-        """Start it with the routes that it had, unless a reload has done so meanwhile."""
+        """Start it with the routes that it had, unless it ended because a reload has put another in its place."""
         async with self._reload_lock:
-            if not self._ending and self._haproxy._proc.returncode is not None:
+            code = self._haproxy._proc.returncode
+            if not self._ending and code is not None:
+                _log.error("HAProxy ended with %s: it is started again", code)
                 await self._haproxy.start()
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.serve.context import _get_global_client
 
 from .errors import NotFound, NotReady, show
+from .serve_details import serve_details
 
 _CACHE_S = 1.0
 # A controller that is restarted is back within seconds; until then what it last said is the best there is.
@@ -99,7 +99,7 @@ class Running:
         """Ask the controller, once for all who want to know; a call that hangs is never made twice."""
         call = self._call
         if call is None:
-            call = self._call = asyncio.ensure_future(asyncio.to_thread(_details))
+            call = self._call = asyncio.ensure_future(asyncio.to_thread(serve_details))
             call.add_done_callback(self._learn)
         await asyncio.wait_for(asyncio.shield(call), _PATIENCE_S)
 
@@ -142,12 +142,6 @@ def not_ready(app: App) -> NotReady:
         return NotReady(f"model {app.name!r} is not served, since it failed: the server's log says why", ())
     state = "not reached at the moment" if app.ready else f"{app.state.lower()}, not ready"
     return NotReady(f"model {app.name!r} is {state}: try again in 1 s")
-
-
-def _details() -> dict[str, Any]:
-    client: Any = _get_global_client()
-    details: dict[str, Any] = client.get_serve_details()
-    return details
 
 
 def _app(name: str, found: dict[str, Any], canary: bool = False) -> App:

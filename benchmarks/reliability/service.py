@@ -20,7 +20,7 @@ DRAIN = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"
 
 
 def _shipped_drain_s() -> float:
-    raw: Config = yaml.safe_load((PROJECT / "configs" / "cluster.yaml").read_text())
+    raw: Config = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
     return float(raw["controller_options"]["runtime_env"]["env_vars"][DRAIN])
 
 

@@ -1,7 +1,7 @@
 """Rollouts, scaling and a lost node on three nodes, each with a HAProxy of its own that is asked all the while.
 
 HAProxy on one node learns later than on another that a replica is gone (ray-project/ray#65698). So each row is there
-with Ray's own shortest drain and with the one that the configs ship.
+with Ray's own shortest drain, which configs/cluster.yaml ships, and with a shorter one.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,15 @@ from typing import Any
 import requests
 
 from .case import RATE_RPS, Case, steady
-from .faults import GUARDED
 from .load import Load, loaded
 from .losses import node
 from .nodes import Clustered
 from .rollouts import new_weights, scaled
 from .row import counted
-from .service import SHIPPED_DRAIN_S, Wish
+from .service import Wish
 from .stand import PITSTOP, Stand, StandError, until
 
-_RAY_DRAIN_S = 30.0
+_DRAINS_S = (5.0, 30.0)
 _ROUTES_S = 60.0
 _OTHERS_RPS = RATE_RPS / 4
 _LOAD = f"{RATE_RPS:.0f} requests/s at the head, {_OTHERS_RPS:.0f} at each other node"
@@ -29,8 +28,8 @@ Measure = Callable[[Stand, float], dict[str, Any]]
 SPREAD = Wish(
     nodes=2,
     every_node=True,
-    user_config=GUARDED.user_config,
-    deployment={**GUARDED.deployment, "graceful_shutdown_timeout_s": 60},
+    # Not GUARDED: three nodes that start replicas on one machine hold a healthy event loop up for its hang_s of 2 s.
+    deployment={"graceful_shutdown_timeout_s": 60},
 )
 
 
@@ -76,7 +75,7 @@ def _at(stand: Stand, port: int) -> Load:
 
 def _rows() -> tuple[Case, ...]:
     found = []
-    for drain_s in (SHIPPED_DRAIN_S, _RAY_DRAIN_S):
+    for drain_s in _DRAINS_S:
         wish = replace(SPREAD, drain_s=drain_s)
         for name, fault, measure in (
             ("new-weights", "new weights rolled out on three nodes", new_weights),

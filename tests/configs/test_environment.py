@@ -68,6 +68,8 @@ def test_a_model_that_scales_to_zero_needs_a_patience_for_its_start(changed: Lin
 
 
 ENV = "controller_options__runtime_env__env_vars"
+DRAIN = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"
+GRACE = "applications__{}__deployments__0__graceful_shutdown_timeout_s"
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -79,10 +81,31 @@ def test_a_haproxy_whose_socket_is_open_to_others_is_a_warning(changed: Lint) ->
     )
 
 
-def test_every_shipped_config_has_the_same_variables() -> None:
+@pytest.mark.parametrize(
+    "drain, grace_s, warned", [("1", None, 0), ("20", None, 2), ("30", None, 2), ("30", 30, 2), ("30", 60, 0)]
+)
+def test_a_replica_without_time_for_what_it_took_at_the_end_of_its_drain_is_a_warning(
+    changed: Lint, drain: str, grace_s: int | None, warned: int
+) -> None:
+    graces = {} if grace_s is None else {GRACE.format(app): grace_s for app in (1, 2)}
+    found = changed(**{f"{ENV}__{DRAIN}": drain, **graces})
+    assert [problem.severity for problem in found] == ["warning"] * warned
+    assert {problem.help for problem in found} <= {f"write graceful_shutdown_timeout_s: {int(drain) + 30}"}
+
+
+def test_every_shipped_config_has_the_same_variables_and_the_one_of_several_nodes_a_longer_drain() -> None:
     files = [PROJECT / "serve_config.yaml", *(PROJECT / "configs" / f"{name}.yaml" for name in SHIPPED)]
     found = [yaml.safe_load(file.read_text())["controller_options"]["runtime_env"]["env_vars"] for file in files]
+    assert [each.pop(DRAIN) for each in found] == ["1", "30", "1", "1", "1"]
     assert all(each == found[0] for each in found)
+
+
+def test_a_replica_of_several_nodes_may_finish_what_it_took_at_the_end_of_its_drain() -> None:
+    raw = yaml.safe_load((PROJECT / "configs" / "cluster.yaml").read_text())
+    drain_s = float(raw["controller_options"]["runtime_env"]["env_vars"][DRAIN])
+    for model in [app["deployments"][0] for app in raw["applications"] if "deployments" in app]:
+        timeout_s = model.get("user_config", {}).get("timeout_s", 30)
+        assert model["graceful_shutdown_timeout_s"] >= drain_s + timeout_s
 
 
 SHIPPED = ("cluster", "minilm", "mlp", "resnet50")

@@ -95,6 +95,21 @@ def test_a_haproxy_that_ended_is_started_again(monkeypatch: pytest.MonkeyPatch) 
     asyncio.run(supervised())
 
 
+def test_a_haproxy_that_ends_since_a_reload_replaces_it_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def replaced() -> None:
+        api = Api()
+        manager: Any = SimpleNamespace(_haproxy=api, _reload_lock=asyncio.Lock(), _ending=False)
+        async with manager._reload_lock:
+            looking = asyncio.create_task(haproxy.SupervisedHAProxy._start_again(manager))
+            await asyncio.sleep(0)
+            api._proc = SimpleNamespace(returncode=None)
+        await looking
+        assert not api.started.is_set()
+
+    asyncio.run(replaced())
+    assert caplog.records == []
+
+
 def test_a_port_that_is_taken_is_named_in_two_lines() -> None:
     said = (
         "[ALERT] Binding [/x/haproxy.cfg:50] for frontend f: cannot bind (Address already in use) for [127.0.0.1:8000]"

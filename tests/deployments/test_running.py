@@ -8,6 +8,7 @@ import pytest
 
 from deployments import running
 from deployments.running import App, Running, _app, not_ready
+from deployments.serve_details import fill
 
 ONE, TWO = ["RUNNING"], ["RUNNING", "STARTING"]
 
@@ -78,6 +79,33 @@ def test_what_waits_for_a_model_at_zero_is_answered_unless_it_failed(
     assert (app.ready, app.held) == (ready, held)
 
 
+@pytest.mark.parametrize("status", ["DEPLOYING", "DEPLOY_FAILED"])
+@pytest.mark.parametrize(
+    "running, least, ready",
+    [
+        ({("m", "Model"): 1, ("m", "Ingress"): 1}, 1, True),
+        ({("m", "Model"): 1, ("m", "Ingress"): 0}, 1, False),
+        ({("m", "Model"): 0}, 1, False),
+        ({("m", "Model"): 0}, 0, True),  # Scaled to zero: a request starts it.
+        ({("other", "Model"): 1}, 1, False),  # The first time that it is built.
+    ],
+)
+def test_a_change_that_is_being_built_or_whose_build_failed_leaves_ready_what_answers(
+    status: str, running: dict[tuple[str, str], int], least: int, ready: bool
+) -> None:
+    """Serve lists no deployments of such an application."""
+    config = {"deployments": [{"name": "Model", "autoscaling_config": {"min_replicas": least}}]}
+    found = {"m": {**details(status), "deployed_app_config": config}}
+    fill(found, running)
+    assert _app("m", found["m"]).ready == (ready and (least > 0 or status == "DEPLOYING"))
+
+
+def test_what_serve_lists_is_left_as_it_is_and_what_it_deletes_is_not_ready() -> None:
+    found = {"m": details("DEPLOYING", ["STARTING"]), "n": details("DELETING")}
+    fill(found, {("m", "d0"): 1, ("n", "d0"): 1})
+    assert [_app(name, found[name]).ready for name in found] == [False, False]
+
+
 def test_the_start_is_over_only_once_serve_is_done() -> None:
     assert not _app("m", details("DEPLOYING", TWO)).settled
     assert _app("m", details("DEPLOYING", TWO)).reason == "a change is being rolled out"
@@ -105,7 +133,7 @@ def test_what_was_known_is_told_while_the_controller_is_away_and_not_for_ever(mo
             raise ConnectionError
         return dict(answers.pop())
 
-    monkeypatch.setattr(running, "_details", ask)
+    monkeypatch.setattr(running, "serve_details", ask)
     monkeypatch.setattr("deployments.running.time.monotonic", lambda: now)
 
     async def told() -> None:
@@ -131,7 +159,7 @@ def test_a_controller_that_hangs_is_asked_once_and_keeps_nobody_waiting_for_ever
         over.wait()
         return ANSWER
 
-    monkeypatch.setattr(running, "_details", hang)
+    monkeypatch.setattr(running, "serve_details", hang)
     monkeypatch.setattr(running, "_PATIENCE_S", 0.01)
 
     async def told() -> None:

@@ -206,7 +206,7 @@ def test_haproxy_that_is_killed_is_back_with_its_routes_and_nobody_is_told_that_
 def test_a_haproxy_whose_manager_is_killed_goes_too_and_another_pair_takes_over(serving: Serving) -> None:
     # A Ray worker renames itself, and the name takes the place of its environment with the mark.
     everything = processes.of(serving.process.pid, serving.mark)
-    [manager] = [pid for pid in everything if b"HAProxyManager" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    [manager] = [pid for pid in everything if b"SupervisedHAProxy" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     before = set(haproxies(serving))
     seen: set[int] = set()
     os.kill(manager, signal.SIGKILL)

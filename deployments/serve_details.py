@@ -1,0 +1,48 @@
+"""What Serve's controller says of all applications, also of one whose change it is building.
+
+For such an application, and for one whose build failed, Serve lists no deployments, while the replicas from before
+the change still answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ray
+from ray.serve.context import _get_global_client
+
+
+def serve_details() -> dict[str, Any]:
+    """Ask the controller; this waits for its answer."""
+    client: Any = _get_global_client()
+    details: dict[str, Any] = client.get_serve_details()
+    if any(map(_lists_none, details["applications"].values())):
+        running = ray.get(client._controller._all_running_replicas.remote())
+        fill(details["applications"], {(each.app_name, each.name): len(found) for each, found in running.items()})
+    return details
+
+
+def fill(applications: Mapping[str, dict[str, Any]], running: Mapping[tuple[str, str], int]) -> None:
+    """Put in the deployments that Serve does not list, by how many replicas run of each application's each."""
+    for name, found in applications.items():
+        if _lists_none(found):
+            config = (found.get("deployed_app_config") or {}).get("deployments") or ()
+            ours = {deployment: count for (app, deployment), count in running.items() if app == name}
+            # One at zero is started once the change is built; where the build failed, Serve does not scale any more.
+            least = 0 if _status(found) == "DEPLOYING" else 1
+            found["deployments"] = {each: _deployment(each, count, least, config) for each, count in ours.items()}
+
+
+def _lists_none(found: Mapping[str, Any]) -> bool:
+    return not found.get("deployments") and _status(found) != "DELETING"
+
+
+def _status(found: Mapping[str, Any]) -> str:
+    return str(getattr(found["status"], "value", found["status"]))
+
+
+def _deployment(name: str, count: int, least: int, config: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "replicas": [{"state": "RUNNING"}] * count,
+        "target_num_replicas": max(count, least),
+        "deployment_config": next((each for each in config if each.get("name") == name), {}),
+    }
