@@ -21,6 +21,7 @@ def crashes(): ctypes.string_at(0)
 def raises(): raise RuntimeError("no such thing")
 def waits(): time.sleep(600)
 def reads(): return Good() if os.environ["LOAD_NETS"] == "set" else None
+def doubles(): return Good().double()
 """
 
 
@@ -114,3 +115,8 @@ def test_a_model_is_opened_with_the_variables_of_its_application(folder: Path) -
     variables = {"runtime_env": {"env_vars": {"LOAD_NETS": "set"}}}
     status, output = check(folder, model("net", "reads") | variables)
     assert status == 0, output
+
+
+def test_the_precision_told_is_the_one_that_runs(folder: Path) -> None:
+    _, output = check(folder, model("net", "doubles"))
+    assert "net: opens on cpu, eager, fp64; ready after" in output
