@@ -116,7 +116,7 @@ def _bytes(value: Any, known: Mapping[int, str], depth: int) -> bytes:
 
 def _array(value: Any) -> bytes:
     if isinstance(value, np.ndarray):
-        data = None if value.dtype.hasobject else np.ascontiguousarray(value).tobytes()
+        data: bytes | memoryview | None = None if value.dtype.hasobject else np.ascontiguousarray(value).tobytes()
     else:
         data = tensor_bytes(value)
     if data is None:

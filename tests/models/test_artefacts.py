@@ -237,8 +237,7 @@ def test_an_attribute_that_cannot_be_compared_keeps_nothing_and_the_log_names_it
     value: Any, says: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    module = nn.Sequential(Scaled(1.0))
-    module[0].scale = [value] if isinstance(value, torch.Tensor) else value
+    module = nn.Sequential(Scaled([value] if isinstance(value, torch.Tensor) else value))  # type: ignore[arg-type]
     assert artefacts.key_of(module, LAYOUT, "auto") is None
     [record] = caplog.records
     assert record.getMessage() == f"the compiled model is not kept: attribute 0.scale holds {says}"
