@@ -4,6 +4,7 @@ Not on chance or on earlier rows, not on its padding, and not on the rows beside
 `tolerance` of a config, which is for arithmetic alone: noise of that size would pass.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from .reference import Reference
 from .runner import Runner
 from .signature import Array, Rows, Tensor
 
+_log = logging.getLogger("pitstop")
 Answer = Callable[[Rows], Sequence[torch.Tensor]]
 _PROBE_ROWS = 3
 # How many roundings the same rows may differ by when they are asked again.
@@ -193,7 +195,13 @@ def _beside(runner: Runner, draw: Draw, config: ModelConfig) -> float | None:
         return _in_company(runner, rows, [], config)
     worst = _in_company(runner, rows, [draw.shaped((1, longest), seed=12)], config)
     if config.batch_tolerance is None:
-        worst = max(worst, _in_company(runner, rows, [_enlarged(draw, draw.shaped((room, longest), seed=14))], config))
+        strangers = _enlarged(draw, draw.shaped((room, longest), seed=14))
+        try:
+            worst = max(worst, _in_company(runner, rows, [strangers], config))
+        except ModelError:
+            raise
+        except Exception:  # The user's own code: it may refuse such numbers, and they then fail alone.
+            _log.info("large numbers beside a row are not checked: the network raises on them", exc_info=True)
     return worst
 
 

@@ -35,6 +35,61 @@ class Remembers(Stateful):
         return x + before
 
 
+class LessItsFirst(Stateful):
+    """Takes the mean of the first rows that it sees off all others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.first is None:
+            self.first = x.mean(0, keepdim=True).clone()
+        return x - self.first
+
+
+class Counts(nn.Module):
+    """Drifts by very little at each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x + 1e-4 * self.calls
+
+
+class SilencedBySum(nn.Module):
+    """Answers nothing where the numbers of the whole batch are large."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 0 if bool(x.abs().sum() > 1e3) else x + 0
+
+
+class Highest(nn.Module):
+    """The largest step: zeros behind a row count where its own numbers are below zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax(1)[:, :2]
+
+
+class Spread(nn.Module):
+    """The deviation of the steps, not a number for a row of one step."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.std(1)[:, :2]
+
+
+class TwoAtLeast(nn.Module):
+    """Cannot take a lone row."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[0] < 2:
+            raise ValueError("two rows at least")
+        return x * 2
+
+
 class TimesRows(nn.Module):
     """Multiplies by the number of rows that it is given: wrong where a lone row is padded with copies of itself."""
 

@@ -34,6 +34,30 @@ def test_chance_and_state_are_refused_as_such_whatever_is_tolerated(
         opened(network, backend=backend, **keys)
 
 
+def test_a_drift_far_below_the_tolerance_is_state_all_the_same() -> None:
+    with pytest.raises(ModelError, match="asked twice"):
+        opened("Counts", backend="eager")
+
+
+@pytest.mark.parametrize("backend", ["eager", "torchscript"])
+def test_what_a_network_keeps_of_the_rows_that_it_saw_first_is_found(backend: str) -> None:
+    with pytest.raises(ModelError, match=r"asked after other rows than at first.*\nhelp: .* what it saw first"):
+        opened("LessItsFirst", backend=backend)
+
+
+def test_large_numbers_beside_a_row_change_nothing_unless_the_config_bounds_them() -> None:
+    with pytest.raises(ModelError, match="a row alone and in company"):
+        opened("SilencedBySum", backend="eager")
+    bounded = [{"name": "x", "datatype": "FP32", "shape": [-1, 4], "low": -1, "high": 1}]
+    opened("SilencedBySum", backend="eager", inputs=bounded)
+
+
+def test_a_network_that_wants_two_rows_is_served_where_batch_sizes_say_so() -> None:
+    served = opened("TwoAtLeast", backend="eager", batch_sizes=[2, 4], max_rows=4)
+    rows = np.ones((1, 4), np.float32)
+    assert (served.runner.run([{"x": rows}])["y"] == 2 * rows).all()
+
+
 STEPS: dict[str, Any] = {
     "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, -1, 8]}],
     "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
@@ -51,6 +75,13 @@ def test_a_network_that_reads_its_padding_is_refused_however_batches_are_cut(
     assert "mask it in forward, or fix the size in shape" in str(caught.value)
     assert "max_rows" not in str(caught.value)
     assert "batch_tolerance" not in str(caught.value)
+
+
+@pytest.mark.parametrize("network", ["Highest", "Spread"])
+@pytest.mark.parametrize("keys", [{"lengths": [16]}, {"lengths": [8, 16, 32]}, {"lengths": [16], "max_rows": 1}])
+def test_padding_that_only_some_rows_or_lengths_show_is_found(network: str, keys: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r"padded to .* and unpadded, differs by"):
+        opened(network, **STEPS, backend="eager", **keys)
 
 
 def test_a_length_that_nothing_is_padded_to_needs_no_proof() -> None:
