@@ -20,6 +20,7 @@ from .parity import TOLERANCES, OffError, Tolerance, compare, tolerance_for
 from .reference import Reference
 from .runner import Runner
 from .signature import Array, Rows, Tensor
+from .user_code import described
 
 _log = logging.getLogger("pitstop")
 Answer = Callable[[Rows], Sequence[torch.Tensor]]
@@ -200,8 +201,8 @@ def _beside(runner: Runner, draw: Draw, config: ModelConfig) -> float | None:
             worst = max(worst, _in_company(runner, rows, [strangers], config))
         except ModelError:
             raise
-        except Exception:  # The user's own code: it may refuse such numbers, and they then fail alone.
-            _log.info("large numbers beside a row are not checked: the network raises on them", exc_info=True)
+        except Exception as error:  # The user's own code: it may refuse such numbers, and they then fail alone.
+            _log.info("large numbers beside a row are not checked: on them the network raises %s", described(error))
     return worst
 
 
