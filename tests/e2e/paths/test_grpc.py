@@ -227,7 +227,9 @@ def test_two_hundred_calls_at_once_on_one_channel_share_forwards(client: Client,
     before = forwards(serving, "slow")
     calls = [client.begin(slow(n)) for n in range(200)]
     assert [values_of(call.result()).item() for call in calls] == [2 * n for n in range(200)]
-    assert forwards(serving, "slow") - before <= 40
+    # Two calls a forward on average at least, however few a second the path and the machine deliver: without batching
+    # there are 200. How full batches are, test_batching.py holds, with nothing between it and the batcher.
+    assert forwards(serving, "slow") - before <= 100
 
 
 def test_a_stream_is_answered_in_order_and_outlives_a_request_that_fails(client: Client, serving: Serving) -> None:
