@@ -6,7 +6,6 @@
 import asyncio
 import logging
 import sys
-import textwrap
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -44,8 +43,9 @@ async def announce(
         for app in apps:
             if app.failed and app.name not in failed:
                 failed.add(app.name)
-                # Indented, since Ray holds back a line that another process has printed: the replica's log has it too.
-                _log.error("%s will not be served:\n%s", app.name, textwrap.indent(app.message, "  "))
+                # Ray holds back a line whose words another process has printed; the replica's log has these too.
+                lines = [f"  {app.name}: {line}" for line in app.message.splitlines()]
+                _log.error("%s will not be served:\n%s", app.name, "\n".join(lines))
         waiting = [app for app in apps if not ((app.ready and app.settled) or app.name in failed)]
         if apps and not waiting:
             break
