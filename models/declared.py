@@ -6,6 +6,7 @@ import torch
 
 from .errors import ModelError
 from .layout import Layout
+from .returned import dtype_class
 from .signature import NUMPY, Tensor
 from .user_code import described
 
@@ -25,7 +26,7 @@ def check_outputs(found: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> N
                 "help: return one value a row: the first dimension must count rows"
             )
         declared = _DTYPE[tensor.datatype]
-        alike = _kind(value.dtype) == _kind(declared)
+        alike = dtype_class(value.dtype) == dtype_class(declared)
         if alike and _fits(value.dtype, declared):
             continue
         name = str(value.dtype).removeprefix("torch.")
@@ -34,7 +35,7 @@ def check_outputs(found: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> N
                 f"output {tensor.name!r}: forward returns {name}, which the protocol cannot carry\n"
                 "help: let forward return torch.view_as_real(y), or y.abs()"
             )
-        narrow = ", which cannot hold it" if alike and _kind(declared) == "integer" else ""
+        narrow = ", which cannot hold it" if alike and dtype_class(declared) == "integer" else ""
         raise ModelError(
             f"output {tensor.name!r}: forward returns {name}, the config says {tensor.datatype}{narrow}\n"
             f"help: write datatype: {_datatype(value.dtype)}, or let forward convert it"
@@ -67,12 +68,6 @@ def _passed(tensor: Tensor, layout: Layout) -> str:
     if dtype.is_floating_point and not layout.as_declared:
         dtype = layout.dtype
     return str(dtype).removeprefix("torch.")
-
-
-def _kind(dtype: torch.dtype) -> str:
-    if dtype == torch.bool:
-        return "bool"
-    return "float" if dtype.is_floating_point else "complex" if dtype.is_complex else "integer"
 
 
 def _fits(found: torch.dtype, declared: torch.dtype) -> bool:

@@ -10,6 +10,7 @@ import torch
 
 from .checkpoint import is_extra, tensors_of
 from .errors import ModelError
+from .returned import dtype_class
 
 # DataParallel and DDP, torch.compile, Lightning and many a trainer's own wrapper; nested in any order.
 _PREFIXES = ("module.", "_orig_mod.", "model.")
@@ -79,7 +80,7 @@ def _check(tensors: Tensors, expected: Tensors, location: str) -> None:
     dtypes = [
         f"{key} is {tensors[key].dtype}, the network has {expected[key].dtype}"
         for key in shared
-        if _kind(tensors[key].dtype) != _kind(expected[key].dtype)
+        if dtype_class(tensors[key].dtype) != dtype_class(expected[key].dtype)
     ]
     wrong = {"missing": missing, "unknown": surplus, "wrong shape:": shapes, "wrong dtype:": dtypes}
     said = [f"{what} {_some(names)}" for what, names in wrong.items() if names]
@@ -88,13 +89,6 @@ def _check(tensors: Tensors, expected: Tensors, location: str) -> None:
         if dtypes and len(said) == 1:
             help_ = "weights may differ in width (FP16, FP32), not in kind; save them again from the network itself"
         raise ModelError(f"{location}: does not fit the network: {'; '.join(said)}\nhelp: {help_}")
-
-
-def _kind(dtype: torch.dtype) -> str:
-    """Return the class within which a cast keeps the meaning of a weight."""
-    if dtype == torch.bool:
-        return "bool"
-    return "complex" if dtype.is_complex else "float" if dtype.is_floating_point else "integer"
 
 
 def _some(names: list[str], most: int = 3) -> str:

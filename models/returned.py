@@ -65,11 +65,20 @@ def check_outputs(found: Sequence[Any], rows: int, outputs: Sequence[Tensor], se
                 f"{list(tensor.shape)}\nhelp: correct outputs in the config; forward must return one row for each "
                 "that it gets, in their order"
             )
-        if value.dtype is not dtype and _class(value.dtype) != _class(dtype):
+        if value.dtype is not dtype and dtype_class(value.dtype) != dtype_class(dtype):
             raise ModelError(
                 f"output {tensor.name!r} is {value.dtype}, at the start it was {dtype}\n"
                 "help: forward must return the same class of dtype for every input"
             )
+
+
+def dtype_class(dtype: Any) -> str:
+    """Return the class within which a cast of a torch dtype keeps the meaning: float, integer, bool or complex."""
+    if dtype.is_complex:
+        return "complex"
+    if dtype.is_floating_point:
+        return "float"
+    return "bool" if str(dtype) == "torch.bool" else "integer"
 
 
 def _fits(shape: tuple[int, ...], rows: int, declared: tuple[int, ...]) -> bool:
@@ -86,11 +95,3 @@ def _other(what: str, came: str, rows: int, feed: Sequence[Tensor]) -> ModelErro
         f"{what} returned {came} for {rows} rows; expected a dict with {wanted}\n"
         "help: return one row for each that came, in the dtypes and sizes that the start saw"
     )
-
-
-def _class(dtype: Any) -> str:
-    if dtype.is_complex:
-        return "complex"
-    if dtype.is_floating_point:
-        return "float"
-    return "bool" if str(dtype) == "torch.bool" else "integer"

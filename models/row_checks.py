@@ -64,9 +64,14 @@ class Dependence:
         return f"{beside}; {padded}{waived}"
 
 
+def count_of(most: int) -> int:
+    """Return how many rows a probe has where a forward takes `most` at most."""
+    return min(_PROBE_ROWS, most)
+
+
 def probe_rows(draw: Draw, most: int) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return two requests of a few rows each, both of the shortest length."""
-    rows = min(_PROBE_ROWS, most)
+    rows = count_of(most)
     return draw(rows, seed=11), draw(rows, seed=13)
 
 
@@ -127,7 +132,7 @@ def _padded_to(
     length: int, before: int, runner: Runner, reference: Reference, draw: Draw, config: ModelConfig
 ) -> float:
     """Compare rows that take this length unpadded with the same rows padded, by eager and as prepared."""
-    rows = min(_PROBE_ROWS, runner.layout.sizes[-1])
+    rows = count_of(runner.layout.sizes[-1])
     # Where one row makes a batch, three requests show what one of three rows does.
     seeds = range(17, 17 + _PROBE_ROWS // rows)
     worst = 0.0

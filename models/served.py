@@ -23,7 +23,7 @@ from .parity import Tolerance, compare, refuse_uncompared, tolerance_for
 from .prepare import freeze_in_eval, pick_device, prepare, set_arithmetic
 from .rates import ends
 from .reference import Reference
-from .row_checks import prepared, same_twice
+from .row_checks import count_of, prepared, same_twice
 from .runner import Runner
 from .signature import Shape, Signature, signature_of
 from .staging import to_device
@@ -31,7 +31,6 @@ from .torchscript import Compiled
 from .user_code import call_at_start
 from .warmup import warm
 
-_PROBE_ROWS = 3
 _log = logging.getLogger("pitstop")
 
 
@@ -154,12 +153,8 @@ def _replayed(runner: Runner) -> int:
     return len(runner.forward.graphs) if isinstance(runner.forward, Graphed) else 0
 
 
-def _probe_rows(layout: Layout) -> int:
-    return min(_PROBE_ROWS, layout.sizes[-1])
-
-
 def _probes(draw: Draw, layout: Layout) -> list[list[torch.Tensor]]:
-    sizes = {layout.sizes[0], _probe_rows(layout), layout.sizes[-1]}
+    sizes = {layout.sizes[0], count_of(layout.sizes[-1]), layout.sizes[-1]}
     lengths = layout.lengths[:2] or (0,)
     return [
         [to_device(torch.from_numpy(arrays[tensor.name]), layout) for tensor in draw.feed]

@@ -24,6 +24,7 @@ from ..protocol.headers import REQUEST_ID
 from .bodies import HEAVY_BYTES, Reply, compressed, encoding_for
 from .exchange import read_infer, refuse, write_infer
 from .heads import Head, Heads
+from .inflate import bytes_of
 from .server_protocol import ServerProtocol
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -105,7 +106,7 @@ class ShortPath(ServerProtocol):
         self._denied = None if service.guard is None else service.guard.refusal(head.headers.get(AUTHORIZATION))
         limit_mib = service.tunables.max_body_mib
         end = start + head.length
-        if head.length > limit_mib * 1024 * 1024:
+        if head.length > bytes_of(limit_mib):
             self._stopping = True  # The body will not be read.
             self._missing = max(0, end - len(data))
             self._answer(self._denied or TooLarge(limit_mib))

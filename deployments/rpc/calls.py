@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from ..batching.deadlines import sooner
 from ..errors import NotReady, ServeError, TooLarge
 from ..fault import told
+from ..http.inflate import bytes_of
 from ..inference import Service
 from ..protobuf.tensors import check_model, parse, read, render
 from ..protobuf.wire import Buffer
@@ -20,8 +21,6 @@ from .metadata import model_message, server_message
 from .ordered import STREAM_AT_ONCE, in_order
 from .status import Context, refuse
 from .stream import answered, failed
-
-_MIB = 1024 * 1024
 
 
 class Packed:
@@ -118,7 +117,7 @@ async def _model_stream_infer(
 
 async def _infer(service: Service, request: bytes, context: Context) -> list[Buffer]:
     limit_mib = service.tunables.max_body_mib
-    if len(request) > limit_mib * _MIB:
+    if len(request) > bytes_of(limit_mib):
         raise TooLarge(limit_mib)
     began = time.perf_counter()
     checked = parse(service, request)

@@ -25,6 +25,7 @@ def add_test_models(raw: dict[str, Any]) -> None:
         if app["import_path"] == "deployments.app:model":
             app["args"] = {**app["args"], "num_cpus": 0.5}
     raw["applications"].append(model("slow", tunables={"max_queued_rows": 256}))
+    raw["applications"].append(model("patient"))
     raw["applications"].append(
         model("tight", ms=200, tunables={"max_queued_rows": 2, "timeout_s": 5, "max_body_mib": 1}, max_rows=1)
     )
