@@ -1,6 +1,7 @@
 """What the eager model must show before anything is compiled: that it runs as declared, and answers the same twice."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -42,9 +43,9 @@ def eager(
     """
     fresh = _copied(module)
     found = first_that_runs(module, config, device, draw, outputs)
-    same_twice(found.reference, draw, found.reference.layout, outputs)
+    answered = same_twice(found.reference, draw, found.reference.layout, outputs)
     if fresh is not None:
-        _same_whoever_came_first(found.reference, fresh, draw, outputs)
+        _same_whoever_came_first(found.reference, answered, fresh, draw)
     return found
 
 
@@ -72,13 +73,15 @@ def _copied(module: nn.Module) -> nn.Module | None:
         return None
 
 
-def _same_whoever_came_first(reference: Reference, fresh: nn.Module, draw: Draw, outputs: tuple[Tensor, ...]) -> None:
-    """Raise a ModelError where what a network answers depends on the rows that it was asked first."""
+def _same_whoever_came_first(
+    reference: Reference, answered: Sequence[torch.Tensor], fresh: nn.Module, draw: Draw
+) -> None:
+    """Raise a ModelError where what a network answered depends on the rows that it was asked first."""
     rows, others = probe_rows(draw, reference.layout.sizes[-1])
     started_otherwise = replace(reference, module=in_layout(fresh, reference.layout))
     started_otherwise(others)
     kept = "the same input, asked after other rows than at first,"
-    compare(started_otherwise(rows), reference(rows), outputs, repeated(reference.layout), kept, _FIRST)
+    compare(started_otherwise(rows), answered, reference.outputs, repeated(reference.layout), kept, _FIRST)
 
 
 def _failure(reference: Reference, draw: Draw) -> ModelError | None:

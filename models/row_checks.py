@@ -90,14 +90,16 @@ def repeated(layout: Layout) -> Tolerance:
     return Tolerance(torch.finfo(layout.dtype).eps * _ROUNDINGS[layout.device.type], 0.0)
 
 
-def same_twice(answer: Answer, draw: Draw, layout: Layout, outputs: Sequence[Tensor]) -> None:
-    """Raise a ModelError where the same rows are answered otherwise the second time, with others in between.
+def same_twice(answer: Answer, draw: Draw, layout: Layout, outputs: Sequence[Tensor]) -> Sequence[torch.Tensor]:
+    """Return the answer to the first of `probe_rows`, asked twice with the others in between; a ModelError where it
+    is another the second time.
 
     The same kernels run on the same numbers, so only the order of additions may differ, and only on a GPU by much.
     """
     rows, others = probe_rows(draw, layout.sizes[-1])
     first, _, second = answer(rows), answer(others), answer(rows)
     compare(second, first, outputs, repeated(layout), "the same input, asked twice,", _TWICE)
+    return first
 
 
 def dependence(runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> Dependence:

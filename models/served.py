@@ -137,7 +137,7 @@ def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.
 
 
 def quicken(
-    runner: Runner, draw: Draw, compiled: Compiled, config: ModelConfig, before_graphs: Callable[[], None]
+    runner: Runner, draw: Draw, compiled: Compiled, config: ModelConfig, before_graphs: Callable[[], object]
 ) -> dict[Shape, float]:
     """Warm a runner, with what is faster on its device than the compiled forward; return every forward, in ms."""
     if runner.layout.device.type == "cpu":

@@ -10,6 +10,7 @@ import numpy as np
 
 from models.signature import Array, Rows
 
+from ..errors import InferenceFailed
 from .grouping import Grouping
 
 Answer = dict[str, Array]
@@ -94,7 +95,11 @@ class Waiting:
 
     def append(self, item: Item) -> None:
         if self.grouping is not None:
-            item.length = self.grouping.length(item.arrays)
+            try:
+                item.length = self.grouping.length(item.arrays)
+            except Exception as error:  # Its rows cannot be read; those behind it must not be lost with it.
+                item.end(InferenceFailed(error))
+                return
         self._levels[min(item.priority or _DEFAULT, LEVELS) - 1].append(item)
         self.rows += item.rows
 

@@ -74,10 +74,7 @@ class RemoteDevice:
 
     def put(self, items: Sequence[Item]) -> None:
         for item in items:
-            try:
-                self._waiting.append(item)
-            except Exception as error:  # Its rows cannot be read; those behind it must not be lost with it.
-                item.end(InferenceFailed(error))
+            self._waiting.append(item)
         self._go_on()
 
     def drop_pointless(self) -> None:

@@ -18,7 +18,6 @@ from models.batch import Batch
 from models.rates import rows_to_take
 from models.signature import Shape
 
-from ..errors import InferenceFailed
 from .grouping import Grouping
 from .jobs import awaited
 from .queue import Item, Part, Waiting
@@ -128,7 +127,7 @@ class Worker:
         if items:
             with self._changed:
                 for item in items:
-                    self._append(item)
+                    self._waiting.append(item)
                 self._changed.notify_all()
 
     def drop_pointless(self) -> None:
@@ -155,12 +154,6 @@ class Worker:
             return items
         self._done(self._complete([Part(item, 0, item.rows) for item in items]))
         return ()
-
-    def _append(self, item: Item) -> None:
-        try:
-            self._waiting.append(item)
-        except Exception as error:  # Its rows cannot be read; those behind it must not be lost with it.
-            item.end(InferenceFailed(error))
 
     def _work(self) -> None:
         """The device thread."""
