@@ -74,8 +74,7 @@ class ModelService:
         """Take new tunables in place; a bad one is refused and the old ones stay."""
         tunables = parse_tunables(user_config)
         # What the start timed is a default; a number in the YAML is a decision.
-        self.batcher.max_rows = self._warmed_rows if tunables.max_rows else self._best_rows
-        self.batcher.reconfigure(tunables)
+        self.batcher.reconfigure(tunables, self._warmed_rows if tunables.max_rows else self._best_rows)
 
     @property
     def tunables(self) -> Tunables:

@@ -1,31 +1,28 @@
 """Requests to batches and back. Mistake 5, closed: no request reaches the device as a lone vector while others wait.
 
 Requests of one loop tick make a block. Where the device is free it gets the block at once; where it is not, or a wait
-is configured, `@serve.batch` gathers blocks, and the device takes every waiting row, up to the limit, when it is free
-again. Waiting for a full batch inside `@serve.batch` would not fill it: Serve forms the next batch before a slot is
-free (docs/architecture.md).
+is configured, `@serve.batch` gathers blocks (gathering.py), and the device takes what waits when it is free again.
+Waiting for a full batch inside `@serve.batch` would not fill it: Serve forms the next batch before a slot is free
+(docs/architecture.md).
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
-from typing import Any
-
-from ray import serve
 
 from configs.schema import Tunables
 from models.signature import Rows
 
 from ..errors import BadRequest, InferenceFailed, QueueFull, ServeError
 from ..fault import fault, log_unheard
+from .answers import join
 from .deadlines import Deadlines
-from .queue import Answer, Gone, Item, Part, Settle, join
+from .gathering import Block, Gathering
+from .queue import Answer, Gone, Item, Part, Settle
 from .ran import Ran
 from .remote import Device
 
-Block = list[Item]
 _DROP_EVERY_S = 0.1
 _log = logging.getLogger("pitstop")
 
@@ -37,29 +34,25 @@ class Batcher:
         """Batch up to `max_rows` rows, unless the tunables say fewer."""
         self._loop = asyncio.get_running_loop()
         self._observe = observe
-        self.max_rows = max_rows
         self._block: Block = []
         self._held_rows = 0
         # Rows that are still being preprocessed, on their way here.
         self.preparing_rows = 0
         self.offered_rows = 0
         self._dropped_s = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
         self._deadlines = Deadlines(self._loop)
-        # What every new request is told while no answer is to be had here; health/ sets it.
+        # What every new request is told while no answer is to be had here.
         self.closed: ServeError | None = None
         self._device = device
         device.listen(self._settle_all)
-        # Decorated here, not in the class: Serve makes the queue at decoration, so two batchers would share one.
-        self._gather: Any = serve.batch(max_batch_size=1, batch_wait_timeout_s=0, max_concurrent_batches=64)(self._put)
-        self.reconfigure(tunables)
+        self._gathering = Gathering(self._loop, self._pass_on)
+        self.reconfigure(tunables, max_rows)
 
-    def reconfigure(self, tunables: Tunables) -> None:
-        """Change limits in place; what waits already goes by the new ones."""
+    def reconfigure(self, tunables: Tunables, max_rows: int) -> None:
+        """Change limits in place, as at the start; what waits already goes by the new ones."""
         self.tunables = tunables
-        self._device.limit = min(tunables.max_rows or self.max_rows, self.max_rows)
-        self._gather.set_batch_wait_timeout_s(tunables.wait_ms / 1000)
-        self._gather.set_max_batch_size(self._device.limit)
+        self._device.set_limit(min(tunables.max_rows or max_rows, max_rows))
+        self._gathering.configure(tunables.wait_ms, self.limit)
 
     @property
     def limit(self) -> int:
@@ -68,7 +61,7 @@ class Batcher:
 
     @property
     def waiting_rows(self) -> int:
-        """Rows admitted that no forward has taken yet: those the worker has, and those on their way to it."""
+        """Rows admitted that no forward has taken yet: those the device has, and those on their way to it."""
         return self.preparing_rows + self._held_rows + self._device.waiting_rows
 
     def add(
@@ -115,9 +108,13 @@ class Batcher:
         """Return how long a request may take that asked for so long, or for nothing."""
         return self.tunables.timeout_s if timeout_s is None else min(timeout_s, self.tunables.timeout_s)
 
+    def close(self, error: ServeError | None) -> None:
+        """From now on tell this to everybody who comes; None takes requests again."""
+        self.closed = error
+
     def end_all(self, error: ServeError) -> None:
         """Tell this to everybody who waits, and from now on to everybody who comes."""
-        self.closed = error
+        self.close(error)
         self._deadlines.end_all(error)
 
     def _drop_pointless(self) -> None:
@@ -138,33 +135,20 @@ class Batcher:
     def _hand_over(self) -> None:
         block, self._block = self._block, []
         if self.tunables.wait_ms:
-            # Serve then waits for as many blocks as a forward has rows; a full request has nothing to wait for.
-            self._pass_on([item for item in block if item.rows >= self._device.limit])
-            for item in block:
-                if item.rows < self._device.limit:
-                    self._to_serve([item])
+            self._wait_for_company(block)
         elif self._device.idle:
             self._pass_on(block)
         else:
-            self._to_serve(block)
+            self._gathering.add(block)
 
-    def _to_serve(self, block: Block) -> None:
-        task = self._loop.create_task(self._gather(block))
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._gathered, block))
-
-    def _gathered(self, block: Block, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        # Serve's queue can break for good (ray-project/ray#66140); what it was given must not be lost with it.
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            _log.error("@serve.batch failed, the block goes on without it", exc_info=error)
-        if error is not None or task.cancelled():
-            self._pass_on([item for item in block if not item.passed_on])
-
-    async def _put(self, blocks: list[Block]) -> list[None]:
-        self._pass_on([item for block in blocks for item in block])
-        return [None] * len(blocks)
+    def _wait_for_company(self, block: Block) -> None:
+        """Gather the requests one by one: Serve waits for as many blocks as a forward has rows."""
+        # A full request has nothing to wait for.
+        if full := [item for item in block if item.rows >= self.limit]:
+            self._pass_on(full)
+        for item in block:
+            if item.rows < self.limit:
+                self._gathering.add([item])
 
     def _pass_on(self, items: Block) -> None:
         for item in items:

@@ -34,6 +34,9 @@ class Device:
     waiting_rows = 0
     idle = True
 
+    def set_limit(self, rows: int) -> None:
+        self.limit = rows
+
     def put(self, items: Sequence[Item]) -> None:
         self.given += items
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from deployments.batching.answers import join
 from deployments.batching.apart import Answers, apart, told
-from deployments.batching.queue import Answer, Item, Part, join
+from deployments.batching.queue import Answer, Item, Part
 from deployments.batching.room import Room
 from deployments.errors import InferenceFailed, NotFinite, OutOfMemory
 from models.batch import Batch

@@ -12,9 +12,10 @@ import torch
 
 from configs.schema import Tunables
 from deployments.batching.batching import Batcher
+from deployments.batching.device_thread import DeviceThread
+from deployments.batching.local import open_device
 from deployments.batching.queue import Answer
 from deployments.batching.ran import Ran
-from deployments.batching.worker import Worker
 from deployments.errors import BadRequest, InferenceFailed, NotFinite, QueueFull, TimedOut, Unavailable
 from models.batch import Batch
 from models.signature import Rows
@@ -86,9 +87,9 @@ class Bench:
     ) -> None:
         self.device = device
         self.rans: list[Ran] = []
-        self.worker = Worker(asyncio.get_running_loop())
-        self.worker.start()
-        self.worker.serve(device, forward_ms, on_loop=on_loop)
+        thread = DeviceThread()
+        thread.start()
+        self.worker = open_device(thread, device, forward_ms, on_loop=on_loop)
         self.batcher = Batcher(Tunables.model_validate(tunables), max_rows, self.worker, self.rans.append)
 
     def ask(self, *rows: float, **options: Any) -> asyncio.Future[list[float]]:
@@ -285,7 +286,7 @@ def test_a_wait_is_kept_for_company_and_ends_when_the_batch_is_full() -> None:
 
 def test_new_limits_apply_in_place() -> None:
     async def test(bench: Bench) -> None:
-        bench.batcher.reconfigure(Tunables(max_rows=2))
+        bench.batcher.reconfigure(Tunables(max_rows=2), 32)
         await asyncio.gather(*[bench.ask(n) for n in range(4)])
 
     assert [len(rows) for rows in run(test).device.seen] == [2, 2]
@@ -380,7 +381,7 @@ def test_a_block_that_serve_batch_drops_is_answered_all_the_same(monkeypatch: py
         async def broken(_: object) -> None:
             raise RuntimeError("the queue is gone")
 
-        monkeypatch.setattr(bench.batcher, "_gather", broken)
+        monkeypatch.setattr(bench.batcher._gathering, "_gather", broken)
         first = await bench.busy()
         waits = bench.ask(1)
         bench.device.gate.set()

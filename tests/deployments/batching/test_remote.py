@@ -27,7 +27,7 @@ def answers(send: Send, *requests: Any, timeout_s: float = 60, grouping: Groupin
     async def main() -> list[Any]:
         loop = asyncio.get_running_loop()
         device = RemoteDevice(loop, send, grouping)
-        device.limit = 32
+        device.set_limit(32)
         told: list[asyncio.Future[Any]] = []
 
         def done(ran: Ran) -> None:
