@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..errors import InferenceFailed
 from .queue import Answer, Part
 
 
@@ -13,6 +14,16 @@ def split(parts: list[Part], outputs: Answer) -> list[tuple[Part, Answer]]:
         found.append((part, {name: array[row:stop] for name, array in outputs.items()}))
         row = stop
     return found
+
+
+def joined(part: Part, answer: Answer | Exception) -> Answer | Exception | None:
+    """Return what a part's request is told, or None while other parts of it are on their way."""
+    if isinstance(answer, Exception):
+        return answer
+    try:
+        return join(part, answer)
+    except Exception as error:  # Whatever is wrong with these rows is none of the others' business.
+        return InferenceFailed(error)
 
 
 def join(part: Part, answer: Answer) -> Answer | None:

@@ -16,10 +16,10 @@ from models.signature import Rows
 
 from ..errors import BadRequest, InferenceFailed, QueueFull, ServeError
 from ..fault import fault, log_unheard
-from .answers import join
+from .answers import joined
 from .deadlines import Deadlines
 from .gathering import Block, Gathering
-from .queue import Answer, Gone, Item, Part, Settle
+from .queue import Answer, IsDisconnected, Item, OnResult
 from .ran import Ran
 from .remote import Device
 
@@ -30,10 +30,19 @@ _log = logging.getLogger("pitstop")
 class Batcher:
     """The event loop's side of a model's queue."""
 
-    def __init__(self, tunables: Tunables, max_rows: int, device: Device, observe: Callable[[Ran], None]) -> None:
-        """Batch up to `max_rows` rows, unless the tunables say fewer."""
+    def __init__(
+        self,
+        tunables: Tunables,
+        max_rows: int,
+        device: Device,
+        observe: Callable[[Ran], None],
+        best_rows: int | None = None,
+    ) -> None:
+        """Batch up to as many rows as the tunables say: by default `best_rows`, and never more than `max_rows`."""
         self._loop = asyncio.get_running_loop()
         self._observe = observe
+        self._max_rows = max_rows
+        self._best_rows = best_rows or max_rows
         self._block: Block = []
         self._held_rows = 0
         # Rows that are still being preprocessed, on their way here.
@@ -41,17 +50,18 @@ class Batcher:
         self.offered_rows = 0
         self._dropped_s = 0.0
         self._deadlines = Deadlines(self._loop)
-        # What every new request is told while no answer is to be had here.
+        # What every new request is told while no answer is to be had here; health/ sets it.
         self.closed: ServeError | None = None
         self._device = device
-        device.listen(self._settle_all)
+        device.listen(self._deliver_all)
         self._gathering = Gathering(self._loop, self._pass_on)
-        self.reconfigure(tunables, max_rows)
+        self.reconfigure(tunables)
 
-    def reconfigure(self, tunables: Tunables, max_rows: int) -> None:
-        """Change limits in place, as at the start; what waits already goes by the new ones."""
+    def reconfigure(self, tunables: Tunables) -> None:
+        """Change limits in place; what waits already goes by the new ones."""
         self.tunables = tunables
-        self._device.set_limit(min(tunables.max_rows or max_rows, max_rows))
+        # What the start timed is a default; a number in the YAML is a decision.
+        self._device.set_limit(min(tunables.max_rows or self._best_rows, self._max_rows))
         self._gathering.configure(tunables.wait_ms, self.limit)
 
     @property
@@ -68,12 +78,12 @@ class Batcher:
         self,
         arrays: Rows,
         rows: int,
-        settle: Settle,
+        on_result: OnResult,
         timeout_s: float | None = None,
         priority: int = 0,
-        gone: Gone | None = None,
+        is_disconnected: IsDisconnected | None = None,
     ) -> Item:
-        """Queue `rows` rows, which may share forwards with strangers; `settle` gets the answer or an error, once.
+        """Queue `rows` rows, which may share forwards with strangers; `on_result` gets the answer or an error, once.
 
         The error is TimedOut, where no answer came within the configured time, or `timeout_s` where that is shorter;
         InferenceFailed, where the model raised on these rows with no one else's among them.
@@ -86,7 +96,7 @@ class Batcher:
         self.offered_rows += rows
         now = time.perf_counter()
         allowed = self.allowed_s(timeout_s)
-        item = Item(arrays, rows, now, now + allowed, settle, priority, gone)
+        item = Item(arrays, rows, now, now + allowed, on_result, priority, is_disconnected)
         self._deadlines.watch(item, allowed)
         if not self._block:
             self._loop.call_soon(self._hand_over)
@@ -100,7 +110,7 @@ class Batcher:
             raise self.closed.with_traceback(None)  # Else it keeps the frames of every request that it refused.
         bound = self.tunables.max_queued_rows
         if self.waiting_rows + rows > bound:
-            self._drop_pointless()
+            self._drop_expired()
             if self.waiting_rows + rows > bound:
                 raise self._refusal(rows)
 
@@ -108,21 +118,17 @@ class Batcher:
         """Return how long a request may take that asked for so long, or for nothing."""
         return self.tunables.timeout_s if timeout_s is None else min(timeout_s, self.tunables.timeout_s)
 
-    def close(self, error: ServeError | None) -> None:
-        """From now on tell this to everybody who comes; None takes requests again."""
-        self.closed = error
-
     def end_all(self, error: ServeError) -> None:
         """Tell this to everybody who waits, and from now on to everybody who comes."""
-        self.close(error)
+        self.closed = error
         self._deadlines.end_all(error)
 
-    def _drop_pointless(self) -> None:
+    def _drop_expired(self) -> None:
         """Make room of what nobody waits for any more; under overload that is not worth a look at each request."""
         now = time.perf_counter()
         if now - self._dropped_s >= _DROP_EVERY_S:
             self._dropped_s = now
-            self._device.drop_pointless()
+            self._device.drop_expired()
 
     def _refusal(self, rows: int) -> Exception:
         bound = self.tunables.max_queued_rows
@@ -160,7 +166,7 @@ class Batcher:
             for item in items:
                 self._end(item, InferenceFailed(error))
 
-    def _settle_all(self, ran: Ran) -> None:
+    def _deliver_all(self, ran: Ran) -> None:
         if ran.broken is not None:
             self._deadlines.end_all(fault("the device's threads", ran.broken, None))
             return
@@ -170,7 +176,7 @@ class Batcher:
             if item.abandoned:
                 log_unheard(answer, item.ended_by)
                 continue
-            whole = _whole(part, answer)
+            whole = joined(part, answer)
             if whole is not None:
                 self._end(item, whole)
                 ran.requests += 1
@@ -183,13 +189,3 @@ class Batcher:
     def _end(self, item: Item, answer: Answer | Exception) -> None:
         self._deadlines.forget(item)
         item.end(answer)
-
-
-def _whole(part: Part, answer: Answer | Exception) -> Answer | Exception | None:
-    """Return what its request is told, or None while other parts of it are on their way."""
-    if isinstance(answer, Exception):
-        return answer
-    try:
-        return join(part, answer)
-    except Exception as error:  # Whatever is wrong with these rows is none of the others' business.
-        return InferenceFailed(error)

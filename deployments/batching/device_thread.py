@@ -35,7 +35,7 @@ class DeviceThread:
         """Run a job, and return or raise what it does."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self.submit(partial(_settle_by, job, future, loop))
+        self.submit(partial(_finish, job, future, loop))
         return await future
 
     def stop(self) -> None:
@@ -48,7 +48,7 @@ class DeviceThread:
             self._tasks.get()()
 
 
-def _settle_by(job: Callable[[], T], future: "asyncio.Future[T]", loop: asyncio.AbstractEventLoop) -> None:
+def _finish(job: Callable[[], T], future: "asyncio.Future[T]", loop: asyncio.AbstractEventLoop) -> None:
     try:
         value = call(job)  # SystemExit, say, would end the loop that awaits it.
     except BaseException as error:

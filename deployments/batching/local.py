@@ -77,9 +77,9 @@ class LocalDevice:
             self._queue.put(items)
             self._executor.wake()
 
-    def drop_pointless(self) -> None:
+    def drop_expired(self) -> None:
         """Let go of what nobody waits for any more."""
-        self._queue.drop_pointless()
+        self._queue.drop_expired()
 
     async def call(self, job: Callable[[], T]) -> T:
         """Run a job on the device's thread, between two batches."""

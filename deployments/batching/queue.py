@@ -14,8 +14,8 @@ from models.signature import Array, Rows
 from ..errors import InferenceFailed
 
 Answer = dict[str, Array]
-Settle = Callable[[Answer | Exception], None]
-Gone = Callable[[], bool]
+OnResult = Callable[[Answer | Exception], None]
+IsDisconnected = Callable[[], bool]
 
 # 1 goes first. The protocol's 0, or none given, counts as the middle, so that there is room on both sides.
 LEVELS = 10
@@ -27,19 +27,19 @@ _log = logging.getLogger("pitstop")
 class Item:
     """One request's rows on their way through the device.
 
-    `settle` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more; `gone`
-    asks the transport the same. `length` is the padded length of its open sizes, 0 where rows are all alike, and
-    `level` its priority among those that wait. `taken` counts the rows that are in a batch already. `answers` has those
-    of its parts, by their first row; `ended_by` is the error, if any.
+    `on_result` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more;
+    `is_disconnected` asks the transport the same. `length` is the padded length of its open sizes, 0 where rows are all
+    alike, and `level` its priority among those that wait. `taken` counts the rows that are in a batch already.
+    `answers` has those of its parts, by their first row; `ended_by` is the error, if any.
     """
 
     arrays: Rows
     rows: int
     arrived_s: float
     deadline_s: float
-    settle: Settle
+    on_result: OnResult
     priority: int = 0
-    gone: Gone | None = None
+    is_disconnected: IsDisconnected | None = None
     length: int = 0
     level: int = _DEFAULT
     abandoned: bool = False
@@ -49,19 +49,21 @@ class Item:
     ended_by: Exception | None = None
 
     def end(self, answer: Answer | Exception) -> None:
-        """Settle it, unless that was done or nobody waits any more."""
+        """Deliver its result, unless that was done or nobody waits any more."""
         if not self.abandoned:
             self.abandoned = True
             if isinstance(answer, Exception):
                 self.ended_by = answer
             try:
-                self.settle(answer)
+                self.on_result(answer)
             except Exception as error:  # Those behind it must get theirs.
                 _log.error("an answer could not be handed over", exc_info=error)
 
-    def pointless(self, now_s: float) -> bool:
+    def is_expired(self, now_s: float) -> bool:
         """Whether a forward would be wasted on what is left of it."""
-        return self.abandoned or now_s >= self.deadline_s or (self.gone is not None and self.gone())
+        if self.abandoned or now_s >= self.deadline_s:
+            return True
+        return self.is_disconnected is not None and self.is_disconnected()
 
 
 class Part(NamedTuple):
@@ -121,9 +123,9 @@ class Waiting:
         self._levels.clear()
         self.rows = 0
 
-    def drop_pointless(self, now_s: float) -> None:
+    def drop_expired(self, now_s: float) -> None:
         """Let go of items that nobody waits for, or whose deadline has passed, wherever they stand."""
-        self._drop([item for level in self._levels.values() for item in level if item.pointless(now_s)])
+        self._drop([item for level in self._levels.values() for item in level if item.is_expired(now_s)])
 
     def take(self, limit: int, now_s: float) -> list[Part]:
         """Take the next batch, of at most `limit` rows.
@@ -131,8 +133,8 @@ class Waiting:
         An item is split only where it alone is over the limit; one that merely does not fit opens the next batch.
         Items that nobody waits for, or whose deadline has passed, leave without costing a forward.
         """
-        pointless: list[Item] = []
-        levels = [_with_a_point(level, now_s, pointless) for _, level in sorted(self._levels.items())]
+        expired: list[Item] = []
+        levels = [_not_expired(level, now_s, expired) for _, level in sorted(self._levels.items())]
         parts = []
         for item, rows in self._policy.choose(levels, self.rows, limit):
             parts.append(Part(item, item.taken, item.taken + rows))
@@ -140,7 +142,7 @@ class Waiting:
             self.rows -= rows
             if item.taken == item.rows:
                 del self._levels[item.level][item]
-        self._drop(pointless)
+        self._drop(expired)
         return parts
 
     def _drop(self, items: Iterable[Item]) -> None:
@@ -149,10 +151,10 @@ class Waiting:
             del self._levels[item.level][item]
 
 
-def _with_a_point(level: Iterable[Item], now_s: float, pointless: list[Item]) -> Iterator[Item]:
-    """Yield a level's items, but for the pointless ones, which are noted."""
+def _not_expired(level: Iterable[Item], now_s: float, expired: list[Item]) -> Iterator[Item]:
+    """Yield a level's items, but for the expired ones, which are noted."""
     for item in level:
-        if item.pointless(now_s):
-            pointless.append(item)
+        if item.is_expired(now_s):
+            expired.append(item)
         else:
             yield item

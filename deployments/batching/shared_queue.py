@@ -42,10 +42,10 @@ class SharedQueue:
         with self._lock:
             return self._waiting.take(self.most, time.perf_counter())
 
-    def drop_pointless(self) -> None:
+    def drop_expired(self) -> None:
         """Let go of what nobody waits for any more."""
         with self._lock:
-            self._waiting.drop_pointless(time.perf_counter())
+            self._waiting.drop_expired(time.perf_counter())
 
     def clear(self) -> None:
         """Forget everything."""

@@ -74,4 +74,4 @@ class Supervisor(LoopSupervisor):
 
     def _close(self, closed: bool) -> None:
         if not self.end.begun:
-            self._service.batcher.close(self._unavailable() if closed else None)
+            self._service.batcher.closed = self._unavailable() if closed else None

@@ -40,7 +40,7 @@ class Device:
     def put(self, items: Sequence[Item]) -> None:
         self.given += items
 
-    def drop_pointless(self) -> None:
+    def drop_expired(self) -> None:
         pass
 
     def listen(self, done: Any) -> None:

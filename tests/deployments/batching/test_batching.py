@@ -95,14 +95,14 @@ class Bench:
     def ask(self, *rows: float, **options: Any) -> asyncio.Future[list[float]]:
         future: asyncio.Future[list[float]] = asyncio.get_running_loop().create_future()
 
-        def settle(answer: Answer | Exception) -> None:
+        def on_result(answer: Answer | Exception) -> None:
             assert not future.done(), "settled twice"
             if isinstance(answer, Exception):
                 future.set_exception(answer)
             else:
                 future.set_result(answer["y"].tolist())
 
-        self.batcher.add({"x": np.array(rows, np.float32)}, len(rows), settle, **options)
+        self.batcher.add({"x": np.array(rows, np.float32)}, len(rows), on_result, **options)
         return future
 
     async def busy(self) -> asyncio.Future[list[float]]:
@@ -264,7 +264,7 @@ def test_an_expired_request_is_told_and_costs_no_forward(timeout_s: float) -> No
 def test_a_client_that_left_costs_no_forward() -> None:
     async def test(bench: Bench) -> None:
         first = await bench.busy()
-        bench.ask(7, gone=lambda: True)
+        bench.ask(7, is_disconnected=lambda: True)
         stays = bench.ask(8)
         bench.device.gate.set()
         await asyncio.gather(first, stays)
@@ -286,7 +286,7 @@ def test_a_wait_is_kept_for_company_and_ends_when_the_batch_is_full() -> None:
 
 def test_new_limits_apply_in_place() -> None:
     async def test(bench: Bench) -> None:
-        bench.batcher.reconfigure(Tunables(max_rows=2), 32)
+        bench.batcher.reconfigure(Tunables(max_rows=2))
         await asyncio.gather(*[bench.ask(n) for n in range(4)])
 
     assert [len(rows) for rows in run(test).device.seen] == [2, 2]
@@ -366,7 +366,7 @@ def test_when_a_replica_gives_up_those_who_wait_run_and_come_are_all_told_at_onc
 def test_a_client_that_left_is_not_kept_until_its_deadline() -> None:
     async def test(bench: Bench) -> None:
         first = await bench.busy()
-        left = bench.ask(7, gone=lambda: True)
+        left = bench.ask(7, is_disconnected=lambda: True)
         # Long before the thirty seconds that it had: the sweep finds it.
         with pytest.raises(TimedOut):
             await asyncio.wait_for(left, 15)

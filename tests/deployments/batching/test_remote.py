@@ -32,7 +32,7 @@ def answers(send: Send, *requests: Any, timeout_s: float = 60, grouping: Groupin
 
         def done(ran: Ran) -> None:
             for part, answer in ran.answers:
-                part.item.settle(answer)
+                part.item.on_result(answer)
 
         device.listen(done)
         now = time.perf_counter()
