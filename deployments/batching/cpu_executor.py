@@ -42,6 +42,7 @@ class CpuExecutor:
         self._inline_ms = inline_ms
         # Held while a batch or a job runs, on either thread.
         self._busy = threading.Lock()
+        self._woken = False
 
     @property
     def idle(self) -> bool:
@@ -61,7 +62,10 @@ class CpuExecutor:
         return ()
 
     def wake(self) -> None:
-        self._thread.submit(self._turn)
+        """Have what waits run, unless that is about to happen."""
+        if not self._woken:
+            self._woken = True
+            self._thread.submit(self._turn)
 
     async def call(self, job: Callable[[], T]) -> T:
         """Run a job on the device's thread, between two batches."""
@@ -84,7 +88,8 @@ class CpuExecutor:
         return self._inline_ms.get(shape, INLINE_MS) < INLINE_MS
 
     def _turn(self) -> None:
-        """Run what waits, or the first batch of it; jobs get their turn before the next."""
+        """Run the next batch; jobs get their turn before the one behind it."""
+        self._woken = False
         try:
             with self._busy:
                 parts = self._queue.take()

@@ -5,6 +5,7 @@ The device's thread loads the model and runs its forwards, so that torch's threa
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -17,10 +18,11 @@ T = TypeVar("T")
 
 
 class DeviceThread:
-    """A task may run for minutes and must not raise; a job may, and a coroutine awaits its result."""
+    """Tasks go in order and must not raise. Jobs may raise, since a coroutine awaits each, and go ahead of tasks."""
 
     def __init__(self, name: str = "device") -> None:
         self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._jobs: deque[Callable[[], None]] = deque()
         self._stopped = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
@@ -35,7 +37,8 @@ class DeviceThread:
         """Run a job, and return or raise what it does."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self.submit(partial(_finish, job, future, loop))
+        self._jobs.append(partial(_finish, job, future, loop))
+        self.submit(self._run_jobs)
         return await future
 
     def stop(self) -> None:
@@ -45,7 +48,13 @@ class DeviceThread:
 
     def _work(self) -> None:
         while not self._stopped:
-            self._tasks.get()()
+            task = self._tasks.get()
+            self._run_jobs()
+            task()
+
+    def _run_jobs(self) -> None:
+        while self._jobs:
+            self._jobs.popleft()()
 
 
 def _finish(job: Callable[[], T], future: "asyncio.Future[T]", loop: asyncio.AbstractEventLoop) -> None:

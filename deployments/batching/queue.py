@@ -83,7 +83,7 @@ class Part(NamedTuple):
 class Policy(Protocol):
     """Says which items share the next forward. Pure: it changes no item."""
 
-    def length(self, arrays: Rows) -> int:
+    def length(self, arrays: Rows, /) -> int:
         """Return the padded length of a request's rows, 0 where rows are all alike."""
 
     def choose(self, levels: Sequence[Iterable[Item]], rows: int, limit: int) -> list[tuple[Item, int]]:

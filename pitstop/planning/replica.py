@@ -30,7 +30,7 @@ class Replica:
         self.groups += 1
 
 
-def request(rows: int) -> Item:
+def new_request(rows: int) -> Item:
     """Return a request whose rows are all of one shape, and which nobody gives up."""
     return Item({}, rows, 0.0, math.inf, _nobody)
 

@@ -16,7 +16,7 @@ from deployments.batching.fifo import Fifo
 from deployments.batching.queue import Item, Waiting
 from models.padding import round_up
 
-from .replica import Replica, request
+from .replica import Replica, new_request
 
 _LEAST_BUSY = attrgetter("ongoing", "asked")
 
@@ -82,7 +82,7 @@ def simulate(
         seed: draws forward times.
     """
     each = [rows] * len(arrivals_ms) if isinstance(rows, int) else rows
-    return _Run(arrivals_ms, [request(n) for n in each], setting, costs, seed).outcome()
+    return _Run(arrivals_ms, [new_request(n) for n in each], setting, costs, seed).outcome()
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

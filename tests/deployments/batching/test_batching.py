@@ -248,6 +248,21 @@ def test_a_job_gets_its_turn_on_a_gpu_that_always_has_a_full_batch_staged() -> N
     run(test, Device(ms=5, overlaps=True), max_rows=2)
 
 
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_a_job_goes_ahead_of_all_that_waits(overlaps: bool) -> None:
+    async def test(bench: Bench) -> None:
+        first = await bench.busy()
+        waiting = [bench.ask(n) for n in range(1, 6)]
+        await until(lambda: bench.worker.waiting_rows == 5 - overlaps)
+        job = asyncio.ensure_future(bench.worker.call(lambda: list(bench.device.seen)))
+        await asyncio.sleep(0)
+        bench.device.gate.set()
+        assert await job == [[0]]
+        await asyncio.gather(first, *waiting)
+
+    run(test, Device(overlaps=overlaps), max_rows=1)
+
+
 @pytest.mark.parametrize("timeout_s", [0.02, 1.0])
 def test_an_expired_request_is_told_and_costs_no_forward(timeout_s: float) -> None:
     async def test(bench: Bench) -> None:
