@@ -50,7 +50,7 @@ class CpuExecutor:
 
     def run_at_once(self, items: Sequence[Item]) -> Sequence[Item]:
         """Run one short batch on the event loop; return the items that it did not take."""
-        if not (self._inline_ms and self.idle and self._busy.acquire(blocking=False)):
+        if not self._inline_ms or self._queue.rows or not self._busy.acquire(blocking=False):
             return items
         try:
             ran = self._run(_whole(items)) if self._short(items) else None
