@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from models.signature import Shape
 
@@ -20,25 +20,10 @@ from .shared_queue import SharedQueue
 T = TypeVar("T")
 
 
-class Executor(Protocol):
-    """Runs what waits: CpuExecutor and GpuPipeline."""
-
-    @property
-    def idle(self) -> bool: ...
-
-    def run_at_once(self, items: Sequence[Item]) -> Sequence[Item]: ...
-
-    def wake(self) -> None: ...
-
-    async def call(self, job: Callable[[], T]) -> T: ...
-
-    def stop(self) -> None: ...
-
-
 class LocalDevice:
     """Satisfies remote.Device; its methods are called on the event loop."""
 
-    def __init__(self, queue: SharedQueue, delivery: Delivery, executor: Executor) -> None:
+    def __init__(self, queue: SharedQueue, delivery: Delivery, executor: CpuExecutor | GpuPipeline) -> None:
         self._queue = queue
         self._delivery = delivery
         self._executor = executor
