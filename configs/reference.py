@@ -1,6 +1,6 @@
 """Writes docs/settings.md, every key of `args` and `user_config`, from the schema: python -m configs.reference.
 
-A test holds the page against the schema, so a key cannot be there without its sentence here.
+A test compares the page with the schema, so no key can be missing from it.
 """
 
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ def page() -> str:
     lines = [
         "# Every setting",
         "",
-        "Written from `configs/schema.py` by `python -m configs.reference`. All else in the YAML is Ray Serve's own;",
-        "`pitstop check` knows both. What to set when: [tuning](tuning.md), [health](health.md), [hooks](hooks.md).",
+        "Generated from `configs/schema.py` by `python -m configs.reference`. All other keys are Ray Serve's;",
+        "`pitstop check` knows both. How to choose: [tuning](tuning.md), [health](health.md), [hooks](hooks.md).",
     ]
     for title, remark, model in _PARTS:
         lines += ["", f"## {title}", "", *([remark, ""] if remark else []), "| key | default | |", "|---|---|---|"]

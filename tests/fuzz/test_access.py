@@ -140,7 +140,7 @@ def test_each_replica_s_port_that_unpickles_is_among_what_is_named(served: Serve
     }
     assert len(replicas) >= 3
     assert len(outside - known) >= len(replicas)  # Ray's workers have a port of their own besides.
-    assert "one more of each replica (calls between replicas, which unpickle what they get, " in line
+    assert "one port of each replica (calls between replicas, which unpickle what they receive, " in line
     assert "RAY_AUTH_MODE is disabled" in line  # As the tests start it.
 
 
