@@ -85,7 +85,7 @@ def _wait(process: "subprocess.Popen[str]", url: str, model: str, log: Path, tel
     began = time.monotonic()
     while time.monotonic() - began < _START_S:
         # `serve run` goes on without an application that failed; what our root application prints then tells.
-        if process.poll() is not None or re.search(rf"pitstop serves .*without .*\b{re.escape(model)}\b", _read(log)):
+        if process.poll() is not None or re.search(rf"no model started, without .*\b{re.escape(model)}\b", _read(log)):
             raise ServingError(f"{model} did not start: {_last(_read(log))}\nhelp: {_HELP}")
         try:
             if requests.get(f"{url}/v2/models/{model}/ready", timeout=2).status_code == 200:

@@ -135,7 +135,7 @@ def test_a_model_that_failed_is_refused_in_json_with_the_reason_where_to_look(se
     until(lambda: state(serving, "broken") == "UNAVAILABLE")
     answer = requests.post(f"{serving.model('broken')}/infer", json=BODY, timeout=AT_ONCE_S)
     assert answer.status_code == 503
-    assert answer.json() == {"error": "model 'broken' is not served, since it failed: the server's log says why"}
+    assert answer.json() == {"error": "model 'broken' failed and is not served: see the server's log"}
     assert status(f"{serving.url}/v2/health/ready") == 503
     put(serving)
     until(lambda: state(serving, "broken") == "")

@@ -87,7 +87,7 @@ def test_what_a_start_refuses_is_refused_in_its_words(folder: Path) -> None:
 def test_a_model_for_a_gpu_cannot_be_opened_without_one(folder: Path) -> None:
     status, output = check(folder, model("net", "Good", device="cuda"))
     assert status == 1
-    assert "net: device: cuda is asked for, and torch sees no GPU here\nhelp: " in output
+    assert "net: device: cuda requires a GPU, but torch finds none here\nhelp: " in output
 
 
 def test_only_the_model_that_was_named_is_opened(folder: Path) -> None:

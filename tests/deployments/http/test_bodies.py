@@ -45,7 +45,7 @@ def test_a_body_over_the_limit_is_413_as_sent_and_as_decompressed(body: bytes, h
     service.tunables = Tunables.model_validate({"max_body_mib": 1 / 1024})
     answer = ask(service, "/infer", body, headers=headers)
     assert answer.status == 413
-    assert "MiB, the most that this model takes" in answer.json["error"]
+    assert "MiB, the limit of this model" in answer.json["error"]
 
 
 def test_reading_stops_at_the_limit() -> None:
