@@ -108,7 +108,7 @@ def _drain(raw: Mapping[str, Any]) -> Iterator[Problem]:
             grace_s = each.get("graceful_shutdown_timeout_s", _GRACE_S)
             if isinstance(grace_s, int | float) and grace_s <= int(given):
                 path = ("applications", i, "deployments", j)
-                what = f"a stopping replica accepts requests for {given} s ({DRAIN}), too long to answer the last ones"
+                what = f"a stopping replica accepts requests for {given} s ({DRAIN}) and may be ended before it answers"
                 help_ = f"write graceful_shutdown_timeout_s: {int(given) + int(_TIMEOUT_S)}"
                 yield Problem(path, where(raw, path), what, help_, "warning")
 
