@@ -5,25 +5,25 @@ The scale is linear and starts at nothing: a bar twice as long is twice as fast.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING
 
+from ..report import plots
+from ..report.colours import BLUE, GREEN, GREY, INK, PALE, RED, RULE
+from ..report.numbers import TIMES, number
 from .groups import Group
 from .step import Step
-from .words import TIMES, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = {"mistake": "#c4533a", "path": "#3b6ea8", "batch": "#1f7a5c", "option": "#b9c3cf"}
+_COLOURS = {"mistake": RED, "path": BLUE, "batch": GREEN, "option": GREY}
 _LEGEND = {
     "mistake": "a mistake",
     "path": "towards the config",
     "batch": "as configured, in batches",
     "option": "another setting",
 }
-_INK, _PALE, _RULE = "#1c2530", "#6b7685", "#e3e7ec"
 _WIDTH_INCHES, _LINE_INCHES, _HEAD_INCHES, _FOOT_INCHES = 9.0, 0.32, 1.0, 0.42
 _FIRST_POINTS, _SIGN_POINTS, _GAP_POINTS, _POINTS_AN_INCH = 6, 7, 16, 72
 _LETTER_INCHES, _RIGHT_SHARE = 0.076, 0.985
@@ -65,25 +65,18 @@ def lines(groups: Sequence[Group]) -> list[Line]:
 
 def png(panels: Sequence[Panel]) -> bytes:
     """Return the picture as a PNG."""
-    buffer = BytesIO()
-    waterfalls(panels).savefig(buffer, format="png")
-    return buffer.getvalue()
+    return plots.png(waterfalls(panels))
 
 
 def waterfalls(panels: Sequence[Panel]) -> "Figure":
     """Return the picture, its panels one below another, each on a scale of its own."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     placed = [lines(panel.groups) for panel in panels]
     tall = [(each[-1].y + 1) * _LINE_INCHES for each in placed]
     height = sum(tall) + _HEAD_INCHES * len(panels) + _FOOT_INCHES
-    figure = Figure(figsize=(_WIDTH_INCHES, height), dpi=160, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = plots.figure(_WIDTH_INCHES, height)
     top, left = height, _left(placed)
     for panel, each, inches in zip(panels, placed, tall, strict=True):
-        figure.text(0.022, (top - 0.34) / height, panel.title, fontsize=15, fontweight="bold", color=_INK, va="center")
-        figure.text(0.022, (top - 0.64) / height, panel.subtitle, fontsize=9, color=_PALE, va="center")
+        plots.heading(figure, panel.title, panel.subtitle, top)
         top -= _HEAD_INCHES + inches
         _draw(figure.add_axes((left, top / height, _RIGHT_SHARE - left, inches / height)), each, panel.best)
     _legend(figure, {line.step.head.kind for each in placed for line in each if line.step}, height)
@@ -104,7 +97,7 @@ def _draw(axes: "Axes", placed: Sequence[Line], best: Step | None) -> None:
     for line in placed:
         _name(axes, line, line.step is not None and line.step == best)
         if line.step is None:
-            axes.axhline(line.y, color=_RULE, linewidth=0.8, zorder=0)
+            axes.axhline(line.y, color=RULE, linewidth=0.8, zorder=0)
         else:
             _bar(axes, line.y, line.step, rates[0], line.step == best)
         if best is not None and best.items_s and line.step == best and line is not placed[-1]:
@@ -113,9 +106,8 @@ def _draw(axes: "Axes", placed: Sequence[Line], best: Step | None) -> None:
             axes.plot([best.items_s] * 2, ends, color=_COLOURS["batch"], linewidth=1, linestyle=(0, (2, 3)), zorder=2.5)
     axes.set_yticks([])
     axes.set_xticks([])
-    for side in ("top", "right", "bottom"):
-        axes.spines[side].set_visible(False)
-    axes.spines["left"].set_color(_RULE)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.spines["left"].set_color(RULE)
 
 
 def _name(axes: "Axes", line: Line, best: bool) -> None:
@@ -129,7 +121,7 @@ def _name(axes: "Axes", line: Line, best: bool) -> None:
         va="center",
         annotation_clip=False,
         fontsize=9 if heading else 9.5,
-        color=_PALE if heading else _INK,
+        color=PALE if heading else INK,
         style="italic" if heading else "normal",
         fontweight="bold" if best else "normal",
     )
@@ -139,12 +131,12 @@ def _bar(axes: "Axes", y: float, step: Step, first: float, best: bool) -> None:
     rate = step.items_s or 0
     axes.barh(y, rate, height=0.72, color=_COLOURS[step.head.kind], zorder=2)
     if step.spread is not None:
-        axes.plot(step.spread, [y, y], color=_INK, linewidth=1.2, zorder=3, solid_capstyle="butt")
+        axes.plot(step.spread, [y, y], color=INK, linewidth=1.2, zorder=3, solid_capstyle="butt")
     factor, label = _labels(step, first)
     white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     for text, points, colour, weight in (
-        (factor, _FIRST_POINTS, _INK, "bold"),
-        (label, _label_points(factor), _PALE, "bold" if best else "normal"),
+        (factor, _FIRST_POINTS, INK, "bold"),
+        (label, _label_points(factor), PALE, "bold" if best else "normal"),
     ):
         axes.annotate(
             text,
@@ -196,7 +188,7 @@ def _legend(figure: "Figure", kinds: set[str], height: float) -> None:
         ncols=len(patches),
         frameon=False,
         fontsize=8.5,
-        labelcolor=_PALE,
+        labelcolor=PALE,
         handlelength=1,
         handleheight=1,
         columnspacing=1.6,

@@ -13,7 +13,8 @@ from pitstop.auditing.plot import Panel, lines, png, waterfalls
 from pitstop.auditing.repeat import merged
 from pitstop.auditing.step import Head, Setting, Step
 from pitstop.auditing.timing import LEAST_RUNS, clearly_faster, measure, percentile, summarise
-from pitstop.auditing.words import busy, number, off
+from pitstop.auditing.words import busy
+from pitstop.report.numbers import deviation, number
 from tests.pitstop.audit_fakes import step, steps, timing
 
 SCRIPT = Setting("torchscript", "fp32", "channels_last")
@@ -145,7 +146,7 @@ def test_figures_have_three_digits(value: float, text: str) -> None:
 
 @pytest.mark.parametrize("value, text", [(None, ""), (0.0, "0"), (3.2e-7, "3e-07"), (0.0273, "0.027"), (2.06, "2.1")])
 def test_deviations_are_short(value: float | None, text: str) -> None:
-    assert off(value) == text
+    assert deviation(value) == text
 
 
 def test_of_several_runs_the_middle_is_kept_with_its_spread() -> None:

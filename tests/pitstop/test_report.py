@@ -1,11 +1,11 @@
 """What all reports share: templates that are shipped and filled in safely, tables, and how figures are written."""
 
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tomllib
 import yaml
 from jinja2 import UndefinedError
 
@@ -16,8 +16,8 @@ from pitstop.report.render import render, yaml_block, yaml_text
 PROJECT = Path(__file__).resolve().parents[2]
 TEXTS = [
     "plain", "", "0", "007", "1e3", "0x1", "yes", "null", "~", "2026-11-01", "a:b", "a: b", "a #b", "#", "- a", "[a]",
-    "{a", "'", '"', "&a", "*a", "!!a", "%a", "@a", "`a`", "|", ">", "?", "<<", "---", "...", " a ", "a\nb", "a\tb", "\x00",
-    "\x7f", "\x85", "\u2028", "é", "\U0001f600", "a" * 300 + " b" * 300,
+    "{a", "'", '"', "&a", "*a", "!!a", "%a", "@a", "`a`", "|", ">", "?", "<<", "---", "...", " a ", "a\nb", "a\tb",
+    "\x00", "\x7f", "\x85", "\u2028", "é", "\U0001f600", "a" * 300 + " b" * 300,
 ]  # fmt: skip
 
 
@@ -60,7 +60,10 @@ def test_a_table_has_a_rule_below_its_heads_and_no_cell_breaks_it() -> None:
     assert lines == ["| what | how many |", "|---|---:|", "| a &#124; b | 1 |"]
 
 
-@pytest.mark.parametrize("value, text", [(0.1, "0.1"), (98.76, "98.8"), (999.6, "1,000"), (98_765, "98,765"), (-123.4, "-123")])
+@pytest.mark.parametrize(
+    "value, text",
+    [(0.0, "0"), (0.1416, "0.142"), (9.876, "9.88"), (104.6, "105"), (999.6, "1,000"), (23_757.4, "23,757")],
+)
 def test_precise_figures_keep_all_digits_before_the_point(value: float, text: str) -> None:
     assert numbers.precise(value) == text
 
