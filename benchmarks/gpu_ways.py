@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from configs.document import application
+from pitstop.report.markdown import table
+from pitstop.report.numbers import precise
 
 from . import machine
 from .client.closed import closed
@@ -24,7 +26,6 @@ from .results import Closed, file_stem
 from .run import prepare
 from .server import running
 from .summary import middle
-from .table import header, number, row
 from .verify import requests_of, verify
 from .workloads import WORKLOADS, Workload, on_gpu, quick
 
@@ -155,14 +156,14 @@ def _write(found: Sequence[Found], out: Path) -> Path:
     return path
 
 
-def _page(content: dict[str, Any], table: str) -> str:
+def _page(content: dict[str, Any], ways: str) -> str:
     hardware, versions = content["hardware"], content["versions"]
     where = f"{hardware.get('gpu', '')} {hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB"
     told = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"# Ways to serve {_MODEL}, {content['date'][:10]}\n\n"
         f"{where.strip()}; {told}; commit {content['commit']}.\n\n"
-        f"    {content['command']}\n\n{table}\n\n"
+        f"    {content['command']}\n\n{ways}\n\n"
         "Raw: the replica's own forward at its best batch size, copies to and from the device included, as its start "
         "timed it, one batch at a time; batches that overlap can be faster. All other columns: through HTTP, closed "
         "loop.\n"
@@ -173,19 +174,19 @@ def _table(found: Sequence[Found]) -> str:
     connections = next(([each.connections for each in one.closed] for one in found if one.closed), [])
     loops = [f"c={each}: rows/s, p50 / p99 ms" for each in connections]
     head = ["variant", "raw rows/s", "one row, ms", *loops, "of raw", "GPU busy", "client, cores"]
-    return "\n".join([*header(head), *map(_row, found)])
+    return "\n".join(table(head, map(_row, found)))
 
 
-def _row(found: Found) -> str:
+def _row(found: Found) -> list[str]:
     if not found.closed:
-        return row([found.variant, f"not measured: {found.not_measured}"])
+        return [found.variant, f"not measured: {found.not_measured}"]
     loops = [
-        f"{number(middle(each.rounds, 'rate_rps'))}, {number(middle(each.rounds, 'p50_ms'))} / "
-        f"{number(middle(each.rounds, 'p99_ms'))}"
+        f"{precise(middle(each.rounds, 'rate_rps'))}, {precise(middle(each.rounds, 'p50_ms'))} / "
+        f"{precise(middle(each.rounds, 'p99_ms'))}"
         for each in found.closed
     ]
     last = found.closed[-1].rounds[-1]
     busy = "" if last.gpu_busy is None else f"{last.gpu_busy:.0%}"
     share = f"{last.rate_rps / found.raw_rows_per_s:.0%}"
-    one = number(min(found.forward_ms.items(), key=lambda each: int(each[0]))[1])
-    return row([found.variant, number(found.raw_rows_per_s), one, *loops, share, busy, f"{last.client_cpu:.2f}"])
+    one = precise(min(found.forward_ms.items(), key=lambda each: int(each[0]))[1])
+    return [found.variant, precise(found.raw_rows_per_s), one, *loops, share, busy, f"{last.client_cpu:.2f}"]

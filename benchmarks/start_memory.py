@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pitstop.report.markdown import table
+
 from . import cache, machine
 from .results import file_stem
 
@@ -80,12 +82,12 @@ def write(folder: Path, mib: int, baseline_mib: float, starts: list[Start]) -> s
     folder.mkdir(parents=True, exist_ok=True)
     stem = file_stem("start-memory", hardware, date)
     (folder / f"{stem}.json").write_text(json.dumps(content, indent=1) + "\n")
-    table = _table(content, starts)
-    (folder / f"{stem}.md").write_text(table + "\n")
-    return table
+    text = _markdown(content, starts)
+    (folder / f"{stem}.md").write_text(text + "\n")
+    return text
 
 
-def _table(content: Mapping[str, Any], starts: list[Start]) -> str:
+def _markdown(content: Mapping[str, Any], starts: list[Start]) -> str:
     lines = [
         f"# Memory of a start, {content['weights_mib']:,} MiB of weights, {content['hardware']['cpu']}",
         "",
@@ -93,10 +95,9 @@ def _table(content: Mapping[str, Any], starts: list[Start]) -> str:
         f"torch {content['versions']['torch']}. Peak resident memory of the process, without the "
         f"{content['baseline_mib']:,} MiB that Python and torch take. At most {LIMIT} times the weights is allowed.",
         "",
-        "| start | peak, MiB | times the weights |",
-        "|---|---|---|",
     ]
-    return "\n".join([*lines, *(f"| {each.what} | {each.peak_mib:,.0f} | {each.times:.2f} |" for each in starts)])
+    rows = [[each.what, f"{each.peak_mib:,.0f}", f"{each.times:.2f}"] for each in starts]
+    return "\n".join([*lines, *table(["start", "peak, MiB", "times the weights"], rows)])
 
 
 def _child(folder: Path, what: str, *arguments: str) -> tuple[float, bool]:

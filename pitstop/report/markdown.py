@@ -1,6 +1,6 @@
 """The parts of a Markdown report: its tables, and the line that says on what it was measured."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 _RULES = {"l": "---", "r": "---:"}
@@ -18,16 +18,20 @@ def row(cells: Iterable[str]) -> str:
 
 
 def conditions(record: Mapping[str, Any]) -> str:
-    """Return the sentence on the machine, the versions, the commit, the day and the load before the measurement."""
-    hardware = record["hardware"]
-    parts = [", ".join([hardware["cpu"], f"{hardware['cores']} cores", *_memory(hardware)])]
+    """Return the sentence on the machine, the versions, the commit, the day and the load before a measurement."""
+    parts = [", ".join(_machine(record["hardware"]))]
     if versions := record.get("versions"):
         parts.append(", ".join(f"{name} {version}" for name, version in versions.items()))
-    parts += [f"commit {record['commit']}", str(record["date"])]
+    parts += [f"commit {record['commit']}", str(record["date"])[:10]]
     if load_average := record.get("load_average"):
         parts.append(f"load average before: {load_average[0]:.1f}")
     return f"{'; '.join(parts)}."
 
 
-def _memory(hardware: Mapping[str, Any]) -> list[str]:
-    return [f"{hardware['memory_gib']:g} GiB"] if "memory_gib" in hardware else []
+def _machine(hardware: Mapping[str, Any]) -> Iterator[str]:
+    if gpu := hardware.get("gpu"):
+        yield gpu
+    yield hardware["cpu"]
+    yield f"{hardware['cores']} cores"
+    if "memory_gib" in hardware:
+        yield f"{hardware['memory_gib']:g} GiB"

@@ -117,13 +117,6 @@ def test_a_run_in_which_nothing_could_be_measured_still_has_a_report(results: Re
     assert "no Java" in table.render(results)
 
 
-@pytest.mark.parametrize(
-    "value, shown", [(23_757.4, "23,757"), (104.6, "105"), (9.876, "9.88"), (0.1416, "0.142"), (0.0, "0")]
-)
-def test_figures_have_three_digits(value: float, shown: str) -> None:
-    assert table.number(value) == shown
-
-
 def test_a_workload_measured_again_takes_the_place_of_what_a_whole_run_had_and_says_so(
     results: Results, tmp_path: Path
 ) -> None:
