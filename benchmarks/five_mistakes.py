@@ -111,7 +111,8 @@ def _mistakes(examined: Examined) -> str:
 
 
 def _steps(steps: Sequence[Step]) -> str:
-    first, rows = first_items_s(steps), []
+    first = first_items_s(steps)
+    rows = []
     for group in grouped(steps):
         rows.append([f"*{group.title}*", *[""] * len(HEADS)])
         rows += [[step.head.label, *_cells(step, first)] for step in group.steps]

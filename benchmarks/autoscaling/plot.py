@@ -17,7 +17,7 @@ _LEAST = 0.005
 def draw(record: Mapping[str, Any]) -> bytes:
     """Return a PNG, one panel for each model and shape."""
     models, shapes = record["models"], record["shapes"]
-    figure = plots.figure(3.1 * len(shapes) + 0.6, 3.0 * len(models) + 0.9, dpi=110, layout="constrained")
+    figure = plots.new_figure(3.1 * len(shapes) + 0.6, 3.0 * len(models) + 0.9, dpi=110, layout="constrained")
     axes = figure.subplots(len(models), len(shapes), squeeze=False)
     for row, model in enumerate(models):
         for column, shape in enumerate(shapes):

@@ -20,7 +20,7 @@ _SIZE_INCHES = (9.0, 6.0)
 
 def png(title: str, subtitle: str, looks: Sequence[Look], events: Sequence[Mapping[str, Any]]) -> bytes:
     """Return the picture."""
-    figure = plots.figure(*_SIZE_INCHES)
+    figure = plots.new_figure(*_SIZE_INCHES)
     upper = figure.add_axes((0.08, 0.50, 0.89, 0.32))
     lower = figure.add_axes((0.08, 0.09, 0.89, 0.30))
     minutes = [look.at_s / 60 for look in looks]

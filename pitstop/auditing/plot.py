@@ -73,7 +73,7 @@ def waterfalls(panels: Sequence[Panel]) -> "Figure":
     placed = [lines(panel.groups) for panel in panels]
     tall = [(each[-1].y + 1) * _LINE_INCHES for each in placed]
     height = sum(tall) + _HEAD_INCHES * len(panels) + _FOOT_INCHES
-    figure = plots.figure(_WIDTH_INCHES, height)
+    figure = plots.new_figure(_WIDTH_INCHES, height)
     top, left = height, _left(placed)
     for panel, each, inches in zip(panels, placed, tall, strict=True):
         plots.heading(figure, panel.title, panel.subtitle, top)

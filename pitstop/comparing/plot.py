@@ -27,7 +27,7 @@ _SIZE_INCHES = (9.0, 5.2)
 
 def png(found: Comparison | PriceOnly) -> bytes:
     """Return the picture of a comparison in which whatever was measured sustains something."""
-    figure = plots.figure(*_SIZE_INCHES)
+    figure = plots.new_figure(*_SIZE_INCHES)
     axes = figure.add_axes((0.085, 0.11, 0.885, 0.70))
     axes.set_xscale("log")
     axes.set_yscale("log")

@@ -3,6 +3,8 @@
 from rich.console import Console
 from rich.table import Table
 
+from ..report import terminal
+from ..report.numbers import milliseconds
 from .loadgen import Verdict
 from .percentiles import Percentile
 from .summary import Summary
@@ -23,7 +25,7 @@ def show(summary: Summary, title: str, console: Console) -> None:
     console.print(f"{load}, {summary.seconds:.1f} s after {plan.warmup_s:g} s of warm-up{stopped}", style="dim")
     console.print(
         f"{summary.answered:,} answers, {summary.answered_rps:,.1f}/s; "
-        f"mean {ms(summary.mean_ms)}, longest {ms(summary.max_ms)}"
+        f"mean {milliseconds(summary.mean_ms)}, longest {milliseconds(summary.max_ms)}"
     )
     if summary.percentiles:
         console.print(_percentiles(summary))
@@ -47,32 +49,23 @@ def show_verdict(verdict: Verdict, title: str, console: Console) -> None:
     console.print(f"{'valid' if verdict.valid else 'NOT VALID'}; all of it in {verdict.summary}", style=style)
 
 
-def ms(value: float | None) -> str:
-    """Write milliseconds with three digits; None as what has no bound."""
-    if value is None:
-        return "?"
-    return f"{value:,.0f} ms" if value >= 1000 else f"{value:.3g} ms"
-
-
 def named(each: Percentile) -> str:
     return f"p{each.level * 100:g}"
 
 
 def _percentiles(summary: Summary) -> Table:
-    table = Table("latency", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("", justify="right")
-    table.add_column("95 % interval", justify="right")
+    table = terminal.table("latency", "", "95 % interval", left=("latency",))
     for each in summary.percentiles:
-        bounds = f"{ms(each.low)} to {ms(each.high)}"
-        table.add_row(named(each), ms(each.value), bounds if each.high is not None else f"{bounds}: too few answers")
+        bounds = f"{milliseconds(each.low)} to {milliseconds(each.high)}"
+        doubt = ": too few answers" if each.high is None else ""
+        table.add_row(named(each), milliseconds(each.value), f"{bounds}{doubt}")
     return table
 
 
 def _histogram(summary: Summary) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(justify="right")
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right")
+    table = terminal.table("ms", "bar", "answers", left=("bar",))
+    table.show_header = False
+    table.columns[1].no_wrap = True
     most = max(each.count for each in summary.histogram)
     for each in summary.histogram:
         table.add_row(f"{each.low:g} to {each.high:g} ms", _bar(each.count / most), f"{each.count:,}")

@@ -15,7 +15,7 @@ _DOTS_PER_INCH = 160
 _LEFT, _TITLE_INCHES, _SUBTITLE_INCHES = 0.022, 0.32, 0.62
 
 
-def figure(width_inches: float, height_inches: float, **options: Any) -> "Figure":
+def new_figure(width_inches: float, height_inches: float, **options: Any) -> "Figure":
     """Return an empty figure; `options` are those of matplotlib's Figure.
 
     Raises:
@@ -26,9 +26,10 @@ def figure(width_inches: float, height_inches: float, **options: Any) -> "Figure
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ConfigError("matplotlib is not installed\nhelp: pip install matplotlib, or leave out --report") from error
-    found = Figure(figsize=(width_inches, height_inches), **{"dpi": _DOTS_PER_INCH, "facecolor": "white", **options})
-    FigureCanvasAgg(found)
-    return found
+    size: dict[str, Any] = {"figsize": (width_inches, height_inches), "dpi": _DOTS_PER_INCH}
+    figure = Figure(**{**size, "facecolor": "white", **options})
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def heading(figure: "Figure", title: str, subtitle: str, top_inches: float | None = None) -> None:

@@ -26,13 +26,13 @@ def render(template: str, **values: object) -> str:
 def yaml_text(value: str) -> str:
     """Write text on one line of YAML, in quotes where YAML would take it for something else."""
     style = None if value.isprintable() else '"'
-    written = yaml.safe_dump([value], default_style=style, width=math.inf, allow_unicode=True)
+    written: str = yaml.safe_dump([value], default_style=style, width=math.inf, allow_unicode=True)
     return written.removeprefix("- ").removesuffix("\n")
 
 
 def yaml_block(value: str) -> str:
     """Write text as a block of YAML, line by line as it is; indent it with Jinja's `indent` by the key's column."""
-    written = yaml.safe_dump(value, default_style="|", width=math.inf, allow_unicode=True)
+    written: str = yaml.safe_dump(value, default_style="|", width=math.inf, allow_unicode=True)
     return written.removesuffix("...\n").removesuffix("\n")
 
 
