@@ -14,7 +14,6 @@ from pitstop.auditing.repeat import merged
 from pitstop.auditing.step import Head, Setting, Step
 from pitstop.auditing.timing import LEAST_RUNS, clearly_faster, measure, percentile, summarise
 from pitstop.auditing.words import busy
-from pitstop.report.numbers import deviation, number
 from tests.pitstop.audit_fakes import step, steps, timing
 
 SCRIPT = Setting("torchscript", "fp32", "channels_last")
@@ -134,19 +133,6 @@ def test_unseen_shapes_lie_between_the_warmed_ones() -> None:
     assert unseen((1, 2, 4, 8), ()) == [(3, 0), (5, 0), (6, 0), (7, 0)]
     assert unseen((1, 2, 4), (16, 32, 64)) == [(1, 24), (1, 48)]
     assert unseen((1, 2), ()) == []
-
-
-@pytest.mark.parametrize(
-    "value, text",
-    [(0.0987, "0.0987"), (0.1, "0.100"), (9.87, "9.87"), (99.96, "100"), (987.4, "987"), (98_765, "98,800"), (0, "0")],
-)
-def test_figures_have_three_digits(value: float, text: str) -> None:
-    assert number(value) == text
-
-
-@pytest.mark.parametrize("value, text", [(None, ""), (0.0, "0"), (3.2e-7, "3e-07"), (0.0273, "0.027"), (2.06, "2.1")])
-def test_deviations_are_short(value: float | None, text: str) -> None:
-    assert deviation(value) == text
 
 
 def test_of_several_runs_the_middle_is_kept_with_its_spread() -> None:

@@ -62,10 +62,28 @@ def test_a_table_has_a_rule_below_its_heads_and_no_cell_breaks_it() -> None:
 
 @pytest.mark.parametrize(
     "value, text",
+    [(0.0987, "0.0987"), (0.1, "0.100"), (9.87, "9.87"), (99.96, "100"), (987.4, "987"), (98_765, "98,800"), (0, "0")],
+)
+def test_figures_have_three_digits(value: float, text: str) -> None:
+    assert numbers.number(value) == text
+
+
+@pytest.mark.parametrize("value, text", [(None, ""), (0.0, "0"), (3.2e-7, "3e-07"), (0.0273, "0.027"), (2.06, "2.1")])
+def test_deviations_are_short(value: float | None, text: str) -> None:
+    assert numbers.deviation(value) == text
+
+
+@pytest.mark.parametrize(
+    "value, text",
     [(0.0, "0"), (0.1416, "0.142"), (9.876, "9.88"), (104.6, "105"), (999.6, "1,000"), (23_757.4, "23,757")],
 )
 def test_precise_figures_keep_all_digits_before_the_point(value: float, text: str) -> None:
     assert numbers.precise(value) == text
+
+
+@pytest.mark.parametrize("value, text", [(None, "?"), (0.1234, "0.123 ms"), (12.34, "12.3 ms"), (1234.5, "1,234 ms")])
+def test_a_time_without_a_bound_is_a_question_mark(value: float | None, text: str) -> None:
+    assert numbers.milliseconds(value) == text
 
 
 def test_one_has_no_plural() -> None:
