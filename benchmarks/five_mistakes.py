@@ -29,7 +29,8 @@ from pitstop.auditing.record import model_json
 from pitstop.auditing.repeat import repeated
 from pitstop.auditing.step import Step
 from pitstop.auditing.words import HEADS, busy, cells, factor, first_items_s
-from pitstop.report.markdown import conditions, table
+from pitstop.report.conditions import conditions
+from pitstop.report.markdown import table
 from pitstop.report.numbers import number
 
 RESULTS = Path(__file__).resolve().parent / "results"

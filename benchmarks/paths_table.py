@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from pitstop.report.markdown import conditions, table
+from pitstop.report.conditions import conditions
+from pitstop.report.markdown import table
 
 from .results import Closed
 from .summary import middle, spread

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pitstop.report.markdown import conditions
+from pitstop.report.conditions import conditions
 from pitstop.report.numbers import rate
 
 from .report_steps import PORT, Step, Subject

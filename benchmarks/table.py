@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from statistics import median
 
-from pitstop.report.markdown import conditions, table
+from pitstop.report.conditions import conditions
+from pitstop.report.markdown import table
 from pitstop.report.numbers import precise
 
 from .results import Limit, Measured, Results

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pitstop.report.markdown import conditions, row, table
+from pitstop.report.conditions import conditions
+from pitstop.report.markdown import row, table
 
 from ..cache import PROJECT
 from ..results import file_stem

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pitstop.report.markdown import conditions, table
+from pitstop.report.conditions import conditions
+from pitstop.report.markdown import table
 
 
 def verdict(record: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ def as_json(
     found = {
         "config": str(document.path),
         "command": command,
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "hardware": machine.as_json(),
         "versions": versions(),

@@ -7,6 +7,7 @@ from typing import Any
 from configs.document import Document
 
 from ..report import folder
+from ..report.conditions import conditions
 from ..report.render import render
 from .examined import Examined
 from .groups import grouped
@@ -37,13 +38,11 @@ def page(
     record: Mapping[str, Any],
 ) -> str:
     """Return the page. `pictures` has a PNG of each model that was measured, by its name; `record` is the JSON."""
-    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    made_on = f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib:g} GiB, {machine.system}; {versions}"
     return render(
         "audit.html.j2",
         title=f"pitstop audit of {document.path}",
         command=record["command"],
-        made_on=f"{made_on}; commit {record['commit']}",
+        made_on=conditions(record),
         machine=machine.title(),
         verdict="; ".join(f"{each.case.app.config.name}: {each.verdict}" for each in audits),
         good=all(each.judged == "good" for each in audits),

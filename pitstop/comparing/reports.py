@@ -9,6 +9,7 @@ from rich.console import Console
 from ..load import circumstances
 from ..load import write as write_json
 from ..report import folder
+from ..report.conditions import conditions
 from ..report.render import render
 from .comparison import Comparison
 from .price_only import PriceOnly
@@ -39,12 +40,12 @@ def write(found: Comparison | PriceOnly, file: Path | None, into: Path | None, c
 def page(found: Comparison | PriceOnly, picture: bytes | None, record: Mapping[str, Any]) -> str:
     """Return the page; `picture` is None where there is nothing to draw, `record` is the JSON."""
     client, shown = record["client"], view(found)
-    machine = f"{client['cpu']}, {client['cores']} cores, {client['system']}, Python {client['python']}"
+    measured_by = {**record, "hardware": client, "versions": {"python": client["python"]}}
     return render(
         "compare.html.j2",
         title=shown.names,
         command=record["command"],
-        made_on=f"client: {machine}; commit {record['commit']}; {record['date']}",
+        made_on=f"client: {conditions(measured_by)}",
         found=shown,
         picture=picture,
     )
