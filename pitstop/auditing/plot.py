@@ -90,91 +90,57 @@ def _left(placed: Sequence[Sequence[Line]]) -> float:
 
 
 def _draw(axes: "Axes", placed: Sequence[Line], best: Step | None) -> None:
-    steps = [line.step for line in placed if line.step]
-    rates = [step.items_s or 0 for step in steps]
-    axes.set_xlim(0, _limit(steps, rates[0], axes.get_window_extent().width / axes.figure.dpi))
     axes.set_ylim(placed[-1].y + 0.6, -0.5)
-    for line in placed:
-        _name(axes, line, line.step is not None and line.step == best)
-        if line.step is None:
-            axes.axhline(line.y, color=RULE, linewidth=0.8, zorder=0)
-        else:
-            _bar(axes, line.y, line.step, rates[0], line.step == best)
-        if best is not None and best.items_s and line.step == best and line is not placed[-1]:
-            # From here down: what lies beyond it is faster than the config.
-            ends = [line.y + 0.36, placed[-1].y + 0.6]
-            axes.plot([best.items_s] * 2, ends, color=_COLOURS["batch"], linewidth=1, linestyle=(0, (2, 3)), zorder=2.5)
-    axes.set_yticks([])
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.spines["left"].set_color(RULE)
+    _names(axes, placed, best)
+    _bars(axes, [(line.y, line.step) for line in placed if line.step], best)
+    for line in placed[:-1]:
+        if best is not None and best.items_s and line.step == best:
+            # From here down: what lies beyond it is faster than the config.
+            ends = [line.y + 0.36, placed[-1].y + 0.6]
+            axes.plot([best.items_s] * 2, ends, color=_COLOURS["batch"], linewidth=1, linestyle=(0, (2, 3)), zorder=2.5)
 
 
-def _name(axes: "Axes", line: Line, best: bool) -> None:
-    heading = line.step is None
-    axes.annotate(
-        line.text,
-        (0, line.y),
-        xytext=(-8, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-        annotation_clip=False,
-        fontsize=9 if heading else 9.5,
-        color=PALE if heading else INK,
-        style="italic" if heading else "normal",
-        fontweight="bold" if best else "normal",
+def _names(axes: "Axes", placed: Sequence[Line], best: Step | None) -> None:
+    axes.set_yticks([line.y for line in placed], [line.text for line in placed])
+    axes.tick_params(axis="y", length=0, pad=8, labelsize=9.5, labelcolor=INK)
+    for name, line in zip(axes.get_yticklabels(), placed, strict=True):
+        if line.step is None:
+            name.set(fontsize=9, color=PALE, fontstyle="italic")
+            axes.axhline(line.y, color=RULE, linewidth=0.8, zorder=0)
+        elif line.step == best:
+            name.set_fontweight("bold")
+
+
+def _bars(axes: "Axes", bars: Sequence[tuple[float, Step]], best: Step | None) -> None:
+    """Draw the bars with their spreads, and right of each its factor and its rate."""
+    steps = [step for _, step in bars]
+    rates = [step.items_s or 0 for step in steps]
+    spreads = [step.spread or (rate, rate) for step, rate in zip(steps, rates, strict=True)]
+    drawn = axes.barh(
+        [y for y, _ in bars],
+        rates,
+        height=0.72,
+        color=[_COLOURS[step.head.kind] for step in steps],
+        xerr=[
+            [max(rate - low, 0) for rate, (low, _) in zip(rates, spreads, strict=True)],
+            [high - rate for rate, (_, high) in zip(rates, spreads, strict=True)],
+        ],
+        error_kw={"ecolor": INK, "elinewidth": 1.2},
+        zorder=2,
     )
-
-
-def _bar(axes: "Axes", y: float, step: Step, first: float, best: bool) -> None:
-    rate = step.items_s or 0
-    axes.barh(y, rate, height=0.72, color=_COLOURS[step.head.kind], zorder=2)
-    if step.spread is not None:
-        axes.plot(step.spread, [y, y], color=INK, linewidth=1.2, zorder=3, solid_capstyle="butt")
-    factor, label = _labels(step, first)
-    white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    for text, points, colour, weight in (
-        (factor, _FIRST_POINTS, INK, "bold"),
-        (label, _label_points(factor), PALE, "bold" if best else "normal"),
-    ):
-        axes.annotate(
-            text,
-            (_end(step), y),
-            xytext=(points, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9.5,
-            color=colour,
-            fontweight=weight,
-            bbox=white,
-        )
-
-
-def _limit(steps: Sequence[Step], first: float, inches: float) -> float:
-    """Return the scale's end, in items a second, so that every bar's labels end within the picture."""
-    ends = []
-    for step in steps:
-        factor, label = _labels(step, first)
-        points = _label_points(factor) + _SIGN_POINTS * len(label)
-        ends.append(_end(step) / (1 - points / (_POINTS_AN_INCH * inches)))
-    return max(ends)
-
-
-def _labels(step: Step, first: float) -> tuple[str, str]:
-    rate = step.items_s or 0
-    return f"{rate / first:.1f}{TIMES}", f"{number(rate)}/s"
-
-
-def _label_points(factor: str) -> int:
-    """Return where a rate begins, right of its factor."""
-    return _FIRST_POINTS + _SIGN_POINTS * len(factor) + _GAP_POINTS
-
-
-def _end(step: Step) -> float:
-    """Return where a bar ends, or its spread where that ends later."""
-    rate = step.items_s or 0
-    return rate if step.spread is None else max(rate, step.spread[1])
+    factors, labels = [f"{rate / rates[0]:.1f}{TIMES}" for rate in rates], [f"{number(rate)}/s" for rate in rates]
+    rate_points = _FIRST_POINTS + _SIGN_POINTS * max(map(len, factors)) + _GAP_POINTS
+    # The scale ends where every bar's labels end within the picture.
+    points = axes.get_window_extent().width / axes.figure.dpi * _POINTS_AN_INCH
+    share = (rate_points + _SIGN_POINTS * max(map(len, labels))) / points
+    axes.set_xlim(0, max(high for _, high in spreads) / (1 - share))
+    look = {"fontsize": 9.5, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}}
+    axes.bar_label(drawn, factors, padding=_FIRST_POINTS, color=INK, fontweight="bold", **look)
+    for text, step in zip(axes.bar_label(drawn, labels, padding=rate_points, color=PALE, **look), steps, strict=True):
+        text.set_fontweight("bold" if step == best else "normal")
 
 
 def _legend(figure: "Figure", kinds: set[str], height: float) -> None:

@@ -1,5 +1,6 @@
 """Shows a run on a terminal: percentiles with their intervals, a histogram, errors by kind, and the client's share."""
 
+from rich.bar import Bar
 from rich.console import Console
 from rich.table import Table
 
@@ -12,8 +13,6 @@ from .summary import Summary
 _BAR = 40
 # Of LoadGen's summary, what comes ahead of its settings.
 _FIGURES = 12
-_FULL = "\u2588"
-_PARTS = " \u258f\u258e\u258d\u258c\u258b\u258a\u2589"
 
 
 def show(summary: Summary, title: str, console: Console) -> None:
@@ -65,18 +64,12 @@ def _percentiles(summary: Summary) -> Table:
 def _histogram(summary: Summary) -> Table:
     table = terminal.table("ms", "bar", "answers", left=("bar",))
     table.show_header = False
-    table.columns[1].no_wrap = True
     most = max(each.count for each in summary.histogram)
     for each in summary.histogram:
-        table.add_row(f"{each.low:g} to {each.high:g} ms", _bar(each.count / most), f"{each.count:,}")
+        # What is there at all is seen: an eighth of a character.
+        seen = max(each.count, most / (8 * _BAR)) if each.count else 0
+        table.add_row(f"{each.low:g} to {each.high:g} ms", Bar(most, 0, seen, width=_BAR), f"{each.count:,}")
     return table
-
-
-def _bar(share: float) -> str:
-    eighths = round(share * _BAR * 8)
-    # What is there at all is seen.
-    eighths = max(eighths, 1) if share else 0
-    return _FULL * (eighths // 8) + _PARTS[eighths % 8].strip()
 
 
 def _show_errors(summary: Summary, console: Console) -> None:

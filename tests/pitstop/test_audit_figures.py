@@ -185,5 +185,7 @@ def test_every_label_ends_within_the_picture_however_wide_the_spread(spread: tup
     drawing = waterfalls([Panel("m", "why", [Group("", (step("train", 4), longest))], None)])
     drawing.draw_without_rendering()
     [axes] = drawing.axes
-    assert len(axes.texts) == 6  # A name, a factor and a rate for each bar.
-    assert all(text.get_window_extent().x1 <= drawing.bbox.x1 for text in axes.texts)
+    names, figures = axes.get_yticklabels(), axes.texts
+    assert (len(names), len(figures)) == (2, 4)  # A name for each bar, and a factor and a rate.
+    for text in (*names, *figures):
+        assert drawing.bbox.x0 <= text.get_window_extent().x0 < text.get_window_extent().x1 <= drawing.bbox.x1
