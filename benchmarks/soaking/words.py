@@ -5,6 +5,18 @@ from typing import Any
 
 from pitstop.report.conditions import conditions
 from pitstop.report.markdown import table
+from pitstop.report.numbers import plural
+
+# In less, what a server still allocates after its start would be taken for a leak.
+_TELLING_MINUTES = 30
+_DRIFTS = {
+    "p50_ms": "p50 of a small request, ms",
+    "p99_ms": "its p99, ms",
+    "all_mib": "memory of all processes, MiB",
+    "rest_mib": "without the replicas, MiB",
+}
+# Less does not matter to a server that runs for weeks.
+_TELLING_MIB_AN_HOUR = 1.0
 
 
 def verdict(record: Mapping[str, Any]) -> str:
@@ -15,7 +27,7 @@ def verdict(record: Mapping[str, Any]) -> str:
     wrong += sum(event.get("wrong", 0) for event in record["events"])
     return (
         f"{sent:,} requests in {record['minutes']:.1f} minutes: {failed:,} failed, {wrong:,} wrong,"
-        f" {retried:,} sent again; harm was done {len(record['events'])} times"
+        f" {retried:,} sent again; {plural(len(record['events']), 'fault')} injected"
     )
 
 
@@ -25,7 +37,7 @@ def markdown(record: Mapping[str, Any], picture: str) -> str:
         [each["stream"], *(f"{each[name]:,}" for name in ("sent", "failed", "wrong", "retried"))]
         for each in record["streams"]
     ]
-    harm = [_harm(kind, record) for kind in dict.fromkeys(event["kind"] for event in record["events"])]
+    faults = [_fault(kind, record) for kind in dict.fromkeys(event["kind"] for event in record["events"])]
     lines = [
         "# A soak: mixed load and random faults\n",
         f"{verdict(record)}{'; stopped early' * record['stopped']}.\n",
@@ -33,7 +45,7 @@ def markdown(record: Mapping[str, Any], picture: str) -> str:
         f"![Latency and memory over the time]({picture})\n",
         *table(["stream", "sent", "failed", "wrong", "sent again"], streams),
         "",
-        *table(["harm", "times", "recovered after, median", "longest", "not seen to"], harm),
+        *table(["fault", "times", "recovery, median", "longest", "not recovered"], faults),
     ]
     if drift:
         drifts = [
@@ -46,20 +58,6 @@ def markdown(record: Mapping[str, Any], picture: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-# In less, what a server still allocates after its start would be taken for a leak.
-_TELLING_MINUTES = 30
-_DRIFTS = {
-    "p50_ms": "p50 of a small request, ms",
-    "p99_ms": "its p99, ms",
-    "all_mib": "memory of all processes, MiB",
-    "rest_mib": "without the replicas, MiB",
-}
-
-
-# Less does not matter to a server that runs for weeks.
-_TELLING_MIB_AN_HOUR = 1.0
-
-
 def _parts(grew: Mapping[str, float]) -> list[str]:
     told = sorted(((mib, name) for name, mib in grew.items() if abs(mib) >= _TELLING_MIB_AN_HOUR), reverse=True)
     if not told:
@@ -67,7 +65,7 @@ def _parts(grew: Mapping[str, float]) -> list[str]:
     return ["", *table(["processes", "grew, MiB an hour"], [[name, f"{mib:.1f}"] for mib, name in told])]
 
 
-def _harm(kind: str, record: Mapping[str, Any]) -> list[str]:
+def _fault(kind: str, record: Mapping[str, Any]) -> list[str]:
     times = [event["recovered_s"] for event in record["events"] if event["kind"] == kind]
     seen = sorted(each for each in times if each is not None)
     middle, most = (f"{seen[len(seen) // 2]:.1f} s", f"{seen[-1]:.1f} s") if seen else ("", "")

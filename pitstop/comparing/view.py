@@ -62,6 +62,6 @@ def _part(name: str, side: Side, slo_ms: float) -> Part:
 def _unmeasured(found: PriceOnly) -> Part:
     wanted = ""
     if found.cpu.fleet is not None:
-        wanted = f"; to cost less for much traffic, more than {rate(found.even_rps)} a second from a replica"
+        wanted = f"; to cost less at high traffic, a replica must sustain more than {rate(found.even_rps)} a second"
     said = f"{NOT_MEASURED} ({found.gpu.why}){wanted}"
     return Part(found.gpu.model, f"GPU, {NOT_MEASURED}", said, priced(found.gpu.price), 0)
