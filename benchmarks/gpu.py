@@ -23,8 +23,9 @@ import yaml
 
 from configs.document import application
 from configs.prices import load_prices
+from pitstop.measure.hardware import hardware
 
-from . import cache, gpu_ways, machine, processes
+from . import cache, gpu_ways, processes
 from .device import Device, gpu_name
 from .peers.pitstop import changed
 from .server import NotMeasuredError, running
@@ -82,7 +83,7 @@ def _compare(options: argparse.Namespace) -> None:
     if (instance := _instance_of(gpu)) is None:
         print(f"compare: not measured: configs/prices.yaml has no machine with {gpu or 'no GPU'}", flush=True)
         return
-    folder = options.out / f"compare_{machine.hardware(gpu)['slug']}"
+    folder = options.out / f"compare_{hardware().slug}"
     prices = ("--gpu-instance", instance, "--cpu-instance", _CPU_MACHINE)
     asked = ("--slo-ms", str(_SLO_MS), "--seconds", "1" if options.quick else "3", "--report", str(folder))
     try:

@@ -8,24 +8,22 @@ Writes benchmarks/results/paths_<hardware>_<yyyymm>.{json,md}. Run it on a machi
 """
 
 import argparse
-import json
-import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import bare, cache, machine, ports, processes
-from .client.closed import closed
-from .client.http import parse
+from pitstop.loading.sender_http import Address
+from pitstop.measure.results import head, stem, write
+
+from . import bare, cache, ports, processes
+from .loops import closed
 from .measure import closed_loops
 from .paths_table import Way, render
 from .peers.pitstop import PEER, changed, read_by
-from .results import Limit, file_stem
+from .results import Limit
 from .run import measure_limit, prepare
 from .server import NotMeasuredError, running
 from .verify import answers, requests_of, verify
@@ -48,27 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wish = _arguments(given)
     processes.unwind_on_sigterm()
     workload = replace(WORKLOADS["mlp"], rounds=wish.rounds, seconds=(wish.seconds,) * 3)
-    began, load = datetime.now(UTC), os.getloadavg()
+    record = head(["python", "-m", "benchmarks.paths", *given]) | {"rounds": wish.rounds, "seconds": wish.seconds}
     prepare(workload)
     limit = Limit(workload.name)
     measure_limit(limit, wish.rounds)
     ways = measured(workload)
-    record: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks.paths", *given]),
-        "date": began.isoformat(timespec="seconds"),
-        "commit": machine.commit(),
-        "hardware": dict(machine.hardware()),
-        "versions": machine.versions(),
-        "load_average": list(load),
-        "rounds": wish.rounds,
-        "seconds": wish.seconds,
-    }
-    stem = wish.out / file_stem("paths", record["hardware"], record["date"])
-    wish.out.mkdir(parents=True, exist_ok=True)
-    whole = {**record, "forward_ms": limit.rounds, "ways": [asdict(each) for each in ways]}
-    Path(f"{stem}.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     text = render(record, ways, [each[1] for each in limit.rounds])
-    Path(f"{stem}.md").write_text(text, encoding="utf-8")
+    whole = {**record, "forward_ms": limit.rounds, "ways": [asdict(each) for each in ways]}
+    write(wish.out, stem("paths", record), whole, text)
     print(text)
 
 
@@ -86,7 +71,7 @@ def measured(workload: Workload) -> Sequence[Way]:
     wrapped, proxied = Way("HAProxy, Serve's wrapper"), Way("Ray's own proxy, Serve's wrapper")
     answer = b"{}"
     with _noting(own, short), _serving(workload, _shipped) as (port, direct):
-        answer = parse(next(iter(answers(("127.0.0.1", port), requests[:1]).values()))).body
+        answer = answers(Address("127.0.0.1", port), requests[:1])[0].body
         _drive(own, direct, workload, requests)
         _drive(short, port, workload, requests)
     others = ((wrapped, _without_callback, 0), (proxied, _proxy, 0), (logged, _logged, 0), (ingress, _shipped, 2))
@@ -115,7 +100,7 @@ def _drive(way: Way, port: int | None, workload: Workload, requests: list[bytes]
     if port is None:
         way.not_measured = "the replica's port was not found"
         return
-    address = ("127.0.0.1", port)
+    address = Address("127.0.0.1", port)
     if way.name not in (LONE, EMPTY):
         # Those have but one answer.
         verify(address, workload, PEER.codec(workload), requests)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from pitstop.measure.results import told
+
 from .results import Closed
 from .summary import middle, spread
 from .table import header, row
@@ -25,8 +27,6 @@ class Way:
 
 def render(record: Mapping[str, Any], ways: Sequence[Way], forward_ms: Sequence[float]) -> str:
     """Return the Markdown; `record` is what the JSON holds beside the ways."""
-    hardware = record["hardware"]
-    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     good = [each for each in ways if each.closed]
     names = (
         [f"c={loop.connections} {figure}" for loop in good[0].closed for figure in ("p50 / p99 ms", "rps")]
@@ -38,13 +38,13 @@ def render(record: Mapping[str, Any], ways: Sequence[Way], forward_ms: Sequence[
     lines = [
         "# What each step of the data path costs",
         "",
-        f"{hardware['cpu']}, {hardware['cores']} cores, shared with the client; {versions}; commit {record['commit']}; "
-        f"{record['date']}; load average before: {record['load_average'][0]:.1f}.",
+        told(record),
         "",
         f"    {record['command']}",
         "",
-        f"The network is `mlp`, 64 numbers as JSON; its forward in process {alone}. Closed loop, "
-        f"medians of {record['rounds']} rounds; ± is half the range. The last column is at the most connections.",
+        f"The network is `mlp`, 64 numbers as JSON; its forward in process {alone}. "
+        f"The client is on the same machine. Closed loop, medians of {record['rounds']} rounds; ± is half the range. "
+        "The last column is at the most connections.",
         "",
         *header(heads),
     ]

@@ -4,15 +4,16 @@ import argparse
 import datetime
 import json
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import cache, machine, processes, table
-from .device import PRECISIONS, Device, chosen, gpu_name
+from pitstop.measure.results import head
+
+from . import cache, processes, table
+from .device import PRECISIONS, Device, chosen
 from .measure import measure
 from .peers import PEERS
 from .results import Limit, Measured, Results, merged, read, write
@@ -119,17 +120,8 @@ def measure_limit(limit: Limit, rounds: int) -> None:
 
 
 def _results(given: Sequence[str], theme: str) -> Results:
-    now = datetime.datetime.now().astimezone()
-    return Results(
-        theme=theme,
-        hardware=machine.hardware(gpu_name() if chosen().is_gpu else None),
-        versions=machine.versions(),
-        commit=machine.commit(),
-        command=shlex.join(["python", "-m", "benchmarks.run", *given]),
-        date=now.isoformat(timespec="seconds"),
-        threads=_ON_GPU.format(precision=chosen().precision) if chosen().is_gpu else _THREADS,
-        load_average=list(os.getloadavg()),
-    )
+    threads = _ON_GPU.format(precision=chosen().precision) if chosen().is_gpu else _THREADS
+    return Results(theme, threads=threads, **head(["python", "-m", "benchmarks.run", *given], chosen().is_gpu))
 
 
 def _whole(path: Path, results: Results) -> Results:

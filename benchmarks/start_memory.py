@@ -8,7 +8,6 @@ baseline is the same process without a model: Python and torch. The limit is 2.5
 """
 
 import argparse
-import datetime
 import json
 import os
 import subprocess
@@ -19,8 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from . import cache, machine
-from .results import file_stem
+from pitstop.measure import results
+
+from . import cache
 
 LIMIT = 2.5
 # 16 layers of 4096 x 4096 in fp32 are 1 GiB.
@@ -63,34 +63,26 @@ def measured(mib: int) -> tuple[float, list[Start]]:
 
 def write(folder: Path, mib: int, baseline_mib: float, starts: list[Start]) -> str:
     """Write both files and return the table."""
-    date = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    hardware = machine.hardware()
     content = {
         "theme": "start-memory",
-        "hardware": hardware,
-        "versions": machine.versions(),
-        "commit": machine.commit(),
-        "command": f"python -m benchmarks.start_memory --mib {mib}",
-        "date": date,
+        **results.head(["python", "-m", "benchmarks.start_memory", "--mib", str(mib)]),
         "weights_mib": mib,
         "baseline_mib": round(baseline_mib),
         "limit": LIMIT,
         "starts": [asdict(each) for each in starts],
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = file_stem("start-memory", hardware, date)
-    (folder / f"{stem}.json").write_text(json.dumps(content, indent=1) + "\n")
     table = _table(content, starts)
-    (folder / f"{stem}.md").write_text(table + "\n")
+    results.write(folder, results.stem("start-memory", content), content, table)
     return table
 
 
 def _table(content: Mapping[str, Any], starts: list[Start]) -> str:
     lines = [
-        f"# Memory of a start, {content['weights_mib']:,} MiB of weights, {content['hardware']['cpu']}",
+        f"# Memory of a start, {content['weights_mib']:,} MiB of weights",
         "",
-        f"`{content['command']}`, {content['date'][:10]}, commit {content['commit']}, "
-        f"torch {content['versions']['torch']}. Peak resident memory of the process, without the "
+        f"{results.told(content)} `{content['command']}`.",
+        "",
+        f"Peak resident memory of the process, without the "
         f"{content['baseline_mib']:,} MiB that Python and torch take. At most {LIMIT} times the weights is allowed.",
         "",
         "| start | peak, MiB | times the weights |",

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from statistics import median
 
+from pitstop.measure.results import told
+
 from .results import Limit, Measured, Results
 from .summary import middle, spread
 from .workloads import WORKLOADS
@@ -29,14 +31,11 @@ def number(value: float) -> str:
 
 
 def _head(results: Results) -> str:
-    hardware = results.hardware
-    versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
     return "\n".join(
         [
             f"# {results.theme}, {results.date[:10]}",
             "",
-            f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB; {versions}; "
-            f"commit {results.commit}. {results.threads}",
+            f"{told(vars(results))} {results.threads}",
             "",
             f"    {results.command}",
             "",

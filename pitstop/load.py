@@ -1,18 +1,13 @@
 """`pitstop load`: puts load on one model and says how long its answers take, and whether the client can be believed."""
 
-import json
-import platform
-import shlex
 import sys
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 
-from .auditing.hardware import commit, cores, cpu_name
 from .loading.bodies import Format, requests, wire
 from .loading.drive import Drive
 from .loading.loadgen import Rules, Scenario, Verdict, leave, load_module, play
@@ -22,6 +17,7 @@ from .loading.run import run, sender_for, try_one
 from .loading.summary import Summary, summarise
 from .loading.target import Target, find
 from .loading.trouble import LoadError
+from .measure import results
 
 _MARGIN = 2.0
 DONE, INVALID, UNUSABLE, STOPPED = 0, 1, 2, 130
@@ -73,24 +69,9 @@ def measure(wish: Wish) -> tuple[Target, Summary]:
 
 def write(path: Path, record: dict[str, Any]) -> None:
     try:
-        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        path.write_text(results.text(record), encoding="utf-8")
     except OSError as error:
         raise LoadError(f"{path}: cannot be written ({error.strerror})", "name another file") from error
-
-
-def circumstances() -> dict[str, Any]:
-    """Return what a reader must know of the client to judge its figures."""
-    return {
-        "command": shlex.join(["pitstop", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "client": {
-            "cpu": cpu_name(),
-            "cores": cores(),
-            "system": platform.platform(),
-            "python": platform.python_version(),
-        },
-        "commit": commit(),
-    }
 
 
 def _play(wish: Wish, scenario: Scenario, console: Console) -> int:
@@ -110,7 +91,14 @@ def _play(wish: Wish, scenario: Scenario, console: Console) -> int:
     show_verdict(verdict, f"{target.model} at {target.url}: MLPerf {scenario}", console)
     if wish.written is not None:
         found_ = {"scenario": scenario, "expected_rps": expected, **asdict(verdict), "summary": str(verdict.summary)}
-        write(wish.written, {**circumstances(), "target": {"url": target.url, "model": target.model}, **found_})
+        write(
+            wish.written,
+            {
+                **results.head(["pitstop", *sys.argv[1:]]),
+                "target": {"url": target.url, "model": target.model},
+                **found_,
+            },
+        )
     if verdict.stopped:
         leave(STOPPED)
     return DONE if verdict.valid else INVALID
@@ -154,7 +142,7 @@ def _progress(drive: Drive, wish: Wish, line: Status) -> None:
 
 def _record(wish: Wish, target: Target, summary: Summary) -> dict[str, Any]:
     return {
-        **circumstances(),
+        **results.head(["pitstop", *sys.argv[1:]]),
         "target": {"url": target.url, "model": target.model, "properties": target.properties},
         "format": wish.kind,
         "rows": wish.rows,

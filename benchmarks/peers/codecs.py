@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ..client.http import Answer
+from deployments.http_client.reply import Reply
+
 from ..workloads import Array, Workload
 
 Encoded = tuple[dict[str, str], bytes]
 Encode = Callable[[Any], Encoded]
-Decode = Callable[[Answer], Array]
+Decode = Callable[[Reply], Array]
 
 _JSON = {"Content-Type": "application/json"}
-_LENGTH = "inference-header-content-length"
+_LENGTH = b"inference-header-content-length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def plain(path: str) -> Callable[[Workload], Codec]:
     return codec
 
 
-def from_json(answer: Answer) -> Array:
+def from_json(answer: Reply) -> Array:
     return np.asarray(json.loads(answer.body)["y"], np.float32).ravel()
 
 
@@ -75,7 +76,7 @@ def _raw(value: Array) -> Encoded:
     return {"Content-Type": "application/octet-stream"}, value.tobytes()
 
 
-def _from_bytes(answer: Answer) -> Array:
+def _from_bytes(answer: Reply) -> Array:
     return np.frombuffer(answer.body, np.float32)
 
 
@@ -96,7 +97,7 @@ def _oip_image(value: Array) -> Encoded:
     return headers, head + value.tobytes()
 
 
-def _oip_answer(answer: Answer) -> Array:
+def _oip_answer(answer: Reply) -> Array:
     length = answer.headers.get(_LENGTH)
     if length is not None:
         return np.frombuffer(answer.body[int(length) :], np.float32)

@@ -5,12 +5,12 @@ With no name all of them, and then the results file and the table in docs/reliab
 
 import argparse
 import datetime
-import os
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 
-from .. import machine, processes
+from pitstop.measure.results import head
+
+from .. import processes
 from . import report
 from .case import Case
 from .cases import CASES
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     servers = [_SERVERS[options.server]] if options.server else list(_SERVERS.values())
     whole = not (options.names or options.server or options.seconds)
     rows: list[Row] = []
-    load_average = os.getloadavg()
+    record = head(["python", "-m", "benchmarks.reliability", *given])
     try:
         for row in _rows(wanted, servers, options.seconds):
             rows.append(row)
@@ -38,9 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stopped; the table is left as it was", file=sys.stderr)
         return 130
     if whole:
-        now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-        command = shlex.join(["python", "-m", "benchmarks.reliability", *given])
-        path = report.write(rows, machine.hardware(), machine.versions(), machine.commit(), command, now, load_average)
+        path = report.write(rows, record)
         print(f"\nwritten to {path} and {report.PAGE}")
     return int(any(row.aborted for row in rows))
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pitstop.measure import results
+
 from ..cache import PROJECT
-from ..results import file_stem
 from .row import Row
 
 PAGE = PROJECT / "docs" / "reliability.md"
@@ -16,27 +17,10 @@ NOT_MEASURED = "Not measured yet: `make reliability` fills this in."
 _COLUMNS = ("fault", "server", "load", "sent", "failed", "wrong", "recovered after", "what was seen", "row")
 
 
-def write(
-    rows: Sequence[Row],
-    hardware: Mapping[str, Any],
-    versions: Mapping[str, str],
-    commit: str,
-    command: str,
-    date: str,
-    load_average: Sequence[float],
-) -> Path:
+def write(rows: Sequence[Row], head: Mapping[str, Any]) -> Path:
     """Write the results file and the page's table; return the file."""
-    record = {
-        "hardware": hardware,
-        "versions": versions,
-        "commit": commit,
-        "command": command,
-        "date": date,
-        "load_average": list(load_average),
-        "rows": [row.as_json() for row in rows],
-    }
-    path = RESULTS / f"{file_stem('reliability', hardware, date)}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    record = {**head, "rows": [row.as_json() for row in rows]}
+    path = results.write(RESULTS, results.stem("reliability", record), record)
     PAGE.write_text(with_table(PAGE.read_text(), table(record)))
     return path
 
@@ -61,11 +45,10 @@ def table_of(page: str) -> str:
 
 def table(record: Mapping[str, Any]) -> str:
     """Write the table of a results file; rows of one fault stand together."""
-    hardware, rows = record["hardware"], record["rows"]
+    rows = record["rows"]
     order = list(dict.fromkeys(row["name"] for row in rows))
     lines = [
-        f"{hardware['cpu']}, {hardware['cores']} cores; {record['date'][:10]}; commit {record['commit']}; load average"
-        f" before: {record['load_average'][0]:.1f}; `{record['command']}`.\n",
+        f"{results.told(record)} `{record['command']}`.\n",
         f"| {' | '.join(_COLUMNS)} |",
         "|" + "---|" * len(_COLUMNS),
         *(_line(row) for row in sorted(rows, key=lambda row: order.index(row["name"]))),

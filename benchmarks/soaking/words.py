@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pitstop.measure.results import told
+
 
 def verdict(record: Mapping[str, Any]) -> str:
     """Say in a line what came of it."""
@@ -17,12 +19,11 @@ def verdict(record: Mapping[str, Any]) -> str:
 
 
 def markdown(record: Mapping[str, Any], picture: str) -> str:
-    hardware, drift = record["hardware"], record["drift"]
+    drift = record["drift"]
     lines = [
         "# A soak: mixed load and random faults\n",
         f"{verdict(record)}{'; stopped early' * record['stopped']}.\n",
-        f"{hardware['cpu']}, {hardware['cores']} cores; {record['date']}; commit {record['commit']}; seed"
-        f" {record['seed']}; load average before: {record['load_average'][0]:.1f}; `{record['command']}`.\n",
+        f"{told(record)} Seed {record['seed']}; `{record['command']}`.\n",
         f"![Latency and memory over the time]({picture})\n",
         "| stream | sent | failed | wrong | sent again |",
         "|---|---|---|---|---|",

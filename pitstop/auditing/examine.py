@@ -9,11 +9,11 @@ from dataclasses import replace
 from configs.loader import Deployment, ModelApp
 from models.errors import ModelError
 
+from ..measure.hardware import cores
 from . import isolated
 from .case import Case, app_keys
 from .examined import Examined, Look, Sight
 from .finding import Finding, in_order
-from .hardware import cores
 from .measured import measured
 from .mistakes import verdicts
 from .pace import Pace

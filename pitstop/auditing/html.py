@@ -7,10 +7,10 @@ from html import escape
 from configs.document import Document
 from configs.problems import where
 
+from ..measure.hardware import Hardware, commit, versions
 from .examined import Examined
 from .finding import Finding
 from .groups import grouped
-from .hardware import Hardware, commit, versions
 from .mistakes import Verdict
 from .step import Step, ran
 from .words import TIMES, busy, number, off

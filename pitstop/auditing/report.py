@@ -1,6 +1,5 @@
 """Writes an audit into a folder: audit.html to read, audit.json for scripts, and a PNG of each model's waterfall."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,9 @@ from typing import Any
 from configs.document import Document
 from configs.problems import ConfigError
 
+from ..measure import results
+from ..measure.hardware import Hardware
 from .examined import Examined
-from .hardware import Hardware
 from .html import page
 from .picture import picture
 
@@ -25,7 +25,7 @@ def write(
             if png is not None:
                 (folder / f"{examined.case.app.config.name}.png").write_bytes(png)
         text = page(list(zip(audits, pictures, strict=True)), document, machine, str(record["command"]))
-        (folder / "audit.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        results.write(folder, "audit", record)
         target = folder / "audit.html"
         target.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -8,10 +8,10 @@ from rich.table import Table
 from configs.document import Document
 from configs.problems import where
 
+from ..measure.hardware import Hardware
 from .examined import Examined
 from .finding import Finding
 from .groups import grouped
-from .hardware import Hardware
 from .mistakes import NOT_MEASURED, UNCLEAR
 from .step import Step, ran
 from .words import TIMES, busy, number, off

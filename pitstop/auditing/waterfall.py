@@ -9,11 +9,11 @@ from functools import partial
 
 from models.errors import ModelError
 
+from ..measure.hardware import cores
 from . import started
 from .built import Built, build, four_dimensional, unprepared
 from .changing import changes, changing
 from .default import default
-from .hardware import cores
 from .pace import Pace
 from .plan import single_rows, thin
 from .reason import refusal_text

@@ -30,8 +30,8 @@ def page(found: View, picture: bytes | None, record: Mapping[str, Any]) -> str:
     names = escape(found.names)
     encoded = base64.b64encode(picture).decode() if picture else ""
     image = f'<img src="data:image/png;base64,{encoded}" alt="Dollars per million answers over traffic">'
-    client = record["client"]
-    where = f"{client['cpu']}, {client['cores']} cores, {client['system']}, Python {client['python']}"
+    client, python = record["hardware"], record["versions"]["python"]
+    where = f"{client['cpu']}, {client['cores']} cores, {client['system']}, Python {python}"
     made = f"<code>{escape(record['command'])}</code><br>client: {escape(where)}; commit {escape(record['commit'])}"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>pitstop compare: {names}</title>'

@@ -1,14 +1,14 @@
 """Writes a comparison: its figures as JSON, and a folder with the page, the picture and the same figures."""
 
-import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from ..load import circumstances
 from ..load import write as write_json
 from ..loading.trouble import LoadError
+from ..measure import results
 from .comparison import Comparison
 from .page import page
 from .price_only import PriceOnly
@@ -17,7 +17,7 @@ from .view import view
 
 def write(found: Comparison | PriceOnly, file: Path | None, folder: Path | None, console: Console) -> None:
     """Write what was asked for; raise LoadError where that cannot be."""
-    record: dict[str, Any] = {**circumstances(), **found.as_json()}
+    record: dict[str, Any] = {**results.head(["pitstop", *sys.argv[1:]]), **found.as_json()}
     if file is not None:
         write_json(file, record)
     if folder is None:
@@ -25,9 +25,7 @@ def write(found: Comparison | PriceOnly, file: Path | None, folder: Path | None,
     picture = _picture(found) if record["costs"] else None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "compare.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        if picture is not None:
-            (folder / "compare.png").write_bytes(picture)
+        results.write(folder, "compare", record, png=picture)
         target = folder / "compare.html"
         target.write_text(page(view(found), picture, record), encoding="utf-8")
     except OSError as error:

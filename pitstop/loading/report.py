@@ -3,8 +3,8 @@
 from rich.console import Console
 from rich.table import Table
 
+from ..measure.intervals import Percentile
 from .loadgen import Verdict
-from .percentiles import Percentile
 from .summary import Summary
 
 _BAR = 40

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from ..measure.percentiles import percentile
 from .choose import MARGIN, Bounds, Option, Target
 from .profile import Profile
-from .simulate import percentile
 
 if TYPE_CHECKING:
     from .verify import Check
