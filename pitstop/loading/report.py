@@ -4,12 +4,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ..measure.intervals import Percentile
-from .loadgen import Verdict
 from .summary import Summary
 
 _BAR = 40
-# Of LoadGen's summary, what comes ahead of its settings.
-_FIGURES = 12
 _FULL = "\u2588"
 _PARTS = " \u258f\u258e\u258d\u258c\u258b\u258a\u2589"
 
@@ -31,20 +28,6 @@ def show(summary: Summary, title: str, console: Console) -> None:
     _show_errors(summary, console)
     for reason in summary.client_limit:
         console.print(f"THE CLIENT WAS THE LIMIT: {reason}", style="bold yellow", soft_wrap=True)
-
-
-def show_verdict(verdict: Verdict, title: str, console: Console) -> None:
-    """Print what LoadGen found."""
-    console.print(f"\n{title}", style="bold", markup=False, soft_wrap=True)
-    for name, value in list(verdict.figures.items())[:_FIGURES]:
-        console.print(f"{name}: {value}", markup=False, soft_wrap=True)
-    for kind, count in verdict.errors.items():
-        console.print(f"errors: {count} {kind}, which LoadGen took for answers", style="red", markup=False)
-    if verdict.stopped:
-        console.print("stopped by Ctrl-C: LoadGen gives no verdict on what it did not finish", style="yellow")
-        return
-    style = "green" if verdict.valid else "bold red"
-    console.print(f"{'valid' if verdict.valid else 'NOT VALID'}; all of it in {verdict.summary}", style=style)
 
 
 def ms(value: float | None) -> str:

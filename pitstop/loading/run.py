@@ -41,7 +41,7 @@ def run(target: Target, requests: Sequence[Request], kind: Format, grpc_port: in
     """
     messages = [bodies.wire(target, request, kind) for request in requests]
     at_once = plan.connections if plan.rate_rps is None else min(plan.most, max(8, int(plan.rate_rps * 0.02)))
-    return drive(sender_for(target, messages, kind, grpc_port, plan), plan, at_once, watch)
+    return drive(_sender_for(target, messages, kind, grpc_port, plan), plan, at_once, watch)
 
 
 def drive(sender: Sender, plan: Plan, at_once: int, watch: Watch | None = None) -> Record:
@@ -80,7 +80,7 @@ def try_one(target: Target, request: Request, kind: Format, timeout_s: float) ->
         )
 
 
-def sender_for(target: Target, messages: Sequence[bytes], kind: Format, grpc_port: int, plan: Plan) -> Sender:
+def _sender_for(target: Target, messages: Sequence[bytes], kind: Format, grpc_port: int, plan: Plan) -> Sender:
     """Return what sends these messages."""
     if kind == "grpc":
         address = Address(target.address.host, grpc_port)

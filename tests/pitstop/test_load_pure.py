@@ -8,7 +8,6 @@ import pytest
 from pitstop.loading import retry
 from pitstop.loading.grpc_message import infer_request
 from pitstop.loading.histogram import histogram
-from pitstop.loading.loadgen import read_summary
 from pitstop.loading.outcome import CLOSED, PROXY, REFUSED, TIMEOUT, Failure
 from pitstop.loading.plan import Plan
 from pitstop.loading.record import Record
@@ -134,9 +133,3 @@ def test_a_client_that_sends_late_is_named_as_the_limit() -> None:
 def test_a_client_that_fills_its_core_or_runs_out_of_connections_is_named_as_the_limit() -> None:
     found = summarise(Plan(rate_rps=1), Record(took_s=11, cpu_share=0.97, queued=3)).client_limit
     assert ["of a core" in found[0], "--most" in found[1]] == [True, True]
-
-
-def test_loadgens_summary_is_read_by_the_words_before_the_colon() -> None:
-    text = "SUT name : x\nResult is : VALID\n  Min duration satisfied : Yes\n90.0th percentile latency (ns) : 123\n"
-    assert read_summary(text)["Result is"] == "VALID"
-    assert read_summary(text)["90.0th percentile latency (ns)"] == "123"
