@@ -9,7 +9,6 @@ Writes benchmarks/results/five-mistakes_<hardware>_<yyyymm>.{json,md,png}. Run i
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -28,7 +27,8 @@ from pitstop.auditing.words import TIMES, busy, number, off
 from pitstop.measure.hardware import hardware
 from pitstop.measure.results import head, stem, told, write
 
-RESULTS = Path(__file__).resolve().parent / "results"
+from . import script
+
 MODELS = (("configs/resnet50.yaml", "resnet50"), ("serve_config.yaml", "digits"))
 
 
@@ -45,10 +45,9 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure what the five mistakes cost on this machine.")
+    parser = script.parser("benchmarks.five_mistakes", __doc__)
     parser.add_argument("--runs", type=int, default=3, help="how often the whole waterfall is measured")
     parser.add_argument("--quick", action="store_true", help="a fifth of the time, without torch.compile: a trial only")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the three files")
     wish = parser.parse_args()
     if wish.runs < 1:
         parser.error("--runs must be at least 1")

@@ -10,12 +10,10 @@ Each part writes its files as soon as it has them, and the parts after one that 
 """
 
 import argparse
-import datetime
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -24,7 +22,7 @@ from configs.document import application
 from configs.prices import load_prices
 from pitstop.measure.hardware import hardware
 
-from . import cache, processes
+from . import cache, script
 from .device import Device, gpu_name
 from .peers.pitstop import changed
 from .server import NotMeasuredError, running
@@ -40,20 +38,19 @@ _ROWS_ON_A_CORE = 8
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__.partition("\n")[0])
+    parser = script.parser("benchmarks.gpu", __doc__)
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: only to see that it runs")
     parser.add_argument("--peers", default=_PEERS, help="the servers to compare; all by default")
     parser.add_argument("--quick", action="store_true", help="short loops")
-    parser.add_argument("--out", type=Path, default=cache.PROJECT / "benchmarks" / "results")
     options = parser.parse_args()
     parts = options.only.split(",")
     if unknown := sorted(set(parts) - set(PARTS)):
         parser.error(f"{', '.join(unknown)}: there is {', '.join(PARTS)}")
     options.out.mkdir(parents=True, exist_ok=True)
-    processes.unwind_on_sigterm()
+    script.unwind_on_sigterm()
     for part in parts:
-        print(f"{datetime.datetime.now():%H:%M:%S} {part}", flush=True)
+        script.say(part)
         if part == "compare":
             _compare(options)
         else:

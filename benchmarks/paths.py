@@ -12,13 +12,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from pitstop.loading.sender_http import Address
 from pitstop.measure.results import head, stem, write
 
-from . import bare, cache, ports, processes
+from . import bare, script
 from .loops import closed
 from .measure import closed_loops
 from .paths_table import Way, render
@@ -26,6 +25,7 @@ from .peers.pitstop import PEER, changed, read_by
 from .results import Limit
 from .run import measure_limit, prepare
 from .server import NotMeasuredError, running
+from .server import answers as is_answered
 from .verify import answers, requests_of, verify
 from .workloads import WORKLOADS, Workload
 
@@ -44,7 +44,7 @@ Edit = Callable[[dict[str, str]], None]
 def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     wish = _arguments(given)
-    processes.unwind_on_sigterm()
+    script.unwind_on_sigterm()
     workload = replace(WORKLOADS["mlp"], rounds=wish.rounds, seconds=(wish.seconds,) * 3)
     record = head(["python", "-m", "benchmarks.paths", *given]) | {"rounds": wish.rounds, "seconds": wish.seconds}
     prepare(workload)
@@ -124,7 +124,7 @@ def _serving(workload: Workload, edit: Edit, ingress_replicas: int = 0) -> Itera
     with running(changed(in_config), workload) as server:
         first = int(variables.get(_FIRST, 0))
         near = range(first, first + _LOOKED_AT) if first else ()
-        yield server.port, next((port for port in near if ports.answers(port, PEER.ready(workload))), None)
+        yield server.port, next((port for port in near if is_answered(port, PEER.ready(workload))), None)
 
 
 def _shipped(_: dict[str, str]) -> None:
@@ -146,12 +146,9 @@ def _proxy(variables: dict[str, str]) -> None:
 
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.paths", description=__doc__.partition("\n")[0])
+    parser = script.parser("benchmarks.paths", __doc__)
     parser.add_argument("--rounds", type=int, default=3, help="how often each way is measured")
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each time")
-    parser.add_argument(
-        "--out", type=Path, default=cache.PROJECT / "benchmarks" / "results", help="folder of the files"
-    )
     return parser.parse_args(given)
 
 

@@ -25,7 +25,7 @@ import yaml
 from pitstop.measure.results import head, stem
 from pitstop.planning.serving import ServingError, served
 
-from . import processes
+from . import script
 from .cache import PROJECT
 from .report_index import Ran, finding, render
 from .report_steps import PORT, SUBJECTS, Step, Subject, steps
@@ -40,7 +40,7 @@ Say = Callable[[str], object]
 def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     wish = _arguments(given)
-    processes.unwind_on_sigterm()
+    script.unwind_on_sigterm()
     record = head(["python", "-m", "benchmarks.reports", *given])
     folder = _folder(wish, record)
     subjects = SUBJECTS[:1] if wish.quick else SUBJECTS
@@ -118,14 +118,13 @@ def _attempt(step: Step, server: _Server, run: Run) -> Ran:
 
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.reports", description=__doc__.partition("\n")[0])
+    parser = script.parser("benchmarks.reports", __doc__, out=None)
     parser.add_argument("--quick", action="store_true", help="digits alone, short, into a temporary folder: a trial")
-    parser.add_argument("--out", type=Path, help="folder of the reports' folder")
     return parser.parse_args(given)
 
 
 def _folder(wish: argparse.Namespace, record: dict[str, Any]) -> Path:
-    above: Path = wish.out or (Path(tempfile.mkdtemp(prefix="pit-")) if wish.quick else PROJECT / "benchmarks/results")
+    above: Path = wish.out or (Path(tempfile.mkdtemp(prefix="pit-")) if wish.quick else script.RESULTS)
     return above.resolve() / stem("reports", record)
 
 

@@ -1,7 +1,6 @@
 """Measures every server on every workload, in passes, and writes the results: python -m benchmarks.run."""
 
 import argparse
-import datetime
 import json
 import os
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from pitstop.measure.results import head
 
-from . import cache, processes, table
+from . import cache, script, table
 from .device import PRECISIONS, Device, chosen
 from .measure import measure
 from .peers import PEERS
@@ -36,7 +35,7 @@ _LIMIT_S = 600
 def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parse(given)
-    processes.unwind_on_sigterm()
+    script.unwind_on_sigterm()
     os.environ.update(Device(options.device, options.precision).environment)
     results = _results(given, "quick" if options.quick else "servers")
     whole = _whole(options.again, results) if options.again else None
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parse(given: Sequence[str]) -> argparse.Namespace:
     """Read the command line; an unknown name ends the program with those there are."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser = script.parser("benchmarks.run", __doc__, out=None)
     parser.add_argument("--quick", action="store_true", help="one short round of each, to see that everything runs")
     parser.add_argument("--only", type=_names(PEERS), default=list(PEERS), help=f"some of {','.join(PEERS)}")
     parser.add_argument(
@@ -63,7 +62,6 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where every server's model runs")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the model, on a GPU")
-    parser.add_argument("--out", type=Path, help="where results are written")
     parser.add_argument(
         "--again", type=Path, metavar="JSON", help="a whole run's file, in which these workloads are to be replaced"
     )
@@ -76,7 +74,7 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     if options.out is None:
         # What is kept in the repository is whole: anything less goes to the cache.
         whole = not options.quick and options.only == list(PEERS) and options.workloads == list(WORKLOADS)
-        options.out = cache.PROJECT / "benchmarks" / "results" if whole else cache.root() / "results"
+        options.out = script.RESULTS if whole else cache.root() / "results"
     return options
 
 
@@ -91,11 +89,11 @@ def _measured(results: Results, workload: Workload, peers: Sequence[str]) -> Ite
         measure_limit(limit, 1)
         # There and back: what a machine does in the course of an hour then falls on all alike.
         for peer in peers if number % 2 == 0 else reversed(peers):
-            _say(f"{workload.name}, pass {number + 1} of {workload.passes}: {PEERS[peer].name}")
+            script.say(f"{workload.name}, pass {number + 1} of {workload.passes}: {PEERS[peer].name}")
             measured = measure(PEERS[peer], workload if number == 0 else replace(workload, memory_requests=()))
             starts[peer].append(measured)
             if measured.not_measured:
-                _say(f"{workload.name}: {measured.server} not measured: {measured.not_measured}")
+                script.say(f"{workload.name}: {measured.server} not measured: {measured.not_measured}")
             results.servers[:] = [*before, *(merged(each) for each in starts.values() if each)]
             yield
     measure_limit(limit, 1)
@@ -104,13 +102,13 @@ def _measured(results: Results, workload: Workload, peers: Sequence[str]) -> Ite
 
 def prepare(workload: Workload) -> None:
     """Make the workload's TorchScript file and the answers that are expected, where the cache lacks them."""
-    _say(f"{workload.name}: preparing the model")
+    script.say(f"{workload.name}: preparing the model")
     subprocess.run([sys.executable, "-m", "benchmarks.artefacts", workload.name], check=True, cwd=cache.PROJECT)
 
 
 def measure_limit(limit: Limit, rounds: int) -> None:
     """Add rounds of the forward alone, in a process of its own, on one thread."""
-    _say(f"{limit.workload}: in process, no server")
+    script.say(f"{limit.workload}: in process, no server")
     environment = {**os.environ, **ONE_THREAD, **KEEPS_FREED}
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.limit", limit.workload, str(rounds)]
     found = subprocess.run(
@@ -144,10 +142,6 @@ def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
         return names
 
     return split
-
-
-def _say(text: str) -> None:
-    print(f"{datetime.datetime.now():%H:%M:%S} {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Writes soak_<hardware>_<yyyymm>.{json,md,png}, to benchmarks/results where it la
 ends it with what was measured so far.
 """
 
-import argparse
 import signal
 import sys
 import threading
@@ -17,7 +16,7 @@ from typing import Any
 
 from pitstop.measure.results import head, stem, write
 
-from . import cache
+from . import cache, script
 from .reliability.load import Load
 from .reliability.stand import PITSTOP, Stand
 from .reliability.standing import standing
@@ -31,12 +30,11 @@ _LOOK_EVERY_S = 5.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser = script.parser("benchmarks.soak", __doc__, out=None)
     parser.add_argument("--minutes", type=float, default=_WHOLE_MINUTES, help="how long")
     parser.add_argument("--seed", type=int, default=1, help="another one does other harm")
-    parser.add_argument("--out", type=Path, help="folder of the files")
     wish = parser.parse_args(given)
-    results = cache.PROJECT / "benchmarks" / "results" if wish.minutes >= _WHOLE_MINUTES else cache.root() / "results"
+    results = script.RESULTS if wish.minutes >= _WHOLE_MINUTES else cache.root() / "results"
     # Asked to stop, it ends as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     record = {**head(["python", "-m", "benchmarks.soak", *given]), "seed": wish.seed}

@@ -7,7 +7,6 @@ Each start is a process of its own, and its peak is what the kernel says of it (
 baseline is the same process without a model: Python and torch. The limit is 2.5 times the weights above that.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -20,7 +19,7 @@ from typing import Any
 
 from pitstop.measure import results
 
-from . import cache
+from . import cache, script
 
 LIMIT = 2.5
 # 16 layers of 4096 x 4096 in fp32 are 1 GiB.
@@ -39,9 +38,8 @@ class Start:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.start_memory", description=__doc__.partition("\n")[0])
+    parser = script.parser("benchmarks.start_memory", __doc__)
     parser.add_argument("--mib", type=int, default=1024, help="weights, in MiB; a multiple of 64")
-    parser.add_argument("--out", type=Path, default=cache.PROJECT / "benchmarks" / "results")
     options = parser.parse_args()
     baseline_mib, starts = measured(options.mib)
     print(write(options.out, options.mib, baseline_mib, starts))

@@ -3,7 +3,6 @@
 Nothing here depends on the machine or its speed: the same seed gives the same figures.
 """
 
-import argparse
 import logging
 import os
 import warnings
@@ -11,12 +10,11 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from pitstop.measure.results import head, write
 
-from ..cache import PROJECT
+from .. import script
 from .cases import DELAYS, Model, Setting, config, models, settings
 from .choose import as_good, named, ours
 from .fleet import run
@@ -32,8 +30,7 @@ Case = tuple[str, str, float, Setting]
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=PROJECT / "benchmarks" / "results")
+    parser = script.parser("benchmarks.autoscaling", __doc__)
     parser.add_argument("--quick", action="store_true", help="only the first model, one shape and two targets")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args(given)

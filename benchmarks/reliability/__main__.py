@@ -4,13 +4,12 @@ With no name all of them, and then the results file and the table in docs/reliab
 """
 
 import argparse
-import datetime
 import sys
 from collections.abc import Iterator, Sequence
 
 from pitstop.measure.results import head
 
-from .. import processes
+from .. import script
 from . import report
 from .case import Case
 from .cases import CASES
@@ -24,7 +23,7 @@ _SERVERS = {"pitstop": PITSTOP, "ray-serve": RAY_SERVE}
 def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _options(given)
-    processes.unwind_on_sigterm()
+    script.unwind_on_sigterm()
     wanted = [case for case in CASES if not options.names or case.name in options.names]
     servers = [_SERVERS[options.server]] if options.server else list(_SERVERS.values())
     whole = not (options.names or options.server or options.seconds)
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _rows(wanted: Sequence[Case], servers: Sequence[str], seconds: float | None) -> Iterator[Row]:
     for server in servers:
-        yield from measure([case for case in wanted if server in case.servers], server, seconds, _say)
+        yield from measure([case for case in wanted if server in case.servers], server, seconds, script.say)
 
 
 def _options(given: Sequence[str]) -> argparse.Namespace:
@@ -58,10 +57,6 @@ def _options(given: Sequence[str]) -> argparse.Namespace:
     if unknown := sorted(set(options.names) - set(names)):
         parser.error(f"{', '.join(unknown)}: there is no such row; there is {', '.join(names)}")
     return options
-
-
-def _say(text: str) -> None:
-    print(f"{datetime.datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from typing import Any
 from pitstop.measure import results
 
 from ..cache import PROJECT
+from ..script import RESULTS
 from .row import Row
 
 PAGE = PROJECT / "docs" / "reliability.md"
-RESULTS = PROJECT / "benchmarks" / "results"
 BEGIN, END = "<!-- table: make reliability -->", "<!-- end of table -->"
 NOT_MEASURED = "Not measured yet: `make reliability` fills this in."
 _COLUMNS = ("fault", "server", "load", "sent", "failed", "wrong", "recovered after", "what was seen", "row")

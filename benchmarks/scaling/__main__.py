@@ -1,14 +1,12 @@
 """python -m benchmarks.scaling: write results/scaling_simulated_<yyyymm>.{json,md}, by arithmetic alone."""
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from pitstop.measure.results import head, write
 
-from ..cache import PROJECT
+from .. import script
 from .inputs import inputs
 from .parts import Fleet, of_gpus, of_rate, old_proxies
 from .table import render
@@ -20,8 +18,7 @@ _CHANGES = (1, 10, 60)
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=PROJECT / "benchmarks" / "results")
+    parser = script.parser("benchmarks.scaling", __doc__)
     parser.add_argument("--gpu-rps", type=float, default=inputs()["gpu_rps"].value, help="rows a second of one GPU")
     chosen = parser.parse_args(given)
     record = head(["python", "-m", "benchmarks.scaling", "--gpu-rps", f"{chosen.gpu_rps:g}"])

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from pitstop import processes
 from pitstop.measure.percentiles import percentile
 
-from .. import processes
 from ..reliability.load import Load
 from ..reliability.stand import Stand
 from .streams import MODELS

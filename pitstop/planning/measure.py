@@ -62,7 +62,7 @@ def profile_here(
 
 def profile_in_child(order: tuple[ModelConfig, str, float, int | None], report: child_process.Report) -> None:
     """The child: report what is being done, then a profile or a ModelError."""
-    from models.errors import ModelError
+    from models.errors import ModelError, first_line
 
     config = order[0]
     try:
@@ -70,9 +70,7 @@ def profile_in_child(order: tuple[ModelConfig, str, float, int | None], report: 
     except ModelError as error:
         report(error)
     except Exception as error:  # Code of the user's own, and compilers: whatever they raise, there is no profile.
-        lines = str(error).strip().splitlines() or [""]
-        what = f"the model cannot be started ({type(error).__name__}: {lines[0]})"
-        report(ModelError(f"{what}\n{_HELP.format(config.name)}"))
+        report(ModelError(f"the model cannot be started ({first_line(error)})\n{_HELP.format(config.name)}"))
 
 
 def _profile(

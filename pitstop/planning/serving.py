@@ -17,7 +17,7 @@ import yaml
 
 from configs.rules import ROOT
 
-from .. import apart
+from .. import apart, processes
 from ..ports import Ports
 
 _START_S = 300
@@ -45,14 +45,14 @@ def served(raw: dict[str, Any], model: str, tell: Callable[[str], None]) -> Iter
         config.write_text(
             yaml.safe_dump(_alone(raw, model, port, ports.of_serve(folder)), sort_keys=False), encoding="utf-8"
         )
-        mark = apart.new_mark()
+        mark = processes.new_mark()
         with log.open("wb") as out:
             process = _start(config, apart.environment(folder, mark), out)
             try:
                 _wait(process, f"http://127.0.0.1:{port}", model, log, tell)
                 yield f"http://127.0.0.1:{port}"
             finally:
-                apart.end(process, mark)
+                processes.end(process, mark)
 
 
 def _alone(raw: dict[str, Any], model: str, port: int, own: dict[str, str]) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 import pytest
 
-from benchmarks import bare, ports
+from benchmarks import bare
 from benchmarks.loops import closed
 from benchmarks.paths_table import Way, render
 from benchmarks.results import Closed
+from benchmarks.server import answers as is_answered
 from benchmarks.summary import Round
 from benchmarks.verify import answers
 from deployments.http_client.request import post
@@ -33,7 +34,7 @@ def test_bare_servers_answer_posts_over_one_connection_with_what_they_were_given
             record = closed(address, [asked], 2, 60, most_sent=200)
             assert not record.failures
             assert len(record.latency_s) == 200
-    assert not any(ports.answers(port, "/") for port in (alone, *behind))
+    assert not any(is_answered(port, "/") for port in (alone, *behind))
 
 
 def test_the_table_has_each_way_beside_the_one_above_and_names_what_is_missing() -> None:
