@@ -54,19 +54,20 @@ class Connection(asyncio.Protocol):
         try:
             reply = self._reader.feed(data)
         except ValueError as error:
-            self._end(NotHttpError(str(error)), False)
+            self._end(NotHttpError(str(error)))
             return
         if reply is not None:
-            self._served = True
-            self._end(reply, self._reader.keep_alive)
+            ended, self._ended, self._served = self._ended, None, True
+            if not self._reader.keep_alive:
+                self.close()
+            ended(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         kind = StaleError if self._served and self._silent else ConnectionError
-        self._end(self._reader.end() or kind("closed before the answer was whole"), False)
+        self._end(self._reader.end() or kind("closed before the answer was whole"))
 
-    def _end(self, result: Reply | ConnectionError, keep: bool) -> None:
-        ended, self._ended = self._ended, None
-        if not keep:
-            self.close()
+    def _end(self, result: Reply | ConnectionError) -> None:
+        ended = self._ended
+        self.close()
         if ended is not None:
             ended(result)

@@ -91,11 +91,11 @@ class HttpSender:
 
     def outcome(self, number: int, result: Reply | ConnectionError) -> Failure | None:
         """Say how request `number` ended."""
-        if isinstance(result, ConnectionError):
-            return Failure(GARBLED if isinstance(result, NotHttpError) else CLOSED)
-        if result.status == _OK:
+        if isinstance(result, Reply):
+            if result.status != _OK:
+                return _refusal(result)
             return None if self._check is None or self._check(number, result.body) else Failure(WRONG)
-        return _refusal(result)
+        return Failure(GARBLED if isinstance(result, NotHttpError) else CLOSED)
 
     def _connect_soon(self) -> None:
         task = asyncio.get_running_loop().create_task(self._connect())
@@ -147,13 +147,14 @@ class _Lane:
     def expire(self) -> None:
         """Give up on the answer: whatever comes later on this connection would be taken for the next one's."""
         self.connection.close()
-        self._end(Failure(TIMEOUT))
+        done, self.done = self.done, None
+        self._sender.freed(self)
+        if done is not None:
+            done(Failure(TIMEOUT))
 
     def _ended(self, result: Reply | ConnectionError) -> None:
-        self._end(self._sender.outcome(self._number, result))
-
-    def _end(self, failure: Failure | None) -> None:
         done, self.done = self.done, None
+        failure = self._sender.outcome(self._number, result)
         self._sender.freed(self)
         if done is not None:
             done(failure)
