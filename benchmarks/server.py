@@ -12,7 +12,7 @@ from pathlib import Path
 
 import requests
 
-from pitstop import processes
+from pitstop import apart, processes
 from pitstop.ports import free_port
 
 from . import cache, venvs
@@ -143,7 +143,7 @@ def answers(port: int, path: str) -> bool:
 
 def _tail(folder: Path) -> str:
     """Return the errors at the end of the log, or its end, without the names of this machine's folders."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", (folder / "log").read_text(errors="replace"))
+    text = apart.plain((folder / "log").read_text(errors="replace"))
     for secret in (str(folder), str(cache.root()), str(cache.PROJECT), str(Path.home())):
         text = text.replace(secret, "...")
     lines = text.strip().splitlines()

@@ -2,12 +2,15 @@
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
+
+from .ports import Ports
 
 PROJECT = Path(__file__).resolve().parents[1]
 _PR_SET_PDEATHSIG = 1
@@ -36,6 +39,24 @@ def command(name: str) -> str:
     if not found.is_file():
         raise FileNotFoundError(f"{found} is not there\nhelp: pip install 'ray[serve]' into this environment")
     return str(found)
+
+
+def on_own_ports(raw: dict[str, Any], port: int, ports: Ports, folder: Path) -> None:
+    """Change a config in place: HTTP at `port`, all else that listens at ports of the block, sockets below `folder`."""
+    raw["http_options"] = {**raw.get("http_options", {}), "host": "127.0.0.1", "port": port}
+    if "grpc_options" in raw:
+        raw["grpc_options"]["port"] = ports.one()
+    own = ports.of_serve(folder)
+    for owner in [raw.setdefault("controller_options", {}), *raw["applications"]]:
+        environment = owner.setdefault("runtime_env", {})
+        environment["env_vars"] = {**environment.get("env_vars", {}), **own}
+        if "grpc_port" in owner.get("args", {}):
+            owner["args"]["grpc_port"] = ports.one()
+
+
+def plain(log: str) -> str:
+    """Return what a server printed without the colours."""
+    return re.sub(r"\x1b\[[\d;]*m", "", log)
 
 
 def serve_run(

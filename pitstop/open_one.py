@@ -1,6 +1,5 @@
 """Opens one model as a replica's start does, in this process: what check_load.py has done in a process of its own."""
 
-import math
 import os
 import traceback
 
@@ -8,6 +7,7 @@ from configs.loader import ModelApp, load
 from configs.problems import ConfigError
 
 from .child_process import Report
+from .measure.hardware import threads_of
 
 
 def open_one(order: tuple[str, str], report: Report) -> None:
@@ -48,7 +48,7 @@ def _place(app: ModelApp) -> tuple[str, str]:
         note = "" if device == "cuda" else "device: auto found no GPU on this machine"
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        torch.set_num_threads(max(1, math.floor(app.config.num_cpus)))
+        torch.set_num_threads(threads_of(app.config))
     return device, note
 
 

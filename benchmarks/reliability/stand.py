@@ -128,7 +128,7 @@ class Stand:
     def log(self) -> str:
         """What it printed since its last start, without the colours."""
         text = (self.folder / "log").read_bytes()[self.log_from :].decode(errors="replace")
-        return re.sub(r"\x1b\[[\d;]*m", "", text)
+        return apart.plain(text)
 
     def answers(self, name: str = service.NAME) -> bool:
         """Whether one request is answered."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..measure.percentiles import percentile
+from ..measure.timing import times_ms
 
 LEAST_RUNS = 20
 # A slow forward may take this many times its budget to reach LEAST_RUNS.
@@ -48,16 +49,10 @@ def measure(
 ) -> Timing:
     """Warm `call` up and time it for `budget_s`; longer where that is needed for 20 runs, but not for ever."""
     _warm(call, budget_s * _WARM_SHARE, clock)
-    times: list[float] = []
     began, cpu_began = clock(), cpu_clock()
-    while True:
-        start = clock()
-        call()
-        end = clock()
-        times.append((end - start) * 1000)
-        if end - began >= budget_s * (1 if len(times) >= LEAST_RUNS else _PATIENCE):
-            share = min(1.0, (cpu_clock() - cpu_began) / (end - began))
-            return replace(summarise(times), share=share)
+    times = times_ms(call, budget_s, LEAST_RUNS, _PATIENCE, clock=clock)
+    share = min(1.0, (cpu_clock() - cpu_began) / (clock() - began))
+    return replace(summarise(times), share=share)
 
 
 def summarise(times_ms: Sequence[float]) -> Timing:

@@ -1,9 +1,6 @@
 """How figures are written: three digits are all that a measurement on a shared machine supports."""
 
-import math
 from collections.abc import Iterable
-
-from configs.schema import ModelConfig
 
 from .step import Step
 
@@ -38,11 +35,6 @@ def gain(slow: Step | None, fast: Step | None, words: tuple[str, str] = ("now", 
         for step, word in ((slow, words[0]), (fast, words[1]))
     )
     return f"{first}, {second}: {times(slow, fast):.1f} times"
-
-
-def threads_of(config: ModelConfig) -> int:
-    """Return the threads that a CPU replica of this config would run."""
-    return max(1, math.floor(config.num_cpus))
 
 
 def rows(count: int) -> str:

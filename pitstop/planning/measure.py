@@ -1,13 +1,14 @@
 """Times a model's forward in a process of its own, prepared, warmed and proved exactly as a replica does it."""
 
-import math
 import os
-import time
 from collections.abc import Callable
+from functools import partial
 
 from configs.schema import ModelConfig
 
 from .. import child_process
+from ..measure.hardware import threads_of
+from ..measure.timing import times_ms
 from .profile import Profile, quantiles
 
 # A start that says nothing for so long hangs: torch.compile may take minutes, and every size is warmed.
@@ -92,33 +93,16 @@ def _profile(
     for size in sizes:
         tell(f"timing {config.name} on {device}, {size} rows")
         rows = draw.shaped((size, chosen), seed=5)
-        times[size] = quantiles(_times(lambda rows=rows: served.runner.run([rows]), budget_s / len(sizes)))  # type: ignore[misc]
+        run = partial(served.runner.run, [rows])
+        run()
+        times[size] = quantiles(times_ms(run, budget_s / len(sizes), LEAST_RUNS, _PATIENCE, _MOST_RUNS))
     return Profile(config.name, device, times, f"measured here, {_where(config, device)}", length=chosen)
-
-
-def threads_of(config: ModelConfig) -> int:
-    """Return the threads that a CPU replica of this config runs."""
-    return max(1, math.floor(config.num_cpus))
 
 
 def _length(config: ModelConfig, wanted: int | None) -> int:
     lengths = config.lengths or (0,)
     middle = lengths[len(lengths) // 2]
     return middle if wanted is None else next((each for each in lengths if each >= wanted), lengths[-1])
-
-
-def _times(call: Callable[[], object], budget_s: float) -> list[float]:
-    call()
-    times: list[float] = []
-    began = time.perf_counter()
-    while True:
-        start = time.perf_counter()
-        call()
-        end = time.perf_counter()
-        times.append((end - start) * 1000)
-        allowed = budget_s * (1 if len(times) >= LEAST_RUNS else _PATIENCE)
-        if end - began >= allowed or len(times) >= _MOST_RUNS:
-            return times
 
 
 def _where(config: ModelConfig, device: str) -> str:
