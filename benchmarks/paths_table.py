@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from pitstop.report.conditions import conditions
+from pitstop.measure.results import told
 from pitstop.report.markdown import table
 
 from .results import Closed
@@ -38,12 +38,13 @@ def render(record: Mapping[str, Any], ways: Sequence[Way], forward_ms: Sequence[
     lines = [
         "# What each step of the data path costs",
         "",
-        f"{conditions(record)} The client shares the machine.",
+        told(record),
         "",
         f"    {record['command']}",
         "",
-        f"The network is `mlp`, 64 numbers as JSON; its forward in process {alone}. Closed loop, "
-        f"medians of {record['rounds']} rounds; ± is half the range. The last column is at the most connections.",
+        f"The network is `mlp`, 64 numbers as JSON; its forward in process {alone}. "
+        f"The client is on the same machine. Closed loop, medians of {record['rounds']} rounds; ± is half the range. "
+        "The last column is at the most connections.",
         "",
         *table(heads, [_cells(way, above) for way, above in zip(good, [None, *good], strict=False)]),
     ]

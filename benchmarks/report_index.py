@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pitstop.report.conditions import conditions
+from pitstop.measure.results import told
 from pitstop.report.numbers import rate
 
 from .report_steps import PORT, Step, Subject
@@ -28,12 +28,12 @@ def render(record: Mapping[str, Any], ran: Sequence[tuple[Subject, Sequence[Ran]
     lines = [
         "# What `pitstop` says of the bundled models",
         "",
-        f"{conditions(record)} Server and load share the machine.",
+        told(record),
         "",
         f"    {record['command']}",
         "",
-        f"Each model is served alone by `serve run`; its port is written as {PORT}. No GPU was at hand: its side of "
-        "each comparison is a price, and what it would have to sustain.",
+        f"Each model is served alone by `serve run`; its port is written as {PORT}. The load comes from the same "
+        "machine. No GPU was at hand: its side of each comparison is a price, and what it would have to sustain.",
     ]
     for subject, each in ran:
         lines += ["", f"## {subject.name}", ""]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from pitstop.report.conditions import conditions
+from pitstop.measure.results import told
 from pitstop.report.markdown import table
 from pitstop.report.numbers import precise
 
@@ -32,7 +32,7 @@ def _head(results: Results) -> str:
         [
             f"# {results.theme}",
             "",
-            f"{conditions(vars(results))} {results.threads}",
+            f"{told(vars(results))} {results.threads}",
             "",
             f"    {results.command}",
             "",

@@ -5,41 +5,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pitstop.report.conditions import conditions
+from pitstop.measure import results
 from pitstop.report.markdown import row, table
 
 from ..cache import PROJECT
-from ..results import file_stem
+from ..script import RESULTS
 from .row import Row
 
 PAGE = PROJECT / "docs" / "reliability.md"
-RESULTS = PROJECT / "benchmarks" / "results"
 BEGIN, END = "<!-- table: make reliability -->", "<!-- end of table -->"
 NOT_MEASURED = "Not measured yet: `make reliability` fills this in."
 _COLUMNS = ("fault", "server", "load", "sent", "failed", "wrong", "recovered after", "what was seen", "row")
 
 
-def write(
-    rows: Sequence[Row],
-    hardware: Mapping[str, Any],
-    versions: Mapping[str, str],
-    commit: str,
-    command: str,
-    date: str,
-    load_average: Sequence[float],
-) -> Path:
+def write(rows: Sequence[Row], head: Mapping[str, Any]) -> Path:
     """Write the results file and the page's table; return the file."""
-    record = {
-        "hardware": hardware,
-        "versions": versions,
-        "commit": commit,
-        "command": command,
-        "date": date,
-        "load_average": list(load_average),
-        "rows": [row.as_json() for row in rows],
-    }
-    path = RESULTS / f"{file_stem('reliability', hardware, date)}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    record = {**head, "rows": [each.as_json() for each in rows]}
+    path = results.write(RESULTS, results.stem("reliability", record), record)
     PAGE.write_text(with_table(PAGE.read_text(), page_table(record)))
     return path
 
@@ -67,7 +49,7 @@ def page_table(record: Mapping[str, Any]) -> str:
     rows = record["rows"]
     order = list(dict.fromkeys(each["name"] for each in rows))
     cells = [_cells(each) for each in sorted(rows, key=lambda each: order.index(each["name"]))]
-    return "\n".join([f"{conditions(record)} `{record['command']}`.\n", *table(_COLUMNS, cells)])
+    return "\n".join([f"{results.told(record)} `{record['command']}`.\n", *table(_COLUMNS, cells)])
 
 
 def line(measured: Row) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pitstop.report.conditions import conditions
+from pitstop.measure.results import told
 from pitstop.report.markdown import table
 from pitstop.report.numbers import plural
 
@@ -41,7 +41,7 @@ def markdown(record: Mapping[str, Any], picture: str) -> str:
     lines = [
         "# A soak: mixed load and random faults\n",
         f"{verdict(record)}{'; stopped early' * record['stopped']}.\n",
-        f"{conditions(record)} Seed {record['seed']}; `{record['command']}`.\n",
+        f"{told(record)} Seed {record['seed']}; `{record['command']}`.\n",
         f"![Latency and memory over the time]({picture})\n",
         *table(["stream", "sent", "failed", "wrong", "sent again"], streams),
         "",

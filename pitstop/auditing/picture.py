@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from ..measure.hardware import Hardware
 from ..report.numbers import TIMES, plural
 from .case import Case
 from .examined import Examined
 from .groups import Group, grouped
-from .hardware import Hardware
 from .measured import WORTH
 from .plot import Panel, png
 from .step import NEW, PADDED, Step, find, ran

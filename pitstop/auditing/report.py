@@ -6,12 +6,12 @@ from typing import Any
 
 from configs.document import Document
 
+from ..measure.hardware import Hardware
+from ..measure.results import told
 from ..report import folder
-from ..report.conditions import conditions
 from ..report.render import render
 from .examined import Examined
 from .groups import grouped
-from .hardware import Hardware
 from .mistakes import Verdict
 from .picture import picture
 from .step import Step
@@ -42,7 +42,7 @@ def page(
         "audit.html.j2",
         title=f"pitstop audit of {document.path}",
         command=record["command"],
-        made_on=conditions(record),
+        made_on=told(record),
         machine=machine.title(),
         verdict="; ".join(f"{each.case.app.config.name}: {each.verdict}" for each in audits),
         good=all(each.judged == "good" for each in audits),

@@ -8,12 +8,12 @@ from rich.table import Table
 from configs.document import Document
 from configs.problems import where
 
+from ..measure.hardware import Hardware
 from ..report import terminal
 from ..report.numbers import deviation, plural
 from .examined import Examined
 from .finding import Finding
 from .groups import grouped
-from .hardware import Hardware
 from .mistakes import NOT_MEASURED, UNCLEAR
 from .step import Step
 from .words import HEADS, busy, cells, factor, first_items_s

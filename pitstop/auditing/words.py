@@ -1,9 +1,6 @@
 """How an audit writes what it measured, in the terminal, on its page and in Markdown alike."""
 
-import math
 from collections.abc import Iterable
-
-from configs.schema import ModelConfig
 
 from ..report.numbers import TIMES, deviation, number, plural
 from .step import Step, ran
@@ -45,11 +42,6 @@ def gain(slow: Step | None, fast: Step | None, words: tuple[str, str] = ("now", 
         for step, word in ((slow, words[0]), (fast, words[1]))
     )
     return f"{first}, {second}: {times(slow, fast):.1f} times"
-
-
-def threads_of(config: ModelConfig) -> int:
-    """Return the threads that a CPU replica of this config would run."""
-    return max(1, math.floor(config.num_cpus))
 
 
 def busy(steps: Iterable[Step]) -> str:

@@ -1,15 +1,15 @@
 """Writes a comparison: its figures as JSON, and a folder with the page, the picture and the same figures."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from ..load import circumstances
 from ..load import write as write_json
+from ..measure import results
 from ..report import folder
-from ..report.conditions import conditions
 from ..report.render import render
 from .comparison import Comparison
 from .price_only import PriceOnly
@@ -23,7 +23,7 @@ def write(found: Comparison | PriceOnly, file: Path | None, into: Path | None, c
         LoadError: the file cannot be written.
         ConfigError: the folder cannot be written, or matplotlib is not installed.
     """
-    record: dict[str, Any] = {**circumstances(), **found.as_json()}
+    record: dict[str, Any] = {**results.head(["pitstop", *sys.argv[1:]]), **found.as_json()}
     if file is not None:
         write_json(file, record)
     if into is None:
@@ -39,13 +39,12 @@ def write(found: Comparison | PriceOnly, file: Path | None, into: Path | None, c
 
 def page(found: Comparison | PriceOnly, picture: bytes | None, record: Mapping[str, Any]) -> str:
     """Return the page; `picture` is None where there is nothing to draw, `record` is the JSON."""
-    client, shown = record["client"], view(found)
-    measured_by = {**record, "hardware": client, "versions": {"python": client["python"]}}
+    shown = view(found)
     return render(
         "compare.html.j2",
         title=shown.names,
         command=record["command"],
-        made_on=f"client: {conditions(measured_by)}",
+        made_on=f"client: {results.told(record)}",
         found=shown,
         picture=picture,
     )

@@ -4,15 +4,12 @@ from rich.bar import Bar
 from rich.console import Console
 from rich.table import Table
 
+from ..measure.intervals import Percentile
 from ..report import terminal
 from ..report.numbers import milliseconds
-from .loadgen import Verdict
-from .percentiles import Percentile
 from .summary import Summary
 
 _BAR = 40
-# Of LoadGen's summary, what comes ahead of its settings.
-_FIGURES = 12
 
 
 def show(summary: Summary, title: str, console: Console) -> None:
@@ -32,20 +29,6 @@ def show(summary: Summary, title: str, console: Console) -> None:
     _show_errors(summary, console)
     for reason in summary.client_limit:
         console.print(f"THE CLIENT WAS THE LIMIT: {reason}", style="bold yellow", soft_wrap=True)
-
-
-def show_verdict(verdict: Verdict, title: str, console: Console) -> None:
-    """Print what LoadGen found."""
-    console.print(f"\n{title}", style="bold", markup=False, soft_wrap=True)
-    for name, value in list(verdict.figures.items())[:_FIGURES]:
-        console.print(f"{name}: {value}", markup=False, soft_wrap=True)
-    for kind, count in verdict.errors.items():
-        console.print(f"errors: {count} {kind}, which LoadGen took for answers", style="red", markup=False)
-    if verdict.stopped:
-        console.print("stopped by Ctrl-C: LoadGen gives no verdict on what it did not finish", style="yellow")
-        return
-    style = "green" if verdict.valid else "bold red"
-    console.print(f"{'valid' if verdict.valid else 'NOT VALID'}; all of it in {verdict.summary}", style=style)
 
 
 def named(each: Percentile) -> str:

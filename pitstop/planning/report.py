@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from ..measure.percentiles import percentile
 from ..report import terminal
 from ..report.numbers import plural
 from .choose import MARGIN, Bounds, Option, Target
 from .profile import Profile
-from .simulate import percentile
 
 if TYPE_CHECKING:
     from .verify import Check

@@ -1,11 +1,12 @@
 """Writes the folder of a report: a page to read, its figures as JSON, and its pictures."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from configs.problems import ConfigError
+
+from ..measure import results
 
 
 def write(folder: Path, files: Mapping[str, str | bytes | Mapping[str, Any]]) -> None:
@@ -27,5 +28,4 @@ def write(folder: Path, files: Mapping[str, str | bytes | Mapping[str, Any]]) ->
 def _encoded(content: str | bytes | Mapping[str, Any]) -> bytes:
     if isinstance(content, bytes):
         return content
-    text = content if isinstance(content, str) else json.dumps(content, indent=2) + "\n"
-    return text.encode()
+    return (content if isinstance(content, str) else results.text(content)).encode()

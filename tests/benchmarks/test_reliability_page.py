@@ -10,6 +10,7 @@ from benchmarks.reliability.row import Row
 RECORD: dict[str, Any] = {
     "hardware": {"cpu": "A CPU", "cores": 2},
     "date": "2026-11-26T12:00:00+00:00",
+    "versions": {"ray": "2"},
     "commit": "abc",
     "load_average": [0.1, 0.2, 0.3],
     "command": "python -m benchmarks.reliability",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from benchmarks import table
-from benchmarks.results import Closed, Limit, Measured, Open, Results, file_stem, merged, read, write
+from benchmarks.results import Closed, Limit, Measured, Open, Results, merged, read, write
 from benchmarks.summary import Round
 
 HARDWARE = {"cpu": "Some CPU", "cores": 2, "memory_gib": 24, "kernel": "6.1", "slug": "some-cpu-2-cores"}
@@ -35,10 +35,6 @@ def results() -> Results:
     found.limits = [Limit("mlp", [{1: 1.0, 8: 2.0}, {1: 1.2, 8: 2.2}, {1: 0.9, 8: 1.8}])]
     found.servers = [measured("fast", 2_000), measured("slow", 100), measured("gone", 1, not_measured="no Java")]
     return found
-
-
-def test_a_file_is_named_by_theme_hardware_and_month() -> None:
-    assert file_stem("servers", HARDWARE, "2026-11-24T23:00:00") == "servers_some-cpu-2-cores_202611"
 
 
 def test_the_json_holds_every_round_and_how_it_was_made(results: Results, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ EVENTS: list[dict[str, Any]] = [
 ]
 RECORD: dict[str, Any] = {
     "hardware": {"cpu": "A CPU", "cores": 2},
+    "versions": {"ray": "2"},
     "date": "2026-11-26",
     "commit": "abc",
     "seed": 1,

@@ -12,7 +12,7 @@ from pitstop.auditing.plan import single_rows, thin
 from pitstop.auditing.plot import Panel, lines, png, waterfalls
 from pitstop.auditing.repeat import merged
 from pitstop.auditing.step import Head, Setting, Step
-from pitstop.auditing.timing import LEAST_RUNS, clearly_faster, measure, percentile, summarise
+from pitstop.auditing.timing import LEAST_RUNS, clearly_faster, measure, summarise
 from pitstop.auditing.words import busy
 from tests.pitstop.audit_fakes import step, steps, timing
 
@@ -47,11 +47,6 @@ def test_a_step_runs_for_its_budget_and_longer_only_for_twenty_runs(seconds: flo
     assert found.runs == pytest.approx(runs, abs=1)
     assert found.p50_ms == pytest.approx(1000 * seconds)
     assert found.share == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("share, expected", [(0, 1), (0.5, 3), (0.25, 2), (0.99, 4.96), (1, 5)])
-def test_percentiles_lie_between_neighbours(share: float, expected: float) -> None:
-    assert percentile([1, 2, 3, 4, 5], share) == pytest.approx(expected)
 
 
 def test_one_run_is_every_percentile() -> None:

@@ -5,11 +5,12 @@ bootstrap over blocks of time, because neighbours in time share their fate and a
 """
 
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 
 from models.signature import Array
+
+from .percentiles import rank
 
 LEVELS = (0.5, 0.9, 0.99, 0.999)
 _TAIL = 0.025
@@ -43,12 +44,6 @@ def percentiles(times: Array, values: Array) -> list[Percentile]:
         value = float(ordered[rank(len(values), level)])
         found.append(Percentile(level, value, min(below, value), None if above is None else max(above, value)))
     return found
-
-
-def rank(count: int, level: float) -> int:
-    """Return the place of a percentile among so many sorted values: at least this share is no larger."""
-    # Without the rounding, 0.99 of 100 is a hair above 99.
-    return max(ceil(round(level * count, 9)) - 1, 0)
 
 
 def ranks(count: int, level: float) -> tuple[int, int | None]:

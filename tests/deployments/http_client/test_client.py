@@ -3,14 +3,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from deployments.rpc.upstream import Upstream
+from deployments.http_client.client import HttpClient
 from tests.serving import free_port
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nX-Kind: a\r\n\r\nhi"
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter, int], Awaitable[None]]
 
 
-def run(answer: Answer, test: Callable[[Upstream], Awaitable[None]]) -> int:
+def run(answer: Answer, test: Callable[[HttpClient], Awaitable[None]]) -> int:
     """Run a test against a server; `answer` gets each connection and its number. Returns how many there were."""
     opened = 0
 
@@ -27,11 +27,11 @@ def run(answer: Answer, test: Callable[[Upstream], Awaitable[None]]) -> int:
 
         port = free_port()
         server = await asyncio.start_server(connected, "127.0.0.1", port)
-        upstream = Upstream("127.0.0.1", port)
+        client = HttpClient("127.0.0.1", port)
         try:
-            await asyncio.wait_for(test(upstream), 10)
+            await asyncio.wait_for(test(client), 10)
         finally:
-            upstream.close()
+            client.close()
             server.close()
 
     asyncio.run(between())
@@ -51,18 +51,18 @@ async def always(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _nu
 
 
 def test_one_connection_serves_one_request_after_the_other() -> None:
-    async def test(upstream: Upstream) -> None:
+    async def test(client: HttpClient) -> None:
         for _ in range(3):
-            reply = await upstream.get("/x")
+            reply = await client.get("/x")
             assert (reply.status, reply.headers[b"x-kind"], reply.body) == (200, b"a", b"hi")
 
     assert run(always, test) == 1
 
 
 def test_requests_at_once_have_a_connection_each() -> None:
-    async def test(upstream: Upstream) -> None:
+    async def test(client: HttpClient) -> None:
         for _ in range(2):
-            await asyncio.gather(*[upstream.get("/x") for _ in range(5)])
+            await asyncio.gather(*[client.get("/x") for _ in range(5)])
 
     assert run(always, test) == 5
 
@@ -74,8 +74,8 @@ def test_a_request_is_written_whole() -> None:
         seen.append(await read(reader))
         writer.write(OK)
 
-    async def test(upstream: Upstream) -> None:
-        await upstream.post("/x", [("x-request-id", "7")], b"a" * 100_000)
+    async def test(client: HttpClient) -> None:
+        await client.post("/x", [("x-request-id", "7")], b"a" * 100_000)
 
     run(answer, test)
     [(head, body)] = seen
@@ -96,8 +96,8 @@ def test_an_answer_may_come_in_chunks_and_in_pieces() -> None:
             await writer.drain()
             await asyncio.sleep(0.01)
 
-    async def test(upstream: Upstream) -> None:
-        assert (await upstream.get("/x")).body == b"abcde"
+    async def test(client: HttpClient) -> None:
+        assert (await client.get("/x")).body == b"abcde"
 
     run(answer, test)
 
@@ -108,9 +108,9 @@ def test_a_connection_closed_while_idle_is_replaced(announced: bool) -> None:
         await read(reader)
         writer.write(OK.replace(b"X-Kind: a", b"connection: close") if announced else OK)
 
-    async def test(upstream: Upstream) -> None:
+    async def test(client: HttpClient) -> None:
         for _ in range(3):
-            assert (await upstream.get("/x")).status == 200
+            assert (await client.get("/x")).status == 200
             await asyncio.sleep(0.02)
 
     assert run(answer, test) == 3
@@ -122,9 +122,9 @@ def test_a_connection_that_closes_under_a_second_request_is_replaced_and_none_is
         writer.write(OK)
         await read(reader)
 
-    async def test(upstream: Upstream) -> None:
+    async def test(client: HttpClient) -> None:
         for _ in range(3):
-            assert (await upstream.get("/x")).status == 200
+            assert (await client.get("/x")).status == 200
 
     assert run(answer, test) == 3
 
@@ -135,9 +135,9 @@ def test_without_a_whole_answer_there_is_an_error(half: bytes) -> None:
         await read(reader)
         writer.write(half)
 
-    async def test(upstream: Upstream) -> None:
+    async def test(client: HttpClient) -> None:
         with pytest.raises(ConnectionError):
-            await upstream.get("/x")
+            await client.get("/x")
 
     assert run(answer, test) == 1
 
@@ -151,8 +151,8 @@ def test_a_caller_that_is_cancelled_takes_its_connection_along() -> None:
         assert await reader.read() == b""
         closed.set()
 
-    async def test(upstream: Upstream) -> None:
-        call = asyncio.create_task(upstream.get("/x"))
+    async def test(client: HttpClient) -> None:
+        call = asyncio.create_task(client.get("/x"))
         await asked.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
