@@ -1,13 +1,11 @@
 """The options of `pitstop load`. What it does is imported when it is called, so that --help is quick."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 Format = Literal["binary", "json", "grpc"]
-Scenario = Literal["single-stream", "server", "offline"]
 
 
 def load(
@@ -26,9 +24,6 @@ def load(
     grpc_port: Annotated[int, typer.Option(help="Where gRPC listens.")] = 8001,
     seed: Annotated[int, typer.Option(help="Another one draws other arrivals.")] = 0,
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures here.")] = None,
-    scenario: Annotated[Scenario | None, typer.Option(help="Let MLPerf's LoadGen send, by its rules.")] = None,
-    slo_ms: Annotated[float, typer.Option(help="Of the server scenario: p99 at most.")] = 50,
-    logs: Annotated[Path, typer.Option(metavar="DIR", help="Of a scenario: LoadGen's logs.")] = Path("loadgen"),
 ) -> None:
     """Put load on a model: percentiles with confidence intervals, errors by kind, and the client's own limits.
 
@@ -42,5 +37,4 @@ def load(
     from .plan import Plan
 
     plan = Plan(rate, connections, most, seconds, warmup, timeout, retries, seed)
-    sent = Wish(url, plan, format_, input_, rows, length, grpc_port)
-    raise typer.Exit(run(replace(sent, written=json_, scenario=scenario, slo_ms=slo_ms, logs=logs)))
+    raise typer.Exit(run(Wish(url, plan, format_, input_, rows, length, grpc_port, written=json_)))
