@@ -1,4 +1,4 @@
-"""Turns mappings into the classes of schema.py. Every problem is told at once, in words that need no pydantic."""
+"""Turns mappings into the classes of schema.py. Reports all problems at once, without pydantic's terms."""
 
 import datetime
 import re
@@ -78,7 +78,7 @@ def _problem(model: type[BaseModel], error: dict[str, Any], raw: object, base: K
         what = f"YAML reads this key as {error['input']!r}"
         return Problem(path[:-1], where(raw, path[:-1]), what, "put the key in quotes")
     field = field_at(model, keys)
-    hint = field.description if field and field.description else "configs/schema.py says what is allowed here"
+    hint = field.description if field and field.description else "see configs/schema.py for what is allowed here"
     if error["type"] == "missing":
         return Problem(path, where(raw, path), "is missing", f"add {keys[-1]}: {_lower(hint)}")
     return Problem(path, where(raw, path), _what(error), _help(error, hint))
@@ -91,23 +91,26 @@ def _what(error: dict[str, Any]) -> str:
     if error["type"] == "string_pattern_mismatch":
         message = f"should match {error['ctx']['pattern']}"
         if error["ctx"]["pattern"] == IMPORT_PATH:
-            message = "should be package.module:name, with the name of a class or a function"
+            message = "should be package.module:name, where name is a class or a function"
     return f"{message[0].lower()}{message[1:]}; got {_short(error['input'])}"
 
 
 def _help(error: dict[str, Any], hint: str) -> str:
     kind, given = error["type"], error["input"]
     if kind == "string_pattern_mismatch" and error["ctx"]["pattern"] == IMPORT_PATH:
-        return "for a method, as of X.from_pretrained, name a function of yours that calls it"
+        return "for a method such as X.from_pretrained, write a function that calls it and name that"
     if kind == "literal_error":
         return advise(given, re.findall(r"'([^']*)'", error["ctx"]["expected"]))
     if kind == "value_error":
-        return str(error["msg"]).partition("\nhelp: ")[2] or "change it as said; configs/schema.py holds the rule"
+        return (
+            str(error["msg"]).partition("\nhelp: ")[2]
+            or "change it as the message says; the rule is in configs/schema.py"
+        )
     if kind == "string_type" and isinstance(given, int | float | datetime.date):
         made = (
             "true or false" if isinstance(given, bool) else "a number" if isinstance(given, int | float) else "a date"
         )
-        return f'put it in quotes, or YAML makes {made} of it: "{given}"'
+        return f'put it in quotes, so that YAML does not read {made}: "{given}"'
     return f"{AS_YAML[kind, type(given)]}. {hint}" if (kind, type(given)) in AS_YAML else hint
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a config file, and how it is told: where, what, and what to do."""
+"""Problems of a config file, and how they are reported: where, what, and what to do."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong. `keys` leads to it from the file's top; `where` is the same for people."""
+    """One problem. `keys` is its key path from the top of the file; `where` is that path as people read it."""
 
     keys: Keys
     where: str
@@ -33,7 +33,7 @@ class ConfigError(Exception):
 
 
 class UnreadableError(ConfigError):
-    """There is no file to judge."""
+    """The file cannot be read."""
 
 
 def where(raw: object, keys: Keys) -> str:
@@ -59,7 +59,7 @@ def child(raw: object, key: str | int) -> Any:
 
 
 def mapping(raw: object, *keys: str | int) -> Mapping[str, Any]:
-    """Return the mapping under a key path; empty where there is none, so that a linter need not stumble."""
+    """Return the mapping under a key path; empty if there is none, so that the linter needs no checks."""
     for key in keys:
         raw = child(raw, key)
     return raw if isinstance(raw, Mapping) else {}

@@ -58,7 +58,7 @@ class Forbidden(ServeError):
     status, kind = 403, "forbidden"
 
     def __init__(self) -> None:
-        super().__init__("this token is good for other models, not for this one")
+        super().__init__("this token is valid for other models, not for this one")
 
 
 class NotFound(ServeError):
@@ -88,7 +88,7 @@ class TooLarge(ServeError):
     status, kind = 413, "too_large"
 
     def __init__(self, limit_mib: float) -> None:
-        super().__init__(f"the body is over {limit_mib:g} MiB, the most that this model takes: send fewer rows at once")
+        super().__init__(f"the body is larger than {limit_mib:g} MiB, the limit of this model: send fewer rows at once")
 
 
 class UnsupportedEncoding(ServeError):
@@ -153,7 +153,7 @@ class InferenceFailed(ServeError):
 class NotFinite(InferenceFailed):
     kind = "not_finite"
     why = "the model gave NaN or infinity"
-    sentence = "the model gave NaN or infinity for this input, which is no answer: check the input's values"
+    sentence = "the model gave NaN or infinity for this input: check the input's values"
 
 
 class OutOfMemory(InferenceFailed):
@@ -166,7 +166,7 @@ class Unavailable(ServeError):
     status, kind = 503, "unavailable"
 
     def __init__(self, retry_after_s: int) -> None:
-        message = f"this replica's device does not answer as it should: try again in {retry_after_s} s"
+        message = f"this replica is unhealthy: try again in {retry_after_s} s"
         super().__init__(message, ((b"retry-after", str(retry_after_s).encode()),))
         self.retry_after_s = retry_after_s
 

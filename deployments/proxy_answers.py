@@ -35,7 +35,7 @@ def install() -> None:
             if not hasattr(owner.send_request_to_replica, _MARK):
                 owner.send_request_to_replica = answering(owner.send_request_to_replica, running, write)
     except AttributeError as error:
-        _log.warning("Serve's proxy does not fit (%s): requests of a model that loads wait for it", error)
+        _log.warning("Serve's proxy is not as expected (%s): requests of a loading model wait until it is ready", error)
 
 
 def answering(original: Send, running: Running, write: Callable[[Any, str, NotReady], AsyncIterator[Any]]) -> Send:

@@ -27,7 +27,7 @@ _REFUSED = "DEPLOY_FAILED"
 _FAILED = (_REFUSED, "UNHEALTHY")
 _MEANWHILE = {
     "DEPLOYING": "a change is being rolled out",
-    _REFUSED: "the last change failed, and the replicas before it answer: see the server's log",
+    _REFUSED: "the last change failed, and the earlier replicas answer: see the server's log",
     "UNHEALTHY": "a replica is being replaced",
 }
 # Replicas in these states get requests, or will within moments: UPDATING takes a new user_config, RECOVERING is what a
@@ -123,7 +123,7 @@ class Running:
             if app.name == name:
                 return not_ready(app)
         return NotFound(
-            f"there is no model {show(name)} here; there is {', '.join(app.name for app in apps) or 'none'}"
+            f"there is no model {show(name)} here; the models are: {', '.join(app.name for app in apps) or 'none'}"
         )
 
     async def http_address(self) -> tuple[str, int]:
@@ -139,8 +139,8 @@ class Running:
 def not_ready(app: App) -> NotReady:
     """Return what a client is told that asks a model which does not answer."""
     if app.status == _REFUSED and not app.ready:
-        return NotReady(f"model {app.name!r} is not served, since it failed: the server's log says why", ())
-    state = "not reached at the moment" if app.ready else f"{app.state.lower()}, not ready"
+        return NotReady(f"model {app.name!r} failed and is not served: see the server's log", ())
+    state = "not reachable at the moment" if app.ready else f"{app.state.lower()}, not ready"
     return NotReady(f"model {app.name!r} is {state}: try again in 1 s")
 
 

@@ -27,7 +27,7 @@ from .user_code import call
 
 _FORMAT = "5"
 _TORCH = Path(torch.__file__).parent
-_HELP = "help: see that there is room and that it may be written to, or point PITSTOP_CACHE to another folder"
+_HELP = "help: check its free space and permissions, or set PITSTOP_CACHE to another folder"
 _log = logging.getLogger("pitstop")
 
 

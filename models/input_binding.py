@@ -62,7 +62,7 @@ def bound_to(module: nn.Module, feed: Sequence[Tensor], who: str) -> Bound:
         raise ModelError(
             f"inputs: {who} {names}, forward takes {[each.name for each in own]}: "
             f"{', '.join(spare)} {'is none' if len(spare) == 1 else 'are none'} of them\n"
-            "help: give every input the name of its parameter, or none; inputs without are passed by order"
+            "help: give all inputs the names of their parameters, or none; without names they are passed by order"
         )
     if known or unnamed:
         return _by_name(module, feed, own, spare, who)

@@ -181,8 +181,8 @@ def _shorter(
                 break
     if not found:
         raise ModelError(
-            f"lengths: eager takes no row shorter than {length} unpadded ({failure}), so its padding "
-            "cannot be checked\nhelp: fix the size in shape, and let clients or preprocess bring rows to it"
+            f"lengths: eager accepts no unpadded row shorter than {length} ({failure}), so padding "
+            "cannot be checked\nhelp: write the size into shape, and let clients or preprocess pad rows to it"
         )
     return list(found.values())
 

@@ -67,7 +67,7 @@ def torchscript(
         return Compiled(*kept, cached=True)
     made, how, note = faithful(module, probes, outputs, method, tolerance)
     if made is None:
-        _log.warning("TorchScript would not be faithful, serving eagerly: %s", note)
+        _log.warning("TorchScript would give other answers, so the model runs in eager mode: %s", note)
         return Compiled(module, "eager", note)
     frozen = _frozen(made)
     artefacts.write(key, frozen, how, note)

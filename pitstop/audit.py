@@ -4,7 +4,6 @@ Exits with 1 where a mistake is made, so that CI can hold a deployment back; hin
 """
 
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,14 +85,15 @@ def _status(audits: "Sequence[Examined]") -> int:
 
 
 def _show(wish: Wish, audits: "Sequence[Examined]", document: Document, console: Console, status: int) -> None:
-    from .auditing.hardware import hardware
     from .auditing.record import as_json
     from .auditing.table import show
+    from .measure import results
+    from .measure.hardware import hardware
 
-    machine, command = hardware(), shlex.join(["pitstop", *sys.argv[1:]])
-    record = as_json(audits, document, machine, command, status)
+    machine = hardware()
+    record = as_json(audits, document, results.head(["pitstop", *sys.argv[1:]], gpu=True), status)
     if wish.as_json:
-        print(json.dumps(record, indent=2))
+        print(results.text(record), end="")
     else:
         for examined in audits:
             show(examined, document, machine, console)

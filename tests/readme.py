@@ -34,13 +34,18 @@ def said(*verbs: str) -> list[str]:
     return [line for line in commands() if line.startswith(PITSTOP) and line.split()[1] in verbs]
 
 
-def cloned(folder: Path) -> Path:
-    """Copy the project's files as they are now, and add the README's model as the README says."""
+def copied(folder: Path) -> None:
+    """Copy the project's files as they are now."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines():
         if (PROJECT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT / name, folder / name)
+
+
+def cloned(folder: Path) -> Path:
+    """Copy the project, and add the README's model as the README says."""
+    copied(folder)
     [network], [application] = blocks("python"), blocks("yaml")
     (folder / network.splitlines()[0].removeprefix("# ")).write_text(network)
     with (folder / "serve_config.yaml").open("a") as config:

@@ -1,4 +1,4 @@
-"""configs <- models <- deployments; pitstop may use configs and models."""
+"""configs <- models <- deployments; pitstop may use configs, models, and the pure rooms of deployments."""
 
 import ast
 import subprocess
@@ -16,6 +16,8 @@ ANYWHERE = {
     "deployments": {"pitstop"},
     "pitstop": {"deployments"},
 }
+# Rooms of deployments that know neither Ray nor torch: pitstop may use them.
+PURE = ("deployments.http_client", "deployments.stubs")
 AT_MODULE_LEVEL = {"configs": {"torch", "ray"}}
 
 
@@ -23,15 +25,29 @@ AT_MODULE_LEVEL = {"configs": {"torch", "ray"}}
 def test_no_package_imports_against_the_current(package: str) -> None:
     files = sorted((PROJECT / package).rglob("*.py"))
     assert files
+    late = ANYWHERE[package]
+    early = late | AT_MODULE_LEVEL.get(package, set())
     wrong = [
-        f"{path.relative_to(PROJECT)}:{line} imports {top}"
+        f"{path.relative_to(PROJECT)}:{line} imports {name}"
         for path in files
-        for top, line, nested in imported(
+        for name, line, nested in imported(
             ast.parse(path.read_text(encoding="utf-8"), str(path)), path.relative_to(PROJECT)
         )
-        if top in ANYWHERE[package] or (not nested and top in AT_MODULE_LEVEL.get(package, set()))
+        if name.partition(".")[0] in (late if nested else early)
+        if not (package == "pitstop" and name.startswith(PURE))
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("room", PURE)
+def test_a_pure_room_knows_neither_ray_nor_torch_nor_the_rest_of_deployments(room: str) -> None:
+    files = sorted((PROJECT / room.replace(".", "/")).glob("*.py"))
+    assert files
+    code = "".join(f"import {room}.{path.stem}\n" for path in files) + "import sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    others = {"configs", "models", "ray", "torch"}
+    wrong = [each for each in done.stdout.split() if each in others or each.startswith("deployments.")]
+    assert [each for each in wrong if not each.startswith(room)] == []
 
 
 def test_what_builds_an_application_imports_no_torch() -> None:
@@ -45,11 +61,11 @@ def test_what_builds_an_application_imports_no_torch() -> None:
 @pytest.mark.parametrize(
     "source, expected",
     [
-        ("import ray.serve", [("ray", 1, False)]),
-        ("from models.zoo import x", [("models", 1, False)]),
+        ("import ray.serve", [("ray.serve", 1, False)]),
+        ("from models.zoo import x", [("models.zoo", 1, False)]),
         ("def f():\n    import torch", [("torch", 2, True)]),
         ("if True:\n    import torch", [("torch", 2, False)]),
-        ("from ..x import y", [("models", 1, False)]),
+        ("from ..x import y", [("models.x", 1, False)]),
         ("from ...deployments import y", [("deployments", 1, False)]),
         ("from ... import deployments", [("deployments", 1, False)]),
     ],
@@ -59,13 +75,13 @@ def test_every_form_of_import_is_seen(source: str, expected: list[tuple[str, int
 
 
 def imported(node: ast.AST, path: Path, nested: bool = False) -> Iterator[tuple[str, int, bool]]:
-    """Yield the top package of each import, its line, and whether it happens only when a function runs."""
+    """Yield the module of each import, its line, and whether it happens only when a function runs."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
-            yield from ((alias.name.partition(".")[0], child.lineno, nested) for alias in child.names)
+            yield from ((alias.name, child.lineno, nested) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
             base = path.parent.parts[: len(path.parent.parts) - child.level + 1] if child.level else ()
             names = [child.module] if child.module else [alias.name for alias in child.names]
-            yield from ((".".join([*base, name]).partition(".")[0], child.lineno, nested) for name in names)
+            yield from ((".".join([*base, name]), child.lineno, nested) for name in names)
         inside = nested or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         yield from imported(child, path, inside)

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from pitstop import apart
+from pitstop import processes
 
 from .case import RATE_RPS, Case, disturbed, steady
 from .faults import GUARDED
@@ -39,7 +39,7 @@ def head(stand: Stand, seconds: float) -> dict[str, Any]:
 
     def fault() -> None:
         nonlocal began_s
-        apart.kill(sorted(stand.all_pids()))
+        processes.kill(stand.all_pids())
         began_s = time.monotonic()
         again(stand)
         until(stand.answers, _HEAD_S)

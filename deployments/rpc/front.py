@@ -16,6 +16,7 @@ from ..access.guard import Guard, authorization
 from ..doors import LOCAL, on
 from ..errors import NotFound, NotReady, ServeError
 from ..fault import fault
+from ..http_client.client import Headers
 from ..protobuf.tensors import read
 from ..protobuf.wire import text
 from ..stubs import open_inference_pb2 as pb
@@ -25,7 +26,6 @@ from .ordered import STREAM_AT_ONCE, in_order
 from .service import add_to_server
 from .status import refuse
 from .stream import answered, failed
-from .upstream import Headers
 
 _NAME = 1
 _STOP_WITHIN_S = 10.0

@@ -9,16 +9,15 @@ from dataclasses import replace
 from configs.loader import Deployment, ModelApp
 from models.errors import ModelError
 
+from ..measure.hardware import cores, threads_of
 from . import isolated
 from .case import Case, app_keys
 from .examined import Examined, Look, Sight
 from .finding import Finding, in_order
-from .hardware import cores
 from .measured import measured
 from .mistakes import verdicts
 from .pace import Pace
 from .static import static
-from .words import threads_of
 
 FALLBACK = "device: auto found no GPU on this machine, so all of this was measured on the CPU"
 NOT_REACHED = "not audited: stopped by Ctrl-C before its turn"

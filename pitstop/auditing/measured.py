@@ -5,11 +5,12 @@ A difference counts only where the middle halves of both timings lie apart: a bu
 
 from collections.abc import Iterator
 
+from ..report.numbers import deviation, number
 from .case import Case
 from .finding import Finding, refusal
 from .step import DEFAULT_ONE, Setting, Step
 from .timing import clearly_faster
-from .words import gain, number, off, times
+from .words import gain, times
 
 # Below this, one backend is not worth changing for another.
 WORTH = 1.1
@@ -129,7 +130,7 @@ def _faster(case: Case) -> Iterator[Finding]:
     lines = {key: value for key, value in fast.head.setting.lines.items() if case.here.lines[key] != value}
     if not lines or lines == {"backend": "torchscript"}:
         return  # That is the default backend, and mistake 3 where it is faster.
-    what = f"{fast.head.label} would be faster here, off eager fp32 by {off(fast.deviation)}"
+    what = f"{fast.head.label} would be faster here, off eager fp32 by {deviation(fast.deviation)}"
     fix = "\n".join(f"{key}: {value}" for key, value in lines.items())
     yield Finding("hint", what, case.args(next(iter(lines))), fix, gain(slow, fast))
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..report.numbers import deviation, number, plural
 from .case import Case
 from .finding import Finding
 from .measured import BATCHING_PAYS, WORTH
 from .step import DEFAULT_ONE, NEW, PADDED, STARTED, Setting, Step
-from .words import number, off, rows, times
+from .words import times
 
 NOT_MEASURED, UNCLEAR = "not measured", "unclear"
 TITLES = {
@@ -64,7 +65,7 @@ def _training(case: Case) -> Cost:
         return None, NOT_MEASURED
     more = (bad.peak_mib or 0) / max(good.peak_mib or 0, 1e-9)
     memory = f"; {more:.1f}x the memory" if more >= WORTH else ""
-    wrong = f"; answers off by {off(bad.deviation)}" if (bad.deviation or 0) > 1e-3 else ""
+    wrong = f"; answers off by {deviation(bad.deviation)}" if (bad.deviation or 0) > 1e-3 else ""
     return times(bad, good), f"{_pair(bad, good)}{memory}{wrong}"
 
 
@@ -115,7 +116,8 @@ def _cpu(case: Case) -> Cost:
         return times(cpu, here), f"{_pair(cpu, here)}, in batches of {here.head.rows}"
     if here is None:
         return None, NOT_MEASURED
-    return None, f"this CPU: {number(here.items_s or 0)} items/s at {rows(here.head.rows)}; no GPU here to compare"
+    rate = f"{number(here.items_s or 0)} items/s at {plural(here.head.rows, 'row')}"
+    return None, f"this CPU: {rate}; no GPU here to compare"
 
 
 def _one_by_one(case: Case) -> Cost:

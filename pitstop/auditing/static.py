@@ -10,10 +10,11 @@ from configs.problems import Problem
 from configs.rules import rules
 from models.padding import powers_of_two, round_up
 
+from ..report.numbers import number, plural
 from .case import Case, most_replicas, same_model
 from .finding import Finding
 from .step import NEW
-from .words import ms, number, rows
+from .words import ms
 
 # Powers of two pad at most to the double; beyond that, most of a batch can be padding.
 _WIDEST_GAP = 2
@@ -74,7 +75,7 @@ def _gaps(case: Case) -> Iterator[Finding]:
     if not wide:
         return
     low, high = wide[0]
-    what = f"has nothing between {low} and {high}: {rows(low + 1)} would be padded to {high}"
+    what = f"has nothing between {low} and {high}: {plural(low + 1, 'row')} would be padded to {high}"
     one, padded = case.one, case.step(f"batch-{high}")
     cost = f"{ms(padded)} for {high} rows, {ms(one)} for one" if one and padded else ""
     best = [*sizes, *powers_of_two(case.app.config.max_rows)]

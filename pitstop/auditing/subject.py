@@ -28,7 +28,7 @@ from models.signature import Array, Tensor, signature_of
 from models.staging import to_device
 from models.user_code import call
 
-from .words import threads_of
+from ..measure.hardware import threads_of
 
 COMPARED_ROWS = 3
 _SEED = 100

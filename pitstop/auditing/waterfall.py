@@ -9,11 +9,11 @@ from functools import partial
 
 from models.errors import ModelError
 
+from ..measure.hardware import cores, threads_of
 from . import started
 from .built import Built, build, four_dimensional, unprepared
 from .changing import changes, changing
 from .default import default
-from .hardware import cores
 from .pace import Pace
 from .plan import single_rows, thin
 from .reason import refusal_text
@@ -21,7 +21,6 @@ from .run import Arm, attempt
 from .step import Head, Setting, Step, batches, configured, fastest, find, forgone, ran, setting_of
 from .subject import Subject, load, subject_of
 from .timing import clearly_faster
-from .words import threads_of
 
 # An option that gains less on one row is not tried on many.
 PROMISING = 1.1

@@ -40,34 +40,4 @@ def tensor(config: TensorConfig) -> dict[str, Any]:
 
 def dump(args: Mapping[str, Any]) -> str:
     """Return YAML in the keys' own order, short lists on one line."""
-    text: str = yaml.dump(_flowing(args), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
-    return text
-
-
-class _Flow(dict[str, Any]):
-    """A mapping that fits on one line."""
-
-
-class _Row(list[Any]):
-    """A list that fits on one line."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes tensors as the shipped configs have them: one a line."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 (pyyaml's own signature)
-        super().increase_indent(flow, False)
-
-
-_Dumper.add_representer(_Flow, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, True))
-_Dumper.add_representer(_Row, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, True))
-
-
-def _flowing(value: Any, key: str = "") -> Any:
-    if isinstance(value, Mapping):
-        inner = {name: _flowing(each, name) for name, each in value.items()}
-        return _Flow(inner) if key in ("inputs", "outputs") else inner
-    if isinstance(value, list):
-        items = [_flowing(each, key) for each in value]
-        return items if any(isinstance(each, Mapping) for each in value) else _Row(items)
-    return value
+    return str(yaml.safe_dump(args, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True))

@@ -1,34 +1,72 @@
-"""An asyncio event loop whose timers are exact to some microseconds.
+"""The event loop of the load, and a timer for it that is exact to some microseconds.
 
-epoll counts its timeout in milliseconds, rounded up, so that asyncio's own timers, and uvloop's, fire up to 1 ms late:
-several times what a small model takes to answer. select() counts microseconds.
+uvloop takes half the CPU time of asyncio's own loop for a request. But it counts timers in milliseconds, several times
+what a small model takes to answer. The kernel's timerfd counts nanoseconds, and is a file that a loop can watch.
 """
 
 import asyncio
-import select
-import selectors
+import ctypes
+import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 
-# What `loop.time` gives: all times of a run are on this clock.
+# What all times of a run are on; timerfd counts by the same clock.
 from time import monotonic as now
 
-__all__ = ["new_loop", "now"]
+__all__ = ["Alarm", "new_loop", "now"]
+
+_CLOCK_MONOTONIC, _TIMER_ABSTIME = 1, 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+# The kernel's itimerspec: the interval in seconds and nanoseconds, then the time.
+_Times = ctypes.c_long * 4
+_HAS_TIMERFD = sys.platform == "linux"
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return a new event loop; elsewhere than on Linux, the platform's own, whose timers are fine already."""
-    if sys.platform != "linux":
+    """Return a new event loop: uvloop's where timerfd makes up for its timers, else the platform's own."""
+    if not _HAS_TIMERFD:
         return asyncio.new_event_loop()
-    return asyncio.SelectorEventLoop(_Exact())
+    import uvloop
+
+    return uvloop.new_event_loop()
 
 
-# select() takes no descriptor from here on; a loop that is made behind so many connections waits as epoll does.
-_FD_SETSIZE = 1024
+class Alarm:
+    """Calls `ring` at the time that was `set` last; within a running event loop."""
 
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._loop = asyncio.get_running_loop()
+        self._handle: asyncio.TimerHandle | None = None
+        self._file = -1
+        if _HAS_TIMERFD:
+            self._file = _LIBC.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+            if self._file < 0:
+                raise OSError(ctypes.get_errno(), "timerfd_create")
+            self._loop.add_reader(self._file, self._due)
 
-class _Exact(selectors.EpollSelector):
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is not None and timeout > 0 and self.fileno() < _FD_SETSIZE:
-            select.select([self.fileno()], [], [], timeout)
-            timeout = 0
-        return super().select(timeout)
+    def set(self, at_s: float) -> None:
+        """Ring once at a time of `now`; at once where that is over."""
+        if self._file < 0:
+            self.cancel()
+            self._handle = self._loop.call_at(at_s, self._ring)
+            return
+        seconds = int(at_s)
+        times = _Times(0, 0, seconds, int((at_s - seconds) * 1e9))
+        _LIBC.timerfd_settime(self._file, _TIMER_ABSTIME, times, None)
+
+    def cancel(self) -> None:
+        """Ring no more; `set` may follow only where there is no timerfd."""
+        if self._handle is not None:
+            self._handle.cancel()
+        if self._file >= 0:
+            self._loop.remove_reader(self._file)
+            os.close(self._file)
+            self._file = -1
+
+    def _due(self) -> None:
+        # Set anew meanwhile, it has nothing to read yet.
+        with suppress(BlockingIOError):
+            os.read(self._file, 8)
+            self._ring()

@@ -38,6 +38,10 @@ class GrpcSender:
         self._tasks: set[asyncio.Task[None]] = set()
         self.queued = 0
 
+    @property
+    def port(self) -> int:
+        return self._address.port
+
     async def open(self, connections: int) -> None:
         import grpc
 

@@ -3,17 +3,17 @@
 `attempt` is the parent's side, `try_here` the child's.
 """
 
-import math
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .. import child_process
+from ..measure.percentiles import percentile
+from ..measure.timing import times_ms
 
 LEAST_RUNS = 5
-Shape = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +87,16 @@ def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) 
     times = {}
     for size in sizes:
         rows = draw.shaped((size, length), seed=5)
-        times[size] = _times(served.runner, rows, measure_s / len(sizes))
+        times[size] = times_ms(partial(served.runner.run, [rows]), measure_s / len(sizes), LEAST_RUNS)
     peak = torch.cuda.max_memory_allocated() if device == "cuda" else 1024 * resource.getrusage(0).ru_maxrss
     return Trial(
-        p50_ms={size: each[len(each) // 2] for size, each in times.items()},
-        p99_ms={size: each[math.ceil(0.99 * len(each)) - 1] for size, each in times.items()},
+        p50_ms={size: percentile(each, 0.5) for size, each in times.items()},
+        p99_ms={size: percentile(each, 0.99) for size, each in times.items()},
         how=served.how,
         deviation=_deviation(served.verdicts),
         started_s=round(served.started_s, 2),
         peak_mib=round(peak / 2**20, 1),
     )
-
-
-def _times(runner: Any, rows: Any, budget_s: float) -> list[float]:
-    """Return times in rising order, in ms; the model is warm already."""
-    times: list[float] = []
-    began = time.perf_counter()
-    while len(times) < LEAST_RUNS or time.perf_counter() - began < budget_s:
-        start = time.perf_counter()
-        runner.run([rows])
-        times.append((time.perf_counter() - start) * 1000)
-    return sorted(times)
 
 
 def _deviation(verdicts: Any) -> str:

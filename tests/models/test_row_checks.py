@@ -94,7 +94,8 @@ def test_a_length_that_nothing_is_padded_to_needs_no_proof() -> None:
 def test_a_network_that_takes_no_shorter_row_has_no_open_size() -> None:
     keys = {**STEPS, "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, -1]}]}
     keys["outputs"] = [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}]
-    with pytest.raises(ModelError, match=r"eager takes no row shorter than 8 unpadded.*\nhelp: fix the size in shape"):
+    told = r"eager accepts no unpadded row shorter than 8.*\nhelp: write the size into shape"
+    with pytest.raises(ModelError, match=told):
         opened("OneLength", **keys, lengths=[8])
 
 

@@ -224,7 +224,7 @@ def test_a_batch_beyond_the_warmed_sizes_is_answered_and_counted() -> None:
 def test_cuda_without_a_gpu_is_an_error_and_never_a_fallback() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
-    with pytest.raises(ModelError, match="torch sees no GPU"):
+    with pytest.raises(ModelError, match="torch finds none here"):
         open_model(config(), "cuda")
 
 

@@ -66,7 +66,7 @@ def test_predicted_and_measured_latency_agree_within_a_fifth(verifier: Verifier,
 # As `serve run` prints it where the model's code fails; the server itself goes on.
 LOG = """\x1b[36m(ServeController pid=7)\x1b[0m ERROR deployment 'Model' in application 'sleeper'
 models.errors.ModelError: tests.services.slow has no 'Gone'
-pitstop serves nothing, without sleeper: the errors above say why
+pitstop: no model started, without sleeper. See the errors above.
 """
 
 
