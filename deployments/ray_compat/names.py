@@ -66,7 +66,8 @@ def usable(part: Part) -> bool:
     """Whether all names of a part are as expected; where one is not, the log says so, once in a process."""
     wrong = list(problems(part))
     if wrong:
-        say_lost(part, "; ".join(wrong))
+        others = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        say_lost(part, wrong[0] + others)
     return not wrong
 
 
@@ -137,7 +138,10 @@ def accepts(function: Any, names: tuple[str, ...]) -> bool:
     """Whether a function has these parameters, in this order, and can be called with them alone."""
     if names == (OTHERS,):
         return True
-    given = [each for each in inspect.signature(function).parameters.values() if each.name != "self"]
+    try:
+        given = [each for each in inspect.signature(function).parameters.values() if each.name != "self"]
+    except (TypeError, ValueError):  # It does not say.
+        return False
     wanted = [name for name in names if name != OTHERS]
     if [each.name for each in given if each.name in wanted] != wanted:
         return False

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .names import Part, fields, functions, usable, values
+from .names import Part, classes, fields, functions, usable, values
 
 _IMPL = "uvicorn.protocols.http.httptools_impl"
 PROTOCOL = Part(
@@ -16,10 +16,10 @@ PROTOCOL = Part(
     "uvicorn alone treats upgrades, long heads and answers that come before the body was read",
     (
         *values("uvicorn.config", "HTTP_PROTOCOLS.auto"),
+        *classes(_IMPL, {"HttpToolsProtocol": "config server_state app_state", "RequestResponseCycle": "..."}),
         *functions(
             _IMPL,
             {
-                "HttpToolsProtocol": "config server_state app_state",
                 "HttpToolsProtocol._unset_keepalive_if_required": "",
                 "HttpToolsProtocol._should_upgrade": "",
                 "HttpToolsProtocol.on_message_begin": "",
