@@ -68,7 +68,7 @@ def counters(replica: Any) -> Counters | None:
 def _counters(replica: Any, manager: Any) -> Counters:
     from ray.serve._private.common import RequestMetadata, RequestProtocol
 
-    _check_caches(type(manager))
+    _check_caches(manager)
     return Counters(
         manager.inc_num_ongoing_requests,
         manager.dec_num_ongoing_requests,
@@ -82,14 +82,17 @@ def _counters(replica: Any, manager: Any) -> Counters:
 
 
 def _check_caches(manager: Any) -> None:
-    """Have Serve's own method record a request in caches of ours, to see whether it writes what we are going to write.
+    """Have Serve's own method record a request in empty caches, and see whether it writes what we are going to write.
 
     Raises:
+        AttributeError: they are of another kind.
         KeyError: it counts by another key, or in another unit.
     """
-    caches = MagicMock(
-        _cached_metrics_enabled=True, _cached_request_counter=defaultdict(int), _cached_latencies=defaultdict(deque)
-    )
-    manager.record_request_metrics(caches, route="/", latency_ms=1.5, is_error=False)
-    if caches._cached_request_counter != {"/": 1} or caches._cached_latencies != {"/": deque([1.5])}:
+    answered = defaultdict(manager._cached_request_counter.default_factory)
+    latencies = defaultdict(manager._cached_latencies.default_factory)
+    caches = MagicMock(_cached_metrics_enabled=True, _cached_request_counter=answered, _cached_latencies=latencies)
+    type(manager).record_request_metrics(caches, route="/", latency_ms=1.5, is_error=False)
+    answered["/"] += 1
+    latencies["/"].append(1.5)
+    if answered != {"/": 2} or latencies != {"/": deque([1.5, 1.5])}:
         raise KeyError("Serve caches a request's metrics by another key")

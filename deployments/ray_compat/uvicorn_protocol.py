@@ -35,6 +35,7 @@ PROTOCOL = Part(
         *fields(_IMPL, "HttpToolsProtocol", "timeout_keep_alive timeout_keep_alive_task"),
         *fields(_IMPL, "RequestResponseCycle", "response_started response_complete more_body message_event"),
         *fields(_IMPL, "RequestResponseCycle", "disconnected keep_alive transport"),
+        *fields(_IMPL, "RequestResponseCycle", "__dict__"),  # Without slots its class can be changed.
         *fields("uvicorn.protocols.http.flow_control", "FlowControl", "pause_reading resume_reading"),
         *fields("uvicorn.server", "ServerState", "default_headers"),
     ),

@@ -30,7 +30,8 @@ def make(folder: Path) -> Path:
 def renamed() -> set[str]:
     """Return the names that become another: the private ones that no other package, protocol or person knows."""
     names = [name for part in SERVED for name in part.names]
-    underscored = {step for name in names for step in (*name.path.split("."), *name.takes) if step.startswith("_")}
+    steps = {step for name in names for step in (*name.path.split("."), *name.takes)}
+    underscored = {step for step in steps if step.startswith("_") and not step.startswith("__")}
     free = {name.path.split(".")[-1] for name in names if _is_free(name)}
     return underscored | (free - _MESSAGES) | {"HTTP_PROTOCOLS"}
 

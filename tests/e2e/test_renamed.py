@@ -88,7 +88,7 @@ def test_a_canary_is_found_and_gets_its_share(serving: Serving) -> None:
         return found
 
     wait_until(lambda: stats()["pitstop"]["canary"]["up"], "the canary did not come up")
-    answers = [requests.post(f"{serving.model('slow')}/infer", json=BODY, timeout=20) for _ in range(40)]
+    answers = [requests.post(f"{serving.model('slow')}/infer", json=BODY, timeout=20) for _ in range(100)]
     assert {each.status_code for each in answers} == {200}
     assert {each.json()["model_version"] for each in answers} == {"1", "2"}
 

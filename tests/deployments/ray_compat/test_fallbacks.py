@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import uvicorn.config
@@ -182,21 +181,3 @@ def assert_said_once(part: Part, what: str, caplog: pytest.LogCaptureFixture) ->
     [told] = [record.getMessage() for record in caplog.records if part.lost in record.getMessage()]
     assert told.startswith(part.noun)
     assert what in told
-
-
-def test_a_cache_that_serve_keeps_by_another_key_is_not_written(caplog: pytest.LogCaptureFixture) -> None:
-    class Manager(stand_ins.ReplicaMetricsManager):
-        def record_request_metrics(self, *, route: str, latency_ms: float, **_: Any) -> None:
-            self._cached_request_counter[f"POST {route}"] += 1
-            self._cached_latencies[f"POST {route}"].append(latency_ms)
-
-    replica = stand_ins.replica(stand_ins.metrics_manager(Manager))
-    assert accounting.counters(replica) is None
-    assert_said_once(accounting.PART, "by another key", caplog)
-
-
-def test_a_replica_that_lacks_what_its_class_sets_goes_serve_s_way(caplog: pytest.LogCaptureFixture) -> None:
-    replica = stand_ins.replica()
-    del replica._metrics_manager._cached_latencies  # RAY_SERVE_METRICS_EXPORT_INTERVAL_MS is 0.
-    assert accounting.counters(replica) is None
-    assert_said_once(accounting.PART, "_cached_latencies", caplog)
