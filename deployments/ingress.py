@@ -23,6 +23,7 @@ from .health.supervisor import LoopSupervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
 from .preprocessing import Preprocessor
+from .ray_compat.handles import by_reference
 from .rpc import calls
 from .rpc import short_path as rpc_short_path
 from .service import ModelService
@@ -37,8 +38,7 @@ class Ingress:
         config = parse_model(args)
         guard = open_guard(config.access, config.name)
         await narrow_grpc()
-        # By gRPC, Serve's default in throughput mode, a block of over 4 MiB would be refused.
-        self._device = device.options(_by_reference=True)
+        self._device = by_reference(device)
         # Serve starts this replica once the device's is up; asking it makes ready mean warm here too.
         self._properties = await device.properties.remote()
         with starting(config.name):

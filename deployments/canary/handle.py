@@ -1,23 +1,26 @@
 """The way to the canary's replicas, through Serve's handle: it finds them, spreads calls over them, and retries."""
 
+import asyncio
 from typing import Any
-
-from ray import serve
 
 from models.signature import Array
 
 from ..batching.remote import Reply
+from ..ray_compat import handles
 
 
 class Handle:
     """Satisfies other.Ways. The application may come, go and change; the handle follows."""
 
     def __init__(self, application: str) -> None:
-        found: Any = serve.get_deployment_handle("Model", application, _check_exists=False, _record_telemetry=False)
-        # By gRPC, Serve's default in throughput mode, a request of over 4 MiB would be refused.
-        self._handle = found.options(_by_reference=True)
+        self._application = application
+        self._handle: Any = None
 
     async def card(self) -> dict[str, Any]:
+        """Ask the canary what it is; only after an answer it may be asked for more."""
+        if self._handle is None:
+            found = await asyncio.to_thread(handles.handle_to, "Model", self._application)
+            self._handle = handles.by_reference(found)
         card: dict[str, Any] = await self._handle.card.remote()
         return card
 

@@ -50,16 +50,6 @@ async def read(headers: Given, receive: Receive, limit_mib: float) -> bytes:
     return inflate(body, encoding, limit_mib)
 
 
-def leaving(receive: Receive) -> Callable[[], bool] | None:
-    """Return what tells whether the client has left, or None where this server does not say.
-
-    uvicorn notes it on the object that `receive` belongs to; asking there costs nothing, where awaiting `receive`
-    would cost every request a task.
-    """
-    owner = getattr(receive, "__self__", None)
-    return None if getattr(owner, "disconnected", None) is None else lambda: bool(owner.disconnected)  # type: ignore[union-attr]
-
-
 async def send_reply(send: Send, headers: Given, reply: Reply, head: bool) -> None:
     """Send an answer, compressed where the client asks for it and it is worth the while."""
     if encoding := encoding_for(headers, reply):

@@ -14,6 +14,7 @@ from ..access.guard import AUTHORIZATION
 from ..errors import MethodNotAllowed, NotFound, NotReady, show
 from ..inference import InferRequest, Service, check, no_version
 from ..protocol.headers import REQUEST_ID
+from ..ray_compat.uvicorn_protocol import leaving
 from .bodies import (
     HEAVY_BYTES,
     ASGIApp,
@@ -23,7 +24,6 @@ from .bodies import (
     Reply,
     Scope,
     Send,
-    leaving,
     lifespan,
     read,
     send_reply,

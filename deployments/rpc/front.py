@@ -6,11 +6,11 @@ replica answers on its short path, and a stream may name another model in each m
 takes 1.6 times as long (benchmarks/results/grpc_*.json).
 """
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
-from ray.serve._private.constants import DEFAULT_GRPC_SERVER_OPTIONS
 
 from ..access.guard import Guard, authorization
 from ..doors import LOCAL, on
@@ -29,8 +29,11 @@ from .stream import answered, failed
 
 _NAME = 1
 _STOP_WITHIN_S = 10.0
+# Serve's own limit on the size of messages, 2 GiB where nobody lowered it.
+_MOST_BYTES = int(os.environ.get("RAY_SERVE_GRPC_MAX_MESSAGE_SIZE") or 2**31 - 1)
 _OPTIONS = [
-    *DEFAULT_GRPC_SERVER_OPTIONS,  # Serve's own limit on the size of messages, 2 GiB where nobody lowered it.
+    ("grpc.max_send_message_length", _MOST_BYTES),
+    ("grpc.max_receive_message_length", _MOST_BYTES),
     # Clients may ask every ten seconds whether the server is there; gRPC itself allows a ping in five minutes.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

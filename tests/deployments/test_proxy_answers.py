@@ -1,6 +1,7 @@
 """Serve's own proxy: a request of a model without replicas is answered at once, unless it is to wait for one."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from deployments.proxy_answers import _grpc, _http, answering
+from deployments.proxy_answers import _grpc, _http, answering, install
+from deployments.ray_compat import proxies
 from deployments.running import App
 
 LOADING = App("m", "1", "LOADING", False, "")
@@ -109,8 +111,14 @@ def test_over_grpc_it_is_unavailable_and_its_probe_says_that_it_is_not_ready() -
     assert (ready, status.code) == (b"", grpc.StatusCode.OK)
 
 
-def test_this_ray_s_proxy_has_what_is_replaced() -> None:
-    from ray.serve._private import proxy
-
-    assert callable(proxy.HTTPProxy.send_request_to_replica)
-    assert callable(proxy.gRPCProxy.send_request_to_replica)
+def test_it_answers_in_the_place_of_serve_s_functions_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = SimpleNamespace()
+    for name in ("HTTPProxy", "gRPCProxy"):
+        setattr(proxy, name, type(name, (), {"send_request_to_replica": passed_on}))
+    monkeypatch.setitem(sys.modules, "ray.serve._private.proxy", proxy)
+    monkeypatch.setattr(proxies, "usable", lambda _: True)
+    install()
+    replaced = proxy.HTTPProxy.send_request_to_replica
+    assert passed_on not in (replaced, proxy.gRPCProxy.send_request_to_replica)
+    install()
+    assert proxy.HTTPProxy.send_request_to_replica is replaced

@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 ray_haproxy = pytest.importorskip("ray.serve._private.haproxy")
-from deployments import haproxy  # noqa: E402  # Ray first: without it there is nothing to test.
+from ray.serve._private import controller  # noqa: E402  # Ray first: without it there is nothing to test.
+
+from deployments import haproxy  # noqa: E402
+from deployments.ray_compat import haproxy_manager  # noqa: E402
+from deployments.ray_compat.haproxy_manager import SupervisedHAProxy  # noqa: E402
 
 
 def test_this_ray_s_template_has_each_part_that_is_changed_once() -> None:
@@ -59,10 +63,11 @@ def test_a_folder_that_others_can_replace_is_refused(trick: str, tmp_path: Path)
 
 
 def test_ray_s_manager_is_replaced_by_one_that_starts_haproxy_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(haproxy.controller, "HAProxyManager", None)
+    before = controller.HAProxyManager
+    monkeypatch.setattr(controller, "HAProxyManager", before)
     haproxy.install()
-    assert haproxy.controller.HAProxyManager is not None
-    base: Any = haproxy.SupervisedHAProxy.__mro__[1]
+    assert controller.HAProxyManager is not before
+    base: Any = SupervisedHAProxy.__mro__[1]
     assert {"ready", "shutdown", "update_draining", "check_health"} <= set(dir(base))
 
 
@@ -79,15 +84,15 @@ class Api:
 
 
 def test_a_haproxy_that_ended_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(haproxy, "_LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(haproxy_manager, "_LOOK_EVERY_S", 0.001)
 
     async def supervised() -> None:
         api = Api()
         manager: Any = SimpleNamespace(_haproxy=api, _reload_lock=asyncio.Lock(), _ending=False)
         manager._haproxy_start_task = asyncio.get_running_loop().create_future()
         manager._haproxy_start_task.set_result(None)
-        manager._start_again = lambda: haproxy.SupervisedHAProxy._start_again(manager)
-        task = asyncio.create_task(haproxy.SupervisedHAProxy._supervise(manager))
+        manager._start_again = lambda: SupervisedHAProxy._start_again(manager)
+        task = asyncio.create_task(SupervisedHAProxy._supervise(manager))
         await asyncio.wait_for(api.started.wait(), 30)
         manager._ending = True
         await task
@@ -100,7 +105,7 @@ def test_a_haproxy_that_ends_since_a_reload_replaces_it_is_no_error(caplog: pyte
         api = Api()
         manager: Any = SimpleNamespace(_haproxy=api, _reload_lock=asyncio.Lock(), _ending=False)
         async with manager._reload_lock:
-            looking = asyncio.create_task(haproxy.SupervisedHAProxy._start_again(manager))
+            looking = asyncio.create_task(SupervisedHAProxy._start_again(manager))
             await asyncio.sleep(0)
             api._proc = SimpleNamespace(returncode=None)
         await looking
@@ -114,6 +119,6 @@ def test_a_port_that_is_taken_is_named_in_two_lines() -> None:
     said = (
         "[ALERT] Binding [/x/haproxy.cfg:50] for frontend f: cannot bind (Address already in use) for [127.0.0.1:8000]"
     )
-    told = haproxy._taken(said)
+    told = haproxy.port_taken(said)
     assert told.splitlines()[0] == "HAProxy cannot listen on 127.0.0.1:8000: another program holds it"
     assert told.splitlines()[1].startswith("help: ")
