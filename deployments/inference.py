@@ -12,7 +12,7 @@ from configs.schema import Tunables
 from models.signature import Array, Signature
 
 from .access.guard import Guard
-from .batching.queue import Gone, Settle
+from .batching.queue import IsDisconnected, OnResult
 from .errors import BadRequest, NotFound, show
 from .predict.predict import Predictor
 from .protocol.shapes import check_shape
@@ -43,7 +43,7 @@ class InferRequest:
     outputs: tuple[Asked, ...]
     timeout_s: float | None = None
     priority: int = 0
-    gone: Gone | None = None
+    gone: IsDisconnected | None = None
     parse_s: float = 0
     protobuf: bool = False
     version: str = ""
@@ -73,7 +73,7 @@ class Service(Protocol):
 
     def quick(self, body: bytes) -> InferRequest | None: ...
 
-    def begin(self, request: InferRequest, settle: Settle) -> None: ...
+    def begin(self, request: InferRequest, settle: OnResult) -> None: ...
 
     async def infer(self, request: InferRequest) -> Outputs: ...
 

@@ -17,10 +17,11 @@ from models.signature import Array, Tensor
 
 from . import garbage, heap, log
 from .access.guard import open_guard
+from .batching.device_thread import DeviceThread
 from .batching.grouping import Grouping
+from .batching.local import open_device
 from .batching.queue import Answer
 from .batching.remote import Reply
-from .batching.worker import Worker
 from .canary import Split, answering
 from .doors import narrow_grpc
 from .errors import InferenceFailed, ServeError
@@ -49,27 +50,28 @@ class Model:
         self._placement = placement
         guard = open_guard(self._config.access, self._config.name)
         await narrow_grpc()
-        worker = Worker(asyncio.get_running_loop())
-        worker.start()
+        thread = DeviceThread()
+        thread.start()
         with starting(self._config.name):
-            self._served = await worker.call(self._open)
+            self._served = await thread.call(self._open)
         self._summary = self._served.summary()
         self._supervisor = Supervisor(self._served)
         supervisor, forward_ms = self._supervisor, self._served.forward_ms
-        worker.serve(supervisor.runner, forward_ms, supervisor.room, on_loop=self._on_one_cpu_thread())
+        on_loop = self._on_one_cpu_thread()
+        device = open_device(thread, supervisor.runner, forward_ms, supervisor.room, on_loop=on_loop)
         self._own = ModelService(
             self._config,
-            worker,
+            device,
             self._preprocessor(),
             self._served.forward_ms,
             self.properties,
             lambda: self._served.runner.unwarmed,
             guard,
         )
-        self._supervisor.watch_device(self._own, worker)
+        self._supervisor.watch_device(self._own, device)
         self.service = Split(self._own)
         self._own.recorder.started_s = time.monotonic() - began_s
-        self._grouping = worker.grouping
+        self._grouping = device.grouping
         self._announce()
         garbage.freeze()
         heap.give_back()

@@ -21,7 +21,7 @@ from models.signature import Shape, signature_of
 from .access.guard import Guard
 from .autoscaling.stats import Recorder
 from .batching.batching import Batcher
-from .batching.queue import Settle
+from .batching.queue import OnResult
 from .batching.ran import Ran
 from .batching.remote import Device
 from .errors import BadRequest
@@ -63,9 +63,7 @@ class ModelService:
         self._efficiency = Efficiency(self._stats, raw_ms)
         self.recorder = Recorder(self._stats, raw_ms)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._warmed_rows = config.max_rows
-        self._best_rows = best_rows(raw_ms) or config.max_rows
-        self.batcher = Batcher(Tunables(), self._best_rows, device, self._ran)
+        self.batcher = Batcher(Tunables(), config.max_rows, device, self._ran, best_rows(raw_ms))
         loop = asyncio.get_running_loop()
         self.health: Health | None = None
         self._pusher = loop.create_task(self._metrics.push_for_ever(self._efficiency, unwarmed))
@@ -73,8 +71,6 @@ class ModelService:
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
         """Take new tunables in place; a bad one is refused and the old ones stay."""
         tunables = parse_tunables(user_config)
-        # What the start timed is a default; a number in the YAML is a decision.
-        self.batcher.max_rows = self._warmed_rows if tunables.max_rows else self._best_rows
         self.batcher.reconfigure(tunables)
 
     @property
@@ -87,7 +83,7 @@ class ModelService:
     def ready(self) -> bool:
         return self.batcher.closed is None
 
-    def begin(self, request: InferRequest, settle: Settle) -> None:
+    def begin(self, request: InferRequest, settle: OnResult) -> None:
         """Answer a checked request by a call of `settle`, with every output by name or with an error.
 
         Raises:
@@ -152,7 +148,7 @@ class ModelService:
         """Return what the autoscaling policy reads, of the time since the last call; call it on the event loop."""
         return self.recorder.look(self.batcher.waiting_rows, self.batcher.offered_rows, self.batcher.limit)
 
-    async def _begin_preprocessed(self, request: InferRequest, settle: Settle, preprocess: Preprocessor) -> None:
+    async def _begin_preprocessed(self, request: InferRequest, settle: OnResult, preprocess: Preprocessor) -> None:
         until_s = time.perf_counter() + self.batcher.allowed_s(request.timeout_s)
         try:
             try:
@@ -172,7 +168,7 @@ class ModelService:
             self.health.ran(ran)
 
 
-async def whole(begin: Callable[[InferRequest, Settle], None], request: InferRequest) -> Outputs:
+async def whole(begin: Callable[[InferRequest, OnResult], None], request: InferRequest) -> Outputs:
     """Await what `begin` settles; whoever stops waiting has left, as far as the request knows."""
     future: asyncio.Future[Outputs] = asyncio.get_running_loop().create_future()
     left = False

@@ -10,7 +10,7 @@ from ray.serve import metrics
 
 from configs.schema import Tunables
 
-from ..batching.queue import Settle
+from ..batching.queue import OnResult
 from ..errors import BY_KIND, NotReady
 from ..inference import InferRequest
 from .away import Away
@@ -29,7 +29,7 @@ class Stable(Protocol):
     @property
     def tunables(self) -> Tunables: ...
 
-    def begin(self, request: InferRequest, settle: Settle) -> None: ...
+    def begin(self, request: InferRequest, settle: OnResult) -> None: ...
 
 
 class Canary:
@@ -70,7 +70,7 @@ class Canary:
             return False
         return True
 
-    def begin(self, request: InferRequest, settle: Settle, asked: str) -> None:
+    def begin(self, request: InferRequest, settle: OnResult, asked: str) -> None:
         """Answer through the canary; where it does not, through the stable version, unless it was asked by name."""
         task = asyncio.get_running_loop().create_task(self._ask(request, settle, bool(asked)))
         self._tasks.add(task)
@@ -89,7 +89,7 @@ class Canary:
         self._watch.cancel()
         self.other.close()
 
-    async def _ask(self, request: InferRequest, settle: Settle, by_name: bool) -> None:
+    async def _ask(self, request: InferRequest, settle: OnResult, by_name: bool) -> None:
         most_s = self._stable.tunables.timeout_s
         allowed_s = most_s if request.timeout_s is None else min(request.timeout_s, most_s)
         began = time.perf_counter()
@@ -112,7 +112,7 @@ class Canary:
         finally:
             self._rows -= request.rows
 
-    def _fall_back(self, request: InferRequest, settle: Settle) -> None:
+    def _fall_back(self, request: InferRequest, settle: OnResult) -> None:
         request.version = self._stable.version
         try:
             self._stable.begin(request, settle)

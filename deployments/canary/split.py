@@ -7,7 +7,7 @@ from typing import Any
 from configs.loader import parse_tunables
 from configs.schema import CanaryConfig, Tunables
 
-from ..batching.queue import Settle
+from ..batching.queue import OnResult
 from ..inference import InferRequest, Outputs, Service
 from ..service import ModelService, whole
 from .canary import Canary
@@ -56,7 +56,7 @@ class Split:
     def ready(self) -> bool:
         return self._stable.ready() if not self._asked else self._canary is not None and self._canary.other.up
 
-    def begin(self, request: InferRequest, settle: Settle) -> None:
+    def begin(self, request: InferRequest, settle: OnResult) -> None:
         """Answer a checked request by a call of `settle`; afterwards `request.version` is the one that did.
 
         Raises:

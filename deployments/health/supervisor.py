@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from configs.schema import Tunables
 from models.known_good import known_good_row
 
+from ..batching.local import LocalDevice
 from ..batching.room import Room
-from ..batching.worker import Worker
 from ..errors import Unavailable
 from ..service import ModelService
 from .ending import Ending
@@ -51,7 +51,7 @@ class LoopSupervisor:
 
 
 class Supervisor(LoopSupervisor):
-    """Watches the device and the model too; the worker is to run `runner`, and to keep to `room`."""
+    """Watches the device and the model too; the device is to run `runner`, and to keep to `room`."""
 
     def __init__(self, served: "Served") -> None:
         super().__init__()
@@ -60,11 +60,11 @@ class Supervisor(LoopSupervisor):
         self.runner = Watched(served.runner, self.pulse)
         self.room = Room(served.runner.layout.sizes)
 
-    def watch_device(self, service: ModelService, worker: Worker) -> None:
-        """Begin, with a probe through this worker."""
+    def watch_device(self, service: ModelService, device: LocalDevice) -> None:
+        """Begin, with a probe through this device."""
         self.watch(service)
         probe = Probe(self.runner, known_good_row(self._served))
-        self.health = Health(lambda: worker.call(probe), self.hang_s, self.room, self._close, self.end)
+        self.health = Health(lambda: device.call(probe), self.hang_s, self.room, self._close, self.end)
         service.health = self.health
 
     def reconfigure(self, tunables: Tunables) -> None:

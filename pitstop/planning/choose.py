@@ -39,7 +39,7 @@ class Target:
         return self.slo_ms / MARGIN
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """One setting on one device and what is predicted of it. `usd_per_hour` is for all replicas; None: no price."""
 
@@ -106,15 +106,15 @@ def predict(profile: Profile, target: Target, setting: Setting, usd_per_hour: fl
     p99_ms = outcome.percentile_ms(0.99)
     total = None if usd_per_hour is None else usd_per_hour * setting.replicas
     return Option(
-        profile,
-        setting,
-        outcome.percentile_ms(0.5),
-        p99_ms,
-        outcome.utilisation,
-        outcome.rows_per_forward,
-        outcome.ongoing,
-        total,
-        p99_ms <= target.aim_ms and load(profile.costs, target, setting) <= BUSIEST,
+        profile=profile,
+        setting=setting,
+        p50_ms=outcome.percentile_ms(0.5),
+        p99_ms=p99_ms,
+        utilisation=outcome.utilisation,
+        rows_per_forward=outcome.rows_per_forward,
+        ongoing=outcome.ongoing,
+        usd_per_hour=total,
+        meets=p99_ms <= target.aim_ms and load(profile.costs, target, setting) <= BUSIEST,
     )
 
 

@@ -10,7 +10,7 @@ import orjson
 
 from configs.schema import Tunables
 from deployments.access.guard import Guard
-from deployments.batching.queue import Settle
+from deployments.batching.queue import OnResult
 from deployments.http.bodies import Scope
 from deployments.http.quick import reader
 from deployments.http.rest import build
@@ -65,7 +65,7 @@ class FakeService:
     def stats(self) -> dict[str, Any]:
         return {"model_stats": []}
 
-    def begin(self, request: InferRequest, settle: Settle) -> None:
+    def begin(self, request: InferRequest, settle: OnResult) -> None:
         self.seen.append(request)
         settle(self.act(request.inputs))
 

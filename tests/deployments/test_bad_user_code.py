@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from configs.schema import ModelConfig
-from deployments.batching.worker import Worker
+from deployments.batching.device_thread import DeviceThread
+from deployments.batching.local import open_device
 from deployments.fault import told
 from deployments.health.supervisor import Supervisor
 from deployments.inference import InferRequest
@@ -59,13 +60,13 @@ def in_a_thread(answers: Coroutine[Any, Any, T]) -> T:
 
 async def service_of(served: Served, on_loop: bool) -> ModelService:
     """Put a service together as a replica does."""
-    worker = Worker(asyncio.get_running_loop())
-    worker.start()
+    thread = DeviceThread()
+    thread.start()
     supervisor = Supervisor(served)
-    worker.serve(supervisor.runner, served.forward_ms, supervisor.room, on_loop=on_loop)
+    device = open_device(thread, supervisor.runner, served.forward_ms, supervisor.room, on_loop=on_loop)
     assert served.preprocess is not None
     preprocess = Preprocessor(served.preprocess, served.runner.feed, None)
-    return ModelService(CONFIG, worker, preprocess, served.forward_ms, lambda: {}, lambda: 0)
+    return ModelService(CONFIG, device, preprocess, served.forward_ms, lambda: {}, lambda: 0)
 
 
 async def answered(service: ModelService, sent: Sent, request_id: str) -> list[float] | str:

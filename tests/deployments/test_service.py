@@ -34,10 +34,13 @@ class Device:
     waiting_rows = 0
     idle = True
 
+    def set_limit(self, rows: int) -> None:
+        self.limit = rows
+
     def put(self, items: Sequence[Item]) -> None:
         self.given += items
 
-    def drop_pointless(self) -> None:
+    def drop_expired(self) -> None:
         pass
 
     def listen(self, done: Any) -> None:

@@ -13,8 +13,9 @@ import torch
 
 from configs.schema import Tunables
 from deployments.batching.batching import Batcher
+from deployments.batching.device_thread import DeviceThread
+from deployments.batching.local import open_device
 from deployments.batching.queue import Answer
-from deployments.batching.worker import Worker
 from models.batch import Batch
 from models.padding import round_up
 from models.signature import Rows
@@ -156,11 +157,10 @@ def _compare(load: float, wait_ms: float) -> Compared:
 
 
 async def _drive(due_ms: Sequence[float], wait_ms: float) -> tuple[list[float], list[float], Sleeper]:
-    loop, sleeper = asyncio.get_running_loop(), Sleeper()
-    worker = Worker(loop)
-    worker.start()
-    worker.serve(sleeper)
-    batcher = Batcher(Tunables(wait_ms=wait_ms), LIMIT, worker, lambda _: None)
+    sleeper, thread = Sleeper(), DeviceThread()
+    thread.start()
+    device = open_device(thread, sleeper)
+    batcher = Batcher(Tunables(wait_ms=wait_ms), LIMIT, device, lambda _: None)
     began, arrived, latencies = time.perf_counter(), [0.0] * len(due_ms), [0.0] * len(due_ms)
     left = asyncio.Semaphore(0)
 
@@ -176,5 +176,5 @@ async def _drive(due_ms: Sequence[float], wait_ms: float) -> tuple[list[float], 
         batcher.add(row, 1, lambda answer, number=number: settle(number, answer))  # type: ignore[misc]
     for _ in due_ms:
         await left.acquire()
-    worker.stop()
+    device.stop()
     return arrived, latencies, sleeper

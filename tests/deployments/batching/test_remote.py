@@ -27,12 +27,12 @@ def answers(send: Send, *requests: Any, timeout_s: float = 60, grouping: Groupin
     async def main() -> list[Any]:
         loop = asyncio.get_running_loop()
         device = RemoteDevice(loop, send, grouping)
-        device.limit = 32
+        device.set_limit(32)
         told: list[asyncio.Future[Any]] = []
 
         def done(ran: Ran) -> None:
             for part, answer in ran.answers:
-                part.item.settle(answer)
+                part.item.on_result(answer)
 
         device.listen(done)
         now = time.perf_counter()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs.schema import Tunables
-from deployments.batching.queue import Settle
+from deployments.batching.queue import OnResult
 from deployments.batching.remote import Reply
 from deployments.canary.canary import Canary
 from deployments.canary.other import Other
@@ -36,7 +36,7 @@ class Stable:
     def __init__(self) -> None:
         self.seen: list[InferRequest] = []
 
-    def begin(self, request: InferRequest, settle: Settle) -> None:
+    def begin(self, request: InferRequest, settle: OnResult) -> None:
         self.seen.append(request)
         settle({"OUTPUT0": np.full(1, STABLE, np.float32)})
 

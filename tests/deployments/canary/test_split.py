@@ -10,7 +10,7 @@ import pytest
 
 from configs.problems import ConfigError
 from configs.schema import Tunables
-from deployments.batching.queue import Settle
+from deployments.batching.queue import OnResult
 from deployments.canary import Split
 from deployments.errors import NotFound
 from deployments.http.bodies import Scope
@@ -77,7 +77,7 @@ async def asked(model: Service, body: bytes = BODY) -> tuple[str, float]:
     """Ask as the short path does; return the version told and the value."""
     request = read_infer(model, {}, body)
     done: asyncio.Future[Outputs | Exception] = asyncio.get_running_loop().create_future()
-    settle: Settle = done.set_result
+    settle: OnResult = done.set_result
     model.begin(request, settle)
     answer = await done
     assert not isinstance(answer, Exception), answer

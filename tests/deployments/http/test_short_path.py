@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from configs.schema import Tunables
-from deployments.batching.queue import Settle
+from deployments.batching.queue import OnResult
 from deployments.http import short_path
 from deployments.http.bodies import Receive, Scope, Send
 from deployments.inference import InferRequest
@@ -51,7 +51,7 @@ class Held(FakeService):
         super().__init__(fake.signature, fake.act)
         self.waiting: list[Callable[[], None]] = []
 
-    def begin(self, request: InferRequest, settle: Settle) -> None:
+    def begin(self, request: InferRequest, settle: OnResult) -> None:
         self.seen.append(request)
         self.waiting.append(lambda: settle(self.act(request.inputs)))
 
