@@ -13,8 +13,9 @@ from typing import Any
 
 import orjson
 
+from .applications import not_ready
 from .errors import NotReady
-from .running import Running, not_ready
+from .running import Running
 from .stubs import open_inference_pb2 as pb
 
 _log = logging.getLogger("pitstop")
