@@ -44,7 +44,7 @@ class Preprocessor:
 
         def in_turn() -> dict[str, Array]:
             # It may have waited for a thread; what nobody waits for any more costs none.
-            if time.perf_counter() >= until_s or (request.gone is not None and request.gone()):
+            if time.perf_counter() >= until_s or (request.is_disconnected is not None and request.is_disconnected()):
                 raise TimedOut
             return self._run(request.inputs, request.rows)
 

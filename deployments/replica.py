@@ -12,22 +12,28 @@ from typing import TYPE_CHECKING, Any
 from ray import serve
 
 from configs.loader import parse_model
+from configs.schema import Tunables
 from models.returned import check_feed
 from models.signature import Array, Tensor
 
 from . import garbage, heap, log
 from .access.guard import open_guard
+from .batching.batching import Batcher
 from .batching.grouping import Grouping
 from .batching.queue import Answer
+from .batching.ran import Ran
 from .batching.remote import Reply
 from .batching.worker import Worker
-from .canary import Split, answering
+from .canary import handle
+from .canary.router import CanaryRouter
 from .doors import narrow_grpc
 from .errors import InferenceFailed, ServeError
 from .fault import log_once
+from .figures.model_metrics import ModelMetrics
 from .health.supervisor import Supervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
+from .model_info import model_info
 from .preprocessing import Preprocessor
 from .resources import Placement, confine
 from .rpc import calls
@@ -57,18 +63,15 @@ class Model:
         self._supervisor = Supervisor(self._served)
         supervisor, forward_ms = self._supervisor, self._served.forward_ms
         worker.serve(supervisor.runner, forward_ms, supervisor.room, on_loop=self._on_one_cpu_thread())
-        self._own = ModelService(
-            self._config,
-            worker,
-            self._preprocessor(),
-            self._served.forward_ms,
-            self.properties,
-            lambda: self._served.runner.unwarmed,
-            guard,
+        self._metrics = ModelMetrics(forward_ms, time.monotonic() - began_s)
+        self._pusher = self._metrics.push(lambda: self._served.runner.unwarmed)
+        info = model_info(self._config, guard, forward_ms)
+        self._batcher = Batcher(Tunables(), info.best_rows, worker, self._count_forward)
+        supervisor.watch_device(info.name, self._batcher, worker)
+        canary, preprocess = CanaryRouter(info.signature), self._preprocessor()
+        self.service = ModelService(
+            info, self._batcher, self._metrics, canary, self.properties, preprocess, supervisor.health
         )
-        self._supervisor.watch_device(self._own, worker)
-        self.service = Split(self._own)
-        self._own.recorder.started_s = time.monotonic() - began_s
         self._grouping = worker.grouping
         self._announce()
         garbage.freeze()
@@ -91,7 +94,7 @@ class Model:
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Tell Serve's controller what the policy of deployments/autoscaling/ reads; Serve calls it by this name."""
-        return self._own.autoscaling_stats()
+        return self.service.autoscaling_stats()
 
     async def block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> Reply:
         """Answer a block that an ingress replica collated: ("answer", outputs), or an error's kind and arguments.
@@ -100,13 +103,13 @@ class Model:
         """
         future: asyncio.Future[Answer | Exception] = asyncio.get_running_loop().create_future()
 
-        def settle(answer: Answer | Exception) -> None:
+        def on_result(answer: Answer | Exception) -> None:
             if not future.done():
                 future.set_result(answer)
 
         try:
             arrays = check_feed(arrays, rows, self._served.runner.feed, "an ingress replica")
-            self._own.batcher.add(arrays, rows, settle, timeout_s)
+            self._batcher.add(arrays, rows, on_result, timeout_s)
             answer = await future
         except Exception as error:
             answer = error
@@ -115,7 +118,7 @@ class Model:
         known = answer if isinstance(answer, ServeError) else InferenceFailed(answer)
         if isinstance(known, InferenceFailed) and requests == 1:
             log_once(self._config.name, known)
-        return known.kind, known.args_across
+        return known.kind, known.args
 
     async def feed(self) -> tuple[Tensor, ...]:
         """Tell an ingress replica what the start saw the preprocessing return."""
@@ -125,13 +128,13 @@ class Model:
         """Tell an ingress replica which rows should share a block, where their lengths differ."""
         return self._grouping
 
-    async def card(self) -> dict[str, Any]:
+    async def canary_status(self) -> dict[str, Any]:
         """Tell the stable version, whose canary this may be, what is here."""
-        return answering.card(self._own)
+        return handle.canary_status(self.service)
 
     async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> Reply:
         """Answer a request that the stable version handed over."""
-        return await answering.answer(self._own, inputs, rows, timeout_s, priority)
+        return await handle.answer(self.service, inputs, rows, timeout_s, priority)
 
     def properties(self) -> dict[str, Any]:
         """Return what metadata tells of this replica: where and how the model runs, and what its start proved."""
@@ -149,6 +152,10 @@ class Model:
             "started_s": round(self._served.started_s, 2),
             **self._summary,
         }
+
+    def _count_forward(self, ran: Ran) -> None:
+        self._metrics.count_forward(ran)
+        self._supervisor.health.ran(ran)
 
     def _open(self) -> "Served":
         from models.served import open_model
@@ -178,4 +185,4 @@ class Model:
 
 
 Deployment = serve.deployment(name="Model")(serve.ingress()(calls.servicer(Model)))
-Behind = serve.deployment(name="Model")(Model)
+DeviceDeployment = serve.deployment(name="Model")(Model)

@@ -21,7 +21,7 @@ from models.signature import Rows
 from ..errors import BadRequest, InferenceFailed, QueueFull, ServeError
 from ..fault import fault, log_unheard
 from .deadlines import Deadlines
-from .queue import Answer, Gone, Item, Part, Settle, join
+from .queue import Answer, IsDisconnected, Item, OnResult, Part, join
 from .ran import Ran
 from .remote import Device
 
@@ -49,7 +49,7 @@ class Batcher:
         # What every new request is told while no answer is to be had here; health/ sets it.
         self.closed: ServeError | None = None
         self._device = device
-        device.listen(self._settle_all)
+        device.listen(self._deliver_all)
         # Decorated here, not in the class: Serve makes the queue at decoration, so two batchers would share one.
         self._gather: Any = serve.batch(max_batch_size=1, batch_wait_timeout_s=0, max_concurrent_batches=64)(self._put)
         self.reconfigure(tunables)
@@ -75,12 +75,12 @@ class Batcher:
         self,
         arrays: Rows,
         rows: int,
-        settle: Settle,
+        on_result: OnResult,
         timeout_s: float | None = None,
         priority: int = 0,
-        gone: Gone | None = None,
+        is_disconnected: IsDisconnected | None = None,
     ) -> Item:
-        """Queue `rows` rows, which may share forwards with strangers; `settle` gets the answer or an error, once.
+        """Queue `rows` rows, which may share forwards with strangers; `on_result` gets the answer or an error, once.
 
         The error is TimedOut, where no answer came within the configured time, or `timeout_s` where that is shorter;
         InferenceFailed, where the model raised on these rows with no one else's among them.
@@ -93,7 +93,7 @@ class Batcher:
         self.offered_rows += rows
         now = time.perf_counter()
         allowed = self.allowed_s(timeout_s)
-        item = Item(arrays, rows, now, now + allowed, settle, priority, gone)
+        item = Item(arrays, rows, now, now + allowed, on_result, priority, is_disconnected)
         self._deadlines.watch(item, allowed)
         if not self._block:
             self._loop.call_soon(self._hand_over)
@@ -107,7 +107,7 @@ class Batcher:
             raise self.closed.with_traceback(None)  # Else it keeps the frames of every request that it refused.
         bound = self.tunables.max_queued_rows
         if self.waiting_rows + rows > bound:
-            self._drop_pointless()
+            self._drop_expired()
             if self.waiting_rows + rows > bound:
                 raise self._refusal(rows)
 
@@ -120,12 +120,12 @@ class Batcher:
         self.closed = error
         self._deadlines.end_all(error)
 
-    def _drop_pointless(self) -> None:
+    def _drop_expired(self) -> None:
         """Make room of what nobody waits for any more; under overload that is not worth a look at each request."""
         now = time.perf_counter()
         if now - self._dropped_s >= _DROP_EVERY_S:
             self._dropped_s = now
-            self._device.drop_pointless()
+            self._device.drop_expired()
 
     def _refusal(self, rows: int) -> Exception:
         bound = self.tunables.max_queued_rows
@@ -176,7 +176,7 @@ class Batcher:
             for item in items:
                 self._end(item, InferenceFailed(error))
 
-    def _settle_all(self, ran: Ran) -> None:
+    def _deliver_all(self, ran: Ran) -> None:
         if ran.broken is not None:
             self._deadlines.end_all(fault("the device's threads", ran.broken, None))
             return

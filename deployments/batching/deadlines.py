@@ -50,7 +50,7 @@ class Deadlines:
 
     def _sweep(self) -> None:
         now = time.perf_counter()
-        for item in [item for item in self._watched if item.pointless(now)]:
+        for item in [item for item in self._watched if item.is_expired(now)]:
             self._expire(item)
         self._sweeping = bool(self._watched)
         if self._sweeping:

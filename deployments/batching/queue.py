@@ -14,8 +14,8 @@ from ..errors import InferenceFailed
 from .grouping import Grouping
 
 Answer = dict[str, Array]
-Settle = Callable[[Answer | Exception], None]
-Gone = Callable[[], bool]
+OnResult = Callable[[Answer | Exception], None]
+IsDisconnected = Callable[[], bool]
 
 # 1 goes first. The protocol's 0, or none given, counts as the middle, so that there is room on both sides.
 LEVELS = 10
@@ -31,17 +31,18 @@ class Item:
     """One request's rows on their way through the device.
 
     `length` is the padded length of its open sizes, 0 where rows are all alike.
-    `settle` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more; `gone`
-    asks the transport the same. `answers` has those of its parts, by their first row; `ended_by` is the error, if any.
+    `on_result` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more;
+    `is_disconnected` asks the transport the same. `answers` has those of its parts, by their first row; `ended_by` is
+    the error, if any.
     """
 
     arrays: Rows
     rows: int
     arrived_s: float
     deadline_s: float
-    settle: Settle
+    on_result: OnResult
     priority: int = 0
-    gone: Gone | None = None
+    is_disconnected: IsDisconnected | None = None
     length: int = 0
     abandoned: bool = False
     passed_on: bool = False
@@ -50,19 +51,21 @@ class Item:
     ended_by: Exception | None = None
 
     def end(self, answer: Answer | Exception) -> None:
-        """Settle it, unless that was done or nobody waits any more."""
+        """Deliver its result, unless that was done or nobody waits any more."""
         if not self.abandoned:
             self.abandoned = True
             if isinstance(answer, Exception):
                 self.ended_by = answer
             try:
-                self.settle(answer)
+                self.on_result(answer)
             except Exception as error:  # Those behind it must get theirs.
                 _log.error("an answer could not be handed over", exc_info=error)
 
-    def pointless(self, now_s: float) -> bool:
+    def is_expired(self, now_s: float) -> bool:
         """Whether a forward would be wasted on what is left of it."""
-        return self.abandoned or now_s >= self.deadline_s or (self.gone is not None and self.gone())
+        if self.abandoned or now_s >= self.deadline_s:
+            return True
+        return self.is_disconnected is not None and self.is_disconnected()
 
 
 class Part(NamedTuple):
@@ -109,10 +112,10 @@ class Waiting:
             level.clear()
         self.rows = 0
 
-    def drop_pointless(self, now_s: float) -> None:
+    def drop_expired(self, now_s: float) -> None:
         """Let go of items that nobody waits for, or whose deadline has passed, wherever they stand."""
         for level in self._levels:
-            kept = [item for item in level if not item.pointless(now_s)]
+            kept = [item for item in level if not item.is_expired(now_s)]
             if len(kept) < len(level):
                 self.rows += sum(item.rows - item.taken for item in kept)
                 self.rows -= sum(item.rows - item.taken for item in level)
@@ -142,7 +145,7 @@ class Waiting:
         rows = 0
         while level and (len(window) < _WINDOW or rows < limit):
             item = level.popleft()
-            if item.pointless(now_s):
+            if item.is_expired(now_s):
                 self.rows -= item.rows - item.taken
             else:
                 window.append(item)
@@ -188,7 +191,7 @@ class Waiting:
             while level:
                 item = level[0]
                 missing = item.rows - item.taken
-                if item.pointless(now_s):
+                if item.is_expired(now_s):
                     level.popleft()
                     self.rows -= missing
                     continue

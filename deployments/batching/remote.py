@@ -43,7 +43,7 @@ class Device(Protocol):
 
     def put(self, items: Sequence[Item]) -> None: ...
 
-    def drop_pointless(self) -> None: ...
+    def drop_expired(self) -> None: ...
 
     def listen(self, done: Callable[[Ran], None]) -> None: ...
 
@@ -77,9 +77,9 @@ class RemoteDevice:
             self._waiting.append(item)
         self._go_on()
 
-    def drop_pointless(self) -> None:
+    def drop_expired(self) -> None:
         """Let go of what nobody waits for any more."""
-        self._waiting.drop_pointless(time.perf_counter())
+        self._waiting.drop_expired(time.perf_counter())
 
     def _go_on(self) -> None:
         while self._waiting and len(self._tasks) < BLOCKS_ON_THEIR_WAY:

@@ -130,10 +130,10 @@ class Worker:
                     self._waiting.append(item)
                 self._changed.notify_all()
 
-    def drop_pointless(self) -> None:
+    def drop_expired(self) -> None:
         """Let go of what nobody waits for any more."""
         with self._changed:
-            self._waiting.drop_pointless(time.perf_counter())
+            self._waiting.drop_expired(time.perf_counter())
 
     def stop(self) -> None:
         with self._changed:

@@ -1,4 +1,4 @@
-"""One exchange with a model, without its I/O: body to request, outputs to reply, exception to reply.
+"""One exchange with a model, without its I/O: body to request, result to reply, exception to reply.
 
 Both ways that HTTP takes here use it: rest.py under Serve's wrapper, short_path.py in the replica's own server.
 """
@@ -7,64 +7,65 @@ import time
 
 import orjson
 
-from ..batching.deadlines import sooner
+from ..batching.queue import IsDisconnected
 from ..errors import BadRequest, sentence, show
 from ..fault import told
-from ..inference import InferRequest, Outputs, Service
+from ..inference import InferRequest, InferResult, Service
 from ..protobuf import tensors as rpc_tensors
 from ..protocol.headers import KIND, LEFT_US, LENGTH, PROTOBUF, REQUEST_ID
 from .bodies import Given, Reply
 from .tensors import parse, render
 
 
-def read_infer(service: Service, headers: Given, body: bytes) -> InferRequest:
-    """Read a request for /infer; raises BadRequest for whatever is wrong with it."""
+def read_infer(
+    service: Service,
+    headers: Given,
+    body: bytes,
+    version: str = "",
+    is_disconnected: IsDisconnected | None = None,
+) -> InferRequest:
+    """Read a request for /infer of this version, or of any; raises BadRequest for whatever is wrong with it."""
     began = time.perf_counter()
+    request: InferRequest | None = None
     if headers.get(b"content-type") == PROTOBUF:
-        request = rpc_tensors.parse(service, body)
-        request.timeout_s = sooner(request.timeout_s, _left_s(headers))
+        request = rpc_tensors.parse(service, body, _left_s(headers), version, is_disconnected)
+    elif (header_length := headers.get(LENGTH)) is not None:
+        request = parse(body, _header_length(header_length), service.info.signature, version, is_disconnected)
     else:
-        request = _read_json(service, headers.get(LENGTH), body)
-    request.parse_s = time.perf_counter() - began
+        request = service.info.fast_reader(body, version, is_disconnected)
+        if request is None:
+            request = parse(body, None, service.info.signature, version, is_disconnected)
+    service.count_time("parse", time.perf_counter() - began)
     return request
 
 
-def write_infer(service: Service, request: InferRequest, outputs: Outputs) -> Reply:
-    """Write the answer of /infer."""
+def write_infer(service: Service, headers: Given, request: InferRequest, result: InferResult) -> Reply:
+    """Write the answer of /infer, in the encoding of the request."""
     began = time.perf_counter()
-    if request.protobuf:
-        written = b"".join(rpc_tensors.render(service, request, outputs))
-        service.timed(request.parse_s, time.perf_counter() - began)
-        return Reply(written, content_type=PROTOBUF)
-    payload, json_length = render(service.name, request.version or service.version, request, outputs)
-    service.timed(request.parse_s, time.perf_counter() - began)
-    if json_length is None:
-        return Reply(payload)
-    return Reply(payload, 200, b"application/octet-stream", ((LENGTH, b"%d" % json_length),))
+    if headers.get(b"content-type") == PROTOBUF:
+        reply = Reply(b"".join(rpc_tensors.render(service, request, result)), content_type=PROTOBUF)
+    else:
+        payload, json_length = render(service.info.name, request, result)
+        reply = Reply(payload) if json_length is None else _with_binary(payload, json_length)
+    service.count_time("send", time.perf_counter() - began)
+    return reply
 
 
 def refuse(service: Service, error: Exception, headers: Given) -> Reply:
     """Count an error, and turn it into what the client may read of it."""
-    known = told(service.name, error, _request_id(headers))
-    service.failed(known.kind)
+    known = told(service.info.name, error, headers.get(REQUEST_ID, b"").decode("latin-1"))
+    service.count_failure(known.kind)
     body = orjson.dumps({"error": sentence(known)})
     return Reply(body, known.status, headers=(*known.headers, (KIND, known.kind.encode())), compress=False)
 
 
-def _read_json(service: Service, header_length: bytes | None, body: bytes) -> InferRequest:
-    request = service.quick(body) if header_length is None else None
-    if request is not None:
-        return request
-    return parse(body, None if header_length is None else _header_length(header_length), service.signature)
+def _with_binary(payload: bytes, json_length: int) -> Reply:
+    return Reply(payload, 200, b"application/octet-stream", ((LENGTH, b"%d" % json_length),))
 
 
 def _left_s(headers: Given) -> float | None:
     given = headers.get(LEFT_US, b"")
     return int(given) / 1e6 if given.isdigit() and len(given) <= 18 else None
-
-
-def _request_id(headers: Given) -> str:
-    return headers.get(REQUEST_ID, b"").decode("latin-1")
 
 
 def _header_length(given: bytes) -> int:

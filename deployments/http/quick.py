@@ -15,9 +15,8 @@ import numpy as np
 
 from models.signature import Signature, Tensor
 
-from ..inference import Asked, InferRequest
-
-Quick = Callable[[bytes], InferRequest | None]
+from ..batching.queue import IsDisconnected
+from ..inference import FastReader, InferRequest, RequestedOutput
 
 _CODES = {
     "FP32": "f",
@@ -57,26 +56,26 @@ class _Ints(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     id: str | None = None
 
 
-def reader(signature: Signature) -> Quick:
+def reader(signature: Signature) -> FastReader:
     """Return a reader for this model; it returns None for every body that it leaves to tensors.parse."""
     tensor = signature.inputs[0]
     plain = len(signature.inputs) == 1 and tensor.fixed and tensor.datatype in _CODES
     return _reader(tensor, signature) if plain and all(each.datatype != "FP16" for each in signature.outputs) else _none
 
 
-def _none(_body: bytes) -> None:
+def _none(body: bytes, version: str = "", is_disconnected: IsDisconnected | None = None) -> None:  # noqa: ARG001
     return None
 
 
-def _reader(tensor: Tensor, signature: Signature) -> Quick:
+def _reader(tensor: Tensor, signature: Signature) -> FastReader:
     code = _CODES[tensor.datatype]
     kind: type[_Floats | _Ints] = _Floats if code in "fd" else _Ints
     decoder = msgspec.json.Decoder(kind)
-    asked = tuple(Asked(each.name, False, 0) for each in signature.outputs)
+    outputs = tuple(RequestedOutput(each.name, False, 0) for each in signature.outputs)
     name, datatype, tail = tensor.name, tensor.datatype, list(tensor.shape[1:])
     width, dtype = math.prod(tail), tensor.numpy
 
-    def read(body: bytes) -> InferRequest | None:
+    def read(body: bytes, version: str = "", is_disconnected: IsDisconnected | None = None) -> InferRequest | None:
         try:
             found = decoder.decode(body)
             [given] = found.inputs
@@ -91,7 +90,7 @@ def _reader(tensor: Tensor, signature: Signature) -> Quick:
         except (msgspec.MsgspecError, ValueError, IndexError, struct.error, OverflowError, RecursionError):
             return None
         array = np.frombuffer(packed, dtype).reshape(given.shape)
-        return InferRequest({name: array}, rows, found.id, asked)
+        return InferRequest({name: array}, rows, found.id, outputs, None, 0, version, is_disconnected)
 
     return read
 

@@ -8,11 +8,10 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
-from ..batching.deadlines import sooner
 from ..errors import NotReady, ServeError, TooLarge
 from ..fault import told
 from ..http.inflate import bytes_of
-from ..inference import Service
+from ..inference import Service, infer
 from ..protobuf.tensors import check_model, parse, read, render
 from ..protobuf.wire import Buffer
 from ..protocol.about import SERVER_NAME
@@ -83,13 +82,13 @@ async def _server_metadata(_service: Service, _request: bytes, _context: Context
 async def _model_ready(service: Service, request: bytes, _context: Context) -> Any:
     asked = read(pb.ModelReadyRequest, request)
     check_model(service, asked.name, asked.version)
-    return pb.ModelReadyResponse(ready=(service.at(asked.version) or service).ready())
+    return pb.ModelReadyResponse(ready=service.ready(asked.version))
 
 
 async def _model_metadata(service: Service, request: bytes, _context: Context) -> Any:
     asked = read(pb.ModelMetadataRequest, request)
     check_model(service, asked.name, asked.version)
-    return model_message((service.at(asked.version) or service).metadata())
+    return model_message(service.metadata(asked.version))
 
 
 async def _model_infer(service: Service, request: bytes, context: Context) -> Any:
@@ -120,27 +119,26 @@ async def _infer(service: Service, request: bytes, context: Context) -> list[Buf
     if len(request) > bytes_of(limit_mib):
         raise TooLarge(limit_mib)
     began = time.perf_counter()
-    checked = parse(service, request)
-    checked.timeout_s = sooner(checked.timeout_s, _left_s(context))
-    parsed = time.perf_counter()
+    checked = parse(service, request, _left_s(context))
+    service.count_time("parse", time.perf_counter() - began)
     if not service.ready():
         raise NotReady
-    outputs = await service.infer(checked)
+    result = await infer(service, checked)
     got = time.perf_counter()
-    parts = render(service, checked, outputs)
-    service.timed(parsed - began, time.perf_counter() - got)
+    parts = render(service, checked, result)
+    service.count_time("send", time.perf_counter() - got)
     return parts
 
 
 def _let_in(service: Service, context: Any) -> None:
-    if service.guard is not None:
-        service.guard.check_metadata(context.invocation_metadata())
+    if service.info.guard is not None:
+        service.info.guard.check_metadata(context.invocation_metadata())
 
 
 def _told(service: Service, error: Exception, context: Context) -> ServeError:
     """Count an exception, and return what the client may know of it."""
-    known = told(service.name, error, _request_id(context))
-    service.failed(known.kind)
+    known = told(service.info.name, error, _request_id(context))
+    service.count_failure(known.kind)
     return known
 
 

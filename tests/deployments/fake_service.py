@@ -10,11 +10,10 @@ import orjson
 
 from configs.schema import Tunables
 from deployments.access.guard import Guard
-from deployments.batching.queue import Settle
 from deployments.http.bodies import Scope
 from deployments.http.quick import reader
 from deployments.http.rest import build
-from deployments.inference import InferRequest
+from deployments.inference import InferRequest, InferResult, ModelInfo, OnInferResult
 from deployments.predict.predict import Predictor, ReadImage, WriteAnswer
 from models.signature import Array, Signature, Tensor
 
@@ -47,36 +46,42 @@ class FakeService:
         self.up = True
         self.failures: list[str] = []
         self.guard: Guard | None = None
-        self.quick = reader(signature)
+        self._reader = reader(signature)
         self.seen: list[InferRequest] = []
 
-    def at(self, version: str) -> "FakeService | None":
-        return self if version == self.version else None
+    @property
+    def info(self) -> ModelInfo:
+        return ModelInfo(self.name, self.version, self.signature, self.predict, self._reader, 4, 4, self.guard)
 
-    def ready(self) -> bool:
+    def versions(self) -> tuple[str, ...]:
+        return (self.version,)
+
+    def ready(self, version: str = "") -> bool:
+        assert version in ("", self.version)
         return self.up
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self, version: str = "") -> dict[str, Any]:
+        assert version in ("", self.version)
         return {"name": self.name, "versions": [self.version]}
 
     def config(self) -> dict[str, Any]:
         return {"name": self.name, "max_batch_size": 4}
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self, version: str = "") -> dict[str, Any]:
+        assert version in ("", self.version)
         return {"model_stats": []}
 
-    def begin(self, request: InferRequest, settle: Settle) -> None:
+    def begin(self, request: InferRequest, on_result: OnInferResult) -> None:
         self.seen.append(request)
-        settle(self.act(request.inputs))
+        on_result(self.result(request))
 
-    async def infer(self, request: InferRequest) -> dict[str, Array]:
-        self.seen.append(request)
-        return self.act(request.inputs)
+    def result(self, request: InferRequest) -> InferResult:
+        return InferResult(self.version, self.act(request.inputs))
 
-    def timed(self, parse_s: float, send_s: float) -> None:
+    def count_time(self, stage: str, seconds: float) -> None:
         pass
 
-    def failed(self, kind: str) -> None:
+    def count_failure(self, kind: str) -> None:
         self.failures.append(kind)
 
 

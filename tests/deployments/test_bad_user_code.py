@@ -13,11 +13,15 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from configs.schema import ModelConfig
+from configs.schema import ModelConfig, Tunables
+from deployments.batching.batching import Batcher
 from deployments.batching.worker import Worker
+from deployments.canary.router import CanaryRouter
 from deployments.fault import told
+from deployments.figures.model_metrics import ModelMetrics
 from deployments.health.supervisor import Supervisor
-from deployments.inference import InferRequest
+from deployments.inference import InferRequest, infer
+from deployments.model_info import model_info
 from deployments.preprocessing import Preprocessor
 from deployments.service import ModelService
 from models.served import Served, open_model
@@ -65,7 +69,9 @@ async def service_of(served: Served, on_loop: bool) -> ModelService:
     worker.serve(supervisor.runner, served.forward_ms, supervisor.room, on_loop=on_loop)
     assert served.preprocess is not None
     preprocess = Preprocessor(served.preprocess, served.runner.feed, None)
-    return ModelService(CONFIG, worker, preprocess, served.forward_ms, lambda: {}, lambda: 0)
+    info, metrics = model_info(CONFIG, None, served.forward_ms), ModelMetrics(served.forward_ms)
+    batcher = Batcher(Tunables(), info.best_rows, worker, metrics.count_forward)
+    return ModelService(info, batcher, metrics, CanaryRouter(info.signature), lambda: {}, preprocess)
 
 
 async def answered(service: ModelService, sent: Sent, request_id: str) -> list[float] | str:
@@ -74,7 +80,7 @@ async def answered(service: ModelService, sent: Sent, request_id: str) -> list[f
     kinds = [kind] + ["ok"] * (len(numbers) - 1)
     texts = np.array([f"{each}:{n}".encode() for each, n in zip(kinds, numbers, strict=True)], object)
     try:
-        outputs = await service.infer(InferRequest({"text": texts}, len(texts), None, ()))
+        outputs = (await infer(service, InferRequest({"text": texts}, len(texts)))).outputs
     except Exception as error:
         return told("bad", error, request_id).message
     return [float(each) for each in outputs["y"].ravel()]
@@ -88,10 +94,7 @@ async def all_answered(served: Served, sent: list[Sent], on_loop: bool) -> list[
         async with free:
             return await answered(service, sent[number], f"id-{number}-")
 
-    try:
-        return await asyncio.wait_for(asyncio.gather(*(one(number) for number in range(len(sent)))), 120)
-    finally:
-        service._pusher.cancel()
+    return await asyncio.wait_for(asyncio.gather(*(one(number) for number in range(len(sent)))), 120)
 
 
 @pytest.fixture(autouse=True)
@@ -129,10 +132,7 @@ def test_every_request_of_one_turn_gets_its_own_answer_beside_each_kind(served: 
     async def beside(kind: str) -> list[list[float] | str]:
         service = await service_of(served, True)
         turn = [("ok", [10]), (kind, [1]), ("ok", [11]), ("ok", [12, 13]), (kind, [2])]
-        try:
-            return await asyncio.wait_for(asyncio.gather(*(answered(service, each, "x") for each in turn)), 60)
-        finally:
-            service._pusher.cancel()
+        return await asyncio.wait_for(asyncio.gather(*(answered(service, each, "x") for each in turn)), 60)
 
     failed: Any = "the model failed on this input: the server log has it under request id x"
     for kind in KINDS:

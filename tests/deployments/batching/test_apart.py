@@ -55,7 +55,7 @@ def parts(*requests: Sequence[float]) -> list[Part]:
 
 
 def item(rows: Sequence[float]) -> Item:
-    return Item({"x": np.array(rows, np.float32)}, len(rows), 0, 1, settle=lambda _: None)
+    return Item({"x": np.array(rows, np.float32)}, len(rows), 0, 1, on_result=lambda _: None)
 
 
 def said(answers: Answers) -> list[list[float] | type[Exception]]:

@@ -94,14 +94,14 @@ class Bench:
     def ask(self, *rows: float, **options: Any) -> asyncio.Future[list[float]]:
         future: asyncio.Future[list[float]] = asyncio.get_running_loop().create_future()
 
-        def settle(answer: Answer | Exception) -> None:
+        def on_result(answer: Answer | Exception) -> None:
             assert not future.done(), "settled twice"
             if isinstance(answer, Exception):
                 future.set_exception(answer)
             else:
                 future.set_result(answer["y"].tolist())
 
-        self.batcher.add({"x": np.array(rows, np.float32)}, len(rows), settle, **options)
+        self.batcher.add({"x": np.array(rows, np.float32)}, len(rows), on_result, **options)
         return future
 
     async def busy(self) -> asyncio.Future[list[float]]:
@@ -263,7 +263,7 @@ def test_an_expired_request_is_told_and_costs_no_forward(timeout_s: float) -> No
 def test_a_client_that_left_costs_no_forward() -> None:
     async def test(bench: Bench) -> None:
         first = await bench.busy()
-        bench.ask(7, gone=lambda: True)
+        bench.ask(7, is_disconnected=lambda: True)
         stays = bench.ask(8)
         bench.device.gate.set()
         await asyncio.gather(first, stays)
@@ -365,7 +365,7 @@ def test_when_a_replica_gives_up_those_who_wait_run_and_come_are_all_told_at_onc
 def test_a_client_that_left_is_not_kept_until_its_deadline() -> None:
     async def test(bench: Bench) -> None:
         first = await bench.busy()
-        left = bench.ask(7, gone=lambda: True)
+        left = bench.ask(7, is_disconnected=lambda: True)
         # Long before the thirty seconds that it had: the sweep finds it.
         with pytest.raises(TimedOut):
             await asyncio.wait_for(left, 15)

@@ -40,10 +40,10 @@ def asked(batcher: Batcher, *requests: float) -> list[asyncio.Future[Any]]:
     for value in requests:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-        def settle(answer: Any, future: asyncio.Future[Any] = future) -> None:
+        def on_result(answer: Any, future: asyncio.Future[Any] = future) -> None:
             future.set_result(type(answer) if isinstance(answer, Exception) else float(answer["y"][0]))
 
-        batcher.add({"x": np.array([value], np.float32)}, 1, settle)
+        batcher.add({"x": np.array([value], np.float32)}, 1, on_result)
         futures.append(future)
     return futures
 

@@ -7,7 +7,7 @@ from deployments.batching.queue import Answer, Item, Part, Waiting, join, split
 
 def item(rows: int, deadline_s: float = 100.0, abandoned: bool = False) -> Item:
     arrays = {"x": np.arange(rows)}
-    return Item(arrays, rows, arrived_s=0, deadline_s=deadline_s, settle=lambda _: None, abandoned=abandoned)
+    return Item(arrays, rows, arrived_s=0, deadline_s=deadline_s, on_result=lambda _: None, abandoned=abandoned)
 
 
 def batches(rows: list[int], limit: int) -> list[list[int]]:
@@ -142,7 +142,7 @@ def test_a_forward_is_filled_however_many_requests_that_takes() -> None:
 
 def test_what_nobody_waits_for_leaves_without_a_forward() -> None:
     left = item(4)
-    left.gone = lambda: True
+    left.is_disconnected = lambda: True
     waiting = queued([item(2, abandoned=True), item(3, deadline_s=5), left, item(1)])
     assert [part.item.rows for part in waiting.take(8, now_s=6)] == [1]
     assert waiting.rows == 0

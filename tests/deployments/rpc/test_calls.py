@@ -58,7 +58,7 @@ def test_the_model_describes_itself_with_its_properties_as_text() -> None:
     tensor = {"name": "INPUT0", "datatype": "FP32", "shape": [-1, 3]}
     described = {"name": "fake", "versions": ["1"], "platform": "pytorch", "inputs": [tensor], "outputs": []}
     properties = {"device": "cpu", "mistakes": [{"ok": True}], "fallback": None}
-    service.metadata = lambda: {**described, "properties": properties, "new": 1}  # type: ignore[method-assign]
+    service.metadata = lambda _="": {**described, "properties": properties, "new": 1}  # type: ignore[method-assign]
     answer, _ = call(service, "ModelMetadata", pb.ModelMetadataRequest(name="fake"))
     found = pb.ModelMetadataResponse.FromString(answer)
     assert (found.name, list(found.versions), found.platform) == ("fake", ["1"], "pytorch")
