@@ -89,11 +89,22 @@ class ModelInfo:
     longest: int | None = None
 
 
+class Counts(Protocol):
+    """What a transport counts of a model; figures.model_metrics.ModelMetrics is one."""
+
+    def count_failure(self, kind: str) -> None: ...
+
+    def count_time(self, stage: str, seconds: float) -> None: ...
+
+
 class Service(Protocol):
     """A model as a transport sees it; service.ModelService is one."""
 
     @property
     def info(self) -> ModelInfo: ...
+
+    @property
+    def counts(self) -> Counts: ...
 
     @property
     def tunables(self) -> Tunables: ...
@@ -113,10 +124,6 @@ class Service(Protocol):
     def begin(self, request: InferRequest, on_result: OnInferResult) -> None:
         """Take a request; `on_result` gets its result on the event loop, once, perhaps before this returns."""
         ...
-
-    def count_failure(self, kind: str) -> None: ...
-
-    def count_time(self, stage: str, seconds: float) -> None: ...
 
 
 async def infer(service: Service, request: InferRequest) -> InferResult:

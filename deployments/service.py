@@ -41,7 +41,7 @@ class ModelService:
     ) -> None:
         self.info = info
         self._batcher = batcher
-        self._metrics = metrics
+        self.counts = metrics
         self._canary = canary
         self._properties = properties
         self._preprocess = preprocess
@@ -106,12 +106,6 @@ class ModelService:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def count_failure(self, kind: str) -> None:
-        self._metrics.count_failure(kind)
-
-    def count_time(self, stage: str, seconds: float) -> None:
-        self._metrics.count_time(stage, seconds)
-
     def metadata(self, version: str = "") -> dict[str, Any]:
         """Return the protocol's metadata, and beside it what this replica is and what its start proved."""
         info, canary = self.info, self._canary.status
@@ -142,9 +136,9 @@ class ModelService:
     def stats(self, version: str = "") -> dict[str, Any]:
         """Return an entry for each version; the canary's are those of the replica that was asked last."""
         info = self.info
-        entry = self._metrics.as_json(info.name, info.version)
+        entry = self.counts.as_json(info.name, info.version)
         if self._health is not None:
-            entry["pitstop"]["health"] = {**self._health.as_json(), "not_finite": self._metrics.failures("not_finite")}
+            entry["pitstop"]["health"] = {**self._health.as_json(), "not_finite": self.counts.failures("not_finite")}
         if version == info.version:
             return {"model_stats": [entry]}
         share, status = self._canary.as_json(), self._canary.status
@@ -155,7 +149,7 @@ class ModelService:
     def autoscaling_stats(self) -> dict[str, float]:
         """Return what the autoscaling policy reads, of the time since the last call; call it on the event loop."""
         batcher = self._batcher
-        return self._metrics.autoscaling(batcher.waiting_rows, batcher.offered_rows, batcher.limit)
+        return self.counts.autoscaling(batcher.waiting_rows, batcher.offered_rows, batcher.limit)
 
     async def _preprocessed(
         self, request: InferRequest, deliver: Callable[[Answer | Exception], None], preprocess: Preprocessor

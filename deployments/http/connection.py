@@ -6,7 +6,8 @@ No I/O and no clock. At most one request is under way; what comes behind it wait
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import NamedTuple
+
+import msgspec
 
 from ..access.guard import AUTHORIZATION
 from ..errors import ServeError, TooLarge
@@ -19,7 +20,7 @@ _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _NONE = b""
 
 
-class Received(NamedTuple):
+class Received(msgspec.Struct, frozen=True, eq=False):
     """A request that is to be answered: a whole body, or why it is refused."""
 
     head: RequestHead
@@ -43,14 +44,17 @@ class Connection:
         """Return a request to answer, the bytes that are not for the short path, or None while more is to come."""
         if self.head is None and not self._behind:
             return self._begin(data)
-        if not self.missing:
+        if self.head is None or not self.missing:
             self._behind += data
             return None
         mine, self._behind = data[: self.missing], data[self.missing :]
         if self._refusal is None:  # Else it is read past, and not kept.
             self._chunks.append(mine)
         self.missing -= len(mine)
-        return None if self.missing else self._whole(b"".join(self._chunks))
+        if self.missing:
+            return None
+        chunks, self._chunks = self._chunks, []
+        return Received(self.head, b"".join(chunks), self._refusal)
 
     def resume(self) -> Received | bytes | None:
         """Go on, after an answer, with the bytes that came before it."""
@@ -110,12 +114,7 @@ class Connection:
             return Received(head, _NONE, self._refusal or TooLarge(limit_mib))
         if len(data) >= end:
             self._behind = data[end:]
-            return self._whole(data[start:end])
+            return Received(head, data[start:end], self._refusal)
         self.missing = end - len(data)
         self._chunks = [] if self._refusal is not None else [data[start:]]
         return None
-
-    def _whole(self, body: bytes) -> Received:
-        assert self.head is not None
-        self._chunks = []
-        return Received(self.head, body, self._refusal)

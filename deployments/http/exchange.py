@@ -35,7 +35,7 @@ def read_infer(
         request = service.info.fast_reader(body, version, is_disconnected)
         if request is None:
             request = parse(body, None, service.info.signature, version, is_disconnected)
-    service.count_time("parse", time.perf_counter() - began)
+    service.counts.count_time("parse", time.perf_counter() - began)
     return request
 
 
@@ -47,14 +47,14 @@ def write_infer(service: Service, headers: Given, request: InferRequest, result:
     else:
         payload, json_length = render(service.info.name, request, result)
         reply = Reply(payload) if json_length is None else _with_binary(payload, json_length)
-    service.count_time("send", time.perf_counter() - began)
+    service.counts.count_time("send", time.perf_counter() - began)
     return reply
 
 
 def refuse(service: Service, error: Exception, headers: Given) -> Reply:
     """Count an error, and turn it into what the client may read of it."""
     known = told(service.info.name, error, headers.get(REQUEST_ID, b"").decode("latin-1"))
-    service.count_failure(known.kind)
+    service.counts.count_failure(known.kind)
     body = orjson.dumps({"error": sentence(known)})
     return Reply(body, known.status, headers=(*known.headers, (KIND, known.kind.encode())), compress=False)
 

@@ -94,12 +94,12 @@ class ShortPath(ServerProtocol):
             self._answer(received)
 
     def _answer(self, received: Received) -> None:
-        head, body, refusal = received
-        if refusal is not None:
-            self._send(refuse(head.service, refusal, head.headers))
+        head = received.head
+        if received.refusal is not None:
+            self._send(refuse(head.service, received.refusal, head.headers))
             return
         try:
-            request = read_infer(head.service, head.headers, body, head.version, self._is_disconnected)
+            request = read_infer(head.service, head.headers, received.body, head.version, self._is_disconnected)
             self._request = request
             head.service.begin(request, lambda result: self._on_result(request, result))
         except Exception as error:  # Nothing above would answer.

@@ -120,13 +120,13 @@ async def _infer(service: Service, request: bytes, context: Context) -> list[Buf
         raise TooLarge(limit_mib)
     began = time.perf_counter()
     checked = parse(service, request, _left_s(context))
-    service.count_time("parse", time.perf_counter() - began)
+    service.counts.count_time("parse", time.perf_counter() - began)
     if not service.ready():
         raise NotReady
     result = await infer(service, checked)
     got = time.perf_counter()
     parts = render(service, checked, result)
-    service.count_time("send", time.perf_counter() - got)
+    service.counts.count_time("send", time.perf_counter() - got)
     return parts
 
 
@@ -138,7 +138,7 @@ def _let_in(service: Service, context: Any) -> None:
 def _told(service: Service, error: Exception, context: Context) -> ServeError:
     """Count an exception, and return what the client may know of it."""
     known = told(service.info.name, error, _request_id(context))
-    service.count_failure(known.kind)
+    service.counts.count_failure(known.kind)
     return known
 
 

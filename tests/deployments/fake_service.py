@@ -13,7 +13,7 @@ from deployments.access.guard import Guard
 from deployments.http.bodies import Scope
 from deployments.http.quick import reader
 from deployments.http.rest import build
-from deployments.inference import InferRequest, InferResult, ModelInfo, OnInferResult
+from deployments.inference import Counts, InferRequest, InferResult, ModelInfo, OnInferResult
 from deployments.predict.predict import Predictor, ReadImage, WriteAnswer
 from models.signature import Array, Signature, Tensor
 
@@ -52,6 +52,10 @@ class FakeService:
     @property
     def info(self) -> ModelInfo:
         return ModelInfo(self.name, self.version, self.signature, self.predict, self._reader, 4, 4, self.guard)
+
+    @property
+    def counts(self) -> Counts:
+        return self
 
     def versions(self) -> tuple[str, ...]:
         return (self.version,)
