@@ -35,7 +35,6 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
     """A checked request: an array per input of the signature, each [rows, ...].
 
     `priority` is 1 to 10, 1 first, or 0 for none. `version` is the one that must answer, "" where any may.
-    `is_disconnected` tells whether the client has left.
     """
 
     inputs: dict[str, Array]
@@ -45,7 +44,6 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
     timeout_s: float | None = None
     priority: int = 0
     version: str = ""
-    is_disconnected: IsDisconnected | None = None
 
 
 class InferResult(msgspec.Struct, frozen=True, eq=False):
@@ -62,33 +60,6 @@ class InferResult(msgspec.Struct, frozen=True, eq=False):
 OnInferResult = Callable[[InferResult], None]
 
 
-class FastReader(Protocol):
-    """Reads the body of the usual request; returns None for one that takes the whole protocol to read."""
-
-    def __call__(
-        self, body: bytes, version: str = "", is_disconnected: IsDisconnected | None = None
-    ) -> InferRequest | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """What does not change of a model while it is served.
-
-    Batches have at most `max_rows` rows; without a limit in the config they have `best_rows`, which is fastest.
-    `longest` is the longest row that was warmed, None where all rows are alike.
-    """
-
-    name: str
-    version: str
-    signature: Signature
-    predict: Predictor
-    fast_reader: FastReader
-    max_rows: int
-    best_rows: int
-    guard: Guard | None = None
-    longest: int | None = None
-
-
 class Counts(Protocol):
     """What a transport counts of a model; figures.model_metrics.ModelMetrics is one."""
 
@@ -100,14 +71,21 @@ class Counts(Protocol):
 class Service(Protocol):
     """A model as a transport sees it; service.ModelService is one."""
 
-    @property
-    def info(self) -> ModelInfo: ...
+    name: str
+    version: str
+    signature: Signature
+    predict: Predictor
+    guard: Guard | None
 
     @property
     def counts(self) -> Counts: ...
 
     @property
     def tunables(self) -> Tunables: ...
+
+    def quick(self, body: bytes) -> InferRequest | None:
+        """Read the body of the usual request; None for one that takes the whole protocol to read."""
+        ...
 
     def versions(self) -> tuple[str, ...]:
         """Return the versions that a client may ask for, the model's own first."""
@@ -121,13 +99,15 @@ class Service(Protocol):
 
     def stats(self, version: str = "") -> dict[str, Any]: ...
 
-    def begin(self, request: InferRequest, on_result: OnInferResult) -> None:
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None:
         """Take a request; `on_result` gets its result on the event loop, once, perhaps before this returns."""
         ...
 
 
-async def infer(service: Service, request: InferRequest) -> InferResult:
-    """Answer a checked request. Whoever stops waiting for this has left, as far as the request knows.
+async def infer(service: Service, request: InferRequest, is_disconnected: IsDisconnected | None = None) -> InferResult:
+    """Answer a checked request. Whoever stops waiting for this has left, as far as the service knows.
 
     Raises:
         Exception: the error of the result.
@@ -139,10 +119,7 @@ async def infer(service: Service, request: InferRequest) -> InferResult:
         if not future.done():
             future.set_result(result)
 
-    def is_disconnected() -> bool:
-        return left or (request.is_disconnected is not None and request.is_disconnected())
-
-    service.begin(msgspec.structs.replace(request, is_disconnected=is_disconnected), on_result)
+    service.begin(request, on_result, lambda: left or (is_disconnected is not None and is_disconnected()))
     try:
         result = await future
     finally:

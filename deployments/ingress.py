@@ -13,7 +13,7 @@ from ray.serve.handle import DeploymentHandle
 from configs.loader import parse_model
 from configs.schema import Tunables
 from models.resolve import make_preprocess
-from models.signature import Array
+from models.signature import Array, signature_of
 
 from . import garbage, log
 from .access.guard import open_guard
@@ -25,7 +25,6 @@ from .figures.model_metrics import ModelMetrics
 from .health.supervisor import LoopSupervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
-from .model_info import model_info
 from .preprocessing import Preprocessor
 from .rpc import calls
 from .rpc import short_path as rpc_short_path
@@ -54,9 +53,10 @@ class Ingress:
         self._pusher = metrics.push(lambda: 0)
         batcher = Batcher(Tunables(), config.max_rows, remote, metrics.count_forward)
         LoopSupervisor().watch(config.name, batcher)
-        info = model_info(config, guard, {})
-        canary = CanaryRouter(info.signature)
-        self.service = ModelService(info, batcher, metrics, canary, lambda: self._properties, preprocess)
+        canary = CanaryRouter(signature_of(config))
+        self.service = ModelService(
+            config, batcher, metrics, canary, lambda: self._properties, preprocess=preprocess, guard=guard
+        )
         garbage.freeze()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:

@@ -13,8 +13,9 @@ from ray import serve
 
 from configs.loader import parse_model
 from configs.schema import Tunables
+from models.rates import best_rows
 from models.returned import check_feed
-from models.signature import Array, Tensor
+from models.signature import Array, Tensor, signature_of
 
 from . import garbage, heap, log
 from .access.guard import open_guard
@@ -33,7 +34,6 @@ from .figures.model_metrics import ModelMetrics
 from .health.supervisor import Supervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
-from .model_info import model_info
 from .preprocessing import Preprocessor
 from .resources import Placement, confine
 from .rpc import calls
@@ -65,12 +65,19 @@ class Model:
         worker.serve(supervisor.runner, forward_ms, supervisor.room, on_loop=self._on_one_cpu_thread())
         self._metrics = ModelMetrics(forward_ms, time.monotonic() - began_s)
         self._pusher = self._metrics.push(lambda: self._served.runner.unwarmed)
-        info = model_info(self._config, guard, forward_ms)
-        self._batcher = Batcher(Tunables(), info.best_rows, worker, self._count_forward)
-        supervisor.watch_device(info.name, self._batcher, worker)
-        canary, preprocess = CanaryRouter(info.signature), self._preprocessor()
+        rows = best_rows(forward_ms)
+        self._batcher = Batcher(Tunables(), rows or self._config.max_rows, worker, self._count_forward)
+        supervisor.watch_device(self._config.name, self._batcher, worker)
         self.service = ModelService(
-            info, self._batcher, self._metrics, canary, self.properties, preprocess, supervisor.health
+            self._config,
+            self._batcher,
+            self._metrics,
+            CanaryRouter(signature_of(self._config)),
+            self.properties,
+            best_rows=rows,
+            preprocess=self._preprocessor(),
+            guard=guard,
+            health=supervisor.health,
         )
         self._grouping = worker.grouping
         self._announce()

@@ -18,7 +18,7 @@ from .doors import http_host, narrow_grpc, open_doors
 from .errors import Headers, NotFound, NotReady, ServeError, sentence, show
 from .http import server_protocol
 from .http.bodies import ASGIApp, Given, Receive, Reply, Scope
-from .http.router import Match, Route, application, refusing
+from .http.router import Route, application, refusing
 from .protocol.about import server_metadata
 from .rpc.front import Front
 from .rpc.without_model import without_model
@@ -55,17 +55,17 @@ class Root:
     def build(self) -> ASGIApp:
         return application(self._find, self._guard, self._refuse)
 
-    def _find(self, scope: Scope) -> "Match[Root]":
+    def _find(self, scope: Scope) -> "tuple[Root, Route[Root]]":
         path = scope["path"].rstrip("/")
         if path in ROUTES:
-            return Match(self, ROUTES[path])
+            return self, ROUTES[path]
         if not path.startswith(_PREFIX):
             text = f"there is nothing at {show(path or '/')}; the Open Inference Protocol is served below /v2"
-            return Match(self, refusing(NotFound(text)))
+            return self, refusing(NotFound(text))
         if b"%" in scope.get("raw_path", b""):  # Requests are sent to models by their paths as they come.
             text = f"a model's path must not be percent-encoded: send {show(path)} as it is written here"
-            return Match(self, refusing(NotFound(text)))
-        return Match(self, Route((), partial(_absent, path=path)))
+            return self, refusing(NotFound(text))
+        return self, Route((), partial(_absent, path=path))
 
     def _refuse(self, error: Exception, _headers: Given) -> Reply:
         if not isinstance(error, ServeError):  # A probe must get an answer even while the controller is away.

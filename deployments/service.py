@@ -12,50 +12,65 @@ from typing import Any
 import numpy as np
 
 from configs.loader import parse_tunables
-from configs.schema import Tunables
+from configs.schema import ModelConfig, Tunables
 from models.returned import too_long
+from models.signature import signature_of
 
+from .access.guard import Guard
 from .batching.batching import Batcher
-from .batching.queue import Answer
+from .batching.queue import Answer, IsDisconnected, OnResult
 from .canary.router import CanaryRouter
 from .errors import BadRequest
 from .figures.model_metrics import ModelMetrics
 from .health.health import Health
-from .inference import InferRequest, InferResult, ModelInfo, OnInferResult
+from .http import quick
+from .inference import InferRequest, InferResult, OnInferResult
+from .predict.predict import predictor
 from .preprocessing import Preprocessor
 from .protocol.asked import no_version
 
 
 class ModelService:
-    """Satisfies inference.Service. `properties` is what metadata tells of where and how the model runs."""
+    """Satisfies inference.Service. What it is given is complete, and nobody changes it later.
+
+    `properties` is what metadata tells of where and how the model runs. Where the tunables do not say how many rows a
+    batch has at most, it has `best_rows`; None stands for as many as were warmed.
+    """
 
     def __init__(
         self,
-        info: ModelInfo,
+        config: ModelConfig,
         batcher: Batcher,
-        metrics: ModelMetrics,
+        counts: ModelMetrics,
         canary: CanaryRouter,
         properties: Callable[[], dict[str, Any]],
+        *,
+        best_rows: int | None = None,
         preprocess: Preprocessor | None = None,
+        guard: Guard | None = None,
         health: Health | None = None,
     ) -> None:
-        self.info = info
+        self.name, self.version, self.guard = config.name, config.version, guard
+        self.signature = signature_of(config)
+        self.predict = predictor(config)
+        self.quick = quick.reader(self.signature)
+        self.counts = counts
         self._batcher = batcher
-        self.counts = metrics
         self._canary = canary
         self._properties = properties
         self._preprocess = preprocess
         self._health = health
+        self._warmed_rows, self._best_rows = config.max_rows, best_rows or config.max_rows
         # Where the wire's own arrays have an open size: beyond the last length that is warmed the model is not run.
-        self._longest = info.longest if preprocess is None else None
-        self._open_inputs = tuple(each.name for each in info.signature.inputs if not each.fixed)
+        self._longest = config.lengths[-1] if config.lengths and preprocess is None else None
+        self._open_inputs = tuple(each.name for each in self.signature.inputs if not each.fixed)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
         """Take new tunables in place, the canary's share among them; a bad one is refused and the old ones stay."""
         tunables = parse_tunables(user_config)
         # What the start timed is a default; a number in the YAML is a decision.
-        self._batcher.max_rows = self.info.max_rows if tunables.max_rows else self.info.best_rows
+        self._batcher.max_rows = self._warmed_rows if tunables.max_rows else self._best_rows
         self._batcher.reconfigure(tunables)
         self._canary.reconfigure(tunables.canary)
 
@@ -66,14 +81,16 @@ class ModelService:
     def versions(self) -> tuple[str, ...]:
         """Return the versions that a client may ask for, the model's own first."""
         canary = self._canary.version
-        return (self.info.version,) if canary is None else (self.info.version, canary)
+        return (self.version,) if canary is None else (self.version, canary)
 
     def ready(self, version: str = "") -> bool:
-        if version in ("", self.info.version):
+        if version in ("", self.version):
             return self._batcher.closed is None
         return version == self._canary.version and self._canary.up
 
-    def begin(self, request: InferRequest, on_result: OnInferResult) -> None:
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None:
         """Answer a checked request by a call of `on_result`, with every output by name or with an error.
 
         Raises:
@@ -81,50 +98,53 @@ class ModelService:
             BadRequest: a row is longer than the longest that was warmed.
             NotFound: the version asked for is no longer here.
         """
-        version = self.info.version
+        version = self.version
         if request.version != version:
-            if self._canary.begin(request, on_result, self):
+            if self._canary.begin(request, on_result, is_disconnected, self):
                 return
             if request.version:
                 raise no_version(self, request.version)
 
         def deliver(answer: Answer | Exception) -> None:
-            failed = isinstance(answer, Exception)
-            on_result(InferResult(version, {}, answer) if failed else InferResult(version, answer))
+            if isinstance(answer, Exception):
+                on_result(InferResult(version, {}, answer))
+            else:
+                on_result(InferResult(version, answer))
 
         rows, batcher = request.rows, self._batcher
         if self._longest and (sentence := too_long(request.inputs, self._open_inputs, self._longest)):
             raise BadRequest(sentence)
         if rows == 0:
-            deliver({each.name: np.empty((0, *each.shape[1:]), each.numpy) for each in self.info.signature.outputs})
+            deliver({each.name: np.empty((0, *each.shape[1:]), each.numpy) for each in self.signature.outputs})
         elif self._preprocess is None:
-            batcher.add(request.inputs, rows, deliver, request.timeout_s, request.priority, request.is_disconnected)
+            batcher.add(request.inputs, rows, deliver, request.timeout_s, request.priority, is_disconnected)
         else:
             batcher.admit(rows)
             batcher.preparing_rows += rows
-            task = asyncio.get_running_loop().create_task(self._preprocessed(request, deliver, self._preprocess))
+            prepared = self._prepared(request, deliver, is_disconnected, self._preprocess)
+            task = asyncio.get_running_loop().create_task(prepared)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     def metadata(self, version: str = "") -> dict[str, Any]:
         """Return the protocol's metadata, and beside it what this replica is and what its start proved."""
-        info, canary = self.info, self._canary.status
+        canary = self._canary.status
         own = {
-            "name": info.name,
-            "versions": [info.version],
+            "name": self.name,
+            "versions": [self.version],
             "platform": "pytorch",
-            "inputs": [tensor.describe() for tensor in info.signature.inputs],
-            "outputs": [tensor.describe() for tensor in info.signature.outputs],
+            "inputs": [tensor.describe() for tensor in self.signature.inputs],
+            "outputs": [tensor.describe() for tensor in self.signature.outputs],
             "properties": {**self._properties(), "max_rows": self._batcher.limit},
         }
-        if canary is None or version == info.version:
+        if canary is None or version == self.version:
             return own
-        return {**(canary["metadata"] if version else own), "name": info.name, "versions": list(self.versions())}
+        return {**(canary["metadata"] if version else own), "name": self.name, "versions": list(self.versions())}
 
     def config(self) -> dict[str, Any]:
-        limit, signature = self._batcher.limit, self.info.signature
+        limit, signature = self._batcher.limit, self.signature
         return {
-            "name": self.info.name,
+            "name": self.name,
             "platform": "pytorch",
             "backend": "pitstop",
             "max_batch_size": limit,
@@ -135,34 +155,33 @@ class ModelService:
 
     def stats(self, version: str = "") -> dict[str, Any]:
         """Return an entry for each version; the canary's are those of the replica that was asked last."""
-        info = self.info
-        entry = self.counts.as_json(info.name, info.version)
+        entry = self.counts.as_json(self.name, self.version)
         if self._health is not None:
             entry["pitstop"]["health"] = {**self._health.as_json(), "not_finite": self.counts.failures("not_finite")}
-        if version == info.version:
+        if version == self.version:
             return {"model_stats": [entry]}
         share, status = self._canary.as_json(), self._canary.status
         if share is not None:
             entry["pitstop"]["canary"] = share
-        return {"model_stats": [entry] if status is None else [entry, {**status["stats"], "name": info.name}]}
+        return {"model_stats": [entry] if status is None else [entry, {**status["stats"], "name": self.name}]}
 
     def autoscaling_stats(self) -> dict[str, float]:
         """Return what the autoscaling policy reads, of the time since the last call; call it on the event loop."""
         batcher = self._batcher
         return self.counts.autoscaling(batcher.waiting_rows, batcher.offered_rows, batcher.limit)
 
-    async def _preprocessed(
-        self, request: InferRequest, deliver: Callable[[Answer | Exception], None], preprocess: Preprocessor
+    async def _prepared(
+        self, request: InferRequest, deliver: OnResult, is_disconnected: IsDisconnected | None, preprocess: Preprocessor
     ) -> None:
         batcher, rows = self._batcher, request.rows
         until_s = time.perf_counter() + batcher.allowed_s(request.timeout_s)
         try:
             try:
-                arrays = await preprocess(request, until_s)
+                arrays = await preprocess(request, until_s, is_disconnected)
             finally:
                 batcher.preparing_rows -= rows
             left_s = until_s - time.perf_counter()
-            batcher.add(arrays, rows, deliver, left_s, request.priority, request.is_disconnected)
+            batcher.add(arrays, rows, deliver, left_s, request.priority, is_disconnected)
         except Exception as error:  # Whoever waits is told by the result alone.
             deliver(error)
 

@@ -13,8 +13,9 @@ from ray.serve import metrics
 
 from configs.schema import Tunables
 
+from ..batching.queue import IsDisconnected
 from ..errors import BY_KIND, NotReady
-from ..inference import InferRequest, InferResult, ModelInfo, OnInferResult
+from ..inference import InferRequest, InferResult, OnInferResult
 from .client import CanaryClient, CanaryUnavailable
 
 # The canary gets this part of a request's time; the rest is for the stable version, should it not answer.
@@ -24,13 +25,14 @@ _PART = 0.5
 class Stable(Protocol):
     """The stable version; service.ModelService is one."""
 
-    @property
-    def info(self) -> ModelInfo: ...
+    version: str
 
     @property
     def tunables(self) -> Tunables: ...
 
-    def begin(self, request: InferRequest, on_result: OnInferResult) -> None: ...
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None: ...
 
 
 class Canary:
@@ -69,9 +71,11 @@ class Canary:
             return False
         return True
 
-    def begin(self, request: InferRequest, on_result: OnInferResult, stable: Stable) -> None:
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None, stable: Stable
+    ) -> None:
         """Answer through the canary; where it does not, through the stable version, unless it was asked by name."""
-        task = asyncio.get_running_loop().create_task(self._ask(request, on_result, stable))
+        task = asyncio.get_running_loop().create_task(self._answer(request, on_result, is_disconnected, stable))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -88,7 +92,9 @@ class Canary:
         self._watch.cancel()
         self.client.close()
 
-    async def _ask(self, request: InferRequest, on_result: OnInferResult, stable: Stable) -> None:
+    async def _answer(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None, stable: Stable
+    ) -> None:
         by_name, most_s = bool(request.version), stable.tunables.timeout_s
         allowed_s = most_s if request.timeout_s is None else min(request.timeout_s, most_s)
         began = time.perf_counter()
@@ -101,7 +107,12 @@ class Canary:
                 on_result(InferResult(request.version, {}, _refusal(unavailable, request.version)))
                 return
             self._outcomes[unavailable.reason] += 1
-            _fall_back(request, on_result, stable, allowed_s - (time.perf_counter() - began))
+            left_s = allowed_s - (time.perf_counter() - began)
+            remade = msgspec.structs.replace(request, version=stable.version, timeout_s=left_s)
+            try:
+                stable.begin(remade, on_result, is_disconnected)
+            except Exception as error:  # Whoever waits is told by the result alone.
+                on_result(InferResult(stable.version, {}, error))
         else:
             if not by_name:
                 self._outcomes["answered"] += 1
@@ -129,14 +140,6 @@ def in_share(identity: str | None, percent: float) -> bool:
 def position(identity: str) -> float:
     """Return where an id lies, 0 to 100."""
     return 100 * int.from_bytes(blake2b(identity.encode("utf-8", "replace"), digest_size=6).digest()) / 2**48
-
-
-def _fall_back(request: InferRequest, on_result: OnInferResult, stable: Stable, left_s: float) -> None:
-    version = stable.info.version
-    try:
-        stable.begin(msgspec.structs.replace(request, version=version, timeout_s=left_s), on_result)
-    except Exception as error:  # Whoever waits is told by the result alone.
-        on_result(InferResult(version, {}, error))
 
 
 def _refusal(unavailable: CanaryUnavailable, version: str) -> Exception:

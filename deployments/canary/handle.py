@@ -33,16 +33,15 @@ class Handle:
 
 def canary_status(service: Service) -> dict[str, Any]:
     """Return the metadata and statistics of this replica alone; that they arrive shows that it is up."""
-    version = service.info.version
+    version = service.version
     return {"metadata": service.metadata(version), "stats": service.stats(version)["model_stats"][0]}
 
 
 async def answer(service: Service, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> Reply:
     """Answer one request, as it came on the wire: ("answer", outputs), or an error's kind and arguments."""
-    info = service.info
     try:
-        request = InferRequest(inputs, rows, timeout_s=timeout_s, priority=priority, version=info.version)
+        request = InferRequest(inputs, rows, timeout_s=timeout_s, priority=priority, version=service.version)
         return "answer", (await infer(service, request)).outputs
     except Exception as error:
-        known = told(info.name, error, None)
+        known = told(service.name, error, None)
         return known.kind, known.args

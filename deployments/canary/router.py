@@ -6,6 +6,7 @@ from typing import Any
 from configs.schema import CanaryConfig
 from models.signature import Signature
 
+from ..batching.queue import IsDisconnected
 from ..inference import InferRequest, OnInferResult
 from .canary import Canary, Stable
 from .client import CanaryClient, Transport
@@ -30,12 +31,14 @@ class CanaryRouter:
             found.close()
         self._canary = None if wanted is None else self._open(wanted)
 
-    def begin(self, request: InferRequest, on_result: OnInferResult, stable: Stable) -> bool:
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None, stable: Stable
+    ) -> bool:
         """Answer a request by the canary, or where it does not by `stable`; return False where it is not for it."""
         canary = self._canary
         if canary is None or not canary.takes(request, stable.tunables.max_queued_rows):
             return False
-        canary.begin(request, on_result, stable)
+        canary.begin(request, on_result, is_disconnected, stable)
         return True
 
     @property

@@ -104,7 +104,7 @@ class Connection:
         if head is None:
             return data
         self.head = head
-        guard = head.service.info.guard
+        guard = head.service.guard
         self._refusal = None if guard is None else guard.refusal(head.headers.get(AUTHORIZATION))
         limit_mib = head.service.tunables.max_body_mib
         end = start + head.length

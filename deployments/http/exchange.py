@@ -5,9 +5,9 @@ Both ways that HTTP takes here use it: rest.py under Serve's wrapper, short_path
 
 import time
 
+import msgspec
 import orjson
 
-from ..batching.queue import IsDisconnected
 from ..errors import BadRequest, sentence, show
 from ..fault import told
 from ..inference import InferRequest, InferResult, Service
@@ -17,26 +17,18 @@ from .bodies import Given, Reply
 from .tensors import parse, render
 
 
-def read_infer(
-    service: Service,
-    headers: Given,
-    body: bytes,
-    version: str = "",
-    is_disconnected: IsDisconnected | None = None,
-) -> InferRequest:
+def read_infer(service: Service, headers: Given, body: bytes, version: str = "") -> InferRequest:
     """Read a request for /infer of this version, or of any; raises BadRequest for whatever is wrong with it."""
     began = time.perf_counter()
-    request: InferRequest | None = None
     if headers.get(b"content-type") == PROTOBUF:
-        request = rpc_tensors.parse(service, body, _left_s(headers), version, is_disconnected)
-    elif (header_length := headers.get(LENGTH)) is not None:
-        request = parse(body, _header_length(header_length), service.info.signature, version, is_disconnected)
+        request = rpc_tensors.parse(service, body, _left_s(headers))
     else:
-        request = service.info.fast_reader(body, version, is_disconnected)
+        given = headers.get(LENGTH)
+        request = service.quick(body) if given is None else None
         if request is None:
-            request = parse(body, None, service.info.signature, version, is_disconnected)
+            request = parse(body, None if given is None else _header_length(given), service.signature)
     service.counts.count_time("parse", time.perf_counter() - began)
-    return request
+    return msgspec.structs.replace(request, version=version) if version else request
 
 
 def write_infer(service: Service, headers: Given, request: InferRequest, result: InferResult) -> Reply:
@@ -45,7 +37,7 @@ def write_infer(service: Service, headers: Given, request: InferRequest, result:
     if headers.get(b"content-type") == PROTOBUF:
         reply = Reply(b"".join(rpc_tensors.render(service, request, result)), content_type=PROTOBUF)
     else:
-        payload, json_length = render(service.info.name, request, result)
+        payload, json_length = render(service.name, request, result)
         reply = Reply(payload) if json_length is None else _with_binary(payload, json_length)
     service.counts.count_time("send", time.perf_counter() - began)
     return reply
@@ -53,7 +45,7 @@ def write_infer(service: Service, headers: Given, request: InferRequest, result:
 
 def refuse(service: Service, error: Exception, headers: Given) -> Reply:
     """Count an error, and turn it into what the client may read of it."""
-    known = told(service.info.name, error, headers.get(REQUEST_ID, b"").decode("latin-1"))
+    known = told(service.name, error, headers.get(REQUEST_ID, b"").decode("latin-1"))
     service.counts.count_failure(known.kind)
     body = orjson.dumps({"error": sentence(known)})
     return Reply(body, known.status, headers=(*known.headers, (KIND, known.kind.encode())), compress=False)

@@ -15,8 +15,9 @@ import numpy as np
 
 from models.signature import Signature, Tensor
 
-from ..batching.queue import IsDisconnected
-from ..inference import FastReader, InferRequest, RequestedOutput
+from ..inference import InferRequest, RequestedOutput
+
+Quick = Callable[[bytes], InferRequest | None]
 
 _CODES = {
     "FP32": "f",
@@ -56,18 +57,18 @@ class _Ints(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     id: str | None = None
 
 
-def reader(signature: Signature) -> FastReader:
+def reader(signature: Signature) -> Quick:
     """Return a reader for this model; it returns None for every body that it leaves to tensors.parse."""
     tensor = signature.inputs[0]
     plain = len(signature.inputs) == 1 and tensor.fixed and tensor.datatype in _CODES
     return _reader(tensor, signature) if plain and all(each.datatype != "FP16" for each in signature.outputs) else _none
 
 
-def _none(body: bytes, version: str = "", is_disconnected: IsDisconnected | None = None) -> None:  # noqa: ARG001
+def _none(_body: bytes) -> None:
     return None
 
 
-def _reader(tensor: Tensor, signature: Signature) -> FastReader:
+def _reader(tensor: Tensor, signature: Signature) -> Quick:
     code = _CODES[tensor.datatype]
     kind: type[_Floats | _Ints] = _Floats if code in "fd" else _Ints
     decoder = msgspec.json.Decoder(kind)
@@ -75,7 +76,7 @@ def _reader(tensor: Tensor, signature: Signature) -> FastReader:
     name, datatype, tail = tensor.name, tensor.datatype, list(tensor.shape[1:])
     width, dtype = math.prod(tail), tensor.numpy
 
-    def read(body: bytes, version: str = "", is_disconnected: IsDisconnected | None = None) -> InferRequest | None:
+    def read(body: bytes) -> InferRequest | None:
         try:
             found = decoder.decode(body)
             [given] = found.inputs
@@ -90,7 +91,7 @@ def _reader(tensor: Tensor, signature: Signature) -> FastReader:
         except (msgspec.MsgspecError, ValueError, IndexError, struct.error, OverflowError, RecursionError):
             return None
         array = np.frombuffer(packed, dtype).reshape(given.shape)
-        return InferRequest({name: array}, rows, found.id, outputs, None, 0, version, is_disconnected)
+        return InferRequest({name: array}, rows, found.id, outputs)
 
     return read
 

@@ -4,65 +4,42 @@ Every path is looked up whole in one dict; only what is not there is taken apart
 """
 
 import asyncio
-from typing import Any
 
 import orjson
 
 from ..errors import NotFound, NotReady, show
 from ..inference import InferRequest, Service, infer
 from ..protocol.asked import check, no_version
-from ..protocol.headers import REQUEST_ID
-from .bodies import HEAVY_BYTES, ASGIApp, Given, Receive, Reply, Scope, Send, leaving, read
+from .bodies import HEAVY_BYTES, ASGIApp, Given, Receive, Reply, Scope, leaving, read
 from .exchange import read_infer, refuse, write_infer
 from .heads import Endpoint
-from .router import Match, Route, application, refusing
+from .router import Route, application, refusing
 
 __all__ = ["ASGIApp", "build"]
 
 
-def build(service: Service, *, echo_request_id: bool = False) -> ASGIApp:
-    """Return the ASGI application of one model.
-
-    Args:
-        service: the model.
-        echo_request_id: whether answers carry the request's x-request-id. Serve's own middleware adds it to every
-            answer, and would double it; a server without that middleware wants True.
-    """
+def build(service: Service) -> ASGIApp:
+    """Return the ASGI application of one model; Serve's own middleware adds x-request-id to its answers."""
     prefix, endpoint = _prefix(service), Endpoint(service)
-    matches = {prefix + path: Match(endpoint, route) for path, route in _ROUTES.items()}
+    found = {prefix + path: (endpoint, route) for path, route in _ROUTES.items()}
 
-    def find(scope: Scope) -> Match[Endpoint]:
-        return matches.get(scope["path"]) or _find(service, scope["path"])
+    def find(scope: Scope) -> tuple[Endpoint, Route[Endpoint]]:
+        return found.get(scope["path"]) or _find(service, scope["path"])
 
-    app = application(find, service.info.guard, lambda error, headers: refuse(service, error, headers))
-    return _echoing(app) if echo_request_id else app
+    return application(find, service.guard, lambda error, headers: refuse(service, error, headers))
 
 
 def infer_paths(service: Service) -> dict[str, Endpoint]:
     """Return where /infer is, without a version and with it, and who answers there."""
-    prefix, version = _prefix(service), service.info.version
+    prefix, version = _prefix(service), service.version
     return {f"{prefix}/infer": Endpoint(service), f"{prefix}/versions/{version}/infer": Endpoint(service, version)}
 
 
 def _prefix(service: Service) -> str:
-    return f"/v2/models/{service.info.name}"
+    return f"/v2/models/{service.name}"
 
 
-def _echoing(app: ASGIApp) -> ASGIApp:
-    async def echoing(scope: Scope, receive: Receive, send: Send) -> None:
-        given = next((value for name, value in scope.get("headers", ()) if name == REQUEST_ID), None)
-
-        async def echo(message: Any) -> None:
-            if given is not None and message["type"] == "http.response.start":
-                message["headers"].append((REQUEST_ID, given))
-            await send(message)
-
-        await app(scope, receive, echo)
-
-    return echoing
-
-
-def _find(service: Service, path: str) -> Match[Endpoint]:
+def _find(service: Service, path: str) -> tuple[Endpoint, Route[Endpoint]]:
     """Look a path up without its last slash, as relative to the model, or at a version; else say what is wrong."""
     prefix, version = _prefix(service), ""
     trimmed = path.rstrip("/")
@@ -71,12 +48,12 @@ def _find(service: Service, path: str) -> Match[Endpoint]:
     if parts[1:2] == ["versions"] and len(parts) > 2:
         version, below = parts[2], "".join(f"/{part}" for part in parts[3:])
         if version not in service.versions():
-            return Match(Endpoint(service), refusing(no_version(service, version)))
+            return Endpoint(service), refusing(no_version(service, version))
     if below in _ROUTES:
-        return Match(Endpoint(service, version), _ROUTES[below])
+        return Endpoint(service, version), _ROUTES[below]
     known = ", ".join(key or "the path itself" for key in _ROUTES)
     missing = NotFound(f"there is nothing at {show(path)}; below {prefix} there is {known}")
-    return Match(Endpoint(service), refusing(missing))
+    return Endpoint(service), refusing(missing)
 
 
 async def _metadata(at: Endpoint, _headers: Given, _receive: Receive) -> Reply:
@@ -93,31 +70,30 @@ async def _stats(at: Endpoint, _headers: Given, _receive: Receive) -> Reply:
 
 async def _ready(at: Endpoint, _headers: Given, _receive: Receive) -> Reply:
     ready = at.service.ready(at.version)
-    return Reply(orjson.dumps({"name": at.service.info.name, "ready": ready}), 200 if ready else 503, compress=False)
+    return Reply(orjson.dumps({"name": at.service.name, "ready": ready}), 200 if ready else 503, compress=False)
 
 
 async def _infer(at: Endpoint, headers: Given, receive: Receive) -> Reply:
     service = at.service
     body = await read(headers, receive, service.tunables.max_body_mib)
-    request = read_infer(service, headers, body, at.version, leaving(receive))
+    request = read_infer(service, headers, body, at.version)
     if not service.ready(at.version):
         raise NotReady
-    return write_infer(service, headers, request, await infer(service, request))
+    return write_infer(service, headers, request, await infer(service, request, leaving(receive)))
 
 
 async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Reply:
-    service, predict = at.service, at.service.info.predict
+    service, predict = at.service, at.service.predict
     body = await read(headers, receive, service.tunables.max_body_mib)
     content_type = headers.get(b"content-type", b"").decode("latin-1")
     if len(body) > HEAVY_BYTES:
         inputs, single = await asyncio.to_thread(predict.read, body, content_type)
     else:
         inputs, single = predict.read(body, content_type)
-    rows = check(service.info.signature, inputs)
-    request = InferRequest(inputs, rows, version=at.version, is_disconnected=leaving(receive))
+    request = InferRequest(inputs, check(service.signature, inputs), version=at.version)
     if not service.ready(at.version):
         raise NotReady
-    answers = predict.answers((await infer(service, request)).outputs)
+    answers = predict.answers((await infer(service, request, leaving(receive))).outputs)
     return _json(answers[0] if single else {"predictions": answers}, compress=True)
 
 

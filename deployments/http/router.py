@@ -15,18 +15,11 @@ Handler = Callable[[Context, Given, Receive], Awaitable[Reply]]
 
 
 class Route(NamedTuple, Generic[Context]):
-    """Who answers at a path, and to which methods, () being all. One that is `open` takes no token, as probes."""
+    """Who answers at a path, and to which methods, () being all. `open`: without a token, as probes."""
 
     methods: tuple[str, ...]
     handle: Handler[Context]
     open: bool = False
-
-
-class Match(NamedTuple, Generic[Context]):
-    """A route, and what it answers for."""
-
-    context: Context
-    route: Route[Context]
 
 
 def refusing(error: ServeError) -> Route[Any]:
@@ -39,9 +32,11 @@ def refusing(error: ServeError) -> Route[Any]:
 
 
 def application(
-    find: Callable[[Scope], Match[Context]], guard: Guard | None, refuse: Callable[[Exception, Given], Reply]
+    find: Callable[[Scope], tuple[Context, Route[Context]]],
+    guard: Guard | None,
+    refuse: Callable[[Exception, Given], Reply],
 ) -> ASGIApp:
-    """Return the ASGI application that answers what `find` finds, and with `refuse` what is raised there."""
+    """Return the ASGI application that answers by what `find` finds, and with `refuse` what is raised there."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         headers: Given = dict(scope["headers"])

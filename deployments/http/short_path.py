@@ -13,6 +13,7 @@ every request goes Serve's way: same answers, only slower.
 import asyncio
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ..inference import InferRequest, InferResult
@@ -99,9 +100,10 @@ class ShortPath(ServerProtocol):
             self._send(refuse(head.service, received.refusal, head.headers))
             return
         try:
-            request = read_infer(head.service, head.headers, received.body, head.version, self._is_disconnected)
+            request = read_infer(head.service, head.headers, received.body, head.version)
             self._request = request
-            head.service.begin(request, lambda result: self._on_result(request, result))
+            on_result = partial(self._on_result, request)
+            head.service.begin(request, on_result, self._is_disconnected)
         except Exception as error:  # Nothing above would answer.
             self._send(refuse(head.service, error, head.headers))
 

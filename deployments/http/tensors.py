@@ -13,7 +13,6 @@ import orjson
 
 from models.signature import Array, Signature, Tensor
 
-from ..batching.queue import IsDisconnected
 from ..errors import BadRequest, show
 from ..inference import InferRequest, InferResult, RequestedOutput
 from ..protocol.asked import check, declared, requested_outputs
@@ -25,21 +24,13 @@ from ..protocol.parameters import flag, in_message, object_of, reserved, schedul
 Body = bytes | memoryview
 
 
-def parse(
-    body: Body,
-    header_length: int | None,
-    signature: Signature,
-    version: str = "",
-    is_disconnected: IsDisconnected | None = None,
-) -> InferRequest:
+def parse(body: Body, header_length: int | None, signature: Signature) -> InferRequest:
     """Read an inference request.
 
     Args:
         body: the whole body, uncompressed.
         header_length: how many bytes of it are JSON; None where all are, 0 where it is one raw tensor.
         signature: what the model takes and gives.
-        version: the one that its path names, if any.
-        is_disconnected: tells whether the client has left.
 
     Raises:
         BadRequest: for whatever is wrong with it.
@@ -47,16 +38,14 @@ def parse(
     if header_length == 0:
         inputs = _raw(body, signature)
         outputs = tuple(RequestedOutput(output.name, True, 0) for output in signature.outputs)
-        rows = check(signature, inputs)
-        return InferRequest(inputs, rows, outputs=outputs, version=version, is_disconnected=is_disconnected)
+        return InferRequest(inputs, check(signature, inputs), None, outputs)
     found, tail = _split(body, header_length)
     parameters = object_of(found, "the request")
     reserved(parameters)
     inputs = _inputs(signature, found.get("inputs"), tail)
     rows = check(signature, inputs)
     outputs = requested_outputs(signature, found.get("outputs"), flag(parameters, "binary_data_output", "the request"))
-    identity = _identity(found.get("id"))
-    return InferRequest(inputs, rows, identity, outputs, *scheduling(parameters), version, is_disconnected)
+    return InferRequest(inputs, rows, _identity(found.get("id")), outputs, *scheduling(parameters))
 
 
 def render(name: str, request: InferRequest, result: InferResult) -> tuple[bytes, int | None]:

@@ -10,8 +10,6 @@ from google.protobuf.message import DecodeError
 
 from models.signature import Array, Signature
 
-from ..batching.deadlines import sooner
-from ..batching.queue import IsDisconnected
 from ..errors import BadRequest, NotFound, show
 from ..inference import InferRequest, InferResult, Service
 from ..protocol.asked import check, declared, no_version, requested_outputs
@@ -35,21 +33,13 @@ def read(kind: Any, message: bytes) -> Any:
         raise malformed() from None
 
 
-def parse(
-    service: Service,
-    message: bytes,
-    left_s: float | None = None,
-    version: str = "",
-    is_disconnected: IsDisconnected | None = None,
-) -> InferRequest:
+def parse(service: Service, message: bytes, left_s: float | None = None) -> InferRequest:
     """Read a ModelInferRequest.
 
     Args:
         service: the model that it reached.
         message: the whole message.
         left_s: the time until the deadline of its call, in seconds, where it has one.
-        version: the one that its path over HTTP names; else the message's own counts.
-        is_disconnected: tells whether the client has left.
 
     Raises:
         NotFound: it names another model or version.
@@ -61,34 +51,24 @@ def parse(
     parameters = _parameters(head)
     parameters.pop(_FINAL, None)
     reserved(parameters)
-    signature = service.info.signature
+    signature = service.signature
     inputs = _inputs(signature, head.inputs, raws)
     rows = check(signature, inputs)
     outputs = requested_outputs(signature, [_described(each) for each in head.outputs], binary=True)
-    timeout_s, priority = scheduling(parameters)
-    return InferRequest(
-        inputs,
-        rows,
-        head.id or None,
-        outputs,
-        sooner(timeout_s, left_s),
-        priority,
-        version or head.model_version,
-        is_disconnected,
-    )
+    return InferRequest(inputs, rows, head.id or None, outputs, *scheduling(parameters, left_s), head.model_version)
 
 
 def check_model(service: Service, name: str, version: str) -> None:
     """Hold the model and version that a message names against those that are here."""
-    if name != service.info.name:
-        raise NotFound(f"the application asked serves model {service.info.name!r}, not {show(name)}")
+    if name != service.name:
+        raise NotFound(f"the application asked serves model {service.name!r}, not {show(name)}")
     if version and version not in service.versions():
         raise no_version(service, version)
 
 
 def render(service: Service, request: InferRequest, result: InferResult) -> list[Buffer]:
     """Write a ModelInferResponse; its bytes are those of the parts end to end."""
-    head = pb.ModelInferResponse(model_name=service.info.name, model_version=result.version, id=request.id or "")
+    head = pb.ModelInferResponse(model_name=service.name, model_version=result.version, id=request.id or "")
     raws: list[Buffer] = []
     for wanted in request.outputs:
         datatype, array = as_requested(result.outputs[wanted.name], wanted.classification)

@@ -79,7 +79,7 @@ def requested_outputs(signature: Signature, given: Any, binary: bool) -> tuple[R
 def no_version(service: Service, version: object) -> NotFound:
     versions = service.versions()
     has = " and ".join(repr(each) for each in versions)
-    return NotFound(f"model {service.info.name!r} has version{'s' * (len(versions) > 1)} {has}, not {show(version)}")
+    return NotFound(f"model {service.name!r} has version{'s' * (len(versions) > 1)} {has}, not {show(version)}")
 
 
 def _one(signature: Signature, each: Any, binary: bool) -> RequestedOutput:

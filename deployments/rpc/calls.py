@@ -6,6 +6,7 @@ empty answer, which gRPC then does not send. Requests come as bytes (rpc/service
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from ..errors import NotReady, ServeError, TooLarge
@@ -17,9 +18,8 @@ from ..protobuf.wire import Buffer
 from ..protocol.about import SERVER_NAME
 from ..stubs import open_inference_pb2 as pb
 from .metadata import model_message, server_message
-from .ordered import STREAM_AT_ONCE, in_order
 from .status import Context, refuse
-from .stream import answered, failed
+from .stream import answers
 
 
 class Packed:
@@ -61,7 +61,7 @@ def _method(handle: Handle, guarded: bool = True) -> Method:
                 _let_in(self.service, grpc_context)
             return await handle(self.service, request, grpc_context)
         except Exception as error:
-            refuse(grpc_context, _told(self.service, error, grpc_context))
+            refuse(grpc_context, _told(self.service, grpc_context, error))
         return Packed()
 
     return method
@@ -99,19 +99,13 @@ async def _model_stream_infer(
     self: Owner, request_stream: AsyncIterator[bytes], grpc_context: Context
 ) -> AsyncIterator[Any]:
     """Answer each request of a stream, in their order; one that fails is told in its answer, and the stream goes on."""
-
-    async def answer(request: bytes) -> Packed:
-        try:
-            return Packed(*answered(await _infer(self.service, request, grpc_context)))
-        except Exception as error:
-            return Packed(*failed(_told(self.service, error, grpc_context), request))
-
+    infer_one, told = partial(_infer, self.service, context=grpc_context), partial(_told, self.service, grpc_context)
     try:
         _let_in(self.service, grpc_context)
-        async for each in in_order(request_stream, answer, STREAM_AT_ONCE):
-            yield each
+        async for parts in answers(request_stream, infer_one, told):
+            yield Packed(*parts)
     except Exception as error:
-        raise refuse(grpc_context, _told(self.service, error, grpc_context)) from None
+        raise refuse(grpc_context, told(error)) from None
 
 
 async def _infer(service: Service, request: bytes, context: Context) -> list[Buffer]:
@@ -131,13 +125,13 @@ async def _infer(service: Service, request: bytes, context: Context) -> list[Buf
 
 
 def _let_in(service: Service, context: Any) -> None:
-    if service.info.guard is not None:
-        service.info.guard.check_metadata(context.invocation_metadata())
+    if service.guard is not None:
+        service.guard.check_metadata(context.invocation_metadata())
 
 
-def _told(service: Service, error: Exception, context: Context) -> ServeError:
+def _told(service: Service, context: Context, error: Exception) -> ServeError:
     """Count an exception, and return what the client may know of it."""
-    known = told(service.info.name, error, _request_id(context))
+    known = told(service.name, error, _request_id(context))
     service.counts.count_failure(known.kind)
     return known
 

@@ -10,10 +10,11 @@ import orjson
 
 from configs.schema import Tunables
 from deployments.access.guard import Guard
+from deployments.batching.queue import IsDisconnected
 from deployments.http.bodies import Scope
 from deployments.http.quick import reader
 from deployments.http.rest import build
-from deployments.inference import Counts, InferRequest, InferResult, ModelInfo, OnInferResult
+from deployments.inference import Counts, InferRequest, InferResult, OnInferResult
 from deployments.predict.predict import Predictor, ReadImage, WriteAnswer
 from models.signature import Array, Signature, Tensor
 
@@ -46,12 +47,9 @@ class FakeService:
         self.up = True
         self.failures: list[str] = []
         self.guard: Guard | None = None
-        self._reader = reader(signature)
+        self.quick = reader(signature)
         self.seen: list[InferRequest] = []
-
-    @property
-    def info(self) -> ModelInfo:
-        return ModelInfo(self.name, self.version, self.signature, self.predict, self._reader, 4, 4, self.guard)
+        self.is_disconnected: IsDisconnected | None = None
 
     @property
     def counts(self) -> Counts:
@@ -75,8 +73,11 @@ class FakeService:
         assert version in ("", self.version)
         return {"model_stats": []}
 
-    def begin(self, request: InferRequest, on_result: OnInferResult) -> None:
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None:
         self.seen.append(request)
+        self.is_disconnected = is_disconnected
         on_result(self.result(request))
 
     def result(self, request: InferRequest) -> InferResult:
@@ -129,7 +130,6 @@ def call(
     method: str = "POST",
     headers: dict[str, str] | None = None,
     chunks: list[bytes] | None = None,
-    echo: bool = False,
 ) -> Answer | None:
     """Send one request through the whole application; None where nothing was answered."""
     sent: list[Any] = []
@@ -146,7 +146,7 @@ def call(
 
     given = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
     scope: Scope = {"type": "http", "method": method, "path": path, "headers": given, "root_path": ""}
-    asyncio.run(build(service, echo_request_id=echo)(scope, receive, send))
+    asyncio.run(build(service)(scope, receive, send))
     if not sent:
         return None
     start, *rest = sent

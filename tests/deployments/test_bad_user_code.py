@@ -21,10 +21,11 @@ from deployments.fault import told
 from deployments.figures.model_metrics import ModelMetrics
 from deployments.health.supervisor import Supervisor
 from deployments.inference import InferRequest, infer
-from deployments.model_info import model_info
 from deployments.preprocessing import Preprocessor
 from deployments.service import ModelService
+from models.rates import best_rows
 from models.served import Served, open_model
+from models.signature import signature_of
 from tests.services.bad import KINDS
 
 REQUESTS, BAD_SHARE, AT_ONCE = 2000, 0.3, 64
@@ -69,9 +70,9 @@ async def service_of(served: Served, on_loop: bool) -> ModelService:
     worker.serve(supervisor.runner, served.forward_ms, supervisor.room, on_loop=on_loop)
     assert served.preprocess is not None
     preprocess = Preprocessor(served.preprocess, served.runner.feed, None)
-    info, metrics = model_info(CONFIG, None, served.forward_ms), ModelMetrics(served.forward_ms)
-    batcher = Batcher(Tunables(), info.best_rows, worker, metrics.count_forward)
-    return ModelService(info, batcher, metrics, CanaryRouter(info.signature), lambda: {}, preprocess)
+    counts, canary = ModelMetrics(served.forward_ms), CanaryRouter(signature_of(CONFIG))
+    batcher = Batcher(Tunables(), best_rows(served.forward_ms) or CONFIG.max_rows, worker, counts.count_forward)
+    return ModelService(CONFIG, batcher, counts, canary, lambda: {}, preprocess=preprocess)
 
 
 async def answered(service: ModelService, sent: Sent, request_id: str) -> list[float] | str:

@@ -15,10 +15,9 @@ from deployments.canary.router import CanaryRouter
 from deployments.errors import BadRequest, NotFound, QueueFull, TimedOut
 from deployments.figures.model_metrics import ModelMetrics
 from deployments.inference import InferRequest, InferResult, infer
-from deployments.model_info import model_info
 from deployments.preprocessing import Preprocessor
 from deployments.service import ModelService
-from models.signature import Array, Tensor
+from models.signature import Array, Tensor, signature_of
 
 ROWS = 9  # More than are preprocessed on the event loop.
 TEXT: dict[str, Any] = {
@@ -59,20 +58,17 @@ def served(
     async def main() -> None:
         device = Device()
         checked = None if preprocess is None else Preprocessor(preprocess, (Tensor("ids", "INT64", (-1, 2)),), None)
-        info, metrics = model_info(ModelConfig.model_validate({**base, **keys}), None, {}), ModelMetrics({})
-        device.batcher = Batcher(Tunables(), info.best_rows, device, metrics.count_forward)
-        canary = CanaryRouter(info.signature)
-        service = ModelService(info, device.batcher, metrics, canary, lambda: {}, checked)
+        config, counts = ModelConfig.model_validate({**base, **keys}), ModelMetrics({})
+        device.batcher = Batcher(Tunables(), config.max_rows, device, counts.count_forward)
+        canary = CanaryRouter(signature_of(config))
+        service = ModelService(config, device.batcher, counts, canary, lambda: {}, preprocess=checked)
         await asyncio.wait_for(test(service, device), 20)
 
     asyncio.run(main())
 
 
-def texts(
-    rows: int = ROWS, timeout_s: float | None = None, is_disconnected: Callable[[], bool] | None = None
-) -> InferRequest:
-    inputs = {"text": np.full(rows, b"a", object)}
-    return InferRequest(inputs, rows, timeout_s=timeout_s, is_disconnected=is_disconnected)
+def texts(rows: int = ROWS, timeout_s: float | None = None) -> InferRequest:
+    return InferRequest({"text": np.full(rows, b"a", object)}, rows, timeout_s=timeout_s)
 
 
 def test_preprocessing_is_within_the_time_that_a_request_has() -> None:
@@ -129,7 +125,7 @@ def test_what_nobody_waits_for_any_more_is_not_preprocessed() -> None:
 
     async def test(service: ModelService, device: Device) -> None:
         with pytest.raises(TimedOut):
-            await infer(service, texts(ROWS + 1, is_disconnected=lambda: True))
+            await infer(service, texts(ROWS + 1), is_disconnected=lambda: True)
         service.begin(texts(), lambda _: None)
         while not device.given:
             await asyncio.sleep(0)

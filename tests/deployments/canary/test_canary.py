@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from configs.schema import Tunables
+from deployments.batching.queue import IsDisconnected
 from deployments.batching.remote import Reply
 from deployments.canary.canary import Canary, in_share, position
 from deployments.canary.client import CanaryClient
@@ -28,13 +29,16 @@ METADATA = {
 class Stable:
     """Answers 1, at once."""
 
-    info = SERVICE.info
+    version = "1"
     tunables = Tunables(timeout_s=30, max_queued_rows=8)
 
     def __init__(self) -> None:
         self.seen: list[InferRequest] = []
 
-    def begin(self, request: InferRequest, on_result: OnInferResult) -> None:
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None:
+        assert is_disconnected is None
         self.seen.append(request)
         on_result(InferResult("1", {"OUTPUT0": np.full(1, STABLE, np.float32)}))
 
@@ -80,7 +84,7 @@ class Pair:
                 done.set_result(result)
 
         if self.canary.takes(request, self.stable.tunables.max_queued_rows):
-            self.canary.begin(request, on_result, self.stable)
+            self.canary.begin(request, on_result, None, self.stable)
         else:
             self.stable.begin(request, on_result)
         return done

@@ -20,10 +20,10 @@ from deployments.http.bodies import Scope
 from deployments.http.exchange import read_infer, write_infer
 from deployments.http.rest import build, infer_paths
 from deployments.inference import InferResult, Service, infer
-from deployments.model_info import model_info
 from deployments.protobuf import tensors as rpc_tensors
 from deployments.service import ModelService
 from deployments.stubs import open_inference_pb2 as pb
+from models.signature import signature_of
 from tests.deployments.fake_service import identity
 
 SHARE = {"canary": {"application": "next", "percent": 100}}
@@ -79,10 +79,9 @@ def run(
     """Run a scenario once the canary, where there is one, has been seen."""
 
     async def started() -> None:
-        info, metrics = model_info(CONFIG, None, {}), ModelMetrics({})
-        router = CanaryRouter(info.signature, Next)
-        batcher = Batcher(Tunables(), info.best_rows, Device(), metrics.count_forward)
-        model = ModelService(info, batcher, metrics, router, lambda: {})
+        router, counts = CanaryRouter(signature_of(CONFIG), Next), ModelMetrics({})
+        batcher = Batcher(Tunables(), CONFIG.max_rows, Device(), counts.count_forward)
+        model = ModelService(CONFIG, batcher, counts, router, lambda: {})
         model.reconfigure(user_config)
         if router._canary is not None:
             await router._canary.client.look()

@@ -73,7 +73,7 @@ def test_what_is_not_for_it_comes_out_as_it_was(raw: bytes) -> None:
 def test_a_request_has_the_service_and_the_version_of_its_path() -> None:
     found = connection().receive(post(b"{}", "x-request-id: abc"))
     assert isinstance(found, Received)
-    assert (found.head.service.info.name, found.head.version) == ("fake", "1")
+    assert (found.head.service.name, found.head.version) == ("fake", "1")
 
 
 def test_the_same_head_is_parsed_once() -> None:

@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from configs.schema import Tunables
+from deployments.batching.queue import IsDisconnected
 from deployments.http import short_path
 from deployments.http.bodies import Receive, Scope, Send
 from deployments.http.heads import Endpoint
@@ -51,8 +52,11 @@ class Held(FakeService):
         super().__init__(fake.signature, fake.act)
         self.waiting: list[Callable[[], None]] = []
 
-    def begin(self, request: InferRequest, on_result: OnInferResult) -> None:
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None:
         self.seen.append(request)
+        self.is_disconnected = is_disconnected
         self.waiting.append(lambda: on_result(self.result(request)))
 
 
@@ -271,7 +275,7 @@ def test_a_client_that_leaves_is_known_to_the_batcher_and_off_the_books(monkeypa
 
     async def test(connection: Connection) -> None:
         await connection.send(post())
-        is_disconnected = service.seen[0].is_disconnected
+        is_disconnected = service.is_disconnected
         assert is_disconnected is not None
         assert not is_disconnected()
         connection.protocol.connection_lost(None)
