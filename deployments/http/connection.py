@@ -39,6 +39,8 @@ class Connection:
         self._refusal: ServeError | None = None
         self._chunks: list[bytes] = []
         self._behind = _NONE
+        self._default_headers: Sequence[tuple[bytes, bytes]] = ()
+        self._default_lines = _NONE
 
     def receive(self, data: bytes) -> Received | bytes | None:
         """Return a request to answer, the bytes that are not for the short path, or None while more is to come."""
@@ -65,18 +67,22 @@ class Connection:
         """Return the bytes of the answer to the request under way, which ends it."""
         head = self.head
         assert head is not None
-        extra = [b"%b: %b\r\n" % header for header in (*default_headers, *reply.headers)]
+        if default_headers is not self._default_headers:  # uvicorn makes them anew once a second.
+            self._default_headers, self._default_lines = default_headers, _lines(default_headers)
+        lines = self._default_lines
+        if reply.headers:
+            lines += _lines(reply.headers)
         if (request_id := head.headers.get(REQUEST_ID)) is not None:
-            extra.append(b"x-request-id: %b\r\n" % request_id)
+            lines += b"x-request-id: %b\r\n" % request_id
         if self.closing:
-            extra.append(b"connection: close\r\n")
+            lines += b"connection: close\r\n"
         self.head = None
         return b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n%b\r\n%b" % (
             reply.status,
             _REASONS[reply.status],
             reply.content_type,
             len(reply.body),
-            b"".join(extra),
+            lines,
             reply.body,
         )
 
@@ -118,3 +124,7 @@ class Connection:
         self.missing = end - len(data)
         self._chunks = [] if self._refusal is not None else [data[start:]]
         return None
+
+
+def _lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])

@@ -56,9 +56,7 @@ def render(name: str, request: InferRequest, result: InferResult) -> tuple[bytes
     blobs: list[bytes] = []
     head["outputs"] = [_output(wanted, result.outputs[wanted.name], blobs) for wanted in request.outputs]
     packed = orjson.dumps(head, option=orjson.OPT_SERIALIZE_NUMPY)
-    if not any(wanted.binary for wanted in request.outputs):
-        return packed, None
-    return b"".join((packed, *blobs)), len(packed)
+    return (b"".join((packed, *blobs)), len(packed)) if blobs else (packed, None)
 
 
 def _split(body: Body, header_length: int | None) -> tuple[dict[str, Any], memoryview]:
