@@ -65,8 +65,8 @@ class Model:
         worker.serve(supervisor.runner, forward_ms, supervisor.room, on_loop=self._on_one_cpu_thread())
         self._metrics = ModelMetrics(forward_ms, time.monotonic() - began_s)
         self._pusher = self._metrics.push(lambda: self._served.runner.unwarmed)
-        rows = best_rows(forward_ms)
-        self._batcher = Batcher(Tunables(), rows or self._config.max_rows, worker, self._count_forward)
+        max_rows, best = self._config.max_rows, best_rows(forward_ms)
+        self._batcher = Batcher(Tunables(), max_rows, worker, self._count_forward, best)
         supervisor.watch_device(self._config.name, self._batcher, worker)
         self.service = ModelService(
             self._config,
@@ -74,7 +74,6 @@ class Model:
             self._metrics,
             CanaryRouter(signature_of(self._config)),
             self.properties,
-            best_rows=rows,
             preprocess=self._preprocessor(),
             guard=guard,
             health=supervisor.health,

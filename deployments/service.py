@@ -31,10 +31,9 @@ from .protocol.asked import no_version
 
 
 class ModelService:
-    """Satisfies inference.Service. What it is given is complete, and nobody changes it later.
+    """Satisfies inference.Service. `properties` is what metadata tells of where and how the model runs.
 
-    `properties` is what metadata tells of where and how the model runs. Where the tunables do not say how many rows a
-    batch has at most, it has `best_rows`; None stands for as many as were warmed.
+    What it is given is complete, and nobody changes a field of it later.
     """
 
     def __init__(
@@ -45,7 +44,6 @@ class ModelService:
         canary: CanaryRouter,
         properties: Callable[[], dict[str, Any]],
         *,
-        best_rows: int | None = None,
         preprocess: Preprocessor | None = None,
         guard: Guard | None = None,
         health: Health | None = None,
@@ -60,7 +58,6 @@ class ModelService:
         self._properties = properties
         self._preprocess = preprocess
         self._health = health
-        self._warmed_rows, self._best_rows = config.max_rows, best_rows or config.max_rows
         # Where the wire's own arrays have an open size: beyond the last length that is warmed the model is not run.
         self._longest = config.lengths[-1] if config.lengths and preprocess is None else None
         self._open_inputs = tuple(each.name for each in self.signature.inputs if not each.fixed)
@@ -69,8 +66,6 @@ class ModelService:
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
         """Take new tunables in place, the canary's share among them; a bad one is refused and the old ones stay."""
         tunables = parse_tunables(user_config)
-        # What the start timed is a default; a number in the YAML is a decision.
-        self._batcher.max_rows = self._warmed_rows if tunables.max_rows else self._best_rows
         self._batcher.reconfigure(tunables)
         self._canary.reconfigure(tunables.canary)
 

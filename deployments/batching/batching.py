@@ -33,11 +33,19 @@ _log = logging.getLogger("pitstop")
 class Batcher:
     """The event loop's side of a model's queue."""
 
-    def __init__(self, tunables: Tunables, max_rows: int, device: Device, observe: Callable[[Ran], None]) -> None:
-        """Batch up to `max_rows` rows, unless the tunables say fewer."""
+    def __init__(
+        self,
+        tunables: Tunables,
+        max_rows: int,
+        device: Device,
+        observe: Callable[[Ran], None],
+        best_rows: int | None = None,
+    ) -> None:
+        """Batch up to as many rows as the tunables say: by default `best_rows`, and never more than `max_rows`."""
         self._loop = asyncio.get_running_loop()
         self._observe = observe
-        self.max_rows = max_rows
+        self._max_rows = max_rows
+        self._best_rows = best_rows or max_rows
         self._block: Block = []
         self._held_rows = 0
         # Rows that are still being preprocessed, on their way here.
@@ -57,7 +65,8 @@ class Batcher:
     def reconfigure(self, tunables: Tunables) -> None:
         """Change limits in place; what waits already goes by the new ones."""
         self.tunables = tunables
-        self._device.limit = min(tunables.max_rows or self.max_rows, self.max_rows)
+        # What the start timed is a default; a number in the YAML is a decision.
+        self._device.limit = min(tunables.max_rows or self._best_rows, self._max_rows)
         self._gather.set_batch_wait_timeout_s(tunables.wait_ms / 1000)
         self._gather.set_max_batch_size(self._device.limit)
 

@@ -71,7 +71,8 @@ async def service_of(served: Served, on_loop: bool) -> ModelService:
     assert served.preprocess is not None
     preprocess = Preprocessor(served.preprocess, served.runner.feed, None)
     counts, canary = ModelMetrics(served.forward_ms), CanaryRouter(signature_of(CONFIG))
-    batcher = Batcher(Tunables(), best_rows(served.forward_ms) or CONFIG.max_rows, worker, counts.count_forward)
+    best = best_rows(served.forward_ms)
+    batcher = Batcher(Tunables(), CONFIG.max_rows, worker, counts.count_forward, best)
     return ModelService(CONFIG, batcher, counts, canary, lambda: {}, preprocess=preprocess)
 
 
