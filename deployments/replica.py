@@ -18,7 +18,7 @@ from models.returned import check_feed
 from models.signature import Array, Tensor, signature_of
 
 from . import garbage, heap, log
-from .access.guard import open_guard
+from .access.guard import Guard, open_guard
 from .batching.batching import Batcher
 from .batching.grouping import Grouping
 from .batching.queue import Answer
@@ -61,23 +61,11 @@ class Model:
             self._served = await worker.call(self._open)
         self._summary = self._served.summary()
         self._supervisor = Supervisor(self._served)
-        supervisor, forward_ms = self._supervisor, self._served.forward_ms
-        worker.serve(supervisor.runner, forward_ms, supervisor.room, on_loop=self._on_one_cpu_thread())
-        self._metrics = ModelMetrics(forward_ms, time.monotonic() - began_s)
+        self._metrics = ModelMetrics(self._served.forward_ms, time.monotonic() - began_s)
         self._pusher = self._metrics.push(lambda: self._served.runner.unwarmed)
-        max_rows, best = self._config.max_rows, best_rows(forward_ms)
-        self._batcher = Batcher(Tunables(), max_rows, worker, self._count_forward, best)
-        supervisor.watch_device(self._config.name, self._batcher, worker)
-        self.service = ModelService(
-            self._config,
-            self._batcher,
-            self._metrics,
-            CanaryRouter(signature_of(self._config)),
-            self.properties,
-            preprocess=self._preprocessor(),
-            guard=guard,
-            health=supervisor.health,
-        )
+        self._batcher = self._open_batcher(worker)
+        self._supervisor.watch_device(self._config.name, self._batcher, worker)
+        self.service = self._open_service(guard)
         self._grouping = worker.grouping
         self._announce()
         garbage.freeze()
@@ -158,6 +146,23 @@ class Model:
             "started_s": round(self._served.started_s, 2),
             **self._summary,
         }
+
+    def _open_batcher(self, worker: Worker) -> Batcher:
+        supervisor, forward_ms = self._supervisor, self._served.forward_ms
+        worker.serve(supervisor.runner, forward_ms, supervisor.room, on_loop=self._on_one_cpu_thread())
+        return Batcher(Tunables(), self._config.max_rows, worker, self._count_forward, best_rows(forward_ms))
+
+    def _open_service(self, guard: Guard | None) -> ModelService:
+        return ModelService(
+            self._config,
+            self._batcher,
+            self._metrics,
+            CanaryRouter(signature_of(self._config)),
+            self.properties,
+            preprocess=self._preprocessor(),
+            guard=guard,
+            health=self._supervisor.health,
+        )
 
     def _count_forward(self, ran: Ran) -> None:
         self._metrics.count_forward(ran)
