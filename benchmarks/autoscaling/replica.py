@@ -22,8 +22,8 @@ class Replica:
         self._sizes = tuple(sorted(forward_ms))
         self._forward_s = {rows: ms / 1000 for rows, ms in forward_ms.items()}
         self._stats = Stats()
-        self._recorder = Recorder(self._stats, {(rows, 0): ms for rows, ms in forward_ms.items()})
-        self._recorder.started_s = ready_s - ordered_s
+        raw_ms = {(rows, 0): ms for rows, ms in forward_ms.items()}
+        self._recorder = Recorder(self._stats, raw_ms, ready_s - ordered_s)
         self.look(ready_s)
 
     @property

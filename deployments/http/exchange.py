@@ -20,6 +20,7 @@ from .tensors import parse, render
 def read_infer(service: Service, headers: Given, body: bytes, version: str = "") -> InferRequest:
     """Read a request for /infer of this version, or of any; raises BadRequest for whatever is wrong with it."""
     began = time.perf_counter()
+    request: InferRequest | None
     if headers.get(b"content-type") == PROTOBUF:
         request = rpc_tensors.parse(service, body, _left_s(headers))
     else:

@@ -219,7 +219,7 @@ def test_requests_on_their_way_come_back_when_the_watch_loses_the_canary() -> No
 def test_a_canary_that_hangs_counts_as_lost() -> None:
     async def scenario() -> None:
         pair = Pair()
-        pair.replicas.card = never  # type: ignore[method-assign, assignment]
+        pair.replicas.canary_status = never  # type: ignore[method-assign, assignment]
         await pair.client.look(within_s=0.01)
         assert not pair.client.up
 
