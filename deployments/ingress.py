@@ -11,14 +11,17 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from configs.loader import parse_model
+from configs.schema import Tunables
 from models.resolve import make_preprocess
-from models.signature import Array
+from models.signature import Array, signature_of
 
 from . import garbage, log
 from .access.guard import open_guard
+from .batching.batching import Batcher
 from .batching.remote import RemoteDevice, Reply
-from .canary import Split
+from .canary.router import CanaryRouter
 from .doors import narrow_grpc
+from .figures.model_metrics import ModelMetrics
 from .health.supervisor import LoopSupervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
@@ -46,9 +49,14 @@ class Ingress:
         longest = config.lengths[-1] if config.lengths else None
         preprocess = None if hook is None else Preprocessor(hook, await device.feed.remote(), longest)
         remote = RemoteDevice(asyncio.get_running_loop(), self._block, await device.grouping.remote())
-        own = ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0, guard)
-        self.service = Split(own)
-        LoopSupervisor().watch(own)
+        metrics = ModelMetrics({})
+        self._pusher = metrics.push(lambda: 0)
+        batcher = Batcher(Tunables(), config.max_rows, remote, metrics.count_forward)
+        LoopSupervisor().watch(config.name, batcher)
+        canary = CanaryRouter(signature_of(config))
+        self.service = ModelService(
+            config, batcher, metrics, canary, lambda: self._properties, preprocess=preprocess, guard=guard
+        )
         garbage.freeze()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:

@@ -11,10 +11,11 @@ from typing import Any
 
 import orjson
 
+from .applications import not_ready
 from .errors import NotReady
 from .ray_compat import proxies
 from .ray_compat.proxies import Send
-from .running import Running, not_ready
+from .running import Running
 from .stubs import open_inference_pb2 as pb
 
 # For the rest of a body whose answer is known: without it the connection would break while the client still sends.

@@ -25,8 +25,7 @@ class Replica:
         self._sizes = tuple(sorted(forward_ms))
         self._forward_s = {rows: ms / 1000 for rows, ms in forward_ms.items()}
         self._stats = Stats()
-        self._recorder = Recorder(self._stats, by_shape)
-        self._recorder.started_s = ready_s - ordered_s
+        self._recorder = Recorder(self._stats, by_shape, ready_s - ordered_s)
         self.look(ready_s)
 
     @property

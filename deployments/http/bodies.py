@@ -3,7 +3,9 @@
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from ..errors import Headers, TooLarge, UnsupportedEncoding
 from .inflate import bytes_of, inflate
@@ -21,7 +23,7 @@ _WORTH_COMPRESSING_BYTES = 1024
 _GZIP, _ZLIB = 31, 15  # zlib's wbits
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True):
     """An answer. Only those of inference are compressed: tritonclient's asyncio client inflates no others."""
 
     body: bytes
@@ -72,9 +74,8 @@ def encoding_for(headers: Given, reply: Reply) -> bytes | None:
 def compressed(reply: Reply, encoding: bytes) -> Reply:
     stream = zlib.compressobj(1, zlib.DEFLATED, _GZIP if encoding == b"gzip" else _ZLIB)
     body = stream.compress(reply.body) + stream.flush()
-    return reply._replace(
-        body=body, headers=(*reply.headers, (b"content-encoding", encoding), (b"vary", b"accept-encoding"))
-    )
+    headers = (*reply.headers, (b"content-encoding", encoding), (b"vary", b"accept-encoding"))
+    return msgspec.structs.replace(reply, body=body, headers=headers)
 
 
 async def lifespan(receive: Receive, send: Send) -> None:

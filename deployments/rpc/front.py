@@ -22,10 +22,9 @@ from ..protobuf.wire import text
 from ..stubs import open_inference_pb2 as pb
 from .behind import Behind, Running
 from .metadata import model_message, server_message
-from .ordered import STREAM_AT_ONCE, in_order
 from .service import add_to_server
 from .status import refuse
-from .stream import answered, failed
+from .stream import answers
 
 _NAME = 1
 _STOP_WITHIN_S = 10.0
@@ -97,15 +96,12 @@ class Front:
     async def ModelStreamInfer(  # noqa: N802
         self, requests: AsyncIterator[bytes], context: Any
     ) -> AsyncIterator[bytes]:
-        async def answer(request: bytes) -> bytes:
-            try:
-                return b"".join(answered([await self._infer(request, context)]))
-            except Exception as error:
-                return b"".join(failed(self._ours(error, context), request))
+        async def infer(request: bytes) -> list[bytes]:
+            return [await self._infer(request, context)]
 
         try:
-            async for each in in_order(requests, answer, STREAM_AT_ONCE):
-                yield each
+            async for parts in answers(requests, infer, lambda error: self._ours(error, context)):
+                yield b"".join(parts)
         except Exception as error:  # gRPC would send its text.
             refuse(context, self._ours(error, context))
 

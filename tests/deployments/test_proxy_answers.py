@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
+from deployments.applications import App
 from deployments.proxy_answers import _grpc, _http, answering, install
 from deployments.ray_compat import proxies
-from deployments.running import App
 
 LOADING = App("m", "1", "LOADING", False, "")
 SCALED = App("m", "1", "READY", False, "", held=True)

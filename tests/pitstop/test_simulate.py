@@ -164,7 +164,7 @@ async def _drive(due_ms: Sequence[float], wait_ms: float) -> tuple[list[float], 
     began, arrived, latencies = time.perf_counter(), [0.0] * len(due_ms), [0.0] * len(due_ms)
     left = asyncio.Semaphore(0)
 
-    def settle(number: int, answer: Any) -> None:
+    def on_result(number: int, answer: Any) -> None:
         assert isinstance(answer, dict)
         latencies[number] = (time.perf_counter() - began) * 1000 - arrived[number]
         left.release()
@@ -173,7 +173,7 @@ async def _drive(due_ms: Sequence[float], wait_ms: float) -> tuple[list[float], 
         await asyncio.sleep(max(0.0, due / 1000 - (time.perf_counter() - began)))
         arrived[number] = (time.perf_counter() - began) * 1000
         row = {"x": np.array([float(number)], np.float32)}
-        batcher.add(row, 1, lambda answer, number=number: settle(number, answer))  # type: ignore[misc]
+        batcher.add(row, 1, lambda answer, number=number: on_result(number, answer))  # type: ignore[misc]
     for _ in due_ms:
         await left.acquire()
     device.stop()
