@@ -114,7 +114,7 @@ class QueueFull(RetryLater):
 
 class Unavailable(RetryLater):
     kind = "unavailable"
-    why = "this replica's device does not answer as it should"
+    why = "this replica is unhealthy"
 
 
 class NotReady(ServeError):
