@@ -35,7 +35,20 @@ def write(
         "load_average": list(load_average),
         "rows": [row.as_json() for row in rows],
     }
-    path = RESULTS / f"{file_stem('reliability', hardware, date)}.json"
+    return _written(RESULTS / f"{file_stem('reliability', hardware, date)}.json", record)
+
+
+def write_again(path: Path, rows: Sequence[Row], commit: str, command: str, date: str) -> Path:
+    """Put rows that were measured again into a results file, and write the page's table; return the file."""
+    record = json.loads(path.read_text())
+    measured = {(row.name, row.server): row.as_json() for row in rows}
+    kept = [measured.pop((row["name"], row["server"]), row) for row in record["rows"]]
+    names = list(dict.fromkeys(row.name for row in rows))
+    again = [*record.get("again", []), {"rows": names, "commit": commit, "command": command, "date": date}]
+    return _written(path, {**record, "rows": [*kept, *measured.values()], "again": again})
+
+
+def _written(path: Path, record: Mapping[str, Any]) -> Path:
     path.write_text(json.dumps(record, indent=1) + "\n")
     PAGE.write_text(with_table(PAGE.read_text(), table(record)))
     return path
@@ -61,11 +74,13 @@ def table_of(page: str) -> str:
 
 def table(record: Mapping[str, Any]) -> str:
     """Write the table of a results file; rows of one fault stand together."""
-    hardware, rows = record["hardware"], record["rows"]
+    hardware, rows, again = record["hardware"], record["rows"], record.get("again", [])
     order = list(dict.fromkeys(row["name"] for row in rows))
     lines = [
         f"{hardware['cpu']}, {hardware['cores']} cores; {record['date'][:10]}; commit {record['commit']}; load average"
-        f" before: {record['load_average'][0]:.1f}; `{record['command']}`.\n",
+        f" before: {record['load_average'][0]:.1f}; `{record['command']}`.",
+        *(_again(each) for each in again),
+        "",
         f"| {' | '.join(_COLUMNS)} |",
         "|" + "---|" * len(_COLUMNS),
         *(_line(row) for row in sorted(rows, key=lambda row: order.index(row["name"]))),
@@ -88,6 +103,11 @@ def _line(row: Mapping[str, Any]) -> str:
         after = "not seen" if recovered is None else f"{recovered:.1f} s" if recovered >= 0.05 else "at once"
         cells = [f"{row['sent']:,}", f"{row['failed']:,}", f"{row['wrong']:,}", after, row["note"]]
     return f"| {' | '.join([row['fault'], row['server'], row['load'], *cells, f'`{repeat}`'])} |"
+
+
+def _again(measured: Mapping[str, Any]) -> str:
+    names = ", ".join(f"`{name}`" for name in measured["rows"])
+    return f"Measured again on {measured['date'][:10]} at commit {measured['commit']}: {names}."
 
 
 def _one_line(text: str) -> str:

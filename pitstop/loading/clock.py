@@ -22,10 +22,13 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(_Exact())
 
 
+# select() takes no descriptor from here on; a loop that is made behind so many connections waits as epoll does.
+_FD_SETSIZE = 1024
+
+
 class _Exact(selectors.EpollSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        # select() takes no descriptor from 1024 on; epoll's own is made first and is far below.
-        if timeout is not None and timeout > 0:
+        if timeout is not None and timeout > 0 and self.fileno() < _FD_SETSIZE:
             select.select([self.fileno()], [], [], timeout)
             timeout = 0
         return super().select(timeout)
