@@ -47,6 +47,9 @@ class Device:
     waiting_rows = 0
     idle = True
 
+    def set_limit(self, rows: int) -> None:
+        pass
+
     def put(self, items: Sequence[Item]) -> None:
         for item in items:
             item.end({"OUTPUT0": item.arrays["INPUT0"]})
