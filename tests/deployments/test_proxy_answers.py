@@ -75,9 +75,11 @@ def test_where_there_is_a_replica_the_controller_is_not_even_asked() -> None:
     assert known.asked == 0
 
 
-@pytest.mark.parametrize("app, retry_after", [(LOADING, b"1"), (FAILED, None)])
+@pytest.mark.parametrize(
+    "app, retry_after, sentence", [(LOADING, b"1", "model 'm' is loading"), (FAILED, None, "model 'm' failed")]
+)
 def test_a_model_that_loads_or_failed_is_503_in_json_once_the_body_was_read(
-    app: App, retry_after: bytes | None
+    app: App, retry_after: bytes | None, sentence: str
 ) -> None:
     request = Request()
     start, body, status = sent(Known(app), set(), request)
@@ -87,7 +89,7 @@ def test_a_model_that_loads_or_failed_is_503_in_json_once_the_body_was_read(
         b"application/json",
         retry_after,
     )
-    assert "model 'm' is " in orjson.loads(body["body"])["error"]
+    assert sentence in orjson.loads(body["body"])["error"]
     assert (status.code, status.is_error) == (503, True)
     assert request.parts == 0
 
