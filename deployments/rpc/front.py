@@ -16,7 +16,7 @@ from ..access.guard import Guard, authorization
 from ..doors import LOCAL, on
 from ..errors import NotFound, NotReady, ServeError
 from ..fault import fault
-from ..http_client.client import Headers
+from ..http_client.request import Headers
 from ..protobuf.tensors import read
 from ..protobuf.wire import text
 from ..stubs import open_inference_pb2 as pb

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.scaling.__main__ import calculate, main
-from benchmarks.scaling.inputs import ASSUMED, MEASURED, RAY, RESULTS, inputs
+from benchmarks.scaling.inputs import ASSUMED, MEASURED, RAY, inputs
 from benchmarks.scaling.parts import of_gpus, of_rate, old_proxies
+from benchmarks.script import RESULTS
 from pitstop.planning.choose import BUSIEST
 
 KNOWN = {name: each.value for name, each in inputs().items()}
