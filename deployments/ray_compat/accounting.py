@@ -60,7 +60,7 @@ def counters(replica: Any) -> Counters | None:
             say_once(_ONE_LOOP)
             return None
         return _counters(replica, replica._metrics_manager)
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         say_lost(PART, str(error))
         return None
 
@@ -86,13 +86,13 @@ def _check_caches(manager: Any) -> None:
 
     Raises:
         AttributeError: they are of another kind.
-        KeyError: it counts by another key, or in another unit.
+        ValueError: it counts by another key, or in another unit.
     """
-    answered = defaultdict(manager._cached_request_counter.default_factory)
-    latencies = defaultdict(manager._cached_latencies.default_factory)
+    answered: defaultdict[str, int] = defaultdict(manager._cached_request_counter.default_factory)
+    latencies: defaultdict[str, deque[float]] = defaultdict(manager._cached_latencies.default_factory)
     caches = MagicMock(_cached_metrics_enabled=True, _cached_request_counter=answered, _cached_latencies=latencies)
     type(manager).record_request_metrics(caches, route="/", latency_ms=1.5, is_error=False)
     answered["/"] += 1
     latencies["/"].append(1.5)
     if answered != {"/": 2} or latencies != {"/": deque([1.5, 1.5])}:
-        raise KeyError("Serve caches a request's metrics by another key")
+        raise ValueError("Serve caches a request's metrics by another key")

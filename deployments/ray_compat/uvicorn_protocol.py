@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from .names import Part, classes, fields, functions, usable, values
 
+__all__ = ["HttpToolsProtocol", "RequestResponseCycle", "leaving", "protocol_usable", "set_protocol"]
+
 _IMPL = "uvicorn.protocols.http.httptools_impl"
 PROTOCOL = Part(
     "uvicorn's HTTP protocol",

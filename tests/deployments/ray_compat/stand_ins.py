@@ -5,10 +5,12 @@ from collections import defaultdict, deque
 from types import SimpleNamespace
 from typing import Any
 
-from ray.serve._private.replica import ReplicaMetricsManager
+from ray.serve._private import replica as ray_replica
+
+ReplicaMetricsManager: Any = ray_replica.ReplicaMetricsManager
 
 
-def metrics_manager(kind: type = ReplicaMetricsManager) -> Any:
+def metrics_manager(kind: Any = ReplicaMetricsManager) -> Any:
     """Serve's own, as far as requests are counted: its constructor needs a controller."""
     manager: Any = object.__new__(kind)
     manager._cached_metrics_enabled = True

@@ -9,7 +9,7 @@ from tests.deployments.ray_compat import stand_ins
 
 
 def test_a_cache_that_serve_keeps_by_another_key_is_not_written(caplog: pytest.LogCaptureFixture) -> None:
-    class Manager(stand_ins.ReplicaMetricsManager):
+    class Manager(stand_ins.ReplicaMetricsManager):  # type: ignore[misc]  # Ray's class has no types.
         def record_request_metrics(self, *, route: str, latency_ms: float, **_: Any) -> None:
             self._cached_request_counter[f"POST {route}"] += 1
             self._cached_latencies[f"POST {route}"].append(latency_ms)

@@ -2,23 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import uvicorn.config
 from ray import serve
 from ray.serve._private import controller as ray_controller
 from ray.serve._private import default_impl, proxy
-from ray.serve.schema import (
-    ApplicationStatus,
-    ApplicationStatusOverview,
-    DeploymentStatus,
-    DeploymentStatusOverview,
-    DeploymentStatusTrigger,
-    ReplicaState,
-    ServeStatus,
-)
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatusOverview, ServeStatus
 
-from deployments import doors, running, serve_details
+from deployments import doors, running
 from deployments.ray_compat import (
     accounting,
     autoscaling,
@@ -34,10 +27,10 @@ from deployments.ray_compat.table import PARTS
 from tests.deployments.ray_compat import stand_ins
 from tests.deployments.ray_compat.hidden import change, each_function, each_name, hide
 
-LOADING = DeploymentStatusOverview(DeploymentStatus.UPDATING, DeploymentStatusTrigger.UNSPECIFIED, {}, "it loads")
-RUNS = DeploymentStatusOverview(
-    DeploymentStatus.HEALTHY, DeploymentStatusTrigger.UNSPECIFIED, {ReplicaState.RUNNING: 2}, ""
-)
+# Their words are the values of enums, and are read as such.
+NO_WORD: Any = None
+LOADING = DeploymentStatusOverview(NO_WORD, NO_WORD, {}, "it loads")
+RUNS = DeploymentStatusOverview(NO_WORD, NO_WORD, {"RUNNING": 2}, "")  # type: ignore[dict-item]
 STATUS = ServeStatus(
     applications={
         "loads": ApplicationStatusOverview(ApplicationStatus.DEPLOYING, "", 0.0, {"Model": LOADING}),
@@ -84,7 +77,7 @@ def without_client(_: pytest.MonkeyPatch) -> bool:
 
 def without_details(monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setattr(serve, "status", lambda: STATUS)
-    monkeypatch.setattr(serve_details.controller, "running_replicas", dict)
+    monkeypatch.setattr(controller, "running_replicas", dict)
     known = running.Running("root")
     loads, runs = asyncio.run(known.apps())
     assert (loads.state, loads.held, loads.message) == ("LOADING", True, "it loads")
@@ -113,12 +106,12 @@ def without_router(_: pytest.MonkeyPatch) -> bool:
 
 
 def without_reference(_: pytest.MonkeyPatch) -> bool:
-    return handles.by_reference(stand_ins.Handle()).chosen == {}
+    return bool(handles.by_reference(stand_ins.Handle()).chosen == {})
 
 
 def without_unchecked(monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setattr(serve, "get_deployment_handle", lambda *names, **flags: (names, flags))
-    return handles.handle_to("Model", "m") == (("Model", "m"), {})
+    return bool(handles.handle_to("Model", "m") == (("Model", "m"), {}))
 
 
 def without_manager(_: pytest.MonkeyPatch) -> bool:

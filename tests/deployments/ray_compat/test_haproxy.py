@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 ray_haproxy = pytest.importorskip("ray.serve._private.haproxy")
-from ray.serve._private import controller  # noqa: E402  # Ray first: without it there is nothing to test.
+from ray.serve._private import controller as ray_controller  # noqa: E402  # Ray first: else there is nothing to test.
 
 from deployments import haproxy  # noqa: E402
 from deployments.ray_compat import haproxy_manager  # noqa: E402
 from deployments.ray_compat.haproxy_manager import SupervisedHAProxy  # noqa: E402
+
+controller: Any = ray_controller
 
 
 def test_this_ray_s_template_has_each_part_that_is_changed_once() -> None:
