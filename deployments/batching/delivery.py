@@ -30,7 +30,10 @@ class Delivery:
 
     def complete(self, parts: list[Part], launched: Callable[[], Batch]) -> Ran:
         """Return the answers of a batch; `launched` returns it, or raises what its staging or its launch did."""
-        ran = complete(self._runner, parts, launched, self._free_since_s, self._room)
+        try:
+            ran = complete(self._runner, parts, launched, self._free_since_s, self._room)
+        except Exception as error:
+            return _broken(error)
         self._free_since_s = ran.ended_s
         return ran
 
@@ -45,7 +48,11 @@ class Delivery:
 
     def broken(self, error: Exception) -> None:
         """Tell of an error that nobody foresaw: those who wait are not answered any more."""
-        self.deliver(Ran([], 0, (0, 0), broken=error))
+        self.deliver(_broken(error))
+
+
+def _broken(error: Exception) -> Ran:
+    return Ran([], 0, (0, 0), broken=error)
 
 
 def _nobody(_: Ran) -> None:

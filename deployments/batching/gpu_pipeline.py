@@ -87,13 +87,15 @@ class GpuPipeline:
 
     def _stage(self) -> None:
         """Stage what waits; on the feeder's thread."""
-        parts: list[Part] = []
-        with self._lock:
-            try:
+        try:
+            with self._lock:
+                self._staging = False
                 parts = self._queue.take()
-            except Exception as error:
-                self._break(error)
-            self._staging = bool(parts)
+                self._staging = bool(parts)
+        except Exception as error:  # Whoever waits would wait in vain.
+            self._queue.clear()
+            self._delivery.broken(error)
+            return
         if parts:
             staged = _Ahead(parts, _attempt(self._runner.stage, [part.arrays for part in parts]))
             self._ready = True
@@ -120,21 +122,11 @@ class GpuPipeline:
         if self._running is None:
             return
         batch, self._running = self._running, None
-        try:
-            ran = self._delivery.complete(batch.parts, batch.launched)
-        except Exception as error:
-            self._break(error)
-            return
-        finally:
-            with self._lock:
-                self._in_flight -= 1
+        ran = self._delivery.complete(batch.parts, batch.launched)
+        with self._lock:
+            self._in_flight -= 1
         self.wake()
         self._delivery.deliver(ran)
-
-    def _break(self, error: Exception) -> None:
-        """Tell everybody of an error that nobody foresaw: who waits would wait in vain."""
-        self._queue.clear()
-        self._delivery.broken(error)
 
 
 def _attempt(step: Callable[[Any], Batch], given: Any) -> Batch | Exception:
