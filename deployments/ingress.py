@@ -25,7 +25,7 @@ from .figures.model_metrics import ModelMetrics
 from .health.supervisor import LoopSupervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
-from .preprocessing import Preprocessor
+from .preprocessing import preprocessor
 from .ray_compat.handles import by_reference
 from .rpc import calls
 from .rpc import short_path as rpc_short_path
@@ -46,8 +46,7 @@ class Ingress:
         self._properties = await device.properties.remote()
         with starting(config.name):
             hook = make_preprocess(config.preprocess)
-        longest = config.lengths[-1] if config.lengths else None
-        preprocess = None if hook is None else Preprocessor(hook, await device.feed.remote(), longest)
+        preprocess = preprocessor(hook, await device.feed.remote(), config.lengths)
         remote = RemoteDevice(asyncio.get_running_loop(), self._block, await device.grouping.remote())
         metrics = ModelMetrics({})
         self._pusher = metrics.push(lambda: 0)

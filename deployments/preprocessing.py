@@ -82,3 +82,8 @@ class Preprocessor:
     def _own(self, found: object, rows: int) -> dict[str, Array]:
         """Return copies: a hook may write into the same arrays at its next call, while these still wait."""
         return {name: np.array(array) for name, array in check_feed(found, rows, self._feed).items()}
+
+
+def preprocessor(hook: Preprocess | None, feed: Sequence[Tensor], lengths: Sequence[int] | None) -> Preprocessor | None:
+    """Return what calls a model's hook, where it has one; `lengths` are those that were warmed, ascending."""
+    return None if hook is None else Preprocessor(hook, feed, lengths[-1] if lengths else None)

@@ -35,7 +35,7 @@ from .figures.model_metrics import ModelMetrics
 from .health.supervisor import Supervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
-from .preprocessing import Preprocessor
+from .preprocessing import preprocessor
 from .resources import Placement, confine
 from .rpc import calls
 from .rpc import short_path as rpc_short_path
@@ -164,7 +164,7 @@ class Model:
             self._metrics,
             CanaryRouter(signature_of(self._config)),
             self.properties,
-            preprocess=self._preprocessor(),
+            preprocess=preprocessor(self._served.preprocess, self._served.runner.feed, self._config.lengths),
             guard=guard,
             health=self._supervisor.health,
         )
@@ -180,11 +180,6 @@ class Model:
         if self._placement.device == "cpu":
             heap.keep_freed()
         return open_model(self._config, self._placement.device, self._placement.fallback)
-
-    def _preprocessor(self) -> Preprocessor | None:
-        hook, lengths = self._served.preprocess, self._config.lengths
-        longest = lengths[-1] if lengths else None
-        return None if hook is None else Preprocessor(hook, self._served.runner.feed, longest)
 
     def _on_one_cpu_thread(self) -> bool:
         """Return whether the event loop may run a forward itself: it then is that thread."""
