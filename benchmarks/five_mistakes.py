@@ -19,16 +19,15 @@ from rich.console import Console
 
 from configs.document import read
 from configs.loader import load
-from pitstop.auditing.examine import examine
-from pitstop.auditing.examined import Examined
-from pitstop.auditing.groups import grouped
+from pitstop.auditing.examine import Examined, examine
 from pitstop.auditing.hardware import Hardware, commit, hardware, versions
-from pitstop.auditing.pace import BUDGET_S, QUICK_BUDGET_S, Pace
 from pitstop.auditing.picture import poster
 from pitstop.auditing.record import model_json
-from pitstop.auditing.repeat import repeated
-from pitstop.auditing.step import Step, ran
+from pitstop.auditing.sight import BUDGET_S, QUICK_BUDGET_S, Pace
+from pitstop.auditing.step import Step, grouped, ran
 from pitstop.auditing.words import TIMES, busy, number, off
+
+from .repeated_audit import repeated
 
 RESULTS = Path(__file__).resolve().parent / "results"
 MODELS = (("configs/resnet50.yaml", "resnet50"), ("serve_config.yaml", "digits"))

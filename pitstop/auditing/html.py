@@ -7,12 +7,11 @@ from html import escape
 from configs.document import Document
 from configs.problems import where
 
-from .examined import Examined
+from .examine import Examined
 from .finding import Finding
-from .groups import grouped
 from .hardware import Hardware, commit, versions
 from .mistakes import Verdict
-from .step import Step, ran
+from .step import Step, grouped, ran
 from .words import TIMES, busy, number, off
 
 _STYLE = """

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 from .case import Case
-from .examined import Examined
-from .groups import Group, grouped
+from .examine import Examined
 from .hardware import Hardware
-from .measured import WORTH
 from .plot import Panel, png
-from .step import NEW, PADDED, Step, find, ran
+from .step import NEW, PADDED, Group, Step, find, grouped, ran
+from .timing_findings import WORTH
 from .words import TIMES, times
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from .groups import Group
-from .step import Step
+from .step import Group, Step
 from .words import TIMES, number
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 from configs.document import Document
 
-from .examined import Examined
+from .examine import Examined
 from .hardware import Hardware, commit, versions
 from .words import busy
 

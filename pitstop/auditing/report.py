@@ -8,7 +8,7 @@ from typing import Any
 from configs.document import Document
 from configs.problems import ConfigError
 
-from .examined import Examined
+from .examine import Examined
 from .hardware import Hardware
 from .html import page
 from .picture import picture

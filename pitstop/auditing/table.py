@@ -8,12 +8,11 @@ from rich.table import Table
 from configs.document import Document
 from configs.problems import where
 
-from .examined import Examined
+from .examine import Examined
 from .finding import Finding
-from .groups import grouped
 from .hardware import Hardware
 from .mistakes import NOT_MEASURED, UNCLEAR
-from .step import Step, ran
+from .step import Step, grouped, ran
 from .words import TIMES, busy, number, off
 
 _STYLES = {"refusal": "bold red", "mistake": "bold red", "warning": "yellow", "hint": "cyan"}
