@@ -45,7 +45,7 @@ reports: install ## what audit, load, compare and plan say of the bundled models
 autoscaling: install ## simulate the autoscaling policies; minutes, the same figures on every machine
 	$(BIN)/python -m benchmarks.autoscaling
 
-bench-gpu: install ## all that needs a GPU: its tests, the five mistakes, ResNet-50 in every precision
+bench-gpu: install ## all that needs a GPU: its tests, the five mistakes, ResNet-50 beside other servers
 	$(BIN)/python -m benchmarks.gpu
 
 reliability: install ## every fault under load, and docs/reliability.md from it; on a machine that does nothing else

@@ -1,11 +1,10 @@
-"""All that a GPU machine is lent for, in one command: tests, servers beside each other, ways to serve, mistakes, costs.
+"""All that a GPU machine is lent for, in one command: tests, servers beside each other, mistakes, costs.
 
     make bench-gpu                                                # on a machine with a GPU: about half an hour
-    python -m benchmarks.gpu --only ways --device cpu --quick     # anywhere, to see that it runs
+    python -m benchmarks.gpu --only servers --device cpu --quick  # anywhere, to see that it runs
 
-tests: those that hold on a GPU alone. servers: ResNet-50 in fp16, pitstop beside the peers (benchmarks.run). ways:
-pitstop in each precision, with ingress replicas, with more threads of HAProxy, without CUDA graphs. mistakes: what the
-five mistakes cost on this GPU. compare: a GPU replica and a CPU replica of the same model, at one latency target.
+tests: those that hold on a GPU alone. servers: ResNet-50 in fp16, pitstop beside the peers (benchmarks.run).
+mistakes: what the five mistakes cost on this GPU. compare: a GPU and a CPU replica of one model, at one latency target.
 
 Each part writes its files as soon as it has them, and the parts after one that fails run all the same.
 """
@@ -24,13 +23,13 @@ import yaml
 from configs.document import application
 from configs.prices import load_prices
 
-from . import cache, gpu_ways, machine, processes
+from . import cache, machine, processes
 from .device import Device, gpu_name
 from .peers.pitstop import changed
 from .server import NotMeasuredError, running
 from .workloads import WORKLOADS, on_gpu
 
-PARTS = ("tests", "servers", "ways", "mistakes", "compare")
+PARTS = ("tests", "servers", "mistakes", "compare")
 _PEERS = "pitstop,triton,mosec,litserve,bentoml,torchserve,ray_serve"
 _MODEL = "resnet50"
 # Two cores, of which one is left to what surrounds the replica.
@@ -44,7 +43,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: only to see that it runs")
     parser.add_argument("--peers", default=_PEERS, help="the servers to compare; all by default")
-    parser.add_argument("--quick", action="store_true", help="the first way only, short loops")
+    parser.add_argument("--quick", action="store_true", help="short loops")
     parser.add_argument("--out", type=Path, default=cache.PROJECT / "benchmarks" / "results")
     options = parser.parse_args()
     parts = options.only.split(",")
@@ -56,8 +55,6 @@ def main() -> None:
         print(f"{datetime.datetime.now():%H:%M:%S} {part}", flush=True)
         if part == "compare":
             _compare(options)
-        elif part == "ways":
-            print(gpu_ways.measured(options.device, options.quick, options.out), flush=True)
         else:
             _run(_command(part, options))
 

@@ -12,7 +12,7 @@ class Replica:
     """Requests of one row each. Times in seconds; `ready_s` is when it may take its first request."""
 
     def __init__(self, forward_ms: Mapping[int, float], ordered_s: float, ready_s: float) -> None:
-        self.ordered_s, self.ready_s = ordered_s, ready_s
+        self.ready_s = ready_s
         self.leaves_s: float | None = None
         self.ongoing = 0
         self.done_s = float("inf")
