@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from .schema import ModelConfig, RootConfig, Tunables
 
@@ -38,7 +37,8 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]
     for name, field in model.model_fields.items():
         inner, several = _inner(field.annotation)
         text = " ".join([field.description or "", *_choices(field.annotation), *_range(field.metadata)])
-        yield prefix + name, _default(field.default, field.is_required(), inner), text
+        default = field.default if field.default_factory is None else None
+        yield prefix + name, _default(default, field.is_required(), inner), text
         if inner is not None:
             yield from _rows(inner, f"{prefix}{name}{'[]' if several else ''}.")
 
@@ -72,7 +72,7 @@ def _range(metadata: list[Any]) -> Iterator[str]:
 def _default(value: Any, required: bool, inner: type[BaseModel] | None) -> str:
     if required:
         return "required"
-    return "" if value is None or value is PydanticUndefined or inner is not None else f"`{str(value).lower()}`"
+    return "" if value is None or inner is not None else f"`{str(value).lower()}`"
 
 
 if __name__ == "__main__":
