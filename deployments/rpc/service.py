@@ -17,10 +17,6 @@ from ..stubs import open_inference_pb2
 SERVICE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
 
-def path(method: str) -> str:
-    return f"/{SERVICE.full_name}/{method}"
-
-
 def add_to_server(servicer: Any, server: Any) -> None:
     """Register the service's methods, those of `servicer`, with bytes in and bytes out."""
     server_protocol.install()  # In Ray's own proxy nothing else of ours runs before its HTTP server starts.

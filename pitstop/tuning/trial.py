@@ -13,7 +13,6 @@ from typing import Any
 from .. import child_process
 
 LEAST_RUNS = 5
-Shape = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
