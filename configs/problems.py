@@ -10,13 +10,17 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong. `keys` leads to it from the file's top; `where` is the same for people."""
+    """One thing wrong. `keys` leads to it from the file's top; `where` is the same for people.
+
+    `kind` is pydantic's name for the error, where the schema found it.
+    """
 
     keys: Keys
     where: str
     what: str
     help: str
     severity: Severity = "error"
+    kind: str = ""
 
     def text(self, place: str) -> str:
         """Return two lines; `place` is the file with its line, or whatever else names the config."""

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from .backends import DEFAULT, BackendName
 from .strict import Strict
 from .tunables import CanaryConfig, Tunables
-from .values import check_batch_bytes, check_bounds, host, printable, whole_above_one
+from .values import check_batch_bytes, check_bounds, host, open_size, printable, whole_above_one
 
 __all__ = ["AccessConfig", "CanaryConfig", "ModelConfig", "PredictConfig", "RootConfig"]
 __all__ += ["SourceConfig", "Strict", "TensorConfig", "Tunables"]
@@ -19,7 +20,6 @@ Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
 ]
 Device = Literal["auto", "cuda", "cpu"]
-Backend = Literal["eager", "torchscript", "compile"]
 Precision = Literal["fp64", "fp32", "tf32", "bf16", "fp16"]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 GpuShare = Annotated[float, AfterValidator(whole_above_one)]
@@ -123,7 +123,7 @@ class ModelConfig(Strict):
     num_gpus: GpuShare = Field(1, ge=0.0001, le=1024, description="Share of a GPU, where the device is one.")
     accelerator_type: str | None = Field(None, min_length=1, description="A GPU model to insist on, as Ray names it.")
     ingress_replicas: int = Field(0, ge=0, le=256, description="Replicas that read requests, in front of the device's.")
-    backend: Backend = Field("torchscript", description="How the forward runs.")
+    backend: BackendName = Field(DEFAULT, description="How the forward runs; docs/tuning.md lists the backends.")
     torchscript: Literal["auto", "script", "trace"] = Field("auto", description="How TorchScript is made.")
     cuda_graphs: bool = Field(True, description="On a GPU, replay the forward from CUDA graphs where that is faster.")
     precision: Precision = Field(
@@ -173,7 +173,7 @@ class ModelConfig(Strict):
             raise ValueError("a BYTES input needs preprocess, which turns it into tensors")
         open_sizes = [tensor.shape[1:].count(-1) for tensor in self.inputs]
         if any(open_sizes) and self.lengths is None:
-            raise ValueError("an input has an open size: fix it, or list the sizes to warm in lengths")
+            raise open_size()
         if self.lengths is not None and max(open_sizes) == 0:
             raise ValueError("lengths is given, but no input has an open size")
         if any(count and tensor.shape[1] != -1 for count, tensor in zip(open_sizes, self.inputs, strict=True)):

@@ -14,6 +14,7 @@ from ray import serve
 from configs.loader import parse_model
 from models.returned import check_feed
 from models.signature import Array, Tensor
+from models.startup.check_results import line
 
 from . import garbage, heap, log
 from .access.guard import open_guard
@@ -172,7 +173,7 @@ class Model:
     def _announce(self) -> None:
         if self._placement.fallback:
             self._log.warning("%s: NOT ON A GPU. %s", self._config.name, self._placement.fallback)
-        found = "\n".join(f"  {verdict.mistake}: no. {verdict.found}" for verdict in self._served.verdicts)
+        found = "\n".join(f"  {line(result)}" for result in self._served.checks.results)
         steps = ", ".join(f"{step} {took_s:.1f}" for step, took_s in self._served.start_s.items())
         self._log.info("%s is warm after %.1f s (%s)\n%s", self._config.name, self._served.started_s, steps, found)
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..report import plots
 from ..report.colours import BLUE, GREEN, GREY, INK, PALE, RED, RULE
 from ..report.numbers import TIMES, number
-from .groups import Group
-from .step import Step
+from .step import Group, Step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""Keeps compiled TorchScript between starts, under a key made of everything that it was made from.
+"""Keeps what a backend compiled between starts, under a key made of everything that it was made from.
 
 The key covers weights, what the model was made from, the attributes and the code of every module with the functions
 that its file imports, versions, precision, layout and device: what changed there is never loaded.
@@ -8,24 +8,26 @@ go by the file, without a copy of the weights beside the module's own.
 """
 
 import hashlib
-import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
 
-from . import cache
-from .attributes import NotComparableError, constants, settings, source_file, tensor_bytes
-from .files import digest, written_atomically
-from .layout import Layout
-from .saving import save
-from .user_code import call
+from configs.backends import BACKENDS
 
-_FORMAT = "5"
+from .. import cache
+from ..attributes import NotComparableError, constants, settings, source_file, tensor_bytes
+from ..files import digest, written_atomically
+from ..layout import Layout
+from ..user_code import call
+
+T = TypeVar("T")
+_FORMAT = "6"
 _TORCH = Path(torch.__file__).parent
 _HELP = "help: see that there is room and that it may be written to, or point PITSTOP_CACHE to another folder"
 _log = logging.getLogger("pitstop")
@@ -65,34 +67,32 @@ def key_of(module: nn.Module, layout: Layout, method: str, made_from: str = "") 
     return hasher.hexdigest()
 
 
-def read(key: str | None, device: torch.device) -> tuple[torch.jit.ScriptModule, str, str] | None:
-    """Return the kept module, how it was made and what was noted then, or None."""
-    for path in _kept(key):
+def read(backend: str, key: str | None, load: Callable[[Path], T]) -> T | None:
+    """Return what `load` makes of a backend's artefact; None where none is kept, or none that is whole."""
+    for path in _kept(backend, key):
         try:
-            found = _loaded(path, device) if cache.use(path) else None
+            if cache.use(path):
+                _check(path)
+                return load(path)
         except FileNotFoundError:  # Removed by another process.
             continue
         except OSError as error:
             _log.warning("compiled artefact %s cannot be read and will be made again: %s\n%s", path, error, _HELP)
-            continue
         except (RuntimeError, ValueError, KeyError) as error:
             _log.warning("compiled artefact %s is damaged and will be made again (%s)", path, type(error).__name__)
             with suppress(OSError):
                 path.unlink()
-            continue
-        if found is not None:
-            return found
     return None
 
 
-def write(key: str | None, module: torch.jit.ScriptModule, how: str, note: str) -> None:
-    """Keep a module; a full disk is worth a warning, not a failed start."""
+def write(backend: str, key: str | None, save: Callable[[Path], None]) -> None:
+    """Keep what `save` writes into a file; a full disk is worth a warning, not a failed start."""
     if key is None:
         return
     try:
-        with written_atomically(cache.folder("torchscript")) as part:
-            save(module, part, {"how.json": json.dumps({"how": how, "note": note})})
-            path = part.with_name(f"{key}-{digest(part)}.pt")
+        with written_atomically(cache.folder(backend)) as part:
+            save(part)
+            path = part.with_name(f"{key}-{digest(part)}{BACKENDS[backend].artefact}")
             part.replace(path)
     except (OSError, RuntimeError) as error:
         # RuntimeError: a module that calls @torch.jit.ignore.
@@ -105,17 +105,15 @@ def write(key: str | None, module: torch.jit.ScriptModule, how: str, note: str) 
     cache.shrink(path)
 
 
-def _kept(key: str | None) -> list[Path]:
-    return [] if key is None else sorted((cache.cache_dir() / "torchscript").glob(f"{key}-*.pt"))
+def _kept(backend: str, key: str | None) -> list[Path]:
+    if key is None:
+        return []
+    return sorted((cache.cache_dir() / backend).glob(f"{key}-*{BACKENDS[backend].artefact}"))
 
 
-def _loaded(path: Path, device: torch.device) -> tuple[torch.jit.ScriptModule, str, str]:
+def _check(path: Path) -> None:
     if digest(path) != path.stem.rpartition("-")[2]:
         raise ValueError("the checksum does not fit")
-    extra = {"how.json": ""}
-    module = torch.jit.load(str(path), map_location=device, _extra_files=extra)  # type: ignore[no-untyped-call]
-    made = json.loads(extra["how.json"])
-    return module, str(made["how"]), str(made["note"])
 
 
 def _code(module: nn.Module) -> list[bytes]:

@@ -1,32 +1,42 @@
-"""What the loaded model gives away before anything is timed: its code, its tensors, and the replica's own proofs."""
+"""What the loaded model gives away before anything is timed: its code, its tensors, and the start's own checks.
+
+Whether forward loops over its rows is counted, in operations: a timing could not tell a loop from a network that fills
+a core with one row.
+"""
 
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from configs.problems import Keys
 from models import proof
 from models.errors import ModelError
 from models.padding import round_up
 from models.runner import Runner
+from models.startup import stages
+from models.startup.check_error import CheckError
 from models.warmup import warm
 
 from .built import Built
 from .finding import Finding, refusal
-from .subject import Subject, arithmetic
+from .subject import Subject, arithmetic, stage
 
 # Without device= these make a tensor on the CPU, wherever the model is.
 _MAKERS = {"arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint", "randn", "tensor", "zeros"}
 _WAITS = {"cpu", "item", "numpy", "tolist"}
 _PROBE_ROWS = 3
+# Batches between which operations are counted: fewer rows say too little, more only take longer.
+_FEWEST, _MOST = 2, 16
 
 
-def shown(subject: Subject, built: Built, args: Keys) -> Iterator[Finding]:
+def model_findings(subject: Subject, built: Built, args: Keys) -> Iterator[Finding]:
     """Yield what the model shows. `args` leads to its args in the file. Raise ModelError where it cannot run at all."""
     if said := _not_finite(subject):
         yield refusal(said, args)
@@ -38,6 +48,23 @@ def shown(subject: Subject, built: Built, args: Keys) -> Iterator[Finding]:
         yield Finding("mistake", what, args, "lengths: [16, 32, 64, 128]", mistake=2)
         return
     yield from _proofs(subject, built, args)
+
+
+def ops_per_row(subject: Subject, built: Built) -> float:
+    """Return how many more operations forward runs for each row more; 0 where their number does not follow the rows."""
+    most = min(_MOST, subject.sizes[-1])
+    if most < 2 * _FEWEST:
+        return 0.0
+    inputs = stage(subject.arrays(most), built.layout)
+    sizes = (_FEWEST, (_FEWEST + most) // 2, most)
+    try:
+        with arithmetic(built.config, fixed=False):
+            few, some, many = (_ops(built, [each[:rows] for each in inputs]) for rows in sizes)
+    except Exception:  # The network's own code: a forward that fails is told of elsewhere.
+        return 0.0
+    # A branch on the data changes the number too, but not with every row.
+    rates = (some - few) / (sizes[1] - sizes[0]), (many - some) / (sizes[2] - sizes[1])
+    return min(rates) if min(rates) >= 1 else 0.0
 
 
 def varies(subject: Subject) -> bool:
@@ -100,27 +127,45 @@ def _calls(kind: type) -> Iterator[tuple[int, str]]:
 
 
 def _proofs(subject: Subject, built: Built, args: Keys) -> Iterator[Finding]:
-    """Ask of the model what a replica asks before it is ready, at the smallest sizes: the verdict is the same."""
+    """Ask of the model what a replica asks before it is ready, at the smallest sizes: the results are the same."""
     layout = built.layout
     few = round_up(_PROBE_ROWS + 1, layout.sizes)
     layout = replace(layout, sizes=tuple(size for size in layout.sizes if size <= few))
-    draw = subject.draw
-    runner = Runner(built.forward, draw.feed, subject.outputs, layout)
-    checks: tuple[tuple[int, Callable[[], proof.Verdict]], ...] = (
-        (1, lambda: proof.no_training(built.module, runner, subject.reference, draw, built.config)),
-        (2, lambda: proof.cudnn_fed_well(runner, fixed=subject.fixed)),
+    ready = stages.Prepared(built.module, subject.draw, subject.outputs, layout, built.config)
+    runner = Runner(built.forward, subject.draw.feed, subject.outputs, layout)
+    checks: tuple[Callable[[], object], ...] = (
+        lambda: stages.prove_rows(ready, runner, subject.reference),
+        lambda: proof.warmed_shapes(runner, fixed=subject.fixed),
     )
     with arithmetic(built.config, subject.fixed):
-        warm(runner, draw)
-        failed = [(mistake, error) for mistake, check in checks if (error := _failure(check)) is not None]
-    for mistake, error in failed:
-        what, _, fix = str(error).partition("\nhelp: ")
-        yield Finding("mistake", what, (*args, "source"), fix, mistake=mistake)
+        warm(runner, subject.draw)
+        failed = [error for check in checks if (error := _failure(check)) is not None]
+    for error in failed:
+        yield Finding("mistake", error.what, (*args, "source"), error.help, mistake=error.result.mistake)
 
 
-def _failure(check: Callable[[], proof.Verdict]) -> ModelError | None:
+def _failure(check: Callable[[], object]) -> CheckError | None:
     try:
         check()
-    except ModelError as error:
+    except CheckError as error:
         return error
     return None
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the operations of a forward, those of TorchScript too."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count: int = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def _ops(built: Built, inputs: Sequence[torch.Tensor]) -> int:
+    counter = _Counter()
+    with counter, torch.inference_mode():
+        built.module(*inputs)
+    return counter.count

@@ -8,14 +8,12 @@ from dataclasses import replace
 
 from configs.loader import ModelApp
 from configs.problems import Keys
-
-from .examined import Look, Sight
-from .isolated import looked
-from .pace import Pace
-from .step import Step, ran
+from pitstop.auditing.isolated import look as look_isolated
+from pitstop.auditing.sight import Look, Pace, Sight
+from pitstop.auditing.step import Step, ran
 
 
-def repeated(runs: int, look: Look = looked) -> Look:
+def repeated(runs: int, look: Look = look_isolated) -> Look:
     """Return a look that measures `runs` times; after Ctrl-C it has the whole runs before, or the broken first."""
 
     def several(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:

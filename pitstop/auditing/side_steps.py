@@ -1,6 +1,7 @@
-"""What it costs to feed shapes that nobody warmed: the same requests, each a new shape, and padded to a warmed one.
+"""Steps beside the configured setting: shapes that nobody warmed, and the default backend where it was forgone.
 
-Both are counted per item, since the shapes differ in their rows. A new shape is met once only, so it is timed once.
+Shapes are counted per item, since they differ in their rows. A new shape is met once only, so it is timed once. The
+default backend is run as its start leaves it, in batches too.
 """
 
 import time
@@ -8,22 +9,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
+from configs.backends import BACKENDS, DEFAULT
+from models.compile.refused import sentences
+from models.errors import ModelError, first_line
 from models.padding import round_up
 from models.signature import Shape
 
-from .built import Built
-from .pace import Pace
+from .built import Built, build, started
 from .plan import thin
-from .reason import reason
-from .run import Arm, caller
-from .step import NEW, PADDED, Head, Step
+from .run import Arm, attempt, caller
+from .sight import Pace
+from .step import DEFAULT_BATCH, DEFAULT_ONE, NEW, PADDED, Head, Setting, Step, forgone, setting_of
 from .subject import Subject, arithmetic, stage
 from .timing import WARM_RUNS, summarise
 
 # Past this many budgets no further shape is tried: torch.compile may take half a minute for each.
 _PATIENCE = 5
-
-
 _HEADS = (Head(PADDED, "sizes vary, padded to warmed", "batch"), Head(NEW, "sizes vary, each one new", "mistake"))
 
 
@@ -48,7 +49,33 @@ def changing(subject: Subject, serve: Callable[[], Built], pace: Pace) -> Iterat
         times = _times(subject, built, shapes, pace.budget_s)
         yield from (Step(head, summarise(each), how=built.how) for head, each in zip(heads, times, strict=True))
     except Exception as error:  # As in run.attempt: the model may refuse a shape in any way it likes.
-        yield from (Step(head, skipped=reason(error)) for head in heads)
+        yield from (Step(head, skipped=first_line(error)) for head in heads)
+
+
+def default(subject: Subject, how: str, pace: Pace) -> Iterator[Step]:
+    """Yield one row, and the best batch size; nothing where the config has what is the default."""
+    lines = forgone(subject.config, how)
+    if not lines:
+        return
+    here = setting_of(subject.config)
+    setting = Setting(DEFAULT, here.precision, here.memory_format)
+    made: list[Built] = []
+
+    def arm() -> Arm:
+        if not made:
+            made.append(_opened(subject, setting, lines))
+        return Arm(made[0])
+
+    one = Head(DEFAULT_ONE, "the default backend", "option", 1, setting)
+    yield attempt(one, arm, subject, pace)
+    # Known beforehand where the process ended in this step.
+    if DEFAULT_BATCH in pace.known:
+        yield pace.known[DEFAULT_BATCH]
+    elif made and made[0].fastest_rows > 1:
+        rows = made[0].fastest_rows
+        yield attempt(
+            Head(DEFAULT_BATCH, f"the default backend, batches of {rows}", "option", rows, setting), arm, subject, pace
+        )
 
 
 def unseen(sizes: tuple[int, ...], lengths: tuple[int, ...]) -> list[Shape]:
@@ -81,3 +108,10 @@ def _ms(subject: Subject, built: Built, shape: Shape, warm_runs: int) -> float:
     start = time.perf_counter()
     call()
     return (time.perf_counter() - start) * 1000
+
+
+def _opened(subject: Subject, setting: Setting, lines: dict[str, str]) -> Built:
+    built = build(subject, setting, lines)
+    if built.fell_back:
+        raise ModelError(f"no {BACKENDS[DEFAULT].title}: {sentences(built.refused)}")
+    return started(subject, built)

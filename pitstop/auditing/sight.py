@@ -1,8 +1,12 @@
-"""How an audit goes about its steps: how long each may take, and what is known of them beforehand. Pure."""
+"""How an audit looks at a model, and what it sees: what its code, its answers and its timings show. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from configs.loader import ModelApp
+from configs.problems import Keys
+
+from .finding import Finding
 from .step import Head, Step
 
 BUDGET_S, QUICK_BUDGET_S = 1.5, 0.3
@@ -23,3 +27,20 @@ class Pace:
     announce: Callable[[Head], None] = lambda _: None
     known: Mapping[str, Step] = field(default_factory=dict)
     limit_s: float = LIMIT_S
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a model showed on its device; the part of an audit that takes time.
+
+    `ops_per_row` is as model_findings has it, `planned` how many steps there are to be.
+    """
+
+    device: str
+    found: tuple[Finding, ...]
+    steps: tuple[Step, ...]
+    ops_per_row: float = 0.0
+    planned: int = 0
+
+
+Look = Callable[[ModelApp, Keys, Pace], Iterator[Sight]]

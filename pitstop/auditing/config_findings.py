@@ -20,7 +20,7 @@ from .words import ms
 _WIDEST_GAP = 2
 
 
-def static(case: Case) -> Iterator[Finding]:
+def config_findings(case: Case) -> Iterator[Finding]:
     """Yield what can be said without a forward."""
     for part in (_ruled, _gaps, _odd_limit, _threads, _pickle, _fleet, _unmeasured, _fallback):
         yield from part(case)

@@ -4,11 +4,14 @@ A difference counts only where the middle halves of both timings lie apart: a bu
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
+
+from configs.backends import BACKENDS, DEFAULT, EAGER
 
 from ..report.numbers import deviation, number
 from .case import Case
 from .finding import Finding, refusal
-from .step import DEFAULT_ONE, Setting, Step
+from .step import DEFAULT_ONE, Step, fastest
 from .timing import clearly_faster
 from .words import gain, times
 
@@ -16,23 +19,18 @@ from .words import gain, times
 WORTH = 1.1
 # Below this, batches need not be collected.
 BATCHING_PAYS = 1.3
-_RUNS = {
-    "eager": "runs the model eagerly",
-    "compile": "runs torch.compile",
-    "torchscript": "leaves the model eager, as this way to TorchScript fails",
-}
 
 
-def measured(case: Case) -> Iterator[Finding]:
+def timing_findings(case: Case) -> Iterator[Finding]:
     """Yield what the steps show."""
-    mistakes = (_refused, _inexact, _lying_trace, _forgone, _one_by_one)
+    mistakes = (_refused, _inexact, _wrong_trace, _forgone, _one_by_one)
     for part in (*mistakes, _runs_eagerly, _loops, _past_its_best, _faster):
         yield from part(case)
 
 
 def _refused(case: Case) -> Iterator[Finding]:
     """What a start says against the config: none that it refuses gets a clean bill."""
-    if any(finding.mistake == 1 for finding in case.shown):
+    if any(finding.mistake == 1 for finding in case.model_findings):
         return  # The same proof, told there with its number.
     for step in case.steps:
         if step.refusal:
@@ -41,7 +39,7 @@ def _refused(case: Case) -> Iterator[Finding]:
 
 def _inexact(case: Case) -> Iterator[Finding]:
     """Mistake 3: what was compiled does not answer as the model does, which would have to agree with itself first."""
-    if any(finding.mistake == 1 for finding in case.shown):
+    if any(finding.mistake == 1 for finding in case.model_findings):
         return
     for step in case.steps:
         head = step.head
@@ -52,11 +50,11 @@ def _inexact(case: Case) -> Iterator[Finding]:
             yield Finding("mistake", what, case.args(key), fix, "wrong answers", 3)
 
 
-def _lying_trace(case: Case) -> Iterator[Finding]:
+def _wrong_trace(case: Case) -> Iterator[Finding]:
     step = case.one
-    if case.app.config.torchscript == "trace" and step is not None and "a trace would lie" in step.note:
+    if case.app.config.torchscript == "trace" and step is not None and step.wrong_trace:
         script = step.how == "script"
-        what = f"asks for a trace, but {step.note}"
+        what = f"asks for a trace, but {step.wrong_trace}"
         fix = "torchscript: script" if script else "torchscript: auto, and rewrite in forward what is named"
         saved = "pitstop scripts it instead" if script else "pitstop runs it eagerly instead"
         yield Finding("mistake", what, case.args("torchscript"), fix, f"wrong answers elsewhere; {saved}", 3)
@@ -70,19 +68,28 @@ def _forgone(case: Case) -> Iterator[Finding]:
     if not lines or fast is None:
         return
     key, fix = next(iter(lines)), "\n".join(f"{key}: {value}" for key, value in lines.items())
-    what = f"{_RUNS[case.here.backend]}, and the default backend serves the same answers faster"
+    title = BACKENDS[case.here.backend].title
+    runs = f"leaves the model eager, as this way to {title} fails" if case.here.backend == DEFAULT else f"runs {title}"
+    what = f"{runs}, and the default backend serves the same answers faster"
     yield Finding("mistake", what, case.args(key), fix, gain(slow, fast, ("now", "by default")), 3)
 
 
 def _runs_eagerly(case: Case) -> Iterator[Finding]:
     step = case.one
-    if case.here.backend == "torchscript" and step is not None and step.how == "eager" and not case.default:
-        what = f"is torchscript, but the model runs eagerly: {step.note}"
-        compiled = case.step(Setting("compile", case.here.precision, case.here.memory_format).key)
-        better = _clearly(step, compiled, WORTH)
-        # To write eager there would hide this, and change nothing else.
-        fix = "backend: compile" if better else "rewrite in forward what is named, so that TorchScript can take it"
-        yield Finding("hint", what, case.args("backend"), fix, gain(step, compiled) if better else "")
+    if case.here.backend != DEFAULT or step is None or step.how != EAGER or case.default:
+        return
+    title = BACKENDS[DEFAULT].title
+    what = f"is {DEFAULT}, but the model runs eagerly: {step.note}"
+    # To write eager there would hide this, and change nothing else.
+    others = [replace(case.here, backend=each) for each in BACKENDS if each not in (DEFAULT, EAGER)]
+    other = fastest(case.step(each.key) for each in others)
+    if other is not None and other.head.setting is not None and _clearly(step, other, WORTH):
+        fix = f"backend: {other.head.setting.backend}"
+        yield Finding("hint", what, case.args("backend"), fix, gain(step, other))
+    else:
+        yield Finding(
+            "hint", what, case.args("backend"), f"rewrite in forward what is named, so that {title} can take it"
+        )
 
 
 def _one_by_one(case: Case) -> Iterator[Finding]:
@@ -128,7 +135,7 @@ def _faster(case: Case) -> Iterator[Finding]:
     if fast is None or fast.head.setting is None or not _clearly(slow, fast, WORTH):
         return
     lines = {key: value for key, value in fast.head.setting.lines.items() if case.here.lines[key] != value}
-    if not lines or lines == {"backend": "torchscript"}:
+    if not lines or lines == {"backend": DEFAULT}:
         return  # That is the default backend, and mistake 3 where it is faster.
     what = f"{fast.head.label} would be faster here, off eager fp32 by {deviation(fast.deviation)}"
     fix = "\n".join(f"{key}: {value}" for key, value in lines.items())
