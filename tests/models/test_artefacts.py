@@ -74,7 +74,7 @@ def test_a_full_disk_leaves_nothing_behind_and_costs_one_warning_with_advice(
     assert kept("key", CPU) is None
     [record] = caplog.records
     assert "the next start compiles again" in record.getMessage()
-    assert "point PITSTOP_CACHE to another folder" in record.getMessage()
+    assert "set PITSTOP_CACHE to another folder" in record.getMessage()
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])

@@ -70,7 +70,7 @@ def test_an_export_keeps_its_dtypes_and_is_fed_as_declared(tmp_path: Path) -> No
 
 
 def test_fp64_beside_a_coarser_precision_is_refused_before_anything_starts() -> None:
-    with pytest.raises(ConfigError, match="'x' is declared FP64, which precision: bf16 cannot hold"):
+    with pytest.raises(ConfigError, match="'x' is declared FP64, which precision: bf16 cannot represent"):
         parse_model(config().model_dump(mode="json") | {"inputs": tensor("x", "FP64"), "precision": "bf16"})
 
 
