@@ -7,7 +7,6 @@ counted from the sending, a server that stalls would be asked less meanwhile, an
 import asyncio
 import sys
 import time
-from functools import partial
 
 from ..measure.arrivals import poisson
 from .clock import Alarm, now
@@ -32,6 +31,7 @@ class Drive:
         self._sent = 0
         self._open_slots = 0
         self._due: dict[int, float] = {}
+        self._tried: dict[int, int] = {}
         self._over, self._is_over = asyncio.Event(), False
         self._most_sent = plan.most_sent if plan.most_sent is not None else sys.maxsize
         self._arrivals = poisson(plan.rate_rps, plan.end_s, plan.seed) if plan.rate_rps else None
@@ -123,12 +123,10 @@ class Drive:
         number = self._sent
         self._sent += 1
         self._due[number] = due_s
-        self._sender.send(number, partial(self._ended, number, 0))
+        self._sender.send(number, self._ended)
 
-    def _ended(self, number: int, tried: int, failure: Failure | None) -> None:
-        if self._is_over:
-            return
-        if failure is not None and self._sends_again(number, tried, failure):
+    def _ended(self, number: int, failure: Failure | None) -> None:
+        if self._is_over or (failure is not None and self._sends_again(number, failure)):
             return
         time_s, due_s = now() - self._start, self._due.pop(number)
         self.record.add(due_s, time_s - due_s, failure)
@@ -140,14 +138,15 @@ class Drive:
         else:
             self._go_on(time_s)
 
-    def _sends_again(self, number: int, tried: int, failure: Failure) -> bool:
+    def _sends_again(self, number: int, failure: Failure) -> bool:
         """Hide a failure by another try, where that is wanted and of use."""
+        tried = self._tried.get(number, 0)
         wait = wait_s(failure, tried) if tried < self._plan.retries else None
         if wait is None:
             return False
         self.record.retried += 1
-        again = partial(self._ended, number, tried + 1)
-        asyncio.get_running_loop().call_later(wait, self._sender.send, number, again)
+        self._tried[number] = tried + 1
+        asyncio.get_running_loop().call_later(wait, self._sender.send, number, self._ended)
         return True
 
     def _end(self) -> None:

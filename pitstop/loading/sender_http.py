@@ -30,6 +30,9 @@ class _Waiting(NamedTuple):
     done: Done
     deadline: float
 
+    def end(self, failure: Failure) -> None:
+        self.done(self.number, failure)
+
 
 class HttpSender:
     """The connections to one server. Satisfies outcome.Sender. With a `check`, a wrong answer is a failure."""
@@ -38,9 +41,11 @@ class HttpSender:
         self, address: Address, requests: Sequence[bytes], most: int, timeout_s: float, check: Check | None = None
     ) -> None:
         self._address = address
-        self._requests = requests
+        self._requests, self._count = requests, len(requests)
         self._most = most
         self._timeout_s = timeout_s
+        # Of what is sent now. Moved on by the sweeper: to ask the clock at each request would cost more.
+        self._deadline = 0.0
         self._check = check
         self._tls = ssl.create_default_context() if address.tls else None
         self._idle: list[_Lane] = []
@@ -58,10 +63,10 @@ class HttpSender:
         while self._idle:
             lane = self._idle.pop()
             if lane.connection.open:
-                lane.send(self._requests[number % len(self._requests)], number, done, now() + self._timeout_s)
+                self._send_on(lane, number, done, self._deadline)
                 return
             self._all.discard(lane)
-        self._waiting.append(_Waiting(number, done, now() + self._timeout_s))
+        self._waiting.append(_Waiting(number, done, self._deadline))
         if len(self._all) + len(self._opening) >= self._most:
             self.queued += 1
         elif len(self._opening) < len(self._waiting):
@@ -84,18 +89,21 @@ class HttpSender:
             if len(self._opening) < len(self._waiting):
                 self._connect_soon()
         elif self._waiting:
-            number, done, deadline = self._waiting.popleft()
-            lane.send(self._requests[number % len(self._requests)], number, done, deadline)
+            self._send_on(lane, *self._waiting.popleft())
         else:
             self._idle.append(lane)
 
     def outcome(self, number: int, result: Reply | ConnectionError) -> Failure | None:
         """Say how request `number` ended."""
-        if isinstance(result, Reply):
-            if result.status != _OK:
-                return _refusal(result)
-            return None if self._check is None or self._check(number, result.body) else Failure(WRONG)
-        return Failure(GARBLED if isinstance(result, NotHttpError) else CLOSED)
+        if isinstance(result, ConnectionError):
+            return Failure(GARBLED if isinstance(result, NotHttpError) else CLOSED)
+        if result.status != _OK:
+            return _refusal(result)
+        return None if self._check is None or self._check(number, result.body) else Failure(WRONG)
+
+    def _send_on(self, lane: "_Lane", number: int, done: Done, deadline: float) -> None:
+        lane.number, lane.done, lane.deadline = number, done, deadline
+        lane.connection.send(lane.ended, self._requests[number % self._count])
 
     def _connect_soon(self) -> None:
         task = asyncio.get_running_loop().create_task(self._connect())
@@ -109,7 +117,7 @@ class HttpSender:
             _, connection = await asyncio.wait_for(making, self._timeout_s)
         except (OSError, TimeoutError) as error:
             if self._waiting:
-                self._waiting.popleft().done(Failure(_kind(error)))
+                self._waiting.popleft().end(Failure(_kind(error)))
             # Of those that came when no more connections were allowed, none has brought one with it.
             if len(self._opening) - 1 < len(self._waiting):
                 self._connect_soon()
@@ -121,43 +129,39 @@ class HttpSender:
     def _sweep(self) -> None:
         """Look for what has taken too long; one timer for all, because one for each request would cost more."""
         time = now()
+        self._deadline = time + self._timeout_s + _SWEEP_S
         for lane in [each for each in self._all if each.done is not None and each.deadline <= time]:
             lane.expire()
         while self._waiting and self._waiting[0].deadline <= time:
-            self._waiting.popleft().done(Failure(TIMEOUT))
+            self._waiting.popleft().end(Failure(TIMEOUT))
         self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
 
 
 class _Lane:
-    """A connection, and the request that is under way on it."""
+    """A connection, and the request that is under way on it: `done` is None where none is."""
 
-    __slots__ = ("_number", "_sender", "connection", "deadline", "done")
+    __slots__ = ("_sender", "connection", "deadline", "done", "number")
 
     def __init__(self, sender: HttpSender, connection: Connection) -> None:
         self._sender = sender
-        self._number = 0
         self.connection = connection
+        self.number = 0
         self.deadline = 0.0
         self.done: Done | None = None
-
-    def send(self, request: bytes, number: int, done: Done, deadline: float) -> None:
-        self._number, self.done, self.deadline = number, done, deadline
-        self.connection.send(self._ended, request)
 
     def expire(self) -> None:
         """Give up on the answer: whatever comes later on this connection would be taken for the next one's."""
         self.connection.close()
-        done, self.done = self.done, None
-        self._sender.freed(self)
-        if done is not None:
-            done(Failure(TIMEOUT))
+        self._end(Failure(TIMEOUT))
 
-    def _ended(self, result: Reply | ConnectionError) -> None:
-        done, self.done = self.done, None
-        failure = self._sender.outcome(self._number, result)
+    def ended(self, result: Reply | ConnectionError) -> None:
+        self._end(self._sender.outcome(self.number, result))
+
+    def _end(self, failure: Failure | None) -> None:
+        number, done, self.done = self.number, self.done, None
         self._sender.freed(self)
         if done is not None:
-            done(failure)
+            done(number, failure)
 
 
 def _refusal(reply: Reply) -> Failure:
