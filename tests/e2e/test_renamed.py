@@ -24,7 +24,7 @@ from tests.e2e.together.test_ingress import behind
 from tests.nodes import wait_until
 from tests.serving import PROJECT, SHORT, Serving, serve_run
 
-pytestmark = [pytest.mark.ray, pytest.mark.long]
+pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module")
