@@ -15,14 +15,11 @@ from rich.console import Console
 
 from configs.document import read
 from configs.loader import load
-from pitstop.auditing.examine import examine
-from pitstop.auditing.examined import Examined
-from pitstop.auditing.groups import grouped
-from pitstop.auditing.pace import BUDGET_S, QUICK_BUDGET_S, Pace
+from pitstop.auditing.examine import Examined, examine
 from pitstop.auditing.picture import poster
 from pitstop.auditing.record import model_json
-from pitstop.auditing.repeat import repeated
-from pitstop.auditing.step import Step
+from pitstop.auditing.sight import BUDGET_S, QUICK_BUDGET_S, Pace
+from pitstop.auditing.step import Step, grouped
 from pitstop.auditing.words import HEADS, busy, cells, factor, first_items_s
 from pitstop.measure.hardware import hardware
 from pitstop.measure.results import head, stem, told, write
@@ -30,6 +27,7 @@ from pitstop.report.markdown import table
 from pitstop.report.numbers import number
 
 from . import script
+from .repeated_audit import repeated
 
 MODELS = (("configs/resnet50.yaml", "resnet50"), ("serve_config.yaml", "digits"))
 

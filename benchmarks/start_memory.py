@@ -115,7 +115,8 @@ def start(folder: str, step: str) -> None:
         import models.served
 
         if what == "model":
-            cached = "from the cache" in models.served.open_model(_config(folder, *arguments), "cpu").verdicts[2].found
+            served = models.served.open_model(_config(folder, *arguments), "cpu")
+            cached = served.checks.compilation.made == "before"
     print(json.dumps({"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "cached": cached}))
 
 

@@ -45,7 +45,7 @@ def open_round(record: Record, gpu_busy: float | None = None) -> Round:
 
 def ended(record: Record) -> Array:
     """Return when each answer came, in seconds from the start."""
-    return np.asarray(record.due_s) + np.asarray(record.latency_s)
+    return np.add(record.due_s, record.latency_s, dtype=float)
 
 
 def steady(record: Record, from_s: float, to_s: float) -> tuple[float, Array]:

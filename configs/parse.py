@@ -11,6 +11,7 @@ from .places import advise_key_of
 from .problems import ConfigError, Keys, Problem, where
 from .schema import IMPORT_PATH, ModelConfig, RootConfig, Tunables
 from .suggest import advise
+from .values import OPEN_SIZE
 from .walk import field_at, known_at
 
 _BOOL_FOR_NUMBER = "write a number: YAML reads yes, no, on and off as true and false"
@@ -25,6 +26,8 @@ AS_YAML: dict[tuple[str, type], str] = {
     ("bool_type", str): "write true or false, without quotes",
     ("bool_type", int): "write true or false",
 }
+# Errors of the schema's own rules, whose text is the whole sentence.
+_OWN = ("value_error", OPEN_SIZE)
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -81,12 +84,12 @@ def _problem(model: type[BaseModel], error: dict[str, Any], raw: object, base: K
     hint = field.description if field and field.description else "see configs/schema.py for what is allowed here"
     if error["type"] == "missing":
         return Problem(path, where(raw, path), "is missing", f"add {keys[-1]}: {_lower(hint)}")
-    return Problem(path, where(raw, path), _what(error), _help(error, hint))
+    return Problem(path, where(raw, path), _what(error), _help(error, hint), kind=error["type"])
 
 
 def _what(error: dict[str, Any]) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "value_error":
+    if error["type"] in _OWN:
         return message.partition("\nhelp: ")[0]
     if error["type"] == "string_pattern_mismatch":
         message = f"should match {error['ctx']['pattern']}"
@@ -101,7 +104,7 @@ def _help(error: dict[str, Any], hint: str) -> str:
         return "for a method such as X.from_pretrained, write a function that calls it and name that"
     if kind == "literal_error":
         return advise(given, re.findall(r"'([^']*)'", error["ctx"]["expected"]))
-    if kind == "value_error":
+    if kind in _OWN:
         return (
             str(error["msg"]).partition("\nhelp: ")[2]
             or "change it as the message says; the rule is in configs/schema.py"

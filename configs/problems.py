@@ -10,13 +10,17 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem. `keys` is its key path from the top of the file; `where` is that path as people read it."""
+    """One problem. `keys` is its key path from the top of the file; `where` is that path as people read it.
+
+    `kind` is pydantic's name for the error, if the schema found it.
+    """
 
     keys: Keys
     where: str
     what: str
     help: str
     severity: Severity = "error"
+    kind: str = ""
 
     def text(self, place: str) -> str:
         """Return two lines; `place` is the file with its line, or whatever else names the config."""

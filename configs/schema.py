@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from .backends import BACKENDS, DEFAULT, BackendName
 from .strict import Strict
 from .tunables import CanaryConfig, Tunables
-from .values import check_batch_bytes, check_bounds, host, printable, whole_above_one
+from .values import check_batch_bytes, check_bounds, host, open_size, printable, whole_above_one
 
 __all__ = ["AccessConfig", "CanaryConfig", "ModelConfig", "PredictConfig", "RootConfig"]
 __all__ += ["SourceConfig", "Strict", "TensorConfig", "Tunables"]
@@ -19,7 +20,6 @@ Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
 ]
 Device = Literal["auto", "cuda", "cpu"]
-Backend = Literal["eager", "torchscript", "compile"]
 Precision = Literal["fp64", "fp32", "tf32", "bf16", "fp16"]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 GpuShare = Annotated[float, AfterValidator(whole_above_one)]
@@ -136,7 +136,7 @@ class ModelConfig(Strict):
     ingress_replicas: int = Field(
         0, ge=0, le=256, description="Replicas that read requests, in front of those with the device."
     )
-    backend: Backend = Field("torchscript", description="How the forward is compiled; eager for not at all.")
+    backend: BackendName = Field(DEFAULT, description=f"How the forward is compiled: {', '.join(BACKENDS)}.")
     torchscript: Literal["auto", "script", "trace"] = Field(
         "auto", description="How TorchScript is made; auto chooses."
     )
@@ -196,7 +196,7 @@ class ModelConfig(Strict):
             raise ValueError("a BYTES input needs preprocess, which turns it into tensors")
         open_sizes = [tensor.shape[1:].count(-1) for tensor in self.inputs]
         if any(open_sizes) and self.lengths is None:
-            raise ValueError("an input has an open dimension: give it a size, or list the sizes to warm in lengths")
+            raise open_size()
         if self.lengths is not None and max(open_sizes) == 0:
             raise ValueError("lengths is given, but no input has an open dimension")
         if any(count and tensor.shape[1] != -1 for count, tensor in zip(open_sizes, self.inputs, strict=True)):

@@ -5,6 +5,10 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
+from pydantic_core import PydanticCustomError
+
+# The kind of this error: `pitstop audit` knows it for one of the five mistakes.
+OPEN_SIZE = "open_size"
 _FLOATS = {"FP16": 65504.0, "FP32": 3.4028234663852886e38, "FP64": math.inf}
 _BITS = {"BOOL": 8, "BYTES": 64}
 # More memory than any machine has. A size with a digit too many is found before the start allocates such a batch.
@@ -29,6 +33,12 @@ def printable(name: str) -> str:
             f"{name!r} is empty, begins or ends with a space, or has unprintable characters\nhelp: write a plain name"
         )
     return name
+
+
+def open_size() -> PydanticCustomError:
+    """Return the error of an input with an open size that no lengths go with."""
+    what = "an input has an open size: fix it, or list the sizes to warm in lengths"
+    return PydanticCustomError(OPEN_SIZE, what)
 
 
 def whole_above_one(gpus: float) -> float:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from .running import App
+from .applications import App
 
 _LOOK_EVERY_S = 0.25
 _PATIENCE_LOOKS = 100

@@ -1,7 +1,7 @@
 """Rows a second by batch size, from what the warm-up timed, and which size is fastest."""
 
 from collections.abc import Mapping
-from itertools import pairwise
+from dataclasses import dataclass
 
 from .signature import Shape
 
@@ -9,8 +9,14 @@ from .signature import Shape
 _NEARLY = 0.97
 # Timings of one start scatter by a few per cent: what takes more than this share of another's time is no faster.
 WINS = 0.95
-# What lies between two forwards, at a guess on the high side: a thread wakes, rows are collated and handed out.
-TURN_MS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A batch size, and rows a second at it."""
+
+    rows: int
+    rows_s: float
 
 
 def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
@@ -33,30 +39,8 @@ def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
     return min(rows for rows, rate in rates.items() if rate >= enough)
 
 
-def ends(forward_ms: Mapping[Shape, float]) -> tuple[float, float, int]:
-    """Return rows a second one by one, at the best batch size, and that size (at the shortest length)."""
+def ends(forward_ms: Mapping[Shape, float]) -> tuple[Rate, Rate]:
+    """Return the rates of the smallest batch size and of the fastest, at the shortest length."""
     length = min(length for _, length in forward_ms)
-    rates = {size: 1000 * size / ms for (size, of), ms in forward_ms.items() if of == length}
-    best = max(rates, key=lambda size: rates[size])
-    return rates[min(rates)], rates[best], best
-
-
-def rows_to_take(forward_ms: Mapping[Shape, float]) -> dict[int, int]:
-    """Return how many of so many waiting rows, all of one length, the next forward should take, where that is not all.
-
-    Padded to the next warmed size, five rows may take as long as eight: on a CPU core, whose time grows with the rows,
-    four and then one are through sooner, and whoever comes meanwhile joins the one. Where the device takes nearly as
-    long for four as for eight, a GPU as a rule, all five go at once. So fewer are taken only where even the last of
-    them is answered no later than if all went together.
-    """
-    ms = {rows: each for (rows, _), each in forward_ms.items()}
-    sooner: dict[int, int] = {}
-    through = {0: 0.0}
-    for smaller, size in pairwise((0, *sorted(ms))):
-        for rows in range(smaller + 1, size + 1):
-            through[rows] = TURN_MS + ms[size]
-            # Down to a warmed size, which pads nothing.
-            if smaller and rows < size and ms[smaller] + TURN_MS + through[rows - smaller] <= through[rows]:
-                through[rows] = ms[smaller] + TURN_MS + through[rows - smaller]
-                sooner[rows] = smaller
-    return sooner
+    rates = [Rate(rows, 1000 * rows / ms) for (rows, of), ms in forward_ms.items() if of == length]
+    return min(rates, key=lambda rate: rate.rows), max(rates, key=lambda rate: rate.rows_s)

@@ -15,15 +15,15 @@ from rich.console import Console
 from configs.document import Document, read
 from configs.loader import ConfigError, Deployment, load
 from configs.suggest import advise
+from configs.values import OPEN_SIZE
 
 from .auditing.finding import Finding
 
 if TYPE_CHECKING:
-    from .auditing.examined import Examined, Look
+    from .auditing.examine import Examined
+    from .auditing.sight import Look
 
 CLEAN, MISTAKES, UNUSABLE, STOPPED = 0, 1, 2, 130
-# The schema refuses this one; it is mistake 2 all the same, and is called by its name here.
-_OPEN_SIZE = "an input has an open size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def _deployment(wish: Wish) -> Deployment:
 def _audit(wish: Wish, document: Document, deployment: Deployment, console: Console, look: "Look | None") -> int:
     # torch takes seconds to import; --help and a broken file need not wait for it.
     from .auditing.examine import examine
-    from .auditing.pace import BUDGET_S, QUICK_BUDGET_S, Pace
+    from .auditing.sight import BUDGET_S, QUICK_BUDGET_S, Pace
 
     with Console(stderr=True).status("starting") as line:
         budget_s = QUICK_BUDGET_S if wish.quick else BUDGET_S
@@ -107,7 +107,8 @@ def _show(wish: Wish, audits: "Sequence[Examined]", document: Document, console:
 
 def _open_sizes(error: ConfigError) -> list[Finding]:
     """Return the findings for a file that has no other fault than open sizes."""
-    found = [each for each in error.problems if each.what.startswith(_OPEN_SIZE)]
+    # The schema refuses this one; it is mistake 2 all the same.
+    found = [each for each in error.problems if each.kind == OPEN_SIZE]
     if len(found) < len(error.problems):
         return []
     return [Finding("mistake", each.what, each.keys, "lengths: [16, 32, 64]", mistake=2) for each in found]

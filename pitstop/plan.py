@@ -27,13 +27,13 @@ class PlanError(Exception):
     """A wish that cannot be granted; says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What the user asked for. Prices are of one GPU and of one CPU core, in usd an hour."""
 
     path: Path
-    name: str | None
     target: Target
+    name: str | None = None
     price_gpu: float | None = None
     price_cpu: float | None = None
     profiles: tuple[str, ...] = ()

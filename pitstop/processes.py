@@ -53,16 +53,16 @@ def end(
         wait_s: how long it may take to end.
         ask_others_after_s: when they are asked to stop as well; None where a server must see to that itself.
     """
-    before = [(pid, line, _started(pid)) for pid, line in of(process.pid, mark).items()]
+    before = {pid: (line, _started(pid)) for pid, line in _own(process, mark).items()}
     process.send_signal(signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=wait_s)
 
     def left() -> dict[int, str]:
         # What had lost both its parent and its mark is known from before.
-        running = _running()
-        known = {pid: line for pid, line, started in before if pid in running and _started(pid) == started}
-        return known | of(process.pid, mark)
+        there = _running()
+        known = {pid: line for pid, (line, since) in before.items() if pid in there and _started(pid) == since}
+        return known | _own(process, mark)
 
     if ask_others_after_s is not None and (others := _wait(left, ask_others_after_s)):
         _signal(others, signal.SIGTERM)
@@ -110,6 +110,11 @@ def program(cmdline: str) -> str:
     script = next((each for each in others if "/" in each and not each.startswith("-")), "")
     named = Path(script) if Path(first).name.startswith("python") and script else Path(first)
     return "/".join(named.parts[-2:]) if named.suffix == ".py" else named.name
+
+
+def _own(process: "subprocess.Popen[str] | subprocess.Popen[bytes]", mark: str) -> dict[int, str]:
+    # Once it has ended, its id may be another's.
+    return of(process.pid if process.poll() is None else None, mark)
 
 
 def _wait(left: Callable[[], dict[int, str]], patience_s: float) -> dict[int, str]:

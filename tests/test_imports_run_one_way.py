@@ -18,6 +18,8 @@ ANYWHERE = {
 }
 # Rooms of deployments that know neither Ray nor torch: pitstop may use them.
 PURE = ("deployments.http_client", "deployments.stubs")
+# The server's own queue and policy, which the simulations run too: pitstop may use them.
+POLICY = ("deployments.batching.fifo", "deployments.batching.grouping", "deployments.batching.queue")
 AT_MODULE_LEVEL = {"configs": {"torch", "ray"}}
 
 
@@ -34,7 +36,7 @@ def test_no_package_imports_against_the_current(package: str) -> None:
             ast.parse(path.read_text(encoding="utf-8"), str(path)), path.relative_to(PROJECT)
         )
         if name.partition(".")[0] in (late if nested else early)
-        if not (package == "pitstop" and name.startswith(PURE))
+        if not (package == "pitstop" and name.startswith((*PURE, *POLICY)))
     ]
     assert wrong == []
 
@@ -48,6 +50,13 @@ def test_a_pure_room_knows_neither_ray_nor_torch_nor_the_rest_of_deployments(roo
     others = {"configs", "models", "ray", "torch"}
     wrong = [each for each in done.stdout.split() if each in others or each.startswith("deployments.")]
     assert [each for each in wrong if not each.startswith(room)] == []
+
+
+def test_the_policy_and_the_simulation_of_it_import_neither_ray_nor_torch() -> None:
+    code = "".join(f"import {name}\n" for name in (*POLICY, "pitstop.planning.simulate"))
+    code += "import sys; print([name for name in ('ray', 'torch') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_what_builds_an_application_imports_no_torch() -> None:

@@ -1,9 +1,11 @@
-"""A simulated replica: it takes every waiting row, up to the limit, each time its device is free, as ours does."""
+"""A simulated replica: each time its device is free, the server's own queue and policy say what runs next."""
 
-from collections import deque
+import math
 from collections.abc import Mapping
 
 from deployments.autoscaling.stats import Recorder
+from deployments.batching.fifo import Fifo
+from deployments.batching.queue import Answer, Item, Part, Waiting
 from deployments.figures.stats import Stats
 from models.padding import round_up
 
@@ -17,23 +19,23 @@ class Replica:
         self.ongoing = 0
         self.done_s = float("inf")
         self.offered = 0
-        self._waiting: deque[float] = deque()
-        self._running: list[float] = []
+        by_shape = {(rows, 0): ms for rows, ms in forward_ms.items()}
+        self._waiting = Waiting(Fifo(by_shape))
+        self._running: list[Part] = []
         self._sizes = tuple(sorted(forward_ms))
         self._forward_s = {rows: ms / 1000 for rows, ms in forward_ms.items()}
         self._stats = Stats()
-        self._recorder = Recorder(self._stats, {(rows, 0): ms for rows, ms in forward_ms.items()})
-        self._recorder.started_s = ready_s - ordered_s
+        self._recorder = Recorder(self._stats, by_shape, ready_s - ordered_s)
         self.look(ready_s)
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return self._waiting.rows
 
     def add(self, now_s: float) -> None:
         self.offered += 1
         self.ongoing += 1
-        self._waiting.append(now_s)
+        self._waiting.append(Item({}, 1, now_s, math.inf, _nobody))
         if not self._running:
             self._start(now_s)
 
@@ -41,7 +43,7 @@ class Replica:
         """Finish every forward that ends by now."""
         while self.done_s <= now_s:
             ended_s = self.done_s
-            latencies_s += [ended_s - arrived_s for arrived_s in self._running]
+            latencies_s += [ended_s - part.item.arrived_s for part in self._running]
             self.ongoing -= len(self._running)
             self._running, self.done_s = [], float("inf")
             if self._waiting:
@@ -52,8 +54,8 @@ class Replica:
         return self._recorder.look(self.waiting, self.offered, self._sizes[-1], clock=lambda: now_s, cpu=lambda: 0.0)
 
     def _start(self, now_s: float) -> None:
-        count = min(len(self._waiting), self._sizes[-1])
-        self._running = [self._waiting.popleft() for _ in range(count)]
+        self._running = self._waiting.take(self._sizes[-1], now_s)
+        count = len(self._running)
         size = round_up(count, self._sizes)
         took_s = self._forward_s[size]
         self.done_s = now_s + took_s
@@ -64,3 +66,7 @@ class Replica:
         seen = stats.by_shape.setdefault((size, 0), [0, 0.0])
         seen[0] += 1
         seen[1] += took_s
+
+
+def _nobody(_: Answer | Exception) -> None:
+    """The simulation itself notes who is answered."""

@@ -9,7 +9,7 @@ from .case import RATE_RPS, Case, disturbed, steady
 from .faults import GUARDED
 from .nodes import Clustered
 from .service import Wish
-from .stand import Stand, again, until
+from .stand import Stand, StandError, again, until
 
 _LOAD = f"{RATE_RPS:.0f} requests/s"
 _NODE_S = 90.0
@@ -21,6 +21,8 @@ def node(stand: Stand, seconds: float) -> dict[str, Any]:
     assert isinstance(stand, Clustered)
     before = stand.replicas()
     there = {each.node for each in before}
+    if len(there) < 2:
+        raise StandError("both replicas are on one node: with it all would be lost")
     lost = before[0].node
 
     def restored() -> bool:

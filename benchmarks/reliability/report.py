@@ -21,7 +21,21 @@ _COLUMNS = ("fault", "server", "load", "sent", "failed", "wrong", "recovered aft
 def write(rows: Sequence[Row], head: Mapping[str, Any]) -> Path:
     """Write the results file and the page's table; return the file."""
     record = {**head, "rows": [each.as_json() for each in rows]}
-    path = results.write(RESULTS, results.stem("reliability", record), record)
+    return _written(results.stem("reliability", record), record)
+
+
+def write_again(path: Path, rows: Sequence[Row], head: Mapping[str, Any]) -> Path:
+    """Put rows that were measured again into a results file, and write the page's table; return the file."""
+    record = json.loads(path.read_text())
+    measured = {(row.name, row.server): row.as_json() for row in rows}
+    kept = [measured.pop((row["name"], row["server"]), row) for row in record["rows"]]
+    names = list(dict.fromkeys(row.name for row in rows))
+    again = [*record.get("again", []), {"rows": names, **{key: head[key] for key in ("commit", "command", "date")}}]
+    return _written(path.stem, {**record, "rows": [*kept, *measured.values()], "again": again})
+
+
+def _written(stem: str, record: Mapping[str, Any]) -> Path:
+    path = results.write(RESULTS, stem, record)
     PAGE.write_text(with_table(PAGE.read_text(), page_table(record)))
     return path
 
@@ -49,7 +63,8 @@ def page_table(record: Mapping[str, Any]) -> str:
     rows = record["rows"]
     order = list(dict.fromkeys(each["name"] for each in rows))
     cells = [_cells(each) for each in sorted(rows, key=lambda each: order.index(each["name"]))]
-    return "\n".join([f"{results.told(record)} `{record['command']}`.\n", *table(_COLUMNS, cells)])
+    again = [_again(each) for each in record.get("again", [])]
+    return "\n".join([f"{results.told(record)} `{record['command']}`.", *again, "", *table(_COLUMNS, cells)])
 
 
 def line(measured: Row) -> str:
@@ -68,3 +83,8 @@ def _cells(measured: Mapping[str, Any]) -> list[str]:
         counts = [f"{measured[name]:,}" for name in ("sent", "failed", "wrong")]
         found = [*counts, after, measured["note"]]
     return [measured["fault"], measured["server"], measured["load"], *found, f"`{repeat}`"]
+
+
+def _again(measured: Mapping[str, Any]) -> str:
+    names = ", ".join(f"`{name}`" for name in measured["rows"])
+    return f"Measured again on {measured['date'][:10]} at commit {measured['commit']}: {names}."

@@ -10,7 +10,8 @@ from models.finite import Off
 from models.memory import is_out_of_memory, release
 
 from ..errors import InferenceFailed, NotFinite, OutOfMemory
-from .queue import Answer, Part, split
+from .answers import split
+from .queue import Answer, Part
 from .room import Room
 from .runs import Runs
 

@@ -1,31 +1,28 @@
 """Requests to batches and back. Mistake 5, closed: no request reaches the device as a lone vector while others wait.
 
 Requests of one loop tick make a block. Where the device is free it gets the block at once; where it is not, or a wait
-is configured, `@serve.batch` gathers blocks, and the device takes every waiting row, up to the limit, when it is free
-again. Waiting for a full batch inside `@serve.batch` would not fill it: Serve forms the next batch before a slot is
-free (docs/architecture.md).
+is configured, `@serve.batch` gathers blocks (gathering.py), and the device takes what waits when it is free again.
+Waiting for a full batch inside `@serve.batch` would not fill it: Serve forms the next batch before a slot is free
+(docs/architecture.md).
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
-from typing import Any
-
-from ray import serve
 
 from configs.schema import Tunables
 from models.signature import Rows
 
 from ..errors import BadRequest, InferenceFailed, QueueFull, ServeError
 from ..fault import fault, log_unheard
+from .answers import joined
 from .deadlines import Deadlines
-from .queue import Answer, Gone, Item, Part, Settle, join
+from .gathering import Block, Gathering
+from .queue import Answer, IsDisconnected, Item, OnResult
 from .ran import Ran
 from .remote import Device
 
-Block = list[Item]
 _DROP_EVERY_S = 0.1
 _log = logging.getLogger("pitstop")
 
@@ -33,33 +30,39 @@ _log = logging.getLogger("pitstop")
 class Batcher:
     """The event loop's side of a model's queue."""
 
-    def __init__(self, tunables: Tunables, max_rows: int, device: Device, observe: Callable[[Ran], None]) -> None:
-        """Batch up to `max_rows` rows, unless the tunables say fewer."""
+    def __init__(
+        self,
+        tunables: Tunables,
+        max_rows: int,
+        device: Device,
+        observe: Callable[[Ran], None],
+        best_rows: int | None = None,
+    ) -> None:
+        """Batch up to as many rows as the tunables say: by default `best_rows`, and never more than `max_rows`."""
         self._loop = asyncio.get_running_loop()
         self._observe = observe
-        self.max_rows = max_rows
+        self._max_rows = max_rows
+        self._best_rows = best_rows or max_rows
         self._block: Block = []
         self._held_rows = 0
         # Rows that are still being preprocessed, on their way here.
         self.preparing_rows = 0
         self.offered_rows = 0
         self._dropped_s = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
         self._deadlines = Deadlines(self._loop)
         # What every new request is told while no answer is to be had here; health/ sets it.
         self.closed: ServeError | None = None
         self._device = device
-        device.listen(self._settle_all)
-        # Decorated here, not in the class: Serve makes the queue at decoration, so two batchers would share one.
-        self._gather: Any = serve.batch(max_batch_size=1, batch_wait_timeout_s=0, max_concurrent_batches=64)(self._put)
+        device.listen(self._deliver_all)
+        self._gathering = Gathering(self._loop, self._pass_on)
         self.reconfigure(tunables)
 
     def reconfigure(self, tunables: Tunables) -> None:
         """Change limits in place; what waits already goes by the new ones."""
         self.tunables = tunables
-        self._device.limit = min(tunables.max_rows or self.max_rows, self.max_rows)
-        self._gather.set_batch_wait_timeout_s(tunables.wait_ms / 1000)
-        self._gather.set_max_batch_size(self._device.limit)
+        # What the start timed is a default; a number in the YAML is a decision.
+        self._device.set_limit(min(tunables.max_rows or self._best_rows, self._max_rows))
+        self._gathering.configure(tunables.wait_ms, self.limit)
 
     @property
     def limit(self) -> int:
@@ -68,19 +71,19 @@ class Batcher:
 
     @property
     def waiting_rows(self) -> int:
-        """Rows admitted that no forward has taken yet: those the worker has, and those on their way to it."""
+        """Rows admitted that no forward has taken yet: those the device has, and those on their way to it."""
         return self.preparing_rows + self._held_rows + self._device.waiting_rows
 
     def add(
         self,
         arrays: Rows,
         rows: int,
-        settle: Settle,
+        on_result: OnResult,
         timeout_s: float | None = None,
         priority: int = 0,
-        gone: Gone | None = None,
+        is_disconnected: IsDisconnected | None = None,
     ) -> Item:
-        """Queue `rows` rows, which may share forwards with strangers; `settle` gets the answer or an error, once.
+        """Queue `rows` rows, which may share forwards with strangers; `on_result` gets the answer or an error, once.
 
         The error is TimedOut, where no answer came within the configured time, or `timeout_s` where that is shorter;
         InferenceFailed, where the model raised on these rows with no one else's among them.
@@ -93,7 +96,7 @@ class Batcher:
         self.offered_rows += rows
         now = time.perf_counter()
         allowed = self.allowed_s(timeout_s)
-        item = Item(arrays, rows, now, now + allowed, settle, priority, gone)
+        item = Item(arrays, rows, now, now + allowed, on_result, priority, is_disconnected)
         self._deadlines.watch(item, allowed)
         if not self._block:
             self._loop.call_soon(self._hand_over)
@@ -107,7 +110,7 @@ class Batcher:
             raise self.closed.with_traceback(None)  # Else it keeps the frames of every request that it refused.
         bound = self.tunables.max_queued_rows
         if self.waiting_rows + rows > bound:
-            self._drop_pointless()
+            self._drop_expired()
             if self.waiting_rows + rows > bound:
                 raise self._refusal(rows)
 
@@ -120,12 +123,12 @@ class Batcher:
         self.closed = error
         self._deadlines.end_all(error)
 
-    def _drop_pointless(self) -> None:
+    def _drop_expired(self) -> None:
         """Make room of what nobody waits for any more; under overload that is not worth a look at each request."""
         now = time.perf_counter()
         if now - self._dropped_s >= _DROP_EVERY_S:
             self._dropped_s = now
-            self._device.drop_pointless()
+            self._device.drop_expired()
 
     def _refusal(self, rows: int) -> Exception:
         bound = self.tunables.max_queued_rows
@@ -138,33 +141,20 @@ class Batcher:
     def _hand_over(self) -> None:
         block, self._block = self._block, []
         if self.tunables.wait_ms:
-            # Serve then waits for as many blocks as a forward has rows; a full request has nothing to wait for.
-            self._pass_on([item for item in block if item.rows >= self._device.limit])
-            for item in block:
-                if item.rows < self._device.limit:
-                    self._to_serve([item])
+            self._wait_for_company(block)
         elif self._device.idle:
             self._pass_on(block)
         else:
-            self._to_serve(block)
+            self._gathering.add(block)
 
-    def _to_serve(self, block: Block) -> None:
-        task = self._loop.create_task(self._gather(block))
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._gathered, block))
-
-    def _gathered(self, block: Block, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        # Serve's queue can break for good (ray-project/ray#66140); what it was given must not be lost with it.
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            _log.error("@serve.batch failed, the block goes on without it", exc_info=error)
-        if error is not None or task.cancelled():
-            self._pass_on([item for item in block if not item.passed_on])
-
-    async def _put(self, blocks: list[Block]) -> list[None]:
-        self._pass_on([item for block in blocks for item in block])
-        return [None] * len(blocks)
+    def _wait_for_company(self, block: Block) -> None:
+        """Gather the requests one by one: Serve waits for as many blocks as a forward has rows."""
+        # A full request has nothing to wait for.
+        if full := [item for item in block if item.rows >= self.limit]:
+            self._pass_on(full)
+        for item in block:
+            if item.rows < self.limit:
+                self._gathering.add([item])
 
     def _pass_on(self, items: Block) -> None:
         for item in items:
@@ -176,7 +166,7 @@ class Batcher:
             for item in items:
                 self._end(item, InferenceFailed(error))
 
-    def _settle_all(self, ran: Ran) -> None:
+    def _deliver_all(self, ran: Ran) -> None:
         if ran.broken is not None:
             self._deadlines.end_all(fault("the device's threads", ran.broken, None))
             return
@@ -186,7 +176,7 @@ class Batcher:
             if item.abandoned:
                 log_unheard(answer, item.ended_by)
                 continue
-            whole = _whole(part, answer)
+            whole = joined(part, answer)
             if whole is not None:
                 self._end(item, whole)
                 ran.requests += 1
@@ -199,13 +189,3 @@ class Batcher:
     def _end(self, item: Item, answer: Answer | Exception) -> None:
         self._deadlines.forget(item)
         item.end(answer)
-
-
-def _whole(part: Part, answer: Answer | Exception) -> Answer | Exception | None:
-    """Return what its request is told, or None while other parts of it are on their way."""
-    if isinstance(answer, Exception):
-        return answer
-    try:
-        return join(part, answer)
-    except Exception as error:  # Whatever is wrong with these rows is none of the others' business.
-        return InferenceFailed(error)

@@ -1,4 +1,4 @@
-"""Which of the rows that wait share a forward, where their lengths differ. Pure; no torch, no clock.
+"""The policy where lengths differ: which of the rows that wait share a forward. Pure; no torch, no clock.
 
 A batch is padded to its longest row and to a warmed number of rows. On a CPU core, whose time grows with both, four
 short texts and then four long ones are through long before all eight together; a GPU, which takes nearly as long for
@@ -6,12 +6,18 @@ four as for eight, takes all. The start has timed every shape, so the sums decid
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain
 
 from models.padding import padded_length, round_up
-from models.rates import TURN_MS, WINS
+from models.rates import WINS
 from models.signature import Rows, Shape
+
+from .fifo import TURN_MS, Fifo
+from .queue import Item
+
+# How many requests are looked at to find those of like length: enough choice, and a bound on what the looking costs.
+_WINDOW = 128
 
 
 class Grouping:
@@ -29,10 +35,30 @@ class Grouping:
         self._ms: dict[int, list[float]] = {
             length: [forward_ms[size, length] + TURN_MS for size in padded] for _, length in forward_ms
         }
+        self._fifo = Fifo()
 
     def length(self, arrays: Rows) -> int:
         """Return the padded length of a request's rows, each input of shape [rows, ...]."""
         return padded_length([arrays], self._open_inputs, self._lengths)
+
+    def choose(self, levels: Sequence[Iterable[Item]], rows: int, limit: int) -> list[tuple[Item, int]]:
+        """Return those that go with the oldest of the highest priority, and whoever joins them at no cost.
+
+        An oldest item that must be split, or was begun, goes by the order alone; see queue.Policy.
+        """
+        for number, level in enumerate(levels):
+            behind = iter(level)
+            window, lower = _first(behind, limit), levels[number + 1 :]
+            if not window:
+                continue
+            if window[0].rows > limit or window[0].taken:
+                return self._fifo.choose([chain(window, behind), *lower], rows, limit)
+            # One that must be split is so when it is the oldest.
+            fit = [item for item in window if item.rows <= limit]
+            places = self.with_first([item.rows for item in fit], [item.length for item in fit], limit)
+            chosen = [fit[place] for place in places]
+            return [(item, item.rows) for item in chosen + self._alongside(chosen, lower, limit)]
+        return []
 
     def with_first(self, rows: Sequence[int], lengths: Sequence[int], limit: int) -> list[int]:
         """Return which requests share the next forward, by their place in the queue; the first is always among them.
@@ -74,11 +100,35 @@ class Grouping:
         tops = (rows, *self._sizes, min(limit, self._sizes[-1]))
         return max(size for size in tops if rows <= size <= limit and WINS * ms[size] <= ms[rows])
 
+    def _alongside(self, chosen: Sequence[Item], levels: Sequence[Iterable[Item]], limit: int) -> list[Item]:
+        """Return what makes the forward of the chosen items no longer, of lower levels."""
+        found = []
+        rows, length = sum(item.rows for item in chosen), max(item.length for item in chosen)
+        room = self.room(rows, length, limit) - rows
+        for level in levels:
+            if not room:
+                break
+            for item in _first(iter(level), limit):
+                if item.rows <= room and item.length <= length and not item.taken:
+                    found.append(item)
+                    room -= item.rows
+        return found
+
     def _of_length(self, length: int) -> list[float]:
         """Return the time by number of rows."""
         ms = self._ms.get(length)
         # Longer than any that was warmed: by its length, as the longest.
         return [each * length / self._lengths[-1] for each in self._ms[self._lengths[-1]]] if ms is None else ms
+
+
+def _first(level: Iterator[Item], limit: int) -> list[Item]:
+    """Return the first items of a level, a forward's worth at least."""
+    window: list[Item] = []
+    rows = 0
+    while (len(window) < _WINDOW or rows < limit) and (item := next(level, None)) is not None:
+        window.append(item)
+        rows += item.rows
+    return window
 
 
 def _oldest_first(

@@ -1,28 +1,25 @@
-"""What waits for the device, and which of it goes next. Pure: no Ray, no torch, and no clock but the one passed in."""
+"""What waits for the device. Pure: no Ray, no torch, and no clock but the one passed in.
+
+The queue keeps the order, and asks a policy which items share the next forward: fifo.py or grouping.py. The
+simulations of `pitstop plan` and of the benchmarks run this very queue.
+"""
 
 import logging
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
-
-import numpy as np
+from typing import NamedTuple, Protocol
 
 from models.signature import Array, Rows
 
 from ..errors import InferenceFailed
-from .grouping import Grouping
 
 Answer = dict[str, Array]
-Settle = Callable[[Answer | Exception], None]
-Gone = Callable[[], bool]
+OnResult = Callable[[Answer | Exception], None]
+IsDisconnected = Callable[[], bool]
 
 # 1 goes first. The protocol's 0, or none given, counts as the middle, so that there is room on both sides.
 LEVELS = 10
 _DEFAULT = 5
-
-# How many requests are looked at to find those of like length: enough choice, and a bound on what the looking costs.
-_WINDOW = 128
 _log = logging.getLogger("pitstop")
 
 
@@ -30,19 +27,21 @@ _log = logging.getLogger("pitstop")
 class Item:
     """One request's rows on their way through the device.
 
-    `length` is the padded length of its open sizes, 0 where rows are all alike.
-    `settle` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more; `gone`
-    asks the transport the same. `answers` has those of its parts, by their first row; `ended_by` is the error, if any.
+    `on_result` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more;
+    `is_disconnected` asks the transport the same. `length` is the padded length of its open sizes, 0 where rows are all
+    alike, and `level` its priority among those that wait. `taken` counts the rows that are in a batch already.
+    `answers` has those of its parts, by their first row; `ended_by` is the error, if any.
     """
 
     arrays: Rows
     rows: int
     arrived_s: float
     deadline_s: float
-    settle: Settle
+    on_result: OnResult
     priority: int = 0
-    gone: Gone | None = None
+    is_disconnected: IsDisconnected | None = None
     length: int = 0
+    level: int = _DEFAULT
     abandoned: bool = False
     passed_on: bool = False
     taken: int = 0
@@ -50,19 +49,21 @@ class Item:
     ended_by: Exception | None = None
 
     def end(self, answer: Answer | Exception) -> None:
-        """Settle it, unless that was done or nobody waits any more."""
+        """Deliver its result, unless that was done or nobody waits any more."""
         if not self.abandoned:
             self.abandoned = True
             if isinstance(answer, Exception):
                 self.ended_by = answer
             try:
-                self.settle(answer)
+                self.on_result(answer)
             except Exception as error:  # Those behind it must get theirs.
                 _log.error("an answer could not be handed over", exc_info=error)
 
-    def pointless(self, now_s: float) -> bool:
+    def is_expired(self, now_s: float) -> bool:
         """Whether a forward would be wasted on what is left of it."""
-        return self.abandoned or now_s >= self.deadline_s or (self.gone is not None and self.gone())
+        if self.abandoned or now_s >= self.deadline_s:
+            return True
+        return self.is_disconnected is not None and self.is_disconnected()
 
 
 class Part(NamedTuple):
@@ -79,45 +80,52 @@ class Part(NamedTuple):
         return {name: array[self.start : self.stop] for name, array in self.item.arrays.items()}
 
 
+class Policy(Protocol):
+    """Says which items share the next forward. Pure: it changes no item."""
+
+    def length(self, arrays: Rows, /) -> int:
+        """Return the padded length of a request's rows, 0 where rows are all alike."""
+
+    def choose(self, levels: Sequence[Iterable[Item]], rows: int, limit: int) -> list[tuple[Item, int]]:
+        """Return the items of the next batch, each with how many of the rows that it has left.
+
+        Args:
+            levels: what waits, by priority and then by age. An item that is not looked at costs nothing.
+            rows: how many rows wait in all.
+            limit: most rows in a forward.
+        """
+
+
 class Waiting:
-    """Items in the order they will be served: by priority, then first come first served.
+    """Items in order, by priority and then first come first served, of which the policy chooses."""
 
-    Where lengths differ, `grouping` says which of a priority's items go with its oldest; others join at no cost.
-    """
-
-    def __init__(self) -> None:
-        self._levels: list[deque[Item]] = [deque() for _ in range(LEVELS)]
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        # By priority; the inner ones are dicts for their order, since any item may leave.
+        self._levels: dict[int, dict[Item, None]] = {}
         self.rows = 0
-        self.grouping: Grouping | None = None
 
     def __bool__(self) -> bool:
         return self.rows > 0
 
     def append(self, item: Item) -> None:
-        if self.grouping is not None:
-            try:
-                item.length = self.grouping.length(item.arrays)
-            except Exception as error:  # Its rows cannot be read; those behind it must not be lost with it.
-                item.end(InferenceFailed(error))
-                return
-        self._levels[min(item.priority or _DEFAULT, LEVELS) - 1].append(item)
+        try:
+            item.length = self._policy.length(item.arrays)
+        except Exception as error:  # Its rows cannot be read; those behind it must not be lost with it.
+            item.end(InferenceFailed(error))
+            return
+        item.level = min(item.priority or _DEFAULT, LEVELS)
+        self._levels.setdefault(item.level, {})[item] = None
         self.rows += item.rows
 
     def clear(self) -> None:
         """Forget everything."""
-        for level in self._levels:
-            level.clear()
+        self._levels.clear()
         self.rows = 0
 
-    def drop_pointless(self, now_s: float) -> None:
+    def drop_expired(self, now_s: float) -> None:
         """Let go of items that nobody waits for, or whose deadline has passed, wherever they stand."""
-        for level in self._levels:
-            kept = [item for item in level if not item.pointless(now_s)]
-            if len(kept) < len(level):
-                self.rows += sum(item.rows - item.taken for item in kept)
-                self.rows -= sum(item.rows - item.taken for item in level)
-                level.clear()
-                level.extend(kept)
+        self._drop([item for level in self._levels.values() for item in level if item.is_expired(now_s)])
 
     def take(self, limit: int, now_s: float) -> list[Part]:
         """Take the next batch, of at most `limit` rows.
@@ -125,108 +133,28 @@ class Waiting:
         An item is split only where it alone is over the limit; one that merely does not fit opens the next batch.
         Items that nobody waits for, or whose deadline has passed, leave without costing a forward.
         """
-        if self.grouping is not None:
-            for number, level in enumerate(self._levels):
-                window = self._first(level, limit, now_s)
-                if window and window[0].rows <= limit and not window[0].taken:
-                    parts = self._together(self.grouping, level, window, limit)
-                    return parts + self._alongside(self.grouping, parts, self._levels[number + 1 :], limit, now_s)
-                level.extendleft(reversed(window))
-                if window:
-                    break
-        return self._take(limit, now_s)
-
-    def _first(self, level: deque[Item], limit: int, now_s: float) -> list[Item]:
-        """Take the first items off a level, a forward's worth at least, but for those without a point."""
-        window: list[Item] = []
-        rows = 0
-        while level and (len(window) < _WINDOW or rows < limit):
-            item = level.popleft()
-            if item.pointless(now_s):
-                self.rows -= item.rows - item.taken
-            else:
-                window.append(item)
-                rows += item.rows
-        return window
-
-    def _together(self, grouping: Grouping, level: deque[Item], window: list[Item], limit: int) -> list[Part]:
-        # One that must be split is so when it is the oldest.
-        fit = [item for item in window if item.rows <= limit]
-        places = grouping.with_first([item.rows for item in fit], [item.length for item in fit], limit)
-        return self._leave(level, window, [fit[place] for place in places])
-
-    def _alongside(
-        self, grouping: Grouping, parts: list[Part], levels: Sequence[deque[Item]], limit: int, now_s: float
-    ) -> list[Part]:
-        """Take from lower levels what makes the forward no longer."""
-        found: list[Part] = []
-        rows, length = sum(part.stop for part in parts), max(part.item.length for part in parts)
-        room = grouping.room(rows, length, limit) - rows
-        for level in levels:
-            if not room:
-                break
-            window, chosen = self._first(level, limit, now_s), []
-            for item in window:
-                if item.rows <= room and item.length <= length and not item.taken:
-                    chosen.append(item)
-                    room -= item.rows
-            found += self._leave(level, window, chosen)
-        return found
-
-    def _leave(self, level: deque[Item], window: list[Item], chosen: list[Item]) -> list[Part]:
-        """Let the chosen items go whole, and put the others back."""
-        for item in chosen:
-            item.taken = item.rows
-            self.rows -= item.rows
-        level.extendleft(reversed([item for item in window if item.taken < item.rows]))
-        return [Part(item, 0, item.rows) for item in chosen]
-
-    def _take(self, limit: int, now_s: float) -> list[Part]:
-        parts: list[Part] = []
-        room = limit
-        for level in self._levels:
-            while level:
-                item = level[0]
-                missing = item.rows - item.taken
-                if item.pointless(now_s):
-                    level.popleft()
-                    self.rows -= missing
-                    continue
-                if missing > room and (room == 0 or item.rows <= limit):
-                    return parts
-                count = min(missing, room)
-                parts.append(Part(item, item.taken, item.taken + count))
-                item.taken += count
-                self.rows -= count
-                room -= count
-                if item.taken == item.rows:
-                    level.popleft()
+        expired: list[Item] = []
+        levels = [_not_expired(level, now_s, expired) for _, level in sorted(self._levels.items())]
+        parts = []
+        for item, rows in self._policy.choose(levels, self.rows, limit):
+            parts.append(Part(item, item.taken, item.taken + rows))
+            item.taken += rows
+            self.rows -= rows
+            if item.taken == item.rows:
+                del self._levels[item.level][item]
+        self._drop(expired)
         return parts
 
-
-def split(parts: list[Part], outputs: Answer) -> list[tuple[Part, Answer]]:
-    """Give every part its own rows of a batch's outputs."""
-    found, row = [], 0
-    for part in parts:
-        stop = row + part.stop - part.start
-        found.append((part, {name: array[row:stop] for name, array in outputs.items()}))
-        row = stop
-    return found
+    def _drop(self, items: Iterable[Item]) -> None:
+        for item in items:
+            self.rows -= item.rows - item.taken
+            del self._levels[item.level][item]
 
 
-def join(part: Part, answer: Answer) -> Answer | None:
-    """Add a part's answer to its item; return the whole once every row is there, in whichever order parts came.
-
-    Behind ingress replicas two blocks of one item are on their way at a time, and the later one may be back first.
-    """
-    item = part.item
-    if not item.answers and answer_rows(answer) == item.rows:
-        return answer
-    item.answers[part.start] = answer
-    if sum(answer_rows(each) for each in item.answers.values()) < item.rows:
-        return None
-    return {name: np.concatenate([item.answers[start][name] for start in sorted(item.answers)]) for name in answer}
-
-
-def answer_rows(answer: Answer) -> int:
-    return int(next(iter(answer.values())).shape[0])
+def _not_expired(level: Iterable[Item], now_s: float, expired: list[Item]) -> Iterator[Item]:
+    """Yield a level's items, but for the expired ones, which are noted."""
+    for item in level:
+        if item.is_expired(now_s):
+            expired.append(item)
+        else:
+            yield item

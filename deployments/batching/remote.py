@@ -16,9 +16,11 @@ from models import padding
 from models.signature import Array
 
 from ..errors import BY_KIND, InferenceFailed, NotReady
+from .answers import split
 from .apart import Answers
+from .fifo import Fifo
 from .grouping import Grouping
-from .queue import Answer, Item, Part, Waiting, split
+from .queue import Answer, Item, Part, Waiting
 from .ran import Ran
 
 BLOCKS_ON_THEIR_WAY = 2
@@ -31,9 +33,10 @@ Send = Callable[[dict[str, Array], int, float, int], Awaitable[Reply]]
 
 
 class Device(Protocol):
-    """What the batcher needs of a device; worker.Worker is one too."""
+    """What the batcher needs of a device; local.LocalDevice is one too."""
 
-    limit: int
+    @property
+    def limit(self) -> int: ...
 
     @property
     def waiting_rows(self) -> int: ...
@@ -41,9 +44,11 @@ class Device(Protocol):
     @property
     def idle(self) -> bool: ...
 
+    def set_limit(self, rows: int) -> None: ...
+
     def put(self, items: Sequence[Item]) -> None: ...
 
-    def drop_pointless(self) -> None: ...
+    def drop_expired(self) -> None: ...
 
     def listen(self, done: Callable[[Ran], None]) -> None: ...
 
@@ -55,10 +60,13 @@ class RemoteDevice:
         self._loop = loop
         self._done: Callable[[Ran], None]
         self._send = send
-        self._waiting = Waiting()
-        self._waiting.grouping = grouping
+        self._waiting = Waiting(grouping or Fifo())
         self._tasks: set[asyncio.Task[None]] = set()
         self.limit = 1
+
+    def set_limit(self, rows: int) -> None:
+        """Put at most so many rows into a block."""
+        self.limit = rows
 
     def listen(self, done: Callable[[Ran], None]) -> None:
         """Hand what ran to `done`, on the event loop."""
@@ -77,9 +85,9 @@ class RemoteDevice:
             self._waiting.append(item)
         self._go_on()
 
-    def drop_pointless(self) -> None:
+    def drop_expired(self) -> None:
         """Let go of what nobody waits for any more."""
-        self._waiting.drop_pointless(time.perf_counter())
+        self._waiting.drop_expired(time.perf_counter())
 
     def _go_on(self) -> None:
         while self._waiting and len(self._tasks) < BLOCKS_ON_THEIR_WAY:

@@ -9,8 +9,9 @@ from urllib.parse import quote
 import orjson
 
 from ..errors import BadRequest, NotFound, NotReady, ServeError, TimedOut, known, show
-from ..http_client.client import Headers, HttpClient
+from ..http_client.client import HttpClient
 from ..http_client.reply import Reply
+from ..http_client.request import Headers
 from ..protocol.headers import KIND, LEFT_US, PROTOBUF
 
 # What configs.schema allows as a name, as far as a path has room for it.

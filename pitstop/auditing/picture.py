@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from ..measure.hardware import Hardware
 from ..report.numbers import TIMES, plural
 from .case import Case
-from .examined import Examined
-from .groups import Group, grouped
-from .measured import WORTH
+from .examine import Examined
 from .plot import Panel, png
-from .step import NEW, PADDED, Step, find, ran
+from .step import NEW, PADDED, Group, Step, find, grouped, ran
+from .timing_findings import WORTH
 from .words import times
 
 

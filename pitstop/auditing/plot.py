@@ -5,13 +5,12 @@ The scale is linear and starts at nothing: a bar twice as long is twice as fast.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..report import plots
 from ..report.colours import BLUE, GREEN, GREY, INK, PALE, RED, RULE
 from ..report.numbers import TIMES, number
-from .groups import Group
-from .step import Step
+from .step import Group, Step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -137,7 +136,7 @@ def _bars(axes: "Axes", bars: Sequence[tuple[float, Step]], best: Step | None) -
     points = axes.get_window_extent().width / axes.figure.dpi * _POINTS_AN_INCH
     share = (rate_points + _SIGN_POINTS * max(map(len, labels))) / points
     axes.set_xlim(0, max(high for _, high in spreads) / (1 - share))
-    look = {"fontsize": 9.5, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}}
+    look: dict[str, Any] = {"fontsize": 9.5, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}}
     axes.bar_label(drawn, factors, padding=_FIRST_POINTS, color=INK, fontweight="bold", **look)
     for text, step in zip(axes.bar_label(drawn, labels, padding=rate_points, color=PALE, **look), steps, strict=True):
         text.set_fontweight("bold" if step == best else "normal")

@@ -6,7 +6,7 @@ from typing import Any
 from configs.document import Document
 
 from ..measure.results import finite
-from .examined import Examined
+from .examine import Examined
 from .words import busy
 
 

@@ -10,11 +10,10 @@ from ..measure.hardware import Hardware
 from ..measure.results import told
 from ..report import folder
 from ..report.render import render
-from .examined import Examined
-from .groups import grouped
+from .examine import Examined
 from .mistakes import Verdict
 from .picture import picture
-from .step import Step
+from .step import Step, grouped
 from .words import HEADS, busy, cells, factor, first_items_s
 
 

@@ -11,11 +11,10 @@ from configs.problems import where
 from ..measure.hardware import Hardware
 from ..report import terminal
 from ..report.numbers import deviation, plural
-from .examined import Examined
+from .examine import Examined
 from .finding import Finding
-from .groups import grouped
 from .mistakes import NOT_MEASURED, UNCLEAR
-from .step import Step
+from .step import Step, grouped
 from .words import HEADS, busy, cells, factor, first_items_s
 
 _STYLES = {"refusal": "bold red", "mistake": "bold red", "warning": "yellow", "hint": "cyan"}

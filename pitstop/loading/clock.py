@@ -9,7 +9,6 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 
 # What all times of a run are on; timerfd counts by the same clock.
 from time import monotonic as now
@@ -33,12 +32,12 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 class Alarm:
-    """Calls `ring` at the time that was `set` last; within a running event loop."""
+    """Calls `ring` at the time that was `set` last; within a running event loop, until it is closed."""
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring
         self._loop = asyncio.get_running_loop()
-        self._handle: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._file = -1
         if _HAS_TIMERFD:
             self._file = _LIBC.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
@@ -48,25 +47,26 @@ class Alarm:
 
     def set(self, at_s: float) -> None:
         """Ring once at a time of `now`; at once where that is over."""
-        if self._file < 0:
-            self.cancel()
-            self._handle = self._loop.call_at(at_s, self._ring)
+        if not _HAS_TIMERFD:
+            self.close()
+            self._timer = self._loop.call_at(at_s, self._ring)
             return
         seconds = int(at_s)
         times = _Times(0, 0, seconds, int((at_s - seconds) * 1e9))
         _LIBC.timerfd_settime(self._file, _TIMER_ABSTIME, times, None)
 
-    def cancel(self) -> None:
-        """Ring no more; `set` may follow only where there is no timerfd."""
-        if self._handle is not None:
-            self._handle.cancel()
+    def close(self) -> None:
+        """Ring no more."""
+        if self._timer is not None:
+            self._timer.cancel()
         if self._file >= 0:
             self._loop.remove_reader(self._file)
             os.close(self._file)
             self._file = -1
 
     def _due(self) -> None:
-        # Set anew meanwhile, it has nothing to read yet.
-        with suppress(BlockingIOError):
+        try:
             os.read(self._file, 8)
-            self._ring()
+        except BlockingIOError:  # Set anew meanwhile.
+            return
+        self._ring()

@@ -47,8 +47,8 @@ class Drive:
             self._begin()
             await self._over.wait()
         finally:
-            self._alarm.cancel()
-            self._lag_alarm.cancel()
+            self._alarm.close()
+            self._lag_alarm.close()
         self.record.took_s = now() - self._start
         self.record.cpu_share = (time.process_time() - cpu) / max(self.record.took_s, 1e-9)
         self.record.queued = self._sender.queued

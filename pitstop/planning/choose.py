@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
+from statistics import fmean
 
 from models.padding import round_up
 
@@ -39,7 +40,7 @@ class Target:
         return self.slo_ms / MARGIN
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """One setting on one device and what is predicted of it. `usd_per_hour` is for all replicas; None: no price."""
 
@@ -106,15 +107,15 @@ def predict(profile: Profile, target: Target, setting: Setting, usd_per_hour: fl
     p99_ms = outcome.percentile_ms(0.99)
     total = None if usd_per_hour is None else usd_per_hour * setting.replicas
     return Option(
-        profile,
-        setting,
-        outcome.percentile_ms(0.5),
-        p99_ms,
-        outcome.utilisation,
-        outcome.rows_per_forward,
-        outcome.ongoing,
-        total,
-        p99_ms <= target.aim_ms and load(profile.costs, target, setting) <= BUSIEST,
+        profile=profile,
+        setting=setting,
+        p50_ms=outcome.percentile_ms(0.5),
+        p99_ms=p99_ms,
+        utilisation=outcome.utilisation,
+        rows_per_forward=outcome.rows_per_forward,
+        ongoing=outcome.ongoing,
+        usd_per_hour=total,
+        meets=p99_ms <= target.aim_ms and load(profile.costs, target, setting) <= BUSIEST,
     )
 
 
@@ -179,7 +180,7 @@ def load(costs: Costs, target: Target, setting: Setting) -> float:
 def capacity_rps(costs: Costs, rows: int, setting: Setting) -> float:
     """Return the requests a second at which every forward is full, or the event loop has no pause."""
     turn = costs.turn_ms
-    best = max(1000 * size / (turn + _mean(ms)) for size, ms in costs.forward_ms.items() if size <= setting.max_rows)
+    best = max(1000 * size / (turn + fmean(ms)) for size, ms in costs.forward_ms.items() if size <= setting.max_rows)
     return setting.replicas * min(best / rows, 1000 / costs.loop_ms if costs.loop_ms else float("inf"))
 
 
@@ -195,7 +196,3 @@ def floor_ms(costs: Costs, target: Target, setting: Setting) -> float:
 def _cost(option: Option, able: Sequence[Option]) -> float:
     priced = all(each.usd_per_hour is not None for each in able)
     return option.usd_per_hour if priced and option.usd_per_hour is not None else option.setting.replicas
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

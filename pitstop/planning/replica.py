@@ -1,59 +1,39 @@
-"""A simulated replica's queue: which requests wait, which are held for company, and which the next forward takes."""
+"""A simulated replica: the server's own queue and policy, and what stands around them."""
 
-from collections import deque
+import math
 from dataclasses import dataclass, field
 
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """`missing` rows have not been taken by any forward yet."""
-
-    arrived_ms: float
-    rows: int
-    missing: int
-    latency_ms: float = 0.0
+from deployments.batching.queue import Answer, Item, Part, Waiting
 
 
 @dataclass(slots=True, eq=False)
 class Replica:
-    """One replica at one moment. `rows` wait and are not held.
+    """One replica at one moment.
 
-    `groups` counts those closed, so that a late timer finds out that it is too late.
+    `held` are those that `@serve.batch` gathers; `groups` counts its groups that are closed, so that a late timer finds
+    out that it is too late.
     """
 
-    waiting: deque[Request] = field(default_factory=deque)
-    rows: int = 0
-    held: list[Request] = field(default_factory=list)
-    running: list[Request] = field(default_factory=list)
+    waiting: Waiting
+    held: list[Item] = field(default_factory=list)
+    running: list[Part] = field(default_factory=list)
     groups: int = 0
     ongoing: int = 0
     asked: int = 0
     loop_free_ms: float = 0.0
 
     def close_group(self) -> None:
-        """Let those that were held for company go to the device."""
-        for request in self.held:
-            self.wait(request)
+        """Let those that were held go to the device."""
+        for item in self.held:
+            self.waiting.append(item)
         self.held = []
         self.groups += 1
 
-    def wait(self, request: Request) -> None:
-        """Let a request wait for the device."""
-        self.waiting.append(request)
-        self.rows += request.missing
 
-    def take(self, limit: int) -> tuple[list[Request], int]:
-        """Take the next batch as deployments.batching.queue.Waiting does; return its requests and its rows."""
-        taken, room = [], limit
-        while self.waiting:
-            request = self.waiting[0]
-            if request.missing > room and (room == 0 or request.rows <= limit):
-                break
-            count = min(request.missing, room)
-            request.missing -= count
-            room -= count
-            taken.append(request)
-            if request.missing == 0:
-                self.waiting.popleft()
-        self.rows -= limit - room
-        return taken, limit - room
+def new_request(rows: int) -> Item:
+    """Return a request whose rows are all of one shape, and which nobody gives up."""
+    return Item({}, rows, 0.0, math.inf, _nobody)
+
+
+def _nobody(_: Answer | Exception) -> None:
+    """The simulation itself notes who is answered."""

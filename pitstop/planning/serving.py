@@ -21,6 +21,8 @@ from .. import apart, processes
 from ..ports import Ports
 
 _START_S = 300
+# What a replica logs reaches the log of `serve run` a little later than the controller hears of its end.
+_LOG_S = 2
 
 
 class ServingError(Exception):
@@ -80,17 +82,26 @@ def _start(config: Path, env: dict[str, str], out: IO[bytes]) -> "subprocess.Pop
 def _wait(process: "subprocess.Popen[str]", url: str, model: str, log: Path, tell: Callable[[str], None]) -> None:
     began = time.monotonic()
     while time.monotonic() - began < _START_S:
-        # `serve run` goes on without an application that failed; what our root application prints then tells.
-        if process.poll() is not None or re.search(rf"no model started, without .*\b{re.escape(model)}\b", _read(log)):
-            raise ServingError(f"{model} did not start: {_last(_read(log))}\nhelp: {_HELP}")
+        failed = process.poll() is not None
         try:
             if requests.get(f"{url}/v2/models/{model}/ready", timeout=2).status_code == 200:
                 return
+            failed = failed or _has_failed(url, model)
         except requests.RequestException:
             pass
+        if failed:
+            time.sleep(_LOG_S)
+            raise ServingError(f"{model} did not start: {_last(_read(log))}\nhelp: {_HELP}")
         tell(f"waiting for the server to be ready, {time.monotonic() - began:.0f} s")
         time.sleep(0.5)
     raise ServingError(f"{model} was not ready after {_START_S} s: {_last(_read(log))}\nhelp: {_HELP}")
+
+
+def _has_failed(url: str, model: str) -> bool:
+    """Ask the root application: `serve run` goes on without an application that failed."""
+    index = requests.get(f"{url}/v2/repository/index", timeout=2)
+    states = {each["name"]: each["state"] for each in index.json()} if index.status_code == 200 else {}
+    return states.get(model) == "UNAVAILABLE"
 
 
 _HELP = "run `serve run` on the config by hand to see the whole log"

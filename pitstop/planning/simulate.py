@@ -1,9 +1,8 @@
-"""What the project's own batcher would do with given arrivals: a pure, event-driven simulation. No Ray, torch or clock.
+"""What the server would do with given arrivals: a pure, event-driven simulation. No Ray, torch or clock.
 
-It follows queue.py, worker.py and batching.py of deployments/batching: the device takes every waiting row, up to the
-limit, each time it is free, padded to a warmed size, or fewer where that is sooner for all; with a wait, requests come
-to it in groups. HAProxy gives each request to the replica with the fewest under way. The same arrivals, times and seed
-always give the same outcome.
+What a forward takes is decided by the server's own queue and policy (deployments/batching). What is around them is
+followed: the event loop, the groups of `@serve.batch` where a wait is configured, and HAProxy, which gives each request
+to the replica with the fewest under way. The same arrivals, times and seed always give the same outcome.
 """
 
 import heapq
@@ -13,11 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
 
+from deployments.batching.fifo import Fifo
+from deployments.batching.queue import Item, Waiting
 from models.padding import round_up
-from models.rates import rows_to_take
 
 from ..measure.percentiles import percentile
-from .replica import Replica, Request
+from .replica import Replica, new_request
 
 _LEAST_BUSY = attrgetter("ongoing", "asked")
 
@@ -74,17 +74,17 @@ def simulate(
         seed: draws forward times.
     """
     each = [rows] * len(arrivals_ms) if isinstance(rows, int) else rows
-    requests = [Request(at, n, n) for at, n in zip(arrivals_ms, each, strict=True)]
-    return _Run(requests, setting, costs, seed).outcome()
+    return _Run(arrivals_ms, [new_request(n) for n in each], setting, costs, seed).outcome()
 
 
 @lru_cache(maxsize=8)
-def _table(medians: tuple[tuple[int, float], ...]) -> Mapping[int, int]:
-    return rows_to_take({(size, 0): ms for size, ms in medians})
+def _fifo(medians: tuple[tuple[int, float], ...]) -> Fifo:
+    return Fifo({(size, 0): ms for size, ms in medians})
 
 
-def _to_take(costs: Costs) -> Mapping[int, int]:
-    return _table(tuple((size, percentile(ms, 0.5)) for size, ms in sorted(costs.forward_ms.items())))
+def _policy(costs: Costs) -> Fifo:
+    """Return the policy of a server whose warm-up found the median of each size."""
+    return _fifo(tuple((size, percentile(ms, 0.5)) for size, ms in sorted(costs.forward_ms.items())))
 
 
 class _Run:
@@ -94,14 +94,18 @@ class _Run:
     Plain tuples and a heap without the arrivals take a third of the time that a plan else spends here.
     """
 
-    def __init__(self, requests: list[Request], setting: Setting, costs: Costs, seed: int) -> None:
+    def __init__(
+        self, arrivals_ms: Sequence[float], requests: list[Item], setting: Setting, costs: Costs, seed: int
+    ) -> None:
+        self._arrivals_ms = arrivals_ms
         self._requests = requests
+        self._answered_ms: dict[Item, float] = {}
         self._setting = setting
         self._costs = costs
         self._sizes = tuple(sorted(costs.forward_ms))
-        self._to_take = _to_take(costs)
         self._draw = random.Random(seed).random
-        self._replicas = [Replica() for _ in range(setting.replicas)]
+        policy = _policy(costs)
+        self._replicas = [Replica(Waiting(policy)) for _ in range(setting.replicas)]
         self._events: list[tuple[float, int, Callable[[Replica, float, int], None], Replica, int]] = []
         self._order = 0
         self._busy_ms = 0.0
@@ -109,15 +113,16 @@ class _Run:
 
     def outcome(self) -> Outcome:
         events, end_ms = self._events, 0.0
-        for number, request in enumerate(self._requests):
+        for number, arrived_ms in enumerate(self._arrivals_ms):
             # At the same moment a request arrives first.
-            while events and events[0][0] < request.arrived_ms:
+            while events and events[0][0] < arrived_ms:
                 end_ms = self._next()
-            self._arrive(request.arrived_ms, number)
+            self._arrive(arrived_ms, number)
         while events:
             end_ms = self._next()
-        latencies = tuple(each.latency_ms for each in self._requests)
-        whole = max(end_ms - self._requests[0].arrived_ms, 1e-9) * len(self._replicas)
+        pairs = zip(self._requests, self._arrivals_ms, strict=True)
+        latencies = tuple(self._answered_ms[each] - at + self._costs.overhead_ms for each, at in pairs)
+        whole = max(end_ms - self._arrivals_ms[0], 1e-9) * len(self._replicas)
         rows = sum(each.rows for each in self._requests)
         return Outcome(latencies, self._busy_ms / whole, rows / self._forwards, sum(latencies) / whole)
 
@@ -144,7 +149,7 @@ class _Run:
             if len(replica.held) >= limit:
                 replica.close_group()
         else:
-            replica.wait(request)
+            replica.waiting.append(request)
         self._start(replica, now_ms)
 
     def _expired(self, replica: Replica, now_ms: float, group: int) -> None:
@@ -155,8 +160,8 @@ class _Run:
     def _start(self, replica: Replica, now_ms: float) -> None:
         if replica.running or not replica.waiting:
             return
-        most = min(replica.rows, self._setting.max_rows)
-        replica.running, rows = replica.take(self._to_take.get(most, self._setting.max_rows))
+        replica.running = replica.waiting.take(self._setting.max_rows, 0.0)
+        rows = sum(part.stop - part.start for part in replica.running)
         times = self._costs.forward_ms[min(round_up(rows, self._sizes), self._sizes[-1])]
         took = self._costs.turn_ms + times[int(self._draw() * len(times))]
         self._busy_ms += took
@@ -164,9 +169,9 @@ class _Run:
         self._later(now_ms + took, self._done, replica, 0)
 
     def _done(self, replica: Replica, now_ms: float, _: int) -> None:
-        for request in replica.running:
-            if request.missing == 0:
-                request.latency_ms = now_ms - request.arrived_ms + self._costs.overhead_ms
+        for part in replica.running:
+            if part.stop == part.item.rows:
+                self._answered_ms[part.item] = now_ms
                 replica.ongoing -= 1
         replica.running = []
         self._start(replica, now_ms)

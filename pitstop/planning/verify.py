@@ -31,7 +31,7 @@ _WARMUP_S = 2.0
 _LEAST_OVERHEAD_MS = 0.05
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One rate; pairs have the prediction first.
 
@@ -117,16 +117,16 @@ class Verifier:
         measured, high = summary.level(0.5), summary.level(0.99)
         p50, p99 = (each.value if each else float("nan") for each in (measured, high))
         return Check(
-            label,
-            plan.rate_rps or 0,
-            (predicted[0], p50),
-            (predicted[1], p99),
-            (high.low, high.high) if high else (float("nan"), None),
-            factor,
-            adjusted,
-            summary.failed,
-            summary.client_limit,
-            summary.stopped,
+            label=label,
+            rate_rps=plan.rate_rps or 0,
+            p50_ms=(predicted[0], p50),
+            p99_ms=(predicted[1], p99),
+            p99_bounds_ms=(high.low, high.high) if high else (float("nan"), None),
+            forward_factor=factor,
+            adjusted_p99_ms=adjusted,
+            failed=summary.failed,
+            client_limit=summary.client_limit,
+            stopped=summary.stopped,
         )
 
     def _load(self, plan: Plan) -> tuple[Summary, list[Sent]]:

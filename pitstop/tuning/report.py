@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rich.console import Console
 
 from ..report import terminal
+from ..report.numbers import deviation
 from .candidates import Candidate
 from .trial import Trial
 
@@ -44,4 +45,4 @@ def _cells(candidate: Candidate, trial: Trial, best: bool, present: bool) -> lis
     size, rate = trial.best
     mark = "->" if best else ("now" if present else "")
     shown = [f"{trial.p50_ms[smallest]:.3g} ms", f"{trial.p99_ms[smallest]:.3g} ms", f"{rate:,.0f}", str(size)]
-    return [mark, candidate.label, *shown, trial.deviation, f"{trial.peak_mib:,.0f}"]
+    return [mark, candidate.label, *shown, deviation(trial.deviation), f"{trial.peak_mib:,.0f}"]

@@ -53,6 +53,15 @@ def test_a_replica_takes_what_waits_each_time_it_is_free() -> None:
     assert told["forward_ms_4"] == pytest.approx(200)
 
 
+def test_a_replica_takes_fewer_where_that_is_sooner_for_all_as_the_server_does() -> None:
+    found: list[float] = []
+    replica = Replica({1: 100.0, 2: 190.0, 4: 400.0}, 0, 0)
+    for at_s in (0.0, 0.01, 0.02, 0.03):
+        replica.add(at_s)
+    replica.advance(1.0, found)
+    assert found == pytest.approx([0.1, 0.28, 0.27, 0.36])
+
+
 def test_a_fleet_that_may_not_scale_costs_its_replicas() -> None:
     outcome = run(STEADY.arrivals(5, 1), 300, TEN, fixed(2), 60, 1000)
     assert outcome.replica_hours == pytest.approx(2 * 300 / 3600)

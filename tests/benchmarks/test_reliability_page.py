@@ -1,7 +1,10 @@
 """The table of docs/reliability.md is what was measured, and nothing else."""
 
 import json
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from benchmarks.reliability import report
 from benchmarks.reliability.cases import CASES
@@ -35,6 +38,26 @@ def test_rows_of_one_fault_stand_together_and_say_what_repeats_them() -> None:
         "| the first | Ray Serve | 100/s | 1,000 | 7 | 3 | not seen |  | `a --server ray-serve` |",
         "| the second | pitstop | 100/s |  |  |  |  | not measured: StandError: not ready after 180 s | `b` |",
     ]
+
+
+def test_rows_that_are_measured_again_take_the_place_of_theirs_and_the_page_says_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, path = tmp_path / "page.md", tmp_path / "reliability.json"
+    page.write_text(f"before\n{report.BEGIN}\n{report.END}\nafter\n")
+    monkeypatch.setattr(report, "PAGE", page)
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    first = [Row(name, "pitstop", name, "100/s", sent=1, recovered_s=1.0) for name in ("a", "b")]
+    path.write_text(json.dumps({**RECORD, "rows": [row.as_json() for row in first]}))
+    again = [Row(name, "pitstop", name, "100/s", sent=2, recovered_s=2.0) for name in ("b", "c")]
+    report.write_again(path, again, {**RECORD, "commit": "def", "date": "2026-11-27T12:00:00+00:00"})
+    assert [(row["name"], row["sent"]) for row in json.loads(path.read_text())["rows"]] == [
+        ("a", 1),
+        ("b", 2),
+        ("c", 2),
+    ]
+    assert "Measured again on 2026-11-27 at commit def: `b`, `c`.\n\n| fault" in page.read_text()
+    assert page.read_text().startswith("before\n")
 
 
 def test_a_new_table_leaves_the_rest_of_the_page() -> None:

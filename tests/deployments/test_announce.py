@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from deployments.announce import announce
-from deployments.running import App
+from deployments.applications import App
 
 
 def app(name: str, state: str, message: str = "") -> App:

@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from pitstop.auditing.changing import unseen
-from pitstop.auditing.groups import Group, grouped
-from pitstop.auditing.memory import highest
+from benchmarks.repeated_audit import merged
 from pitstop.auditing.picture import drawn
 from pitstop.auditing.plan import single_rows, thin
 from pitstop.auditing.plot import Panel, lines, png, waterfalls
-from pitstop.auditing.repeat import merged
-from pitstop.auditing.step import Head, Setting, Step
+from pitstop.auditing.run import highest
+from pitstop.auditing.side_steps import unseen
+from pitstop.auditing.step import Group, Head, Setting, Step, grouped
 from pitstop.auditing.timing import LEAST_RUNS, clearly_faster, measure, summarise
 from pitstop.auditing.words import busy
 from tests.pitstop.audit_fakes import step, steps, timing

@@ -13,8 +13,9 @@ import torch
 
 from configs.schema import Tunables
 from deployments.batching.batching import Batcher
+from deployments.batching.device_thread import DeviceThread
+from deployments.batching.local import open_device
 from deployments.batching.queue import Answer
-from deployments.batching.worker import Worker
 from models.batch import Batch
 from models.padding import round_up
 from models.signature import Rows
@@ -156,15 +157,14 @@ def _compare(load: float, wait_ms: float) -> Compared:
 
 
 async def _drive(due_ms: Sequence[float], wait_ms: float) -> tuple[list[float], list[float], Sleeper]:
-    loop, sleeper = asyncio.get_running_loop(), Sleeper()
-    worker = Worker(loop)
-    worker.start()
-    worker.serve(sleeper)
-    batcher = Batcher(Tunables(wait_ms=wait_ms), LIMIT, worker, lambda _: None)
+    sleeper, thread = Sleeper(), DeviceThread()
+    thread.start()
+    device = open_device(thread, sleeper)
+    batcher = Batcher(Tunables(wait_ms=wait_ms), LIMIT, device, lambda _: None)
     began, arrived, latencies = time.perf_counter(), [0.0] * len(due_ms), [0.0] * len(due_ms)
     left = asyncio.Semaphore(0)
 
-    def settle(number: int, answer: Any) -> None:
+    def on_result(number: int, answer: Any) -> None:
         assert isinstance(answer, dict)
         latencies[number] = (time.perf_counter() - began) * 1000 - arrived[number]
         left.release()
@@ -173,8 +173,8 @@ async def _drive(due_ms: Sequence[float], wait_ms: float) -> tuple[list[float], 
         await asyncio.sleep(max(0.0, due / 1000 - (time.perf_counter() - began)))
         arrived[number] = (time.perf_counter() - began) * 1000
         row = {"x": np.array([float(number)], np.float32)}
-        batcher.add(row, 1, lambda answer, number=number: settle(number, answer))  # type: ignore[misc]
+        batcher.add(row, 1, lambda answer, number=number: on_result(number, answer))  # type: ignore[misc]
     for _ in due_ms:
         await left.acquire()
-    worker.stop()
+    device.stop()
     return arrived, latencies, sleeper

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from deployments.batching.answers import join
 from deployments.batching.apart import Answers, apart, told
-from deployments.batching.queue import Answer, Item, Part, join
+from deployments.batching.queue import Answer, Item, Part
 from deployments.batching.room import Room
 from deployments.errors import InferenceFailed, NotFinite, OutOfMemory
 from models.batch import Batch
@@ -55,7 +56,7 @@ def parts(*requests: Sequence[float]) -> list[Part]:
 
 
 def item(rows: Sequence[float]) -> Item:
-    return Item({"x": np.array(rows, np.float32)}, len(rows), 0, 1, settle=lambda _: None)
+    return Item({"x": np.array(rows, np.float32)}, len(rows), 0, 1, on_result=lambda _: None)
 
 
 def said(answers: Answers) -> list[list[float] | type[Exception]]:

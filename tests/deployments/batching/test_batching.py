@@ -12,9 +12,10 @@ import torch
 
 from configs.schema import Tunables
 from deployments.batching.batching import Batcher
+from deployments.batching.device_thread import DeviceThread
+from deployments.batching.local import open_device
 from deployments.batching.queue import Answer
 from deployments.batching.ran import Ran
-from deployments.batching.worker import Worker
 from deployments.errors import BadRequest, InferenceFailed, NotFinite, QueueFull, TimedOut, Unavailable
 from models.batch import Batch
 from models.signature import Rows
@@ -86,22 +87,22 @@ class Bench:
     ) -> None:
         self.device = device
         self.rans: list[Ran] = []
-        self.worker = Worker(asyncio.get_running_loop())
-        self.worker.start()
-        self.worker.serve(device, forward_ms, on_loop=on_loop)
+        thread = DeviceThread()
+        thread.start()
+        self.worker = open_device(thread, device, forward_ms, on_loop=on_loop)
         self.batcher = Batcher(Tunables.model_validate(tunables), max_rows, self.worker, self.rans.append)
 
     def ask(self, *rows: float, **options: Any) -> asyncio.Future[list[float]]:
         future: asyncio.Future[list[float]] = asyncio.get_running_loop().create_future()
 
-        def settle(answer: Answer | Exception) -> None:
+        def on_result(answer: Answer | Exception) -> None:
             assert not future.done(), "settled twice"
             if isinstance(answer, Exception):
                 future.set_exception(answer)
             else:
                 future.set_result(answer["y"].tolist())
 
-        self.batcher.add({"x": np.array(rows, np.float32)}, len(rows), settle, **options)
+        self.batcher.add({"x": np.array(rows, np.float32)}, len(rows), on_result, **options)
         return future
 
     async def busy(self) -> asyncio.Future[list[float]]:
@@ -247,6 +248,21 @@ def test_a_job_gets_its_turn_on_a_gpu_that_always_has_a_full_batch_staged() -> N
     run(test, Device(ms=5, overlaps=True), max_rows=2)
 
 
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_a_job_goes_ahead_of_all_that_waits(overlaps: bool) -> None:
+    async def test(bench: Bench) -> None:
+        first = await bench.busy()
+        waiting = [bench.ask(n) for n in range(1, 6)]
+        await until(lambda: bench.worker.waiting_rows == 5 - overlaps)
+        job = asyncio.ensure_future(bench.worker.call(lambda: list(bench.device.seen)))
+        await asyncio.sleep(0)
+        bench.device.gate.set()
+        assert await job == [[0]]
+        await asyncio.gather(first, *waiting)
+
+    run(test, Device(overlaps=overlaps), max_rows=1)
+
+
 @pytest.mark.parametrize("timeout_s", [0.02, 1.0])
 def test_an_expired_request_is_told_and_costs_no_forward(timeout_s: float) -> None:
     async def test(bench: Bench) -> None:
@@ -263,7 +279,7 @@ def test_an_expired_request_is_told_and_costs_no_forward(timeout_s: float) -> No
 def test_a_client_that_left_costs_no_forward() -> None:
     async def test(bench: Bench) -> None:
         first = await bench.busy()
-        bench.ask(7, gone=lambda: True)
+        bench.ask(7, is_disconnected=lambda: True)
         stays = bench.ask(8)
         bench.device.gate.set()
         await asyncio.gather(first, stays)
@@ -365,7 +381,7 @@ def test_when_a_replica_gives_up_those_who_wait_run_and_come_are_all_told_at_onc
 def test_a_client_that_left_is_not_kept_until_its_deadline() -> None:
     async def test(bench: Bench) -> None:
         first = await bench.busy()
-        left = bench.ask(7, gone=lambda: True)
+        left = bench.ask(7, is_disconnected=lambda: True)
         # Long before the thirty seconds that it had: the sweep finds it.
         with pytest.raises(TimedOut):
             await asyncio.wait_for(left, 15)
@@ -380,7 +396,7 @@ def test_a_block_that_serve_batch_drops_is_answered_all_the_same(monkeypatch: py
         async def broken(_: object) -> None:
             raise RuntimeError("the queue is gone")
 
-        monkeypatch.setattr(bench.batcher, "_gather", broken)
+        monkeypatch.setattr(bench.batcher._gathering, "_gather", broken)
         first = await bench.busy()
         waits = bench.ask(1)
         bench.device.gate.set()

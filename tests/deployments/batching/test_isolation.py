@@ -9,10 +9,11 @@ import pytest
 
 from configs.schema import Tunables
 from deployments.batching.batching import Batcher
+from deployments.batching.device_thread import DeviceThread
+from deployments.batching.local import LocalDevice, open_device
 from deployments.batching.queue import Item, Waiting
 from deployments.batching.ran import Ran
 from deployments.batching.remote import RemoteDevice
-from deployments.batching.worker import Worker
 from deployments.errors import InferenceFailed, ServeError
 from models.signature import Rows
 from tests.deployments.batching.test_batching import Device
@@ -40,19 +41,19 @@ def asked(batcher: Batcher, *requests: float) -> list[asyncio.Future[Any]]:
     for value in requests:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-        def settle(answer: Any, future: asyncio.Future[Any] = future) -> None:
+        def on_result(answer: Any, future: asyncio.Future[Any] = future) -> None:
             future.set_result(type(answer) if isinstance(answer, Exception) else float(answer["y"][0]))
 
-        batcher.add({"x": np.array([value], np.float32)}, 1, settle)
+        batcher.add({"x": np.array([value], np.float32)}, 1, on_result)
         futures.append(future)
     return futures
 
 
-def run(test: Callable[[Batcher, Worker], Awaitable[None]], device: Device, **served: Any) -> None:
+def run(test: Callable[[Batcher, LocalDevice], Awaitable[None]], device: Device, **served: Any) -> None:
     async def main() -> None:
-        worker = Worker(asyncio.get_running_loop())
-        worker.start()
-        worker.serve(device, {(rows, 0): 0.01 for rows in range(1, 33)}, **served)
+        thread = DeviceThread()
+        thread.start()
+        worker = open_device(thread, device, {(rows, 0): 0.01 for rows in range(1, 33)}, **served)
         try:
             await asyncio.wait_for(test(Batcher(Tunables(), 32, worker, lambda _: None), worker), 20)
         finally:
@@ -63,7 +64,7 @@ def run(test: Callable[[Batcher, Worker], Awaitable[None]], device: Device, **se
 
 @pytest.mark.parametrize("on_loop", [True, False])
 def test_rows_that_cannot_be_looked_at_cost_their_request_alone(on_loop: bool) -> None:
-    async def test(batcher: Batcher, _: Worker) -> None:
+    async def test(batcher: Batcher, _: LocalDevice) -> None:
         assert await asyncio.gather(*asked(batcher, 1, BROKEN, 3)) == [2, InferenceFailed, 6]
         assert await asyncio.gather(*asked(batcher, 4)) == [8]
 
@@ -75,7 +76,7 @@ def test_an_answer_that_cannot_be_handed_over_costs_the_others_nothing(on_loop: 
     def refuses(_: object) -> None:
         raise RuntimeError("the connection is gone")
 
-    async def test(batcher: Batcher, _: Worker) -> None:
+    async def test(batcher: Batcher, _: LocalDevice) -> None:
         batcher.add({"x": np.array([1], np.float32)}, 1, refuses)
         assert await asyncio.gather(*asked(batcher, 2, 3)) == [4, 6]
 
@@ -87,7 +88,7 @@ def test_a_batch_that_cannot_be_counted_is_answered_all_the_same(on_loop: bool) 
     def refuses(_: Ran) -> None:
         raise RuntimeError("a metric is full")
 
-    async def test(_: Batcher, worker: Worker) -> None:
+    async def test(_: Batcher, worker: LocalDevice) -> None:
         batcher = Batcher(Tunables(), 32, worker, refuses)
         assert await asyncio.gather(*asked(batcher, 2, 3)) == [4, 6]
         assert await asyncio.gather(*asked(batcher, 4)) == [8]
@@ -96,7 +97,7 @@ def test_a_batch_that_cannot_be_counted_is_answered_all_the_same(on_loop: bool) 
 
 
 def test_a_device_that_does_not_take_a_block_ends_its_requests() -> None:
-    async def test(batcher: Batcher, worker: Worker) -> None:
+    async def test(batcher: Batcher, worker: LocalDevice) -> None:
         def refuses(_: Sequence[Item]) -> None:
             raise RuntimeError("no")
 
@@ -124,7 +125,7 @@ def test_the_devices_threads_outlive_what_nobody_foresaw_and_tell_everybody(
 
     monkeypatch.setattr(Waiting, "take", breaks_once)
 
-    async def test(batcher: Batcher, _: Worker) -> None:
+    async def test(batcher: Batcher, _: LocalDevice) -> None:
         assert await asyncio.gather(*asked(batcher, 1, 2)) == [ServeError, ServeError]
         assert await asyncio.gather(*asked(batcher, 3)) == [6]
         assert batcher.waiting_rows == 0

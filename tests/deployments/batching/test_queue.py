@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 
+from deployments.batching.answers import join, split
+from deployments.batching.fifo import Fifo
 from deployments.batching.grouping import Grouping
-from deployments.batching.queue import Answer, Item, Part, Waiting, join, split
+from deployments.batching.queue import Answer, Item, Part, Policy, Waiting
 
 
-def item(rows: int, deadline_s: float = 100.0, abandoned: bool = False) -> Item:
-    arrays = {"x": np.arange(rows)}
-    return Item(arrays, rows, arrived_s=0, deadline_s=deadline_s, settle=lambda _: None, abandoned=abandoned)
+def item(rows: int, deadline_s: float = 100.0, abandoned: bool = False, length: int = 0) -> Item:
+    arrays = {"x": np.zeros((rows, length)) if length else np.arange(rows)}
+    return Item(arrays, rows, arrived_s=0, deadline_s=deadline_s, on_result=lambda _: None, abandoned=abandoned)
 
 
 def batches(rows: list[int], limit: int) -> list[list[int]]:
@@ -18,8 +20,8 @@ def batches(rows: list[int], limit: int) -> list[list[int]]:
     return found
 
 
-def queued(items: list[Item]) -> Waiting:
-    waiting = Waiting()
+def queued(items: list[Item], policy: Policy | None = None) -> Waiting:
+    waiting = Waiting(policy or Fifo())
     for each in items:
         waiting.append(each)
     return waiting
@@ -44,14 +46,15 @@ def test_batches_are_filled_in_order_and_only_oversized_requests_are_split(
     assert batches(rows, limit) == expected
 
 
-def ragged(lengths: list[int], rows: int = 1) -> tuple[Waiting, list[Item]]:
+TOKENS = {(size, length): float(size * length) for size in (1, 2, 4) for length in (8, 32, 64)}
+
+
+def ragged(lengths: list[int], rows: int = 1, ms: dict[tuple[int, int], float] = TOKENS) -> tuple[Waiting, list[Item]]:
     """Return a queue of items of these lengths, for a device that takes as long as a batch has tokens."""
-    items = [item(rows) for _ in lengths]
-    for age, (each, length) in enumerate(zip(items, lengths, strict=True)):
-        each.length, each.arrived_s = length, age
-    waiting = queued(items)
-    waiting.grouping = Grouping({(size, length): size * length for size in (1, 2, 4) for length in (8, 32, 64)}, ["x"])
-    return waiting, items
+    items = [item(rows, length=length) for length in lengths]
+    for age, each in enumerate(items):
+        each.arrived_s = age
+    return queued(items, Grouping(ms, ["x"])), items
 
 
 def taken(waiting: Waiting, limit: int) -> list[list[Part]]:
@@ -111,12 +114,10 @@ def test_among_lengths_too_what_nobody_waits_for_leaves_without_a_forward() -> N
 
 def prioritised(wanted: list[tuple[int, int]], ms: dict[tuple[int, int], float]) -> tuple[Waiting, list[Item]]:
     """Return a queue of items of (length, priority), and its items."""
-    items = [item(1) for _ in wanted]
-    for age, (each, (length, priority)) in enumerate(zip(items, wanted, strict=True)):
-        each.length, each.priority, each.arrived_s = length, priority, age
-    waiting = queued(items)
-    waiting.grouping = Grouping(ms, ["x"])
-    return waiting, items
+    items = [item(1, length=length) for length, _ in wanted]
+    for age, (each, (_, priority)) in enumerate(zip(items, wanted, strict=True)):
+        each.priority, each.arrived_s = priority, age
+    return queued(items, Grouping(ms, ["x"])), items
 
 
 def test_among_lengths_too_priority_goes_first() -> None:
@@ -135,14 +136,13 @@ def test_lower_priorities_join_where_that_costs_nothing() -> None:
 
 
 def test_a_forward_is_filled_however_many_requests_that_takes() -> None:
-    waiting, _ = ragged([8] * 600)
-    waiting.grouping = Grouping({(rows, 8): 1.0 for rows in (1, 256)}, ["x"])
+    waiting, _ = ragged([8] * 600, ms={(rows, 8): 1.0 for rows in (1, 256)})
     assert [len(batch) for batch in taken(waiting, 256)] == [256, 256, 88]
 
 
 def test_what_nobody_waits_for_leaves_without_a_forward() -> None:
     left = item(4)
-    left.gone = lambda: True
+    left.is_disconnected = lambda: True
     waiting = queued([item(2, abandoned=True), item(3, deadline_s=5), left, item(1)])
     assert [part.item.rows for part in waiting.take(8, now_s=6)] == [1]
     assert waiting.rows == 0

@@ -48,7 +48,7 @@ class Bench:
         self.closed = closed
 
     def ran(self, *answers: Any) -> None:
-        item = Item({}, 1, 0, 1, settle=lambda _: None)
+        item = Item({}, 1, 0, 1, on_result=lambda _: None)
         self.health.ran(Ran([(Part(item, 0, 1), answer) for answer in answers], 1, (1, 0)))
 
 

@@ -1,0 +1,59 @@
+"""Batches to their answers, and these to the event loop: what every executor needs, whichever way it runs."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from models.batch import Batch
+
+from .queue import Part
+from .ran import Ran, complete
+from .room import Room
+from .runs import Runs
+
+Done = Callable[[Ran], None]
+
+
+class Delivery:
+    """Of one runner; one thread at a time may complete batches."""
+
+    def __init__(self, runner: Runs, room: Room, loop: asyncio.AbstractEventLoop) -> None:
+        self._runner = runner
+        self._room = room
+        self._loop = loop
+        self._done: Done = _nobody
+        self._free_since_s = 0.0
+
+    def listen(self, done: Done) -> None:
+        """Hand what ran to `done`, on the event loop."""
+        self._done = done
+
+    def complete(self, parts: list[Part], launched: Callable[[], Batch]) -> Ran:
+        """Return the answers of a batch; `launched` returns it, or raises what its staging or its launch did."""
+        try:
+            ran = complete(self._runner, parts, launched, self._free_since_s, self._room)
+        except Exception as error:
+            return _broken(error)
+        self._free_since_s = ran.ended_s
+        return ran
+
+    def deliver(self, ran: Ran) -> None:
+        """Hand over what ran, from one of the device's threads."""
+        with suppress(RuntimeError):  # The loop is closed: this replica stops.
+            self._loop.call_soon_threadsafe(self._done, ran)
+
+    def deliver_here(self, ran: Ran) -> None:
+        """Hand over what ran, from the event loop itself."""
+        self._done(ran)
+
+    def broken(self, error: Exception) -> None:
+        """Tell of an error that nobody foresaw: those who wait are not answered any more."""
+        self.deliver(_broken(error))
+
+
+def _broken(error: Exception) -> Ran:
+    return Ran([], 0, (0, 0), broken=error)
+
+
+def _nobody(_: Ran) -> None:
+    """Before anyone listens nothing runs."""

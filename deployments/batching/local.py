@@ -1,0 +1,115 @@
+"""The device in this process, as the batcher sees it: a queue, what runs it, and the way back to the event loop."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from models.signature import Shape
+
+from .cpu_executor import CpuExecutor
+from .delivery import Delivery, Done
+from .device_thread import DeviceThread
+from .fifo import Fifo
+from .gpu_pipeline import GpuPipeline
+from .grouping import Grouping
+from .queue import Item
+from .room import Room
+from .runs import Runs
+from .shared_queue import SharedQueue
+
+T = TypeVar("T")
+
+
+class Executor(Protocol):
+    """Runs what waits: CpuExecutor and GpuPipeline."""
+
+    @property
+    def idle(self) -> bool: ...
+
+    def run_at_once(self, items: Sequence[Item]) -> Sequence[Item]: ...
+
+    def wake(self) -> None: ...
+
+    async def call(self, job: Callable[[], T]) -> T: ...
+
+    def stop(self) -> None: ...
+
+
+class LocalDevice:
+    """Satisfies remote.Device; its methods are called on the event loop."""
+
+    def __init__(self, queue: SharedQueue, delivery: Delivery, executor: Executor) -> None:
+        self._queue = queue
+        self._delivery = delivery
+        self._executor = executor
+
+    @property
+    def limit(self) -> int:
+        """Most rows in a forward, as configured."""
+        return self._queue.limit
+
+    @property
+    def grouping(self) -> Grouping | None:
+        """What decides which rows share a forward, where their lengths differ."""
+        policy = self._queue.policy
+        return policy if isinstance(policy, Grouping) else None
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that no forward has taken yet."""
+        return self._queue.rows
+
+    @property
+    def idle(self) -> bool:
+        """Whether the device has nothing to do."""
+        return self._executor.idle
+
+    def set_limit(self, rows: int) -> None:
+        self._queue.limit = rows
+
+    def listen(self, done: Done) -> None:
+        """Hand what ran to `done`, on the event loop."""
+        self._delivery.listen(done)
+
+    def put(self, items: Sequence[Item]) -> None:
+        """Queue items, or run them at once where that is sooner."""
+        if items := self._executor.run_at_once(items):
+            self._queue.put(items)
+            self._executor.wake()
+
+    def drop_expired(self) -> None:
+        """Let go of what nobody waits for any more."""
+        self._queue.drop_expired()
+
+    async def call(self, job: Callable[[], T]) -> T:
+        """Run a job on the device's thread, between two batches."""
+        return await self._executor.call(job)
+
+    def stop(self) -> None:
+        """End the threads, each after what it is at."""
+        self._executor.stop()
+
+
+def open_device(
+    thread: DeviceThread,
+    runner: Runs,
+    forward_ms: Mapping[Shape, float] | None = None,
+    room: Room | None = None,
+    *,
+    on_loop: bool = False,
+) -> LocalDevice:
+    """Return the device of this event loop: a pipeline where the runner's batches overlap, else one batch at a time.
+
+    Args:
+        thread: the device's, on which the model was loaded.
+        runner: runs the batches.
+        forward_ms: the forward's time by shape; it decides which of the rows that wait share a forward.
+        room: what fits into memory.
+        on_loop: whether the event loop may run a short forward itself.
+    """
+    times, room = forward_ms or {}, room or Room()
+    queue = SharedQueue(Grouping(times, runner.open_inputs) if times and runner.open_inputs else Fifo(times), room)
+    delivery = Delivery(runner, room, asyncio.get_running_loop())
+    if runner.overlaps:
+        return LocalDevice(queue, delivery, GpuPipeline(thread, runner, queue, delivery))
+    return LocalDevice(queue, delivery, CpuExecutor(thread, runner, queue, delivery, times if on_loop else {}))
