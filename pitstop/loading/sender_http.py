@@ -106,9 +106,7 @@ class HttpSender:
         lane.connection.send(lane.ended, self._requests[number % self._count])
 
     def _connect_soon(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._connect())
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        self._opening.add(asyncio.get_running_loop().create_task(self._connect()))
 
     async def _connect(self) -> None:
         loop, (host, port, _) = asyncio.get_running_loop(), self._address
@@ -116,15 +114,22 @@ class HttpSender:
             making = loop.create_connection(Connection, host, port, ssl=self._tls)
             _, connection = await asyncio.wait_for(making, self._timeout_s)
         except (OSError, TimeoutError) as error:
+            self._opened()
             if self._waiting:
                 self._waiting.popleft().end(Failure(_kind(error)))
             # Of those that came when no more connections were allowed, none has brought one with it.
-            if len(self._opening) - 1 < len(self._waiting):
+            if len(self._opening) < len(self._waiting):
                 self._connect_soon()
             return
+        self._opened()
         lane = _Lane(self, connection)
         self._all.add(lane)
         self.freed(lane)
+
+    def _opened(self) -> None:
+        """Count this connection as open, or as failed, and no longer as being opened: never as both at once."""
+        if (task := asyncio.current_task()) is not None:
+            self._opening.discard(task)
 
     def _sweep(self) -> None:
         """Look for what has taken too long; one timer for all, because one for each request would cost more."""

@@ -126,9 +126,9 @@ def test_what_fails_is_counted_by_kind_and_has_no_latency(reply: Reply, error: s
 
 def test_nothing_is_sent_on_a_connection_that_the_server_said_it_closes() -> None:
     with serving(say_close) as address:
-        record = closed(address, REQUESTS, connections=2, seconds=30, most_sent=20)
+        record = closed(address, REQUESTS, connections=2, seconds=30, most_sent=500)
     assert not record.failures
-    assert len(record.latency_s) == 20
+    assert len(record.latency_s) == 500
 
 
 def test_a_large_body_is_sent_whole() -> None:
