@@ -36,8 +36,8 @@ def printable(name: str) -> str:
 
 
 def open_size() -> PydanticCustomError:
-    """Return the error of an input with an open size that no lengths go with."""
-    what = "an input has an open size: fix it, or list the sizes to warm in lengths"
+    """Return the error of an input with an open dimension and no `lengths`."""
+    what = "an input has an open dimension: give it a size, or list the sizes to warm in lengths"
     return PydanticCustomError(OPEN_SIZE, what)
 
 
