@@ -49,7 +49,7 @@ class Padding:
 
     @property
     def sentence(self) -> str:
-        return self.reason or f"a padded row's answer differs by {_off(self.deviation)}{_waived(self)}"
+        return self.reason or f"with padding an answer {_changes(self)}{_waived(self)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class CoBatchedRows:
 
     @property
     def sentence(self) -> str:
-        return self.reason or f"beside other rows a row's answer differs by {_off(self.deviation)}{_waived(self)}"
+        return self.reason or f"beside other rows an answer {_changes(self)}{_waived(self)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,8 @@ class WarmedShapes:
 class Compilation:
     """What was compiled answers as eager does, at every warmed size.
 
-    `how` is what runs (eager, script, trace, or the backend's name), `made` when it was compiled, `refused` the ways
-    that were left, and `graphs` the shapes with a CUDA graph. `deviation` is from eager in the arithmetic `reference`;
-    `precision_reason` says why that is not the config's.
+    `how` is what runs (eager, script, trace, or the backend's name), `graphs` the shapes with a CUDA graph. `deviation`
+    is from eager in the arithmetic `reference`; `precision_reason` says why that is not the config's.
     """
 
     check: ClassVar[str] = "compilation"
@@ -117,7 +116,8 @@ class Compilation:
             runs += f", {_MADE[self.made]}"
         if self.graphs:
             runs += f", {self.graphs} shape{'s' * (self.graphs > 1)} as CUDA graphs"
-        parts = [runs, f"differs from eager {self.reference} by {self.deviation:.1e} at most, over every warmed size"]
+        near = f"within {self.deviation:.1e} of" if self.deviation else "equal to"
+        parts = [runs, f"{near} eager {self.reference} at every warmed size"]
         if self.refused:
             parts.append(f"asked for {BACKENDS[self.asked].title}: {sentences(self.refused)}")
         if self.precision_reason:
@@ -191,8 +191,8 @@ def as_json(result: CheckResult) -> dict[str, Any]:
     return {"check": result.check, "mistake": result.mistake, **asdict(result), "sentence": result.sentence}
 
 
-def _off(deviation: float | None) -> str:
-    return f"{deviation or 0:.1e} of its size"
+def _changes(found: Padding | CoBatchedRows) -> str:
+    return f"changes by at most {found.deviation:.1e} of its size" if found.deviation else "stays the same"
 
 
 def _waived(found: Padding | CoBatchedRows | Compilation) -> str:

@@ -39,13 +39,14 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (InferenceMode(), "✓ inference mode: eval mode, no gradients, and the same answer to the same rows twice"),
         (Padding("not_applicable", reason="nothing is padded"), "- padding: nothing is padded"),
+        (Padding("passed", 0.0), "✓ padding: with padding an answer stays the same"),
         (
             CoBatchedRows("passed", 3e-7),
-            "✓ co-batched rows: beside other rows a row's answer differs by 3.0e-07 of its size",
+            "✓ co-batched rows: beside other rows an answer changes by at most 3.0e-07 of its size",
         ),
         (
             CoBatchedRows("waived", 0.02, waived_by="batch_tolerance", allowed=0.05),
-            "! co-batched rows: beside other rows a row's answer differs by 2.0e-02 of its size; "
+            "! co-batched rows: beside other rows an answer changes by at most 2.0e-02 of its size; "
             "allowed by batch_tolerance: 0.05",
         ),
         (
@@ -54,12 +55,12 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             Compilation(**COMPILED, how="script", made="before", refused=()),  # type: ignore[arg-type]
-            "✓ compilation: TorchScript, scripted, loaded from the cache; differs from eager fp32 by 3.0e-07 at most, "
-            "over every warmed size",
+            "✓ compilation: TorchScript, scripted, loaded from the cache; within 3.0e-07 of eager fp32 at every warmed "
+            "size",
         ),
         (
             Compilation(**COMPILED, how="eager", made="now", refused=(SLOW, WRONG)),  # type: ignore[arg-type]
-            "✓ compilation: eager; differs from eager fp32 by 3.0e-07 at most, over every warmed size; asked for "
+            "✓ compilation: eager; within 3.0e-07 of eager fp32 at every warmed size; asked for "
             "TorchScript: torch.jit.script fails (RuntimeError: no); a trace would be wrong for other inputs: control "
             "flow depends on the data (line 3)",
         ),
