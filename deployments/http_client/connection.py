@@ -21,6 +21,8 @@ class NotHttpError(ConnectionError):
 class Connection(asyncio.Protocol):
     """An asyncio protocol. `open` says whether another request may be sent, once the last one has ended."""
 
+    __slots__ = ("_ended", "_reader", "_served", "_silent", "_transport", "open")
+
     def __init__(self) -> None:
         self.open = False
         self._reader = ReplyReader()

@@ -1,7 +1,7 @@
 """An HTTP/1.1 answer, read from bytes as they come: no socket, no clock. The parser is httptools'.
 
 Load looks at the status of most answers and at nothing else, so the headers and the body are taken out of the bytes
-when they are first asked for: 0.9 µs an answer that nobody reads, in place of 1.8.
+when they are first asked for.
 """
 
 import httptools

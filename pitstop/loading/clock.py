@@ -1,7 +1,7 @@
 """The event loop of the load, and a timer for it that is exact to some microseconds.
 
-uvloop takes half the CPU time of asyncio's own loop for a request. But it counts timers in milliseconds, several times
-what a small model takes to answer. The kernel's timerfd counts nanoseconds, and is a file that a loop can watch.
+uvloop takes much less CPU time for a request than asyncio's own loop. But it counts timers in milliseconds, several
+times what a small model takes to answer. The kernel's timerfd counts nanoseconds, and is a file that a loop can watch.
 """
 
 import asyncio
