@@ -59,10 +59,11 @@ print(ray.__file__, uvicorn.__file__, *(part.noun for part in PARTS if any(probl
 
 
 @pytest.mark.parametrize("name", ["slow", "slow-canary", "blocks"])
-def test_models_answer_also_behind_ingress_replicas(serving: Serving, name: str) -> None:
+def test_models_answer_through_serve_s_wrapper_also_behind_ingress_replicas(serving: Serving, name: str) -> None:
     answer = requests.post(f"{serving.model(name)}/infer", json=BODY, timeout=20)
     assert answer.status_code == 200, answer.text
     assert answer.json()["outputs"][0]["data"] in ([6.0], [9.0])
+    assert "x-request-id" in answer.headers  # Serve's wrapper gives each request an id.
 
 
 def test_serve_s_own_grpc_answers(serving: Serving) -> None:
