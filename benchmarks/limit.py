@@ -7,11 +7,12 @@ Run as a program it prints JSON: python -m benchmarks.limit mlp 3
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from statistics import median
 
 import torch
+
+from pitstop.measure.timing import times_ms
 
 from . import networks
 from .device import chosen
@@ -37,20 +38,16 @@ def measure(name: str) -> dict[str, float]:
 
 
 def _median_ms(forward: Callable[..., torch.Tensor], tensors: networks.Tensors) -> float:
-    times: list[float] = []
     wait, settling = (torch.cuda.synchronize, _SETTLING) if chosen().is_gpu else (_nothing, 2)
+
+    def run() -> None:
+        forward(*tensors)
+        wait()
+
     with torch.inference_mode():
         for _ in range(settling):
-            forward(*tensors)
-        wait()
-        began = time.perf_counter()
-        # At least three, however slow; of the fast ones no more than the budget allows.
-        while len(times) < 3 or (time.perf_counter() - began < _BUDGET_S and len(times) < 2000):
-            start = time.perf_counter()
-            forward(*tensors)
-            wait()
-            times.append(1000 * (time.perf_counter() - start))
-    return median(times)
+            run()
+        return median(times_ms(run, _BUDGET_S, least_runs=3, most_runs=2000))
 
 
 def _as_they_are(tensors: networks.Tensors) -> networks.Tensors:

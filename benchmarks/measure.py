@@ -1,22 +1,20 @@
 """One server under one workload: verified, warmed, driven in closed loop and then in open loop at its own capacity."""
 
 import gc
-import time
 from collections.abc import Callable
+from functools import partial
 from statistics import mean
 
-from pitstop.loading.schedule import poisson
+from pitstop.loading.record import Record
+from pitstop.loading.sender_http import Address
 
 from . import venvs
-from .client.closed import closed
-from .client.connection import Address
-from .client.open import opened
-from .client.sample import Sample
 from .device import chosen, utilisation
+from .loops import closed, opened
 from .peers import Peer
 from .results import Closed, Measured, Open
 from .server import NotMeasuredError, Server, running
-from .summary import closed_round, middle, open_round
+from .summary import closed_round, ended, middle, open_round
 from .verify import requests_of, verify
 from .workloads import Workload
 
@@ -43,7 +41,7 @@ def measure(peer: Peer, workload: Workload) -> Measured:
 
 
 def _drive(server: Server, workload: Workload, measured: Measured) -> None:
-    address: Address = ("127.0.0.1", server.port)
+    address = Address("127.0.0.1", server.port)
     codec = server.peer.codec(workload)
     requests = requests_of(workload, codec)
     verify(address, workload, codec, requests)
@@ -61,16 +59,11 @@ def closed_loops(address: Address, workload: Workload, requests: list[bytes]) ->
     loops = [Closed(connections) for connections in workload.connections]
     for _ in range(workload.rounds):
         for loop, seconds in zip(loops, workload.seconds, strict=True):
-            warm_s = _WARM_SHARE * seconds
-            sample = _undisturbed(
-                closed,
-                address,
-                requests,
-                loop.connections,
-                warm_s + seconds,
-                at_least=_BATCHES * loop.connections,
-            )
-            loop.rounds.append(closed_round(sample, warm_s, sample.over_s))
+            warm_s, least = _WARM_SHARE * seconds, _BATCHES * loop.connections
+            send = partial(closed, address, requests, loop.connections, warm_s + seconds, least_answers=least)
+            record, busy = _undisturbed(send)
+            over_s = max(warm_s + seconds, *ended(record)[least - 1 : least])
+            loop.rounds.append(closed_round(record, warm_s, over_s, busy))
     return loops
 
 
@@ -79,8 +72,9 @@ def _open_loops(address: Address, workload: Workload, requests: list[bytes], cap
     for seed in range(workload.rounds):
         for loop in loops:
             loop.offered_rps.append(loop.load * capacity_rps)
-            schedule = list(poisson(loop.offered_rps[-1], workload.open_seconds, seed))
-            loop.rounds.append(open_round(_undisturbed(opened, address, requests, schedule, _OPEN_CONNECTIONS)))
+            offered = (loop.offered_rps[-1], workload.open_seconds, seed)
+            record, busy = _undisturbed(partial(opened, address, requests, *offered, _OPEN_CONNECTIONS))
+            loop.rounds.append(open_round(record, busy))
     return loops
 
 
@@ -97,17 +91,13 @@ def _follow_memory(
             measured.watched_mib[count] = found
 
 
-def _undisturbed(drive: Callable[..., Sample], *arguments: object, **named: object) -> Sample:
-    """Run a loop without the garbage collector, and note how much of a core it took, and of the GPU."""
+def _undisturbed(send: Callable[[], Record]) -> tuple[Record, float | None]:
+    """Run a loop without the garbage collector; return what it saw, and how busy the GPU was, where there is one."""
     gc.collect()
     gc.disable()
-    wall, cpu = time.perf_counter(), time.process_time()
     try:
         with utilisation(chosen()) as busy:
-            sample = drive(*arguments, **named)
-            took_s, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
+            record = send()
     finally:
         gc.enable()
-    sample.cpu_share = cpu_s / took_s
-    sample.gpu_busy = mean(busy) if busy else None
-    return sample
+    return record, mean(busy) if busy else None

@@ -8,26 +8,24 @@ Writes benchmarks/results/paths_<hardware>_<yyyymm>.{json,md}. Run it on a machi
 """
 
 import argparse
-import json
-import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from . import bare, cache, machine, ports, processes
-from .client.closed import closed
-from .client.http import parse
+from pitstop.loading.sender_http import Address
+from pitstop.measure.results import head, stem, write
+
+from . import bare, script
+from .loops import closed
 from .measure import closed_loops
 from .paths_table import Way, render
 from .peers.pitstop import PEER, changed, read_by
-from .results import Limit, file_stem
+from .results import Limit
 from .run import measure_limit, prepare
 from .server import NotMeasuredError, running
+from .server import answers as is_answered
 from .verify import answers, requests_of, verify
 from .workloads import WORKLOADS, Workload
 
@@ -46,29 +44,16 @@ Edit = Callable[[dict[str, str]], None]
 def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     wish = _arguments(given)
-    processes.unwind_on_sigterm()
+    script.unwind_on_sigterm()
     workload = replace(WORKLOADS["mlp"], rounds=wish.rounds, seconds=(wish.seconds,) * 3)
-    began, load = datetime.now(UTC), os.getloadavg()
+    record = head(["python", "-m", "benchmarks.paths", *given]) | {"rounds": wish.rounds, "seconds": wish.seconds}
     prepare(workload)
     limit = Limit(workload.name)
     measure_limit(limit, wish.rounds)
     ways = measured(workload)
-    record: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks.paths", *given]),
-        "date": began.isoformat(timespec="seconds"),
-        "commit": machine.commit(),
-        "hardware": dict(machine.hardware()),
-        "versions": machine.versions(),
-        "load_average": list(load),
-        "rounds": wish.rounds,
-        "seconds": wish.seconds,
-    }
-    stem = wish.out / file_stem("paths", record["hardware"], record["date"])
-    wish.out.mkdir(parents=True, exist_ok=True)
-    whole = {**record, "forward_ms": limit.rounds, "ways": [asdict(each) for each in ways]}
-    Path(f"{stem}.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     text = render(record, ways, [each[1] for each in limit.rounds])
-    Path(f"{stem}.md").write_text(text, encoding="utf-8")
+    whole = {**record, "forward_ms": limit.rounds, "ways": [asdict(each) for each in ways]}
+    write(wish.out, stem("paths", record), whole, text)
     print(text)
 
 
@@ -86,7 +71,7 @@ def measured(workload: Workload) -> Sequence[Way]:
     wrapped, proxied = Way("HAProxy, Serve's wrapper"), Way("Ray's own proxy, Serve's wrapper")
     answer = b"{}"
     with _noting(own, short), _serving(workload, _shipped) as (port, direct):
-        answer = parse(next(iter(answers(("127.0.0.1", port), requests[:1]).values()))).body
+        answer = answers(Address("127.0.0.1", port), requests[:1])[0].body
         _drive(own, direct, workload, requests)
         _drive(short, port, workload, requests)
     others = ((wrapped, _without_callback, 0), (proxied, _proxy, 0), (logged, _logged, 0), (ingress, _shipped, 2))
@@ -115,7 +100,7 @@ def _drive(way: Way, port: int | None, workload: Workload, requests: list[bytes]
     if port is None:
         way.not_measured = "the replica's port was not found"
         return
-    address = ("127.0.0.1", port)
+    address = Address("127.0.0.1", port)
     if way.name not in (LONE, EMPTY):
         # Those have but one answer.
         verify(address, workload, PEER.codec(workload), requests)
@@ -139,7 +124,7 @@ def _serving(workload: Workload, edit: Edit, ingress_replicas: int = 0) -> Itera
     with running(changed(in_config), workload) as server:
         first = int(variables.get(_FIRST, 0))
         near = range(first, first + _LOOKED_AT) if first else ()
-        yield server.port, next((port for port in near if ports.answers(port, PEER.ready(workload))), None)
+        yield server.port, next((port for port in near if is_answered(port, PEER.ready(workload))), None)
 
 
 def _shipped(_: dict[str, str]) -> None:
@@ -161,12 +146,9 @@ def _proxy(variables: dict[str, str]) -> None:
 
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.paths", description=__doc__.partition("\n")[0])
+    parser = script.parser("benchmarks.paths", __doc__)
     parser.add_argument("--rounds", type=int, default=3, help="how often each way is measured")
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each time")
-    parser.add_argument(
-        "--out", type=Path, default=cache.PROJECT / "benchmarks" / "results", help="folder of the files"
-    )
     return parser.parse_args(given)
 
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from pitstop.measure.results import told
+from pitstop.report.markdown import table
+
 from .results import Closed
 from .summary import middle, spread
-from .table import header, row
 
 
 @dataclass
@@ -25,8 +27,6 @@ class Way:
 
 def render(record: Mapping[str, Any], ways: Sequence[Way], forward_ms: Sequence[float]) -> str:
     """Return the Markdown; `record` is what the JSON holds beside the ways."""
-    hardware = record["hardware"]
-    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     good = [each for each in ways if each.closed]
     names = (
         [f"c={loop.connections} {figure}" for loop in good[0].closed for figure in ("p50 / p99 ms", "rps")]
@@ -38,20 +38,16 @@ def render(record: Mapping[str, Any], ways: Sequence[Way], forward_ms: Sequence[
     lines = [
         "# What each step of the data path costs",
         "",
-        f"{hardware['cpu']}, {hardware['cores']} cores, shared with the client; {versions}; commit {record['commit']}; "
-        f"{record['date']}; load average before: {record['load_average'][0]:.1f}.",
+        told(record),
         "",
         f"    {record['command']}",
         "",
-        f"The network is `mlp`, 64 numbers as JSON; its forward in process {alone}. Closed loop, "
-        f"medians of {record['rounds']} rounds; ± is half the range. The last column is at the most connections.",
+        f"The network is `mlp`, 64 numbers as JSON; its forward in process {alone}. "
+        f"The client is on the same machine. Closed loop, medians of {record['rounds']} rounds; ± is half the range. "
+        "The last column is at the most connections.",
         "",
-        *header(heads),
+        *table(heads, [_cells(way, above) for way, above in zip(good, [None, *good], strict=False)]),
     ]
-    above = None
-    for way in good:
-        lines.append(row(_cells(way, above)))
-        above = way
     lines += ["", *(f"- {way.name}: not measured: {way.not_measured}" for way in ways if not way.closed)]
     return "\n".join(lines).rstrip() + "\n"
 

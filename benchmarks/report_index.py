@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pitstop.comparing.cost import rate
+from pitstop.measure.results import told
+from pitstop.report.numbers import rate
 
 from .report_steps import PORT, Step, Subject
 
@@ -24,18 +25,15 @@ class Ran:
 
 def render(record: Mapping[str, Any], ran: Sequence[tuple[Subject, Sequence[Ran]]], folder: Path) -> str:
     """Return the index as Markdown; `folder` has one folder a model."""
-    hardware = record["hardware"]
-    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     lines = [
         "# What `pitstop` says of the bundled models",
         "",
-        f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, shared by server and load; "
-        f"{versions}; commit {record['commit']}; {record['date']}; load average {record['load_average'][0]:.1f}.",
+        told(record),
         "",
         f"    {record['command']}",
         "",
-        f"Each model is served alone by `serve run`; its port is written as {PORT}. No GPU was at hand: its side of "
-        "each comparison is a price, and what it would have to sustain.",
+        f"Each model is served alone by `serve run`; its port is written as {PORT}. The load comes from the same "
+        "machine. No GPU was at hand: its side of each comparison is a price, and what it would have to sustain.",
     ]
     for subject, each in ran:
         lines += ["", f"## {subject.name}", ""]

@@ -1,4 +1,4 @@
-"""Which commands make the reports of a model: those of the README, one server for the two that need one."""
+"""Which commands make the reports of a model: those of docs/measuring.md, one server for the two that need one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

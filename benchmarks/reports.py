@@ -10,7 +10,6 @@ run it on a machine that does nothing else. --quick is a trial on digits alone, 
 import argparse
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -18,19 +17,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from pitstop.measure.results import head, stem
 from pitstop.planning.serving import ServingError, served
 
-from . import machine, processes
+from . import script
 from .cache import PROJECT
 from .report_index import Ran, finding, render
 from .report_steps import PORT, SUBJECTS, Step, Subject, steps
-from .results import file_stem
 
 _LIMIT_S = 600
 _TEXT = (".txt", ".json", ".html", ".yaml", ".md")
@@ -42,16 +40,8 @@ Say = Callable[[str], object]
 def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     wish = _arguments(given)
-    processes.unwind_on_sigterm()
-    began = datetime.now(UTC).isoformat(timespec="seconds")
-    record: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks.reports", *given]),
-        "date": began,
-        "commit": machine.commit(),
-        "hardware": dict(machine.hardware()),
-        "versions": machine.versions(),
-        "load_average": list(os.getloadavg()),
-    }
+    script.unwind_on_sigterm()
+    record = head(["python", "-m", "benchmarks.reports", *given])
     folder = _folder(wish, record)
     subjects = SUBJECTS[:1] if wish.quick else SUBJECTS
     ran = [(each, tuple(reported(each, folder / each.name, wish.quick, run))) for each in subjects]
@@ -128,15 +118,14 @@ def _attempt(step: Step, server: _Server, run: Run) -> Ran:
 
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.reports", description=__doc__.partition("\n")[0])
+    parser = script.parser("benchmarks.reports", __doc__, out=None)
     parser.add_argument("--quick", action="store_true", help="digits alone, short, into a temporary folder: a trial")
-    parser.add_argument("--out", type=Path, help="folder of the reports' folder")
     return parser.parse_args(given)
 
 
 def _folder(wish: argparse.Namespace, record: dict[str, Any]) -> Path:
-    above: Path = wish.out or (Path(tempfile.mkdtemp(prefix="pit-")) if wish.quick else PROJECT / "benchmarks/results")
-    return above.resolve() / file_stem("reports", record["hardware"], record["date"])
+    above: Path = wish.out or (Path(tempfile.mkdtemp(prefix="pit-")) if wish.quick else script.RESULTS)
+    return above.resolve() / stem("reports", record)
 
 
 def _relative(folder: Path) -> Path:

@@ -1,7 +1,6 @@
 """What a run found, and its two files: JSON with every round, and a Markdown table of the medians beside it."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -9,6 +8,8 @@ from statistics import median
 from typing import Any
 
 import msgspec
+
+from pitstop.measure import results as files
 
 from .summary import Round
 
@@ -144,11 +145,6 @@ def merged(starts: Sequence[Measured]) -> Measured:
     )
 
 
-def file_stem(theme: str, hardware: Mapping[str, Any], date: str) -> str:
-    """Return <theme>_<hardware>_<yyyymm>; `date` is in ISO form."""
-    return f"{theme}_{hardware['slug']}_{date[:4]}{date[5:7]}"
-
-
 def read(path: Path) -> Results:
     """Return what `write` wrote."""
     found: Results = msgspec.convert(json.loads(path.read_text()), Results, strict=False)
@@ -157,18 +153,14 @@ def read(path: Path) -> Results:
 
 def write(results: Results, folder: Path, table: str) -> Path:
     """Write both files; return the JSON's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = file_stem(results.theme, results.hardware, results.date)
-    path = folder / f"{stem}.json"
-    path.write_text(json.dumps(_rounded(asdict(results)), indent=1) + "\n")
-    (folder / f"{stem}.md").write_text(table + "\n")
-    return path
+    record = asdict(results)
+    return files.write(folder, files.stem(results.theme, record), _rounded(record), table)
 
 
 def _rounded(content: Any) -> Any:
-    """Return the same with floats of five significant digits: more are noise. NaN, which JSON lacks, becomes null."""
+    """Return the same with floats of five significant digits: more are noise."""
     if isinstance(content, float):
-        return None if math.isnan(content) else float(f"{content:.5g}")
+        return float(f"{content:.5g}")
     if isinstance(content, dict):
         return {str(key): _rounded(value) for key, value in content.items()}
     if isinstance(content, list | tuple):

@@ -1,18 +1,18 @@
 """Measures every server on every workload, in passes, and writes the results: python -m benchmarks.run."""
 
 import argparse
-import datetime
 import json
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import cache, machine, processes, table
-from .device import PRECISIONS, Device, chosen, gpu_name
+from pitstop.measure.results import head
+
+from . import cache, script, table
+from .device import PRECISIONS, Device, chosen
 from .measure import measure
 from .peers import PEERS
 from .results import Limit, Measured, Results, merged, read, write
@@ -35,7 +35,7 @@ _LIMIT_S = 600
 def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parse(given)
-    processes.unwind_on_sigterm()
+    script.unwind_on_sigterm()
     os.environ.update(Device(options.device, options.precision).environment)
     results = _results(given, "quick" if options.quick else "servers")
     whole = _whole(options.again, results) if options.again else None
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parse(given: Sequence[str]) -> argparse.Namespace:
     """Read the command line; an unknown name ends the program with those there are."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser = script.parser("benchmarks.run", __doc__, out=None)
     parser.add_argument("--quick", action="store_true", help="one short round of each, to see that everything runs")
     parser.add_argument("--only", type=_names(PEERS), default=list(PEERS), help=f"some of {','.join(PEERS)}")
     parser.add_argument(
@@ -62,7 +62,6 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where every server's model runs")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the model, on a GPU")
-    parser.add_argument("--out", type=Path, help="where results are written")
     parser.add_argument(
         "--again", type=Path, metavar="JSON", help="a whole run's file, in which these workloads are to be replaced"
     )
@@ -75,7 +74,7 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     if options.out is None:
         # What is kept in the repository is whole: anything less goes to the cache.
         whole = not options.quick and options.only == list(PEERS) and options.workloads == list(WORKLOADS)
-        options.out = cache.PROJECT / "benchmarks" / "results" if whole else cache.root() / "results"
+        options.out = script.RESULTS if whole else cache.root() / "results"
     return options
 
 
@@ -90,11 +89,11 @@ def _measured(results: Results, workload: Workload, peers: Sequence[str]) -> Ite
         measure_limit(limit, 1)
         # There and back: what a machine does in the course of an hour then falls on all alike.
         for peer in peers if number % 2 == 0 else reversed(peers):
-            _say(f"{workload.name}, pass {number + 1} of {workload.passes}: {PEERS[peer].name}")
+            script.say(f"{workload.name}, pass {number + 1} of {workload.passes}: {PEERS[peer].name}")
             measured = measure(PEERS[peer], workload if number == 0 else replace(workload, memory_requests=()))
             starts[peer].append(measured)
             if measured.not_measured:
-                _say(f"{workload.name}: {measured.server} not measured: {measured.not_measured}")
+                script.say(f"{workload.name}: {measured.server} not measured: {measured.not_measured}")
             results.servers[:] = [*before, *(merged(each) for each in starts.values() if each)]
             yield
     measure_limit(limit, 1)
@@ -103,13 +102,13 @@ def _measured(results: Results, workload: Workload, peers: Sequence[str]) -> Ite
 
 def prepare(workload: Workload) -> None:
     """Make the workload's TorchScript file and the answers that are expected, where the cache lacks them."""
-    _say(f"{workload.name}: preparing the model")
+    script.say(f"{workload.name}: preparing the model")
     subprocess.run([sys.executable, "-m", "benchmarks.artefacts", workload.name], check=True, cwd=cache.PROJECT)
 
 
 def measure_limit(limit: Limit, rounds: int) -> None:
     """Add rounds of the forward alone, in a process of its own, on one thread."""
-    _say(f"{limit.workload}: in process, no server")
+    script.say(f"{limit.workload}: in process, no server")
     environment = {**os.environ, **ONE_THREAD, **KEEPS_FREED}
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.limit", limit.workload, str(rounds)]
     found = subprocess.run(
@@ -119,17 +118,8 @@ def measure_limit(limit: Limit, rounds: int) -> None:
 
 
 def _results(given: Sequence[str], theme: str) -> Results:
-    now = datetime.datetime.now().astimezone()
-    return Results(
-        theme=theme,
-        hardware=machine.hardware(gpu_name() if chosen().is_gpu else None),
-        versions=machine.versions(),
-        commit=machine.commit(),
-        command=shlex.join(["python", "-m", "benchmarks.run", *given]),
-        date=now.isoformat(timespec="seconds"),
-        threads=_ON_GPU.format(precision=chosen().precision) if chosen().is_gpu else _THREADS,
-        load_average=list(os.getloadavg()),
-    )
+    threads = _ON_GPU.format(precision=chosen().precision) if chosen().is_gpu else _THREADS
+    return Results(theme, threads=threads, **head(["python", "-m", "benchmarks.run", *given], chosen().is_gpu))
 
 
 def _whole(path: Path, results: Results) -> Results:
@@ -152,10 +142,6 @@ def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
         return names
 
     return split
-
-
-def _say(text: str) -> None:
-    print(f"{datetime.datetime.now():%H:%M:%S} {text}", flush=True)
 
 
 if __name__ == "__main__":

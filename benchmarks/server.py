@@ -5,13 +5,17 @@ import re
 import subprocess
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cache, ports, processes, venvs
+import requests
+
+from pitstop import apart, processes
+from pitstop.ports import free_port
+
+from . import cache, venvs
 from .peers import Peer
 from .peers.peer import Command, Launch
 from .workloads import Workload
@@ -23,6 +27,9 @@ KEEPS_FREED = {
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
     "MALLOC_TOP_PAD_": str(2**26),
 }
+
+
+_ORPHANS_S = 3.0
 
 
 class NotMeasuredError(Exception):
@@ -39,12 +46,16 @@ class Server:
     root: int
     mark: str
 
+    def processes(self) -> dict[int, str]:
+        """Return all of its processes, with their command lines."""
+        return processes.of(self.root, self.mark)
+
     def memory_mib(self) -> float:
-        return processes.memory_mib(processes.of(self.root, self.mark))
+        return processes.memory_mib(self.processes())
 
     def watched_mib(self) -> float | None:
         """Return the memory of the process that the peer wants followed, or None where it wants none."""
-        pid = processes.named(processes.of(self.root, self.mark), self.peer.watched) if self.peer.watched else None
+        pid = processes.named(self.processes(), self.peer.watched) if self.peer.watched else None
         return None if pid is None else processes.memory_mib([pid])
 
 
@@ -57,8 +68,8 @@ def running(peer: Peer, workload: Workload) -> Iterator[Server]:
     """
     # Sockets live below this folder, and their paths may have no more than 107 characters.
     with tempfile.TemporaryDirectory(prefix="pb-", ignore_cleanup_errors=True) as name:
-        folder, mark = Path(name), uuid.uuid4().hex
-        port = ports.free_port(3)
+        folder, mark = Path(name), processes.new_mark()
+        port = free_port(3)
         try:
             python = venvs.python(peer.name.lower(), peer.packages)
         except subprocess.CalledProcessError as error:
@@ -69,9 +80,8 @@ def running(peer: Peer, workload: Workload) -> Iterator[Server]:
             took_s = _wait(process, peer, launch)
             yield Server(peer, port, took_s, process.pid, mark)
         finally:
-            stayed = processes.end(process.pid, mark)
-            process.wait(timeout=10)
-            if stayed:
+            # TorchServe's launcher and LitServe's parent leave others behind when they are asked alone.
+            if stayed := processes.end(process, mark, ask_others_after_s=_ORPHANS_S):
                 print(f"{peer.name}: had to kill {'; '.join(stayed)}", flush=True)
 
 
@@ -90,6 +100,7 @@ def _spawn(peer: Peer, launch: Launch, mark: str) -> subprocess.Popen[bytes]:
 
 def _environment(peer: Peer, launch: Launch, command: Command, mark: str) -> dict[str, str]:
     """Return the same environment for every server: torch's threads, malloc, and how the app is to be set."""
+    name, _, value = mark.partition("=")
     return {
         **os.environ,
         "PYTHONPATH": str(cache.PROJECT),
@@ -101,7 +112,7 @@ def _environment(peer: Peer, launch: Launch, command: Command, mark: str) -> dic
         "BENCH_WAIT_MS": str(launch.batching.wait_ms or 0),
         "BENCH_PORT": str(launch.port),
         cache.VARIABLE: str(cache.root()),
-        processes.MARK: mark,
+        name: value,
         **command.env,
     }
 
@@ -119,12 +130,20 @@ def _wait(process: subprocess.Popen[bytes], peer: Peer, launch: Launch) -> float
 
 def _is_ready(peer: Peer, launch: Launch) -> bool:
     said = peer.announces in (launch.folder / "log").read_text(errors="replace")
-    return said and ports.answers(launch.port, peer.ready(launch.workload))
+    return said and answers(launch.port, peer.ready(launch.workload))
+
+
+def answers(port: int, path: str) -> bool:
+    """Tell whether GET on this path is answered with 200."""
+    try:
+        return requests.get(f"http://127.0.0.1:{port}{path}", timeout=2).status_code == 200
+    except requests.RequestException:
+        return False
 
 
 def _tail(folder: Path) -> str:
     """Return the errors at the end of the log, or its end, without the names of this machine's folders."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", (folder / "log").read_text(errors="replace"))
+    text = apart.plain((folder / "log").read_text(errors="replace"))
     for secret in (str(folder), str(cache.root()), str(cache.PROJECT), str(Path.home())):
         text = text.replace(secret, "...")
     lines = text.strip().splitlines()

@@ -4,11 +4,6 @@ Writes soak_<hardware>_<yyyymm>.{json,md,png}, to benchmarks/results where it la
 ends it with what was measured so far.
 """
 
-import argparse
-import datetime
-import json
-import os
-import shlex
 import signal
 import sys
 import threading
@@ -19,11 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import cache, machine
+from pitstop.measure.results import head, stem, write
+
+from . import cache, script
 from .reliability.load import Load
 from .reliability.stand import PITSTOP, Stand
 from .reliability.standing import standing
-from .results import file_stem
 from .soaking import harm, picture, words
 from .soaking.streams import SERVED, streaming, totals
 from .soaking.watch import Look, Watch, drift
@@ -34,27 +30,16 @@ _LOOK_EVERY_S = 5.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser = script.parser("benchmarks.soak", __doc__, out=None)
     parser.add_argument("--minutes", type=float, default=_WHOLE_MINUTES, help="how long")
     parser.add_argument("--seed", type=int, default=1, help="another one does other harm")
-    parser.add_argument("--out", type=Path, help="folder of the files")
     wish = parser.parse_args(given)
-    results = cache.PROJECT / "benchmarks" / "results" if wish.minutes >= _WHOLE_MINUTES else cache.root() / "results"
+    results = script.RESULTS if wish.minutes >= _WHOLE_MINUTES else cache.root() / "results"
     # Asked to stop, it ends as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    load_average = list(os.getloadavg())
+    record = {**head(["python", "-m", "benchmarks.soak", *given]), "seed": wish.seed}
     with standing(PITSTOP, SERVED) as stand:
-        found = _soak(stand, wish.minutes * 60, wish.seed)
-        record = {
-            "hardware": machine.hardware(),
-            "versions": machine.versions(),
-            "commit": machine.commit(),
-            "command": shlex.join(["python", "-m", "benchmarks.soak", *given]),
-            "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-            "load_average": load_average,
-            "seed": wish.seed,
-            **found,
-        }
+        record |= _soak(stand, wish.minutes * 60, wish.seed)
     _write(record, wish.out or results)
     print(words.verdict(record))
     return 130 if record["stopped"] else 0
@@ -124,14 +109,12 @@ def _told(event: Mapping[str, Any]) -> str:
 
 
 def _write(record: Mapping[str, Any], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = file_stem("soak", record["hardware"], record["date"])
-    (folder / f"{stem}.json").write_text(json.dumps(record, indent=1) + "\n")
-    (folder / f"{stem}.md").write_text(words.markdown(record, f"{stem}.png"))
+    name = stem("soak", record)
     looks = [Look(**look) for look in record["looks"]]
     title = f"{record['minutes']:.0f} minutes of mixed load and random faults"
-    (folder / f"{stem}.png").write_bytes(picture.png(title, words.verdict(record), looks, record["events"]))
-    print(f"written to {folder / stem}.json, .md and .png", file=sys.stderr)
+    png = picture.png(title, words.verdict(record), looks, record["events"])
+    write(folder, name, record, words.markdown(record, f"{name}.png"), png)
+    print(f"written to {folder / name}.json, .md and .png", file=sys.stderr)
 
 
 if __name__ == "__main__":

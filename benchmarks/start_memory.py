@@ -7,8 +7,6 @@ Each start is a process of its own, and its peak is what the kernel says of it (
 baseline is the same process without a model: Python and torch. The limit is 2.5 times the weights above that.
 """
 
-import argparse
-import datetime
 import json
 import os
 import subprocess
@@ -19,8 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from . import cache, machine
-from .results import file_stem
+from pitstop.measure import results
+from pitstop.report.markdown import table
+
+from . import cache, script
 
 LIMIT = 2.5
 # 16 layers of 4096 x 4096 in fp32 are 1 GiB.
@@ -39,9 +39,8 @@ class Start:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.start_memory", description=__doc__.partition("\n")[0])
+    parser = script.parser("benchmarks.start_memory", __doc__)
     parser.add_argument("--mib", type=int, default=1024, help="weights, in MiB; a multiple of 64")
-    parser.add_argument("--out", type=Path, default=cache.PROJECT / "benchmarks" / "results")
     options = parser.parse_args()
     baseline_mib, starts = measured(options.mib)
     print(write(options.out, options.mib, baseline_mib, starts))
@@ -63,40 +62,31 @@ def measured(mib: int) -> tuple[float, list[Start]]:
 
 def write(folder: Path, mib: int, baseline_mib: float, starts: list[Start]) -> str:
     """Write both files and return the table."""
-    date = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    hardware = machine.hardware()
     content = {
         "theme": "start-memory",
-        "hardware": hardware,
-        "versions": machine.versions(),
-        "commit": machine.commit(),
-        "command": f"python -m benchmarks.start_memory --mib {mib}",
-        "date": date,
+        **results.head(["python", "-m", "benchmarks.start_memory", "--mib", str(mib)]),
         "weights_mib": mib,
         "baseline_mib": round(baseline_mib),
         "limit": LIMIT,
         "starts": [asdict(each) for each in starts],
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = file_stem("start-memory", hardware, date)
-    (folder / f"{stem}.json").write_text(json.dumps(content, indent=1) + "\n")
-    table = _table(content, starts)
-    (folder / f"{stem}.md").write_text(table + "\n")
-    return table
+    text = _markdown(content, starts)
+    results.write(folder, results.stem("start-memory", content), content, text)
+    return text
 
 
-def _table(content: Mapping[str, Any], starts: list[Start]) -> str:
+def _markdown(content: Mapping[str, Any], starts: list[Start]) -> str:
     lines = [
-        f"# Memory of a start, {content['weights_mib']:,} MiB of weights, {content['hardware']['cpu']}",
+        f"# Memory of a start, {content['weights_mib']:,} MiB of weights",
         "",
-        f"`{content['command']}`, {content['date'][:10]}, commit {content['commit']}, "
-        f"torch {content['versions']['torch']}. Peak resident memory of the process, without the "
+        f"{results.told(content)} `{content['command']}`.",
+        "",
+        f"Peak resident memory of the process, without the "
         f"{content['baseline_mib']:,} MiB that Python and torch take. At most {LIMIT} times the weights is allowed.",
         "",
-        "| start | peak, MiB | times the weights |",
-        "|---|---|---|",
     ]
-    return "\n".join([*lines, *(f"| {each.what} | {each.peak_mib:,.0f} | {each.times:.2f} |" for each in starts)])
+    rows = [[each.what, f"{each.peak_mib:,.0f}", f"{each.times:.2f}"] for each in starts]
+    return "\n".join([*lines, *table(["start", "peak, MiB", "times the weights"], rows)])
 
 
 def _child(folder: Path, what: str, *arguments: str) -> tuple[float, bool]:
@@ -125,7 +115,8 @@ def start(folder: str, step: str) -> None:
         import models.served
 
         if what == "model":
-            cached = "from the cache" in models.served.open_model(_config(folder, *arguments), "cpu").verdicts[2].found
+            served = models.served.open_model(_config(folder, *arguments), "cpu")
+            cached = served.checks.compilation.made == "before"
     print(json.dumps({"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "cached": cached}))
 
 

@@ -1,10 +1,15 @@
 """From answers to figures: percentiles of one round, and what several rounds say together."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from .client.sample import Sample, steady
+import numpy as np
+
+from models.signature import Array
+from pitstop.loading.record import Record
+from pitstop.measure.percentiles import percentile
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +30,36 @@ class Round:
     gpu_busy: float | None = None
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least this share of the values do not exceed (nearest rank); NaN of none."""
-    if not values:
-        return float("nan")
-    ordered = sorted(values)
-    # Rounded, since 0.07 * 100 is a little more than 7 and must not become rank 8.
-    rank = -int(-round(share * len(ordered), 9) // 1)
-    return ordered[max(rank, 1) - 1]
+def closed_round(record: Record, from_s: float, to_s: float, gpu_busy: float | None = None) -> Round:
+    """Return a closed loop's figures between two moments."""
+    rate_rps, latencies_s = steady(record, from_s, to_s)
+    return _round(record, rate_rps, latencies_s, None, gpu_busy)
 
 
-def closed_round(sample: Sample, from_s: float, to_s: float) -> Round:
-    rate_rps, latencies = steady(sample, from_s, to_s)
-    return _round(sample, rate_rps, latencies)
-
-
-def open_round(sample: Sample) -> Round:
+def open_round(record: Record, gpu_busy: float | None = None) -> Round:
     """Return an open loop's figures. All its answers count, those of the start too."""
-    took_s = sample.finished_s[-1] if sample.finished_s else 0.0
-    rate_rps = len(sample.finished_s) / took_s if took_s else 0.0
-    return _round(sample, rate_rps, list(sample.latency_s), 1000 * percentile(list(sample.late_s), 0.99))
+    ended_s = ended(record)
+    rate_rps = len(ended_s) / ended_s[-1] if len(ended_s) else 0.0
+    return _round(record, rate_rps, record.latency_s, 1000 * percentile(record.late_s, 0.99), gpu_busy)
+
+
+def ended(record: Record) -> Array:
+    """Return when each answer came, in seconds from the start."""
+    return np.add(record.due_s, record.latency_s, dtype=float)
+
+
+def steady(record: Record, from_s: float, to_s: float) -> tuple[float, Array]:
+    """Return the answers a second between two moments, and their latencies in seconds.
+
+    Answers come in bursts, one for each batch, so the time is counted from the last answer before the window to the
+    last one in it: whole bursts over the time they took, however few fit in.
+    """
+    ended_s = ended(record)
+    inside = (from_s < ended_s) & (ended_s <= to_s)
+    if not inside.any():
+        return 0.0, np.array([])
+    took_s = ended_s[inside].max() - ended_s[ended_s <= from_s].max(initial=0.0)
+    return float(inside.sum() / took_s), np.asarray(record.latency_s)[inside]
 
 
 def middle(rounds: Sequence[Round], name: str) -> float:
@@ -58,14 +73,20 @@ def spread(values: Sequence[float]) -> float:
     return (max(values) - min(values)) / 2 / centre if centre else 0.0
 
 
-def _round(sample: Sample, rate_rps: float, latencies: Sequence[float], late_p99_ms: float | None = None) -> Round:
+def _round(
+    record: Record,
+    rate_rps: float,
+    latencies_s: Sequence[float] | Array,
+    late_p99_ms: float | None,
+    gpu_busy: float | None,
+) -> Round:
     return Round(
         rate_rps=rate_rps,
-        p50_ms=1000 * percentile(latencies, 0.50),
-        p99_ms=1000 * percentile(latencies, 0.99),
-        answers=len(latencies),
-        client_cpu=sample.cpu_share,
-        errors=dict(sample.errors),
+        p50_ms=1000 * percentile(latencies_s, 0.50),
+        p99_ms=1000 * percentile(latencies_s, 0.99),
+        answers=len(latencies_s),
+        client_cpu=record.cpu_share,
+        errors=dict(Counter(kind for _, kind in record.failures)),
         late_p99_ms=late_p99_ms,
-        gpu_busy=sample.gpu_busy,
+        gpu_busy=gpu_busy,
     )

@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from statistics import median
 
+from pitstop.measure.results import told
+from pitstop.report.markdown import table
+from pitstop.report.numbers import precise
+
 from .results import Limit, Measured, Results
 from .summary import middle, spread
 from .workloads import WORKLOADS
@@ -23,20 +27,12 @@ def best(limit: Limit) -> tuple[int, float]:
     return rows, rates[rows]
 
 
-def number(value: float) -> str:
-    """Return a figure with three significant digits, or all of them before the point."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
 def _head(results: Results) -> str:
-    hardware = results.hardware
-    versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
     return "\n".join(
         [
-            f"# {results.theme}, {results.date[:10]}",
+            f"# {results.theme}",
             "",
-            f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB; {versions}; "
-            f"commit {results.commit}. {results.threads}",
+            f"{told(vars(results))} {results.threads}",
             "",
             f"    {results.command}",
             "",
@@ -63,17 +59,16 @@ def _workload(results: Results, limit: Limit) -> str:
 def _closed(measured: Sequence[Measured], limit: Limit) -> list[str]:
     names = [f"c={loop.connections} {figure}" for loop in measured[0].closed for figure in ("rps", "p50 / p99 ms")]
     busy = ["GPU busy"] if measured[0].closed[-1].rounds[0].gpu_busy is not None else []
-    lines = header(["server", *names, "of the limit", "over the forward, ms", "memory MiB", *busy])
+    rows = []
     if limit.rounds:
-        rows, _ = best(limit)
+        size, _ = best(limit)
         single_ms = median(each[1] for each in limit.rounds)
         between = [""] * 2 * (len(measured[0].closed) - 2)
-        top = f"{_rate([1000 * rows / each[rows] for each in limit.rounds])} by batches of {rows}"
-        single = [number(1000 / single_ms), number(single_ms)]
-        lines.append(
-            row(["*in process, no server*", *single, *between, top, "", "100 %", "0", "", *["" for _ in busy]])
-        )
-    return lines + [row(_figures(each, limit)) for each in measured]
+        top = f"{_rate([1000 * size / each[size] for each in limit.rounds])} by batches of {size}"
+        single = [precise(1000 / single_ms), precise(single_ms)]
+        rows.append(["*in process, no server*", *single, *between, top, "", "100 %", "0", "", *["" for _ in busy]])
+    rows += [_figures(each, limit) for each in measured]
+    return table(["server", *names, "of the limit", "over the forward, ms", "memory MiB", *busy], rows)
 
 
 def _figures(measured: Measured, limit: Limit) -> list[str]:
@@ -81,24 +76,24 @@ def _figures(measured: Measured, limit: Limit) -> list[str]:
     for loop in measured.closed:
         cells += [
             _rate([each.rate_rps for each in loop.rounds]),
-            f"{number(middle(loop.rounds, 'p50_ms'))} / {number(middle(loop.rounds, 'p99_ms'))}",
+            f"{precise(middle(loop.rounds, 'p50_ms'))} / {precise(middle(loop.rounds, 'p99_ms'))}",
         ]
     busy = [f"{each.gpu_busy:.0%}" for each in measured.closed[-1].rounds[-1:] if each.gpu_busy is not None]
     if not limit.rounds:
-        return [*cells, "", "", number(measured.memory_mib), *busy]
+        return [*cells, "", "", precise(measured.memory_mib), *busy]
     share = middle(measured.closed[-1].rounds, "rate_rps") / best(limit)[1]
     over_ms = middle(measured.closed[0].rounds, "p50_ms") - median(each[1] for each in limit.rounds)
-    return [*cells, f"{100 * share:.1f} %", number(over_ms), number(measured.memory_mib), *busy]
+    return [*cells, f"{100 * share:.1f} %", precise(over_ms), precise(measured.memory_mib), *busy]
 
 
 def _open(measured: Sequence[Measured]) -> list[str]:
     names = [f"{100 * loop.load:.0f} %: p50 / p99 ms" for loop in measured[0].open]
-    lines = header(["server, Poisson arrivals", "capacity rps", *names])
+    rows = []
     for each in measured:
-        cells = [each.server, number(middle(each.closed[-1].rounds, "rate_rps"))]
-        cells += [f"{number(middle(o.rounds, 'p50_ms'))} / {number(middle(o.rounds, 'p99_ms'))}" for o in each.open]
-        lines.append(row(cells))
-    return lines
+        cells = [each.server, precise(middle(each.closed[-1].rounds, "rate_rps"))]
+        cells += [f"{precise(middle(o.rounds, 'p50_ms'))} / {precise(middle(o.rounds, 'p99_ms'))}" for o in each.open]
+        rows.append(cells)
+    return table(["server, Poisson arrivals", "capacity rps", *names], rows)
 
 
 def _remarks(measured: Measured) -> list[str]:
@@ -121,15 +116,5 @@ def _remarks(measured: Measured) -> list[str]:
 
 def _rate(rates_rps: Sequence[float]) -> str:
     """Return the median over the rounds, and how far they lie apart where there are several."""
-    rate = number(median(rates_rps))
+    rate = precise(median(rates_rps))
     return rate if len(rates_rps) == 1 else f"{rate} ± {100 * spread(rates_rps):.0f} %"
-
-
-def header(names: Sequence[str]) -> list[str]:
-    """Return the first two lines of a Markdown table."""
-    return [row(names), row(["---"] * len(names))]
-
-
-def row(cells: Sequence[str]) -> str:
-    """Return a row of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"

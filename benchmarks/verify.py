@@ -3,16 +3,17 @@
 Every input is sent, many at once, so that a server that mixes up the rows of a batch is found out as well.
 """
 
-import time
+import asyncio
 from collections.abc import Sequence
 
 import numpy as np
 
+from deployments.http_client.client import HttpClient
+from deployments.http_client.reply import Reply
+from deployments.http_client.request import post
+from pitstop.loading.sender_http import Address
+
 from . import cache
-from .client.connection import Address, Connection
-from .client.http import parse
-from .client.http import request as http_request
-from .client.pool import Pool
 from .device import chosen
 from .peers.codecs import Codec
 from .server import NotMeasuredError
@@ -25,7 +26,7 @@ _PATIENCE_S = 60.0
 def requests_of(workload: Workload, codec: Codec) -> list[bytes]:
     """Return the workload's inputs as requests, ready to be sent."""
     encoded = [codec.encode(each) for each in workload.inputs()]
-    return [http_request(codec.path, headers, body) for headers, body in encoded]
+    return [post(codec.path, "127.0.0.1", headers.items(), body) for headers, body in encoded]
 
 
 def verify(address: Address, workload: Workload, codec: Codec, requests: Sequence[bytes]) -> None:
@@ -35,8 +36,7 @@ def verify(address: Address, workload: Workload, codec: Codec, requests: Sequenc
         NotMeasuredError: an answer is missing, refused or wrong.
     """
     expected: Array = np.load(cache.expected(workload.name))
-    for index, data in answers(address, requests).items():
-        answer = parse(data)
+    for index, answer in enumerate(answers(address, requests)):
         if answer.status != 200:
             raise NotMeasuredError(f"input {index} was answered with status {answer.status}: {answer.body[:200]!r}")
         try:
@@ -58,25 +58,28 @@ def deviation(found: Array, expected: Array) -> float:
     return off if np.isfinite(off) else float("inf")
 
 
-def answers(address: Address, requests: Sequence[bytes]) -> dict[int, bytes]:
-    """Send every request once, several at a time, and return the answers by index."""
-    found: dict[int, bytes] = {}
-    left = list(enumerate(requests))[::-1]
-    deadline = time.monotonic() + _PATIENCE_S
-    with Pool(address, min(_TOGETHER, len(requests))) as pool:
-        asked: dict[Connection, int] = {}
-        idle = list(pool.connections)
-        while left or asked:
-            while left and idle:
-                connection = idle.pop()
-                asked[connection], request = left.pop()
-                pool.send(connection, request)
-            for connection, error in pool.finished(1.0):
-                index = asked.pop(connection)
-                if error and not error.startswith("status"):
-                    raise NotMeasuredError(f"input {index}: {error} instead of an answer")
-                found[index] = connection.answer
-                idle.append(connection)
-            if time.monotonic() > deadline:
-                raise NotMeasuredError(f"no answer to {len(asked)} requests within {_PATIENCE_S:.0f} s")
-    return found
+def answers(address: Address, requests: Sequence[bytes]) -> list[Reply]:
+    """Send every request once, several at a time, and return the answers in their order.
+
+    Raises:
+        NotMeasuredError: one is missing.
+    """
+    return asyncio.run(_answers(address, requests))
+
+
+async def _answers(address: Address, requests: Sequence[bytes]) -> list[Reply]:
+    client = HttpClient(address.host, address.port, _TOGETHER)
+
+    async def answer(index: int, request: bytes) -> Reply:
+        try:
+            return await client.send(request)
+        except OSError as error:
+            raise NotMeasuredError(f"input {index}: {type(error).__name__} instead of an answer") from error
+
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            return await asyncio.gather(*(answer(*each) for each in enumerate(requests)))
+    except TimeoutError as error:
+        raise NotMeasuredError(f"not all of {len(requests)} requests were answered in {_PATIENCE_S:.0f} s") from error
+    finally:
+        client.close()

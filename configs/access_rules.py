@@ -1,4 +1,4 @@
-"""What this project asks of a config with tokens: a door that is locked beside one that stands open is seldom meant."""
+"""Rules for a config with tokens: one application with tokens beside one without is seldom intended."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,18 +9,20 @@ from .rules import MODEL, ROOT
 
 
 def access_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield the applications without `access`, where another has it."""
+    """Yield the applications without `access`, if another has it."""
     ours = [(index, app) for index, app in items(raw, "applications") if app.get("import_path") in (MODEL, ROOT)]
     yield from _token_files(raw, ours)
-    locked = [app for _, app in ours if mapping(app, "args", "access")]
-    if not locked:
+    protected = [app for _, app in ours if mapping(app, "args", "access")]
+    if not protected:
         return
     for index, app in ours:
         if not mapping(app, "args", "access"):
             keys: Keys = ("applications", index, "args", "access")
-            names = ", ".join(str(each.get("name")) for each in locked)
-            what = f"is missing, and this application is open to everybody, while {names} asks for a token"
-            yield Problem(keys, where(raw, keys), what, "give it the same `access`, or none to any", "warning")
+            names = ", ".join(str(each.get("name")) for each in protected)
+            what = f"is missing: this application answers everyone, but {names} requires a token"
+            yield Problem(
+                keys, where(raw, keys), what, "give it the same `access`, or remove `access` from all", "warning"
+            )
 
 
 def _token_files(raw: object, apps: list[tuple[int, Mapping[str, Any]]]) -> Iterator[Problem]:
@@ -29,5 +31,5 @@ def _token_files(raw: object, apps: list[tuple[int, Mapping[str, Any]]]) -> Iter
         if isinstance(location, str) and location and not Path(location).expanduser().is_file():
             keys: Keys = ("applications", index, "args", "access", "tokens_file")
             what = f"{location}: no such file on this machine"
-            fix = "every node that runs a replica needs it, or the model does not start"
+            fix = "every node that runs a replica needs this file; without it the model does not start"
             yield Problem(keys, where(raw, keys), what, fix, "warning")

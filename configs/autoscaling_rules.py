@@ -1,6 +1,6 @@
-"""What this project asks of an `autoscaling_config`, above all of its own policy, which Serve checks only at run time.
+"""Rules for an `autoscaling_config`, mostly for pitstop's own policy, which Serve checks only at run time.
 
-The policy itself is deployments/autoscaling/; its arguments are named here too, because configs imports nothing.
+The policy itself is deployments/autoscaling/; its arguments are listed here too, because configs imports nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,13 +13,13 @@ from .suggest import advise
 
 TARGET_QUEUE = "deployments.autoscaling:TargetQueue"
 _KWARGS = ("target_queue_ms",)
-_EXAMPLE = "write `policy_kwargs: {target_queue_ms: 50}`, the longest that a row may wait until its forward begins"
-# Serve averages over the look-back period; pushes as far apart as Serve's default of 10 s tell it of the past.
+_EXAMPLE = "write `policy_kwargs: {target_queue_ms: 50}`, the longest time that a row may wait until its forward begins"
+# Serve averages over the look-back period; reports at Serve's default interval of 10 s are out of date by then.
 _SLOW_PUSH_S = 10.0
 
 
 def autoscaling_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what is wrong with the deployments that scale themselves."""
+    """Yield the problems of deployments with an autoscaling_config."""
     for index, app in items(raw, "applications"):
         for number, deployment in items(app, "deployments"):
             keys: Keys = ("applications", index, "deployments", number, "autoscaling_config")
@@ -36,7 +36,7 @@ def autoscaling_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
                 yield from _other(raw, function, keys)
             elif "policy_kwargs" in mapping(config, "policy"):
                 at = (*keys, "policy", "policy_kwargs")
-                what = "has no policy_function beside it: Serve's own policy takes no arguments"
+                what = "is given without policy_function: Serve's own policy takes no arguments"
                 yield Problem(at, where(raw, at), what, f"write `policy_function: {TARGET_QUEUE}`")
 
 
@@ -45,19 +45,21 @@ def _bounds(raw: object, config: Mapping[str, Any], keys: Keys) -> Iterator[Prob
     if type(least) is int and type(most) is int and least > most:
         at = (*keys, "min_replicas")
         what = f"is {least}, above max_replicas ({most})"
-        yield Problem(at, where(raw, at), what, "lower it, or raise max_replicas, which is 1 where it is not given")
+        yield Problem(at, where(raw, at), what, "lower it, or raise max_replicas, whose default is 1")
 
 
 def _measured(raw: object, app: Mapping[str, Any], deployment: Mapping[str, Any], keys: Keys) -> Iterator[Problem]:
-    """Refuse the policy where nobody reports what it reads: each replica of a model that owns a device does."""
+    """Refuse the policy if no replica reports what it reads. Replicas of Model report it."""
     name, args = deployment.get("name"), mapping(app, "args")
     at = (*keys, "policy")
     if app.get("import_path") != MODEL or name == INGRESS:
-        what = f"reads what the replicas of Model report, and {name!r} reports nothing"
-        yield Problem(at, where(raw, at), what, "remove the policy: Serve's own counts requests")
+        what = f"reads the reports of Model's replicas, and {name!r} reports nothing"
+        yield Problem(at, where(raw, at), what, "remove the policy; Serve's own policy then counts requests")
     elif args.get("ingress_replicas"):
-        what = "cannot see the queue: with ingress_replicas the rows wait there, ahead of Model"
-        yield Problem(at, where(raw, at), what, "remove ingress_replicas, or the policy: Serve's own counts requests")
+        what = "cannot see the queue: with ingress_replicas the rows wait in front of Model"
+        yield Problem(
+            at, where(raw, at), what, "remove ingress_replicas, or the policy; Serve's own policy then counts requests"
+        )
 
 
 def _target(raw: object, config: Mapping[str, Any], deployment: Mapping[str, Any], keys: Keys) -> Iterator[Problem]:
@@ -65,7 +67,7 @@ def _target(raw: object, config: Mapping[str, Any], deployment: Mapping[str, Any
     kwargs = mapping(config, "policy", "policy_kwargs")
     for key in kwargs:
         if key not in _KWARGS:
-            yield Problem((*at, key), where(raw, (*at, key)), "TargetQueue knows no such key", advise(key, _KWARGS))
+            yield Problem((*at, key), where(raw, (*at, key)), "TargetQueue has no such key", advise(key, _KWARGS))
     path = (*at, "target_queue_ms")
     target = kwargs.get("target_queue_ms")
     wait = mapping(deployment, "user_config").get("wait_ms", 0)
@@ -75,10 +77,12 @@ def _target(raw: object, config: Mapping[str, Any], deployment: Mapping[str, Any
     elif isinstance(target, bool) or not isinstance(target, int | float) or not 0 < target < float("inf"):
         yield Problem(path, where(raw, path), f"is {target!r}: it must be above 0", _EXAMPLE)
     elif isinstance(wait, int | float) and wait >= target:
-        what = f"is {target:g}, within user_config.wait_ms ({wait:g}): every row waits that long for company"
+        what = (
+            f"is {target:g}, not above user_config.wait_ms ({wait:g}): every row may wait that long for a fuller batch"
+        )
         yield Problem(path, where(raw, path), what, "lower wait_ms, or raise the target")
     elif isinstance(timeout_s, int | float) and target >= timeout_s * 1000:
-        what = f"is {target:g}, not below timeout_s ({timeout_s:g} s): requests would end as 408 first"
+        what = f"is {target:g}, not below timeout_s ({timeout_s:g} s): requests would end with 408 first"
         yield Problem(path, where(raw, path), what, _EXAMPLE)
 
 
@@ -86,7 +90,7 @@ def _pushes(raw: object, config: Mapping[str, Any], keys: Keys) -> Iterator[Prob
     every = config.get("metrics_interval_s", _SLOW_PUSH_S)
     if isinstance(every, int | float) and every >= _SLOW_PUSH_S:
         at = (*keys, "metrics_interval_s")
-        what = f"is {every:g} seconds: so late does the policy hear of a queue"
+        what = f"is {every:g} seconds: the policy learns of a queue that late"
         yield Problem(at, where(raw, at), what, "write `metrics_interval_s: 2` and `look_back_period_s: 10`", "warning")
 
 

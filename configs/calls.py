@@ -1,6 +1,6 @@
-"""Whether a callable takes the arguments that a config gives it, read from its source: nothing is imported.
+"""Checks from its source whether a callable takes the arguments that a config gives it. Nothing is imported.
 
-Silent wherever the source does not say: decorators, bases from elsewhere, `from x import *`, and names that are
+Reports nothing if the source does not say: decorators, bases from other files, `from x import *`, and names that are
 defined, imported or assigned twice, or whose attributes are assigned.
 """
 
@@ -17,7 +17,7 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What may be given by name, what must be, and whether any other name is taken too."""
+    """The arguments that may be given by name, those that must be, and whether any other name is accepted."""
 
     known: tuple[str, ...]
     required: tuple[str, ...]
@@ -35,7 +35,7 @@ def wrong_arguments(body: list[ast.stmt], name: str, given: Collection[str]) -> 
             yield key, f"{name} takes no argument {key!r}", help_
     for key in signature.required:
         if key not in given:
-            yield None, f"{name} needs an argument {key!r}", f"write `{key}: …` into source.kwargs"
+            yield None, f"{name} needs an argument {key!r}", f"add `{key}: …` to source.kwargs"
 
 
 def signature_of(body: list[ast.stmt], name: str) -> Signature | None:

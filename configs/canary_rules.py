@@ -1,4 +1,4 @@
-"""What this project asks of a config that has a canary: another application of the same model, of another version."""
+"""Rules for a config with a canary: it must be another application of the same model, with another version."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ App = Mapping[str, Any]
 
 
 def canary_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what is wrong with each canary."""
+    """Yield the problems of each canary."""
     apps = {str(app.get("name")): app for _, app in items(raw, "applications") if app.get("import_path") == MODEL}
     for index, app in items(raw, "applications"):
         for number, deployment in items(app, "deployments"):
@@ -29,7 +29,7 @@ def _place(app: App, deployment: App) -> tuple[str, str] | None:
     reads = INGRESS if mapping(app, "args").get("ingress_replicas") else "Model"
     if deployment.get("name") == reads:
         return None
-    what = f"stands under {deployment.get('name')!r}, which reads no requests here: the canary would get none"
+    what = f"is under {deployment.get('name')!r}, which does not read the requests here: the canary would get none"
     return what, f"move it to the user_config of the deployment named {reads}"
 
 
@@ -38,19 +38,19 @@ def _partner(app: App, name: str, apps: Mapping[str, App]) -> tuple[str, str] | 
     if other is None:
         best = closest(name, apps)
         guess = f"did you mean {best!r}?" if best else "add the application that serves the other version"
-        return f"is {name!r}, and no application of import_path {MODEL} is called so", guess
+        return f"is {name!r}, but no application with import_path {MODEL} has that name", guess
     if other is app:
         return "is the application itself", "name the application that serves the other version"
     if any(mapping(each, "user_config").get("canary") for _, each in items(other, "deployments")):
-        return f"is {name!r}, which has a canary of its own, and that one would get nothing", "remove one of the two"
+        return f"is {name!r}, which has a canary of its own: that one would get no requests", "remove one of the two"
     mine, its = mapping(app, "args"), mapping(other, "args")
     for key in ("inputs", "outputs"):
         if _tensors(mine, key) != _tensors(its, key):
-            what = f"is {name!r}, whose {key} differ: a client may be answered by either"
-            return what, f"make {key} of both alike, or give the other model a name of its own and no share"
+            what = f"is {name!r}, whose {key} differ: a client may get its answer from either"
+            return what, f"give both the same {key}, or serve the other model without a canary share"
     if str(mine.get("version", "1")) == str(its.get("version", "1")):
         what = f"is {name!r}, which has the same version, {str(its.get('version', '1'))!r}"
-        return what, "give the canary a version of its own, which its answers then carry"
+        return what, "give the canary another version, which its answers then show"
     return None
 
 

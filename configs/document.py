@@ -1,6 +1,6 @@
-"""Reads a YAML file and remembers the line of every key, so that an error can point at it.
+"""Reads a YAML file and records the line of every key, so that an error can name it.
 
-A key given twice is refused: YAML would keep the last one and say nothing.
+A key given twice is refused, because YAML would keep the last one without a message.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ class Document:
     surprises: list[Problem]
 
     def place(self, keys: Keys) -> str:
-        """Return `file:line` of a key path, or of its nearest parent that is written in the file."""
+        """Return `file:line` of a key path, or of its nearest parent in the file."""
         while keys and keys not in self.lines:
             keys = keys[:-1]
         return f"{self.path}:{self.lines[keys]}" if keys else str(self.path)
@@ -34,16 +34,16 @@ class Document:
 
 
 def read(path: str | Path) -> Document:
-    """Return the file's content and lines; raise ConfigError where it is no YAML mapping."""
+    """Return the file's content and lines; raise ConfigError if it is not a YAML mapping."""
     path = Path(path)
     try:
         root = yaml.compose(_text(path), Loader=yaml.SafeLoader)
         if root is None:
             raise ConfigError(f"{path}: is empty\nhelp: start from serve_config.yaml")
         if not isinstance(root, yaml.MappingNode):
-            raise ConfigError(f"{path}: holds no mapping at its top\nhelp: begin with `applications:`")
+            raise ConfigError(f"{path}: is not a mapping at its top level\nhelp: begin with `applications:`")
         _refuse_cycles_and_duplicates(path, root, ())
-        # Constructing also resolves merge keys in the nodes, so the lines are taken afterwards.
+        # Constructing also resolves merge keys in the nodes, so the lines are read afterwards.
         raw = yaml.SafeLoader("").construct_document(root)
         return Document(path, raw, dict(_lines(root, ())), surprising_numbers(root, raw))
     except yaml.YAMLError as error:
@@ -53,7 +53,7 @@ def read(path: str | Path) -> Document:
 
 
 def application(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return an application of a config; raise LookupError where there is none of this name."""
+    """Return an application of a config; raise LookupError if there is none with this name."""
     for app in raw["applications"]:
         if app["name"] == name:
             found: dict[str, Any] = app
@@ -65,7 +65,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise UnreadableError(f"{path}: no such file\nhelp: check the path; it is taken from {Path.cwd()}") from error
+        raise UnreadableError(f"{path}: no such file\nhelp: check the path; it is relative to {Path.cwd()}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableError(f"{path}: cannot be read ({error})\nhelp: it must be a readable file in UTF-8") from error
 
@@ -76,15 +76,13 @@ def _syntax(path: Path, error: yaml.YAMLError) -> str:
     what = getattr(error, "problem", None) or str(error)
     context = getattr(error, "context", None)
     what = f"{what} ({context})" if context else what
-    return (
-        f"{place}: is not valid YAML: {what}\nhelp: check indentation, quotes and colons at this place and just above"
-    )
+    return f"{place}: is not valid YAML: {what}\nhelp: check indentation, quotes and colons here and just above"
 
 
 def _refuse_cycles_and_duplicates(path: Path, node: yaml.Node, above: tuple[int, ...]) -> None:
     if id(node) in above:
         line = node.start_mark.line + 1
-        raise ConfigError(f"{path}:{line}: an anchor contains itself\nhelp: let `*name` stand outside of `&name`")
+        raise ConfigError(f"{path}:{line}: an anchor contains itself\nhelp: write `*name` outside of `&name`")
     above = (*above, id(node))
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:

@@ -1,6 +1,6 @@
-"""The ports that a config opens to the network: what listens beyond this machine, although its HTTP may not.
+"""The ports that a config opens to the network, including those that do not follow `http_options.host`.
 
-Read from Ray Serve 2.60's sources; docs/security.md says of each how to close it.
+Read from Ray Serve 2.60's sources; docs/security.md says how to close each.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,9 +16,9 @@ Env = Mapping[str, Any]
 
 
 class Door(NamedTuple):
-    """A port on every interface, and what answers there; `chosen` where the config asks for it.
+    """A port on every interface, and what answers there; `chosen` if the config asks for it.
 
-    `port` is None where each replica has one of its own, which Ray picks among those that are free.
+    `port` is None for a port of each replica, which Ray chooses from the free ones.
     """
 
     port: int | None
@@ -27,7 +27,7 @@ class Door(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What decides which doors there are. `serve_grpc` and `front` are ports, None where they are off."""
+    """What decides which ports are open. `serve_grpc` and `front` are ports, None if they are off."""
 
     http_host: str
     http_port: int
@@ -38,12 +38,12 @@ class Setting(NamedTuple):
 
 
 def is_open(host: str) -> bool:
-    """Whether a server on this address is reached from other machines by every interface."""
+    """Whether a server on this address accepts connections from other machines on every interface."""
     return host in _ANY
 
 
 def doors(setting: Setting) -> Iterator[Door]:
-    """Yield the open ones of the ports that pitstop and Serve listen on."""
+    """Yield those ports of pitstop and Serve that are open to the network."""
     http_open = is_open(setting.http_host)
     haproxy = str(setting.env.get(_HAPROXY, "0")) == "1"
     if http_open:
@@ -58,12 +58,12 @@ def doors(setting: Setting) -> Iterator[Door]:
         if setting.serve_grpc is not None:
             yield Door(_port(setting.env, "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT", 9500), "Serve's fallback gRPC")
     without_token = str(setting.env.get("RAY_AUTH_MODE", "")) == "disabled"
-    guard = "without a token, since RAY_AUTH_MODE is disabled" if without_token else "behind Ray's token"
-    yield Door(None, f"calls between replicas, which unpickle what they get, {guard}")
+    guard = "without a token, because RAY_AUTH_MODE is disabled" if without_token else "protected by Ray's token"
+    yield Door(None, f"calls between replicas, which unpickle what they receive, {guard}")
 
 
 def setting_of(raw: Mapping[str, Any]) -> Setting:
-    """Read from a config file what decides."""
+    """Read the deciding values from a config file."""
     http, grpc = mapping(raw, "http_options"), mapping(raw, "grpc_options")
     roots = [app for _, app in items(raw, "applications") if app.get("import_path") == ROOT]
     args = mapping(roots[0], "args") if roots else {}
@@ -78,11 +78,11 @@ def setting_of(raw: Mapping[str, Any]) -> Setting:
 
 
 def sentence(found: list[Door]) -> str:
-    """Name the doors for people; empty where there is none."""
+    """List the open ports in one sentence; empty if there are none."""
     if not found:
         return ""
-    listed = ", ".join(f"{door.port or 'one more of each replica'} ({door.what})" for door in found)
-    return f"open to the network: {listed}; docs/security.md says how to close each"
+    listed = ", ".join(f"{door.port or 'one port of each replica'} ({door.what})" for door in found)
+    return f"open to the network: {listed}. docs/security.md says how to close each"
 
 
 def _port(env: Env, variable: str, default: int) -> int:

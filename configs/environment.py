@@ -1,6 +1,6 @@
 """Checks the environment variables of a Serve config.
 
-The fast path works only where controller and replicas agree on it, and a misspelt variable is one that nobody reads.
+The fast path works only if controller and replicas have the same variables, and nothing reads a misspelt variable.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,21 +20,21 @@ FAST_PATH = (
     "RAY_SERVE_HAPROXY_METRICS_ENABLED",
 )
 MANAGER = "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH"
-# Ray calls both unguarded: what cannot be imported keeps the controller or a replica from its start.
+# Ray imports both without a check: if that fails, the controller or a replica does not start.
 _CALLBACKS = (MANAGER, "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH")
 SERVER_TIMEOUT = "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"
 DRAIN = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"
 # Serve's default for graceful_shutdown_timeout_s.
 _GRACE_S = 20
-# Long enough for the start of most models from nothing.
+# Long enough for most models to start without a cache.
 _FIRST_START_S = 300
 _TIMEOUT_S: float = Tunables.model_fields["timeout_s"].default
 _CONTROLLER: Keys = ("controller_options", "runtime_env", "env_vars")
-_HELP = "set it alike in controller_options and in every application; a YAML anchor keeps them one"
+_HELP = "give it the same value in controller_options and in every application; a YAML anchor does that"
 
 
 def environment(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield variables that are misspelt, no strings, or set on one side only."""
+    """Yield variables that are misspelt, not strings, or set on one side only."""
     places: list[Keys] = [("applications", i, "runtime_env", "env_vars") for i, _ in items(raw, "applications")]
     for keys in [_CONTROLLER, *places]:
         yield from _values(raw, keys)
@@ -50,16 +50,18 @@ def _values(raw: object, keys: Keys) -> Iterator[Problem]:
     for name, value in mapping(raw, *keys).items():
         path = (*keys, name)
         if not isinstance(value, str):
-            what = f"is {value!r}, which is no string; Ray takes only strings here"
+            what = f"is {value!r}, which is not a string; Ray accepts only strings here"
             yield Problem(path, where(raw, path), what, f'put it in quotes: "{value}"')
         elif kind := unreadable(str(name), value):
-            what = f"is {value!r}, where Ray Serve needs {kind}"
-            yield Problem(path, where(raw, path), what, 'write one, such as "60"')
+            what = f"is {value!r}, but Ray Serve needs {kind}"
+            yield Problem(path, where(raw, path), what, f'write {kind}, such as "60"')
         known = known_to_ray()
         if known and str(name).startswith("RAY_SERVE_") and name not in known:
             best = advise(name, known)
             guess = best if best.startswith("did you mean") else "check its name in Ray's documentation"
-            yield Problem(path, where(raw, path), "the installed Ray Serve reads no such variable", guess, "warning")
+            yield Problem(
+                path, where(raw, path), "the installed Ray Serve does not read this variable", guess, "warning"
+            )
 
 
 def _callbacks(raw: object, keys: Keys) -> Iterator[Problem]:
@@ -67,10 +69,10 @@ def _callbacks(raw: object, keys: Keys) -> Iterator[Problem]:
         value, path = mapping(raw, *keys).get(name), (*keys, name)
         if not isinstance(value, str) or not value:
             continue
-        # Ray takes `package.module.callable` as well.
+        # Ray accepts `package.module.callable` too.
         wrong = missing_callable(value if ":" in value else ":".join(value.rsplit(".", 1)))
         if ":" not in value and "." not in value:
-            wrong = f"{value!r} is no import path", "write it as package.module:callable"
+            wrong = f"{value!r} is not an import path", "write it as package.module:callable"
         if wrong:
             yield Problem(path, where(raw, path), *wrong)
 
@@ -93,26 +95,26 @@ def _one_sided(raw: object, keys: Keys) -> Iterator[Problem]:
 def _open_socket(raw: Mapping[str, Any]) -> Iterator[Problem]:
     variables = mapping(raw, *_CONTROLLER)
     if variables.get("RAY_SERVE_ENABLE_HA_PROXY") == "1" and MANAGER not in variables:
-        what = "HAProxy's admin socket is open to every user of the machine, and HAProxy is slow to return when it dies"
+        what = "every user of the machine can write to HAProxy's admin socket, and a dead HAProxy is restarted slowly"
         help_ = f"add {MANAGER}: deployments.haproxy:install"
         yield Problem(_CONTROLLER, where(raw, _CONTROLLER), what, help_, "warning")
 
 
 def _drain(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """A replica must not be ended with requests that it took at the end of its drain."""
+    """A replica must have time for the requests that it accepts at the end of its drain."""
     given = str(mapping(raw, *_CONTROLLER).get(DRAIN) or "")
     for i, app in items(raw, "applications") if given.isdigit() else ():
         for j, each in items(app, "deployments"):
             grace_s = each.get("graceful_shutdown_timeout_s", _GRACE_S)
             if isinstance(grace_s, int | float) and grace_s <= int(given):
                 path = ("applications", i, "deployments", j)
-                what = f"a replica that stops accepts for {given} s ({DRAIN}), and then has no time for what it took"
+                what = f"a stopping replica accepts requests for {given} s ({DRAIN}) and may be ended before it answers"
                 help_ = f"write graceful_shutdown_timeout_s: {int(given) + int(_TIMEOUT_S)}"
                 yield Problem(path, where(raw, path), what, help_, "warning")
 
 
 def _patience(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """HAProxy must not give a request up that its model may still answer, nor one that waits for a first replica."""
+    """HAProxy must not give up a request that its model may still answer, or that waits for a first replica."""
     path = (*_CONTROLLER, SERVER_TIMEOUT)
     given = str(mapping(raw, *_CONTROLLER).get(SERVER_TIMEOUT) or "")
     if not given.isdigit():
@@ -121,9 +123,9 @@ def _patience(raw: Mapping[str, Any]) -> Iterator[Problem]:
         for _, each in items(app, "deployments"):
             name, limit_s = app.get("name"), mapping(each, "user_config").get("timeout_s", _TIMEOUT_S)
             if isinstance(limit_s, int | float) and int(given) <= limit_s:
-                what = f"HAProxy gives a request up after {given} s, while {name} may answer within {limit_s:g} s"
+                what = f"HAProxy gives up a request after {given} s, but {name} may take {limit_s:g} s to answer"
                 yield Problem(path, where(raw, path), what, f'write "{2 * int(limit_s)}", or lower timeout_s of {name}')
             if mapping(each, "autoscaling_config").get("min_replicas") == 0 and int(given) < _FIRST_START_S:
-                what = f"HAProxy gives up after {given} s also a request that waits for the first replica of {name}"
-                help_ = f'write "{_FIRST_START_S}", or more where {name} takes longer to start'
+                what = f"after {given} s HAProxy also gives up requests that wait for the first replica of {name}"
+                help_ = f'write "{_FIRST_START_S}", or more if {name} takes longer to start'
                 yield Problem(path, where(raw, path), what, help_, "warning")

@@ -1,4 +1,4 @@
-"""What this project asks of a config that serves gRPC: our service on Serve's port, and ports that do not collide."""
+"""Rules for a config that serves gRPC: pitstop's service on Serve's port, and no port used twice."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,12 +13,12 @@ _HTTP_PORT: Keys = ("http_options", "port")
 
 
 def grpc_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what is wrong with a config's gRPC ports."""
+    """Yield the problems of a config's gRPC ports."""
     front = _front(raw)
     functions = mapping(raw, "grpc_options").get("grpc_servicer_functions")
     serves = isinstance(functions, list) and bool(functions)
     if isinstance(functions, list) and SERVICE not in functions:
-        what = f"lacks {SERVICE}: Serve's gRPC port would serve no model"
+        what = f"does not have {SERVICE}: Serve's gRPC port would serve no model"
         yield Problem(_FUNCTIONS, where(raw, _FUNCTIONS), what, f"write `grpc_servicer_functions: [{SERVICE}]`")
     if serves and front is None:
         yield from _without_front(raw)
@@ -26,8 +26,10 @@ def grpc_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
     others = [(_SERVE_PORT, _port(raw, _SERVE_PORT, 9000))] if serves else []
     for keys, port in [*others, *([front] if front else [])]:
         if port in taken:
-            what = f"is {port}, as {where(raw, taken[port])} is"
-            yield Problem(keys, where(raw, keys), what, "give each its own port; Triton has HTTP on 8000, gRPC on 8001")
+            what = f"is {port}, the same as {where(raw, taken[port])}"
+            yield Problem(
+                keys, where(raw, keys), what, "give each its own port; Triton uses 8000 for HTTP and 8001 for gRPC"
+            )
         taken[port] = keys
 
 
@@ -35,8 +37,10 @@ def _without_front(raw: Mapping[str, Any]) -> Iterator[Problem]:
     for index, app in items(raw, "applications"):
         if app.get("import_path") == ROOT:
             keys: Keys = ("applications", index, "args", "grpc_port")
-            what = "is missing: gRPC clients that do not name the application in their metadata find no model"
-            yield Problem(keys, where(raw, keys), what, "write `args: {grpc_port: 8001}`, Triton's own port", "warning")
+            what = "is missing: gRPC clients that do not send the application in their metadata find no model"
+            yield Problem(
+                keys, where(raw, keys), what, "write `args: {grpc_port: 8001}`, the port that Triton uses", "warning"
+            )
 
 
 def _front(raw: Mapping[str, Any]) -> tuple[Keys, object] | None:

@@ -1,4 +1,4 @@
-"""What this project asks of a config with replicas that read requests: they, not the model's, go by most tunables."""
+"""Rules for a config with ingress replicas: they use their own `user_config`, not the model's."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from .problems import Keys, Problem, items, mapping, where
 from .rules import INGRESS, MODEL
 
-# Of a model's user_config; the others are the device's own, or the canary's, which has rules of its own.
+# The keys that ingress replicas read. The others belong to the device, or to the canary, which has its own rules.
 _READ_IN_FRONT = ("max_rows", "wait_ms", "max_queued_rows", "timeout_s", "max_body_mib", "retry_after_s")
 
 
 def ingress_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield a warning for each tunable of a model that its ingress replicas will not know."""
+    """Yield a warning for each key of a model's user_config that its ingress replicas do not get."""
     for index, app in items(raw, "applications"):
         if app.get("import_path") != MODEL or not mapping(app, "args").get("ingress_replicas"):
             continue
@@ -24,7 +24,7 @@ def ingress_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
             for key, value in mapping(deployment, "user_config").items():
                 if key in _READ_IN_FRONT and known.get(key) != value:
                     what = (
-                        f"is not what the deployment named {INGRESS} has, which reads the requests and goes by its own"
+                        f"differs from the deployment named {INGRESS}, which reads the requests and uses its own value"
                     )
-                    fix = f"write `{key}: {value}` into the user_config of a deployment named {INGRESS} too"
+                    fix = f"also write `{key}: {value}` into the user_config of a deployment named {INGRESS}"
                     yield Problem((*keys, key), where(raw, (*keys, key)), what, fix, "warning")

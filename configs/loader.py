@@ -1,6 +1,6 @@
 """Reads a Serve config file into its models, and checks one without starting anything.
 
-`load` wants the models and stops at what keeps it from them; `check` lists everything, Serve's own keys included.
+`load` returns the models and raises if they cannot be read; `check` lists every problem, of Serve's own keys too.
 """
 
 import os
@@ -22,7 +22,7 @@ __all__ = ["ConfigError", "Deployment", "ModelApp", "check", "load", "parse_mode
 
 @dataclass(frozen=True, slots=True)
 class ModelApp:
-    """One model as the file has it. `replicas` is the deployment's own mapping: num_replicas, autoscaling_config, …"""
+    """One model of the file. `replicas` is the deployment's own mapping: num_replicas, autoscaling_config, …"""
 
     name: str
     route_prefix: str | None
@@ -32,7 +32,7 @@ class ModelApp:
     env_vars: Mapping[str, str]
 
     def environment(self) -> dict[str, str]:
-        """Return the variables of its replicas, with what ${NAME} stands for put in as Ray does it."""
+        """Return the variables of its replicas, with ${NAME} replaced as Ray does it."""
         return {
             name: re.sub(r"\$\{[A-Z0-9_]+\}", "", os.path.expandvars(value)) for name, value in self.env_vars.items()
         }
@@ -40,7 +40,7 @@ class ModelApp:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A whole file. `raw` is what Serve will see."""
+    """A whole file. `raw` is what Serve reads."""
 
     path: Path
     models: tuple[ModelApp, ...]
@@ -57,7 +57,7 @@ def load(path: str | Path) -> Deployment:
 
 
 def check(path: str | Path) -> tuple[Deployment | None, list[tuple[str, Problem]]]:
-    """Return the file's models, or None where they cannot be read, and its problems, each with its `file:line`."""
+    """Return the file's models, or None if they cannot be read, and its problems, each with its `file:line`."""
     document = read(path)
     broken = _schema_problems(document.raw)
     found = {(*problem.keys, problem.what): problem for problem in [*broken, *document.surprises, *lint(document.raw)]}

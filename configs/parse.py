@@ -1,4 +1,4 @@
-"""Turns mappings into the classes of schema.py. Every problem is told at once, in words that need no pydantic."""
+"""Turns mappings into the classes of schema.py. Reports all problems at once, without pydantic's terms."""
 
 import datetime
 import re
@@ -11,6 +11,7 @@ from .places import advise_key_of
 from .problems import ConfigError, Keys, Problem, where
 from .schema import IMPORT_PATH, ModelConfig, RootConfig, Tunables
 from .suggest import advise
+from .values import OPEN_SIZE
 from .walk import field_at, known_at
 
 _BOOL_FOR_NUMBER = "write a number: YAML reads yes, no, on and off as true and false"
@@ -25,6 +26,8 @@ AS_YAML: dict[tuple[str, type], str] = {
     ("bool_type", str): "write true or false, without quotes",
     ("bool_type", int): "write true or false",
 }
+# Errors of the schema's own rules, whose text is the whole sentence.
+_OWN = ("value_error", OPEN_SIZE)
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -78,36 +81,39 @@ def _problem(model: type[BaseModel], error: dict[str, Any], raw: object, base: K
         what = f"YAML reads this key as {error['input']!r}"
         return Problem(path[:-1], where(raw, path[:-1]), what, "put the key in quotes")
     field = field_at(model, keys)
-    hint = field.description if field and field.description else "configs/schema.py says what is allowed here"
+    hint = field.description if field and field.description else "see configs/schema.py for what is allowed here"
     if error["type"] == "missing":
         return Problem(path, where(raw, path), "is missing", f"add {keys[-1]}: {_lower(hint)}")
-    return Problem(path, where(raw, path), _what(error), _help(error, hint))
+    return Problem(path, where(raw, path), _what(error), _help(error, hint), kind=error["type"])
 
 
 def _what(error: dict[str, Any]) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "value_error":
+    if error["type"] in _OWN:
         return message.partition("\nhelp: ")[0]
     if error["type"] == "string_pattern_mismatch":
         message = f"should match {error['ctx']['pattern']}"
         if error["ctx"]["pattern"] == IMPORT_PATH:
-            message = "should be package.module:name, with the name of a class or a function"
+            message = "should be package.module:name, where name is a class or a function"
     return f"{message[0].lower()}{message[1:]}; got {_short(error['input'])}"
 
 
 def _help(error: dict[str, Any], hint: str) -> str:
     kind, given = error["type"], error["input"]
     if kind == "string_pattern_mismatch" and error["ctx"]["pattern"] == IMPORT_PATH:
-        return "for a method, as of X.from_pretrained, name a function of yours that calls it"
+        return "for a method such as X.from_pretrained, write a function that calls it and name that"
     if kind == "literal_error":
         return advise(given, re.findall(r"'([^']*)'", error["ctx"]["expected"]))
-    if kind == "value_error":
-        return str(error["msg"]).partition("\nhelp: ")[2] or "change it as said; configs/schema.py holds the rule"
+    if kind in _OWN:
+        return (
+            str(error["msg"]).partition("\nhelp: ")[2]
+            or "change it as the message says; the rule is in configs/schema.py"
+        )
     if kind == "string_type" and isinstance(given, int | float | datetime.date):
         made = (
             "true or false" if isinstance(given, bool) else "a number" if isinstance(given, int | float) else "a date"
         )
-        return f'put it in quotes, or YAML makes {made} of it: "{given}"'
+        return f'put it in quotes, so that YAML does not read {made}: "{given}"'
     return f"{AS_YAML[kind, type(given)]}. {hint}" if (kind, type(given)) in AS_YAML else hint
 
 

@@ -1,6 +1,6 @@
-"""Where each key belongs: every mapping that a config may hold, Serve's and ours, with the keys that it takes.
+"""Where each key belongs: every mapping of a config, Serve's and pitstop's, with its keys.
 
-So a key that stands in the wrong mapping is told the right one, whichever two they are.
+For a key in the wrong mapping, the linter names the right one.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ _OURS: dict[str, dict[Path, type[BaseModel]]] = {
     MODEL: {ARGS: ModelConfig, USER_CONFIG: Tunables},
     ROOT: {ARGS: RootConfig},
 }
-# Stand for applications of a kind other than the one that the key is in.
+# Names for an application of the other kind.
 _OTHER = {MODEL: "a model's application", ROOT: "the root application"}
 _OF_CLASS: dict[type[BaseModel], tuple[str, Path]] = {
     ModelConfig: (MODEL, ARGS),
@@ -43,27 +43,27 @@ def serve_schema() -> type[BaseModel] | None:
 
 
 def advise_key(key: object, known: Collection[str], inside: Sequence[str | int], application: object) -> str:
-    """Say where a key that is unknown inside this mapping belongs, or what it was meant to be.
+    """Say where a key that is unknown in this mapping belongs, or which key was probably meant.
 
     Args:
-        key: the key as it is written.
-        known: the keys that are known here.
-        inside: the key path of the mapping that it stands in, from the file's top.
-        application: the import_path of the application around it, or None outside of every application.
+        key: the key as written.
+        known: the keys of this mapping.
+        inside: the key path of the mapping, from the top of the file.
+        application: the import_path of the application that contains it, or None outside of every application.
     """
     here = tuple(part for part in inside if isinstance(part, str))
     places = {path: keys for path, keys in _places(application) if path != here}
     found = _nearest(key, here, places)
     if found and closest(key, known, _A_LETTER_OFF) is None:
-        return f"it belongs into {_words(found, application)}"
+        return f"it belongs in {_words(found, application)}"
     guess = closest(key, {each for keys in places.values() for each in keys})
     if closest(key, known) is not None or guess is None:
         return advise(key, known)
-    return f"did you mean {guess!r}, which belongs into {_words(_nearest(guess, here, places), application)}?"
+    return f"did you mean {guess!r}, which belongs in {_words(_nearest(guess, here, places), application)}?"
 
 
 def advise_key_of(key: object, known: Collection[str], model: type[BaseModel], below: Sequence[str | int]) -> str:
-    """As `advise_key`, for a key within the data of a class of our own."""
+    """Like `advise_key`, for a key in the data of one of pitstop's classes."""
     if model not in _OF_CLASS:
         return advise(key, known)
     application, path = _OF_CLASS[model]
@@ -111,7 +111,7 @@ def _places(application: object) -> list[tuple[Path, frozenset[str]]]:
         for path, model in ours.items():
             found.append((path if kind == application else (_OTHER[kind], *path[1:]), fields([model])))
     places = [place for path, known in found for place in _below(path, known)]
-    # The project works resources out from args.device, and refuses them here.
+    # pitstop derives the resources from args.device, and refuses them here.
     return [(path, keys) for path, keys in places if not (application in _OURS and path[-1:] == ("ray_actor_options",))]
 
 

@@ -1,6 +1,6 @@
-"""The ports that a config takes on a machine, and what this project asks of them: never two listeners on one port.
+"""The ports that a config uses on a machine, and their rule: never two listeners on one port.
 
-The list is that of doors.py as if all of it were open, and what is never open: Serve's fallback, the replicas' ranges.
+The list is that of doors.py as if every port were open, plus Serve's fallback and the replicas' port ranges.
 """
 
 import os
@@ -30,7 +30,7 @@ def chosen(raw: Mapping[str, Any]) -> list[Listener]:
 
 
 def given_by_serve(raw: Mapping[str, Any]) -> list[Listener]:
-    """Return the listeners that come with Serve; variables of this process count where the config has none."""
+    """Return Serve's own listeners. If the config has no variables, those of this process are used."""
     env = {**os.environ, **setting_of(raw).env}
     setting = _all_open(raw, env)
     named = {each.what for each in chosen(raw)}
@@ -47,18 +47,18 @@ def given_by_serve(raw: Mapping[str, Any]) -> list[Listener]:
 
 
 def port_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield the ports in a config that are none, or that something else takes."""
+    """Yield the ports in a config that are not valid, or that something else uses."""
     yield from _host(raw)
     for keys, port in _ports(raw):
         if not 1 <= port <= 65535:
-            yield Problem(keys, where(raw, keys), f"is {port}, which is no port", "write one from 1 to 65535")
+            yield Problem(keys, where(raw, keys), f"is {port}, which is not a port", "write a number from 1 to 65535")
         for each in given_by_serve(raw):
             if each.first <= port <= each.last:
                 span = f" ({each.first} to {each.last})" if each.first < each.last else ""
-                yield Problem(keys, where(raw, keys), f"is {port}, which {each.what}{span} takes", _HELP)
+                yield Problem(keys, where(raw, keys), f"is {port}, which {each.what}{span} uses", _HELP)
         for first, last, what in _RAY:
             if first <= port <= last:
-                yield Problem(keys, where(raw, keys), f"is {port}, which {what} may take", _HELP, "warning")
+                yield Problem(keys, where(raw, keys), f"is {port}, which {what} may use", _HELP, "warning")
 
 
 def _host(raw: Mapping[str, Any]) -> Iterator[Problem]:
@@ -72,7 +72,7 @@ def _host(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _ports(raw: Mapping[str, Any]) -> Iterator[tuple[Keys, int]]:
-    """Yield the ports that are in use; what is no whole number is told elsewhere."""
+    """Yield the ports that the config uses. Other rules report values that are not whole numbers."""
     setting = setting_of(raw)
     roots = [index for index, app in items(raw, "applications") if app.get("import_path") == ROOT]
     places: list[tuple[Keys, int | None]] = [

@@ -1,7 +1,7 @@
-"""What machines cost by the hour, and who says so. Published figures for one machine differ by a factor of three.
+"""What machines cost an hour, and the source of each price.
 
-So a price without its source and date is refused. SkyPilot's vms.csv catalogues are read, too; their source and date
-are the user's to give.
+Published prices of one machine differ by a factor of three, so a price without source and date is refused. SkyPilot's
+vms.csv catalogues can be read too; the user gives their source and date.
 """
 
 import csv
@@ -22,11 +22,11 @@ _HELP = "each price needs instance, region, vcpus, usd_per_hour, source and date
 class Price(Strict):
     """The on-demand price of one machine."""
 
-    instance: str = Field(min_length=1, description="The machine's name at its cloud.")
-    region: str = Field(min_length=1, description="Where it stands: prices differ.")
+    instance: str = Field(min_length=1, description="The cloud's name for the machine.")
+    region: str = Field(min_length=1, description="The cloud's region, because prices differ.")
     accelerator: str | None = Field(None, description="Its GPU; none by default.")
     vcpus: float = Field(gt=0, description="Its virtual CPUs.")
-    usd_per_hour: float = Field(gt=0, description="What an hour of it costs, on demand.")
+    usd_per_hour: float = Field(gt=0, description="On-demand price of an hour.")
     source: str = Field(min_length=4, description="Where the price was read: a URL, or a file with its version.")
     date: datetime.date = Field(strict=False, description="The day on which it was read there.")
 
@@ -37,7 +37,7 @@ class Prices(Strict):
     prices: tuple[Price, ...] = Field(min_length=1, strict=False, description="One entry for each machine and region.")
 
     def find(self, instance: str, region: str | None) -> Price:
-        """Return the price of an instance; without a region, of the only one that is listed.
+        """Return the price of an instance. Without a region, there must be only one.
 
         Raises:
             ConfigError: there is none, or more than one.
@@ -49,7 +49,7 @@ class Prices(Strict):
             raise ConfigError(f"there is no price for {instance!r}{place}\nhelp: {advise(instance, names)}")
         if len({each.region for each in found}) > 1:
             regions = ", ".join(sorted({each.region for each in found}))
-            raise ConfigError(f"{instance!r} has prices in several regions\nhelp: choose by --region: {regions}")
+            raise ConfigError(f"{instance!r} has prices in several regions\nhelp: choose one with --region: {regions}")
         return found[0]
 
 
@@ -76,7 +76,7 @@ def load_prices(path: Path, source: str | None = None, date: datetime.date | Non
 def _from_skypilot(
     path: Path, rows: Iterable[Mapping[str, str]], source: str | None, date: datetime.date | None
 ) -> Prices:
-    """Take over what has a price on demand; zones of one region share it."""
+    """Read the machines that have an on-demand price; zones of one region share it."""
     if not source or date is None:
         raise ConfigError(
             f"{path}: a price without source and date is refused\n"

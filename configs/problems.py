@@ -1,4 +1,4 @@
-"""What can be wrong with a config file, and how it is told: where, what, and what to do."""
+"""Problems of a config file, and how they are reported: where, what, and what to do."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,17 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong. `keys` leads to it from the file's top; `where` is the same for people."""
+    """One problem. `keys` is its key path from the top of the file; `where` is that path as people read it.
+
+    `kind` is pydantic's name for the error, if the schema found it.
+    """
 
     keys: Keys
     where: str
     what: str
     help: str
     severity: Severity = "error"
+    kind: str = ""
 
     def text(self, place: str) -> str:
         """Return two lines; `place` is the file with its line, or whatever else names the config."""
@@ -33,7 +37,7 @@ class ConfigError(Exception):
 
 
 class UnreadableError(ConfigError):
-    """There is no file to judge."""
+    """The file cannot be read."""
 
 
 def where(raw: object, keys: Keys) -> str:
@@ -59,7 +63,7 @@ def child(raw: object, key: str | int) -> Any:
 
 
 def mapping(raw: object, *keys: str | int) -> Mapping[str, Any]:
-    """Return the mapping under a key path; empty where there is none, so that a linter need not stumble."""
+    """Return the mapping under a key path; empty if there is none, so that the linter needs no checks."""
     for key in keys:
         raw = child(raw, key)
     return raw if isinstance(raw, Mapping) else {}

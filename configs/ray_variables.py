@@ -1,6 +1,6 @@
-"""What the installed Ray Serve reads from the environment, and as what.
+"""The environment variables that the installed Ray Serve reads, and their types.
 
-Taken from the source of Ray's constants: importing them would read the environment. Nothing is known without Ray.
+Parsed from the source of Ray's constants, because importing those would read the environment. Empty without Ray.
 """
 
 import ast
@@ -10,18 +10,18 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-# Ray takes an empty one for none, where it is asked for before it is read.
+# Ray treats an empty value as unset.
 _MAY_BE_EMPTY = "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"
 
 
 @cache
 def known() -> frozenset[str]:
-    """Return every name that stands in the source."""
+    """Return every name in the source."""
     return frozenset(re.findall(r"\bRAY_SERVE_[A-Z0-9_]+", _source()))
 
 
 def unreadable(name: str, value: str) -> str:
-    """Return the kind of number that Ray reads here, where the value is none; empty where it is one."""
+    """Return the kind of number that Ray expects, if the value is not one; else an empty string."""
     reader = _readers().get(name)
     if reader is None or (value == "" and name == _MAY_BE_EMPTY):
         return ""
@@ -35,7 +35,7 @@ def unreadable(name: str, value: str) -> str:
         return kind
     if reader.endswith("_positive"):
         return "" if number > 0 else f"{kind} above 0"
-    # Those that Ray reads by int() and float() are ports, counts and times.
+    # The variables that Ray reads with int() and float() are ports, counts and times.
     if reader.endswith("_non_negative") or not reader.startswith("get_env"):
         return "" if number >= 0 else f"{kind}, 0 or above"
     return ""

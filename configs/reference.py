@@ -1,6 +1,6 @@
 """Writes docs/settings.md, every key of `args` and `user_config`, from the schema: python -m configs.reference.
 
-A test holds the page against the schema, so a key cannot be there without its sentence here.
+A test compares the page with the schema, so no key can be missing from it.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from .schema import ModelConfig, RootConfig, Tunables
 
@@ -25,8 +24,8 @@ def page() -> str:
     lines = [
         "# Every setting",
         "",
-        "Written from `configs/schema.py` by `python -m configs.reference`. All else in the YAML is Ray Serve's own;",
-        "`pitstop check` knows both. What to set when: [tuning](tuning.md), [health](health.md), [hooks](hooks.md).",
+        "Generated from `configs/schema.py` by `python -m configs.reference`. All other keys are Ray Serve's;",
+        "`pitstop check` knows both. How to choose: [tuning](tuning.md), [health](health.md), [hooks](hooks.md).",
     ]
     for title, remark, model in _PARTS:
         lines += ["", f"## {title}", "", *([remark, ""] if remark else []), "| key | default | |", "|---|---|---|"]
@@ -38,7 +37,8 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]
     for name, field in model.model_fields.items():
         inner, several = _inner(field.annotation)
         text = " ".join([field.description or "", *_choices(field.annotation), *_range(field.metadata)])
-        yield prefix + name, _default(field.default, field.is_required(), inner), text
+        default = field.default if field.default_factory is None else None
+        yield prefix + name, _default(default, field.is_required(), inner), text
         if inner is not None:
             yield from _rows(inner, f"{prefix}{name}{'[]' if several else ''}.")
 
@@ -72,7 +72,7 @@ def _range(metadata: list[Any]) -> Iterator[str]:
 def _default(value: Any, required: bool, inner: type[BaseModel] | None) -> str:
     if required:
         return "required"
-    return "" if value is None or value is PydanticUndefined or inner is not None else f"`{str(value).lower()}`"
+    return "" if value is None or inner is not None else f"`{str(value).lower()}`"
 
 
 if __name__ == "__main__":

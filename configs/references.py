@@ -1,6 +1,6 @@
-"""Checks that what a config points at is there: weights on disk, callables in their modules.
+"""Checks that the files and callables that a config names exist: weights on disk, callables in their modules.
 
-Nothing is imported: a network may take seconds to import and run code; its source is parsed instead.
+Nothing is imported, because that may take seconds and run code. The source is parsed instead.
 """
 
 import ast
@@ -22,7 +22,7 @@ _CALLABLES: tuple[Keys, ...] = (("source", "factory"), ("preprocess",), ("predic
 
 
 def references(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield every file and callable that a model names and that is not there."""
+    """Yield every file and callable that a model names and that does not exist."""
     for index, app in items(raw, "applications"):
         if app.get("import_path") != MODEL:
             continue
@@ -43,14 +43,16 @@ def _at(raw: object, keys: Keys) -> object:
 
 
 def _arguments(raw: object, args: Keys) -> Iterator[Problem]:
-    """Yield what a factory does not take, and what it needs; and a preprocess that cannot be called with nothing."""
+    """Yield wrong and missing arguments of a factory, and a preprocess that needs arguments."""
     kwargs = (*args, "source", "kwargs")
     for keys, given in (((*args, "source", "factory"), mapping(raw, *kwargs)), ((*args, "preprocess"), {})):
         module, _, name = str(_at(raw, keys)).partition(":")
         body = _body(module) if name else None
         for key, what, help_ in wrong_arguments(body, name, given) if isinstance(body, list) else ():
             if keys[-1] == "preprocess":
-                yield Problem(keys, where(raw, keys), f"{what}, and is called with none", "give it a default")
+                yield Problem(
+                    keys, where(raw, keys), f"{what}, but preprocess is called without arguments", "give it a default"
+                )
             else:
                 at = kwargs if key is None else (*kwargs, key)
                 yield Problem(at, where(raw, at), what, help_)
@@ -65,14 +67,14 @@ def _checksum(raw: object, keys: Keys) -> Iterator[Problem]:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != source["sha256"]:
-        what = f"is {source['sha256']}, and {location} has {found}"
+        what = f"is {source['sha256']}, but that of {location} is {found}"
         yield Problem(at, where(raw, at), what, "restore the file, or write its own sha256 here if you trust it")
 
 
 def _file(location: str) -> tuple[str, str] | None:
     if "://" in location or _local(location) is not None:
         return None
-    return f"{location}: no such file", "paths are taken from the working directory, then from the project's root"
+    return f"{location}: no such file", "paths are looked up in the working directory, then in the project's root"
 
 
 def _local(location: str) -> Path | None:
@@ -80,13 +82,13 @@ def _local(location: str) -> Path | None:
 
 
 def missing_callable(target: str) -> tuple[str, str] | None:
-    """Return what is wrong with `package.module:callable` and what to do about it; None where it is there."""
+    """Return the problem of `package.module:callable` and what to do about it; None if it exists."""
     module, _, name = target.partition(":")
     if not name:
-        return None  # The schema has told already that it is no import path.
+        return None  # The schema reports that it is not an import path.
     body = _body(module)
     if body is None:
-        return f"{target}: there is no module {module}", "check its spelling; a file in models/zoo/ is always found"
+        return f"{target}: there is no module {module}", "check its spelling; files in models/zoo/ are always found"
     if isinstance(body, SyntaxError):
         return f"{target}: {module} has a syntax error on line {body.lineno}", f"correct {body.filename}"
     names = set(_names(body))
@@ -96,7 +98,7 @@ def missing_callable(target: str) -> tuple[str, str] | None:
 
 
 def _body(module: str) -> list[ast.stmt] | SyntaxError | None:
-    """Return a module's statements, none of one that is not written in Python; None where there is no module."""
+    """Return a module's statements: empty if it is not written in Python, None if there is no such module."""
     spec = _find(module)
     if spec is None:
         return None

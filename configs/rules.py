@@ -1,4 +1,4 @@
-"""What this project asks of a Serve config beyond Serve's own keys: names, routes, and batches that can fill."""
+"""Rules for a Serve config beyond Serve's own keys: names, routes, and batches that can fill."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ _DEPLOYMENT = {MODEL: "Model", ROOT: "Root"}
 
 
 def rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield every breach of the project's rules, file order."""
+    """Yield every breach of these rules, in the order of the file."""
     apps = items(raw, "applications")
     yield from _duplicates(raw, "name", "default")
     yield from _duplicates(raw, "route_prefix", "/")
@@ -33,7 +33,7 @@ def rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(
             ("applications",),
             "applications",
-            f"no application has import_path {ROOT}: /v2, server health and JSON 404s will be missing",
+            f"no application has import_path {ROOT}: /v2, the server's health and JSON 404s are missing",
             f"add {{name: root, route_prefix: /, import_path: {ROOT}}}",
             "warning",
         )
@@ -47,7 +47,7 @@ def _duplicates(raw: Mapping[str, Any], key: str, default: str) -> Iterator[Prob
         if value is None or not isinstance(value, str):
             continue
         if value in seen:
-            what = f"{value!r} is taken by applications[{seen[value]}]"
+            what = f"{value!r} is already used by applications[{seen[value]}]"
             yield Problem(path, where(raw, path), what, f"give each application its own {key}")
         seen.setdefault(value, index)
 
@@ -56,14 +56,16 @@ def _model(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
     name = mapping(app, "args").get("name")
     if isinstance(name, str):
         for key, expected in (("name", name), ("route_prefix", f"/v2/models/{name}")):
-            yield from _must_be(raw, app, (*keys, key), expected, "an application and its route carry args.name")
+            yield from _must_be(
+                raw, app, (*keys, key), expected, "the application and its route have the name in args.name"
+            )
     deployments = items(app, "deployments")
     for index, deployment in deployments:
         if deployment.get("name") == INGRESS and mapping(app, "args").get("ingress_replicas"):
             continue
         yield from _deployment_name(raw, deployment, (*keys, "deployments", index), "Model")
         yield from _actor_options(raw, deployment, (*keys, "deployments", index))
-    # A misspelt name is told above; its entry still counts as the model's.
+    # A misspelt name is reported above; its entry still counts as the model's.
     index, deployment = next(((i, each) for i, each in deployments if each.get("name") != INGRESS), (0, {}))
     yield from _ongoing(raw, app, deployment, (*keys, "deployments", index))
     yield from _rows(raw, app, deployment, (*keys, "deployments", index))
@@ -74,13 +76,15 @@ def _model(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
 
 def _root(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
     for key, expected in (("name", "root"), ("route_prefix", "/")):
-        yield from _must_be(raw, app, (*keys, key), expected, "the root application answers what no model does")
+        yield from _must_be(
+            raw, app, (*keys, key), expected, "the root application answers every path that is not a model's"
+        )
     for index, deployment in items(app, "deployments"):
         yield from _deployment_name(raw, deployment, (*keys, "deployments", index), "Root")
 
 
 def _import_path(raw: object, path: object, keys: Keys) -> Iterator[Problem]:
-    # Anything else is an application of the user's own, which may well stand beside ours.
+    # Anything else is an application of the user's own, which is allowed.
     best = closest(path, _DEPLOYMENT)
     if isinstance(path, str) and (path.startswith("deployments.") or best):
         at = (*keys, "import_path")
@@ -106,7 +110,7 @@ def _deployment_name(raw: object, deployment: App, keys: Keys, expected: str) ->
 def _actor_options(raw: object, deployment: App, keys: Keys) -> Iterator[Problem]:
     if "ray_actor_options" in deployment:
         at = (*keys, "ray_actor_options")
-        what = "would replace the resources that pitstop works out from args.device"
+        what = "would replace the resources that pitstop derives from args.device"
         yield Problem(at, where(raw, at), what, "remove it; use args.num_cpus, args.num_gpus and args.accelerator_type")
 
 
@@ -115,7 +119,7 @@ def _ongoing(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Pro
     ongoing = deployment.get("max_ongoing_requests")
     at = (*keys, "max_ongoing_requests")
     if ongoing is None:
-        what = "is missing: Serve would let in 5 requests at a time, and batches would never fill"
+        what = "is missing: Serve would allow 5 requests at a time, and batches would never fill"
     elif type(ongoing) is int and type(rows) is int and ongoing < rows:
         what = f"is {ongoing}, below max_rows ({rows}): batches would never fill"
     else:
@@ -146,14 +150,18 @@ def _tolerance(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
     for key in ("tolerance", "batch_tolerance"):
         given = mapping(app, "args").get(key)
         if isinstance(given, int | float) and given >= 1:
-            what = f"is {given:g}: answers that are off by their whole size would pass"
-            yield Problem((*keys, key), where(raw, (*keys, key)), what, "write one below 1, such as 0.01", "warning")
+            what = f"is {given:g}: an answer that is wrong by its whole value would pass"
+            yield Problem(
+                (*keys, key), where(raw, (*keys, key)), what, "write a number below 1, such as 0.01", "warning"
+            )
 
 
 def _accelerator(raw: object, app: App, at: Keys) -> Iterator[Problem]:
     given, known = mapping(app, "args").get("accelerator_type"), _accelerators()
     if isinstance(given, str) and known and given not in known:
-        what = f"is {given!r}, which this Ray knows nothing of: without a node of that name the model waits for ever"
+        what = (
+            f"is {given!r}, which the installed Ray does not know: if no node has that name, the model waits for ever"
+        )
         yield Problem(at, where(raw, at), what, advise(given, known), "warning")
 
 

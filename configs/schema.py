@@ -1,16 +1,17 @@
 """What an application's `args` and `user_config` may hold.
 
 `ModelConfig` is identity: a change restarts the replica. `Tunables` change in place, with no request lost.
-Frozen, and an unknown key is an error: Ray itself would drop it in silence.
+Frozen, and an unknown key is an error: Ray itself would drop it without a message.
 """
 
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from .backends import BACKENDS, DEFAULT, BackendName
 from .strict import Strict
 from .tunables import CanaryConfig, Tunables
-from .values import check_batch_bytes, check_bounds, host, printable, whole_above_one
+from .values import check_batch_bytes, check_bounds, host, open_size, printable, whole_above_one
 
 __all__ = ["AccessConfig", "CanaryConfig", "ModelConfig", "PredictConfig", "RootConfig"]
 __all__ += ["SourceConfig", "Strict", "TensorConfig", "Tunables"]
@@ -19,7 +20,6 @@ Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
 ]
 Device = Literal["auto", "cuda", "cpu"]
-Backend = Literal["eager", "torchscript", "compile"]
 Precision = Literal["fp64", "fp32", "tf32", "bf16", "fp16"]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 GpuShare = Annotated[float, AfterValidator(whole_above_one)]
@@ -30,22 +30,22 @@ ImportPath = Annotated[str, Field(pattern=IMPORT_PATH)]
 
 
 class TensorConfig(Strict):
-    """One input or output of the model, as its metadata will show it."""
+    """One input or output of the model, as its metadata shows it."""
 
-    name: TensorName = Field(description="Its name on the wire.")
+    name: TensorName = Field(description="Its name in requests and answers.")
     datatype: Datatype = Field(description="Its Open Inference datatype.")
     shape: tuple[int, ...] = Field(
-        min_length=1, strict=False, description="Its shape; the first dimension counts rows and is -1."
+        min_length=1, strict=False, description="Its shape; the first dimension is the rows and must be -1."
     )
-    low: float | None = Field(None, description="Lowest value a probe may use, for inputs such as token ids.")
-    high: float | None = Field(None, description="Highest value a probe may use.")
+    low: float | None = Field(None, description="Lowest value in probe inputs, for inputs such as token ids.")
+    high: float | None = Field(None, description="Highest value in probe inputs.")
 
     @model_validator(mode="after")
     def _rows_first(self) -> "TensorConfig":
         if self.shape[0] != -1:
             raise ValueError(f"shape {list(self.shape)} must begin with -1, the number of rows")
         if any(size == 0 or size < -1 for size in self.shape[1:]):
-            raise ValueError(f"shape {list(self.shape)} may hold only positive sizes, or -1 where a size is open")
+            raise ValueError(f"shape {list(self.shape)} may hold only positive sizes, and -1 for an open dimension")
         check_bounds(self.datatype, self.low, self.high)
         return self
 
@@ -67,7 +67,7 @@ class SourceConfig(Strict):
     sha256: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{64}$",
-        description="Expected checksum of the file, hex. An index of shards takes none: it would cover no shard.",
+        description="Expected SHA-256 of the file, in hex. Not for an index of shards: it would cover no shard.",
     )
 
     @model_validator(mode="after")
@@ -76,26 +76,32 @@ class SourceConfig(Strict):
         if len(given) != 1:
             raise ValueError(f"name exactly one of factory, torchscript and export; got {given or 'none'}")
         if self.factory is None and (self.weights or self.kwargs):
-            raise ValueError(f"weights and kwargs belong to a factory; {given[0]} carries its own")
+            raise ValueError(f"weights and kwargs belong to a factory; {given[0]} has its own")
         if self.sha256 and self.factory and not self.weights:
             raise ValueError("sha256 is given, but there is no file for it to check: add weights")
         return self
 
 
 class PredictConfig(Strict):
-    """How the friendly /predict turns images into rows and outputs into an answer."""
+    """How /predict turns images into rows, and outputs into an answer."""
 
-    image: ImportPath | None = Field(None, description="Callable: image bytes to one row of the single input.")
-    answer: ImportPath | None = Field(None, description="Callable: one row of every output, by name, to a JSON object.")
+    image: ImportPath | None = Field(
+        None, description="Callable that turns image bytes into one row of the single input."
+    )
+    answer: ImportPath | None = Field(
+        None, description="Callable that turns one row of every output, by name, into a JSON object."
+    )
 
 
 class AccessConfig(Strict):
-    """Who may ask: bearers of a token. The tokens themselves never stand in the config."""
+    """The tokens that clients need. The tokens themselves are never in the config."""
 
     tokens_env: str | None = Field(
-        None, pattern=r"^[A-Za-z_]\w*$", description="Variable that holds tokens, a line each."
+        None, pattern=r"^[A-Za-z_]\w*$", description="Environment variable that holds the tokens, one a line."
     )
-    tokens_file: str | None = Field(None, min_length=1, description="File of tokens, a line each; re-read on change.")
+    tokens_file: str | None = Field(
+        None, min_length=1, description="File that holds the tokens, one a line; read again when it changes."
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "AccessConfig":
@@ -107,51 +113,68 @@ class AccessConfig(Strict):
 class ModelConfig(Strict):
     """One model on one kind of device: the `args` of an application."""
 
-    name: str = Field(pattern=NAME, max_length=200, description="The model's name on the wire.")
-    version: str = Field("1", pattern=NAME, max_length=200, description="The version it answers to.")
+    name: str = Field(pattern=NAME, max_length=200, description="The model's name in URLs and messages.")
+    version: str = Field("1", pattern=NAME, max_length=200, description="The model's version in URLs and messages.")
     source: SourceConfig = Field(description="Where the model comes from.")
     inputs: tuple[TensorConfig, ...] = Field(
-        min_length=1, strict=False, description="Inputs, named as forward's parameters or in their order."
+        min_length=1, strict=False, description="Inputs, with the names of forward's parameters or in their order."
     )
     outputs: tuple[TensorConfig, ...] = Field(
-        min_length=1, strict=False, description="Outputs, in the order they are returned."
+        min_length=1, strict=False, description="Outputs, in the order in which forward returns them."
     )
-    device: Device = Field("auto", description="cuda: a GPU or nothing; cpu: never a GPU; auto: says which it took.")
+    device: Device = Field(
+        "auto",
+        description="cuda requires a GPU; cpu never uses one; auto uses a GPU if there is one and logs which.",
+    )
     num_cpus: float = Field(
-        1, ge=0.0001, le=4096, description="CPU cores reserved with Ray; on the CPU also the thread count."
+        1, ge=0.0001, le=4096, description="CPU cores that Ray reserves; on a CPU also the number of threads."
     )
-    num_gpus: GpuShare = Field(1, ge=0.0001, le=1024, description="Share of a GPU, where the device is one.")
-    accelerator_type: str | None = Field(None, min_length=1, description="A GPU model to insist on, as Ray names it.")
-    ingress_replicas: int = Field(0, ge=0, le=256, description="Replicas that read requests, in front of the device's.")
-    backend: Backend = Field("torchscript", description="How the forward runs.")
-    torchscript: Literal["auto", "script", "trace"] = Field("auto", description="How TorchScript is made.")
-    cuda_graphs: bool = Field(True, description="On a GPU, replay the forward from CUDA graphs where that is faster.")
+    num_gpus: GpuShare = Field(
+        1, ge=0.0001, le=1024, description="Share of a GPU that Ray reserves, if the device is a GPU."
+    )
+    accelerator_type: str | None = Field(None, min_length=1, description="Required type of GPU, by Ray's name for it.")
+    ingress_replicas: int = Field(
+        0, ge=0, le=256, description="Replicas that read requests, in front of those with the device."
+    )
+    backend: BackendName = Field(DEFAULT, description=f"How the forward is compiled: {', '.join(BACKENDS)}.")
+    torchscript: Literal["auto", "script", "trace"] = Field(
+        "auto", description="How TorchScript is made; auto chooses."
+    )
+    cuda_graphs: bool = Field(True, description="On a GPU, replay the forward from CUDA graphs if that is faster.")
     precision: Precision = Field(
-        "fp32", description="Arithmetic of the forward; fp64 where an input, an output or a parameter is FP64."
+        "fp32", description="Precision of the forward; fp64 if an input, an output or a parameter is FP64."
     )
-    memory_format: Literal["contiguous", "channels_last"] = Field("contiguous", description="Layout of 4-D tensors.")
-    tolerance: float | None = Field(None, gt=0, description="Largest relative deviation from eager.")
-    batch_tolerance: float | None = Field(None, gt=0, description="Largest relative change of an answer by its batch.")
+    memory_format: Literal["contiguous", "channels_last"] = Field(
+        "contiguous", description="Memory layout of 4-D tensors."
+    )
+    tolerance: float | None = Field(None, gt=0, description="Largest relative difference from eager.")
+    batch_tolerance: float | None = Field(
+        None, gt=0, description="Largest relative change of an answer by the rest of its batch."
+    )
     batch_sizes: tuple[int, ...] | None = Field(
-        None, strict=False, description="Warmed batch sizes; powers of two by default."
+        None, strict=False, description="Batch sizes to warm; powers of two by default."
     )
-    max_rows: int = Field(32, ge=1, le=65536, description="Most rows in one forward.")
+    max_rows: int = Field(32, ge=1, le=65536, description="Largest batch, in rows.")
     lengths: tuple[int, ...] | None = Field(
-        None, strict=False, description="Warmed sizes of the one open dimension besides rows."
+        None, strict=False, description="Sizes to warm of the one open dimension besides the rows."
     )
-    preprocess: ImportPath | None = Field(None, description="Factory of a callable from wire arrays to model arrays.")
+    preprocess: ImportPath | None = Field(
+        None, description="Factory of a callable that turns request arrays into model arrays."
+    )
     predict: PredictConfig = Field(PredictConfig(image=None, answer=None), description="Hooks of /predict.")
-    access: AccessConfig | None = Field(None, description="Whose requests are answered; everybody's by default.")
+    access: AccessConfig | None = Field(
+        None, description="Tokens that clients need; none by default, so everyone may send requests."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "ModelConfig":
         for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
             names = [tensor.name for tensor in tensors]
             if len(set(names)) != len(names):
-                raise ValueError(f"{kind} has two tensors of one name: {names}")
+                raise ValueError(f"{kind} has two tensors with the same name: {names}")
         for tensor in self.outputs:
             if tensor.datatype == "BYTES" or -1 in tensor.shape[1:]:
-                raise ValueError(f"output {tensor.name!r} must be numeric, with no open size but the rows")
+                raise ValueError(f"output {tensor.name!r} must be numeric, with no open dimension except the rows")
         self._check_precision()
         self._check_open_sizes()
         self._check_batch_sizes()
@@ -163,7 +186,7 @@ class ModelConfig(Strict):
         doubles = [each.name for each in (*self.inputs, *self.outputs) if each.datatype == "FP64"]
         if doubles and self.precision not in ("fp64", "fp32"):
             raise ValueError(
-                f"{doubles[0]!r} is declared FP64, which precision: {self.precision} cannot hold: leave it out"
+                f"{doubles[0]!r} is declared FP64, which precision: {self.precision} cannot represent: remove precision"
             )
 
     def _check_open_sizes(self) -> None:
@@ -173,19 +196,19 @@ class ModelConfig(Strict):
             raise ValueError("a BYTES input needs preprocess, which turns it into tensors")
         open_sizes = [tensor.shape[1:].count(-1) for tensor in self.inputs]
         if any(open_sizes) and self.lengths is None:
-            raise ValueError("an input has an open size: fix it, or list the sizes to warm in lengths")
+            raise open_size()
         if self.lengths is not None and max(open_sizes) == 0:
-            raise ValueError("lengths is given, but no input has an open size")
+            raise ValueError("lengths is given, but no input has an open dimension")
         if any(count and tensor.shape[1] != -1 for count, tensor in zip(open_sizes, self.inputs, strict=True)):
-            raise ValueError("an open size must come right after the rows: [-1, -1, ...]")
+            raise ValueError("an open dimension must come right after the rows: [-1, -1, ...]")
         if max(open_sizes) > 1:
-            raise ValueError("an input may have one open size besides the rows")
+            raise ValueError("an input may have one open dimension besides the rows")
 
     def _check_batch_sizes(self) -> None:
         for key in ("batch_sizes", "lengths"):
             sizes = getattr(self, key)
             if sizes is not None and (not sizes or list(sizes) != sorted(set(sizes)) or sizes[0] < 1):
-                raise ValueError(f"{key} {list(sizes)} must be positive and rising")
+                raise ValueError(f"{key} {list(sizes)} must be positive and ascending")
         if self.batch_sizes is not None and self.batch_sizes[-1] != self.max_rows:
             raise ValueError(f"batch_sizes must end with max_rows, {self.max_rows}; got {self.batch_sizes[-1]}")
 
@@ -193,7 +216,13 @@ class ModelConfig(Strict):
 class RootConfig(Strict):
     """The `args` of the root application."""
 
-    server_name: str = Field("pitstop", min_length=1, description="The name that /v2 gives.")
-    grpc_port: int | None = Field(None, ge=1, le=65535, description="Port for any gRPC client; none by default.")
-    grpc_host: Host | None = Field(None, min_length=1, description="Where it listens; http_options.host by default.")
-    access: AccessConfig | None = Field(None, description="Who may see the server's pages; everybody by default.")
+    server_name: str = Field("pitstop", min_length=1, description="The server's name in /v2.")
+    grpc_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of the gRPC proxy, for any gRPC client; none by default."
+    )
+    grpc_host: Host | None = Field(
+        None, min_length=1, description="Address on which the gRPC proxy listens; http_options.host by default."
+    )
+    access: AccessConfig | None = Field(
+        None, description="Tokens that the server's pages need; none by default, so everyone may read them."
+    )

@@ -1,4 +1,4 @@
-"""Lints a Serve config: Ray drops a misspelt key in silence, so here every key is held against Ray's own classes.
+"""Checks a Serve config. Ray drops a misspelt key without a message, so every key is compared with Ray's own classes.
 
 The known keys come from the Ray that is installed, so this file cannot go stale. Project rules are in rules.py.
 """
@@ -41,14 +41,14 @@ def lint(raw: Mapping[str, Any]) -> list[Problem]:
     )
     for part in parts:
         found += part(raw)
-    # Ray's own validation stops early and words things its own way: it speaks only where nothing else did.
+    # Ray's own validation stops early and has other messages, so it runs only if nothing else found an error.
     if schema and not any(problem.severity == "error" for problem in found):
         found += _refused(raw, schema)
     return found
 
 
 _NO_RAY = Problem(
-    (), "", "Ray Serve is not installed, so its keys went unchecked", "pip install 'ray[serve]'", "warning"
+    (), "", "Ray Serve is not installed, so its keys were not checked", "pip install 'ray[serve]'", "warning"
 )
 
 
@@ -57,7 +57,9 @@ def _unknown(raw: Mapping[str, Any], schema: type[BaseModel]) -> Iterator[Proble
         *inside, key = path
         if key not in known:
             where_ = "a runtime_env" if "runtime_env" in inside else "Serve"
-            what = f"{where_} knows no such key" + ("" if "runtime_env" in inside else ", and would drop it")
+            what = f"{where_} has no such key" + (
+                "" if "runtime_env" in inside else ", and would drop it without a message"
+            )
             yield Problem(path, where(raw, path), what, advise_key(key, known, inside, _application(raw, path)))
 
 
@@ -75,5 +77,5 @@ def _refused(raw: Mapping[str, Any], schema: type[BaseModel]) -> Iterator[Proble
             what = found["msg"].removeprefix("Value error, ")
             yield Problem(path, where(raw, path), what, "Ray Serve itself would refuse this value: correct it")
     except (ImportError, AttributeError) as error:  # Serve imports the policies and routers that a file names.
-        what = f"names what cannot be imported: {error}"
+        what = f"names something that cannot be imported: {error}"
         yield Problem(("applications",), "applications", what, "correct the import path, or install its package")

@@ -1,6 +1,6 @@
-"""Holds the values of Serve's own keys against their types: Ray takes `true` for 1, "8000" for 8000, and .inf.
+"""Checks the values of Serve's own keys against their types: Ray takes `true` for 1, "8000" for 8000, and .inf.
 
-It also leaves an autoscaling_config unread until the deployment starts; here it is read.
+Ray also does not read an autoscaling_config until the deployment starts; this module does.
 """
 
 import math
@@ -18,7 +18,7 @@ _NUMBERS = frozenset({int, float})
 
 
 def serve_values(raw: Mapping[str, Any], schema: type[BaseModel]) -> Iterator[Problem]:
-    """Yield the values of Serve's keys that are of another type than their key, or not finite."""
+    """Yield the values of Serve's keys that have the wrong type or are not finite."""
     for path, known, value in entries(raw, schema):
         field = known.get(str(path[-1]))
         if field is None:
@@ -34,7 +34,7 @@ def serve_values(raw: Mapping[str, Any], schema: type[BaseModel]) -> Iterator[Pr
 def _wrong(allowed: frozenset[object], value: object) -> tuple[str, str] | None:
     needs_number = bool(allowed & _NUMBERS)
     if isinstance(value, float) and needs_number and not math.isfinite(value):
-        return f"is {value}, and must be a finite number", "write a number"
+        return f"is {value}, but must be a finite number", "write a number"
     if type(value) in allowed or not isinstance(value, bool | int | float | str):
         return None
     if needs_number and isinstance(value, bool | str):
@@ -46,11 +46,11 @@ def _wrong(allowed: frozenset[object], value: object) -> tuple[str, str] | None:
     else:
         return None
     what = {"float_type": "a number", "int_type": "a whole number", "bool_type": "true or false"}[kind]
-    return f"is {value!r}, and must be {what}", AS_YAML.get((kind, type(value)), f"write {what}")
+    return f"is {value!r}, but must be {what}", AS_YAML.get((kind, type(value)), f"write {what}")
 
 
 def _unread(raw: object, path: Keys, value: Mapping[str, Any], classes: list[type[BaseModel]]) -> Iterator[Problem]:
-    """Yield what the class says of a mapping that Ray's schema lets through as it is."""
+    """Yield the class's errors for a mapping that Ray's schema does not check."""
     for each in classes:
         try:
             each.model_validate(dict(value))
@@ -60,7 +60,7 @@ def _unread(raw: object, path: Keys, value: Mapping[str, Any], classes: list[typ
                 what = found["msg"].removeprefix("Value error, ")
                 yield Problem(at, where(raw, at), what, "Ray Serve itself would refuse this value: correct it")
         except (ImportError, AttributeError):
-            continue  # It imports what a policy names, and Ray's own validation tells of that.
+            continue  # It imports what a policy names; Ray's own validation reports that.
 
 
 def _types(annotation: Any) -> Iterator[object]:

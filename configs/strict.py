@@ -1,7 +1,7 @@
 """The base of every class of settings: frozen, and nothing is accepted that the field does not name.
 
-An unknown key is an error, since Ray itself would drop it in silence. Without `strict`, pydantic takes `true` for 1 and
-"5" for 5; a field of a tuple switches it off for itself alone, since YAML has lists.
+An unknown key is an error, because Ray itself would drop it without a message. Without `strict`, pydantic takes `true`
+for 1 and "5" for 5; a field that is a tuple switches it off for itself alone, because YAML has lists.
 """
 
 from pydantic import BaseModel, ConfigDict

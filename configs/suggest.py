@@ -1,4 +1,4 @@
-"""Guesses what a misspelt word was meant to be."""
+"""Suggests a known word for a misspelt one."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ _ALSO_CALLED = {"gpu": "cuda", "float16": "fp16", "float32": "fp32", "float64": 
 
 
 def closest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the known word most like `word`, or None where nothing is near. Case does not count."""
+    """Return the known word most like `word`, or None if none is similar. Case does not count."""
     by_lower = {name.lower(): name for name in known}
     lowered = str(word).lower()
     lowered = _ALSO_CALLED.get(lowered, lowered)
@@ -17,7 +17,7 @@ def closest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | No
 
 
 def advise(word: object, known: Iterable[str]) -> str:
-    """Return `did you mean 'x'?`, or the list of known words where none is near."""
+    """Return `did you mean 'x'?`, or the list of known words if none is similar."""
     names = list(known)
     best = closest(word, names)
     return f"did you mean {best!r}?" if best else f"known here: {', '.join(sorted(names))}"

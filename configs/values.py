@@ -1,18 +1,22 @@
-"""What a value must be beyond its type and bounds: the rules of schema.py that take more than a number to say."""
+"""Checks of single values beyond type and bounds, for schema.py."""
 
 import ipaddress
 import math
 from collections.abc import Sequence
 from typing import Protocol
 
+from pydantic_core import PydanticCustomError
+
+# The kind of this error: `pitstop audit` knows it for one of the five mistakes.
+OPEN_SIZE = "open_size"
 _FLOATS = {"FP16": 65504.0, "FP32": 3.4028234663852886e38, "FP64": math.inf}
 _BITS = {"BOOL": 8, "BYTES": 64}
-# More than any machine can hold; a size with a digit too many is found before the start tries to make such a batch.
+# More memory than any machine has. A size with a digit too many is found before the start allocates such a batch.
 _TIB = 2**40
 
 
 class Tensor(Protocol):
-    """What is read of a tensor."""
+    """The attributes of a tensor that are read here."""
 
     @property
     def name(self) -> str: ...
@@ -23,19 +27,25 @@ class Tensor(Protocol):
 
 
 def printable(name: str) -> str:
-    """Return a name that can stand in a log and be typed again, or raise ValueError."""
+    """Return a name that can be logged and typed, or raise ValueError."""
     if not name or name != name.strip() or not name.isprintable():
         raise ValueError(
-            f"{name!r} is empty, has a space at an end, or what cannot be printed\nhelp: write a plain name"
+            f"{name!r} is empty, begins or ends with a space, or has unprintable characters\nhelp: write a plain name"
         )
     return name
+
+
+def open_size() -> PydanticCustomError:
+    """Return the error of an input with an open dimension and no `lengths`."""
+    what = "an input has an open dimension: give it a size, or list the sizes to warm in lengths"
+    return PydanticCustomError(OPEN_SIZE, what)
 
 
 def whole_above_one(gpus: float) -> float:
     """Return a number of GPUs that Ray can reserve, or raise ValueError."""
     if gpus > 1 and gpus != int(gpus):
         raise ValueError(
-            f"is {gpus:g}: above 1 Ray takes whole GPUs alone\n"
+            f"is {gpus:g}: above 1 Ray reserves only whole GPUs\n"
             f"help: write {int(gpus)}, or a share of one GPU such as 0.5"
         )
     return gpus
@@ -48,34 +58,34 @@ def host(text: str) -> str:
             ipaddress.IPv6Address(text.partition("%")[0])
         except ValueError:
             raise ValueError(
-                f"{text!r} is no address\nhelp: write the host alone, such as 127.0.0.1; the port has a key of its own"
+                f"{text!r} is not an address\nhelp: write the host only, such as 127.0.0.1; the port has its own key"
             ) from None
     elif any(letter.isspace() or letter in "/[]" for letter in text):
-        raise ValueError(f"{text!r} is no address\nhelp: write a host name or an address, such as 127.0.0.1")
+        raise ValueError(f"{text!r} is not an address\nhelp: write a host name or an address, such as 127.0.0.1")
     return text
 
 
 def check_bounds(datatype: str, low: float | None, high: float | None) -> None:
-    """Raise ValueError where probes between these bounds cannot be drawn in this datatype."""
+    """Raise ValueError if probe inputs between these bounds cannot be drawn in this datatype."""
     if low is None and high is None:
         return
     if datatype in _BITS:
-        raise ValueError(f"low and high are for numbers, and the datatype is {datatype}\nhelp: remove them")
+        raise ValueError(f"low and high are for numbers, but the datatype is {datatype}\nhelp: remove them")
     least, most = _range(datatype)
     for key, value in (("low", low), ("high", high)):
         if value is None:
             continue
-        # The value is a float, and that of a 64-bit type's own end is rounded up past it.
+        # The value is a float, which rounds the end of a 64-bit type up past that end.
         if not float(least) <= value <= float(most):
             range_ = f"{_plain(least)} to {_plain(most)}"
             raise ValueError(f"{key} is {_plain(value)}, which {datatype} cannot hold\nhelp: its range is {range_}")
         if datatype not in _FLOATS and value != int(value):
-            raise ValueError(f"{key} is {value:g}, and {datatype} holds whole numbers\nhelp: round it")
-    # What models/probe.py draws between, where only one of the two is given.
+            raise ValueError(f"{key} is {value:g}, but {datatype} holds whole numbers\nhelp: round it")
+    # The bounds of models/probe.py if only one of the two is given.
     default = 255.0 if datatype == "UINT8" else 1.0
     bottom, top = 0.0 if low is None else low, default if high is None else high
     if bottom > top:
-        help_ = f"give both; alone, low is 0 and high is {_plain(default)}"
+        help_ = f"give both; by default low is 0 and high is {_plain(default)}"
         raise ValueError(f"low ({_plain(bottom)}) is above high ({_plain(top)})\nhelp: {help_}")
 
 
@@ -85,7 +95,7 @@ def _plain(value: float) -> str:
 
 
 def check_batch_bytes(tensor: Tensor, rows: int, length: int) -> None:
-    """Raise ValueError where one batch of a tensor is larger than any machine's memory."""
+    """Raise ValueError if one batch of a tensor is larger than any machine's memory."""
     bits = _BITS.get(tensor.datatype) or int(tensor.datatype.strip("UINTFP"))
     total = rows * math.prod(length if size == -1 else size for size in tensor.shape[1:]) * bits // 8
     if total > _TIB:

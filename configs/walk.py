@@ -19,7 +19,7 @@ Entry = tuple[Keys, Mapping[str, FieldInfo | None], object]
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the pydantic classes that a value or its list items may be. What a dict holds is free-form."""
+    """Yield the pydantic classes that a value or its list items may have. The content of a dict is not checked."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) in _OPEN:
@@ -33,7 +33,7 @@ def fields(models: Sequence[type[BaseModel]]) -> dict[str, FieldInfo]:
 
 
 def entries(raw: object, schema: type[BaseModel]) -> Iterator[Entry]:
-    """Yield every key that stands where these classes are read: its path, the keys known beside it, its value."""
+    """Yield every key of these classes in the data: its path, the keys known at that place, its value."""
     yield from _entries(raw, fields([schema]), ())
 
 
@@ -51,12 +51,12 @@ def _entries(value: object, known: Mapping[str, FieldInfo | None], path: Keys) -
 
 
 def below(key: str, field: FieldInfo) -> Mapping[str, FieldInfo | None]:
-    """Return the keys that a field's own mapping may have; none where it is free-form."""
+    """Return the keys that a field's own mapping may have; none if any key is allowed."""
     return dict.fromkeys(_RUNTIME_ENV) if key == "runtime_env" else fields(list(models_in(field.annotation)))
 
 
 def field_at(model: type[BaseModel], keys: Keys) -> FieldInfo | None:
-    """Return the field that a key path ends at, or None where it leaves the classes."""
+    """Return the field that a key path ends at, or None if the path leaves the classes."""
     models: list[type[BaseModel]] = [model]
     field = None
     for key in keys:

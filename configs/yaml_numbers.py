@@ -1,4 +1,4 @@
-"""Numbers that YAML 1.1 reads otherwise than they look: 010 is 8 (octal), 1:30 is 90 (base 60)."""
+"""Numbers that YAML 1.1 reads as other numbers: 010 is 8 (octal), 1:30 is 90 (base 60)."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from .problems import Keys, Problem, where
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _SURPRISING = re.compile(r"[-+]?0[0-7_]+|.*:.*")
-_HELP = "write it in plain digits, or in quotes where it is text"
+_HELP = "write it in plain digits, or in quotes if it is text"
 
 
 def surprising_numbers(root: yaml.Node, raw: Mapping[str, Any]) -> list[Problem]:
@@ -23,7 +23,7 @@ def surprising_numbers(root: yaml.Node, raw: Mapping[str, Any]) -> list[Problem]
 
 def _scalars(node: yaml.Node, keys: Keys) -> Iterator[tuple[Keys, yaml.ScalarNode]]:
     if isinstance(node, yaml.MappingNode):
-        # What a merge brings in comes first, and the mapping's own value of the same key counts.
+        # Merged keys come first; the mapping's own value of the same key counts.
         for key, value in {str(key.value): value for key, value in node.value}.items():
             yield from _scalars(value, (*keys, key))
     elif isinstance(node, yaml.SequenceNode):
@@ -34,5 +34,5 @@ def _scalars(node: yaml.Node, keys: Keys) -> Iterator[tuple[Keys, yaml.ScalarNod
 
 
 def _read(node: yaml.ScalarNode) -> object:
-    """Read one value by itself: its key may be another in the document than in the text, as 1 or true for on."""
+    """Read one value alone, because YAML may read its key as something else, such as `on` as true."""
     return yaml.SafeLoader("").construct_object(node)

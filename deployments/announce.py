@@ -1,6 +1,6 @@
-"""What the terminal of `serve run` is told: that all models are ready, with a line to try; or which is not, and why.
+"""What the terminal of `serve run` shows: that all models are ready, with a command to try; or which is not, and why.
 
-`serve run` itself goes on in silence when an application fails or waits for a GPU that does not come.
+`serve run` itself prints nothing when an application fails or waits for a GPU that does not come.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from .running import App
+from .applications import App
 
 _LOOK_EVERY_S = 0.25
 _PATIENCE_LOOKS = 100
@@ -65,7 +65,7 @@ def _invitation(ready: Sequence[App], failed: Sequence[str], port: int) -> str:
     names = [app.name for app in ready]
     without = f", without {', '.join(failed)}" if failed else ""
     if not names:
-        return f"pitstop serves nothing{without}: the errors above say why"
+        return f"pitstop: no model started{without}. See the errors above."
     line = f"curl localhost:{port}/v2/models/{names[0]}"
     if "digits" in names:
         line = f"curl --data-binary @examples/seven.png localhost:{port}/v2/models/digits/predict"

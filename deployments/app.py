@@ -29,7 +29,7 @@ def model(args: dict[str, Any]) -> serve.Application:
     options = actor_options(config, placement)
     if config.ingress_replicas == 0:
         return replica.Deployment.options(ray_actor_options=options).bind(args, placement)
-    device = replica.Behind.options(ray_actor_options=options).bind(args, placement)
+    device = replica.DeviceDeployment.options(ray_actor_options=options).bind(args, placement)
     front = ingress.Deployment.options(num_replicas=config.ingress_replicas, ray_actor_options={"num_cpus": 1})
     return front.bind(args, device)
 

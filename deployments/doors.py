@@ -4,18 +4,15 @@ Serve opens the replicas' gRPC ports on every interface, whatever its options sa
 `narrow_grpc` puts our address in the place of Serve's. configs/doors.py lists the ports that stay open anyway.
 """
 
-import logging
 import os
-from typing import Any
-
-from ray.serve.context import _get_global_client
 
 from configs.doors import Setting, doors, is_open, sentence
 from configs.schema import RootConfig
 
+from .ray_compat import controller, servers
+
 LOCAL = "127.0.0.1"
 _THIS_MACHINE = (LOCAL, "::1", "localhost")
-_log = logging.getLogger("pitstop")
 
 
 def on(host: str, port: int) -> str:
@@ -36,16 +33,12 @@ async def open_doors(config: RootConfig) -> str:
 
 
 async def _setting(config: RootConfig) -> Setting:
-    client: Any = _get_global_client()
-    try:
-        http = await client._controller.get_http_config.remote()
-        grpc = await client._controller.get_grpc_config.remote()
-        host, port = str(http.host or LOCAL), int(http.port)
-        serve_grpc = int(grpc.port) if grpc.grpc_servicer_functions else None
-    except AttributeError as error:
-        _log.warning("this Ray does not tell its ports (%s): ours listen on %s only", error, LOCAL)
-        host, port, serve_grpc = LOCAL, 8000, None
-    return Setting(host, port, serve_grpc, config.grpc_port, config.grpc_host, os.environ)
+    found = await controller.options()
+    if found is None:
+        return Setting(LOCAL, 8000, None, config.grpc_port, config.grpc_host, os.environ)
+    http, grpc = found
+    serve_grpc = int(grpc.port) if grpc.grpc_servicer_functions else None
+    return Setting(str(http.host or LOCAL), int(http.port), serve_grpc, config.grpc_port, config.grpc_host, os.environ)
 
 
 async def narrow_grpc() -> None:
@@ -53,15 +46,4 @@ async def narrow_grpc() -> None:
     host = await http_host()
     if host not in _THIS_MACHINE:  # HAProxy comes by 127.0.0.1, whatever other address the host is.
         return
-    from ray.serve._private import default_impl
-
-    private: Any = default_impl
-    original = getattr(private, "add_grpc_address", None)
-    if original is None:
-        _log.warning("this Ray has no add_grpc_address: the replicas' gRPC ports listen on every interface")
-        return
-
-    def narrowed(server: Any, address: str) -> None:
-        original(server, on(host, int(address.rpartition(":")[2])))
-
-    private.add_grpc_address = narrowed
+    servers.set_grpc_address(lambda address: on(host, int(address.rpartition(":")[2])))

@@ -21,24 +21,25 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class ServeError(Exception):
-    """A sentence for the client. `kind` labels it in the metrics."""
+    """A sentence for the client. `kind` labels it in the metrics.
+
+    `args` is what the class was called with: with BY_KIND it makes the same error again in another process.
+    """
 
     status = 500
     kind = "internal"
 
     def __init__(self, message: str, headers: Headers = ()) -> None:
-        super().__init__(message)
+        # Exception's own __init__ would put the message in place of `args`.
         self.message = message
         self.headers = headers
+
+    def __str__(self) -> str:
+        return self.message
 
     def __reduce__(self) -> tuple[Callable[..., "ServeError"], tuple[object, ...]]:
         """Ray's own proxy gets a stream's error by pickle, which by Exception's way would call our __init__."""
         return known, (self.kind, self.status, self.message)
-
-    @property
-    def args_across(self) -> tuple[object, ...]:
-        """What makes the same error again in another process, with BY_KIND."""
-        return (self.message,)
 
 
 class BadRequest(ServeError):
@@ -58,7 +59,7 @@ class Forbidden(ServeError):
     status, kind = 403, "forbidden"
 
     def __init__(self) -> None:
-        super().__init__("this token is good for other models, not for this one")
+        super().__init__("this token is valid for other models, not for this one")
 
 
 class NotFound(ServeError):
@@ -79,16 +80,12 @@ class TimedOut(ServeError):
     def __init__(self) -> None:
         super().__init__("no answer within the time allowed: try again, send fewer rows, or allow a longer timeout")
 
-    @property
-    def args_across(self) -> tuple[object, ...]:
-        return ()
-
 
 class TooLarge(ServeError):
     status, kind = 413, "too_large"
 
     def __init__(self, limit_mib: float) -> None:
-        super().__init__(f"the body is over {limit_mib:g} MiB, the most that this model takes: send fewer rows at once")
+        super().__init__(f"the body is larger than {limit_mib:g} MiB, the limit of this model: send fewer rows at once")
 
 
 class UnsupportedEncoding(ServeError):
@@ -99,17 +96,25 @@ class UnsupportedEncoding(ServeError):
         super().__init__(message, ((b"accept-encoding", b"gzip, deflate"),))
 
 
-class QueueFull(ServeError):
-    status, kind = 503, "queue_full"
+class RetryLater(ServeError):
+    """Refused for now; the client is told after how many seconds to come again."""
+
+    status = 503
+    why = "the server is busy"
 
     def __init__(self, retry_after_s: int) -> None:
-        message = f"the queue is full: try again in {retry_after_s} s"
-        super().__init__(message, ((b"retry-after", str(retry_after_s).encode()),))
-        self.retry_after_s = retry_after_s
+        retry_after = str(retry_after_s).encode()
+        super().__init__(f"{self.why}: try again in {retry_after_s} s", ((b"retry-after", retry_after),))
 
-    @property
-    def args_across(self) -> tuple[object, ...]:
-        return (self.retry_after_s,)
+
+class QueueFull(RetryLater):
+    kind = "queue_full"
+    why = "the queue is full"
+
+
+class Unavailable(RetryLater):
+    kind = "unavailable"
+    why = "this replica is unhealthy"
 
 
 class NotReady(ServeError):
@@ -135,6 +140,7 @@ class InferenceFailed(ServeError):
 
     def __init__(self, cause: Exception | None = None, logged_as: str | None = None) -> None:
         super().__init__(self.sentence)
+        self.args = (None, None)  # The cause must not stay in them.
         self.cause = cause
         self.logged_as: str | None = None
         if logged_as is not None:
@@ -142,37 +148,20 @@ class InferenceFailed(ServeError):
 
     def logged(self, request_id: str) -> None:
         """Note where the log has it."""
-        self.logged_as, self.cause = request_id, None
+        self.logged_as, self.cause, self.args = request_id, None, (None, request_id)
         self.message = self.sentence.format(id=request_id)
-
-    @property
-    def args_across(self) -> tuple[object, ...]:
-        return (None, self.logged_as)
 
 
 class NotFinite(InferenceFailed):
     kind = "not_finite"
     why = "the model gave NaN or infinity"
-    sentence = "the model gave NaN or infinity for this input, which is no answer: check the input's values"
+    sentence = "the model gave NaN or infinity for this input: check the input's values"
 
 
 class OutOfMemory(InferenceFailed):
     status, kind = 503, "out_of_memory"
     why = "a row does not fit into memory, even alone"
     sentence = "a row of this request does not fit into the server's memory, even alone: send a smaller one"
-
-
-class Unavailable(ServeError):
-    status, kind = 503, "unavailable"
-
-    def __init__(self, retry_after_s: int) -> None:
-        message = f"this replica's device does not answer as it should: try again in {retry_after_s} s"
-        super().__init__(message, ((b"retry-after", str(retry_after_s).encode()),))
-        self.retry_after_s = retry_after_s
-
-    @property
-    def args_across(self) -> tuple[object, ...]:
-        return (self.retry_after_s,)
 
 
 # Errors that a device's replica may send to an ingress replica.

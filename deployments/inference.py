@@ -1,27 +1,28 @@
-"""What a transport and a model agree on, and the checks that every request passes. Knows no transport.
+"""What a transport and a model agree on: a request, its result, and the service that turns one into the other.
 
-REST and gRPC each turn their wire into an `InferRequest`; from there on they are the same. Everything that can be
-wrong with a request is found here, before its rows can meet a stranger's.
+HTTP and gRPC each read their wire into an `InferRequest`; from there on they are the same. It and the `InferResult` are
+frozen: whoever needs another one, say with less time left, makes a copy. Knows no transport.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from configs.schema import Tunables
 from models.signature import Array, Signature
 
 from .access.guard import Guard
-from .batching.queue import IsDisconnected, OnResult
-from .errors import BadRequest, NotFound, show
+from .batching.queue import IsDisconnected
 from .predict.predict import Predictor
-from .protocol.shapes import check_shape
 
 Outputs = dict[str, Array]
 
 
-@dataclass(slots=True)
-class Asked:
+@dataclass(frozen=True, slots=True)
+class RequestedOutput:
     """One output that the client wants. `classification` is k of the k highest, 0 where values are wanted."""
 
     name: str
@@ -29,28 +30,46 @@ class Asked:
     classification: int
 
 
-@dataclass(slots=True)
-class InferRequest:
+# msgspec makes one of these in half the time that a frozen dataclass takes.
+class InferRequest(msgspec.Struct, frozen=True, eq=False):
     """A checked request: an array per input of the signature, each [rows, ...].
 
-    `priority` is 1 to 10, 1 first, or 0 for none; `gone` tells whether the client has left; `protobuf` whether it came
-    as a ModelInferRequest. `version` is the one asked for, if any, and once it is answered the one that did.
+    `priority` is 1 to 10, 1 first, or 0 for none. `version` is the one that must answer, "" where any may.
     """
 
     inputs: dict[str, Array]
     rows: int
-    id: str | None
-    outputs: tuple[Asked, ...]
+    id: str | None = None
+    outputs: tuple[RequestedOutput, ...] = ()
     timeout_s: float | None = None
     priority: int = 0
-    gone: IsDisconnected | None = None
-    parse_s: float = 0
-    protobuf: bool = False
     version: str = ""
 
 
+class InferResult(msgspec.Struct, frozen=True, eq=False):
+    """The outcome of a request: an array per output, each [rows, ...], or the error in their place.
+
+    `version` is the one that answered.
+    """
+
+    version: str
+    outputs: Outputs
+    error: Exception | None = None
+
+
+OnInferResult = Callable[[InferResult], None]
+
+
+class Counts(Protocol):
+    """What a transport counts of a model; figures.model_metrics.ModelMetrics is one."""
+
+    def count_failure(self, kind: str) -> None: ...
+
+    def count_time(self, stage: str, seconds: float) -> None: ...
+
+
 class Service(Protocol):
-    """What a transport needs to know of a model; service.ModelService is one, canary.split.Split another."""
+    """A model as a transport sees it; service.ModelService is one."""
 
     name: str
     version: str
@@ -59,68 +78,52 @@ class Service(Protocol):
     guard: Guard | None
 
     @property
+    def counts(self) -> Counts: ...
+
+    @property
     def tunables(self) -> Tunables: ...
 
-    def at(self, version: str) -> "Service | None": ...
+    def quick(self, body: bytes) -> InferRequest | None:
+        """Read the body of the usual request; None for one that takes the whole protocol to read."""
+        ...
 
-    def ready(self) -> bool: ...
+    def versions(self) -> tuple[str, ...]:
+        """Return the versions that a client may ask for, the model's own first."""
+        ...
 
-    def metadata(self) -> dict[str, Any]: ...
+    def ready(self, version: str = "") -> bool: ...
+
+    def metadata(self, version: str = "") -> dict[str, Any]: ...
 
     def config(self) -> dict[str, Any]: ...
 
-    def stats(self) -> dict[str, Any]: ...
+    def stats(self, version: str = "") -> dict[str, Any]: ...
 
-    def quick(self, body: bytes) -> InferRequest | None: ...
-
-    def begin(self, request: InferRequest, settle: OnResult) -> None: ...
-
-    async def infer(self, request: InferRequest) -> Outputs: ...
-
-    def failed(self, kind: str) -> None: ...
-
-    def timed(self, parse_s: float, send_s: float) -> None: ...
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None:
+        """Take a request; `on_result` gets its result on the event loop, once, perhaps before this returns."""
+        ...
 
 
-def check(signature: Signature, inputs: Mapping[str, Array]) -> int:
-    """Hold arrays against the signature and return how many rows they have; 0 is legal.
+async def infer(service: Service, request: InferRequest, is_disconnected: IsDisconnected | None = None) -> InferResult:
+    """Answer a checked request. Whoever stops waiting for this has left, as far as the service knows.
 
     Raises:
-        BadRequest: says which input, what was expected, and what came.
+        Exception: the error of the result.
     """
-    rows = -1
-    for tensor in signature.inputs:
-        array = inputs.get(tensor.name)
-        if array is None:
-            raise BadRequest(f"input {tensor.name!r} is missing: {_takes(signature)}")
-        if array.dtype != tensor.numpy:
-            raise BadRequest(f"input {tensor.name!r} is {tensor.datatype}; the data sent is {array.dtype}")
-        check_shape(tensor, array.shape)
-        if rows not in (-1, array.shape[0]):
-            counts = {each: int(inputs[each].shape[0]) for each in inputs}
-            raise BadRequest(f"inputs must have the same number of rows, the first size of their shapes; got {counts}")
-        rows = array.shape[0]
-    if len(inputs) > len(signature.inputs):
-        unknown = next(name for name in inputs if signature.input(name) is None)
-        raise unknown_input(signature, unknown)
-    return rows
+    future: asyncio.Future[InferResult] = asyncio.get_running_loop().create_future()
+    left = False
 
+    def on_result(result: InferResult) -> None:
+        if not future.done():
+            future.set_result(result)
 
-def no_version(service: Service, version: object) -> NotFound:
-    versions = service.metadata()["versions"]
-    has = " and ".join(repr(each) for each in versions)
-    return NotFound(f"model {service.name!r} has version{'s' * (len(versions) > 1)} {has}, not {show(version)}")
-
-
-def unknown_input(signature: Signature, name: object) -> BadRequest:
-    return BadRequest(f"there is no input {show(name)}: {_takes(signature)}")
-
-
-def unknown_output(signature: Signature, name: object) -> BadRequest:
-    names = ", ".join(repr(tensor.name) for tensor in signature.outputs)
-    return BadRequest(f"there is no output {show(name)}: this model gives {names}")
-
-
-def _takes(signature: Signature) -> str:
-    described = (f"{each.name!r} {each.datatype} {list(each.shape)}" for each in signature.inputs)
-    return f"this model takes {', '.join(described)}"
+    service.begin(request, on_result, lambda: left or (is_disconnected is not None and is_disconnected()))
+    try:
+        result = await future
+    finally:
+        left = True
+    if result.error is not None:
+        raise result.error
+    return result

@@ -11,18 +11,22 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from configs.loader import parse_model
+from configs.schema import Tunables
 from models.resolve import make_preprocess
-from models.signature import Array
+from models.signature import Array, signature_of
 
 from . import garbage, log
 from .access.guard import open_guard
+from .batching.batching import Batcher
 from .batching.remote import RemoteDevice, Reply
-from .canary import Split
+from .canary.router import CanaryRouter
 from .doors import narrow_grpc
+from .figures.model_metrics import ModelMetrics
 from .health.supervisor import LoopSupervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
-from .preprocessing import Preprocessor
+from .preprocessing import preprocessor
+from .ray_compat.handles import by_reference
 from .rpc import calls
 from .rpc import short_path as rpc_short_path
 from .service import ModelService
@@ -37,18 +41,21 @@ class Ingress:
         config = parse_model(args)
         guard = open_guard(config.access, config.name)
         await narrow_grpc()
-        # By gRPC, Serve's default in throughput mode, a block of over 4 MiB would be refused.
-        self._device = device.options(_by_reference=True)
+        self._device = by_reference(device)
         # Serve starts this replica once the device's is up; asking it makes ready mean warm here too.
         self._properties = await device.properties.remote()
         with starting(config.name):
             hook = make_preprocess(config.preprocess)
-        longest = config.lengths[-1] if config.lengths else None
-        preprocess = None if hook is None else Preprocessor(hook, await device.feed.remote(), longest)
+        preprocess = preprocessor(hook, await device.feed.remote(), config.lengths)
         remote = RemoteDevice(asyncio.get_running_loop(), self._block, await device.grouping.remote())
-        own = ModelService(config, remote, preprocess, {}, lambda: self._properties, lambda: 0, guard)
-        self.service = Split(own)
-        LoopSupervisor().watch(own)
+        metrics = ModelMetrics({})
+        self._pusher = metrics.push(lambda: 0)
+        batcher = Batcher(Tunables(), config.max_rows, remote, metrics.count_forward)
+        LoopSupervisor().watch(config.name, batcher)
+        canary = CanaryRouter(signature_of(config))
+        self.service = ModelService(
+            config, batcher, metrics, canary, lambda: self._properties, preprocess=preprocess, guard=guard
+        )
         garbage.freeze()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:

@@ -15,6 +15,7 @@ from models.returned import check_feed, too_long
 from models.signature import Array, Rows, Tensor
 from models.user_code import call, text_of
 
+from .batching.queue import IsDisconnected
 from .errors import BadRequest, InferenceFailed, TimedOut
 from .inference import InferRequest
 
@@ -33,7 +34,9 @@ class Preprocessor:
         self._threads = ThreadPoolExecutor(thread_name_prefix="preprocess")
         self._open_inputs = tuple(tensor.name for tensor in self._feed if not tensor.fixed)
 
-    async def __call__(self, request: InferRequest, until_s: float) -> dict[str, Array]:
+    async def __call__(
+        self, request: InferRequest, until_s: float, is_disconnected: IsDisconnected | None = None
+    ) -> dict[str, Array]:
         """Return an array for each of `feed`, with as many rows as the request.
 
         Raises:
@@ -44,7 +47,7 @@ class Preprocessor:
 
         def in_turn() -> dict[str, Array]:
             # It may have waited for a thread; what nobody waits for any more costs none.
-            if time.perf_counter() >= until_s or (request.gone is not None and request.gone()):
+            if time.perf_counter() >= until_s or (is_disconnected is not None and is_disconnected()):
                 raise TimedOut
             return self._run(request.inputs, request.rows)
 
@@ -79,3 +82,8 @@ class Preprocessor:
     def _own(self, found: object, rows: int) -> dict[str, Array]:
         """Return copies: a hook may write into the same arrays at its next call, while these still wait."""
         return {name: np.array(array) for name, array in check_feed(found, rows, self._feed).items()}
+
+
+def preprocessor(hook: Preprocess | None, feed: Sequence[Tensor], lengths: Sequence[int] | None) -> Preprocessor | None:
+    """Return what calls a model's hook, where it has one; `lengths` are those that were warmed, ascending."""
+    return None if hook is None else Preprocessor(hook, feed, lengths[-1] if lengths else None)

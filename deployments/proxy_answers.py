@@ -6,36 +6,28 @@ model to that proxy too. Only a model that may be scaled to zero has its request
 
 import asyncio
 import contextlib
-import logging
-import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orjson
 
+from .applications import not_ready
 from .errors import NotReady
-from .running import Running, not_ready
+from .ray_compat import proxies
+from .ray_compat.proxies import Send
+from .running import Running
 from .stubs import open_inference_pb2 as pb
 
-_log = logging.getLogger("pitstop")
 # For the rest of a body whose answer is known: without it the connection would break while the client still sends.
 _BODY_S = 10.0
-_MARK = "_pitstop"
-Send = Callable[..., AsyncIterator[Any]]
 
 
 def install() -> None:
     """Put our answers before Serve's in this process, where it is a proxy; elsewhere this does nothing."""
-    proxy: Any = sys.modules.get("ray.serve._private.proxy")
-    if proxy is None:
-        return
     running = Running("")
-    try:
-        for owner, write in ((proxy.HTTPProxy, _http), (proxy.gRPCProxy, _grpc)):
-            if not hasattr(owner.send_request_to_replica, _MARK):
-                owner.send_request_to_replica = answering(owner.send_request_to_replica, running, write)
-    except AttributeError as error:
-        _log.warning("Serve's proxy does not fit (%s): requests of a model that loads wait for it", error)
+    proxies.replace_sending(
+        lambda original: answering(original, running, _http), lambda original: answering(original, running, _grpc)
+    )
 
 
 def answering(original: Send, running: Running, write: Callable[[Any, str, NotReady], AsyncIterator[Any]]) -> Send:
@@ -43,7 +35,7 @@ def answering(original: Send, running: Running, write: Callable[[Any, str, NotRe
 
     async def send(self: Any, *, handle: Any, proxy_request: Any, **given: Any) -> AsyncIterator[Any]:
         name = str(handle.deployment_id.app_name)
-        refused = None if _has_replicas(handle) else await refusal(running, name)
+        refused = None if proxies.has_replicas(handle) else await refusal(running, name)
         if refused is None:
             messages = original(self, handle=handle, proxy_request=proxy_request, **given)
         else:
@@ -52,7 +44,6 @@ def answering(original: Send, running: Running, write: Callable[[Any, str, NotRe
             async for message in found:
                 yield message
 
-    setattr(send, _MARK, True)
     return send
 
 
@@ -66,18 +57,10 @@ async def refusal(running: Running, name: str) -> NotReady | None:
     return None if found is None or found.ready or found.held else not_ready(found)
 
 
-def _has_replicas(handle: Any) -> bool:
-    """Whether Serve's router knows a replica; False where this Ray does not say, and then the controller is asked."""
-    router = getattr(getattr(handle, "_router", None), "_asyncio_router", None)
-    return bool(getattr(getattr(router, "_request_router", None), "_replica_id_set", None))
-
-
 async def _http(request: Any, name: str, error: NotReady) -> AsyncIterator[Any]:
-    from ray.serve._private.proxy_request_response import ResponseStatus
-
     if request.request_type == "websocket":
         yield {"type": "websocket.close", "code": 1013, "reason": error.message}
-        yield ResponseStatus(code="1013", is_error=True)
+        yield proxies.status("1013")
         return
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(_discard(request.receive), _BODY_S)
@@ -86,7 +69,7 @@ async def _http(request: Any, name: str, error: NotReady) -> AsyncIterator[Any]:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *error.headers]
     yield {"type": "http.response.start", "status": error.status, "headers": headers}
     yield {"type": "http.response.body", "body": b"" if request.method == "HEAD" else body, "more_body": False}
-    yield ResponseStatus(code=error.status, is_error=True)
+    yield proxies.status(error.status)
 
 
 async def _discard(receive: Callable[[], Any]) -> None:
@@ -99,10 +82,9 @@ async def _discard(receive: Callable[[], Any]) -> None:
 
 async def _grpc(request: Any, _name: str, error: NotReady) -> AsyncIterator[Any]:
     import grpc
-    from ray.serve._private.proxy_request_response import ResponseStatus
 
     if request.method_name == "ModelReady":
         yield pb.ModelReadyResponse(ready=False).SerializeToString()
-        yield ResponseStatus(code=grpc.StatusCode.OK)
+        yield proxies.status(grpc.StatusCode.OK, is_error=False)
         return
-    yield ResponseStatus(code=grpc.StatusCode.UNAVAILABLE, message=error.message, is_error=True)
+    yield proxies.status(grpc.StatusCode.UNAVAILABLE, error.message)

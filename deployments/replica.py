@@ -12,24 +12,31 @@ from typing import TYPE_CHECKING, Any
 from ray import serve
 
 from configs.loader import parse_model
+from configs.schema import Tunables
+from models.rates import best_rows
 from models.returned import check_feed
-from models.signature import Array, Tensor
+from models.signature import Array, Tensor, signature_of
+from models.startup.check_results import line
 
 from . import garbage, heap, log
-from .access.guard import open_guard
+from .access.guard import Guard, open_guard
+from .batching.batching import Batcher
 from .batching.device_thread import DeviceThread
 from .batching.grouping import Grouping
-from .batching.local import open_device
+from .batching.local import LocalDevice, open_device
 from .batching.queue import Answer
+from .batching.ran import Ran
 from .batching.remote import Reply
-from .canary import Split, answering
+from .canary import handle
+from .canary.router import CanaryRouter
 from .doors import narrow_grpc
 from .errors import InferenceFailed, ServeError
 from .fault import log_once
+from .figures.model_metrics import ModelMetrics
 from .health.supervisor import Supervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
-from .preprocessing import Preprocessor
+from .preprocessing import preprocessor
 from .resources import Placement, confine
 from .rpc import calls
 from .rpc import short_path as rpc_short_path
@@ -56,21 +63,12 @@ class Model:
             self._served = await thread.call(self._open)
         self._summary = self._served.summary()
         self._supervisor = Supervisor(self._served)
-        supervisor, forward_ms = self._supervisor, self._served.forward_ms
-        on_loop = self._on_one_cpu_thread()
-        device = open_device(thread, supervisor.runner, forward_ms, supervisor.room, on_loop=on_loop)
-        self._own = ModelService(
-            self._config,
-            device,
-            self._preprocessor(),
-            self._served.forward_ms,
-            self.properties,
-            lambda: self._served.runner.unwarmed,
-            guard,
-        )
-        self._supervisor.watch_device(self._own, device)
-        self.service = Split(self._own)
-        self._own.recorder.started_s = time.monotonic() - began_s
+        self._metrics = ModelMetrics(self._served.forward_ms, time.monotonic() - began_s)
+        self._pusher = self._metrics.push(lambda: self._served.runner.unwarmed)
+        device = self._open_device(thread)
+        self._batcher = self._open_batcher(device)
+        self._supervisor.watch_device(self._config.name, self._batcher, device)
+        self.service = self._open_service(guard)
         self._grouping = device.grouping
         self._announce()
         garbage.freeze()
@@ -93,7 +91,7 @@ class Model:
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Tell Serve's controller what the policy of deployments/autoscaling/ reads; Serve calls it by this name."""
-        return self._own.autoscaling_stats()
+        return self.service.autoscaling_stats()
 
     async def block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> Reply:
         """Answer a block that an ingress replica collated: ("answer", outputs), or an error's kind and arguments.
@@ -102,13 +100,13 @@ class Model:
         """
         future: asyncio.Future[Answer | Exception] = asyncio.get_running_loop().create_future()
 
-        def settle(answer: Answer | Exception) -> None:
+        def on_result(answer: Answer | Exception) -> None:
             if not future.done():
                 future.set_result(answer)
 
         try:
             arrays = check_feed(arrays, rows, self._served.runner.feed, "an ingress replica")
-            self._own.batcher.add(arrays, rows, settle, timeout_s)
+            self._batcher.add(arrays, rows, on_result, timeout_s)
             answer = await future
         except Exception as error:
             answer = error
@@ -117,7 +115,7 @@ class Model:
         known = answer if isinstance(answer, ServeError) else InferenceFailed(answer)
         if isinstance(known, InferenceFailed) and requests == 1:
             log_once(self._config.name, known)
-        return known.kind, known.args_across
+        return known.kind, known.args
 
     async def feed(self) -> tuple[Tensor, ...]:
         """Tell an ingress replica what the start saw the preprocessing return."""
@@ -127,13 +125,13 @@ class Model:
         """Tell an ingress replica which rows should share a block, where their lengths differ."""
         return self._grouping
 
-    async def card(self) -> dict[str, Any]:
+    async def canary_status(self) -> dict[str, Any]:
         """Tell the stable version, whose canary this may be, what is here."""
-        return answering.card(self._own)
+        return handle.canary_status(self.service)
 
     async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> Reply:
         """Answer a request that the stable version handed over."""
-        return await answering.answer(self._own, inputs, rows, timeout_s, priority)
+        return await handle.answer(self.service, inputs, rows, timeout_s, priority)
 
     def properties(self) -> dict[str, Any]:
         """Return what metadata tells of this replica: where and how the model runs, and what its start proved."""
@@ -152,6 +150,30 @@ class Model:
             **self._summary,
         }
 
+    def _open_device(self, thread: DeviceThread) -> LocalDevice:
+        supervisor, forward_ms = self._supervisor, self._served.forward_ms
+        return open_device(thread, supervisor.runner, forward_ms, supervisor.room, on_loop=self._on_one_cpu_thread())
+
+    def _open_batcher(self, device: LocalDevice) -> Batcher:
+        best = best_rows(self._served.forward_ms)
+        return Batcher(Tunables(), self._config.max_rows, device, self._count_forward, best)
+
+    def _open_service(self, guard: Guard | None) -> ModelService:
+        return ModelService(
+            self._config,
+            self._batcher,
+            self._metrics,
+            CanaryRouter(signature_of(self._config)),
+            self.properties,
+            preprocess=preprocessor(self._served.preprocess, self._served.runner.feed, self._config.lengths),
+            guard=guard,
+            health=self._supervisor.health,
+        )
+
+    def _count_forward(self, ran: Ran) -> None:
+        self._metrics.count_forward(ran)
+        self._supervisor.health.ran(ran)
+
     def _open(self) -> "Served":
         from models.served import open_model
 
@@ -159,11 +181,6 @@ class Model:
         if self._placement.device == "cpu":
             heap.keep_freed()
         return open_model(self._config, self._placement.device, self._placement.fallback)
-
-    def _preprocessor(self) -> Preprocessor | None:
-        hook, lengths = self._served.preprocess, self._config.lengths
-        longest = lengths[-1] if lengths else None
-        return None if hook is None else Preprocessor(hook, self._served.runner.feed, longest)
 
     def _on_one_cpu_thread(self) -> bool:
         """Return whether the event loop may run a forward itself: it then is that thread."""
@@ -174,10 +191,10 @@ class Model:
     def _announce(self) -> None:
         if self._placement.fallback:
             self._log.warning("%s: NOT ON A GPU. %s", self._config.name, self._placement.fallback)
-        found = "\n".join(f"  {verdict.mistake}: no. {verdict.found}" for verdict in self._served.verdicts)
+        found = "\n".join(f"  {line(result)}" for result in self._served.checks.results)
         steps = ", ".join(f"{step} {took_s:.1f}" for step, took_s in self._served.start_s.items())
         self._log.info("%s is warm after %.1f s (%s)\n%s", self._config.name, self._served.started_s, steps, found)
 
 
 Deployment = serve.deployment(name="Model")(serve.ingress()(calls.servicer(Model)))
-Behind = serve.deployment(name="Model")(Model)
+DeviceDeployment = serve.deployment(name="Model")(Model)

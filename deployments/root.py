@@ -4,7 +4,7 @@ It asks Serve what runs, at most once a second, so that a probe costs the contro
 """
 
 import asyncio
-from typing import Any
+from functools import partial
 
 import orjson
 from ray import serve
@@ -12,12 +12,13 @@ from ray import serve
 from configs.schema import RootConfig
 
 from . import log
-from .access.guard import AUTHORIZATION, open_guard
+from .access.guard import open_guard
 from .announce import announce, to_terminal
 from .doors import http_host, narrow_grpc, open_doors
-from .errors import Headers, NotReady, sentence, show
+from .errors import Headers, NotFound, NotReady, ServeError, sentence, show
 from .http import server_protocol
-from .http.bodies import ASGIApp, Receive, Scope, Send, lifespan
+from .http.bodies import ASGIApp, Given, Receive, Reply, Scope
+from .http.router import Route, application, refusing
 from .protocol.about import server_metadata
 from .rpc.front import Front
 from .rpc.without_model import without_model
@@ -25,17 +26,6 @@ from .running import Running
 
 _PREFIX = "/v2/models/"
 _EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics", "model_configuration")
-Answer = tuple[int, Any]
-# Of each path: the methods it takes, and the name of the method of Root that answers.
-ROUTES: dict[str, tuple[tuple[str, ...], str]] = {
-    "/v2": (("GET",), "_metadata"),
-    "/v2/health/live": (("GET",), "_live"),
-    "/v2/health/ready": (("GET",), "_ready"),
-    "/v2/models": (("GET",), "_models"),
-    "/v2/repository/index": (("POST", "GET"), "_index"),
-}
-# Probes bring no token.
-_OPEN = ("/v2/health/live", "/v2/health/ready")
 
 
 class Root:
@@ -60,89 +50,52 @@ class Root:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         server_protocol.install()
+        return self.build()
 
-        # uvicorn takes a bound method for an application of ASGI 2, so it gets a function.
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            await self._asgi(scope, receive, send)
+    def build(self) -> ASGIApp:
+        return application(self._find, self._guard, self._refuse)
 
-        return app
-
-    async def _asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await lifespan(receive, send)
-            return
-        if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1000})
-            return
-        status, body, extra = await self._let_in(scope)
-        payload = orjson.dumps(body)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(payload)).encode()), *extra]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else payload})
-
-    async def _let_in(self, scope: Scope) -> tuple[int, Any, Headers]:
+    def _find(self, scope: Scope) -> "tuple[Root, Route[Root]]":
         path = scope["path"].rstrip("/")
-        if self._guard is not None and path not in _OPEN:
-            refused = self._guard.refusal(dict(scope["headers"]).get(AUTHORIZATION))
-            if refused is not None:
-                return refused.status, {"error": sentence(refused)}, refused.headers
-        return await self._answer(scope["method"], path, b"%" in scope.get("raw_path", b""))
-
-    async def _answer(self, method: str, path: str, encoded: bool = False) -> tuple[int, Any, Headers]:
-        if path not in ROUTES:
-            return await self._absent(path, encoded)
-        methods, name = ROUTES[path]
-        if method not in methods and not (method == "HEAD" and "GET" in methods):
-            allowed = ", ".join(methods)
-            return 405, {"error": f"{path} takes {allowed}, not {method}"}, ((b"allow", allowed.encode()),)
-        try:
-            status, body = await getattr(self, name)()
-            return status, body, ()
-        except Exception:  # A probe must get an answer even while the controller is away.
-            self._log.exception("Serve did not say what runs")
-            error = "the server cannot tell at the moment which models run: try again in 1 s"
-            return 503, {"error": error}, ((b"retry-after", b"1"),)
-
-    async def _absent(self, path: str, encoded: bool) -> tuple[int, Any, Headers]:
+        if path in ROUTES:
+            return self, ROUTES[path]
         if not path.startswith(_PREFIX):
-            error = f"there is nothing at {show(path or '/')}; the Open Inference Protocol is served below /v2"
-            return 404, {"error": error}, ()
-        if encoded:  # Requests are sent to models by their paths as they come.
-            error = f"a model's path must not be percent-encoded: send {show(path)} as it is written here"
-            return 404, {"error": error}, ()
-        name, _, rest = path.removeprefix(_PREFIX).partition("/")
-        found = await self._running.absent(name)
-        is_probe = rest == "ready" and isinstance(found, NotReady)
-        body = {"name": name, "ready": False} if is_probe else {"error": sentence(found)}
-        return found.status, body, found.headers
+            text = f"there is nothing at {show(path or '/')}; the Open Inference Protocol is served below /v2"
+            return self, refusing(NotFound(text))
+        if b"%" in scope.get("raw_path", b""):  # Requests are sent to models by their paths as they come.
+            text = f"a model's path must not be percent-encoded: send {show(path)} as it is written here"
+            return self, refusing(NotFound(text))
+        return self, Route((), partial(_absent, path=path))
 
-    async def _metadata(self) -> Answer:
-        return 200, server_metadata(self._server_name, _EXTENSIONS)
+    def _refuse(self, error: Exception, _headers: Given) -> Reply:
+        if not isinstance(error, ServeError):  # A probe must get an answer even while the controller is away.
+            self._log.error("Serve did not say what runs", exc_info=error)
+            error = NotReady("the server cannot tell at the moment which models run: try again in 1 s")
+        return _json({"error": sentence(error)}, error.status, error.headers)
 
-    async def _live(self) -> Answer:
-        return 200, {"live": True}
+    async def _metadata(self, _headers: Given, _receive: Receive) -> Reply:
+        return _json(server_metadata(self._server_name, _EXTENSIONS))
 
-    async def _ready(self) -> Answer:
+    async def _live(self, _headers: Given, _receive: Receive) -> Reply:
+        return _json({"live": True})
+
+    async def _ready(self, _headers: Given, _receive: Receive) -> Reply:
+        waiting_for = await self._waiting_for()
+        if waiting_for == []:
+            return _json({"ready": True})
+        return _json({"ready": False, "waiting_for": waiting_for or []}, 503)
+
+    async def _models(self, _headers: Given, _receive: Receive) -> Reply:
+        return _json({"models": [app.name for app in await self._running.apps() if app.ready]})
+
+    async def _index(self, _headers: Given, _receive: Receive) -> Reply:
+        keys = ("name", "version", "state", "reason", "replicas")
+        return _json([{key: getattr(app, key) for key in keys} for app in await self._running.apps()])
+
+    async def _waiting_for(self) -> list[str] | None:
+        """Return the models that are not ready; None where there is no model at all."""
         apps = await self._running.apps()
-        waiting = [app.name for app in apps if not (app.ready or app.canary)]
-        if apps and not waiting:
-            return 200, {"ready": True}
-        return 503, {"ready": False, "waiting_for": waiting}
-
-    async def _models(self) -> Answer:
-        return 200, {"models": [app.name for app in await self._running.apps() if app.ready]}
-
-    async def _index(self) -> Answer:
-        return 200, [
-            {
-                "name": app.name,
-                "version": app.version,
-                "state": app.state,
-                "reason": app.reason,
-                "replicas": app.replicas,
-            }
-            for app in await self._running.apps()
-        ]
+        return [app.name for app in apps if not (app.ready or app.canary)] if apps else None
 
     async def _start_front(self, config: RootConfig) -> Front | None:
         if config.grpc_port is None:
@@ -153,9 +106,30 @@ class Root:
 
     async def _all_ready(self) -> bool:
         try:
-            return (await self._ready())[0] == 200
+            return await self._waiting_for() == []
         except Exception:  # As over HTTP: a probe must get an answer even while the controller is away.
             return False
 
 
+async def _absent(root: Root, _headers: Given, _receive: Receive, path: str) -> Reply:
+    """Answer for a model that does not answer itself."""
+    name, _, rest = path.removeprefix(_PREFIX).partition("/")
+    found = await root._running.absent(name)
+    if rest == "ready" and isinstance(found, NotReady):
+        return _json({"name": name, "ready": False}, found.status, found.headers)
+    raise found
+
+
+def _json(found: object, status: int = 200, headers: Headers = ()) -> Reply:
+    return Reply(orjson.dumps(found), status, headers=headers, compress=False)
+
+
+_GET = ("GET", "HEAD")
+ROUTES: dict[str, Route[Root]] = {
+    "/v2": Route(_GET, Root._metadata),
+    "/v2/health/live": Route(_GET, Root._live, open=True),
+    "/v2/health/ready": Route(_GET, Root._ready, open=True),
+    "/v2/models": Route(_GET, Root._models),
+    "/v2/repository/index": Route(("POST", *_GET), Root._index),
+}
 Deployment = serve.deployment(name="Root", ray_actor_options={"num_cpus": 0})(serve.ingress()(without_model(Root)))

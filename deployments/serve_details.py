@@ -7,17 +7,14 @@ the change still answer.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ray
-from ray.serve.context import _get_global_client
+from .ray_compat import controller
 
 
 def serve_details() -> dict[str, Any]:
     """Ask the controller; this waits for its answer."""
-    client: Any = _get_global_client()
-    details: dict[str, Any] = client.get_serve_details()
+    details = controller.details()
     if any(map(_lists_none, details["applications"].values())):
-        running = ray.get(client._controller._all_running_replicas.remote())
-        fill(details["applications"], {(each.app_name, each.name): len(found) for each, found in running.items()})
+        fill(details["applications"], controller.running_replicas())
     return details
 
 

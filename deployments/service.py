@@ -1,198 +1,184 @@
 """One model as a transport sees it (inference.Service): what it is, what it counted, and a way to ask it.
 
-The same in a replica that owns a device and in an ingress replica that sends blocks to one; they differ in the device
-that they hand to the batcher.
+The same in a replica that owns a device and in an ingress replica that sends blocks to one; they differ in the batcher
+that they hand over.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from configs.loader import parse_tunables
 from configs.schema import ModelConfig, Tunables
-from models.rates import best_rows
-from models.resolve import resolve
 from models.returned import too_long
-from models.signature import Shape, signature_of
+from models.signature import signature_of
 
 from .access.guard import Guard
-from .autoscaling.stats import Recorder
 from .batching.batching import Batcher
-from .batching.queue import OnResult
-from .batching.ran import Ran
-from .batching.remote import Device
+from .batching.queue import Answer, IsDisconnected, OnResult
+from .canary.router import CanaryRouter
 from .errors import BadRequest
-from .figures.efficiency import Efficiency
-from .figures.metrics import Metrics
-from .figures.stats import Stats
+from .figures.model_metrics import ModelMetrics
 from .health.health import Health
 from .http import quick
-from .inference import InferRequest, Outputs
-from .predict.predict import Predictor
+from .inference import InferRequest, InferResult, OnInferResult
+from .predict.predict import predictor
 from .preprocessing import Preprocessor
+from .protocol.asked import no_version
 
 
 class ModelService:
-    """Satisfies inference.Service. `properties` is what metadata tells of where and how the model runs."""
+    """Satisfies inference.Service. `properties` is what metadata tells of where and how the model runs.
+
+    What it is given is complete, and nobody changes a field of it later.
+    """
 
     def __init__(
         self,
         config: ModelConfig,
-        device: Device,
-        preprocess: Preprocessor | None,
-        raw_ms: Mapping[Shape, float],
+        batcher: Batcher,
+        counts: ModelMetrics,
+        canary: CanaryRouter,
         properties: Callable[[], dict[str, Any]],
-        unwarmed: Callable[[], int],
+        *,
+        preprocess: Preprocessor | None = None,
         guard: Guard | None = None,
+        health: Health | None = None,
     ) -> None:
-        self.guard = guard
-        self.name, self.version = config.name, config.version
+        self.name, self.version, self.guard = config.name, config.version, guard
         self.signature = signature_of(config)
-        self.predict = _predictor(config)
+        self.predict = predictor(config)
         self.quick = quick.reader(self.signature)
+        self.counts = counts
+        self._batcher = batcher
+        self._canary = canary
+        self._properties = properties
         self._preprocess = preprocess
+        self._health = health
         # Where the wire's own arrays have an open size: beyond the last length that is warmed the model is not run.
         self._longest = config.lengths[-1] if config.lengths and preprocess is None else None
         self._open_inputs = tuple(each.name for each in self.signature.inputs if not each.fixed)
-        self._properties = properties
-        self._stats = Stats()
-        self._metrics = Metrics(self._stats)
-        self._efficiency = Efficiency(self._stats, raw_ms)
-        self.recorder = Recorder(self._stats, raw_ms)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.batcher = Batcher(Tunables(), config.max_rows, device, self._ran, best_rows(raw_ms))
-        loop = asyncio.get_running_loop()
-        self.health: Health | None = None
-        self._pusher = loop.create_task(self._metrics.push_for_ever(self._efficiency, unwarmed))
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
-        """Take new tunables in place; a bad one is refused and the old ones stay."""
+        """Take new tunables in place, the canary's share among them; a bad one is refused and the old ones stay."""
         tunables = parse_tunables(user_config)
-        self.batcher.reconfigure(tunables)
+        self._batcher.reconfigure(tunables)
+        self._canary.reconfigure(tunables.canary)
 
     @property
     def tunables(self) -> Tunables:
-        return self.batcher.tunables
+        return self._batcher.tunables
 
-    def at(self, version: str) -> "ModelService | None":
-        return self if version == self.version else None
+    def versions(self) -> tuple[str, ...]:
+        """Return the versions that a client may ask for, the model's own first."""
+        canary = self._canary.version
+        return (self.version,) if canary is None else (self.version, canary)
 
-    def ready(self) -> bool:
-        return self.batcher.closed is None
+    def ready(self, version: str = "") -> bool:
+        if version in ("", self.version):
+            return self._batcher.closed is None
+        return version == self._canary.version and self._canary.up
 
-    def begin(self, request: InferRequest, settle: OnResult) -> None:
-        """Answer a checked request by a call of `settle`, with every output by name or with an error.
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None:
+        """Answer a checked request by a call of `on_result`, with every output by name or with an error.
 
         Raises:
             QueueFull: too much is waiting already.
             BadRequest: a row is longer than the longest that was warmed.
+            NotFound: the version asked for is no longer here.
         """
-        n = request.rows
+        version = self.version
+        if request.version != version:
+            if self._canary.begin(request, on_result, is_disconnected, self):
+                return
+            if request.version:
+                raise no_version(self, request.version)
+
+        def deliver(answer: Answer | Exception) -> None:
+            if isinstance(answer, Exception):
+                on_result(InferResult(version, {}, answer))
+            else:
+                on_result(InferResult(version, answer))
+
+        rows, batcher = request.rows, self._batcher
         if self._longest and (sentence := too_long(request.inputs, self._open_inputs, self._longest)):
             raise BadRequest(sentence)
-        if n == 0:
-            settle({each.name: np.empty((0, *each.shape[1:]), each.numpy) for each in self.signature.outputs})
+        if rows == 0:
+            deliver({each.name: np.empty((0, *each.shape[1:]), each.numpy) for each in self.signature.outputs})
         elif self._preprocess is None:
-            self.batcher.add(request.inputs, n, settle, request.timeout_s, request.priority, request.gone)
+            batcher.add(request.inputs, rows, deliver, request.timeout_s, request.priority, is_disconnected)
         else:
-            self.batcher.admit(n)
-            self.batcher.preparing_rows += n
-            task = asyncio.get_running_loop().create_task(self._begin_preprocessed(request, settle, self._preprocess))
+            batcher.admit(rows)
+            batcher.preparing_rows += rows
+            prepared = self._prepared(request, deliver, is_disconnected, self._preprocess)
+            task = asyncio.get_running_loop().create_task(prepared)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def infer(self, request: InferRequest) -> Outputs:
-        """Answer a checked request; returns every output by name."""
-        return await whole(self.begin, request)
-
-    def failed(self, kind: str) -> None:
-        self._stats.errors[kind] += 1
-
-    def timed(self, parse_s: float, send_s: float) -> None:
-        self._stats.stage_s["parse"] += parse_s
-        self._stats.stage_s["send"] += send_s
-
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self, version: str = "") -> dict[str, Any]:
         """Return the protocol's metadata, and beside it what this replica is and what its start proved."""
-        return {
+        canary = self._canary.status
+        own = {
             "name": self.name,
             "versions": [self.version],
             "platform": "pytorch",
             "inputs": [tensor.describe() for tensor in self.signature.inputs],
             "outputs": [tensor.describe() for tensor in self.signature.outputs],
-            "properties": {**self._properties(), "max_rows": self.batcher.limit},
+            "properties": {**self._properties(), "max_rows": self._batcher.limit},
         }
+        if canary is None or version == self.version:
+            return own
+        return {**(canary["metadata"] if version else own), "name": self.name, "versions": list(self.versions())}
 
     def config(self) -> dict[str, Any]:
+        limit, signature = self._batcher.limit, self.signature
         return {
             "name": self.name,
             "platform": "pytorch",
             "backend": "pitstop",
-            "max_batch_size": self.batcher.limit,
+            "max_batch_size": limit,
             "dynamic_batching": {},
-            "input": [_as_config(tensor.describe()) for tensor in self.signature.inputs],
-            "output": [_as_config(tensor.describe()) for tensor in self.signature.outputs],
+            "input": [_as_config(tensor.describe()) for tensor in signature.inputs],
+            "output": [_as_config(tensor.describe()) for tensor in signature.outputs],
         }
 
-    def stats(self) -> dict[str, Any]:
-        found = self._stats.as_json(self.name, self.version)
-        own = self._efficiency.as_json()
-        if self.health is not None:
-            own["health"] = {**self.health.as_json(), "not_finite": self._stats.errors.get("not_finite", 0)}
-        return {"model_stats": [{**found, "pitstop": own}]}
+    def stats(self, version: str = "") -> dict[str, Any]:
+        """Return an entry for each version; the canary's are those of the replica that was asked last."""
+        entry = self.counts.as_json(self.name, self.version)
+        if self._health is not None:
+            entry["pitstop"]["health"] = {**self._health.as_json(), "not_finite": self.counts.failures("not_finite")}
+        if version == self.version:
+            return {"model_stats": [entry]}
+        share, status = self._canary.as_json(), self._canary.status
+        if share is not None:
+            entry["pitstop"]["canary"] = share
+        return {"model_stats": [entry] if status is None else [entry, {**status["stats"], "name": self.name}]}
 
     def autoscaling_stats(self) -> dict[str, float]:
         """Return what the autoscaling policy reads, of the time since the last call; call it on the event loop."""
-        return self.recorder.look(self.batcher.waiting_rows, self.batcher.offered_rows, self.batcher.limit)
+        batcher = self._batcher
+        return self.counts.autoscaling(batcher.waiting_rows, batcher.offered_rows, batcher.limit)
 
-    async def _begin_preprocessed(self, request: InferRequest, settle: OnResult, preprocess: Preprocessor) -> None:
-        until_s = time.perf_counter() + self.batcher.allowed_s(request.timeout_s)
+    async def _prepared(
+        self, request: InferRequest, deliver: OnResult, is_disconnected: IsDisconnected | None, preprocess: Preprocessor
+    ) -> None:
+        batcher, rows = self._batcher, request.rows
+        until_s = time.perf_counter() + batcher.allowed_s(request.timeout_s)
         try:
             try:
-                arrays = await preprocess(request, until_s)
+                arrays = await preprocess(request, until_s, is_disconnected)
             finally:
-                self.batcher.preparing_rows -= request.rows
+                batcher.preparing_rows -= rows
             left_s = until_s - time.perf_counter()
-            self.batcher.add(arrays, request.rows, settle, left_s, request.priority, request.gone)
-        except Exception as error:  # Whoever waits is told by `settle` alone.
-            settle(error)
-
-    def _ran(self, ran: Ran) -> None:
-        self._stats.ran(ran)
-        self._stats.last_ms = int(time.time() * 1000)
-        self._metrics.ran(ran)
-        if self.health is not None:
-            self.health.ran(ran)
-
-
-async def whole(begin: Callable[[InferRequest, OnResult], None], request: InferRequest) -> Outputs:
-    """Await what `begin` settles; whoever stops waiting has left, as far as the request knows."""
-    future: asyncio.Future[Outputs] = asyncio.get_running_loop().create_future()
-    left = False
-
-    def settle(answer: Outputs | Exception) -> None:
-        if future.done():
-            return
-        if isinstance(answer, Exception):
-            future.set_exception(answer)
-        else:
-            future.set_result(answer)
-
-    gone = request.gone
-    request.gone = lambda: left or (gone is not None and gone())
-    begin(request, settle)
-    try:
-        return await future
-    finally:
-        left = True
-
-
-def _predictor(config: ModelConfig) -> Predictor:
-    image, answer = config.predict.image, config.predict.answer
-    return Predictor(signature_of(config), resolve(image) if image else None, resolve(answer) if answer else None)
+            batcher.add(arrays, rows, deliver, left_s, request.priority, is_disconnected)
+        except Exception as error:  # Whoever waits is told by the result alone.
+            deliver(error)
 
 
 def _as_config(tensor: dict[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from configs.backends import BACKENDS
+
 from .errors import ModelError
 
 VARIABLE = "PITSTOP_CACHE_GIB"
 _DEFAULT_GIB = 20.0
-# Only these are ever removed: PITSTOP_CACHE may name a folder that holds other things as well.
-_FOLDERS = ("files", "torchscript")
+_DOWNLOADS = "files"
 _log = logging.getLogger("pitstop")
 # Locks of what this process uses, by path; they end with the process.
 _used: dict[Path, int] = {}
@@ -101,7 +102,9 @@ def _bound_or_default() -> float:
 def _files() -> list[tuple[float, Path, int]]:
     """Return when each file was used last, its path and its size in bytes."""
     found = []
-    for path in (each for name in _FOLDERS for each in (cache_dir() / name).rglob("*")):
+    # Only in these folders is anything ever removed: PITSTOP_CACHE may name one that holds other things as well.
+    folders = [_DOWNLOADS, *(each.name for each in BACKENDS.values() if each.artefact)]
+    for path in (each for name in folders for each in (cache_dir() / name).rglob("*")):
         with suppress(OSError):  # Removed by another process since it was listed.
             if path.is_file() and not path.is_symlink():
                 stat = path.stat()

@@ -95,7 +95,7 @@ def _sharded(path: Path, location: str) -> dict[str, Any]:
         shards = sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ModelError(
-            f"{location}: is no index of shards: it has no weight_map\nhelp: name the model's weights"
+            f"{location}: is not an index of shards: it has no weight_map\nhelp: name the model's weights"
         ) from error
     found: dict[str, Any] = {}
     for shard in shards:
@@ -103,7 +103,7 @@ def _sharded(path: Path, location: str) -> dict[str, Any]:
             raise ModelError(f"{location}: names the shard {shard!r}\nhelp: shards lie beside their index")
         beside = path.with_name(shard)
         if not beside.is_file():
-            raise ModelError(f"{location}: its shard {shard} is not beside it\nhelp: bring all of {', '.join(shards)}")
+            raise ModelError(f"{location}: its shard {shard} is not beside it\nhelp: copy all of {', '.join(shards)}")
         # By fetch, so that a shard that is a link leads nowhere that PITSTOP_SOURCES does not allow.
         found |= read(fetch(str(beside)), str(beside))
     return found
@@ -117,7 +117,7 @@ def _weights_only(path: Path, location: str) -> dict[str, Any]:
             found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (pickle.UnpicklingError, ModuleNotFoundError, AttributeError) as error:
         if not zipfile.is_zipfile(path) and not _head(path).startswith(b"\x80"):
-            raise ModelError(f"{location}: is no checkpoint that torch can read\nhelp: save it again") from error
+            raise ModelError(f"{location}: is not a checkpoint that torch can read\nhelp: save it again") from error
         raise ModelError(f"{location}: holds a pickled object, not plain weights\n{pickle_help(location)}") from error
     except Exception as error:
         raise ModelError(f"{location}: torch cannot read it ({type(error).__name__})\nhelp: save it again") from error

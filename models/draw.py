@@ -1,5 +1,6 @@
 """Draws probe rows in the form that the model takes: after the preprocessing, in a padded shape of one's choice."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -28,6 +29,12 @@ class Draw:
         self.feed: tuple[Tensor, ...] = () if preprocess else signature.inputs
         if preprocess:
             self.feed = _feed_of(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, lengths)
+
+    def in_order(self, feed: tuple[Tensor, ...]) -> "Draw":
+        """Return one whose rows reach the model in this order."""
+        found = copy.copy(self)
+        found.feed = feed
+        return found
 
     def __call__(self, rows: int, seed: int, length: int | None = None) -> dict[str, Array]:
         words = length or (self.lengths[0] if self.lengths else 8)
@@ -75,7 +82,7 @@ def _feed_of(found: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor
             came = f"an array of shape {list(array.shape)}" if hasattr(array, "shape") else f"a {type(array).__name__}"
             raise ModelError(
                 f"preprocess: {name!r} is {came} for {rows} rows\n"
-                "help: return numpy arrays with one row for each that came"
+                "help: return numpy arrays with one row for each input row"
             )
         if array.dtype not in datatypes or array.dtype == object:
             raise ModelError(f"preprocess: {name!r} has dtype {array.dtype}\nhelp: return plain numeric numpy arrays")
@@ -83,7 +90,7 @@ def _feed_of(found: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor
         feed.append(Tensor(name, datatypes[array.dtype], (-1, *tail)))
     if lengths and all(tensor.fixed for tensor in feed):
         raise ModelError(
-            "lengths is given, but preprocess returns nothing of more sizes than the rows\n"
+            "lengths is given, but no array that preprocess returns has a dimension besides the rows\n"
             "help: leave lengths out, or return arrays of shape [rows, length, ...]"
         )
     return tuple(feed)

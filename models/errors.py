@@ -1,5 +1,25 @@
 """The one error of this package: a model that must not be served, and why."""
 
+_HELP = "\nhelp: "
+
 
 class ModelError(Exception):
     """Says where, what, and what to do. Its text is for the operator, never for a client."""
+
+    @property
+    def what(self) -> str:
+        """What is wrong."""
+        return str(self).partition(_HELP)[0]
+
+    @property
+    def help(self) -> str:
+        """What to do about it; "" where it does not say."""
+        return str(self).partition(_HELP)[2]
+
+
+def first_line(error: BaseException) -> str:
+    """Return an exception's first line, with its type where the exception is not our own."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first = lines[0][:200] if lines else ""
+    own = type(error).__module__.startswith(("models.", "configs."))
+    return first if own and first else f"{type(error).__name__}: {first}".rstrip(": ")

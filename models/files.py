@@ -125,5 +125,5 @@ def _kept(name: str) -> Iterator[None]:
     except OSError as error:
         raise ModelError(
             f"{name}: cannot be kept in {cache_dir()} ({error.strerror or type(error).__name__})\n"
-            "help: see that there is room and that it may be written to, or point PITSTOP_CACHE to another folder"
+            "help: check its free space and permissions, or set PITSTOP_CACHE to another folder"
         ) from None

@@ -9,7 +9,6 @@ keeps state in Python has failed its proof by then. https://docs.pytorch.org/doc
 """
 
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +22,7 @@ from .runner import Forward, Runner
 from .signature import Shape
 from .staging import to_device
 from .user_code import call
-from .warmup import warm
+from .warmup import Warmed, warm
 
 _log = logging.getLogger("pitstop")
 
@@ -60,9 +59,11 @@ class Graphed:
         return captured.outputs
 
 
-def graph(runner: Runner, draw: Draw, forward_ms: Mapping[Shape, float]) -> dict[Shape, float]:
-    """Give a warmed runner on a GPU graphs for the shapes where they are faster; return every forward, in ms."""
+def graph(warmed: Warmed, draw: Draw) -> Warmed:
+    """Return the warmed runner of a GPU with graphs for the shapes where they are faster."""
+    runner, forward_ms = warmed.runner, warmed.forward_ms
     graphed, found = Graphed(runner.forward), dict(forward_ms)
+    replaying = runner.with_forward(graphed)
     # No two of them ever run at once, so one pool of memory serves them all.
     pool = torch.cuda.graph_pool_handle()
     for shape in reversed(runner.layout.shapes):
@@ -71,14 +72,12 @@ def graph(runner: Runner, draw: Draw, forward_ms: Mapping[Shape, float]) -> dict
             break
         key = _key(captured.inputs)
         graphed.graphs[key] = captured
-        runner.forward = graphed
-        ms = warm(runner, draw, [shape])[shape]
+        ms = warm(replaying, draw, [shape])[shape]
         if ms > WINS * forward_ms[shape]:
             del graphed.graphs[key]
             break
         found[shape] = ms
-    runner.forward = graphed if graphed.graphs else graphed.plain
-    return found
+    return Warmed(replaying if graphed.graphs else runner, found)
 
 
 def _attempt(forward: Forward, inputs: list[torch.Tensor], pool: Any, shape: Shape) -> Captured | None:

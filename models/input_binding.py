@@ -34,11 +34,10 @@ class Bound:
     how: str
 
 
-def bind(module: nn.Module, draw: Draw) -> tuple[nn.Module, str]:
-    """Put what is drawn into forward's order; return the module that takes it so, and how that order was found."""
+def bind(module: nn.Module, draw: Draw) -> tuple[Bound, Draw]:
+    """Return the module that takes in its order what is drawn, and the draw in that order."""
     bound = bound_to(module, draw.feed, "preprocess returns" if draw.preprocess else "the config names")
-    draw.feed = bound.feed
-    return bound.module, bound.how
+    return bound, draw.in_order(bound.feed)
 
 
 def bound_to(module: nn.Module, feed: Sequence[Tensor], who: str) -> Bound:
@@ -62,7 +61,7 @@ def bound_to(module: nn.Module, feed: Sequence[Tensor], who: str) -> Bound:
         raise ModelError(
             f"inputs: {who} {names}, forward takes {[each.name for each in own]}: "
             f"{', '.join(spare)} {'is none' if len(spare) == 1 else 'are none'} of them\n"
-            "help: give every input the name of its parameter, or none; inputs without are passed by order"
+            "help: give all inputs the names of their parameters, or none; without names they are passed by order"
         )
     if known or unnamed:
         return _by_name(module, feed, own, spare, who)

@@ -18,8 +18,7 @@ from .layout import Layout
 from .rates import WINS
 from .runner import Forward, Runner
 from .signature import Shape
-from .torchscript import Compiled
-from .warmup import SLOW_MS, warm
+from .warmup import SLOW_MS, Warmed, warm
 
 _log = logging.getLogger("pitstop")
 
@@ -39,21 +38,24 @@ class Packed:
         return (self.packed if inputs[0].shape[0] >= self.from_rows else self.plain)(*inputs)
 
 
-def pack(runner: Runner, draw: Draw, compiled: Compiled) -> dict[Shape, float]:
-    """Warm a runner, with the packed forward where that is faster; return every shape's forward, in ms.
+def pack(runner: Runner, draw: Draw) -> Warmed:
+    """Warm a runner on a CPU, with the packed forward where that is faster.
 
-    The runner keeps its forward on a GPU, in other precisions than fp32, and for networks without convolutions.
+    It keeps its forward in other precisions than fp32, and for networks without convolutions.
     """
-    packed = _packed(compiled, runner.layout)
+    packed = _packed(runner.forward, runner.layout)
     if packed is None:
-        return warm(runner, draw)
-    plain, plain_ms = runner.forward, _warm_quick(runner, draw)
-    runner.forward = packed
-    packed_ms = warm(runner, draw, list(plain_ms))
+        return Warmed(runner, warm(runner, draw))
+    plain_ms = _warm_quick(runner, draw)
+    packing = runner.with_forward(packed)
+    packed_ms = warm(packing, draw, list(plain_ms))
     first = _first_win(plain_ms, packed_ms)
-    runner.forward = plain if first is None else packed if first <= 1 else Packed(plain, packed, first)
+    chosen = runner
+    if first is not None:
+        chosen = packing if first <= 1 else packing.with_forward(Packed(runner.forward, packed, first))
     found = {shape: (plain_ms if first is None or shape[0] < first else packed_ms)[shape] for shape in plain_ms}
-    return found | warm(runner, draw, [shape for shape in runner.layout.shapes if shape not in found])
+    rest = [shape for shape in runner.layout.shapes if shape not in found]
+    return Warmed(chosen, found | warm(chosen, draw, rest))
 
 
 def _warm_quick(runner: Runner, draw: Draw) -> dict[Shape, float]:
@@ -85,8 +87,7 @@ def _first_win(plain_ms: Mapping[Shape, float], packed_ms: Mapping[Shape, float]
     return None
 
 
-def _packed(compiled: Compiled, layout: Layout) -> Forward | None:
-    module = compiled.forward
+def _packed(module: Forward, layout: Layout) -> Forward | None:
     if not packs(module, layout) or _weight_bytes(module) > _MOST_WEIGHT_BYTES:
         return None
     try:

@@ -52,5 +52,5 @@ def _places() -> list[str]:
 def _refused(location: str, what: str) -> ModelError:
     return ModelError(
         f"{shown(location)}: {what} the places that {VARIABLE} allows: {', '.join(_places()) or 'none'}\n"
-        f"help: bring the file there, or let who runs the nodes add its place to {VARIABLE}"
+        f"help: move the file there, or ask the operator of the nodes to add its place to {VARIABLE}"
     )

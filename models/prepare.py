@@ -43,7 +43,7 @@ def pick_device(device: str) -> torch.device:
     """Return the torch device for `cuda` or `cpu`. There is no fallback here: cuda is a GPU or an error."""
     if device == "cuda" and not torch.cuda.is_available():
         raise ModelError(
-            "device: cuda is asked for, and torch sees no GPU here\n"
+            "device: cuda requires a GPU, but torch finds none here\n"
             "help: install a CUDA build of torch on this node, or use device: auto or cpu"
         )
     return torch.device(device)

@@ -1,58 +1,105 @@
-"""The five mistakes, each shown absent on the prepared model itself before it may serve.
+"""The checks of the prepared model, before it may serve: none of the first three mistakes is made, two are measured.
 
-Flags are not believed: what counts is what the outputs do. A verdict goes into the log and the model's metadata; one
-that fails stops the replica.
+Flags are not believed: what counts is what the outputs do. A result goes into the log and the model's metadata; a check
+that fails stops the replica with a CheckError.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
 from configs.schema import ModelConfig
 
+from .compile.compiled import Compiled
 from .declared import check_outputs
 from .draw import Draw
 from .errors import ModelError
+from .graphs import Graphed
+from .parity import TOLERANCES, compare, refuse_uncompared, tolerance_for
+from .precision import Arithmetic
+from .rates import ends
 from .reference import Reference
-from .row_checks import dependence, prepared, probe_rows, same_twice
+from .row_checks import prepared, probe_rows, same_twice
 from .runner import Runner
-from .signature import Rows
-from .torchscript import Compiled
+from .signature import Rows, Shape
+from .startup.check_error import failing
+from .startup.check_results import Batching, Code, Compilation, Device, InferenceMode, WarmedShapes
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One of the five mistakes: absent, and what was found and measured to say so."""
+def inference_mode(module: nn.Module, runner: Runner, draw: Draw) -> InferenceMode:
+    """Nothing trains, nothing records a graph, and the same rows are answered alike twice."""
+    with failing(InferenceMode):
+        training = [name or type(part).__name__ for name, part in module.named_modules() if part.training]
+        if training:
+            raise ModelError(f"{training[0]} is in training mode\nhelp: do not switch it back after eval()")
+        recording = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+        if recording:
+            raise ModelError(f"parameter {recording[0]} records gradients\nhelp: do not set requires_grad in forward")
+        graphs = _outputs_with_graph(runner, probe_rows(draw, runner.layout.sizes[-1])[0])
+        if graphs:
+            raise ModelError(f"output {graphs[0]!r} carries a graph\nhelp: remove enable_grad from the model's forward")
+        same_twice(prepared(runner), draw, runner.layout, runner.outputs)
+    return InferenceMode()
 
-    mistake: str
-    ok: bool
-    found: str
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+def warmed_shapes(runner: Runner, fixed: bool) -> WarmedShapes:
+    """cuDNN's autotuning is on where shapes repeat, and every shape to be served was seen."""
+    with failing(WarmedShapes):
+        missing = [shape for shape in runner.layout.shapes if shape not in runner.warmed]
+        if missing:
+            raise ModelError(
+                f"batch shape {missing[0]} was not warmed\nhelp: this is a fault of pitstop; please report it"
+            )
+        if torch.backends.cudnn.benchmark != fixed or not torch.backends.cudnn.enabled:
+            raise ModelError(
+                "cuDNN's settings were changed by the model\nhelp: leave torch.backends.cudnn to the config"
+            )
+    on_gpu = runner.layout.device.type == "cuda"
+    return WarmedShapes("passed", len(runner.warmed), fixed if on_gpu else None)
 
 
-def no_training(module: nn.Module, runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> Verdict:
-    """Mistake 1: nothing trains, nothing records a graph, and an answer depends on its own row alone."""
-    training = [name or type(part).__name__ for name, part in module.named_modules() if part.training]
-    if training:
-        raise ModelError(f"{training[0]} is in training mode\nhelp: do not switch it back after eval()")
-    recording = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
-    if recording:
-        raise ModelError(f"parameter {recording[0]} records gradients\nhelp: do not set requires_grad in forward")
-    most = runner.layout.sizes[-1]
-    graphs = _outputs_with_graph(runner, probe_rows(draw, most)[0])
-    if graphs:
-        raise ModelError(f"output {graphs[0]!r} carries a graph\nhelp: remove enable_grad from the model's forward")
-    same_twice(prepared(runner), draw, runner.layout, runner.outputs)
-    found = dependence(runner, reference, draw, config)
-    return Verdict(
-        "train mode or gradients",
-        True,
-        "eval, no gradients, under inference_mode; the same rows give the same answer twice; " + found.describe(),
+def compilation(
+    compiled: Compiled, runner: Runner, reference: Reference, draw: Draw, arithmetic: Arithmetic
+) -> Compilation:
+    """What was compiled answers as eager does, at every warmed size."""
+    config = arithmetic.config
+    with failing(Compilation):
+        off = _deviations(runner, reference, draw, config)
+    standard = TOLERANCES[config.precision]
+    floats = {tensor.name: tensor.numpy.kind == "f" for tensor in runner.outputs}
+    waived = any(each > (standard.relative if floats[name] else standard.disagree) for name, each in off.items())
+    return Compilation(
+        code="waived" if waived and config.tolerance is not None else "passed",
+        asked=config.backend,
+        how=compiled.how,
+        made=compiled.made,
+        refused=compiled.refused,
+        graphs=len(runner.forward.graphs) if isinstance(runner.forward, Graphed) else 0,
+        deviation=max(off.values()),
+        reference=reference.precision,
+        precision_reason=arithmetic.why,
+        waived_by="tolerance" if waived and config.tolerance is not None else "",
+        allowed=config.tolerance,
     )
+
+
+def device(config: ModelConfig, runner: Runner, fallback: str | None, rows_s: float) -> Device:
+    """Nobody takes a CPU for a GPU, and its rate is measured, not guessed."""
+    place, threads = runner.layout.device, torch.get_num_threads()
+    name = f"CPU, {threads} thread{'s' * (threads > 1)}"
+    if place.type == "cuda":
+        name = torch.cuda.get_device_name(place)
+    return Device("measured", config.device, name, rows_s, fallback)
+
+
+def batching(forward_ms: Mapping[Shape, float]) -> Batching:
+    """What a matrix in place of many vectors gains."""
+    least, best = ends(forward_ms)
+    one_size = len({rows for rows, _ in forward_ms}) == 1
+    code: Code = "not_applicable" if one_size else "measured"
+    reason = f"every forward takes {least.rows} row{'s' * (least.rows > 1)}" if one_size else ""
+    return Batching(code, least.rows, least.rows_s, best.rows, best.rows_s, best.rows_s / least.rows_s, reason)
 
 
 def _outputs_with_graph(runner: Runner, rows: Rows) -> list[str]:
@@ -65,45 +112,17 @@ def _outputs_with_graph(runner: Runner, rows: Rows) -> list[str]:
     ]
 
 
-def cudnn_fed_well(runner: Runner, fixed: bool) -> Verdict:
-    """Mistake 2: the search is on where shapes repeat, and every shape to be served was seen."""
-    missing = [shape for shape in runner.layout.shapes if shape not in runner.warmed]
-    if missing:
-        raise ModelError(f"batch shape {missing[0]} was not warmed\nhelp: this is a fault of pitstop; please report it")
-    if torch.backends.cudnn.benchmark != fixed or not torch.backends.cudnn.enabled:
-        raise ModelError("cuDNN's settings were changed by the model\nhelp: leave torch.backends.cudnn to the config")
-    where = "cuDNN searches" if runner.layout.device.type == "cuda" else "no GPU, so no cuDNN; would search"
-    search = f"{where}: {'yes, shapes are fixed' if fixed else 'no, one size is open'}"
-    return Verdict("cuDNN off or starved", True, f"{search}; {len(runner.warmed)} shapes warmed")
-
-
-def compiled_truthfully(
-    compiled: Compiled, config: ModelConfig, eager: str, off: float, replayed: int, note: str = ""
-) -> Verdict:
-    """Mistake 3: what was compiled is kept, and answers as eager does, in that precision.
-
-    `replayed`: shapes with a CUDA graph. `note`: why the precision is not the config's.
-    """
-    kept = "loaded from the cache" if compiled.cached else "made in this start"
-    made = f"{compiled.how}, {kept}" if compiled.how in ("script", "trace") else compiled.how
-    notes = "; ".join(each for each in (compiled.note, note) if each)
-    why = f" ({notes})" if notes else ""
-    graphs = f", {replayed} shape(s) as CUDA graphs" if replayed else ""
-    found = f"asked {config.backend}, runs {made}{why}{graphs}; off eager {eager} by {off:.1e}, over every warmed size"
-    return Verdict("compiled model not reused, or a lying trace", True, found)
-
-
-def device_is_known(config: ModelConfig, runner: Runner, fallback: str | None, rate: float) -> Verdict:
-    """Mistake 4: nobody takes a CPU for a GPU, and its rate is measured, not guessed."""
-    device = runner.layout.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
-    fell = f"; FALLBACK: {fallback}" if fallback else ""
-    return Verdict(
-        "scaled on CPUs unmeasured", True, f"asked {config.device}, runs on {name}{fell}; {rate:,.0f} rows/s measured"
-    )
-
-
-def batched(single: float, best: float, size: int) -> Verdict:
-    """Mistake 5: one matrix in place of many vectors; both rates in rows a second."""
-    found = f"one by one {single:,.0f} rows/s, in batches of {size} {best:,.0f} rows/s: {best / single:.1f} times"
-    return Verdict("vectors one by one", True, found)
+def _deviations(runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> dict[str, float]:
+    """Compare with eager at every warmed size; return the largest deviation of each output."""
+    advice = "use backend: eager, or torchscript: trace: what was compiled answers otherwise than the network"
+    if runner.layout.dtype not in (torch.float32, torch.float64):
+        advice = "choose a finer precision (bf16 → fp16 → tf32 → fp32), or raise tolerance if you accept the difference"
+    tolerance, answer = tolerance_for(config.precision, config.tolerance), prepared(runner)
+    worst: dict[str, float] = {}
+    for seed, shape in enumerate(runner.layout.shapes):
+        rows = draw.shaped(shape, seed=100 + seed)
+        what = f"at {shape[0]} rows, {runner.layout.dtype}"
+        compared = compare(answer(rows), reference(rows), runner.outputs, tolerance, what, advice)
+        worst |= {name: max(off, worst.get(name, 0.0)) for name, off in compared.items()}
+    refuse_uncompared(worst, runner.outputs)
+    return worst

@@ -1,6 +1,7 @@
 """Rows a second by batch size, from what the warm-up timed, and which size is fastest."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from .signature import Shape
 
@@ -8,6 +9,14 @@ from .signature import Shape
 _NEARLY = 0.97
 # Timings of one start scatter by a few per cent: what takes more than this share of another's time is no faster.
 WINS = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A batch size, and rows a second at it."""
+
+    rows: int
+    rows_s: float
 
 
 def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
@@ -30,9 +39,8 @@ def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
     return min(rows for rows, rate in rates.items() if rate >= enough)
 
 
-def ends(forward_ms: Mapping[Shape, float]) -> tuple[float, float, int]:
-    """Return rows a second one by one, at the best batch size, and that size (at the shortest length)."""
+def ends(forward_ms: Mapping[Shape, float]) -> tuple[Rate, Rate]:
+    """Return the rates of the smallest batch size and of the fastest, at the shortest length."""
     length = min(length for _, length in forward_ms)
-    rates = {size: 1000 * size / ms for (size, of), ms in forward_ms.items() if of == length}
-    best = max(rates, key=lambda size: rates[size])
-    return rates[min(rates)], rates[best], best
+    rates = [Rate(rows, 1000 * rows / ms) for (rows, of), ms in forward_ms.items() if of == length]
+    return min(rates, key=lambda rate: rate.rows), max(rates, key=lambda rate: rate.rows_s)

@@ -93,5 +93,5 @@ def _other(what: str, came: str, rows: int, feed: Sequence[Tensor]) -> ModelErro
     wanted = ", ".join(f"{each.name!r} as {each.numpy} {[rows, *each.shape[1:]]}" for each in feed)
     return ModelError(
         f"{what} returned {came} for {rows} rows; expected a dict with {wanted}\n"
-        "help: return one row for each that came, in the dtypes and sizes that the start saw"
+        "help: return one row for each input row, with the dtypes and sizes that the start saw"
     )

@@ -4,6 +4,7 @@ Owned by the device's threads: grad mode is per thread. On a GPU the steps of ne
 copies on a stream of its own, and a forward is queued behind the one that runs.
 """
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -51,6 +52,12 @@ class Runner:
         # there all the same, the network writes into memory of its own, and answers on their way must be copies.
         self._held: list[torch.Tensor] = []
         self._reuses_memory = False
+
+    def with_forward(self, forward: Forward) -> "Runner":
+        """Return a runner of another forward that has this one's warmed shapes and staging memory."""
+        found = copy.copy(self)
+        found.forward = forward
+        return found
 
     def run(self, parts: Sequence[Rows]) -> dict[str, Array]:
         """Answer parts that share a batch.

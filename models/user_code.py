@@ -22,7 +22,7 @@ _OWN = Path(__file__).resolve().parents[1]
 _NOT_THE_USERS = (
     *(f"{sysconfig.get_paths()[kind]}/" for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
     *(f"{_OWN / part}/" for part in ("configs", "deployments", "pitstop")),
-    *(str(file) for file in (_OWN / "models").glob("*.py")),
+    *(str(file) for file in (_OWN / "models").rglob("*.py") if file.parent != _OWN / "models" / "zoo"),
 )
 
 

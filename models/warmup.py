@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .declared import fails
 from .draw import Draw
@@ -21,6 +22,14 @@ _WARM_BUDGET_MS = 300
 SLOW_MS = 600
 
 
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """A runner that has run every shape to be served, and each shape's forward, in ms."""
+
+    runner: Runner
+    forward_ms: dict[Shape, float]
+
+
 def warm(runner: Runner, draw: Draw, shapes: Sequence[Shape] | None = None) -> dict[Shape, float]:
     """Run these shapes, or every one to be served; return the fastest forward of each, in ms."""
     shapes = runner.layout.shapes if shapes is None else shapes
@@ -37,6 +46,7 @@ def _round(
     runner: Runner, rows: dict[str, Array], shape: Shape, took_ms: list[float], most: int, budget_ms: float
 ) -> None:
     """Add a shape's next runs to `took_ms`, up to so many and until the budget is used."""
+    runner.warmed.add(shape)
     for _ in range(_SETTLING_RUNS if runner.overlaps and not took_ms else 0):
         _first_forward(runner, rows, shape)
     stop = len(took_ms) + most
@@ -44,7 +54,6 @@ def _round(
         began = time.perf_counter()
         _first_forward(runner, rows, shape)
         took_ms.append((time.perf_counter() - began) * 1000)
-    runner.warmed.add(shape)
 
 
 def _first_forward(runner: Runner, rows: dict[str, Array], shape: Shape) -> None:

@@ -1,29 +1,21 @@
-"""Starts `serve run` apart from all else on the machine, and ends it so that nothing stays behind.
-
-Every process of a run inherits a mark in its environment; those left over are found by it, and no others are touched.
-"""
+"""Starts `serve run` apart from all else on the machine; processes.py ends it so that nothing stays behind."""
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
+
+from .ports import Ports
 
 PROJECT = Path(__file__).resolve().parents[1]
 _PR_SET_PDEATHSIG = 1
 # Loaded here: between fork and exec a process with threads may call little more than the kernel.
 _LIBC = ctypes.CDLL(None)
-_END_S = 60.0
-
-
-def new_mark() -> str:
-    """Return a mark, NAME=value, that no other run has."""
-    return f"PITSTOP_RUN={uuid.uuid4().hex}"
 
 
 def environment(folder: Path, mark: str) -> dict[str, str]:
@@ -49,6 +41,24 @@ def command(name: str) -> str:
     return str(found)
 
 
+def on_own_ports(raw: dict[str, Any], port: int, ports: Ports, folder: Path) -> None:
+    """Change a config in place: HTTP at `port`, all else that listens at ports of the block, sockets below `folder`."""
+    raw["http_options"] = {**raw.get("http_options", {}), "host": "127.0.0.1", "port": port}
+    if "grpc_options" in raw:
+        raw["grpc_options"]["port"] = ports.one()
+    own = ports.of_serve(folder)
+    for owner in [raw.setdefault("controller_options", {}), *raw["applications"]]:
+        environment = owner.setdefault("runtime_env", {})
+        environment["env_vars"] = {**environment.get("env_vars", {}), **own}
+        if "grpc_port" in owner.get("args", {}):
+            owner["args"]["grpc_port"] = ports.one()
+
+
+def plain(log: str) -> str:
+    """Return what a server printed without the colours."""
+    return re.sub(r"\x1b\[[\d;]*m", "", log)
+
+
 def serve_run(
     config: Path, env: dict[str, str], out: int | IO[Any], cwd: Path = PROJECT, inside: Sequence[str] = ()
 ) -> "subprocess.Popen[str]":
@@ -68,54 +78,6 @@ def spawn(argv: Sequence[str], env: dict[str, str], out: int | IO[Any], cwd: Pat
         start_new_session=True,
         preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # One system call.
     )
-
-
-def end(process: "subprocess.Popen[str]", mark: str, patience_s: float = _END_S / 2) -> list[str]:
-    """End a server as a service manager does; return the command lines of what had to be killed."""
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(timeout=_END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    return sweep(mark, patience_s)
-
-
-def sweep(mark: str, patience_s: float) -> list[str]:
-    """Wait until all that carries the mark has gone; kill what has not, and return its command lines."""
-    deadline = time.monotonic() + patience_s
-    while left := marked(mark):
-        if time.monotonic() > deadline:
-            kill(left)
-            return list(left.values())
-        time.sleep(0.1)
-    return []
-
-
-def marked(mark: str) -> dict[int, str]:
-    """Return running processes that carry the mark, by id, with their command lines.
-
-    Without /proc there is no way to know: none then.
-    """
-    found = {}
-    for entry in Path("/proc").iterdir() if Path("/proc").is_dir() else ():
-        if entry.name.isdigit() and entry.name != str(os.getpid()):
-            try:
-                if mark.encode() in (entry / "environ").read_bytes():
-                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    found[int(entry.name)] = line
-            except OSError:
-                continue
-    return {pid: line for pid, line in found.items() if line}
-
-
-def kill(pids: "dict[int, str] | list[int]") -> None:
-    """End processes without asking them; one that has gone meanwhile is none of ours any more."""
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
 
 
 def _end_with_parent() -> None:

@@ -4,7 +4,6 @@ Exits with 1 where a mistake is made, so that CI can hold a deployment back; hin
 """
 
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +15,15 @@ from rich.console import Console
 from configs.document import Document, read
 from configs.loader import ConfigError, Deployment, load
 from configs.suggest import advise
+from configs.values import OPEN_SIZE
 
 from .auditing.finding import Finding
 
 if TYPE_CHECKING:
-    from .auditing.examined import Examined, Look
+    from .auditing.examine import Examined
+    from .auditing.sight import Look
 
 CLEAN, MISTAKES, UNUSABLE, STOPPED = 0, 1, 2, 130
-# The schema refuses this one; it is mistake 2 all the same, and is called by its name here.
-_OPEN_SIZE = "an input has an open size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def _deployment(wish: Wish) -> Deployment:
 def _audit(wish: Wish, document: Document, deployment: Deployment, console: Console, look: "Look | None") -> int:
     # torch takes seconds to import; --help and a broken file need not wait for it.
     from .auditing.examine import examine
-    from .auditing.pace import BUDGET_S, QUICK_BUDGET_S, Pace
+    from .auditing.sight import BUDGET_S, QUICK_BUDGET_S, Pace
 
     with Console(stderr=True).status("starting") as line:
         budget_s = QUICK_BUDGET_S if wish.quick else BUDGET_S
@@ -86,14 +85,15 @@ def _status(audits: "Sequence[Examined]") -> int:
 
 
 def _show(wish: Wish, audits: "Sequence[Examined]", document: Document, console: Console, status: int) -> None:
-    from .auditing.hardware import hardware
     from .auditing.record import as_json
     from .auditing.table import show
+    from .measure import results
+    from .measure.hardware import hardware
 
-    machine, command = hardware(), shlex.join(["pitstop", *sys.argv[1:]])
-    record = as_json(audits, document, machine, command, status)
+    machine = hardware()
+    record = as_json(audits, document, results.head(["pitstop", *sys.argv[1:]], gpu=True), status)
     if wish.as_json:
-        print(json.dumps(record, indent=2))
+        print(results.text(record), end="")
     else:
         for examined in audits:
             show(examined, document, machine, console)
@@ -107,7 +107,8 @@ def _show(wish: Wish, audits: "Sequence[Examined]", document: Document, console:
 
 def _open_sizes(error: ConfigError) -> list[Finding]:
     """Return the findings for a file that has no other fault than open sizes."""
-    found = [each for each in error.problems if each.what.startswith(_OPEN_SIZE)]
+    # The schema refuses this one; it is mistake 2 all the same.
+    found = [each for each in error.problems if each.kind == OPEN_SIZE]
     if len(found) < len(error.problems):
         return []
     return [Finding("mistake", each.what, each.keys, "lengths: [16, 32, 64]", mistake=2) for each in found]

@@ -16,6 +16,8 @@ from models import cache
 from models.errors import ModelError
 
 from .check_load import Opened, open_models
+from .report import terminal
+from .report.numbers import plural
 from .taken import taken
 
 CLEAN, PROBLEMS, UNREADABLE = 0, 1, 2
@@ -58,7 +60,7 @@ def _check_file(path: Path, console: Console, wish: Wish) -> int:
         _show(place, problem, console)
     errors = sum(problem.severity == "error" for _, problem in found)
     if errors:
-        console.print(f"{path}: {errors} error{'s' if errors > 1 else ''}", style="bold red")
+        console.print(f"{path}: {plural(errors, 'error')}", style="bold red")
         return PROBLEMS
     if deployment is not None:
         console.print(_table(deployment))
@@ -116,8 +118,9 @@ def _show_cache(console: Console) -> bool:
 
 
 def _table(deployment: Deployment) -> Table:
-    table = Table("model", "device", "backend", "precision", "max rows", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("route", overflow="fold")
+    heads = ("model", "device", "backend", "precision", "max rows", "route")
+    table = terminal.table(*heads, left=heads)
+    table.columns[-1].overflow = "fold"
     for app in deployment.models:
         config = app.config
         rows = app.tunables.max_rows or config.max_rows

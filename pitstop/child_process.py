@@ -1,7 +1,7 @@
 """Work in a process of its own: a crash, an exit or a hang there is told here, and ends nothing else.
 
 `run` starts a fresh interpreter, hands it an order and yields what it reports. Run as a module, this file is the child.
-What the work prints goes into a file that nobody reads but for its last line, so that it mixes with no output of ours.
+What the work prints goes into a file, so that it mixes with no output of ours; where it fails, its last lines are told.
 """
 
 import os
@@ -12,12 +12,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _POLL_S = 0.1
@@ -30,7 +30,17 @@ class EndedError(Exception):
     """The process ended, or was ended, before its work was done. The text is a predicate: `ended with signal 11`."""
 
 
-def run(target: str, order: Any, limit_s: float, environment: Mapping[str, str] | None = None) -> Iterator[Any]:
+class TooSlowError(EndedError):
+    """It was ended, since it had said nothing for too long."""
+
+
+def run(
+    target: str,
+    order: Any,
+    limit_s: float,
+    environment: Mapping[str, str] | None = None,
+    printed: IO[bytes] | None = None,
+) -> Iterator[Any]:
     """Run `target` in a new process and yield what it reports, in order.
 
     Args:
@@ -38,12 +48,13 @@ def run(target: str, order: Any, limit_s: float, environment: Mapping[str, str] 
         order: anything that can be pickled.
         limit_s: how long it may be silent; one that says nothing for longer is ended.
         environment: variables besides those of this process.
+        printed: a file for what it prints, which the caller may read.
 
     Raises:
         EndedError: a signal, an exit, an exception or the limit ended it.
     """
     ours, theirs = Pipe()
-    with tempfile.TemporaryFile() as said:
+    with nullcontext(printed) if printed else tempfile.TemporaryFile() as said:
         process = _start(target, theirs, environment or {}, said)
         theirs.close()
         try:
@@ -69,8 +80,11 @@ def how_it_ended(returncode: int, last_line: str = "") -> str:
     return f"ended the process with exit status {returncode}"
 
 
-def _start(target: str, theirs: Connection, environment: Mapping[str, str], said: Any) -> "subprocess.Popen[bytes]":
-    path = os.pathsep.join([str(Path.cwd()), *(each for each in sys.path if each), str(_PROJECT)])
+def _start(
+    target: str, theirs: Connection, environment: Mapping[str, str], said: IO[bytes]
+) -> "subprocess.Popen[bytes]":
+    given = environment.get("PYTHONPATH", "").split(os.pathsep)
+    path = os.pathsep.join(filter(None, [str(Path.cwd()), *given, *sys.path, str(_PROJECT)]))
     return subprocess.Popen(
         [sys.executable, "-m", "pitstop.child_process", target, str(theirs.fileno())],
         stdin=subprocess.DEVNULL,
@@ -83,24 +97,29 @@ def _start(target: str, theirs: Connection, environment: Mapping[str, str], said
     )
 
 
-def _next(ours: Connection, process: "subprocess.Popen[bytes]", limit_s: float, said: Any) -> Any:
+def _next(ours: Connection, process: "subprocess.Popen[bytes]", limit_s: float, said: IO[bytes]) -> Any:
     ends = time.monotonic() + limit_s
     # Asked in turns, since a process that the child started may keep its end of the pipe open.
     while not ours.poll(_POLL_S):
         if process.poll() is not None and not ours.poll():
             raise EndedError(how_it_ended(process.returncode, _last_line(said)))
         if time.monotonic() > ends:
-            raise EndedError(f"took longer than {limit_s:.0f} s")
+            raise TooSlowError(f"took longer than {limit_s:.0f} s")
     try:
         return ours.recv()
     except (EOFError, ConnectionResetError):
         raise EndedError(how_it_ended(process.wait(), _last_line(said))) from None
 
 
-def _last_line(said: Any) -> str:
-    said.seek(0)
-    lines = [line.strip() for line in said.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+def last_lines(printed: IO[bytes], count: int) -> list[str]:
+    """Return the last lines of what was printed, as many as that; none of them empty."""
+    printed.seek(0)
+    lines = printed.read().decode("utf-8", "replace").splitlines()
+    return [line.rstrip() for line in lines if line.strip()][-count:]
+
+
+def _last_line(printed: IO[bytes]) -> str:
+    return "".join(last_lines(printed, 1)).strip()
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from models.urls import shown
 from .exporting.job import Job, Made
 from .exporting.origin import job_of
 from .exporting.wish import Wish
+from .measure.hardware import versions
 
 __all__ = ["Wish", "export"]
 
@@ -84,7 +85,7 @@ def _show(wish: Wish, job: Job, made: Made, console: Console) -> None:
 
     source = {"file": shown(job.file) if job.file else None, "sha256": digest(fetch(job.file)) if job.file else None}
     source["factory"] = job.source.factory if job.source is not None else made.factory
-    content = manifest.manifest(job, made, wish.dest, source, manifest.versions(), datetime.now(UTC))
+    content = manifest.manifest(job, made, wish.dest, source, versions(), datetime.now(UTC))
     beside = manifest.write(content, wish.dest)
     args = yaml_lines.args_of(job, made, str(wish.dest), content["sha256"])
     lines = yaml_lines.dump(args)

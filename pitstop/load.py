@@ -1,30 +1,24 @@
 """`pitstop load`: puts load on one model and says how long its answers take, and whether the client can be believed."""
 
-import json
-import platform
-import shlex
 import sys
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 
-from .auditing.hardware import commit, cores, cpu_name
-from .loading.bodies import Format, requests, wire
+from .loading.bodies import Format, requests
 from .loading.drive import Drive
-from .loading.loadgen import Rules, Scenario, Verdict, leave, load_module, play
 from .loading.plan import Plan
-from .loading.report import show, show_verdict
-from .loading.run import run, sender_for, try_one
+from .loading.report import show
+from .loading.run import run, try_one
 from .loading.summary import Summary, summarise
 from .loading.target import Target, find
 from .loading.trouble import LoadError
+from .measure import results
 
-_MARGIN = 2.0
-DONE, INVALID, UNUSABLE, STOPPED = 0, 1, 2, 130
+DONE, UNUSABLE, STOPPED = 0, 2, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +33,6 @@ class Wish:
     length: int = 32
     grpc_port: int = 8001
     written: Path | None = None
-    scenario: Scenario | None = None
-    slo_ms: float = 50.0
-    logs: Path = Path("loadgen")
 
 
 def load(wish: Wish, console: Console | None = None) -> int:
@@ -49,8 +40,6 @@ def load(wish: Wish, console: Console | None = None) -> int:
     console = console or Console(highlight=False)
     try:
         _check(wish)
-        if wish.scenario is not None:
-            return _play(wish, wish.scenario, console)
         target, summary = measure(wish)
         show(summary, f"{target.model} at {target.url}", console)
         if wish.written is not None:
@@ -73,61 +62,9 @@ def measure(wish: Wish) -> tuple[Target, Summary]:
 
 def write(path: Path, record: dict[str, Any]) -> None:
     try:
-        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        path.write_text(results.text(record), encoding="utf-8")
     except OSError as error:
         raise LoadError(f"{path}: cannot be written ({error.strerror})", "name another file") from error
-
-
-def circumstances() -> dict[str, Any]:
-    """Return what a reader must know of the client to judge its figures."""
-    return {
-        "command": shlex.join(["pitstop", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "client": {
-            "cpu": cpu_name(),
-            "cores": cores(),
-            "system": platform.platform(),
-            "python": platform.python_version(),
-        },
-        "commit": commit(),
-    }
-
-
-def _play(wish: Wish, scenario: Scenario, console: Console) -> int:
-    """Let MLPerf's LoadGen send."""
-    load_module()
-    target = find(wish.url)
-    found = requests(target, wish.path, wish.rows, wish.length)
-    try_one(target, found[0], wish.kind, wish.plan.timeout_s)
-    expected = _expected(wish, scenario, target)
-    # LoadGen knows of no failed query: Offline hands over everything at once, and the last in line must not time out.
-    patient = replace(wish.plan, rate_rps=None, timeout_s=max(wish.plan.timeout_s, 20 * wish.plan.seconds))
-    messages = [wire(target, request, wish.kind) for request in found]
-    sender = sender_for(target, messages, wish.kind, wish.grpc_port, patient)
-    rules = Rules(scenario, wish.plan.seconds, expected, wish.slo_ms, len(found), wish.logs)
-    with Console(stderr=True).status(f"LoadGen runs {scenario} for {wish.plan.seconds:g} s or more"):
-        verdict: Verdict = play(rules, sender, patient.connections)
-    show_verdict(verdict, f"{target.model} at {target.url}: MLPerf {scenario}", console)
-    if wish.written is not None:
-        found_ = {"scenario": scenario, "expected_rps": expected, **asdict(verdict), "summary": str(verdict.summary)}
-        write(wish.written, {**circumstances(), "target": {"url": target.url, "model": target.model}, **found_})
-    if verdict.stopped:
-        leave(STOPPED)
-    return DONE if verdict.valid else INVALID
-
-
-def _expected(wish: Wish, scenario: Scenario, target: Target) -> float:
-    """Return the rate that Server is to send at; for the others, one measured shortly: LoadGen sizes its run by it."""
-    if scenario == "server":
-        if wish.plan.rate_rps is None:
-            raise LoadError("the server scenario needs a rate", "add --rate")
-        return wish.plan.rate_rps
-    alone = scenario == "single-stream"
-    plan = replace(wish.plan, rate_rps=None, warmup_s=0.2, seconds=1.0, connections=1 if alone else 8)
-    found = requests(target, wish.path, wish.rows, wish.length)
-    record = run(target, found, wish.kind, wish.grpc_port, plan, lambda _: None)
-    # LoadGen draws its queries ahead and ends early where they run out: rather too many.
-    return max(summarise(plan, record).answered_rps, 1.0) * _MARGIN
 
 
 def _check(wish: Wish) -> None:
@@ -154,7 +91,7 @@ def _progress(drive: Drive, wish: Wish, line: Status) -> None:
 
 def _record(wish: Wish, target: Target, summary: Summary) -> dict[str, Any]:
     return {
-        **circumstances(),
+        **results.head(["pitstop", *sys.argv[1:]]),
         "target": {"url": target.url, "model": target.model, "properties": target.properties},
         "format": wish.kind,
         "rows": wish.rows,

@@ -1,28 +1,24 @@
-"""Opens one model as a replica's start does, in this process, and writes what came of it: run by check_load.py.
+"""Opens one model as a replica's start does, in this process: what check_load.py has done in a process of its own."""
 
-Usage: python -m pitstop.open_one CONFIG APPLICATION RESULT
-"""
-
-import json
-import math
 import os
-import sys
 import traceback
-from pathlib import Path
-from typing import Any
 
 from configs.loader import ModelApp, load
 from configs.problems import ConfigError
 
+from .child_process import Report
+from .measure.hardware import threads_of
 
-def main(config: str, application: str, result: str) -> None:
-    """Write {"ok": bool, "text": str} to the file `result`."""
+
+def open_one(order: tuple[str, str], report: Report) -> None:
+    """Open an application of a config; report whether it opened, and a sentence of what came of it."""
+    config, application = order
     try:
         app = next(app for app in load(config).models if app.name == application)
-        found: dict[str, Any] = {"ok": True, "text": _open(app)}
+        found = (True, _open(app))
     except BaseException as error:  # A factory may raise anything, SystemExit too, and each has its sentence.
-        found = {"ok": False, "text": _told(error)}
-    Path(result).write_text(json.dumps(found), encoding="utf-8")
+        found = (False, _told(error))
+    report(found)
 
 
 def _open(app: ModelApp) -> str:
@@ -52,7 +48,7 @@ def _place(app: ModelApp) -> tuple[str, str]:
         note = "" if device == "cuda" else "device: auto found no GPU on this machine"
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        torch.set_num_threads(max(1, math.floor(app.config.num_cpus)))
+        torch.set_num_threads(threads_of(app.config))
     return device, note
 
 
@@ -65,7 +61,3 @@ def _told(error: BaseException) -> str:
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     traceback.print_exception(error)
     return f"{type(error).__name__}: {error}{place}\nhelp: the model's own code raised it; its traceback stands above"
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -14,7 +14,7 @@ from rich.console import Console
 from configs.loader import ConfigError, load
 from configs.schema import ModelConfig
 
-from .auditing.hardware import cores
+from .measure.hardware import cores
 from .planning.place import Place, args_changes, find_model
 from .planning.report import show_patch
 from .tuning.candidates import Candidate, alike, candidates, now

@@ -1,25 +1,24 @@
-"""Sets values in a YAML file's text and leaves every other character, comments included, as it was.
+"""Sets values in a YAML file's text and leaves every other line, comments included, as it was.
 
-PyYAML says where each value stands; only that place is rewritten. Anchors make one text serve several applications:
-those that were not meant keep what they had, in a copy of their own. What comes out is parsed again and must differ in
-the asked-for values and nowhere else, or there is a PatchError and no text at all.
+ruamel.yaml makes the edit, and what PyYAML reads afterwards decides. Anchors let several applications share a block:
+those that were not meant keep what they had, written out. What comes out differs in the asked-for values and nowhere
+else, or there is a PatchError and no text at all.
 """
 
-import copy
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
 
 from configs.problems import Keys, child, where
 
-from .yaml_place import Alias, Use, block, compose, end_of, flow, follow, own_keys, uses
-
-# Each step settles one alias; a file has at most some dozens.
-_MOST_STEPS = 1000
+from .yaml_merge import merge
+from .yaml_text import dump, node, round_trip
 
 
 class PatchError(Exception):
@@ -36,19 +35,19 @@ class Change:
 
 
 def patch(text: str, changes: Sequence[Change]) -> str:
-    """Return the text with every change made."""
+    """Return the text with every change made.
+
+    Raises:
+        PatchError: a change would touch more of the file.
+    """
     for change in changes:
-        before = _plain(yaml.safe_load(text))
+        before = _read(text)
         if at(before, change.keys) == change.value:
             continue
         try:
-            patched = _settle(text, change)
-            after = _plain(yaml.safe_load(patched))
-        except (yaml.YAMLError, LookupError, TypeError) as error:
+            text = _patched(text, change)
+        except (yaml.YAMLError, YAMLError, LookupError, TypeError) as error:
             raise _refusal(change, before) from error
-        if not _as_meant(before, after, change):
-            raise _refusal(change, before)
-        text = patched
     return text
 
 
@@ -74,103 +73,82 @@ def at(raw: Any, keys: Keys) -> Any:
     return raw
 
 
-def _settle(text: str, change: Change) -> str:
-    """Part with the aliases in the way, one at a time, then make the change."""
-    for _ in range(_MOST_STEPS):
-        root, raw = compose(text), yaml.safe_load(text)
-        nodes, rest = follow(root, change.keys)
-        if isinstance(nodes[-1], Alias):
-            # The path may go on behind the alias, so that its keys so far lead to the copy.
-            done = change.keys[: len(nodes) - 1]
-            text = _own_copy(text, next(use for use in uses(root) if use.keys == done and not use.merged), raw)
-        elif (use := _affected(root, nodes, change, raw)) is not None:
-            text = _keep(text, use, nodes, change, raw) if use.merged else _own_copy(text, use, raw)
-        elif rest:
-            return _insert(text, nodes[-1], str(rest[0]), _new(raw, change, rest))
-        else:
-            start, end = nodes[-1].start_mark.index, end_of(text, nodes[-1])
-            return text[:start] + flow(change.value) + text[end:]
-    raise LookupError("aliases without end")
+def _patched(text: str, change: Change) -> str:
+    """Edit one place after the other, until the file reads as wanted: the change's own, then what shares its block."""
+    wanted = _read(text)
+    _put(wanted, change.keys, change.value)
+    editor = round_trip()
+    tree = editor.load(text)
+    _keep_anchors(tree)
+    before, edited, tried = dump(editor, tree), text, set[Keys]()
+    while (place := _difference(_read(edited), wanted)) is not None:
+        if place in tried:
+            raise LookupError(place)
+        tried.add(place)
+        if at(wanted, place) is None and change.default is not None:
+            # A key new to a block that others share: they go on with the default.
+            _put(wanted, place, change.default)
+        _edit(tree, place, wanted)
+        edited = merge(text, before, dump(editor, tree))
+    return edited
 
 
-def _affected(root: yaml.Node, nodes: list[yaml.Node], change: Change, raw: Any) -> Use | None:
-    """Return an alias through which the change would reach others, the last one first, so that places stay valid."""
-    depths = {id(node): depth for depth, node in enumerate(nodes)}
-    for use in reversed(list(uses(root))):
-        depth = depths.get(id(use.alias.target))
-        if depth is None:
-            continue
-        if not use.merged:
-            return use
-        key = change.keys[depth] if depth < len(change.keys) else None
-        if key not in own_keys(use.parent) and _kept(use, depth, change, raw) is not None:
-            return use
-    return None
+def _edit(tree: Any, keys: Keys, wanted: Any) -> None:
+    """Write one value into the tree; what is shared on the way to it gets a copy here."""
+    inner = tree
+    for depth, key in enumerate(keys[:-1]):
+        if not _is_own(tree, inner, key):
+            inner[key] = node(at(wanted, keys[: depth + 1]))
+            return
+        inner = inner[key]
+    if not inner:
+        inner.fa.set_flow_style()
+    inner[keys[-1]] = node(at(wanted, keys))
 
 
-def _kept(use: Use, depth: int, change: Change, raw: Any) -> Any:
-    """Return what a merging mapping must spell out to keep what it has; None where it has nothing to lose."""
-    found = at(raw, (*use.keys, change.keys[depth]))
-    return change.default if found is None and depth == len(change.keys) - 1 else found
+def _keep_anchors(tree: Any) -> None:
+    """Also those that no alias names any more."""
+    for parent, key in _places(tree):
+        if (anchor := getattr(parent[key], "anchor", None)) is not None:
+            anchor.always_dump = True
 
 
-def _keep(text: str, use: Use, nodes: list[yaml.Node], change: Change, raw: Any) -> str:
-    depth = next(depth for depth, node in enumerate(nodes) if node is use.alias.target)
-    return _insert(text, use.parent, str(change.keys[depth]), _plain(_kept(use, depth, change, raw)))
+def _is_own(tree: Any, parent: Any, key: str | int) -> bool:
+    """Whether a value is written at this place: not merged into it, and no alias of an anchor further up."""
+    if isinstance(parent, CommentedMap) and key not in dict(parent.non_merged_items()):
+        return False
+    first = next(place for place in _places(tree) if place[0][place[1]] is parent[key])
+    return first[0] is parent and bool(first[1] == key)
 
 
-def _own_copy(text: str, use: Use, raw: Any) -> str:
-    """Write in place of `*name` what it stands for."""
-    value = _plain(at(raw, use.keys))
-    start, end = use.alias.start_mark.index, use.alias.end_mark.index
-    if isinstance(use.parent, yaml.MappingNode) and not use.parent.flow_style and isinstance(value, Mapping | list):
-        indent = " " * (use.parent.value[0][0].start_mark.column + 2)
-        shown = "".join(f"\n{indent}{line}" for line in block(value))
-        return text[:start].rstrip(" ") + shown + text[end:]
-    return text[:start] + flow(value) + text[end:]
+def _places(tree: Any) -> Iterator[tuple[Any, str | int]]:
+    """Yield every place in a tree, in the file's order, as what holds it and its key."""
+    items = tree.non_merged_items() if isinstance(tree, CommentedMap) else ()
+    for key, inner in enumerate(tree) if isinstance(tree, CommentedSeq) else items:
+        yield tree, key
+        yield from _places(inner)
 
 
-def _insert(text: str, node: yaml.Node, key: str, value: Any) -> str:
-    if not isinstance(node, yaml.MappingNode):
-        raise LookupError(key)
-    if node.flow_style:
-        place = len(text[: node.end_mark.index - 1].rstrip())
-        comma = ", " if node.value else ""
-        return f"{text[:place]}{comma}{key}: {flow(value)}{text[place:]}"
-    indent = " " * node.value[0][0].start_mark.column
-    place = text.find("\n", end_of(text, node))
-    place = len(text) if place < 0 else place
-    return text[:place] + "".join(f"\n{indent}{line}" for line in block({key: value})) + text[place:]
+def _difference(found: Any, wanted: Any, keys: Keys = ()) -> Keys | None:
+    """Return the first place where two contents differ, None where they are equal."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        inner: list[str | int] = [*found, *(key for key in wanted if key not in found)]
+        if missing := next((key for key in inner if key not in found or key not in wanted), None):
+            return (*keys, missing)
+    elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        inner = list(range(len(found)))
+    else:
+        return None if found == wanted else keys
+    different = (_difference(found[key], wanted[key], (*keys, key)) for key in inner)
+    return next((place for place in different if place is not None), None)
 
 
-def _new(raw: Any, change: Change, rest: Keys) -> Any:
-    """Return the value for a key that is not written here; what a merge gave it is kept where it is a mapping."""
-    value = _plain(at(raw, change.keys[: len(change.keys) - len(rest) + 1]))
-    if len(rest) == 1:
-        return change.value
-    value = value if isinstance(value, dict) else {}
-    _set(value, rest[1:], change.value)
-    return value
+def _read(text: str) -> Any:
+    """Return what PyYAML reads, so that nothing in it is shared: an alias gives one object in several places."""
+    return _plain(yaml.safe_load(text))
 
 
-def _as_meant(before: Any, after: Any, change: Change) -> bool:
-    """Whether nothing but the change happened; others may now spell out the default that they had before."""
-    expected = copy.deepcopy(before)
-    _set(expected, change.keys, change.value)
-    return bool(_drop(after, expected, change) == expected)
-
-
-def _drop(after: Any, expected: Any, change: Change) -> Any:
-    """Leave out defaults spelt out where there was nothing before."""
-    if isinstance(after, dict) and isinstance(expected, dict):
-        new = {key for key in after if key == change.keys[-1] and key not in expected and after[key] == change.default}
-        return {key: _drop(value, expected.get(key), change) for key, value in after.items() if key not in new}
-    if isinstance(after, list) and isinstance(expected, list) and len(after) == len(expected):
-        return [_drop(left, right, change) for left, right in zip(after, expected, strict=True)]
-    return after
-
-
-def _set(raw: Any, keys: Keys, value: Any) -> None:
+def _put(raw: Any, keys: Keys, value: Any) -> None:
     for key in keys[:-1]:
         inner = child(raw, key)
         if not isinstance(inner, dict | list):
@@ -180,7 +158,6 @@ def _set(raw: Any, keys: Keys, value: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Copy a value so that nothing in it is shared: a YAML alias gives one object in several places."""
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, list) else value
@@ -189,5 +166,10 @@ def _plain(value: Any) -> Any:
 def _refusal(change: Change, raw: Any) -> PatchError:
     place = where(raw, change.keys)
     return PatchError(
-        f"{place} cannot be changed without touching more of the file\nhelp: write {flow(change.value)} there by hand"
+        f"{place} cannot be changed without touching more of the file\nhelp: write {_flow(change.value)} there by hand"
     )
+
+
+def _flow(value: Any) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)
+    return text.removesuffix("...\n").rstrip("\n")

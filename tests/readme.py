@@ -1,4 +1,4 @@
-"""The README's blocks, and a copy of the project to run them in, such as a clone is."""
+"""The blocks of the README and of docs/measuring.md, and a copy of the project to run them in, such as a clone is."""
 
 import re
 import shutil
@@ -9,7 +9,8 @@ from pathlib import Path
 from tests.serving import PROJECT
 
 README = (PROJECT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+PAGES = {"README.md": README, "docs/measuring.md": (PROJECT / "docs" / "measuring.md").read_text()}
+BLOCKS = [block for page in PAGES.values() for block in re.findall(r"```(\w*)\n(.*?)```", page, re.DOTALL)]
 PITSTOP = ".venv/bin/pitstop"
 # What makes a line short that a test runs as it stands.
 SHORTER = {
@@ -28,19 +29,23 @@ def commands() -> list[str]:
     return [line for text in blocks("bash") for line in text.splitlines() if line and not line.startswith("#")]
 
 
-def said(verbs: tuple[str, ...], beside: tuple[str, ...] = ()) -> list[str]:
-    """Return the README's `pitstop` lines of these verbs, and those beside them that it may have."""
-    found = [line for line in commands() if line.startswith(PITSTOP) and line.split()[1] in verbs]
-    return list(dict.fromkeys([*found, *beside]))
+def said(*verbs: str) -> list[str]:
+    """Return the pages' `pitstop` lines of these verbs."""
+    return [line for line in commands() if line.startswith(PITSTOP) and line.split()[1] in verbs]
 
 
-def cloned(folder: Path) -> Path:
-    """Copy the project's files as they are now, and add the README's model as the README says."""
+def copied(folder: Path) -> None:
+    """Copy the project's files as they are now."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines():
         if (PROJECT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT / name, folder / name)
+
+
+def cloned(folder: Path) -> Path:
+    """Copy the project, and add the README's model as the README says."""
+    copied(folder)
     [network], [application] = blocks("python"), blocks("yaml")
     (folder / network.splitlines()[0].removeprefix("# ")).write_text(network)
     with (folder / "serve_config.yaml").open("a") as config:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from pitstop import apart
+from pitstop import apart, processes
 from pitstop.apart import PROJECT
 from pitstop.ports import Ports, free_port
 
@@ -100,13 +100,13 @@ def serve_run(
                 # Ray gives its own node 30 s and no setting for it; a machine short of cores may take longer.
                 if last or _RAY_TOOK_TOO_LONG not in serving.log:
                     raise
-                apart.end(serving.process, serving.mark)
+                processes.end(serving.process, serving.mark)
         yield serving
 
 
 def left_over(mark: str) -> list[str]:
     """Return the command lines of running processes that carry the mark; for clusters not made by `serve_run`."""
-    return list(apart.marked(mark).values())
+    return list(processes.of(None, mark).values())
 
 
 def deploy(serving: Serving, edit: Edit) -> None:
@@ -148,7 +148,7 @@ def _written(config: Path, path: str, edit: Edit | None, folder: Path, ports: Po
 
 
 def _start(config: Path, folder: Path, cwd: Path) -> Serving:
-    mark = apart.new_mark()
+    mark = processes.new_mark()
     environment = {
         **apart.environment(folder, mark),
         "PITSTOP_CACHE": os.environ.get("PITSTOP_CACHE", str(folder / "cache")),
@@ -172,5 +172,5 @@ def _read(serving: Serving) -> None:
 
 def _end(serving: Serving) -> None:
     """End it as a service manager does, and insist that every process goes."""
-    left = apart.end(serving.process, serving.mark)
+    left = processes.end(serving.process, serving.mark)
     assert not left, f"left behind: {left}"

@@ -16,6 +16,8 @@ ANYWHERE = {
     "deployments": {"pitstop"},
     "pitstop": {"deployments"},
 }
+# Rooms of deployments that know neither Ray nor torch: pitstop may use them.
+PURE = ("deployments.http_client", "deployments.stubs")
 # The server's own queue and policy, which the simulations run too: pitstop may use them.
 POLICY = ("deployments.batching.fifo", "deployments.batching.grouping", "deployments.batching.queue")
 AT_MODULE_LEVEL = {"configs": {"torch", "ray"}}
@@ -34,9 +36,20 @@ def test_no_package_imports_against_the_current(package: str) -> None:
             ast.parse(path.read_text(encoding="utf-8"), str(path)), path.relative_to(PROJECT)
         )
         if name.partition(".")[0] in (late if nested else early)
-        if not (package == "pitstop" and name.startswith(POLICY))
+        if not (package == "pitstop" and name.startswith((*PURE, *POLICY)))
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("room", PURE)
+def test_a_pure_room_knows_neither_ray_nor_torch_nor_the_rest_of_deployments(room: str) -> None:
+    files = sorted((PROJECT / room.replace(".", "/")).glob("*.py"))
+    assert files
+    code = "".join(f"import {room}.{path.stem}\n" for path in files) + "import sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    others = {"configs", "models", "ray", "torch"}
+    wrong = [each for each in done.stdout.split() if each in others or each.startswith("deployments.")]
+    assert [each for each in wrong if not each.startswith(room)] == []
 
 
 def test_the_policy_and_the_simulation_of_it_import_neither_ray_nor_torch() -> None:

@@ -3,27 +3,24 @@
 Nothing here depends on the machine or its speed: the same seed gives the same figures.
 """
 
-import argparse
-import json
 import logging
 import os
-import shlex
 import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from .. import machine
-from ..cache import PROJECT
+from pitstop.measure.results import head, write
+
+from .. import script
 from .cases import DELAYS, Model, Setting, config, models, settings
 from .choose import as_good, named, ours
 from .fleet import run
 from .plot import draw
 from .table import render
-from .traffic import SHAPES, Shape, arrivals
+from .traffic import SHAPES, Shape
 
 _SEED = 1
 _STARTS_IN_S = 60.0
@@ -33,23 +30,16 @@ Case = tuple[str, str, float, Setting]
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=PROJECT / "benchmarks" / "results")
+    parser = script.parser("benchmarks.autoscaling", __doc__)
     parser.add_argument("--quick", action="store_true", help="only the first model, one shape and two targets")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args(given)
     known, shapes = models(), SHAPES
     if chosen.quick:
         known, shapes = (replace(known[0], targets=known[0].targets[:2]),), SHAPES[:1]  # type: ignore[assignment]
-    # Read before the run, which takes minutes: what is committed meanwhile has no part in it.
-    commit = machine.commit()
-    record = {"commit": commit, **simulate(known, shapes, chosen.workers)}
-    record["command"] = shlex.join(["python", "-m", "benchmarks.autoscaling", *(["--quick"] if chosen.quick else [])])
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    (chosen.out / f"{_STEM}.json").write_text(json.dumps(record, indent=1) + "\n")
-    (chosen.out / f"{_STEM}.md").write_text(render(record))
-    (chosen.out / f"{_STEM}.png").write_bytes(draw(record))
-    print(chosen.out / f"{_STEM}.md")
+    record = head(["python", "-m", "benchmarks.autoscaling", *(["--quick"] if chosen.quick else [])])
+    record |= simulate(known, shapes, chosen.workers)
+    print(write(chosen.out, _STEM, record, render(record), draw(record)))
 
 
 def simulate(known: Iterable[Model], shapes: Iterable[Shape], workers: int) -> dict[str, Any]:
@@ -68,7 +58,6 @@ def simulate(known: Iterable[Model], shapes: Iterable[Shape], workers: int) -> d
     return {
         "theme": "autoscaling, simulated",
         "seed": _SEED,
-        "versions": machine.versions(),
         "starts_in_s": _STARTS_IN_S,
         "delays": DELAYS,
         "models": [{**asdict(model), "target_queue_ms": model.target_queue_ms} for model in known],
@@ -105,7 +94,7 @@ def _quiet() -> None:
 
 @lru_cache(maxsize=2)
 def _arrivals(shape: Shape, peak_rps: float) -> list[float]:
-    return arrivals(shape, peak_rps, _SEED)
+    return shape.arrivals(peak_rps, _SEED)
 
 
 if __name__ == "__main__":

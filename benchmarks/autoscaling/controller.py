@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from ray.serve import autoscaling_policy
-from ray.serve._private import autoscaling_state
-from ray.serve._private.common import RUNNING_REQUESTS_KEY, DeploymentID, ReplicaID, ReplicaMetricReport
-from ray.serve._private.metrics_utils import InMemoryMetricsStore
 from ray.serve.config import AutoscalingConfig
+
+from deployments.ray_compat import autoscaling
 
 # Far from 0, as the time of day is.
 _BEGIN_S = 1e6
@@ -25,23 +23,18 @@ class Controller:
     def __init__(self, config: AutoscalingConfig) -> None:
         self.config = config
         self.target = config.min_replicas
-        self._state: Any = autoscaling_state.DeploymentAutoscalingState(DeploymentID("Model", "simulated"))
-        self._state._config = config
-        policy = autoscaling_state._resolve_policy_callable(config.policy)
-        self._state._policy = autoscaling_policy._apply_autoscaling_config(policy)
-        self._state._policy_state = {}
-        # Gauges of a Ray that does not run.
-        self._state.record_autoscaling_metrics = lambda *_: None  # type: ignore[method-assign]
+        autoscaling.check()
+        self._state = autoscaling.deployment_state(config)
 
-    def report(self, replica: ReplicaID, metrics: Mapping[str, Any], now_s: float) -> None:
-        self._state.record_request_metrics_for_replica(ReplicaMetricReport(replica, dict(metrics), now_s))
+    def report(self, replica: Any, metrics: Mapping[str, Any], now_s: float) -> None:
+        self._state.record_request_metrics_for_replica(autoscaling.replica_report(replica, metrics, now_s))
 
-    def decide(self, running: list[ReplicaID]) -> int:
+    def decide(self, running: list[Any]) -> int:
         self._state.update_running_replica_ids(running)
         self.target = int(self._state.get_decision_num_replicas(self.target))
         return self.target
 
-    def stopped(self, replica: ReplicaID) -> None:
+    def stopped(self, replica: Any) -> None:
         self._state.on_replica_stopped(replica)
 
 
@@ -49,11 +42,12 @@ class Reporter:
     """One replica's metrics, recorded and pushed as often as Serve does it."""
 
     def __init__(self, controller: Controller, name: str, now_s: float) -> None:
-        self.id = ReplicaID(name, DeploymentID("Model", "simulated"))
+        self.id = autoscaling.replica_id(name)
         config = controller.config
         self._controller = controller
         self._record_s = min(config.look_back_period_s * _RECORD_FACTOR, config.metrics_interval_s)
-        self._store: Any = InMemoryMetricsStore()  # type: ignore[no-untyped-call]
+        self._store = autoscaling.metrics_store()
+        self._ongoing = autoscaling.ongoing_key()
         self._next_record_s = self._next_push_s = now_s
 
     def due(self, now_s: float) -> bool:
@@ -62,7 +56,7 @@ class Reporter:
     def record(self, ongoing: int, stats: Mapping[str, float], now_s: float) -> None:
         self._next_record_s += self._record_s
         at_s = _BEGIN_S + now_s
-        self._store.add_metrics_point({RUNNING_REQUESTS_KEY: ongoing, **stats}, at_s)
+        self._store.add_metrics_point({self._ongoing: ongoing, **stats}, at_s)
         if now_s >= self._next_push_s:
             config = self._controller.config
             self._next_push_s += config.metrics_interval_s
@@ -73,7 +67,7 @@ class Reporter:
 @contextmanager
 def time_of(clock: "Clock") -> Iterator[None]:
     """Let Serve's autoscaling read this clock."""
-    modules: list[Any] = [autoscaling_state, autoscaling_policy]
+    modules = autoscaling.modules_with_a_clock()
     before = [module.time for module in modules]
     ours = SimpleNamespace(time=lambda: _BEGIN_S + clock.now_s, monotonic=lambda: clock.now_s)
     for module in modules:

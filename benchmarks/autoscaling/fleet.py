@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from ray.serve.config import AutoscalingConfig
 
+from pitstop.measure.percentiles import percentile
+
 from .controller import Clock, Controller, Reporter, time_of
 from .replica import Replica
 
@@ -65,12 +67,12 @@ class _Run:
             self._go()
         everything = [latency for minute in self._minutes for latency in minute]
         good = sum(latency * 1000 <= slo_ms + 1e-6 for latency in everything)
-        worst = max((_p99_ms(minute) for minute in self._minutes if minute), default=0.0)
+        worst_s = max((percentile(minute, 0.99) for minute in self._minutes if minute), default=0.0)
         return Outcome(
             self._replica_s / 3600,
             good / (len(everything) + self._refused),
-            _p99_ms(everything),
-            worst,
+            1000 * percentile(everything, 0.99),
+            1000 * worst_s,
             self._refused,
             self._most,
             self._changes,
@@ -154,8 +156,3 @@ class _Run:
             replica.leaves_s = now_s + _DRAINS_S
             self._draining.append(replica)
             self._controller.stopped(reporter.id)
-
-
-def _p99_ms(latencies_s: Sequence[float]) -> float:
-    ordered = sorted(latencies_s)
-    return 1000 * ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]

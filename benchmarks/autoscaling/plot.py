@@ -1,36 +1,32 @@
 """Draws each run as a point: what it cost, and the share of requests it failed. Nearer to the corner is better."""
 
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any
+
+from pitstop.report import plots
+from pitstop.report.colours import BLUE, GREEN, INK, PALE, RED
 
 from .cases import OURS
 from .choose import named
 
-_OURS, _SERVE = "#1f7a5c", {"of cluster.yaml": "#3b6ea8", "Serve's": "#c4533a"}
-_INK, _PALE = "#1c2530", "#6b7685"
+_SERVE = {"of cluster.yaml": BLUE, "Serve's": RED}
 # A run without a miss has no place on a logarithmic scale but its edge.
 _LEAST = 0.005
 
 
 def draw(record: Mapping[str, Any]) -> bytes:
     """Return a PNG, one panel for each model and shape."""
-    from matplotlib.figure import Figure
-
     models, shapes = record["models"], record["shapes"]
-    figure = Figure(figsize=(3.1 * len(shapes) + 0.6, 3.0 * len(models) + 0.9), layout="constrained")
+    figure = plots.new_figure(3.1 * len(shapes) + 0.6, 3.0 * len(models) + 0.9, dpi=110, layout="constrained")
     axes = figure.subplots(len(models), len(shapes), squeeze=False)
     for row, model in enumerate(models):
         for column, shape in enumerate(shapes):
             _panel(axes[row][column], record, model["name"], shape["name"])
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-    figure.supxlabel("replica-hours", fontsize=9, color=_INK)
-    figure.supylabel("requests outside the objective, %", fontsize=9, color=_INK)
-    out = BytesIO()
-    # Without its date the same runs give the same file.
-    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
-    return out.getvalue()
+    figure.supxlabel("replica-hours", fontsize=9, color=INK)
+    figure.supylabel("requests outside the objective, %", fontsize=9, color=INK)
+    return plots.png(figure)
 
 
 def _panel(axes: Any, record: Mapping[str, Any], model: str, shape: str) -> None:
@@ -48,17 +44,13 @@ def _panel(axes: Any, record: Mapping[str, Any], model: str, shape: str) -> None
         )
         for each in found:
             at = (each["replica_hours"], _missed(each))
-            axes.annotate(f"{each['target']:g}", at, (4, 3), textcoords="offset points", fontsize=7, color=_PALE)
+            axes.annotate(f"{each['target']:g}", at, (4, 3), textcoords="offset points", fontsize=7, color=PALE)
     for each in (each for each in runs if each["policy"] == OURS):
-        axes.plot([each["replica_hours"]], [_missed(each)], "*", color=_OURS, ms=13, label="TargetQueue")
-    axes.set_title(f"{model}: {shape}", fontsize=9, color=_INK)
+        axes.plot([each["replica_hours"]], [_missed(each)], "*", color=GREEN, ms=13, label="TargetQueue")
     axes.set_yscale("log")
     axes.set_xlim(left=0)
     axes.set_ylim(_LEAST / 1.5, 60)
-    axes.tick_params(labelsize=8, colors=_PALE)
-    axes.grid(True, color="#e3e7ec", linewidth=0.6)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    plots.frame(axes, f"{model}: {shape}")
 
 
 def _target(run: Mapping[str, Any]) -> float:

@@ -14,7 +14,7 @@ class Replica:
     """Requests of one row each. Times in seconds; `ready_s` is when it may take its first request."""
 
     def __init__(self, forward_ms: Mapping[int, float], ordered_s: float, ready_s: float) -> None:
-        self.ordered_s, self.ready_s = ordered_s, ready_s
+        self.ready_s = ready_s
         self.leaves_s: float | None = None
         self.ongoing = 0
         self.done_s = float("inf")
@@ -25,8 +25,7 @@ class Replica:
         self._sizes = tuple(sorted(forward_ms))
         self._forward_s = {rows: ms / 1000 for rows, ms in forward_ms.items()}
         self._stats = Stats()
-        self._recorder = Recorder(self._stats, by_shape)
-        self._recorder.started_s = ready_s - ordered_s
+        self._recorder = Recorder(self._stats, by_shape, ready_s - ordered_s)
         self.look(ready_s)
 
     @property

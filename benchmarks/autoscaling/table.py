@@ -3,11 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pitstop.report.markdown import table
+
 from .choose import Run, as_cheap, as_good, best, named, ours
 
-_HEADER = (
-    "| traffic | policy | replica-hours | within the objective | p99 ms | worst minute's p99 ms | refused | changes |\n"
-    "|---|---|---:|---:|---:|---:|---:|---:|"
+_HEADS = (
+    "traffic",
+    "policy",
+    "replica-hours",
+    "within the objective",
+    "p99 ms",
+    "worst minute's p99 ms",
+    "refused",
+    "changes",
 )
 
 
@@ -17,7 +25,7 @@ def render(record: Mapping[str, Any]) -> str:
     for model in record["models"]:
         parts += [
             _model(model),
-            _HEADER + "\n" + "\n".join(_rows(record, model["name"])),
+            "\n".join(table(_HEADS, _rows(record, model["name"]), "llrrrrrr")),
             _starts(record, model["name"]),
         ]
     return "\n\n".join(parts) + "\n"
@@ -53,32 +61,28 @@ def _model(model: Mapping[str, Any]) -> str:
     )
 
 
-def _rows(record: Mapping[str, Any], model: str) -> list[str]:
-    lines = []
+def _rows(record: Mapping[str, Any], model: str) -> list[list[str]]:
+    rows = []
     for shape in record["shapes"]:
         runs = named(record["runs"], model, shape["name"], record["starts_in_s"])
-        lines.append(_row(shape["name"], f"**{_name(ours(runs))}**", ours(runs)))
+        rows.append([shape["name"], f"**{_name(ours(runs))}**", *_figures(ours(runs))])
         for what, found in (("as good", as_good(runs)), ("best", best(runs)), ("as cheap", as_cheap(runs))):
-            lines.append(
-                _row("", f"{what}: {_name(found)}", found) if found else f"|  | {what}: none |  |  |  |  |  |  |"
-            )
-    return lines
+            rows.append(["", f"{what}: {_name(found) if found else 'none'}", *_figures(found)])
+    return rows
 
 
 def _starts(record: Mapping[str, Any], model: str) -> str:
     others = sorted({each["starts_in_s"] for each in record["runs"]} - {record["starts_in_s"]})
-    lines = [
-        "Where a start takes another time, ours beside the *as good* from above:\n",
-        "| traffic | start, s | ours: replica-hours, within the objective | Serve's |",
-        "|---|---:|---:|---:|",
-    ]
+    heads = ["traffic", "start, s", "ours: replica-hours, within the objective", "Serve's"]
+    rows = []
     for shape in record["shapes"]:
         picked = as_good(named(record["runs"], model, shape["name"], record["starts_in_s"]))
         for starts_in_s in others:
             runs = named(record["runs"], model, shape["name"], starts_in_s)
             same = [each for each in runs if picked and _name(each) == _name(picked)]
-            lines.append(f"| {shape['name']} | {starts_in_s:.0f} | {_pair([ours(runs)])} | {_pair(same)} |")
-    return "\n".join(lines)
+            rows.append([shape["name"], f"{starts_in_s:.0f}", _pair([ours(runs)]), _pair(same)])
+    told = "Where a start takes another time, ours beside the *as good* from above:"
+    return "\n".join([told, "", *table(heads, rows, "lrrr")])
 
 
 def _pair(runs: Sequence[Run]) -> str:
@@ -91,8 +95,14 @@ def _name(run: Run) -> str:
     return f"Serve's, target {run['target']:g}, delays {run['delays']}"
 
 
-def _row(shape: str, name: str, run: Run) -> str:
-    return (
-        f"| {shape} | {name} | {run['replica_hours']:.2f} | {100 * run['attained']:.2f} % | {run['p99_ms']:,.0f} | "
-        f"{run['worst_p99_ms']:,.0f} | {run['refused']:,} | {run['changes']} |"
-    )
+def _figures(run: Run | None) -> list[str]:
+    if run is None:
+        return [""] * (len(_HEADS) - 2)
+    return [
+        f"{run['replica_hours']:.2f}",
+        f"{100 * run['attained']:.2f} %",
+        f"{run['p99_ms']:,.0f}",
+        f"{run['worst_p99_ms']:,.0f}",
+        f"{run['refused']:,}",
+        str(run["changes"]),
+    ]

@@ -1,11 +1,9 @@
-"""Traffic as it comes: a rate over time, and random arrivals at that rate. Described shapes, not recorded ones."""
+"""Traffic as it comes: a rate over time. Described shapes, not recorded ones."""
 
 import math
-import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
-Rate = Callable[[float], float]
+from pitstop.measure.arrivals import Share, poisson
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +13,11 @@ class Shape:
     name: str
     what: str
     lasts_s: float
-    share: Rate
+    share: Share
+
+    def arrivals(self, peak_rps: float, seed: int) -> list[float]:
+        """Return the times in seconds at which requests come."""
+        return list(poisson(peak_rps, self.lasts_s, seed, self.share))
 
 
 def step(at_s: float) -> float:
@@ -41,15 +43,3 @@ SHAPES = (
     Shape("spike", "a fifth of the peak, and the peak for one minute in thirty", 3600, spike),
     Shape("day", "a day between 5 and 100 % of the peak, told 24 times as fast", 3600, day),
 )
-
-
-def arrivals(shape: Shape, peak_rps: float, seed: int) -> list[float]:
-    """Return the times in seconds at which requests come, by thinning of arrivals at the peak rate."""
-    found: list[float] = []
-    draw, now = random.Random(seed), 0.0
-    while True:
-        now += draw.expovariate(peak_rps)
-        if now >= shape.lasts_s:
-            return found
-        if draw.random() < shape.share(now):
-            found.append(now)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..client.http import Answer
+from deployments.http_client.reply import Reply
+
 from ..workloads import Array, Workload
 from .codecs import Codec, as_json, base64_of, numbers
 from .peer import Batching, Command, Launch, Peer
@@ -27,7 +28,7 @@ def _codec(workload: Workload) -> Codec:
     return Codec(path, lambda each: as_json({"x": [value(each)]}), _answer)
 
 
-def _answer(answer: Answer) -> Array:
+def _answer(answer: Reply) -> Array:
     return np.asarray(json.loads(answer.body), np.float32).ravel()
 
 

@@ -4,20 +4,22 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..client.http import Answer
+from deployments.http_client.reply import Reply
+from pitstop.loading.bodies import http_body
+from pitstop.loading.tensor import Tensor
+
 from ..workloads import Array, Workload
 
 Encoded = tuple[dict[str, str], bytes]
 Encode = Callable[[Any], Encoded]
-Decode = Callable[[Answer], Array]
+Decode = Callable[[Reply], Array]
 
 _JSON = {"Content-Type": "application/json"}
-_LENGTH = "inference-header-content-length"
+_LENGTH = b"inference-header-content-length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,11 @@ class Codec:
 
 def open_inference(workload: Workload, text_shape: tuple[int, ...] = (1,)) -> Codec:
     """Return the protocol of pitstop and Triton: JSON for numbers and text, the binary extension for images."""
-    text: Encode = partial(_oip_text, shape=text_shape)
-    encode: dict[str, Encode] = {"mlp": _oip_numbers, "resnet50": _oip_image, "minilm": text}
+    encode: dict[str, Encode] = {
+        "mlp": lambda value: http_body([Tensor("x", "FP32", value[None])], "json"),
+        "resnet50": lambda value: http_body([Tensor("image", "UINT8", value[None])], "binary"),
+        "minilm": lambda value: http_body([Tensor("text", "BYTES", _bytes(value, text_shape))], "json"),
+    }
     return Codec(f"/v2/models/{workload.name}/infer", encode[workload.name], _oip_answer)
 
 
@@ -46,7 +51,7 @@ def plain(path: str) -> Callable[[Workload], Codec]:
     return codec
 
 
-def from_json(answer: Answer) -> Array:
+def from_json(answer: Reply) -> Array:
     return np.asarray(json.loads(answer.body)["y"], np.float32).ravel()
 
 
@@ -75,28 +80,15 @@ def _raw(value: Array) -> Encoded:
     return {"Content-Type": "application/octet-stream"}, value.tobytes()
 
 
-def _from_bytes(answer: Answer) -> Array:
+def _from_bytes(answer: Reply) -> Array:
     return np.frombuffer(answer.body, np.float32)
 
 
-def _oip_numbers(value: Array) -> Encoded:
-    return as_json({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 64], "data": numbers(value)}]})
+def _bytes(text: str, shape: tuple[int, ...]) -> Array:
+    return np.array([text.encode()], object).reshape(shape)
 
 
-def _oip_text(value: str, shape: tuple[int, ...]) -> Encoded:
-    return as_json({"inputs": [{"name": "text", "datatype": "BYTES", "shape": shape, "data": [value]}]})
-
-
-def _oip_image(value: Array) -> Encoded:
-    size = {"binary_data_size": value.nbytes}
-    given = {"name": "image", "datatype": "UINT8", "shape": [1, *value.shape], "parameters": size}
-    wanted = {"name": "logits", "parameters": {"binary_data": True}}
-    _, head = as_json({"inputs": [given], "outputs": [wanted]})
-    headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
-    return headers, head + value.tobytes()
-
-
-def _oip_answer(answer: Answer) -> Array:
+def _oip_answer(answer: Reply) -> Array:
     length = answer.headers.get(_LENGTH)
     if length is not None:
         return np.frombuffer(answer.body[int(length) :], np.float32)

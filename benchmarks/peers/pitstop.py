@@ -9,6 +9,7 @@ import yaml
 
 from configs.document import application
 from configs.schema import ModelConfig, Tunables
+from pitstop import apart
 from pitstop.ports import Ports
 
 from ..cache import PROJECT
@@ -33,16 +34,8 @@ def _alone(raw: dict[str, Any], launch: Launch) -> dict[str, Any]:
     ports = Ports()
     # Nobody tells when the server has ended; one is measured at a time, so the next start gives the block back.
     _HELD[:] = [ports]
-    raw["http_options"]["port"] = launch.port
-    if "grpc_options" in raw:
-        raw["grpc_options"]["port"] = ports.one()
     raw["applications"] = [app for app in raw["applications"] if app["name"] in ("root", launch.workload.name)]
-    own = ports.of_serve(launch.folder)
-    for owner in [raw["controller_options"], *raw["applications"]]:
-        variables = owner.setdefault("runtime_env", {}).get("env_vars", {})
-        owner["runtime_env"]["env_vars"] = {**variables, **own}
-        if "grpc_port" in owner.get("args", {}):
-            owner["args"]["grpc_port"] = ports.one()
+    apart.on_own_ports(raw, launch.port, ports, launch.folder)
     app = application(raw, launch.workload.name)
     # Not `auto`: beside peers on the CPU no GPU of the machine may be taken.
     app["args"] = {**app["args"], "device": chosen().kind}

@@ -26,7 +26,7 @@ Measure = Callable[[Stand, float], dict[str, Any]]
 class Case:
     """`measure` gets the server and for how long the load lasts at least, and returns what it found, by Row's names.
 
-    `least_s` is that time where the command line names none.
+    `least_s` is that time where the command line names none. `fresh`: on a server that was started for it alone.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Case:
     wish: Wish = field(default_factory=Wish)
     servers: tuple[str, ...] = (PITSTOP, RAY_SERVE)
     least_s: float = 15.0
+    fresh: bool = False
 
 
 def steady(

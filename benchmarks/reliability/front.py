@@ -6,7 +6,6 @@ import signal
 import threading
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -40,15 +39,8 @@ def front(stand: Stand, seconds: float) -> dict[str, Any]:
 
 def _fronts(stand: Stand) -> set[int]:
     """Return the processes that listen on the server's HTTP port: HAProxy, or Ray's proxy."""
-    wanted = b"/haproxy\0-db" if stand.server == PITSTOP else b"ray::ProxyActor"
-    return {pid for pid in stand.all_pids() if wanted in _command(pid)}
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+    wanted = "/haproxy -db" if stand.server == PITSTOP else "ray::ProxyActor"
+    return {pid for pid, line in stand.all_pids().items() if wanted in line}
 
 
 def stopped(stand: Stand, seconds: float) -> dict[str, Any]:

@@ -61,11 +61,11 @@ class Watched:
     def send(self, number: int, done: Done) -> None:
         sent = now()
 
-        def ended(failure: Failure | None) -> None:
+        def ended(number: int, failure: Failure | None) -> None:
             if failure is not None and failure.kind == "HTTP 503":
                 self.refusals.took_s.append(now() - sent)
                 self.refusals.named_a_time += failure.retry_after_s is not None
-            done(failure)
+            done(number, failure)
 
         self._inner.send(number, ended)
 

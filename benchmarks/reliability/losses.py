@@ -3,13 +3,13 @@
 import time
 from typing import Any
 
-from pitstop import apart
+from pitstop import processes
 
 from .case import RATE_RPS, Case, disturbed, steady
 from .faults import GUARDED
 from .nodes import Clustered
 from .service import Wish
-from .stand import Stand, again, until
+from .stand import Stand, StandError, again, until
 
 _LOAD = f"{RATE_RPS:.0f} requests/s"
 _NODE_S = 90.0
@@ -21,6 +21,8 @@ def node(stand: Stand, seconds: float) -> dict[str, Any]:
     assert isinstance(stand, Clustered)
     before = stand.replicas()
     there = {each.node for each in before}
+    if len(there) < 2:
+        raise StandError("both replicas are on one node: with it all would be lost")
     lost = before[0].node
 
     def restored() -> bool:
@@ -37,7 +39,7 @@ def head(stand: Stand, seconds: float) -> dict[str, Any]:
 
     def fault() -> None:
         nonlocal began_s
-        apart.kill(sorted(stand.all_pids()))
+        processes.kill(stand.all_pids())
         began_s = time.monotonic()
         again(stand)
         until(stand.answers, _HEAD_S)

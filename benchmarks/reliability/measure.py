@@ -27,7 +27,8 @@ def measure(cases: Sequence[Case], server: str, seconds: float | None, say: Say)
         for case in cases:
             say(f"{server}: {case.name}")
             try:
-                stand = _same(stand, case.wish, running) or _another(server, case.wish, running)
+                kept = None if case.fresh else _same(stand, case.wish, running)
+                stand = kept or _another(server, case.wish, running)
                 row = Row(case.name, server, case.fault, case.load, **case.measure(stand, seconds or case.least_s))
                 if row.wrong or row.recovered_s is None:
                     # What it left behind is not the next row's to answer for.

@@ -9,10 +9,9 @@ from typing import IO
 
 import requests
 
-from pitstop import apart
+from pitstop import apart, processes
 from pitstop.ports import Ports
 
-from .. import processes
 from .stand import Stand, StandError, until
 
 _CPUS = 2
@@ -46,7 +45,7 @@ class Clustered(Stand):
 
     def lose(self, node: str) -> None:
         """End a node as a power cut does: every process of it, at once."""
-        apart.kill(sorted(processes.of(self.nodes[node].pid, "of no run")))
+        processes.kill(processes.of(self.nodes[node].pid, "of no run"))
 
     def end(self) -> None:
         # HAProxy outlives a Ray that is merely stopped.

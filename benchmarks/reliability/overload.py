@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
+from pitstop.measure.percentiles import percentile
 
 from .case import Case
 from .load import Load, loaded
@@ -59,13 +59,13 @@ def _row(
     figures = {
         "best_goodput_rps": best_rps,
         "goodput_rps": goodput_rps,
-        "accepted_p99_ms": _p99_ms(list(load.record.latency_s)),
+        "accepted_p99_ms": 1000 * percentile(load.record.latency_s, 0.99),
         "bound_ms": bound_s(stand.wish) * 1000,
         "refused": refused,
         "refused_with_retry_after": refusals.named_a_time,
-        "refused_p50_ms": _quantile_ms(refusals.took_s, 0.5),
-        "refused_p99_ms": _quantile_ms(refusals.took_s, 0.99),
-        "client_late_p99_ms": _p99_ms(list(load.record.late_s)),
+        "refused_p50_ms": 1000 * percentile(refusals.took_s, 0.5),
+        "refused_p99_ms": 1000 * percentile(refusals.took_s, 0.99),
+        "client_late_p99_ms": 1000 * percentile(load.record.late_s, 0.99),
         "memory_before_mib": mib[0],
         "memory_most_mib": max(mib),
         "memory_last_mib": mib[-1],
@@ -117,14 +117,6 @@ def _answered_rps(load: Load, from_s: float, to_s: float) -> float:
 def _usual_s(stand: Stand) -> float:
     """Return what an answer takes at most at half the load: some forwards, and what two busy cores add."""
     return 4 * stand.wish.ms / 1000 + 0.1
-
-
-def _p99_ms(values: list[float]) -> float:
-    return _quantile_ms(values, 0.99)
-
-
-def _quantile_ms(values: list[float], level: float) -> float:
-    return float(np.quantile(values, level)) * 1000 if values else 0.0
 
 
 def _case(factor: int, servers: tuple[str, ...]) -> Case:

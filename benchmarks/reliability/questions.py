@@ -10,6 +10,7 @@ from typing import Literal, overload
 import numpy as np
 import orjson
 
+from deployments.http_client.request import post
 from pitstop.loading.bodies import wire
 from pitstop.loading.target import Target
 from pitstop.loading.tensor import Tensor
@@ -77,8 +78,7 @@ class Questions(Sequence[bytes]):
 
     def _plain(self, number: int) -> bytes:
         body = orjson.dumps({"x": self._asked(number)[0]})
-        head = f"POST /line HTTP/1.1\r\nHost: {self.target.host}\r\nContent-Type: application/json\r\n"
-        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        return post("/line", self.target.host, [("content-type", "application/json")], body)
 
     def _read(self, body: bytes) -> tuple[list[float], list[float]]:
         """Return y and the versions, one of each a row."""

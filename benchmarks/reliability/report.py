@@ -5,39 +5,38 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pitstop.measure import results
+from pitstop.report.markdown import row, table
+
 from ..cache import PROJECT
-from ..results import file_stem
+from ..script import RESULTS
 from .row import Row
 
 PAGE = PROJECT / "docs" / "reliability.md"
-RESULTS = PROJECT / "benchmarks" / "results"
 BEGIN, END = "<!-- table: make reliability -->", "<!-- end of table -->"
 NOT_MEASURED = "Not measured yet: `make reliability` fills this in."
 _COLUMNS = ("fault", "server", "load", "sent", "failed", "wrong", "recovered after", "what was seen", "row")
 
 
-def write(
-    rows: Sequence[Row],
-    hardware: Mapping[str, Any],
-    versions: Mapping[str, str],
-    commit: str,
-    command: str,
-    date: str,
-    load_average: Sequence[float],
-) -> Path:
+def write(rows: Sequence[Row], head: Mapping[str, Any]) -> Path:
     """Write the results file and the page's table; return the file."""
-    record = {
-        "hardware": hardware,
-        "versions": versions,
-        "commit": commit,
-        "command": command,
-        "date": date,
-        "load_average": list(load_average),
-        "rows": [row.as_json() for row in rows],
-    }
-    path = RESULTS / f"{file_stem('reliability', hardware, date)}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    PAGE.write_text(with_table(PAGE.read_text(), table(record)))
+    record = {**head, "rows": [each.as_json() for each in rows]}
+    return _written(results.stem("reliability", record), record)
+
+
+def write_again(path: Path, rows: Sequence[Row], head: Mapping[str, Any]) -> Path:
+    """Put rows that were measured again into a results file, and write the page's table; return the file."""
+    record = json.loads(path.read_text())
+    measured = {(row.name, row.server): row.as_json() for row in rows}
+    kept = [measured.pop((row["name"], row["server"]), row) for row in record["rows"]]
+    names = list(dict.fromkeys(row.name for row in rows))
+    again = [*record.get("again", []), {"rows": names, **{key: head[key] for key in ("commit", "command", "date")}}]
+    return _written(path.stem, {**record, "rows": [*kept, *measured.values()], "again": again})
+
+
+def _written(stem: str, record: Mapping[str, Any]) -> Path:
+    path = results.write(RESULTS, stem, record)
+    PAGE.write_text(with_table(PAGE.read_text(), page_table(record)))
     return path
 
 
@@ -59,36 +58,33 @@ def table_of(page: str) -> str:
     return page.partition(BEGIN)[2].partition(END)[0].strip()
 
 
-def table(record: Mapping[str, Any]) -> str:
+def page_table(record: Mapping[str, Any]) -> str:
     """Write the table of a results file; rows of one fault stand together."""
-    hardware, rows = record["hardware"], record["rows"]
-    order = list(dict.fromkeys(row["name"] for row in rows))
-    lines = [
-        f"{hardware['cpu']}, {hardware['cores']} cores; {record['date'][:10]}; commit {record['commit']}; load average"
-        f" before: {record['load_average'][0]:.1f}; `{record['command']}`.\n",
-        f"| {' | '.join(_COLUMNS)} |",
-        "|" + "---|" * len(_COLUMNS),
-        *(_line(row) for row in sorted(rows, key=lambda row: order.index(row["name"]))),
-    ]
-    return "\n".join(lines)
+    rows = record["rows"]
+    order = list(dict.fromkeys(each["name"] for each in rows))
+    cells = [_cells(each) for each in sorted(rows, key=lambda each: order.index(each["name"]))]
+    again = [_again(each) for each in record.get("again", [])]
+    return "\n".join([f"{results.told(record)} `{record['command']}`.", *again, "", *table(_COLUMNS, cells)])
 
 
-def line(row: Row) -> str:
+def line(measured: Row) -> str:
     """Write one row, for the terminal."""
-    kinds = "".join(f"\n  {count} x {kind}" for kind, count in row.errors.items())
-    return _line(row.as_json()) + kinds + "".join(f"\n  {example}" for example in row.examples)
+    kinds = "".join(f"\n  {count} x {kind}" for kind, count in measured.errors.items())
+    return row(_cells(measured.as_json())) + kinds + "".join(f"\n  {example}" for example in measured.examples)
 
 
-def _line(row: Mapping[str, Any]) -> str:
-    repeat = row["command"].removeprefix("python -m benchmarks.reliability ")
-    if row["aborted"]:
-        cells = ["", "", "", "", f"not measured: {_one_line(row['aborted'])}"]
+def _cells(measured: Mapping[str, Any]) -> list[str]:
+    repeat = measured["command"].removeprefix("python -m benchmarks.reliability ")
+    if measured["aborted"]:
+        found = ["", "", "", "", f"not measured: {' '.join(measured['aborted'].split())[:120]}"]
     else:
-        recovered = row["recovered_s"]
+        recovered = measured["recovered_s"]
         after = "not seen" if recovered is None else f"{recovered:.1f} s" if recovered >= 0.05 else "at once"
-        cells = [f"{row['sent']:,}", f"{row['failed']:,}", f"{row['wrong']:,}", after, row["note"]]
-    return f"| {' | '.join([row['fault'], row['server'], row['load'], *cells, f'`{repeat}`'])} |"
+        counts = [f"{measured[name]:,}" for name in ("sent", "failed", "wrong")]
+        found = [*counts, after, measured["note"]]
+    return [measured["fault"], measured["server"], measured["load"], *found, f"`{repeat}`"]
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "/")[:120]
+def _again(measured: Mapping[str, Any]) -> str:
+    names = ", ".join(f"`{name}`" for name in measured["rows"])
+    return f"Measured again on {measured['date'][:10]} at commit {measured['commit']}: {names}."

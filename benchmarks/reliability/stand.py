@@ -11,11 +11,10 @@ from typing import Any
 import requests
 import yaml
 
-from pitstop import apart
+from pitstop import apart, processes
 from pitstop.loading.sender_http import Address
 from pitstop.loading.target import Target
 
-from .. import processes
 from . import service
 from .questions import Form
 from .service import Config, Wish
@@ -107,8 +106,8 @@ class Stand:
             raise StandError("it was not started")
         return self.process.pid
 
-    def all_pids(self) -> set[int]:
-        """Return all of its processes."""
+    def all_pids(self) -> dict[int, str]:
+        """Return all of its processes, with their command lines."""
         return processes.of(self.pid, self.mark)
 
     def end(self) -> None:
@@ -116,7 +115,7 @@ class Stand:
         for path in (self.folder / "trouble").iterdir():
             path.unlink(missing_ok=True)
         if self.process is not None:
-            apart.end(self.process, self.mark)
+            processes.end(self.process, self.mark)
 
     @property
     def dashboard(self) -> str:
@@ -129,7 +128,7 @@ class Stand:
     def log(self) -> str:
         """What it printed since its last start, without the colours."""
         text = (self.folder / "log").read_bytes()[self.log_from :].decode(errors="replace")
-        return re.sub(r"\x1b\[[\d;]*m", "", text)
+        return apart.plain(text)
 
     def answers(self, name: str = service.NAME) -> bool:
         """Whether one request is answered."""

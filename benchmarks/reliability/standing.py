@@ -8,10 +8,9 @@ from pathlib import Path
 import yaml
 
 from configs.document import application
-from pitstop import apart
+from pitstop import apart, processes
 from pitstop.ports import Ports
 
-from .. import processes
 from . import nodes, service
 from .service import Config, Wish
 from .stand import PITSTOP, RAY_SERVE, Stand, StandError, again, until
@@ -55,10 +54,9 @@ def prepared(server: str, wish: Wish, folder: Path, ports: Ports) -> Stand:
     grpc_port = ports.one() if wish.grpc else 0
     if grpc_port:
         application(raw, "root")["args"]["grpc_port"] = grpc_port
-    config, mark = folder / "config.yaml", apart.new_mark()
+    config, mark = folder / "config.yaml", processes.new_mark()
     config.write_text(yaml.safe_dump(raw, sort_keys=False))
-    # The name under which benchmarks/processes finds what has left its parent.
-    env = {**apart.environment(folder, mark), processes.MARK: mark, "PITSTOP_CACHE": str(folder / "cache")}
+    env = {**apart.environment(folder, mark), "PITSTOP_CACHE": str(folder / "cache")}
     return Stand(server, wish, port, folder, mark, config, env, grpc_port=grpc_port)
 
 

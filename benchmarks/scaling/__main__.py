@@ -1,14 +1,12 @@
 """python -m benchmarks.scaling: write results/scaling_simulated_<yyyymm>.{json,md}, by arithmetic alone."""
 
-import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
-from .. import machine
-from ..cache import PROJECT
+from pitstop.measure.results import head, write
+
+from .. import script
 from .inputs import inputs
 from .parts import Fleet, of_gpus, of_rate, old_proxies
 from .table import render
@@ -20,16 +18,12 @@ _CHANGES = (1, 10, 60)
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=PROJECT / "benchmarks" / "results")
+    parser = script.parser("benchmarks.scaling", __doc__)
     parser.add_argument("--gpu-rps", type=float, default=inputs()["gpu_rps"].value, help="rows a second of one GPU")
     chosen = parser.parse_args(given)
-    out, command = chosen.out, f"python -m benchmarks.scaling --gpu-rps {chosen.gpu_rps:g}"
-    record = {"command": command, "commit": machine.commit(), **calculate(chosen.gpu_rps)}
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"{_STEM}.json").write_text(json.dumps(record, indent=1) + "\n")
-    (out / f"{_STEM}.md").write_text(render(record))
-    print(out / f"{_STEM}.md")
+    record = head(["python", "-m", "benchmarks.scaling", "--gpu-rps", f"{chosen.gpu_rps:g}"])
+    record |= calculate(chosen.gpu_rps)
+    print(write(chosen.out, _STEM, record, render(record)))
 
 
 def calculate(gpu_rps: float) -> dict[str, Any]:

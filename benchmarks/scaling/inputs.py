@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
+from ..script import RESULTS
+
 _SERVERS = "servers_amd-epyc-2-cores_202611.json"
 _GRPC = "grpc_amd-epyc-2-cores_202611.json"
 MEASURED, RAY, ASSUMED = "measured", "Ray's source", "assumed"

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import processes
+from pitstop import processes
+from pitstop.measure.percentiles import percentile
+
 from ..reliability.load import Load
 from ..reliability.stand import Stand
 from .streams import MODELS
@@ -43,13 +45,12 @@ class Watch:
         self._seen += len(latency)
         pids = [replica.pid for name in MODELS for replica in self._stand.replicas(name)]
         parts = processes.memory_by_name_mib(self._stand.all_pids())
-        p50, p99 = np.quantile(latency, (0.5, 0.99)) * 1000 if latency else (float("nan"), float("nan"))
         return Look(
             self._load.drive.elapsed_s,
             sum(parts.values()),
             processes.memory_mib(pids),
-            float(p50),
-            float(p99),
+            1000 * percentile(latency, 0.5),
+            1000 * percentile(latency, 0.99),
             len(latency),
             parts,
         )

@@ -46,9 +46,9 @@ class Source:
         self._stamp = stamp
         try:
             self._tokens = _read(None, self._path)
-            _log.info("%s has changed: %d tokens hold now", self._path, len(self._tokens))
+            _log.info("%s has changed: %d tokens are valid now", self._path, len(self._tokens))
         except ConfigError as error:
-            _log.error("the tokens read before go on holding: %s", error)
+            _log.error("the tokens read before stay valid: %s", error)
 
 
 def _stamp(path: Path | None) -> tuple[int, int, int] | None:

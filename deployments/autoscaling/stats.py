@@ -32,19 +32,17 @@ class Totals:
 
 
 class Recorder:
-    """Remembers the last look; `look` belongs to the event loop's thread, whose CPU time it reads.
+    """Remembers the last look; `look` belongs to the event loop's thread, whose CPU time it reads."""
 
-    `started_s` is for the owner to set: how long its start took.
-    """
-
-    def __init__(self, stats: Stats, raw_ms: Mapping[Shape, float]) -> None:
+    def __init__(self, stats: Stats, raw_ms: Mapping[Shape, float], started_s: float = 0.0) -> None:
+        """Begin; `started_s` is how long the start of this replica took."""
         self._stats = stats
         # Until a size has run, the warm-up's time for its longest rows counts.
         self._forward_ms: dict[int, float] = {}
         for (rows, _), ms in raw_ms.items():
             self._forward_ms[rows] = max(ms, self._forward_ms.get(rows, 0.0))
         self._turn_ms = 0.0
-        self.started_s = 0.0
+        self._started_s = started_s
         self._last = _totals(stats, 0, time.monotonic(), time.thread_time())
 
     def look(
@@ -75,7 +73,7 @@ class Recorder:
             RUNNING: rows_a_forward * (now.forward_s - before.forward_s) / passed_s,
             COMING: (now.offered_rows - before.offered_rows) / passed_s,
             LOOP: min(1.0, max(0.0, now.cpu_s - before.cpu_s) / passed_s),
-            STARTED: self.started_s,
+            STARTED: self._started_s,
             **{f"{FORWARD}{rows}": ms + self._turn_ms for rows, ms in self._sizes(limit).items()},
         }
 

@@ -90,7 +90,7 @@ class Batcher:
 
         Raises:
             QueueFull: the bound on waiting rows is reached.
-            Unavailable: the device does not answer as it should.
+            Unavailable: the replica is unhealthy.
         """
         self.admit(rows)
         self.offered_rows += rows

@@ -55,8 +55,3 @@ class Deadlines:
         self._sweeping = bool(self._watched)
         if self._sweeping:
             self._loop.call_later(_SWEEP_S, self._sweep)
-
-
-def sooner(one_s: float | None, other_s: float | None) -> float | None:
-    """Return the shorter of two time limits, either of which may be none."""
-    return min((each for each in (one_s, other_s) if each is not None), default=None)

@@ -1,35 +1,38 @@
 """Hands a share of the requests to the canary. What it does not answer, the stable version does: none fails by it."""
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from hashlib import blake2b
 from typing import Any, Protocol
 
+import msgspec
 from ray.serve import metrics
 
 from configs.schema import Tunables
 
-from ..batching.queue import OnResult
+from ..batching.queue import IsDisconnected
 from ..errors import BY_KIND, NotReady
-from ..inference import InferRequest
-from .away import Away
-from .other import Other
-from .share import drawn
+from ..inference import InferRequest, InferResult, OnInferResult
+from .client import CanaryClient, CanaryUnavailable
 
 # The canary gets this part of a request's time; the rest is for the stable version, should it not answer.
 _PART = 0.5
 
 
 class Stable(Protocol):
-    """What stands behind; service.ModelService is one."""
+    """The stable version; service.ModelService is one."""
 
     version: str
 
     @property
     def tunables(self) -> Tunables: ...
 
-    def begin(self, request: InferRequest, settle: OnResult) -> None: ...
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None: ...
 
 
 class Canary:
@@ -37,14 +40,12 @@ class Canary:
 
     def __init__(
         self,
-        stable: Stable,
-        other: Other,
+        client: CanaryClient,
         percent: float,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self.other = other
+        self.client = client
         self.percent = percent
-        self._stable = stable
         self._outcomes: Counter[str] = Counter()
         self._sent: Counter[str] = Counter()
         self._rows = 0
@@ -54,70 +55,70 @@ class Canary:
             tag_keys=("outcome",),
         )
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watch = asyncio.get_running_loop().create_task(other.watch_for_ever(self._push, pause))
+        self._watch = asyncio.get_running_loop().create_task(client.watch_for_ever(self._push, pause))
 
-    def takes(self, request: InferRequest, asked: str) -> bool:
-        """Whether the canary is to answer: by the version `asked`, or by its share where none is."""
-        if asked:
-            return asked == self.other.version
-        if not drawn(request.id, self.percent) or request.rows == 0:
+    def takes(self, request: InferRequest, most_rows: int) -> bool:
+        """Whether the canary is to answer: by the request's version, or by its share where it names none."""
+        if request.version:
+            return request.version == self.client.version
+        if not in_share(request.id, self.percent) or request.rows == 0:
             return False
-        if not self.other.up:
+        if not self.client.up:
             self._outcomes["away"] += 1
             return False
-        if self._rows + request.rows > self._stable.tunables.max_queued_rows:
+        if self._rows + request.rows > most_rows:
             self._outcomes["full"] += 1
             return False
         return True
 
-    def begin(self, request: InferRequest, settle: OnResult, asked: str) -> None:
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None, stable: Stable
+    ) -> None:
         """Answer through the canary; where it does not, through the stable version, unless it was asked by name."""
-        task = asyncio.get_running_loop().create_task(self._ask(request, settle, bool(asked)))
+        task = asyncio.get_running_loop().create_task(self._answer(request, on_result, is_disconnected, stable))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "application": self.other.application,
-            "version": self.other.version,
+            "application": self.client.application,
+            "version": self.client.version,
             "percent": self.percent,
-            "up": self.other.up,
+            "up": self.client.up,
             "outcomes": dict(self._outcomes),
         }
 
     def close(self) -> None:
         self._watch.cancel()
-        self.other.close()
+        self.client.close()
 
-    async def _ask(self, request: InferRequest, settle: OnResult, by_name: bool) -> None:
-        most_s = self._stable.tunables.timeout_s
+    async def _answer(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None, stable: Stable
+    ) -> None:
+        by_name, most_s = bool(request.version), stable.tunables.timeout_s
         allowed_s = most_s if request.timeout_s is None else min(request.timeout_s, most_s)
         began = time.perf_counter()
         self._rows += request.rows
         try:
             within_s = allowed_s if by_name else allowed_s * _PART
-            outputs = await self.other.ask(request.inputs, request.rows, within_s, request.priority)
-        except Away as away:
+            outputs = await self.client.ask(request.inputs, request.rows, within_s, request.priority)
+        except CanaryUnavailable as unavailable:
             if by_name:
-                settle(_refusal(away, self.other))
+                on_result(InferResult(request.version, {}, _refusal(unavailable, request.version)))
                 return
-            self._outcomes[away.reason] += 1
-            request.timeout_s = allowed_s - (time.perf_counter() - began)
-            self._fall_back(request, settle)
+            self._outcomes[unavailable.reason] += 1
+            left_s = allowed_s - (time.perf_counter() - began)
+            remade = msgspec.structs.replace(request, version=stable.version, timeout_s=left_s)
+            try:
+                stable.begin(remade, on_result, is_disconnected)
+            except Exception as error:  # Whoever waits is told by the result alone.
+                on_result(InferResult(stable.version, {}, error))
         else:
             if not by_name:
                 self._outcomes["answered"] += 1
-            request.version = self.other.version or ""
-            settle(outputs)
+            on_result(InferResult(self.client.version or "", outputs))
         finally:
             self._rows -= request.rows
-
-    def _fall_back(self, request: InferRequest, settle: OnResult) -> None:
-        request.version = self._stable.version
-        try:
-            self._stable.begin(request, settle)
-        except Exception as error:  # Whoever waits is told by `settle` alone.
-            settle(error)
 
     def _push(self) -> None:
         for outcome, total in list(self._outcomes.items()):
@@ -126,7 +127,22 @@ class Canary:
                 self._metric.inc(new, tags={"outcome": outcome})
 
 
-def _refusal(away: Away, other: Other) -> Exception:
-    if away.reason in BY_KIND:
-        return BY_KIND[away.reason](*away.value)
-    return NotReady(f"version {other.version!r} is not ready: try again, or leave the version out")
+def in_share(identity: str | None, percent: float) -> bool:
+    """Whether a request belongs to the share: by its id where it has one, else by chance.
+
+    An id decides alike in every replica and at every time, and whoever is in a share stays in every larger one.
+    """
+    if percent <= 0:
+        return False
+    return (100 * random.random() if identity is None else position(identity)) < percent
+
+
+def position(identity: str) -> float:
+    """Return where an id lies, 0 to 100."""
+    return 100 * int.from_bytes(blake2b(identity.encode("utf-8", "replace"), digest_size=6).digest()) / 2**48
+
+
+def _refusal(unavailable: CanaryUnavailable, version: str) -> Exception:
+    if unavailable.reason in BY_KIND:
+        return BY_KIND[unavailable.reason](*unavailable.value)
+    return NotReady(f"version {version!r} is not ready: try again, or leave the version out")

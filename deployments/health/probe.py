@@ -1,13 +1,9 @@
 """A forward of the known-good row, run on the device thread like any batch. It raises where the device is not well."""
 
-import logging
-
 from models.finite import rows_off
 from models.signature import Rows
 
 from ..batching.runs import Runs
-
-_log = logging.getLogger("pitstop")
 
 
 class Unhealthy(Exception):  # noqa: N818  # What it says is the whole of it.

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from configs.schema import Tunables
 from models.known_good import known_good_row
 
+from ..batching.batching import Batcher
 from ..batching.local import LocalDevice
 from ..batching.room import Room
 from ..errors import Unavailable
-from ..service import ModelService
 from .ending import Ending
 from .health import Health
 from .probe import Probe
@@ -32,22 +32,22 @@ class LoopSupervisor:
         self.pulse = Pulse()
         self._least_s = 0.0
 
-    def watch(self, service: ModelService) -> None:
-        """Begin."""
-        self._service = service
-        self.end = Ending(service.name, self._loop, self._refuse_all)
+    def watch(self, name: str, batcher: Batcher) -> None:
+        """Begin; at the end of the process `name` is told, and those who wait in `batcher` are."""
+        self._batcher = batcher
+        self.end = Ending(name, self._loop, self._refuse_all)
         self._watchdog = Watchdog(self.pulse, self._loop, self.hang_s, self.end)
         self._watchdog.start()
 
     def hang_s(self) -> float:
-        tunables = self._service.tunables
+        tunables = self._batcher.tunables
         return tunables.hang_s or max(tunables.hang_after_s, self._least_s)
 
     def _refuse_all(self) -> None:
-        self._service.batcher.end_all(self._unavailable())
+        self._batcher.end_all(self._unavailable())
 
     def _unavailable(self) -> Unavailable:
-        return Unavailable(self._service.tunables.retry_after_s)
+        return Unavailable(self._batcher.tunables.retry_after_s)
 
 
 class Supervisor(LoopSupervisor):
@@ -60,12 +60,11 @@ class Supervisor(LoopSupervisor):
         self.runner = Watched(served.runner, self.pulse)
         self.room = Room(served.runner.layout.sizes)
 
-    def watch_device(self, service: ModelService, device: LocalDevice) -> None:
+    def watch_device(self, name: str, batcher: Batcher, device: LocalDevice) -> None:
         """Begin, with a probe through this device."""
-        self.watch(service)
+        self.watch(name, batcher)
         probe = Probe(self.runner, known_good_row(self._served))
         self.health = Health(lambda: device.call(probe), self.hang_s, self.room, self._close, self.end)
-        service.health = self.health
 
     def reconfigure(self, tunables: Tunables) -> None:
         """Take new tunables; rows that once did not fit are tried again."""
@@ -74,4 +73,4 @@ class Supervisor(LoopSupervisor):
 
     def _close(self, closed: bool) -> None:
         if not self.end.begun:
-            self._service.batcher.closed = self._unavailable() if closed else None
+            self._batcher.closed = self._unavailable() if closed else None

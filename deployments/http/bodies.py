@@ -3,7 +3,9 @@
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from ..errors import Headers, TooLarge, UnsupportedEncoding
 from .inflate import bytes_of, inflate
@@ -21,7 +23,7 @@ _WORTH_COMPRESSING_BYTES = 1024
 _GZIP, _ZLIB = 31, 15  # zlib's wbits
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True):
     """An answer. Only those of inference are compressed: tritonclient's asyncio client inflates no others."""
 
     body: bytes
@@ -50,16 +52,6 @@ async def read(headers: Given, receive: Receive, limit_mib: float) -> bytes:
     return inflate(body, encoding, limit_mib)
 
 
-def leaving(receive: Receive) -> Callable[[], bool] | None:
-    """Return what tells whether the client has left, or None where this server does not say.
-
-    uvicorn notes it on the object that `receive` belongs to; asking there costs nothing, where awaiting `receive`
-    would cost every request a task.
-    """
-    owner = getattr(receive, "__self__", None)
-    return None if getattr(owner, "disconnected", None) is None else lambda: bool(owner.disconnected)  # type: ignore[union-attr]
-
-
 async def send_reply(send: Send, headers: Given, reply: Reply, head: bool) -> None:
     """Send an answer, compressed where the client asks for it and it is worth the while."""
     if encoding := encoding_for(headers, reply):
@@ -82,9 +74,8 @@ def encoding_for(headers: Given, reply: Reply) -> bytes | None:
 def compressed(reply: Reply, encoding: bytes) -> Reply:
     stream = zlib.compressobj(1, zlib.DEFLATED, _GZIP if encoding == b"gzip" else _ZLIB)
     body = stream.compress(reply.body) + stream.flush()
-    return reply._replace(
-        body=body, headers=(*reply.headers, (b"content-encoding", encoding), (b"vary", b"accept-encoding"))
-    )
+    headers = (*reply.headers, (b"content-encoding", encoding), (b"vary", b"accept-encoding"))
+    return msgspec.structs.replace(reply, body=body, headers=headers)
 
 
 async def lifespan(receive: Receive, send: Send) -> None:

@@ -1,70 +1,64 @@
-"""One exchange with a model, without its I/O: body to request, outputs to reply, exception to reply.
+"""One exchange with a model, without its I/O: body to request, result to reply, exception to reply.
 
 Both ways that HTTP takes here use it: rest.py under Serve's wrapper, short_path.py in the replica's own server.
 """
 
 import time
 
+import msgspec
 import orjson
 
-from ..batching.deadlines import sooner
 from ..errors import BadRequest, sentence, show
 from ..fault import told
-from ..inference import InferRequest, Outputs, Service
+from ..inference import InferRequest, InferResult, Service
 from ..protobuf import tensors as rpc_tensors
 from ..protocol.headers import KIND, LEFT_US, LENGTH, PROTOBUF, REQUEST_ID
 from .bodies import Given, Reply
 from .tensors import parse, render
 
 
-def read_infer(service: Service, headers: Given, body: bytes) -> InferRequest:
-    """Read a request for /infer; raises BadRequest for whatever is wrong with it."""
+def read_infer(service: Service, headers: Given, body: bytes, version: str = "") -> InferRequest:
+    """Read a request for /infer of this version, or of any; raises BadRequest for whatever is wrong with it."""
+    began = time.perf_counter()
+    request: InferRequest | None
+    if headers.get(b"content-type") == PROTOBUF:
+        request = rpc_tensors.parse(service, body, _left_s(headers))
+    else:
+        given = headers.get(LENGTH)
+        request = service.quick(body) if given is None else None
+        if request is None:
+            request = parse(body, None if given is None else _header_length(given), service.signature)
+    service.counts.count_time("parse", time.perf_counter() - began)
+    return msgspec.structs.replace(request, version=version) if version else request
+
+
+def write_infer(service: Service, headers: Given, request: InferRequest, result: InferResult) -> Reply:
+    """Write the answer of /infer, in the encoding of the request."""
     began = time.perf_counter()
     if headers.get(b"content-type") == PROTOBUF:
-        request = rpc_tensors.parse(service, body)
-        request.timeout_s = sooner(request.timeout_s, _left_s(headers))
+        reply = Reply(b"".join(rpc_tensors.render(service, request, result)), content_type=PROTOBUF)
     else:
-        request = _read_json(service, headers.get(LENGTH), body)
-    request.parse_s = time.perf_counter() - began
-    return request
-
-
-def write_infer(service: Service, request: InferRequest, outputs: Outputs) -> Reply:
-    """Write the answer of /infer."""
-    began = time.perf_counter()
-    if request.protobuf:
-        written = b"".join(rpc_tensors.render(service, request, outputs))
-        service.timed(request.parse_s, time.perf_counter() - began)
-        return Reply(written, content_type=PROTOBUF)
-    payload, json_length = render(service.name, request.version or service.version, request, outputs)
-    service.timed(request.parse_s, time.perf_counter() - began)
-    if json_length is None:
-        return Reply(payload)
-    return Reply(payload, 200, b"application/octet-stream", ((LENGTH, b"%d" % json_length),))
+        payload, json_length = render(service.name, request, result)
+        reply = Reply(payload) if json_length is None else _with_binary(payload, json_length)
+    service.counts.count_time("send", time.perf_counter() - began)
+    return reply
 
 
 def refuse(service: Service, error: Exception, headers: Given) -> Reply:
     """Count an error, and turn it into what the client may read of it."""
-    known = told(service.name, error, _request_id(headers))
-    service.failed(known.kind)
+    known = told(service.name, error, headers.get(REQUEST_ID, b"").decode("latin-1"))
+    service.counts.count_failure(known.kind)
     body = orjson.dumps({"error": sentence(known)})
     return Reply(body, known.status, headers=(*known.headers, (KIND, known.kind.encode())), compress=False)
 
 
-def _read_json(service: Service, header_length: bytes | None, body: bytes) -> InferRequest:
-    request = service.quick(body) if header_length is None else None
-    if request is not None:
-        return request
-    return parse(body, None if header_length is None else _header_length(header_length), service.signature)
+def _with_binary(payload: bytes, json_length: int) -> Reply:
+    return Reply(payload, 200, b"application/octet-stream", ((LENGTH, b"%d" % json_length),))
 
 
 def _left_s(headers: Given) -> float | None:
     given = headers.get(LEFT_US, b"")
     return int(given) / 1e6 if given.isdigit() and len(given) <= 18 else None
-
-
-def _request_id(headers: Given) -> str:
-    return headers.get(REQUEST_ID, b"").decode("latin-1")
 
 
 def _header_length(given: bytes) -> int:

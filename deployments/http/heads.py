@@ -6,6 +6,7 @@ short path leaves to uvicorn: other paths, chunked or compressed bodies, `Expect
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import httptools
 
@@ -19,23 +20,31 @@ _MOST_DIGITS = 15
 _NOT_HERE = frozenset((b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"))
 
 
+class Endpoint(NamedTuple):
+    """Where a path to /infer leads: a model, and the version that the path names, if any."""
+
+    service: Service
+    version: str = ""
+
+
 @dataclass(frozen=True, slots=True)
-class Head:
+class RequestHead:
     """A POST to a model's /infer, whose body has `length` bytes."""
 
     service: Service
+    version: str
     headers: Given
     length: int
 
 
-class Heads:
+class RequestHeadCache:
     """The heads seen by one server."""
 
-    def __init__(self, offered: Mapping[bytes, Service]) -> None:
-        self._offered = offered
-        self._seen: dict[bytes, Head] = {}
+    def __init__(self, endpoints: Mapping[bytes, Endpoint]) -> None:
+        self._endpoints = endpoints
+        self._seen: dict[bytes, RequestHead] = {}
 
-    def read(self, raw: bytes) -> Head | None:
+    def read(self, raw: bytes) -> RequestHead | None:
         """Return the head that these bytes are, up to and with the empty line; None where it is not for us."""
         head = self._seen.get(raw)
         if head is not None:
@@ -47,7 +56,7 @@ class Heads:
             self._seen[raw] = head
         return head
 
-    def _parse(self, raw: bytes) -> Head | None:
+    def _parse(self, raw: bytes) -> RequestHead | None:
         found = _Collector()
         parser = httptools.HttpRequestParser(found)
         try:
@@ -55,11 +64,10 @@ class Heads:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return None
         headers = dict(found.headers)
-        service = self._offered.get(found.url)
+        endpoint = self._endpoints.get(found.url)
         length = headers.get(b"content-length", b"")
         usual = (
-            service is not None
-            and found.complete
+            found.complete
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
             and len(headers) == len(found.headers)
@@ -67,7 +75,7 @@ class Heads:
             and length.isdigit()
             and len(length) <= _MOST_DIGITS
         )
-        return Head(service, headers, int(length)) if usual and service is not None else None
+        return RequestHead(*endpoint, headers, int(length)) if usual and endpoint is not None else None
 
 
 class _Collector:

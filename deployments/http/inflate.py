@@ -42,7 +42,7 @@ def _member(view: memoryview, at: int, wbits: int, encoding: str, found: bytearr
     while not stream.eof:
         piece = view[at : at + size]
         if not piece:
-            raise BadRequest(f"the {encoding} body ends before its end: send the whole of it")
+            raise BadRequest(f"the {encoding} body is incomplete: send all of it")
         try:
             found += stream.decompress(piece, limit + 1 - len(found))
         except zlib.error:

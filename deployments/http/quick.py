@@ -15,7 +15,7 @@ import numpy as np
 
 from models.signature import Signature, Tensor
 
-from ..inference import Asked, InferRequest
+from ..inference import InferRequest, RequestedOutput
 
 Quick = Callable[[bytes], InferRequest | None]
 
@@ -72,7 +72,7 @@ def _reader(tensor: Tensor, signature: Signature) -> Quick:
     code = _CODES[tensor.datatype]
     kind: type[_Floats | _Ints] = _Floats if code in "fd" else _Ints
     decoder = msgspec.json.Decoder(kind)
-    asked = tuple(Asked(each.name, False, 0) for each in signature.outputs)
+    outputs = tuple(RequestedOutput(each.name, False, 0) for each in signature.outputs)
     name, datatype, tail = tensor.name, tensor.datatype, list(tensor.shape[1:])
     width, dtype = math.prod(tail), tensor.numpy
 
@@ -91,7 +91,7 @@ def _reader(tensor: Tensor, signature: Signature) -> Quick:
         except (msgspec.MsgspecError, ValueError, IndexError, struct.error, OverflowError, RecursionError):
             return None
         array = np.frombuffer(packed, dtype).reshape(given.shape)
-        return InferRequest({name: array}, rows, found.id, asked)
+        return InferRequest({name: array}, rows, found.id, outputs)
 
     return read
 

@@ -9,19 +9,16 @@ protocols up.
 """
 
 import asyncio
-import logging
 from http import HTTPStatus
 from typing import Any
 
 import httptools
 import orjson
-import uvicorn.config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ..protocol.headers import LENGTH, REQUEST_ID
+from ..ray_compat.uvicorn_protocol import HttpToolsProtocol, RequestResponseCycle, set_protocol
 from .lingering import linger
 
-_log = logging.getLogger("pitstop")
 # Twice what is read at once, for what was read with the beginning of a head is counted whole. HAProxy takes 16 KiB.
 _MOST_HEAD_BYTES = 512 * 1024
 # We read these as bytes, and say what is wrong with them.
@@ -30,11 +27,7 @@ _READ_AS_BYTES = frozenset((b"authorization", b"content-type", b"content-encodin
 
 def install() -> None:
     """Make every uvicorn server that this process starts from now on use the class below."""
-    registry = getattr(uvicorn.config, "HTTP_PROTOCOLS", None)
-    if isinstance(registry, dict) and "auto" in registry:
-        registry["auto"] = f"{__name__}:{ServerProtocol.__name__}"
-    else:
-        _log.warning("this uvicorn has no list of protocols: upgrades and early answers are as it handles them")
+    set_protocol(f"{__name__}:{ServerProtocol.__name__}")
 
 
 def usable(name: bytes, value: bytes) -> bool:

@@ -1,23 +1,25 @@
 """The body of an inference request, and of its answer, as the Open Inference Protocol writes them over HTTP.
 
-A JSON object, and after it, where the client likes it fast, the tensors' bytes end to end. Counts are compared before
-anything is allocated; each way to be wrong has a sentence of its own.
+A JSON object, and after it, where the client likes it fast, the tensors' bytes end to end; or, announced by a header
+length of 0, one row of the only input and no JSON. Counts are compared before anything is allocated; each way to be
+wrong has a sentence of its own.
 """
 
+import math
 from typing import Any
 
+import numpy as np
 import orjson
 
-from models.signature import Array, Signature
+from models.signature import Array, Signature, Tensor
 
 from ..errors import BadRequest, show
-from ..inference import Asked, InferRequest, check
-from ..protocol.asked import asked_outputs, declared
-from ..protocol.classification import top
-from ..protocol.encoding import DATATYPES, from_binary, from_json, to_binary, to_json
+from ..inference import InferRequest, InferResult, RequestedOutput
+from ..protocol.asked import check, declared, requested_outputs
+from ..protocol.classification import as_requested
+from ..protocol.encoding import from_binary, from_json, to_binary, to_json
 from ..protocol.json_text import load
 from ..protocol.parameters import flag, in_message, object_of, reserved, scheduling
-from .raw import parse_raw
 
 Body = bytes | memoryview
 
@@ -34,27 +36,27 @@ def parse(body: Body, header_length: int | None, signature: Signature) -> InferR
         BadRequest: for whatever is wrong with it.
     """
     if header_length == 0:
-        return parse_raw(body, signature)
+        inputs = _raw(body, signature)
+        outputs = tuple(RequestedOutput(output.name, True, 0) for output in signature.outputs)
+        return InferRequest(inputs, check(signature, inputs), None, outputs)
     found, tail = _split(body, header_length)
     parameters = object_of(found, "the request")
     reserved(parameters)
     inputs = _inputs(signature, found.get("inputs"), tail)
     rows = check(signature, inputs)
-    asked = asked_outputs(signature, found.get("outputs"), flag(parameters, "binary_data_output", "the request"))
-    return InferRequest(inputs, rows, _identity(found.get("id")), asked, *scheduling(parameters))
+    outputs = requested_outputs(signature, found.get("outputs"), flag(parameters, "binary_data_output", "the request"))
+    return InferRequest(inputs, rows, _identity(found.get("id")), outputs, *scheduling(parameters))
 
 
-def render(name: str, version: str, request: InferRequest, outputs: dict[str, Array]) -> tuple[bytes, int | None]:
+def render(name: str, request: InferRequest, result: InferResult) -> tuple[bytes, int | None]:
     """Write an answer; the second value is the length of its JSON where tensors' bytes follow, else None."""
-    head: dict[str, Any] = {"model_name": name, "model_version": version}
+    head: dict[str, Any] = {"model_name": name, "model_version": result.version}
     if request.id is not None:
         head["id"] = request.id
     blobs: list[bytes] = []
-    head["outputs"] = [_output(asked, outputs[asked.name], blobs) for asked in request.outputs]
+    head["outputs"] = [_output(wanted, result.outputs[wanted.name], blobs) for wanted in request.outputs]
     packed = orjson.dumps(head, option=orjson.OPT_SERIALIZE_NUMPY)
-    if not any(asked.binary for asked in request.outputs):
-        return packed, None
-    return b"".join((packed, *blobs)), len(packed)
+    return (b"".join((packed, *blobs)), len(packed)) if blobs else (packed, None)
 
 
 def _split(body: Body, header_length: int | None) -> tuple[dict[str, Any], memoryview]:
@@ -121,12 +123,47 @@ def _cut(tail: memoryview, start: int, size: Any, where: str) -> memoryview:
     return tail[start : start + size]
 
 
-def _output(asked: Asked, array: Array, blobs: list[bytes]) -> dict[str, Any]:
-    datatype = DATATYPES[array.dtype]
-    if asked.classification:
-        datatype, array = "BYTES", top(array, asked.classification)
-    described = {"name": asked.name, "datatype": datatype, "shape": array.shape}
-    if asked.binary:
+def _raw(body: Body, signature: Signature) -> dict[str, Array]:
+    """Read a body without JSON: one row of the model's only input."""
+    if len(signature.inputs) != 1:
+        raise BadRequest(
+            f"a raw body, with Inference-Header-Content-Length 0, is for models of one input; this one takes"
+            f" {len(signature.inputs)}: send a JSON header"
+        )
+    tensor = signature.inputs[0]
+    return {tensor.name: _raw_string(tensor, body) if tensor.datatype == "BYTES" else _raw_numbers(tensor, body)}
+
+
+def _raw_string(tensor: Tensor, body: Body) -> Array:
+    if any(size not in (-1, 1) for size in tensor.shape):
+        raise BadRequest(f"a raw body is one BYTES element; input {tensor.name!r} takes {list(tensor.shape)}")
+    array = np.empty([1] * len(tensor.shape), object)
+    array.reshape(-1)[0] = bytes(body)
+    return array
+
+
+def _raw_numbers(tensor: Tensor, body: Body) -> Array:
+    sizes = tensor.shape[1:]
+    if sizes.count(-1) > 1:
+        raise BadRequest(
+            f"a raw body leaves one size to be found from its length; input {tensor.name!r} takes"
+            f" {list(tensor.shape)}: send a JSON header"
+        )
+    unit = tensor.numpy.itemsize * math.prod(size for size in sizes if size > 0)
+    count, rest = divmod(len(body), unit)
+    if rest or count < 1 or (count > 1 and -1 not in sizes):
+        several = "a multiple of " if -1 in sizes else ""
+        raise BadRequest(
+            f"a raw body for one row of input {tensor.name!r}, {tensor.datatype} {list(tensor.shape)}, takes"
+            f" {several}{unit} bytes; got {len(body)}"
+        )
+    return from_binary(tensor, [1, *(count if size == -1 else size for size in sizes)], body)
+
+
+def _output(wanted: RequestedOutput, array: Array, blobs: list[bytes]) -> dict[str, Any]:
+    datatype, array = as_requested(array, wanted.classification)
+    described: dict[str, Any] = {"name": wanted.name, "datatype": datatype, "shape": array.shape}
+    if wanted.binary:
         blob = to_binary(datatype, array)
         blobs.append(blob)
         described["parameters"] = {"binary_data_size": len(blob)}

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from models.signature import Array, Signature, Tensor
+from configs.schema import ModelConfig
+from models.resolve import resolve
+from models.signature import Array, Signature, Tensor, signature_of
 from models.user_code import call, text_of
 
 from ..errors import BadRequest, InferenceFailed, show
@@ -89,6 +91,12 @@ class Predictor:
                 names = ", ".join(repr(tensor.name) for tensor in tensors)
                 raise BadRequest(f"each instance must be an object with exactly {names}; got {show(row)}")
         return {tensor.name: _column(tensor, [row[tensor.name] for row in rows]) for tensor in tensors}
+
+
+def predictor(config: ModelConfig) -> Predictor:
+    """Return how a config's model does it; raises ModelError where it names a hook that is not there."""
+    image, answer = config.predict.image, config.predict.answer
+    return Predictor(signature_of(config), resolve(image) if image else None, resolve(answer) if answer else None)
 
 
 def _written(answer: WriteAnswer, row: Mapping[str, Array]) -> orjson.Fragment:

@@ -11,10 +11,10 @@ from google.protobuf.message import DecodeError
 from models.signature import Array, Signature
 
 from ..errors import BadRequest, NotFound, show
-from ..inference import InferRequest, Outputs, Service, check, no_version
-from ..protocol.asked import asked_outputs, declared
-from ..protocol.classification import top
-from ..protocol.encoding import DATATYPES, from_binary, to_binary
+from ..inference import InferRequest, InferResult, Service
+from ..protocol.asked import check, declared, no_version, requested_outputs
+from ..protocol.classification import as_requested
+from ..protocol.encoding import from_binary, to_binary
 from ..protocol.parameters import in_message, reserved, scheduling
 from ..stubs import open_inference_pb2 as pb
 from .contents import from_contents
@@ -33,8 +33,13 @@ def read(kind: Any, message: bytes) -> Any:
         raise malformed() from None
 
 
-def parse(service: Service, message: bytes) -> InferRequest:
+def parse(service: Service, message: bytes, left_s: float | None = None) -> InferRequest:
     """Read a ModelInferRequest.
+
+    Args:
+        service: the model that it reached.
+        message: the whole message.
+        left_s: the time until the deadline of its call, in seconds, where it has one.
 
     Raises:
         NotFound: it names another model or version.
@@ -46,33 +51,28 @@ def parse(service: Service, message: bytes) -> InferRequest:
     parameters = _parameters(head)
     parameters.pop(_FINAL, None)
     reserved(parameters)
-    inputs = _inputs(service.signature, head.inputs, raws)
-    rows = check(service.signature, inputs)
-    asked = asked_outputs(service.signature, [_described(each) for each in head.outputs], binary=True)
-    version = head.model_version
-    return InferRequest(inputs, rows, head.id or None, asked, *scheduling(parameters), protobuf=True, version=version)
+    signature = service.signature
+    inputs = _inputs(signature, head.inputs, raws)
+    rows = check(signature, inputs)
+    outputs = requested_outputs(signature, [_described(each) for each in head.outputs], binary=True)
+    return InferRequest(inputs, rows, head.id or None, outputs, *scheduling(parameters, left_s), head.model_version)
 
 
 def check_model(service: Service, name: str, version: str) -> None:
     """Hold the model and version that a message names against those that are here."""
     if name != service.name:
         raise NotFound(f"the application asked serves model {service.name!r}, not {show(name)}")
-    if version and service.at(version) is None:
+    if version and version not in service.versions():
         raise no_version(service, version)
 
 
-def render(service: Service, request: InferRequest, outputs: Outputs) -> list[Buffer]:
+def render(service: Service, request: InferRequest, result: InferResult) -> list[Buffer]:
     """Write a ModelInferResponse; its bytes are those of the parts end to end."""
-    head = pb.ModelInferResponse(
-        model_name=service.name, model_version=request.version or service.version, id=request.id or ""
-    )
+    head = pb.ModelInferResponse(model_name=service.name, model_version=result.version, id=request.id or "")
     raws: list[Buffer] = []
-    for asked in request.outputs:
-        array = outputs[asked.name]
-        datatype = DATATYPES[array.dtype]
-        if asked.classification:
-            datatype, array = "BYTES", top(array, asked.classification)
-        head.outputs.add(name=asked.name, datatype=datatype, shape=array.shape)
+    for wanted in request.outputs:
+        datatype, array = as_requested(result.outputs[wanted.name], wanted.classification)
+        head.outputs.add(name=wanted.name, datatype=datatype, shape=array.shape)
         raws.append(to_binary(datatype, array))
     return [head.SerializeToString(), *repeated(_RAW_OUTPUTS, raws)]
 

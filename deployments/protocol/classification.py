@@ -4,6 +4,13 @@ import numpy as np
 
 from models.signature import Array
 
+from .encoding import DATATYPES
+
+
+def as_requested(array: Array, k: int) -> tuple[str, Array]:
+    """Return the datatype and the values of an output; where `k` is not 0, its k highest instead."""
+    return ("BYTES", top(array, k)) if k else (DATATYPES[array.dtype], array)
+
 
 def top(array: Array, k: int) -> Array:
     """Turn [rows, ...] into BYTES [rows, at most k], highest first; of equals the first, and NaN last."""

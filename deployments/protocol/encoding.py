@@ -113,7 +113,7 @@ def _flatten(tensor: Tensor, shape: Any, data: list[Any]) -> list[Any]:
     level = data
     for size in shape[1:]:
         if set(map(type, level)) != {list} or set(map(len, level)) != {size}:
-            raise BadRequest(f"input {tensor.name!r}: data is nested otherwise than its shape {show(list(shape))}")
+            raise BadRequest(f"input {tensor.name!r}: the nesting of data does not match its shape {show(list(shape))}")
         level = list(chain.from_iterable(level))
     return level
 

@@ -45,7 +45,8 @@ def whole(parameters: dict[str, Any], name: str, where: str) -> int:
     return value
 
 
-def scheduling(parameters: dict[str, Any]) -> tuple[float | None, int]:
-    """Return a request's timeout in seconds, None where it sets none, and its priority."""
+def scheduling(parameters: dict[str, Any], left_s: float | None = None) -> tuple[float | None, int]:
+    """Return a request's timeout in seconds, at most `left_s` and None where nothing sets one, and its priority."""
     timeout_us = whole(parameters, "timeout", "the request")
-    return timeout_us / 1e6 if timeout_us else None, whole(parameters, "priority", "the request")
+    limits = [each for each in (timeout_us / 1e6 if timeout_us else None, left_s) if each is not None]
+    return min(limits, default=None), whole(parameters, "priority", "the request")

@@ -9,8 +9,10 @@ from urllib.parse import quote
 import orjson
 
 from ..errors import BadRequest, NotFound, NotReady, ServeError, TimedOut, known, show
+from ..http_client.client import HttpClient
+from ..http_client.reply import Reply
+from ..http_client.request import Headers
 from ..protocol.headers import KIND, LEFT_US, PROTOBUF
-from .upstream import Headers, Reply, Upstream
 
 # What configs.schema allows as a name, as far as a path has room for it.
 _A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,255}")
@@ -19,7 +21,7 @@ _PREFIX = "/v2/models/"
 # Serve may hold a call back while a model starts; that it does not answer is answer enough.
 _READY_WITHIN_S = 2.0
 _TYPE = ("content-type", PROTOBUF.decode())
-Ask = Callable[[Upstream], Coroutine[Any, Any, Reply]]
+Ask = Callable[[HttpClient], Coroutine[Any, Any, Reply]]
 
 
 class Running(Protocol):
@@ -35,7 +37,7 @@ class Behind:
 
     def __init__(self, running: Running) -> None:
         self._running = running
-        self._upstream: Upstream | None = None
+        self._upstream: HttpClient | None = None
 
     async def infer(self, name: str, message: bytes, headers: Headers = (), within_s: float | None = None) -> bytes:
         """Return the ModelInferResponse to a ModelInferRequest; both stay bytes."""
@@ -80,7 +82,7 @@ class Behind:
         try:
             async with asyncio.timeout(within_s):
                 if upstream is None:
-                    upstream = self._upstream = Upstream(*await self._running.http_address())
+                    upstream = self._upstream = HttpClient(*await self._running.http_address())
                 return await ask(upstream)
         except TimeoutError:
             raise TimedOut from None

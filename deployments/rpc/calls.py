@@ -6,21 +6,20 @@ empty answer, which gRPC then does not send. Requests come as bytes (rpc/service
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from ..batching.deadlines import sooner
 from ..errors import NotReady, ServeError, TooLarge
 from ..fault import told
 from ..http.inflate import bytes_of
-from ..inference import Service
+from ..inference import Service, infer
 from ..protobuf.tensors import check_model, parse, read, render
 from ..protobuf.wire import Buffer
 from ..protocol.about import SERVER_NAME
 from ..stubs import open_inference_pb2 as pb
 from .metadata import model_message, server_message
-from .ordered import STREAM_AT_ONCE, in_order
 from .status import Context, refuse
-from .stream import answered, failed
+from .stream import answers
 
 
 class Packed:
@@ -62,7 +61,7 @@ def _method(handle: Handle, guarded: bool = True) -> Method:
                 _let_in(self.service, grpc_context)
             return await handle(self.service, request, grpc_context)
         except Exception as error:
-            refuse(grpc_context, _told(self.service, error, grpc_context))
+            refuse(grpc_context, _told(self.service, grpc_context, error))
         return Packed()
 
     return method
@@ -83,13 +82,13 @@ async def _server_metadata(_service: Service, _request: bytes, _context: Context
 async def _model_ready(service: Service, request: bytes, _context: Context) -> Any:
     asked = read(pb.ModelReadyRequest, request)
     check_model(service, asked.name, asked.version)
-    return pb.ModelReadyResponse(ready=(service.at(asked.version) or service).ready())
+    return pb.ModelReadyResponse(ready=service.ready(asked.version))
 
 
 async def _model_metadata(service: Service, request: bytes, _context: Context) -> Any:
     asked = read(pb.ModelMetadataRequest, request)
     check_model(service, asked.name, asked.version)
-    return model_message((service.at(asked.version) or service).metadata())
+    return model_message(service.metadata(asked.version))
 
 
 async def _model_infer(service: Service, request: bytes, context: Context) -> Any:
@@ -100,19 +99,13 @@ async def _model_stream_infer(
     self: Owner, request_stream: AsyncIterator[bytes], grpc_context: Context
 ) -> AsyncIterator[Any]:
     """Answer each request of a stream, in their order; one that fails is told in its answer, and the stream goes on."""
-
-    async def answer(request: bytes) -> Packed:
-        try:
-            return Packed(*answered(await _infer(self.service, request, grpc_context)))
-        except Exception as error:
-            return Packed(*failed(_told(self.service, error, grpc_context), request))
-
+    infer_one, told = partial(_infer, self.service, context=grpc_context), partial(_told, self.service, grpc_context)
     try:
         _let_in(self.service, grpc_context)
-        async for each in in_order(request_stream, answer, STREAM_AT_ONCE):
-            yield each
+        async for parts in answers(request_stream, infer_one, told):
+            yield Packed(*parts)
     except Exception as error:
-        raise refuse(grpc_context, _told(self.service, error, grpc_context)) from None
+        raise refuse(grpc_context, told(error)) from None
 
 
 async def _infer(service: Service, request: bytes, context: Context) -> list[Buffer]:
@@ -120,15 +113,14 @@ async def _infer(service: Service, request: bytes, context: Context) -> list[Buf
     if len(request) > bytes_of(limit_mib):
         raise TooLarge(limit_mib)
     began = time.perf_counter()
-    checked = parse(service, request)
-    checked.timeout_s = sooner(checked.timeout_s, _left_s(context))
-    parsed = time.perf_counter()
+    checked = parse(service, request, _left_s(context))
+    service.counts.count_time("parse", time.perf_counter() - began)
     if not service.ready():
         raise NotReady
-    outputs = await service.infer(checked)
+    result = await infer(service, checked)
     got = time.perf_counter()
-    parts = render(service, checked, outputs)
-    service.timed(parsed - began, time.perf_counter() - got)
+    parts = render(service, checked, result)
+    service.counts.count_time("send", time.perf_counter() - got)
     return parts
 
 
@@ -137,10 +129,10 @@ def _let_in(service: Service, context: Any) -> None:
         service.guard.check_metadata(context.invocation_metadata())
 
 
-def _told(service: Service, error: Exception, context: Context) -> ServeError:
+def _told(service: Service, context: Context, error: Exception) -> ServeError:
     """Count an exception, and return what the client may know of it."""
     known = told(service.name, error, _request_id(context))
-    service.failed(known.kind)
+    service.counts.count_failure(known.kind)
     return known
 
 

@@ -6,31 +6,33 @@ replica answers on its short path, and a stream may name another model in each m
 takes 1.6 times as long (benchmarks/results/grpc_*.json).
 """
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
-from ray.serve._private.constants import DEFAULT_GRPC_SERVER_OPTIONS
 
 from ..access.guard import Guard, authorization
 from ..doors import LOCAL, on
 from ..errors import NotFound, NotReady, ServeError
 from ..fault import fault
+from ..http_client.request import Headers
 from ..protobuf.tensors import read
 from ..protobuf.wire import text
 from ..stubs import open_inference_pb2 as pb
 from .behind import Behind, Running
 from .metadata import model_message, server_message
-from .ordered import STREAM_AT_ONCE, in_order
 from .service import add_to_server
 from .status import refuse
-from .stream import answered, failed
-from .upstream import Headers
+from .stream import answers
 
 _NAME = 1
 _STOP_WITHIN_S = 10.0
+# Serve's own limit on the size of messages, 2 GiB where nobody lowered it.
+_MOST_BYTES = int(os.environ.get("RAY_SERVE_GRPC_MAX_MESSAGE_SIZE") or 2**31 - 1)
 _OPTIONS = [
-    *DEFAULT_GRPC_SERVER_OPTIONS,  # Serve's own limit on the size of messages, 2 GiB where nobody lowered it.
+    ("grpc.max_send_message_length", _MOST_BYTES),
+    ("grpc.max_receive_message_length", _MOST_BYTES),
     # Clients may ask every ten seconds whether the server is there; gRPC itself allows a ping in five minutes.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -94,15 +96,12 @@ class Front:
     async def ModelStreamInfer(  # noqa: N802
         self, requests: AsyncIterator[bytes], context: Any
     ) -> AsyncIterator[bytes]:
-        async def answer(request: bytes) -> bytes:
-            try:
-                return b"".join(answered([await self._infer(request, context)]))
-            except Exception as error:
-                return b"".join(failed(self._ours(error, context), request))
+        async def infer(request: bytes) -> list[bytes]:
+            return [await self._infer(request, context)]
 
         try:
-            async for each in in_order(requests, answer, STREAM_AT_ONCE):
-                yield each
+            async for parts in answers(requests, infer, lambda error: self._ours(error, context)):
+                yield b"".join(parts)
         except Exception as error:  # gRPC would send its text.
             refuse(context, self._ours(error, context))
 

@@ -12,13 +12,10 @@ import grpc
 
 from ..http import server_protocol
 from ..ledger import of_grpc_server
+from ..ray_compat.servers import answer_directly
 from ..stubs import open_inference_pb2
 
 SERVICE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
-
-
-def path(method: str) -> str:
-    return f"/{SERVICE.full_name}/{method}"
 
 
 def add_to_server(servicer: Any, server: Any) -> None:
@@ -32,7 +29,7 @@ def add_to_server(servicer: Any, server: Any) -> None:
         offered = short_path.servicer(ledger)
         if offered is not None:
             servicer = offered
-            server.add_passthrough_service(SERVICE.full_name)
+            answer_directly(server, SERVICE.full_name)
     handlers = {method.name: _handler(method, getattr(servicer, method.name)) for method in SERVICE.methods}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
 

@@ -17,7 +17,7 @@ _AUTO_REPLICAS = 100
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One model. `shown` is what its code and its own answers gave away before anything was timed.
+    """One model. `model_findings` is what its code and its own answers gave away before anything was timed.
 
     `ops_per_row` is how many operations more forward runs for each row; `complete` is false where steps are missing.
     """
@@ -30,7 +30,7 @@ class Case:
     fallback: str | None
     cores: int
     steps: tuple[Step, ...] = ()
-    shown: tuple[Finding, ...] = ()
+    model_findings: tuple[Finding, ...] = ()
     ops_per_row: float = 0.0
     complete: bool = True
 

@@ -4,25 +4,77 @@ Two models that differ only in their names are timed once; without a GPU, `auto`
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from configs.loader import Deployment, ModelApp
 from models.errors import ModelError
 
+from ..measure.hardware import cores, threads_of
 from . import isolated
 from .case import Case, app_keys
-from .examined import Examined, Look, Sight
+from .config_findings import config_findings
 from .finding import Finding, in_order
-from .hardware import cores
-from .measured import measured
-from .mistakes import verdicts
-from .pace import Pace
-from .static import static
-from .words import threads_of
+from .mistakes import NOT_MEASURED, UNCLEAR, Verdict, verdicts
+from .sight import Look, Pace, Sight
+from .timing_findings import timing_findings
 
 FALLBACK = "device: auto found no GPU on this machine, so all of this was measured on the CPU"
 NOT_REACHED = "not audited: stopped by Ctrl-C before its turn"
 NO_GPU = "device: cuda is a GPU or nothing, and this machine has none: only its config was checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One model's audit.
+
+    `unmeasured` says why there are no steps, `broken` that there should be some, `twin` whose steps these are, and
+    `cut` that Ctrl-C came before the last of them.
+    """
+
+    case: Case
+    threads: int
+    findings: tuple[Finding, ...]
+    verdicts: tuple[Verdict, ...]
+    unmeasured: str = ""
+    broken: bool = False
+    twin: str = ""
+    cut: bool = False
+    planned: int = 0
+
+    @property
+    def made(self) -> int:
+        return sum(finding.severity == "mistake" for finding in self.findings)
+
+    @property
+    def refused(self) -> bool:
+        """Whether a start refuses the config."""
+        return any(finding.severity == "refusal" for finding in self.findings)
+
+    @property
+    def unclear(self) -> list[int]:
+        """The mistakes of which the figures say too little."""
+        return [each.number for each in self.verdicts if each.word == UNCLEAR]
+
+    @property
+    def judged(self) -> Literal["bad", "open", "good"]:
+        """Whether the model may be deployed, as far as this audit went."""
+        if self.made or self.refused or self.broken:
+            return "bad"
+        return "open" if self.unmeasured or self.cut or self.unclear else "good"
+
+    @property
+    def verdict(self) -> str:
+        """The last line of the audit."""
+        found = ["a start refuses this config"] * self.refused
+        found += [f"{self.made} mistake{'s' * (self.made > 1)} still made"] * bool(self.made)
+        said = "; ".join(found)
+        if self.cut:
+            steps = len(self.case.steps)
+            return f"stopped: {said or 'nothing found'} in {steps} of {max(steps, self.planned) or 'all'} steps"
+        if self.unclear and not said:
+            return f"no mistake shown; mistake {self.unclear[0]} is unclear: repeat it when the machine is idle"
+        return said or (NOT_MEASURED if self.unmeasured else "none of the five mistakes")
 
 
 def examine(deployment: Deployment, name: str | None, pace: Pace, look: Look | None = None) -> Iterator[Examined]:
@@ -42,7 +94,7 @@ def examine(deployment: Deployment, name: str | None, pace: Pace, look: Look | N
         elif sight is not None:
             yield _judged(Examined(case, 1, (), (), twin=twin), sight)
         else:
-            found = _looked_at(case, pace, look or isolated.looked)
+            found = _looked_at(case, pace, look or isolated.look)
             yield found
             if found.cut:
                 stopped = True
@@ -71,18 +123,23 @@ def _judged(examined: Examined, sight: Sight | None) -> Examined:
         found = tuple(replace(each, keys=(*case.keys, *each.keys[2:])) for each in sight.found)
         fallback = FALLBACK if (case.app.config.device, sight.device) == ("auto", "cpu") else None
         case = replace(
-            case, device=sight.device, fallback=fallback, steps=sight.steps, shown=found, ops_per_row=sight.ops_per_row
+            case,
+            device=sight.device,
+            fallback=fallback,
+            steps=sight.steps,
+            model_findings=found,
+            ops_per_row=sight.ops_per_row,
         )
         examined = replace(examined, planned=sight.planned)
     case = replace(case, complete=bool(case.steps) and not examined.cut)
-    findings = in_order([*found, *static(case), *measured(case)])
+    findings = in_order([*found, *config_findings(case), *timing_findings(case)])
     judged = tuple(verdicts(case, findings))
     return replace(examined, case=case, threads=threads, findings=tuple(findings), verdicts=judged)
 
 
 def _sight(examined: Examined) -> Sight:
     case = examined.case
-    return Sight(case.device, case.shown, case.steps, case.ops_per_row, examined.planned)
+    return Sight(case.device, case.model_findings, case.steps, case.ops_per_row, examined.planned)
 
 
 def _likeness(app: ModelApp) -> str:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from configs.document import Document
 from configs.problems import Keys, where
+from models.errors import ModelError, first_line
 
 # A start refuses the config, or it makes one of the five mistakes: only these make the audit fail.
 Severity = Literal["refusal", "mistake", "warning", "hint"]
@@ -36,8 +37,13 @@ class Finding:
 
 def refusal(text: str, args: Keys) -> Finding:
     """Return what a start has against a config. `text`: its error, with its help; `args` leads to the model's args."""
-    what, _, fix = text.partition("\nhelp: ")
-    return Finding("refusal", f"a start refuses this config: {what}", args, fix or "correct what is named")
+    error = ModelError(text)
+    return Finding("refusal", f"a start refuses this config: {error.what}", args, error.help or "correct what is named")
+
+
+def refusal_text(error: Exception) -> str:
+    """Return what a start would say: a ModelError whole, with its help; anything else in a line."""
+    return str(error) if isinstance(error, ModelError) else first_line(error)
 
 
 def in_order(findings: list[Finding]) -> list[Finding]:

@@ -3,7 +3,10 @@
 TorchScript in bf16, for one, ends it with a segmentation fault where forward makes float32 of an input.
 """
 
+import logging
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from configs.loader import ModelApp
@@ -11,15 +14,14 @@ from configs.problems import Keys
 from models.errors import ModelError
 
 from .. import child_process
-from .examined import Sight
-from .finding import refusal
-from .pace import LOADING, PROVING, Pace
-from .step import STARTED, Head, Step
+from .finding import Finding, refusal, refusal_text
+from .sight import LOADING, PROVING, Pace, Sight
+from .step import STARTED, Head, Step, setting_of
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the child is to look at; see pace.Pace."""
+    """What the child is to look at; see sight.Pace."""
 
     app: ModelApp
     keys: Keys
@@ -28,14 +30,14 @@ class Order:
     known: dict[str, Step]
 
 
-def looked(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
-    """Yield what is known so far after each step; see looked.looked."""
+def look(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
+    """Yield what is known so far after each step, as look_here does; raise ModelError where it cannot be loaded."""
     known: dict[str, Step] = {}
     while True:
         head = LOADING
         order = Order(app, keys, pace.budget_s, pace.quick, known)
         try:
-            for told in child_process.run(f"{__name__}:look_here", order, pace.limit_s, app.environment()):
+            for told in child_process.run(f"{__name__}:look_in_child", order, pace.limit_s, app.environment()):
                 if isinstance(told, Head):
                     head = told
                     pace.announce(replace(head, label=f"{app.config.name}: {head.label}"))
@@ -59,13 +61,55 @@ def looked(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
         known[head.key] = Step(head, skipped=how, refusal=how if head.key == STARTED else "")
 
 
-def look_here(order: Order, report: child_process.Report) -> None:
+def look_in_child(order: Order, report: child_process.Report) -> None:
     """The child: report each step ahead of it, and what is known after it; a ModelError as its text."""
-    from .looked import looked as look
-
     pace = Pace(order.budget_s, order.quick, report, order.known)
     try:
-        for sight in look(order.app, order.keys, pace):
+        for sight in look_here(order.app, order.keys, pace):
             report(sight)
     except ModelError as error:
         report(str(error))
+
+
+def look_here(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
+    """Load and time one model in this process; yields what is known so far after each step.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    from .built import build
+    from .model_findings import model_findings, ops_per_row
+    from .subject import load, subject_of
+    from .waterfall import planned, waterfall
+
+    args = (*keys, "args")
+    with _quiet():
+        pace.announce(LOADING)
+        loaded = load(app.config)
+        pace.announce(PROVING)
+        found: tuple[Finding, ...] = ()
+        try:
+            subject = subject_of(loaded)
+            built = build(subject, setting_of(app.config))
+            found = tuple(model_findings(subject, built, args))
+        except Exception as error:  # Whatever it raises, a replica would not start.
+            yield Sight(loaded.device.type, (refusal(refusal_text(error), args),), ())
+            return
+        sight = Sight(subject.device.type, found, (), ops_per_row(subject, built), planned(subject, built))
+        for step in waterfall(subject, built, pace):
+            sight = replace(sight, steps=(*sight.steps, step))
+            yield sight
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch's and our own warnings out of the table: each becomes a note or a finding where it matters."""
+    log = logging.getLogger("pitstop")
+    before = log.disabled
+    log.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.disabled = before

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from configs.backends import BACKENDS, DEFAULT, EAGER
+
+from ..report.numbers import deviation, number, plural
 from .case import Case
 from .finding import Finding
-from .measured import BATCHING_PAYS, WORTH
 from .step import DEFAULT_ONE, NEW, PADDED, STARTED, Setting, Step
-from .words import number, off, rows, times
+from .timing_findings import BATCHING_PAYS, WORTH
+from .words import times
 
 NOT_MEASURED, UNCLEAR = "not measured", "unclear"
 TITLES = {
@@ -64,7 +67,7 @@ def _training(case: Case) -> Cost:
         return None, NOT_MEASURED
     more = (bad.peak_mib or 0) / max(good.peak_mib or 0, 1e-9)
     memory = f"; {more:.1f}x the memory" if more >= WORTH else ""
-    wrong = f"; answers off by {off(bad.deviation)}" if (bad.deviation or 0) > 1e-3 else ""
+    wrong = f"; answers off by {deviation(bad.deviation)}" if (bad.deviation or 0) > 1e-3 else ""
     return times(bad, good), f"{_pair(bad, good)}{memory}{wrong}"
 
 
@@ -88,15 +91,15 @@ def _uncompiled(case: Case) -> Cost:
     if case.forgone:
         return _against_default(case)
     eager = case.step("search") or case.step(_eager_key(case))
-    scripted = Setting("torchscript", "fp32", case.here.memory_format)
+    scripted = Setting(DEFAULT, "fp32", case.here.memory_format)
     # Packing needs TorchScript; CUDA graphs do not, and are no gain of compiling.
     packed = case.step(STARTED) if case.here == scripted and case.device == "cpu" else None
     script = packed or case.step(scripted.key)
     if eager is None or script is None:
-        reason = next((step.skipped for step in case.steps if step.head.key.startswith("torchscript-fp32")), "")
+        reason = next((step.skipped for step in case.steps if step.head.key.startswith(f"{DEFAULT}-fp32")), "")
         return None, reason or NOT_MEASURED
-    if script.how == "eager":
-        return None, f"no TorchScript: {script.note}"
+    if script.how == EAGER:
+        return None, f"no {BACKENDS[DEFAULT].title}: {script.note}"
     return times(eager, script), f"{_pair(eager, script)}, by {script.how}{', packed for this CPU' if packed else ''}"
 
 
@@ -115,7 +118,8 @@ def _cpu(case: Case) -> Cost:
         return times(cpu, here), f"{_pair(cpu, here)}, in batches of {here.head.rows}"
     if here is None:
         return None, NOT_MEASURED
-    return None, f"this CPU: {number(here.items_s or 0)} items/s at {rows(here.head.rows)}; no GPU here to compare"
+    rate = f"{number(here.items_s or 0)} items/s at {plural(here.head.rows, 'row')}"
+    return None, f"this CPU: {rate}; no GPU here to compare"
 
 
 def _one_by_one(case: Case) -> Cost:

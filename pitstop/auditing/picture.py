@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
+from ..measure.hardware import Hardware
+from ..report.numbers import TIMES, plural
 from .case import Case
-from .examined import Examined
-from .groups import Group, grouped
-from .hardware import Hardware
-from .measured import WORTH
+from .examine import Examined
 from .plot import Panel, png
-from .step import NEW, PADDED, Step, find, ran
-from .words import TIMES, times
+from .step import NEW, PADDED, Group, Step, find, grouped, ran
+from .timing_findings import WORTH
+from .words import times
 
 
 def picture(examined: Examined, machine: Hardware) -> bytes | None:
@@ -43,7 +43,7 @@ def brief(case: Case) -> list[Step]:
 def _panel(examined: Examined, machine: Hardware, groups: Sequence[Group]) -> Panel:
     case = examined.case
     config = case.app.config
-    threads = f", {examined.threads} thread{'s' * (examined.threads > 1)}" if case.device == "cpu" else ""
+    threads = f", {plural(examined.threads, 'thread')}" if case.device == "cpu" else ""
     place = machine.title() if case.device == "cuda" else f"{machine.cores} cores of {machine.cpu}"
     first, best = groups[0].steps[0], case.many or case.one
     gain = f"From the first bar to the config at its best: {times(first, best):.1f}{TIMES}. " if best else ""

@@ -5,25 +5,24 @@ The scale is linear and starts at nothing: a bar twice as long is twice as fast.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .groups import Group
-from .step import Step
-from .words import TIMES, number
+from ..report import plots
+from ..report.colours import BLUE, GREEN, GREY, INK, PALE, RED, RULE
+from ..report.numbers import TIMES, number
+from .step import Group, Step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = {"mistake": "#c4533a", "path": "#3b6ea8", "batch": "#1f7a5c", "option": "#b9c3cf"}
+_COLOURS = {"mistake": RED, "path": BLUE, "batch": GREEN, "option": GREY}
 _LEGEND = {
     "mistake": "a mistake",
     "path": "towards the config",
     "batch": "as configured, in batches",
     "option": "another setting",
 }
-_INK, _PALE, _RULE = "#1c2530", "#6b7685", "#e3e7ec"
 _WIDTH_INCHES, _LINE_INCHES, _HEAD_INCHES, _FOOT_INCHES = 9.0, 0.32, 1.0, 0.42
 _FIRST_POINTS, _SIGN_POINTS, _GAP_POINTS, _POINTS_AN_INCH = 6, 7, 16, 72
 _LETTER_INCHES, _RIGHT_SHARE = 0.076, 0.985
@@ -65,25 +64,18 @@ def lines(groups: Sequence[Group]) -> list[Line]:
 
 def png(panels: Sequence[Panel]) -> bytes:
     """Return the picture as a PNG."""
-    buffer = BytesIO()
-    waterfalls(panels).savefig(buffer, format="png")
-    return buffer.getvalue()
+    return plots.png(waterfalls(panels))
 
 
 def waterfalls(panels: Sequence[Panel]) -> "Figure":
     """Return the picture, its panels one below another, each on a scale of its own."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     placed = [lines(panel.groups) for panel in panels]
     tall = [(each[-1].y + 1) * _LINE_INCHES for each in placed]
     height = sum(tall) + _HEAD_INCHES * len(panels) + _FOOT_INCHES
-    figure = Figure(figsize=(_WIDTH_INCHES, height), dpi=160, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = plots.new_figure(_WIDTH_INCHES, height)
     top, left = height, _left(placed)
     for panel, each, inches in zip(panels, placed, tall, strict=True):
-        figure.text(0.022, (top - 0.34) / height, panel.title, fontsize=15, fontweight="bold", color=_INK, va="center")
-        figure.text(0.022, (top - 0.64) / height, panel.subtitle, fontsize=9, color=_PALE, va="center")
+        plots.heading(figure, panel.title, panel.subtitle, top)
         top -= _HEAD_INCHES + inches
         _draw(figure.add_axes((left, top / height, _RIGHT_SHARE - left, inches / height)), each, panel.best)
     _legend(figure, {line.step.head.kind for each in placed for line in each if line.step}, height)
@@ -97,92 +89,57 @@ def _left(placed: Sequence[Sequence[Line]]) -> float:
 
 
 def _draw(axes: "Axes", placed: Sequence[Line], best: Step | None) -> None:
-    steps = [line.step for line in placed if line.step]
-    rates = [step.items_s or 0 for step in steps]
-    axes.set_xlim(0, _limit(steps, rates[0], axes.get_window_extent().width / axes.figure.dpi))
     axes.set_ylim(placed[-1].y + 0.6, -0.5)
-    for line in placed:
-        _name(axes, line, line.step is not None and line.step == best)
-        if line.step is None:
-            axes.axhline(line.y, color=_RULE, linewidth=0.8, zorder=0)
-        else:
-            _bar(axes, line.y, line.step, rates[0], line.step == best)
-        if best is not None and best.items_s and line.step == best and line is not placed[-1]:
+    axes.set_xticks([])
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.spines["left"].set_color(RULE)
+    _names(axes, placed, best)
+    _bars(axes, [(line.y, line.step) for line in placed if line.step], best)
+    for line in placed[:-1]:
+        if best is not None and best.items_s and line.step == best:
             # From here down: what lies beyond it is faster than the config.
             ends = [line.y + 0.36, placed[-1].y + 0.6]
             axes.plot([best.items_s] * 2, ends, color=_COLOURS["batch"], linewidth=1, linestyle=(0, (2, 3)), zorder=2.5)
-    axes.set_yticks([])
-    axes.set_xticks([])
-    for side in ("top", "right", "bottom"):
-        axes.spines[side].set_visible(False)
-    axes.spines["left"].set_color(_RULE)
 
 
-def _name(axes: "Axes", line: Line, best: bool) -> None:
-    heading = line.step is None
-    axes.annotate(
-        line.text,
-        (0, line.y),
-        xytext=(-8, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-        annotation_clip=False,
-        fontsize=9 if heading else 9.5,
-        color=_PALE if heading else _INK,
-        style="italic" if heading else "normal",
-        fontweight="bold" if best else "normal",
+def _names(axes: "Axes", placed: Sequence[Line], best: Step | None) -> None:
+    axes.set_yticks([line.y for line in placed], [line.text for line in placed])
+    axes.tick_params(axis="y", length=0, pad=8, labelsize=9.5, labelcolor=INK)
+    for name, line in zip(axes.get_yticklabels(), placed, strict=True):
+        if line.step is None:
+            name.set(fontsize=9, color=PALE, fontstyle="italic")
+            axes.axhline(line.y, color=RULE, linewidth=0.8, zorder=0)
+        elif line.step == best:
+            name.set_fontweight("bold")
+
+
+def _bars(axes: "Axes", bars: Sequence[tuple[float, Step]], best: Step | None) -> None:
+    """Draw the bars with their spreads, and right of each its factor and its rate."""
+    steps = [step for _, step in bars]
+    rates = [step.items_s or 0 for step in steps]
+    spreads = [step.spread or (rate, rate) for step, rate in zip(steps, rates, strict=True)]
+    drawn = axes.barh(
+        [y for y, _ in bars],
+        rates,
+        height=0.72,
+        color=[_COLOURS[step.head.kind] for step in steps],
+        xerr=[
+            [max(rate - low, 0) for rate, (low, _) in zip(rates, spreads, strict=True)],
+            [high - rate for rate, (_, high) in zip(rates, spreads, strict=True)],
+        ],
+        error_kw={"ecolor": INK, "elinewidth": 1.2},
+        zorder=2,
     )
-
-
-def _bar(axes: "Axes", y: float, step: Step, first: float, best: bool) -> None:
-    rate = step.items_s or 0
-    axes.barh(y, rate, height=0.72, color=_COLOURS[step.head.kind], zorder=2)
-    if step.spread is not None:
-        axes.plot(step.spread, [y, y], color=_INK, linewidth=1.2, zorder=3, solid_capstyle="butt")
-    factor, label = _labels(step, first)
-    white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    for text, points, colour, weight in (
-        (factor, _FIRST_POINTS, _INK, "bold"),
-        (label, _label_points(factor), _PALE, "bold" if best else "normal"),
-    ):
-        axes.annotate(
-            text,
-            (_end(step), y),
-            xytext=(points, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9.5,
-            color=colour,
-            fontweight=weight,
-            bbox=white,
-        )
-
-
-def _limit(steps: Sequence[Step], first: float, inches: float) -> float:
-    """Return the scale's end, in items a second, so that every bar's labels end within the picture."""
-    ends = []
-    for step in steps:
-        factor, label = _labels(step, first)
-        points = _label_points(factor) + _SIGN_POINTS * len(label)
-        ends.append(_end(step) / (1 - points / (_POINTS_AN_INCH * inches)))
-    return max(ends)
-
-
-def _labels(step: Step, first: float) -> tuple[str, str]:
-    rate = step.items_s or 0
-    return f"{rate / first:.1f}{TIMES}", f"{number(rate)}/s"
-
-
-def _label_points(factor: str) -> int:
-    """Return where a rate begins, right of its factor."""
-    return _FIRST_POINTS + _SIGN_POINTS * len(factor) + _GAP_POINTS
-
-
-def _end(step: Step) -> float:
-    """Return where a bar ends, or its spread where that ends later."""
-    rate = step.items_s or 0
-    return rate if step.spread is None else max(rate, step.spread[1])
+    factors, labels = [f"{rate / rates[0]:.1f}{TIMES}" for rate in rates], [f"{number(rate)}/s" for rate in rates]
+    rate_points = _FIRST_POINTS + _SIGN_POINTS * max(map(len, factors)) + _GAP_POINTS
+    # The scale ends where every bar's labels end within the picture.
+    points = axes.get_window_extent().width / axes.figure.dpi * _POINTS_AN_INCH
+    share = (rate_points + _SIGN_POINTS * max(map(len, labels))) / points
+    axes.set_xlim(0, max(high for _, high in spreads) / (1 - share))
+    look: dict[str, Any] = {"fontsize": 9.5, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}}
+    axes.bar_label(drawn, factors, padding=_FIRST_POINTS, color=INK, fontweight="bold", **look)
+    for text, step in zip(axes.bar_label(drawn, labels, padding=rate_points, color=PALE, **look), steps, strict=True):
+        text.set_fontweight("bold" if step == best else "normal")
 
 
 def _legend(figure: "Figure", kinds: set[str], height: float) -> None:
@@ -196,7 +153,7 @@ def _legend(figure: "Figure", kinds: set[str], height: float) -> None:
         ncols=len(patches),
         frameon=False,
         fontsize=8.5,
-        labelcolor=_PALE,
+        labelcolor=PALE,
         handlelength=1,
         handleheight=1,
         columnspacing=1.6,

@@ -1,32 +1,19 @@
 """An audit as JSON: for scripts, for CI, and for the results that the repository keeps."""
 
-import math
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from configs.document import Document
 
-from .examined import Examined
-from .hardware import Hardware, commit, versions
+from ..measure.results import finite
+from .examine import Examined
 from .words import busy
 
 
-def as_json(
-    audits: Sequence[Examined], document: Document, machine: Hardware, command: str, status: int
-) -> dict[str, Any]:
+def as_json(audits: Sequence[Examined], document: Document, head: Mapping[str, Any], status: int) -> dict[str, Any]:
     """Return everything that was found; it holds no number that JSON cannot write."""
-    found = {
-        "config": str(document.path),
-        "command": command,
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
-        "hardware": machine.as_json(),
-        "versions": versions(),
-        "exit_code": status,
-        "models": [model_json(each, document) for each in audits],
-    }
-    return {key: _finite(value) for key, value in found.items()}
+    models = [finite(model_json(each, document)) for each in audits]
+    return {"config": str(document.path), **head, "exit_code": status, "models": models}
 
 
 def model_json(examined: Examined, document: Document) -> dict[str, Any]:
@@ -51,11 +38,3 @@ def model_json(examined: Examined, document: Document) -> dict[str, Any]:
         ],
         "findings": [finding.as_json(document) for finding in examined.findings],
     }
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,25 +1,29 @@
-"""Runs one step: its answers are compared, then it is timed, then its memory is counted.
+"""Runs one step: its answers are compared, then it is timed, then the peak of what it allocates is counted.
 
 A step that cannot run, or answers too far off eager fp32, is no failure of the audit: it says why and is left out.
+On a GPU memory is the allocator's own count, on the CPU its events are replayed: resident memory would not do, since
+allocators keep what they freed, and a second step would seem to need nothing.
 """
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from models import user_code
+from models.errors import first_line
 from models.graphs import Graphed
 from models.runner import in_order
 
 from .built import Built
-from .memory import peak_mib
-from .pace import Pace
-from .reason import reason
+from .sight import Pace
 from .step import Head, Step
 from .subject import COMPARED_ROWS, Subject, arithmetic, stage
 from .timing import measure
+
+_MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ def attempt(head: Head, make: Callable[[], Arm], subject: Subject, pace: Pace) -
     try:
         return _run(head, make(), subject, pace.budget_s)
     except Exception as error:  # Backends raise dozens of unrelated types; each means "not here".
-        return Step(head, skipped=reason(error))
+        return Step(head, skipped=first_line(error))
 
 
 def caller(arm: Arm, inputs: Sequence[torch.Tensor], device: torch.device) -> Callable[[], Any]:
@@ -56,6 +60,20 @@ def caller(arm: Arm, inputs: Sequence[torch.Tensor], device: torch.device) -> Ca
         return found
 
     return call
+
+
+def peak_mib(call: Callable[[], object], device: torch.device) -> float:
+    """Return the most that tensors made by one call hold at once, its inputs and weights not counted."""
+    return _peak_on_gpu(call, device) if device.type == "cuda" else _peak_on_cpu(call)
+
+
+def highest(changes: Iterable[int]) -> int:
+    """Return the highest running sum of allocations (positive) and releases (negative)."""
+    now = top = 0
+    for change in changes:
+        now += change
+        top = max(top, now)
+    return top
 
 
 def _off(arm: Arm, rows: int, call: Callable[[], Any], subject: Subject) -> tuple[float, bool]:
@@ -78,7 +96,7 @@ def _run(head: Head, arm: Arm, subject: Subject, budget_s: float) -> Step:
     with arithmetic(built.config, subject.fixed if arm.search is None else arm.search, arm.threads):
         call = caller(arm, inputs, subject.device)
         off, within = _off(arm, head.rows, call, subject)
-        step = Step(head, deviation=off, how=built.how, note=built.note)
+        step = Step(head, deviation=off, how=built.how, note=built.note, wrong_trace=built.wrong_trace)
         if not within:
             limit = built.tolerance.relative
             return replace(step, skipped=f"off eager fp32 by {off:.2g}, {limit:g} is allowed")
@@ -90,3 +108,24 @@ def _run(head: Head, arm: Arm, subject: Subject, budget_s: float) -> Step:
             # Its memory was taken when it was captured; a replay takes none.
             return replace(step, timing=timing)
         return replace(step, timing=timing, peak_mib=built.weights_mib + peak_mib(call, subject.device))
+
+
+def _peak_on_gpu(call: Callable[[], object], device: torch.device) -> float:
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    call()
+    torch.cuda.synchronize(device)
+    return (torch.cuda.max_memory_allocated(device) - before) / _MIB
+
+
+def _peak_on_cpu(call: Callable[[], object]) -> float:
+    # The profiler reports each start and stop on stderr, in the middle of our table.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    with torch.autograd.profiler.profile(profile_memory=True) as profile:
+        call()
+    results = profile.kineto_results
+    if results is None:
+        return 0.0
+    events = [event for event in results.events() if event.name() == "[memory]"]
+    return highest(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())) / _MIB

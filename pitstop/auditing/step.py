@@ -1,9 +1,10 @@
 """One step of the waterfall: a way to run the model, and what it measured. Pure; no torch, no clock."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from configs.backends import BACKENDS, DEFAULT, EAGER
 from configs.schema import ModelConfig
 
 from .timing import Timing
@@ -16,7 +17,7 @@ NEW, PADDED = "shapes-new", "shapes-padded"
 STARTED = "started"
 # As a replica would run it with the default backend, where the config has forgone that.
 DEFAULT_ONE, DEFAULT_BATCH = "default-1", "default-batch"
-BACKENDS = {"eager": "eager", "torchscript": "TorchScript", "compile": "torch.compile"}
+_TITLES = ("one row at a time", "in batches, as configured", "other settings", "for comparison")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Setting:
 
     def label(self, memory_format: str) -> str:
         """Name it; the format is worth a word only where it is not the usual one."""
-        parts = [BACKENDS[self.backend]]
+        parts = [BACKENDS[self.backend].title]
         parts += [self.precision] * (self.precision != "fp32")
         parts += [self.memory_format] * (self.memory_format != memory_format)
         return ", ".join(parts)
@@ -60,7 +61,8 @@ class Step:
     """A step that ran, or the reason why it did not.
 
     `deviation` is from eager fp32, relative; see models.parity. `spread` is the lowest and highest items a second of
-    several runs, where there were several. `refusal` is what a start says against the config.
+    several runs, where there were several. `wrong_trace` says why a trace was refused that would be wrong for other
+    inputs. `refusal` is what a start says against the config.
     """
 
     head: Head
@@ -69,6 +71,7 @@ class Step:
     deviation: float | None = None
     how: str = ""
     note: str = ""
+    wrong_trace: str = ""
     skipped: str = ""
     spread: tuple[float, float] | None = None
     refusal: str = ""
@@ -89,10 +92,11 @@ def setting_of(config: ModelConfig) -> Setting:
 
 def forgone(config: ModelConfig, how: str) -> dict[str, str]:
     """Return the YAML lines of the default backend that a config has forgone. `how`: what its forward came out as."""
-    if config.backend != "torchscript":
+    if config.backend != DEFAULT:
         # An exported program is a graph already: the default would run it just so.
-        return {} if config.backend == "eager" and config.source.export else {"backend": "torchscript"}
-    return {"torchscript": "auto"} if how == "eager" and config.torchscript != "auto" else {}
+        suits = BACKENDS[config.backend].takes(config.source) and not BACKENDS[DEFAULT].takes(config.source)
+        return {} if suits else {"backend": DEFAULT}
+    return {"torchscript": "auto"} if how == EAGER and config.torchscript != "auto" else {}
 
 
 def fastest(steps: Iterable[Step | None]) -> Step | None:
@@ -119,3 +123,26 @@ def batches(steps: Iterable[Step]) -> list[Step]:
 def find(steps: Iterable[Step], key: str) -> Step | None:
     """Return the step of this key, where it was measured."""
     return next((step for step, _ in ran(steps) if step.head.key == key), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Steps under one heading."""
+
+    title: str
+    steps: tuple[Step, ...]
+
+
+def grouped(steps: Sequence[Step]) -> list[Group]:
+    """Return the groups that have a step, in order."""
+    found: dict[str, list[Step]] = {title: [] for title in _TITLES}
+    for step in steps:
+        found[_TITLES[_group(step)]].append(step)
+    return [Group(title, tuple(each)) for title, each in found.items() if each]
+
+
+def _group(step: Step) -> int:
+    key, kind = step.head.key, step.head.kind
+    if key.startswith("shapes-") or key == "cpu":
+        return 3
+    return {"mistake": 0, "path": 0, "batch": 1, "option": 2}[kind]

@@ -28,7 +28,7 @@ from models.signature import Array, Tensor, signature_of
 from models.staging import to_device
 from models.user_code import call
 
-from .words import threads_of
+from ..measure.hardware import threads_of
 
 COMPARED_ROWS = 3
 _SEED = 100
@@ -138,10 +138,10 @@ def load(config: ModelConfig, device: str | None = None) -> Loaded:
 
 def subject_of(loaded: Loaded) -> Subject:
     """Return what is audited of a loaded model; raise ModelError where a start would refuse how it runs eagerly."""
-    config, draw, outputs = loaded.config, loaded.draw, signature_of(loaded.config).outputs
-    plain, _ = bind(loaded.module, draw)
-    eager = first_that_runs(freeze_in_eval(_copy(plain)), config, loaded.device, draw, outputs)
-    return Subject(config, loaded.device, draw, outputs, plain, eager.reference, eager.arithmetic)
+    config, outputs = loaded.config, signature_of(loaded.config).outputs
+    bound, draw = bind(loaded.module, loaded.draw)
+    eager = first_that_runs(freeze_in_eval(_copy(bound.module)), config, loaded.device, draw, outputs)
+    return Subject(config, loaded.device, draw, outputs, bound.module, eager.reference, eager.arithmetic)
 
 
 def _copy(module: nn.Module) -> nn.Module:

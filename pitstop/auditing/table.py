@@ -8,13 +8,14 @@ from rich.table import Table
 from configs.document import Document
 from configs.problems import where
 
-from .examined import Examined
+from ..measure.hardware import Hardware
+from ..report import terminal
+from ..report.numbers import deviation, plural
+from .examine import Examined
 from .finding import Finding
-from .groups import grouped
-from .hardware import Hardware
 from .mistakes import NOT_MEASURED, UNCLEAR
-from .step import Step, ran
-from .words import TIMES, busy, number, off
+from .step import Step, grouped
+from .words import HEADS, busy, cells, factor, first_items_s
 
 _STYLES = {"refusal": "bold red", "mistake": "bold red", "warning": "yellow", "hint": "cyan"}
 _STYLE = {"bad": "bold red", "open": "bold yellow", "good": "bold green"}
@@ -29,7 +30,7 @@ _LABELS = {"refusal": "REFUSED", "mistake": "MISTAKE", "warning": "warning", "hi
 def show(examined: Examined, document: Document, machine: Hardware, console: Console) -> None:
     """Print one model."""
     config = examined.case.app.config
-    threads = f", {examined.threads} thread{'s' * (examined.threads > 1)}" if examined.case.device == "cpu" else ""
+    threads = f", {plural(examined.threads, 'thread')}" if examined.case.device == "cpu" else ""
     console.print(f"\n{config.name}", style="bold", end="")
     console.print(f" on {machine.title()}{threads}", soft_wrap=True)
     if examined.twin:
@@ -66,24 +67,15 @@ def show_finding(finding: Finding, document: Document, console: Console) -> None
 def steps_table(steps: Iterable[Step]) -> Table:
     """Return the waterfall; factors are against its first step, off is from eager fp32."""
     steps = list(steps)
-    first = next((step.items_s for step, _ in ran(steps)), None)
-    table = Table("", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for title in ("p50 ms", "p99 ms", "items/s", TIMES, "MiB", "off"):
-        table.add_column(title, justify="right", no_wrap=True)
+    table = terminal.table("", *HEADS, left=("",), gap=1)
+    for column in table.columns[1:]:
+        column.no_wrap = True
     for group in grouped(steps):
         table.add_row(group.title, style="bold")
         for step in group.steps:
-            table.add_row(f"  {step.head.label}", *_cells(step, first))
+            left_out = ["-", "-", "left out", "", "", deviation(step.deviation)]
+            table.add_row(f"  {step.head.label}", *(cells(step, first_items_s(steps)) or left_out))
     return table
-
-
-def _cells(step: Step, first: float | None) -> list[str]:
-    timing, items = step.timing, step.items_s
-    if timing is None or items is None:
-        return ["-", "-", "left out", "", "", off(step.deviation)]
-    factor = f"{items / first:.1f}" if first else ""
-    memory = "" if step.peak_mib is None else number(step.peak_mib)
-    return [number(timing.p50_ms), number(timing.p99_ms), number(items), factor, memory, off(step.deviation)]
 
 
 def _notes(steps: Sequence[Step], console: Console) -> None:
@@ -99,9 +91,9 @@ def _notes(steps: Sequence[Step], console: Console) -> None:
 
 
 def _mistakes_table(examined: Examined) -> Table:
-    table = Table("the five mistakes", "", "costs", "", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    heads = ("the five mistakes", "", "costs", "")
+    table = terminal.table(*heads, left=heads, gap=1)
     for verdict in examined.verdicts:
-        factor = "" if verdict.factor is None else f"{verdict.factor:.1f}x"
         cost = "" if verdict.word == NOT_MEASURED else verdict.cost
-        table.add_row(f"{verdict.number} {verdict.title}", _MADE[verdict.word], factor, cost)
+        table.add_row(f"{verdict.number} {verdict.title}", _MADE[verdict.word], factor(verdict.factor), cost)
     return table

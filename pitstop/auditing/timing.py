@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ..measure.percentiles import percentile
+from ..measure.timing import times_ms
+
 LEAST_RUNS = 20
 # A slow forward may take this many times its budget to reach LEAST_RUNS.
 _PATIENCE = 5
@@ -20,7 +23,7 @@ _SLICE_MS = 3
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Latencies of one forward, in ms. With fewer than 100 runs, p99 is close to the slowest of them.
+    """Latencies of one forward, in ms. With fewer than 100 runs, p99 is the slowest of them.
 
     `share` is how much of a core the calling thread had while it ran.
     """
@@ -46,29 +49,14 @@ def measure(
 ) -> Timing:
     """Warm `call` up and time it for `budget_s`; longer where that is needed for 20 runs, but not for ever."""
     _warm(call, budget_s * _WARM_SHARE, clock)
-    times: list[float] = []
     began, cpu_began = clock(), cpu_clock()
-    while True:
-        start = clock()
-        call()
-        end = clock()
-        times.append((end - start) * 1000)
-        if end - began >= budget_s * (1 if len(times) >= LEAST_RUNS else _PATIENCE):
-            share = min(1.0, (cpu_clock() - cpu_began) / (end - began))
-            return replace(summarise(times), share=share)
+    times = times_ms(call, budget_s, LEAST_RUNS, _PATIENCE, clock=clock)
+    share = min(1.0, (cpu_clock() - cpu_began) / (clock() - began))
+    return replace(summarise(times), share=share)
 
 
 def summarise(times_ms: Sequence[float]) -> Timing:
-    ordered = sorted(times_ms)
-    return Timing(len(ordered), *(percentile(ordered, share) for share in (0.25, 0.50, 0.75, 0.99)))
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """Return the value that `share` of an ordered sequence does not exceed, between its neighbours where it falls."""
-    at = share * (len(ordered) - 1)
-    low = int(at)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
+    return Timing(len(times_ms), *(percentile(times_ms, level) for level in (0.25, 0.50, 0.75, 0.99)))
 
 
 def speedup(slow: Timing, fast: Timing) -> float:

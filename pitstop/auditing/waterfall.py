@@ -7,21 +7,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from configs.backends import BACKENDS
 from models.errors import ModelError
 
-from . import started
-from .built import Built, build, four_dimensional, unprepared
-from .changing import changes, changing
-from .default import default
-from .hardware import cores
-from .pace import Pace
+from ..measure.hardware import cores, threads_of
+from .built import Built, build, four_dimensional, started, started_head, started_label, unprepared
+from .finding import refusal_text
 from .plan import single_rows, thin
-from .reason import refusal_text
 from .run import Arm, attempt
+from .side_steps import changes, changing, default
+from .sight import Pace
 from .step import Head, Setting, Step, batches, configured, fastest, find, forgone, ran, setting_of
 from .subject import Subject, load, subject_of
 from .timing import clearly_faster
-from .words import threads_of
 
 # An option that gains less on one row is not tried on many.
 PROMISING = 1.1
@@ -38,7 +36,7 @@ class Own:
     def served(self, subject: Subject) -> Built:
         """Return what a replica runs."""
         if self.started is None:
-            self.started = started.started(subject, self.compiled)
+            self.started = started(subject, self.compiled)
         return self.started
 
 
@@ -57,7 +55,7 @@ def planned(subject: Subject, as_configured: Built) -> int:
     return (
         2
         + len(_single_heads(subject))
-        + (started.label(subject, as_configured) is not None)
+        + (started_label(subject, as_configured) is not None)
         + len(_batch_rows(subject))
         + 2 * bool(forgone(subject.config, as_configured.how))
         + 2 * changes(subject)
@@ -77,7 +75,7 @@ def _single(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterat
     for head in _single_heads(subject):
         setting = head.setting
         assert setting is not None
-        if pace.quick and setting.backend == "compile" and setting != here:
+        if pace.quick and BACKENDS[setting.backend].slow and setting != here:
             yield Step(head, skipped=_LEFT_OUT)
             continue
         search = False if head.key in ("inference_mode", "channels_last") else None
@@ -92,7 +90,7 @@ def _single_heads(subject: Subject) -> list[Head]:
 
 def _started(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
     """The start itself: whatever a replica checks is checked, and what it would run is measured."""
-    head = started.head(subject, own.compiled)
+    head = started_head(subject, own.compiled)
     if head.key in pace.known:
         known = pace.known[head.key]
         # What was refused, or ended the process, is not opened again.
@@ -108,7 +106,7 @@ def _started(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Itera
         return
     if found.forward is not own.compiled.forward:
         yield attempt(head, lambda: Arm(found), subject, pace)
-    elif started.label(subject, own.compiled):
+    elif started_label(subject, own.compiled):
         yield Step(head, skipped="no faster here, at any batch size: the start leaves it out")
 
 
@@ -141,7 +139,7 @@ def _best_option(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> 
         return
     rows = many.head.rows
     head = Head("option-batch", f"{step.head.label}, batches of {rows}", "option", rows, setting)
-    yield attempt(head, lambda: Arm(started.started(subject, _faithful(subject, setting))), subject, pace)
+    yield attempt(head, lambda: Arm(started(subject, _faithful(subject, setting))), subject, pace)
 
 
 def _changing(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
@@ -170,7 +168,7 @@ def _on_cpu(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Itera
     head = Head("cpu", f"on {threads} CPU thread{'s' * (threads > 1)}, batches of {rows}", "mistake", rows, setting)
 
     def arm() -> Arm:
-        return Arm(started.started(elsewhere, build(elsewhere, setting)))
+        return Arm(started(elsewhere, build(elsewhere, setting)))
 
     try:
         elsewhere = subject_of(load(subject.config, "cpu"))
@@ -190,6 +188,6 @@ def _prepared(subject: Subject, setting: Setting, ready: Built | None, search: b
 
 def _faithful(subject: Subject, setting: Setting) -> Built:
     built = build(subject, setting)
-    if setting.backend == "torchscript" and built.how == "eager":
+    if built.fell_back:
         raise ModelError(built.note)
     return built

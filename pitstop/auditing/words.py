@@ -1,28 +1,32 @@
-"""How figures are written: three digits are all that a measurement on a shared machine supports."""
+"""How an audit writes what it measured, in the terminal, on its page and in Markdown alike."""
 
-import math
 from collections.abc import Iterable
 
-from configs.schema import ModelConfig
+from ..report.numbers import TIMES, deviation, number, plural
+from .step import Step, ran
 
-from .step import Step
-
-# The sign, not the letter; written so that no editor confuses the two.
-TIMES = "\u00d7"
-_DIGITS = 3
+# The cells of a step.
+HEADS = ("p50 ms", "p99 ms", "items/s", TIMES, "MiB", "off")
 
 
-def number(value: float) -> str:
-    """Write 0.0987, 9.87, 98.7, 987 and 98,700."""
-    rounded = float(f"{value:.{_DIGITS}g}")
-    if rounded == 0 or rounded >= 10 ** (_DIGITS - 1):
-        return f"{rounded:,.0f}"
-    return f"{rounded:#.{_DIGITS}g}" if rounded >= 1e-3 else f"{value:.0e}"
+def cells(step: Step, first: float) -> list[str]:
+    """Return what HEADS name of a step, nothing where it was left out. `first` is what `first_items_s` returns."""
+    timing, items = step.timing, step.items_s
+    if timing is None or items is None:
+        return []
+    memory = "" if step.peak_mib is None else number(step.peak_mib)
+    speed = [number(timing.p50_ms), number(timing.p99_ms), number(items), f"{items / first:.1f}"]
+    return [*speed, memory, deviation(step.deviation)]
 
 
-def off(value: float | None) -> str:
-    """Write a deviation; nothing at all is 0."""
-    return "" if value is None else "0" if value == 0 else f"{value:.0e}" if value < 1e-2 else f"{value:.2g}"
+def first_items_s(steps: Iterable[Step]) -> float:
+    """Return the items a second of the first step, against which the factors of all are."""
+    return next((step.items_s or 1 for step, _ in ran(steps)), 1)
+
+
+def factor(value: float | None) -> str:
+    """Write how many times slower a mistake makes the model; nothing where that was not measured."""
+    return "" if value is None else f"{value:.1f}{TIMES}"
 
 
 def times(slow: Step, fast: Step) -> float:
@@ -34,19 +38,10 @@ def gain(slow: Step | None, fast: Step | None, words: tuple[str, str] = ("now", 
     if slow is None or fast is None or not slow.items_s or not fast.items_s:
         return ""
     first, second = (
-        f"{number(step.items_s or 0)} items/s {word} ({rows(step.head.rows)})"
+        f"{number(step.items_s or 0)} items/s {word} ({plural(step.head.rows, 'row')})"
         for step, word in ((slow, words[0]), (fast, words[1]))
     )
     return f"{first}, {second}: {times(slow, fast):.1f} times"
-
-
-def threads_of(config: ModelConfig) -> int:
-    """Return the threads that a CPU replica of this config would run."""
-    return max(1, math.floor(config.num_cpus))
-
-
-def rows(count: int) -> str:
-    return f"{count} row{'s' * (count != 1)}"
 
 
 def busy(steps: Iterable[Step]) -> str:
@@ -55,9 +50,9 @@ def busy(steps: Iterable[Step]) -> str:
     if not spoilt:
         return ""
     least = min(timing.share for timing in spoilt)
-    count = f"{len(spoilt)} step{'s' * (len(spoilt) > 1)}"
     return (
-        f"busy machine: {count} had as little as {least:.0%} of a core, too little to judge by; repeat when it is idle"
+        f"busy machine: {plural(len(spoilt), 'step')} had as little as {least:.0%} of a core, too little to judge by; "
+        "repeat when it is idle"
     )
 
 

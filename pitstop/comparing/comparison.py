@@ -5,6 +5,7 @@ from typing import Any
 
 from configs.prices import Price
 
+from ..report.numbers import rate
 from . import cost
 from .cost import Fleet, Stretch
 from .measured import Measured
@@ -31,7 +32,7 @@ class Side:
             return ""
         so = "what the server sustains was not seen. "
         if capacity.rate_rps:
-            so = f"it sustains at least {cost.rate(capacity.rate_rps)} a second, and costs at most what is said here. "
+            so = f"it sustains at least {rate(capacity.rate_rps)} a second, and costs at most what is said here. "
         return f"The client was the limit for {self.measured.model}: {so}"
 
 

@@ -9,6 +9,8 @@ from itertools import pairwise
 from math import ceil, floor
 from typing import Literal
 
+from ..report.numbers import rate
+
 LOWEST_RPS, HIGHEST_RPS = 0.1, 10_000.0
 # The table's rows.
 RATES = (*(step * 10.0**power for power in range(-1, 4) for step in (1, 2, 5)), HIGHEST_RPS)
@@ -87,11 +89,6 @@ def verdict(found: Sequence[Stretch]) -> str:
         f"Below {rate(first.low)} a second the {early} costs less, above {rate(last.low)} the {late}; "
         "between them it changes with every machine that is added."
     )
-
-
-def rate(value: float) -> str:
-    """Write a rate with three digits."""
-    return f"{float(f'{value:.3g}'):,g}"
 
 
 def _steps(fleet: Fleet, low: float, high: float) -> Iterator[float]:

@@ -4,21 +4,21 @@ Each tooth is a machine added; between teeth the cost falls as the fleet fills. 
 dashed line: what a single machine costs, below which it cannot come.
 """
 
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..report import plots
+from ..report.colours import BLUE, GREEN, INK
+from ..report.numbers import rate, usd
 from .comparison import Comparison, Side
-from .cost import HIGHEST_RPS, LOWEST_RPS, rate, usd_per_million
+from .cost import HIGHEST_RPS, LOWEST_RPS, usd_per_million
 from .price_only import NOT_MEASURED, PriceOnly, Unmeasured
-from .words import usd
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_INK, _PALE, _RULE = "#1c2530", "#6b7685", "#e3e7ec"
-_COLOURS = {"gpu": "#1f7a5c", "cpu": "#3b6ea8"}
+_COLOURS = {"gpu": GREEN, "cpu": BLUE}
 _POINTS = 4000
 # Beyond it a label would run out of the picture.
 _RIGHTMOST_RPS = 300.0
@@ -27,14 +27,12 @@ _SIZE_INCHES = (9.0, 5.2)
 
 def png(found: Comparison | PriceOnly) -> bytes:
     """Return the picture of a comparison in which whatever was measured sustains something."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    width, height = _SIZE_INCHES
-    figure = Figure(figsize=(width, height), dpi=160, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = plots.new_figure(*_SIZE_INCHES)
     axes = figure.add_axes((0.085, 0.11, 0.885, 0.70))
-    _frame(axes)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(LOWEST_RPS, HIGHEST_RPS)
+    plots.frame(axes, "dollars per million answers", "arrivals a second", unit="$")
     _line(axes, "cpu", found.cpu)
     if isinstance(found, PriceOnly):
         _price_line(axes, found.gpu)
@@ -43,31 +41,9 @@ def png(found: Comparison | PriceOnly) -> bytes:
         _line(axes, "gpu", found.gpu)
         _mark(axes, found)
     # The lines fall from the left: below them there is always room.
-    axes.legend(loc="lower left", frameon=False, fontsize=9.5, labelcolor=_INK, borderaxespad=0.8)
-    title = f"What a million answers cost, with p99 within {found.slo_ms:g} ms"
-    figure.text(0.022, 0.945, title, fontsize=15, fontweight="bold", color=_INK, va="center")
-    figure.text(0.022, 0.885, found.verdict, fontsize=9.5, color=_PALE, va="center", wrap=True)
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
-
-
-def _frame(axes: "Axes") -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlim(LOWEST_RPS, HIGHEST_RPS)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"${value:,g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("arrivals a second", color=_PALE, fontsize=9.5)
-    axes.set_title("dollars per million answers", loc="left", color=_PALE, fontsize=9.5)
-    axes.grid(True, which="major", color=_RULE, linewidth=0.8)
-    axes.tick_params(which="both", colors=_PALE, labelsize=9, length=0)
-    for side in ("top", "right", "left", "bottom"):
-        axes.spines[side].set_visible(False)
+    axes.legend(loc="lower left", frameon=False, fontsize=9.5, labelcolor=INK, borderaxespad=0.8)
+    plots.heading(figure, f"What a million answers cost, with p99 within {found.slo_ms:g} ms", found.verdict)
+    return plots.png(figure)
 
 
 def _line(axes: "Axes", name: str, side: Side) -> None:
@@ -98,8 +74,8 @@ def _mark_price(axes: "Axes", found: PriceOnly) -> None:
         _say(axes, HIGHEST_RPS, what)
         return
     axes.axvspan(LOWEST_RPS, edge, color=_COLOURS["cpu"], alpha=0.09, linewidth=0)
-    axes.axvline(edge, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
-    axes.plot([edge], [found.gpu.alone_usd_per_million(edge)], "o", color=_INK, markersize=5, zorder=5)
+    axes.axvline(edge, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.plot([edge], [found.gpu.alone_usd_per_million(edge)], "o", color=INK, markersize=5, zorder=5)
     _say(axes, edge, f"CPU costs less up to {rate(edge)}/s;\nbeyond, {what}")
 
 
@@ -124,12 +100,12 @@ def _say(axes: "Axes", at_rps: float, what: str) -> None:
     right = at_rps < _RIGHTMOST_RPS
     axes.annotate(
         what, (at_rps, 0.80), xycoords=("data", "axes fraction"), xytext=(9 if right else -9, 0),
-        textcoords="offset points", ha="left" if right else "right", va="center", fontsize=10, color=_INK,
+        textcoords="offset points", ha="left" if right else "right", va="center", fontsize=10, color=INK,
         fontweight="bold",
     )  # fmt: skip
 
 
 def _edge(axes: "Axes", edge: float, comparison: Comparison) -> None:
-    axes.axvline(edge, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.axvline(edge, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     costs = [usd_per_million(edge, side.fleet) for side in (comparison.gpu, comparison.cpu) if side.fleet]
-    axes.plot([edge], [max(costs)], "o", color=_INK, markersize=5, zorder=5)
+    axes.plot([edge], [max(costs)], "o", color=INK, markersize=5, zorder=5)

@@ -10,6 +10,7 @@ from typing import Any
 
 from configs.prices import Price
 
+from ..report.numbers import rate
 from . import cost
 from .comparison import Side
 from .cost import Fleet
@@ -64,8 +65,8 @@ class PriceOnly:
         if self.cpu.fleet is None:
             lost = f"The CPU cannot keep p99 within {self.slo_ms:g} ms at any rate; the GPU is {NOT_MEASURED}."
             return self.cpu.caution + lost
-        sure, even = self.cpu_cheaper_to_rps, cost.rate(self.even_rps)
-        certain = f"Up to {cost.rate(sure)} a second the CPU costs less, whatever the GPU sustains. " if sure else ""
+        sure, even = self.cpu_cheaper_to_rps, rate(self.even_rps)
+        certain = f"Up to {rate(sure)} a second the CPU costs less, whatever the GPU sustains. " if sure else ""
         wanted = f"For much traffic a GPU replica must sustain more than {even} a second within {self.slo_ms:g} ms"
         return f"{self.cpu.caution}{certain}{wanted} to cost less: {NOT_MEASURED}."
 

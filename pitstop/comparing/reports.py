@@ -1,44 +1,50 @@
 """Writes a comparison: its figures as JSON, and a folder with the page, the picture and the same figures."""
 
-import json
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from ..load import circumstances
 from ..load import write as write_json
-from ..loading.trouble import LoadError
+from ..measure import results
+from ..report import folder
+from ..report.render import render
 from .comparison import Comparison
-from .page import page
 from .price_only import PriceOnly
 from .view import view
 
 
-def write(found: Comparison | PriceOnly, file: Path | None, folder: Path | None, console: Console) -> None:
-    """Write what was asked for; raise LoadError where that cannot be."""
-    record: dict[str, Any] = {**circumstances(), **found.as_json()}
+def write(found: Comparison | PriceOnly, file: Path | None, into: Path | None, console: Console) -> None:
+    """Write what was asked for.
+
+    Raises:
+        LoadError: the file cannot be written.
+        ConfigError: the folder cannot be written, or matplotlib is not installed.
+    """
+    record: dict[str, Any] = {**results.head(["pitstop", *sys.argv[1:]]), **found.as_json()}
     if file is not None:
         write_json(file, record)
-    if folder is None:
+    if into is None:
         return
-    picture = _picture(found) if record["costs"] else None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "compare.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        if picture is not None:
-            (folder / "compare.png").write_bytes(picture)
-        target = folder / "compare.html"
-        target.write_text(page(view(found), picture, record), encoding="utf-8")
-    except OSError as error:
-        raise LoadError(f"{folder}: cannot be written ({error.strerror})", "name another folder") from error
-    console.print(f"report: {target}", soft_wrap=True)
-
-
-def _picture(found: Comparison | PriceOnly) -> bytes:
-    try:
+    files: dict[str, Any] = {"compare.json": record}
+    if record["costs"]:
         from .plot import png
 
-        return png(found)
-    except ImportError as error:
-        raise LoadError("matplotlib is not installed", "pip install matplotlib, or leave out --report") from error
+        files["compare.png"] = png(found)
+    folder.write(into, {**files, "compare.html": page(found, files.get("compare.png"), record)})
+    console.print(f"report: {into / 'compare.html'}", soft_wrap=True)
+
+
+def page(found: Comparison | PriceOnly, picture: bytes | None, record: Mapping[str, Any]) -> str:
+    """Return the page; `picture` is None where there is nothing to draw, `record` is the JSON."""
+    shown = view(found)
+    return render(
+        "compare.html.j2",
+        title=shown.names,
+        command=record["command"],
+        made_on=f"client: {results.told(record)}",
+        found=shown,
+        picture=picture,
+    )

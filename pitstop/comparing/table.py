@@ -1,8 +1,8 @@
 """Prints a comparison for a terminal of 80 columns."""
 
 from rich.console import Console
-from rich.table import Table
 
+from ..report import terminal
 from .view import View
 
 
@@ -14,9 +14,7 @@ def show(found: View, console: Console) -> None:
         console.print(f"  {part.found}", markup=False, soft_wrap=True)
         console.print(f"  {part.price}", style="dim", markup=False, soft_wrap=True)
     if found.rows:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for head in found.heads:
-            table.add_column(head, justify="right")
+        table = terminal.table(*found.heads)
         for cells, cheaper in zip(found.rows, found.cheaper, strict=True):
             table.add_row(*cells, style="green" if cheaper == "gpu" else "")
         console.print()

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..report.numbers import rate
 from .comparison import Comparison, Side
-from .cost import rate
 from .price_only import NOT_MEASURED, PriceOnly
 from .words import HEADS, PRICE_HEADS, limits, price_row, priced, row, sustains
 
-CAVEAT = "It holds where each model ran, alone, on the machine that it is priced as."
-GPU_CAVEAT = f"The GPU is {NOT_MEASURED}: its line is what one machine costs, and says nothing of what it sustains."
+CAVEAT = "The figures hold where each model ran alone, on the machine whose price is given."
+GPU_CAVEAT = f"The GPU is {NOT_MEASURED}: of it only the price of one machine is known, not the rate that it sustains."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,6 @@ def _part(name: str, side: Side, slo_ms: float) -> Part:
 def _unmeasured(found: PriceOnly) -> Part:
     wanted = ""
     if found.cpu.fleet is not None:
-        wanted = f"; to cost less for much traffic, more than {rate(found.even_rps)} a second from a replica"
+        wanted = f"; to cost less at high traffic, a replica must sustain more than {rate(found.even_rps)} a second"
     said = f"{NOT_MEASURED} ({found.gpu.why}){wanted}"
     return Part(found.gpu.model, f"GPU, {NOT_MEASURED}", said, priced(found.gpu.price), 0)

@@ -5,17 +5,12 @@ from typing import Any
 
 from configs.prices import Price
 
-from ..auditing.words import number
+from ..report.numbers import milliseconds, rate, usd
 from .comparison import Side
-from .cost import rate
 from .measured import Measured
 
 HEADS = ("arrivals/s", "GPU replicas", "$/million", "CPU replicas", "$/million", "cheaper")
 PRICE_HEADS = ("arrivals/s", "CPU replicas", "$/million", "GPU $/million, at least", "a GPU replica must sustain")
-
-
-def usd(value: float) -> str:
-    return f"${number(value)}"
 
 
 def row(found: Mapping[str, Any]) -> list[str]:
@@ -48,7 +43,8 @@ def sustains(side: Side, slo_ms: float) -> str:
     if best is None:
         return f"misses p99 {slo_ms:g} ms at every rate tried, down to {capacity.probes[-1].rate_rps:.2g} a second"
     least = " or more" if capacity.at_least else ""
-    return f"{rate(capacity.rate_rps)} a second{least}; there p50 {best.p50_ms:.3g} ms, p99 {best.p99_ms:.3g} ms"
+    took = f"p50 {milliseconds(best.p50_ms)}, p99 {milliseconds(best.p99_ms)}"
+    return f"{rate(capacity.rate_rps)} a second{least}; there {took}"
 
 
 def limits(sides: Sequence[Side]) -> tuple[str, ...]:

@@ -9,15 +9,14 @@ from torch import nn
 
 from configs.schema import SourceConfig
 from models import source
+from models.compile.refused import sentences
+from models.compile.torchscript import faithful
 from models.draw import Draw
 from models.errors import ModelError
 from models.input_binding import bind
 from models.prepare import freeze_in_eval
 from models.resolve import make_preprocess
 from models.signature import Signature, Tensor
-
-# Not torchscript() itself: it freezes, and a frozen file's constants stay on the CPU and in fp32 wherever it is loaded.
-from models.torchscript import faithful
 
 from . import checkpoint, program
 from .fresh import TOLERANCE, compared, named_tensors, shown, steady
@@ -32,17 +31,16 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
     module = freeze_in_eval(subject)
     if not job.inputs:
         return _unrun(job, module)
-    draw = draw_of(job)
-    bound, _ = bind(module, draw)
-    outputs = job.outputs or outputs_of(bound, draw)
-    steady(bound, draw, outputs)
+    bound, draw = bind(module, draw_of(job))
+    outputs = job.outputs or outputs_of(bound.module, draw)
+    steady(bound.module, draw, outputs)
     # Weights keep the names that the network itself gives them.
-    written = module if job.to == "safetensors" else bound
+    written = module if job.to == "safetensors" else bound.module
     made = _WRITERS[job.to](job, written, draw, Made(how="", outputs=outputs))
     if job.to == "safetensors" and made.factory is None:
         return made
     artefact, _ = bind(freeze_in_eval(source.load(_reload(job, made))), draw)
-    cases = compared(bound, artefact, draw, outputs)
+    cases = compared(bound.module, artefact.module, draw, outputs)
     return made.model_copy(update={"cases": cases, "tolerance": TOLERANCE.relative})
 
 
@@ -98,11 +96,13 @@ def _torchscript(job: Job, module: nn.Module, draw: Draw, made: Made) -> Made:
     if isinstance(module, torch.jit.ScriptModule):
         script, how, note = module, "script", "it was TorchScript already"
     else:
-        found, how, note = faithful(module, shown(draw), named_tensors(made.outputs), job.torchscript, TOLERANCE)
-        if found is None:
+        # Not the backend's build: that freezes, and a frozen file's constants stay on the CPU wherever it is loaded.
+        found = faithful(module, shown(draw), named_tensors(made.outputs), job.torchscript, TOLERANCE)
+        how, note = found.how, sentences(found.refused)
+        if not isinstance(found.forward, torch.jit.ScriptModule):
             help_ = "rewrite what is named so that torch.jit.script takes it, or use --to pt2 or safetensors"
             raise ModelError(f"torchscript: no faithful TorchScript can be made: {note}\nhelp: {help_}")
-        script = found
+        script = found.forward
     if how == "trace":
         note = f"{note}; a trace keeps the device of tensors that forward makes: try it on the GPU before you ship it"
     script.save(job.dest)

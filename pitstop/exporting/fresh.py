@@ -8,7 +8,7 @@ from torch import nn
 
 from configs.schema import TensorConfig
 from models.draw import Draw
-from models.errors import ModelError
+from models.errors import ModelError, first_line
 from models.parity import TOLERANCES, compare, refuse_uncompared
 from models.runner import in_order
 from models.signature import Tensor
@@ -68,9 +68,8 @@ def ask(module: nn.Module, inputs: Sequence[torch.Tensor], draw: Draw) -> Any:
             return call(module, *[each.clone() for each in inputs])
     except Exception as error:  # The network's own code; whatever it raises, the inputs do not suit it.
         shapes = ", ".join(f"{each.name} {list(value.shape)}" for each, value in zip(draw.feed, inputs, strict=True))
-        line = (str(error).strip().splitlines() or [""])[0][:200]
         raise ModelError(
-            f"the network cannot take {shapes} ({type(error).__name__}: {line})\n"
+            f"the network cannot take {shapes} ({first_line(error)})\n"
             "help: check --input: names or order as forward has them, datatypes, shapes for any number of rows"
         ) from error
 

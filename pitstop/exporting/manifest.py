@@ -4,10 +4,8 @@
 """
 
 import json
-import platform
 from collections.abc import Mapping
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +40,6 @@ def write(content: Mapping[str, Any], path: Path) -> Path:
     beside = path.with_name(f"{path.name}.manifest.json")
     write_atomically(beside, (json.dumps(content, indent=2) + "\n").encode())
     return beside
-
-
-def versions() -> dict[str, str]:
-    import torch
-
-    try:
-        own = metadata.version("pitstop")
-    except metadata.PackageNotFoundError:
-        own = "not installed"
-    return {"pitstop": own, "torch": torch.__version__, "python": platform.python_version()}
 
 
 def _parity(made: Made) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from rich.console import Console
 from configs.schema import SourceConfig
 from models.errors import ModelError
 
+from ..measure.hardware import versions
 from . import checkpoint, mar_code, signature_flags, yaml_lines
 from .artefact import make
 from .job import Job, Made
-from .manifest import manifest, versions, write
+from .manifest import manifest, write
 from .mar import Archive
 from .mar_handler import Handled
 from .subprocess_unpickle import run

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from models.errors import ModelError
+from models.errors import ModelError, first_line
 from models.signature import Tensor
 
 
@@ -47,10 +47,5 @@ def _why(error: Exception) -> str:
             "take sizes from the input, x.shape[0], never from a constant; or use --to torchscript",
         )
     else:
-        what, help_ = f"torch.export cannot take it ({_first_line(error)})", "use --to torchscript, or --to safetensors"
+        what, help_ = f"torch.export cannot take it ({first_line(error)})", "use --to torchscript, or --to safetensors"
     return f"pt2: {what}\nhelp: {help_}"
-
-
-def _first_line(error: Any) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__

@@ -40,34 +40,16 @@ def tensor(config: TensorConfig) -> dict[str, Any]:
 
 def dump(args: Mapping[str, Any]) -> str:
     """Return YAML in the keys' own order, short lists on one line."""
-    text: str = yaml.dump(_flowing(args), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
-    return text
-
-
-class _Flow(dict[str, Any]):
-    """A mapping that fits on one line."""
-
-
-class _Row(list[Any]):
-    """A list that fits on one line."""
+    return str(yaml.dump(args, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True))
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes tensors as the shipped configs have them: one a line."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 (pyyaml's own signature)
-        super().increase_indent(flow, False)
+    """PyYAML's own, but for short lists."""
 
 
-_Dumper.add_representer(_Flow, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, True))
-_Dumper.add_representer(_Row, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, True))
+def _list(dumper: yaml.SafeDumper, data: list[Any]) -> yaml.Node:
+    flow = not any(isinstance(each, Mapping) for each in data)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flow)
 
 
-def _flowing(value: Any, key: str = "") -> Any:
-    if isinstance(value, Mapping):
-        inner = {name: _flowing(each, name) for name, each in value.items()}
-        return _Flow(inner) if key in ("inputs", "outputs") else inner
-    if isinstance(value, list):
-        items = [_flowing(each, key) for each in value]
-        return items if any(isinstance(each, Mapping) for each in value) else _Row(items)
-    return value
+_Dumper.add_representer(list, _list)

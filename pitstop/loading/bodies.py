@@ -6,6 +6,8 @@ from typing import Literal
 
 import orjson
 
+from deployments.http_client.request import post
+
 from . import drawn, input_file
 from .grpc_message import infer_request
 from .target import Target
@@ -38,9 +40,7 @@ def wire(target: Target, request: Request, kind: Format) -> bytes:
     if kind == "grpc":
         return infer_request(target.model, target.version, request)
     headers, body = http_body(request, kind)
-    lines = [f"POST {target.infer_path} HTTP/1.1", f"Host: {target.host}", f"Content-Length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in {**headers, **token_header()}.items()]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    return post(target.infer_path, target.host, {**headers, **token_header()}.items(), body)
 
 
 def http_body(request: Request, kind: Format) -> tuple[dict[str, str], bytes]:

@@ -5,15 +5,15 @@ counted from the sending, a server that stalls would be asked less meanwhile, an
 """
 
 import asyncio
+import sys
 import time
-from functools import partial
 
-from .clock import now
+from ..measure.arrivals import poisson
+from .clock import Alarm, now
 from .outcome import CONNECTION, Failure, Sender
 from .plan import Plan
 from .record import Record
 from .retry import wait_s
-from .schedule import poisson
 
 _LAG_EVERY_S = 0.01
 # A closed loop would else ask a server that is gone many thousand times a second.
@@ -31,24 +31,24 @@ class Drive:
         self._sent = 0
         self._open_slots = 0
         self._due: dict[int, float] = {}
-        self._over = asyncio.Event()
+        self._tried: dict[int, int] = {}
+        self._over, self._is_over = asyncio.Event(), False
+        self._most_sent = plan.most_sent if plan.most_sent is not None else sys.maxsize
         self._arrivals = poisson(plan.rate_rps, plan.end_s, plan.seed) if plan.rate_rps else None
         self._next_due: float | None = None
+        self._lag_due = 0.0
 
     async def run(self) -> Record:
         """Return once every request has been answered or given up, or `stop` was called."""
-        loop = asyncio.get_running_loop()
+        self._alarm, self._lag_alarm = Alarm(self._send_due), Alarm(self._note_lag)
         cpu, self._start = time.process_time(), now()
-        lag = loop.create_task(self._watch_lag())
-        if self._arrivals is not None:
-            self._next_due = next(self._arrivals, None)
-            self._send_due()
-        else:
-            self._open_slots = self._plan.connections
-            for _ in range(self._plan.connections):
-                self._send_again()
-        await self._over.wait()
-        lag.cancel()
+        try:
+            self._watch_lag()
+            self._begin()
+            await self._over.wait()
+        finally:
+            self._alarm.close()
+            self._lag_alarm.close()
         self.record.took_s = now() - self._start
         self.record.cpu_share = (time.process_time() - cpu) / max(self.record.took_s, 1e-9)
         self.record.queued = self._sender.queued
@@ -60,13 +60,13 @@ class Drive:
         self.record.unanswered = len(self._due)
         if self._due:
             self.record.oldest_unanswered_s = now() - self._start - min(self._due.values())
-        self._over.set()
+        self._end()
 
     def cease(self) -> None:
         """Send nothing new in open loop; the run ends once what is under way has been answered."""
         self._arrivals, self._next_due = iter(()), None
         if not self._due:
-            self._over.set()
+            self._end()
 
     @property
     def under_way(self) -> int:
@@ -83,55 +83,80 @@ class Drive:
     def elapsed_s(self) -> float:
         return now() - self._start if self._start else 0.0
 
+    def _begin(self) -> None:
+        if self._arrivals is not None:
+            self._next_due = next(self._arrivals, None)
+            self._send_due()
+            return
+        self._open_slots = self._plan.connections
+        for _ in range(self._plan.connections):
+            self._send_again()
+
     def _send_due(self) -> None:
         assert self._arrivals is not None
         while self._next_due is not None and self._next_due <= (time_s := now() - self._start):
             self.record.late_s.append(time_s - self._next_due)
             self._send(self._next_due)
             self._next_due = next(self._arrivals, None)
-        if self._over.is_set():
+        if self._is_over:
             return
         if self._next_due is not None:
-            asyncio.get_running_loop().call_at(self._start + self._next_due, self._send_due)
+            self._alarm.set(self._start + self._next_due)
         elif not self._due:
-            self._over.set()
+            self._end()
 
     def _send_again(self) -> None:
         """Send the next request of one connection in closed loop."""
-        time_s = now() - self._start
-        if time_s < self._plan.end_s and not self._over.is_set():
+        if not self._is_over:
+            self._go_on(now() - self._start)
+
+    def _go_on(self, time_s: float) -> None:
+        plan = self._plan
+        if (time_s < plan.end_s or len(self.record.due_s) < plan.least_answers) and self._sent < self._most_sent:
             self._send(time_s)
             return
         self._open_slots -= 1
         if not self._open_slots:
-            self._over.set()
+            self._end()
 
     def _send(self, due_s: float) -> None:
         number = self._sent
         self._sent += 1
         self._due[number] = due_s
-        self._sender.send(number, partial(self._ended, number, 0))
+        self._sender.send(number, self._ended)
 
-    def _ended(self, number: int, tried: int, failure: Failure | None) -> None:
-        if self._over.is_set():
+    def _ended(self, number: int, failure: Failure | None) -> None:
+        if self._is_over or (failure is not None and self._sends_again(number, failure)):
             return
-        loop = asyncio.get_running_loop()
-        if failure is not None and tried < self._plan.retries and (wait := wait_s(failure, tried)) is not None:
-            self.record.retried += 1
-            loop.call_later(wait, self._sender.send, number, partial(self._ended, number, tried + 1))
-            return
-        due_s = self._due.pop(number)
-        self.record.add(due_s, now() - self._start - due_s, failure)
-        if self._arrivals is None:
-            if failure is not None and failure.kind in CONNECTION:
-                loop.call_later(_PAUSE_S, self._send_again)
-            else:
-                self._send_again()
-        elif self._next_due is None and not self._due:
-            self._over.set()
+        time_s, due_s = now() - self._start, self._due.pop(number)
+        self.record.add(due_s, time_s - due_s, failure)
+        if self._arrivals is not None:
+            if self._next_due is None and not self._due:
+                self._end()
+        elif failure is not None and failure.kind in CONNECTION:
+            asyncio.get_running_loop().call_later(_PAUSE_S, self._send_again)
+        else:
+            self._go_on(time_s)
 
-    async def _watch_lag(self) -> None:
-        while True:
-            due = now() + _LAG_EVERY_S
-            await asyncio.sleep(_LAG_EVERY_S)
-            self.record.lag_s.append(now() - due)
+    def _sends_again(self, number: int, failure: Failure) -> bool:
+        """Hide a failure by another try, where that is wanted and of use."""
+        tried = self._tried.get(number, 0)
+        wait = wait_s(failure, tried) if tried < self._plan.retries else None
+        if wait is None:
+            return False
+        self.record.retried += 1
+        self._tried[number] = tried + 1
+        asyncio.get_running_loop().call_later(wait, self._sender.send, number, self._ended)
+        return True
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._over.set()
+
+    def _watch_lag(self) -> None:
+        self._lag_due = now() + _LAG_EVERY_S
+        self._lag_alarm.set(self._lag_due)
+
+    def _note_lag(self) -> None:
+        self.record.lag_s.append(now() - self._lag_due)
+        self._watch_lag()

@@ -6,6 +6,7 @@ import numpy as np
 
 from models.signature import Array
 
+from ..measure.percentiles import percentile
 from .record import Record
 
 # Of a latency, the share that the client may add before it is told.
@@ -37,7 +38,7 @@ def _late(record: Record, latencies_s: Array) -> list[str]:
         for level in _LEVELS:
             if not len(late_s):
                 continue
-            late, latency = float(np.quantile(late_s, level)), float(np.quantile(latencies_s, level))
+            late, latency = percentile(late_s, level), percentile(latencies_s, level)
             if late > max(_LEAST_S, _SHARE * latency):
                 name = f"p{level * 100:g}"
                 return [f"{what}: {name} by {late * 1e3:.2f} ms, of a latency of {latency * 1e3:.2f} ms"]

@@ -21,7 +21,8 @@ class Failure(NamedTuple):
     retry_after_s: float | None = None
 
 
-Done = Callable[[Failure | None], None]
+# Told a request's number and how it ended.
+Done = Callable[[int, Failure | None], None]
 # Told a request's number and the body of its answer; says whether that is the right one.
 Check = Callable[[int, bytes], bool]
 

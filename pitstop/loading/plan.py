@@ -16,6 +16,8 @@ class Plan:
         timeout_s: longest wait for an answer.
         retries: how often a request is sent again after a failed connection or a 503 with Retry-After.
         seed: of the arrivals; the same seed gives the same arrivals.
+        most_sent: in closed loop, how many requests are sent at most.
+        least_answers: in closed loop, how many answers must have come, even where that takes longer than `seconds`.
     """
 
     rate_rps: float | None = None
@@ -26,6 +28,8 @@ class Plan:
     timeout_s: float = 30.0
     retries: int = 0
     seed: int = 0
+    most_sent: int | None = None
+    least_answers: int = 0
 
     @property
     def end_s(self) -> float:

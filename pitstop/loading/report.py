@@ -1,17 +1,15 @@
 """Shows a run on a terminal: percentiles with their intervals, a histogram, errors by kind, and the client's share."""
 
+from rich.bar import Bar
 from rich.console import Console
 from rich.table import Table
 
-from .loadgen import Verdict
-from .percentiles import Percentile
+from ..measure.intervals import Percentile
+from ..report import terminal
+from ..report.numbers import milliseconds
 from .summary import Summary
 
 _BAR = 40
-# Of LoadGen's summary, what comes ahead of its settings.
-_FIGURES = 12
-_FULL = "\u2588"
-_PARTS = " \u258f\u258e\u258d\u258c\u258b\u258a\u2589"
 
 
 def show(summary: Summary, title: str, console: Console) -> None:
@@ -23,7 +21,7 @@ def show(summary: Summary, title: str, console: Console) -> None:
     console.print(f"{load}, {summary.seconds:.1f} s after {plan.warmup_s:g} s of warm-up{stopped}", style="dim")
     console.print(
         f"{summary.answered:,} answers, {summary.answered_rps:,.1f}/s; "
-        f"mean {ms(summary.mean_ms)}, longest {ms(summary.max_ms)}"
+        f"mean {milliseconds(summary.mean_ms)}, longest {milliseconds(summary.max_ms)}"
     )
     if summary.percentiles:
         console.print(_percentiles(summary))
@@ -33,57 +31,28 @@ def show(summary: Summary, title: str, console: Console) -> None:
         console.print(f"THE CLIENT WAS THE LIMIT: {reason}", style="bold yellow", soft_wrap=True)
 
 
-def show_verdict(verdict: Verdict, title: str, console: Console) -> None:
-    """Print what LoadGen found."""
-    console.print(f"\n{title}", style="bold", markup=False, soft_wrap=True)
-    for name, value in list(verdict.figures.items())[:_FIGURES]:
-        console.print(f"{name}: {value}", markup=False, soft_wrap=True)
-    for kind, count in verdict.errors.items():
-        console.print(f"errors: {count} {kind}, which LoadGen took for answers", style="red", markup=False)
-    if verdict.stopped:
-        console.print("stopped by Ctrl-C: LoadGen gives no verdict on what it did not finish", style="yellow")
-        return
-    style = "green" if verdict.valid else "bold red"
-    console.print(f"{'valid' if verdict.valid else 'NOT VALID'}; all of it in {verdict.summary}", style=style)
-
-
-def ms(value: float | None) -> str:
-    """Write milliseconds with three digits; None as what has no bound."""
-    if value is None:
-        return "?"
-    return f"{value:,.0f} ms" if value >= 1000 else f"{value:.3g} ms"
-
-
 def named(each: Percentile) -> str:
     return f"p{each.level * 100:g}"
 
 
 def _percentiles(summary: Summary) -> Table:
-    table = Table("latency", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("", justify="right")
-    table.add_column("95 % interval", justify="right")
+    table = terminal.table("latency", "", "95 % interval", left=("latency",))
     for each in summary.percentiles:
-        bounds = f"{ms(each.low)} to {ms(each.high)}"
-        table.add_row(named(each), ms(each.value), bounds if each.high is not None else f"{bounds}: too few answers")
+        bounds = f"{milliseconds(each.low)} to {milliseconds(each.high)}"
+        doubt = ": too few answers" if each.high is None else ""
+        table.add_row(named(each), milliseconds(each.value), f"{bounds}{doubt}")
     return table
 
 
 def _histogram(summary: Summary) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(justify="right")
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right")
+    table = terminal.table("ms", "bar", "answers", left=("bar",))
+    table.show_header = False
     most = max(each.count for each in summary.histogram)
     for each in summary.histogram:
-        table.add_row(f"{each.low:g} to {each.high:g} ms", _bar(each.count / most), f"{each.count:,}")
+        # What is there at all is seen: an eighth of a character.
+        seen = max(each.count, most / (8 * _BAR)) if each.count else 0
+        table.add_row(f"{each.low:g} to {each.high:g} ms", Bar(most, 0, seen, width=_BAR), f"{each.count:,}")
     return table
-
-
-def _bar(share: float) -> str:
-    eighths = round(share * _BAR * 8)
-    # What is there at all is seen.
-    eighths = max(eighths, 1) if share else 0
-    return _FULL * (eighths // 8) + _PARTS[eighths % 8].strip()
 
 
 def _show_errors(summary: Summary, console: Console) -> None:

@@ -40,8 +40,21 @@ def run(target: Target, requests: Sequence[Request], kind: Format, grpc_port: in
         What was seen. After Ctrl-C: what was seen until then.
     """
     messages = [bodies.wire(target, request, kind) for request in requests]
+    at_once = plan.connections if plan.rate_rps is None else min(plan.most, max(8, int(plan.rate_rps * 0.02)))
+    return drive(_sender_for(target, messages, kind, grpc_port, plan), plan, at_once, watch)
+
+
+def drive(sender: Sender, plan: Plan, at_once: int, watch: Watch | None = None) -> Record:
+    """Put load on whatever a sender sends to.
+
+    Args:
+        sender: a new one, which is used up.
+        plan: how much, and for how long.
+        at_once: connections that are there before the first request is due.
+        watch: called some times a second, to show what has been measured so far.
+    """
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(_run(target, messages, kind, grpc_port, plan, watch))
+        return runner.run(_drive(sender, plan, at_once, watch))
 
 
 def try_one(target: Target, request: Request, kind: Format, timeout_s: float) -> None:
@@ -67,7 +80,7 @@ def try_one(target: Target, request: Request, kind: Format, timeout_s: float) ->
         )
 
 
-def sender_for(target: Target, messages: Sequence[bytes], kind: Format, grpc_port: int, plan: Plan) -> Sender:
+def _sender_for(target: Target, messages: Sequence[bytes], kind: Format, grpc_port: int, plan: Plan) -> Sender:
     """Return what sends these messages."""
     if kind == "grpc":
         address = Address(target.address.host, grpc_port)
@@ -76,32 +89,27 @@ def sender_for(target: Target, messages: Sequence[bytes], kind: Format, grpc_por
     return HttpSender(target.address, messages, most, plan.timeout_s)
 
 
-async def _run(
-    target: Target, messages: Sequence[bytes], kind: Format, grpc_port: int, plan: Plan, watch: Watch
-) -> Record:
-    sender = sender_for(target, messages, kind, grpc_port, plan)
-    at_once = plan.connections if plan.rate_rps is None else min(plan.most, max(8, int(plan.rate_rps * 0.02)))
+async def _drive(sender: Sender, plan: Plan, at_once: int, watch: Watch | None) -> Record:
     await sender.open(at_once)
-    if isinstance(sender, GrpcSender):
-        said = await sender.refusal()
-        if said:
-            await sender.close()
-            raise LoadError(f"gRPC on port {grpc_port} refuses the first request: {said}", "see --grpc-port, --input")
-    drive = Drive(plan, sender)
+    if isinstance(sender, GrpcSender) and (said := await sender.refusal()):
+        await sender.close()
+        raise LoadError(f"gRPC on port {sender.port} refuses the first request: {said}", "see --grpc-port, --input")
+    running = Drive(plan, sender)
     loop = asyncio.get_running_loop()
     with suppress(NotImplementedError, ValueError):  # Not on Windows, nor beside the main thread.
-        loop.add_signal_handler(signal.SIGINT, drive.stop)
-    watching = loop.create_task(_watch(drive, watch))
+        loop.add_signal_handler(signal.SIGINT, running.stop)
+    watching = loop.create_task(_watch(running, watch)) if watch else None
     try:
-        return await drive.run()
+        return await running.run()
     finally:
-        watching.cancel()
+        if watching:
+            watching.cancel()
         with suppress(NotImplementedError, ValueError):
             loop.remove_signal_handler(signal.SIGINT)
         await sender.close()
 
 
-async def _watch(drive: Drive, watch: Watch) -> None:
+async def _watch(running: Drive, watch: Watch) -> None:
     while True:
         await asyncio.sleep(_WATCH_S)
-        watch(drive)
+        watch(running)

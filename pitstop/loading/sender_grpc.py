@@ -38,6 +38,10 @@ class GrpcSender:
         self._tasks: set[asyncio.Task[None]] = set()
         self.queued = 0
 
+    @property
+    def port(self) -> int:
+        return self._address.port
+
     async def open(self, connections: int) -> None:
         import grpc
 
@@ -76,9 +80,9 @@ class GrpcSender:
         try:
             answer = await call(request, timeout=self._timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
-            done(_failure(error.code().name))
+            done(number, _failure(error.code().name))
         else:
-            done(None if self._check is None or self._check(number, answer) else Failure(WRONG))
+            done(number, None if self._check is None or self._check(number, answer) else Failure(WRONG))
 
 
 def _failure(code: str) -> Failure:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ..measure.intervals import Percentile, percentiles
+from ..measure.percentiles import percentile
 from . import limit
 from .histogram import Bin, histogram
 from .outcome import TIMEOUT
-from .percentiles import Percentile, percentiles
 from .plan import Plan
 from .record import Record
 
@@ -80,7 +81,7 @@ def summarise(plan: Plan, record: Record) -> Summary:
         oldest_unanswered_s=record.oldest_unanswered_s,
         stopped=record.stopped,
         cpu_share=record.cpu_share,
-        late_p99_ms=float(np.quantile(late, 0.99)) * 1e3,
+        late_p99_ms=percentile(late, 0.99) * 1e3,
         client_limit=tuple(limit.reasons(record, latency[inside])),
     )
 

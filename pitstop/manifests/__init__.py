@@ -1,1 +1,1 @@
-"""From a Serve config to Kubernetes manifests. Pure but for write.py; nothing here talks to a cluster."""
+"""From a Serve config to Kubernetes manifests. Pure; nothing here talks to a cluster."""

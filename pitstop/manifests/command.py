@@ -8,13 +8,13 @@ import typer
 
 def kubernetes(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A Serve config file.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the manifests go; those there are replaced.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the manifests; existing ones are replaced.")],
     image: Annotated[str, typer.Option(help="The image built from configs/kubernetes/Dockerfile.")] = "pitstop:latest",
-    name: Annotated[str, typer.Option(help="The name of the RayService and of what belongs to it.")] = "pitstop",
+    name: Annotated[str, typer.Option(help="Name of the RayService and its objects.")] = "pitstop",
 ) -> None:
     """Write the Kubernetes manifests that serve a config: a KubeRay RayService and what goes with it.
 
-    The config stands in them as it is. Exits with 2 where it cannot be served on Kubernetes.
+    The config stands in them as it is. Exits with 2 if it cannot be served on Kubernetes.
 
     Example: [bold]pitstop kubernetes configs/cluster.yaml --out configs/kubernetes/[/bold]
     """

@@ -42,7 +42,16 @@ class Group:
 
     @property
     def cores(self) -> int:
+        """What the pod asks for, beyond what Ray may give away."""
         return int(self.pod.cpus) + _SPARE_CORES
+
+    @property
+    def gpus(self) -> int:
+        return int(self.pod.gpus)
+
+    @property
+    def memory_gib(self) -> int:
+        return 2 * self.cores + 8 * self.gpus + 2
 
 
 @dataclass(frozen=True, slots=True)

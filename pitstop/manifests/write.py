@@ -1,48 +1,47 @@
-"""Manifests as the text of files. Each says how it was made, so that nobody corrects the copy."""
+"""Manifests as the text of files, from the templates in report/templates/kubernetes/.
+
+Each file says how it was made, so that nobody corrects the copy.
+"""
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
 
-import yaml
+from configs.problems import mapping
 
-from .around import disruption_budgets, metrics, network_policy
+from ..report.render import render, yaml_text
 from .groups import Group
-from .pods import Manifest, Verbatim
-from .ray_service import ray_service
-from .serving_runtime import serving_runtime
 
-
-class _Dumper(yaml.SafeDumper):
-    """Writes no anchors: a reader of a manifest should not have to jump."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
-        return True
-
-
-def _verbatim(dumper: yaml.SafeDumper, text: Verbatim) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|")
-
-
-_Dumper.add_representer(Verbatim, _verbatim)
+_FILES = (
+    "rayservice.yaml",
+    "network-policy.yaml",
+    "disruption-budgets.yaml",
+    "service-monitor.yaml",
+    "kserve-runtime.yaml",
+)
 
 
 def manifests(name: str, image: str, config: str, text: str, raw: Any, groups: Sequence[Group]) -> dict[str, str]:
     """Return the files by name. `config` is the path of the Serve config, `text` its content, `raw` what it means."""
-    head = f"# Written by `pitstop kubernetes {config}`: change that file and run the command again.\n"
-    files = {
-        "rayservice.yaml": [ray_service(name, image, _stripped(text), raw, groups)],
-        "network-policy.yaml": [network_policy(name, raw)],
-        "disruption-budgets.yaml": disruption_budgets(name),
-        "service-monitor.yaml": metrics(name),
-        "kserve-runtime.yaml": [serving_runtime(name, image)],
+    head = f"# Written by `pitstop kubernetes {yaml_text(config)}`: change that file and run the command again.\n"
+    values = {
+        "name": name,
+        "image": image,
+        "text": _stripped(text),
+        "groups": groups,
+        "ports": _serve_ports(raw),
+        "ray_version": version("ray"),
     }
-    return {file: head + _text(documents) for file, documents in files.items()}
+    return {file: head + render(f"kubernetes/{file}.j2", **values) for file in _FILES}
+
+
+def _serve_ports(raw: Any) -> dict[str, int]:
+    """Return the ports that clients come to, by name."""
+    http = {"serve": int(mapping(raw, "http_options").get("port", 8000))}
+    grpc = mapping(raw, "grpc_options")
+    return {**http, "grpc": int(grpc.get("port", 9000))} if grpc.get("grpc_servicer_functions") else http
 
 
 def _stripped(text: str) -> str:
     """Return the text without blanks at line ends and tabs, with which YAML would not write it line by line."""
-    return "".join(line.rstrip().expandtabs() + "\n" for line in text.splitlines())
-
-
-def _text(documents: list[Manifest]) -> str:
-    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True)
+    return "".join(line.rstrip().expandtabs() + "\n" for line in text.rstrip().splitlines())

@@ -8,11 +8,15 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
+from statistics import fmean
 
 from models.padding import round_up
 
+from ..measure.arrivals import poisson
+from ..measure.percentiles import percentile
 from .profile import Profile
-from .simulate import Costs, Outcome, Setting, percentile, poisson, simulate
+from .simulate import Costs, Outcome, Setting, simulate
 
 # Predictions are held to within 20 % of what is measured (tests/pitstop/test_simulate.py).
 MARGIN = 1.2
@@ -165,7 +169,7 @@ def run(costs: Costs, target: Target, setting: Setting, count: int, seed: int = 
 @lru_cache(maxsize=8)
 def _arrivals(rate_rps: float, count: int, seed: int) -> tuple[float, ...]:
     """Every setting meets the same arrivals, so they are drawn once."""
-    return tuple(poisson(rate_rps, count, seed))
+    return tuple(1000 * at_s for at_s in islice(poisson(rate_rps, seed=seed), count))
 
 
 def load(costs: Costs, target: Target, setting: Setting) -> float:
@@ -176,7 +180,7 @@ def load(costs: Costs, target: Target, setting: Setting) -> float:
 def capacity_rps(costs: Costs, rows: int, setting: Setting) -> float:
     """Return the requests a second at which every forward is full, or the event loop has no pause."""
     turn = costs.turn_ms
-    best = max(1000 * size / (turn + _mean(ms)) for size, ms in costs.forward_ms.items() if size <= setting.max_rows)
+    best = max(1000 * size / (turn + fmean(ms)) for size, ms in costs.forward_ms.items() if size <= setting.max_rows)
     return setting.replicas * min(best / rows, 1000 / costs.loop_ms if costs.loop_ms else float("inf"))
 
 
@@ -184,7 +188,7 @@ def floor_ms(costs: Costs, target: Target, setting: Setting) -> float:
     """Return the p99 of a request that meets no other."""
     sizes = tuple(sorted(costs.forward_ms))
     size = min(round_up(min(target.rows, setting.max_rows), sizes), sizes[-1])
-    alone: float = percentile(sorted(costs.forward_ms[size]), 0.99)
+    alone = percentile(costs.forward_ms[size], 0.99)
     forwards = -(-target.rows // setting.max_rows)
     return forwards * (costs.turn_ms + alone) + setting.wait_ms + costs.loop_ms + costs.overhead_ms
 
@@ -192,7 +196,3 @@ def floor_ms(costs: Costs, target: Target, setting: Setting) -> float:
 def _cost(option: Option, able: Sequence[Option]) -> float:
     priced = all(each.usd_per_hour is not None for each in able)
     return option.usd_per_hour if priced and option.usd_per_hour is not None else option.setting.replicas
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

@@ -1,13 +1,14 @@
 """Times a model's forward in a process of its own, prepared, warmed and proved exactly as a replica does it."""
 
-import math
 import os
-import time
 from collections.abc import Callable
+from functools import partial
 
 from configs.schema import ModelConfig
 
 from .. import child_process
+from ..measure.hardware import threads_of
+from ..measure.timing import times_ms
 from .profile import Profile, quantiles
 
 # A start that says nothing for so long hangs: torch.compile may take minutes, and every size is warmed.
@@ -62,7 +63,7 @@ def profile_here(
 
 def profile_in_child(order: tuple[ModelConfig, str, float, int | None], report: child_process.Report) -> None:
     """The child: report what is being done, then a profile or a ModelError."""
-    from models.errors import ModelError
+    from models.errors import ModelError, first_line
 
     config = order[0]
     try:
@@ -70,9 +71,7 @@ def profile_in_child(order: tuple[ModelConfig, str, float, int | None], report: 
     except ModelError as error:
         report(error)
     except Exception as error:  # Code of the user's own, and compilers: whatever they raise, there is no profile.
-        lines = str(error).strip().splitlines() or [""]
-        what = f"the model cannot be started ({type(error).__name__}: {lines[0]})"
-        report(ModelError(f"{what}\n{_HELP.format(config.name)}"))
+        report(ModelError(f"the model cannot be started ({first_line(error)})\n{_HELP.format(config.name)}"))
 
 
 def _profile(
@@ -94,33 +93,16 @@ def _profile(
     for size in sizes:
         tell(f"timing {config.name} on {device}, {size} rows")
         rows = draw.shaped((size, chosen), seed=5)
-        times[size] = quantiles(_times(lambda rows=rows: served.runner.run([rows]), budget_s / len(sizes)))  # type: ignore[misc]
+        run = partial(served.runner.run, [rows])
+        run()
+        times[size] = quantiles(times_ms(run, budget_s / len(sizes), LEAST_RUNS, _PATIENCE, _MOST_RUNS))
     return Profile(config.name, device, times, f"measured here, {_where(config, device)}", length=chosen)
-
-
-def threads_of(config: ModelConfig) -> int:
-    """Return the threads that a CPU replica of this config runs."""
-    return max(1, math.floor(config.num_cpus))
 
 
 def _length(config: ModelConfig, wanted: int | None) -> int:
     lengths = config.lengths or (0,)
     middle = lengths[len(lengths) // 2]
     return middle if wanted is None else next((each for each in lengths if each >= wanted), lengths[-1])
-
-
-def _times(call: Callable[[], object], budget_s: float) -> list[float]:
-    call()
-    times: list[float] = []
-    began = time.perf_counter()
-    while True:
-        start = time.perf_counter()
-        call()
-        end = time.perf_counter()
-        times.append((end - start) * 1000)
-        allowed = budget_s * (1 if len(times) >= LEAST_RUNS else _PATIENCE)
-        if end - began >= allowed or len(times) >= _MOST_RUNS:
-            return times
 
 
 def _where(config: ModelConfig, device: str) -> str:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .simulate import Costs, percentile
+from ..measure.percentiles import percentile
+from .simulate import Costs
 
 # A small request through HAProxy to a replica and back, at one connection, on a 2-core machine; --verify measures it.
 OVERHEAD_MS = 0.4

@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
+from ..measure.percentiles import percentile
+from ..report import terminal
+from ..report.numbers import plural
 from .choose import MARGIN, Bounds, Option, Target
 from .profile import Profile
-from .simulate import percentile
 
 if TYPE_CHECKING:
     from .verify import Check
 
+_OPTION = ("", "device", "rows", "wait", "replicas", "p50", "p99", "busy", "rows/forward", "usd/h")
+_CHECK = ("load", "rate/s", "p50", "measured", "p99", "measured", "95 %", "off", "forward")
 # On a quiet machine a forward's p99 is within a few tens of percent of its median.
 _WILD = 2.0
 # The turns that a scheduler gives to processes that share cores are milliseconds long, and no part of the simulation.
@@ -24,7 +27,7 @@ def show_profile(profile: Profile, console: Console) -> None:
     """Print what a profile says of each batch size."""
     length = f", length {profile.length}" if profile.length else ""
     console.print(f"\n{profile.model} on {profile.device}{length}: {profile.source}", style="bold", soft_wrap=True)
-    table = _table("rows", "forward p50", "p99", "rows/s")
+    table = terminal.table("rows", "forward p50", "p99", "rows/s")
     for size, times in profile.forward_ms.items():
         p50 = profile.p50_ms(size)
         p99 = percentile(times, 0.99)
@@ -41,9 +44,9 @@ def show_profile(profile: Profile, console: Console) -> None:
 def show_options(found: Sequence[Option], chosen: Option | None, target: Target, console: Console) -> None:
     """Print the alternatives, the chosen one marked."""
     asked = f"{target.rate_rps:g} requests a second" + (f" of {target.rows} rows" if target.rows > 1 else "")
-    aim = f"{MARGIN - 1:.0%} are left for what no plan foresees, so it aims at {target.aim_ms:.3g} ms"
+    aim = f"the plan aims at {target.aim_ms:.3g} ms, which leaves a margin of {MARGIN - 1:.0%}"
     console.print(f"\n{asked}, p99 within {target.slo_ms:g} ms ({aim})", style="bold", soft_wrap=True)
-    table = _table("", "device", "rows", "wait", "replicas", "p50", "p99", "busy", "rows/forward", "usd/h")
+    table = terminal.table(*_OPTION, left=("", "device"))
     for each in found:
         mark, style = ("->", "bold green") if each is chosen else ("", "" if each.meets else "red")
         usd = "-" if each.usd_per_hour is None else f"{each.usd_per_hour:.2f}"
@@ -68,10 +71,10 @@ def show_options(found: Sequence[Option], chosen: Option | None, target: Target,
 def show_choice(option: Option, bounds: Bounds, target: Target, autoscale: bool, console: Console) -> None:
     """Print the proposal in words."""
     setting = option.setting
-    replicas = f"{setting.replicas} replica{'s' * (setting.replicas > 1)} on {option.profile.device}"
+    replicas = f"{plural(setting.replicas, 'replica')} on {option.profile.device}"
     batches = f"at most {setting.max_rows} rows in a forward, wait {setting.wait_ms:g} ms"
     console.print(f"\n{replicas}, {batches}", style="bold")
-    console.print(f"they bear up to {bounds.most_rps:,.0f} requests a second within the target", soft_wrap=True)
+    console.print(f"they sustain up to {bounds.most_rps:,.0f} requests a second within the target", soft_wrap=True)
     scaling = f"{bounds.least} to {bounds.most} replicas, target_ongoing_requests {bounds.target_ongoing:g}"
     console.print(f"autoscaling: {scaling}" + ("" if autoscale else " (--autoscale writes it)"), soft_wrap=True)
     if option.usd_per_hour is not None:
@@ -90,7 +93,7 @@ def show_patch(diff: str, path: Path, written: bool, console: Console) -> None:
 
 def show_checks(checks: "Sequence[Check]", console: Console) -> None:
     """Print predictions beside measurements."""
-    table = _table("load", "rate/s", "p50", "measured", "p99", "measured", "95 %", "off", "forward")
+    table = terminal.table(*_CHECK, left=("load",))
     for each in checks:
         low, high = each.p99_bounds_ms
         table.add_row(
@@ -121,16 +124,9 @@ def _remarks(check: "Check", console: Console) -> None:
     predicted, measured = check.p99_ms
     if predicted < _SHORT_MS and measured > MARGIN * predicted:
         text = (
-            f"below some {_SHORT_MS:g} ms the machine decides more than the plan: client, front and replica wait for"
-            " each other's cores; measure from another machine before you believe either figure"
+            f"below some {_SHORT_MS:g} ms the latency depends on the machine more than on the plan: client, proxy and"
+            " replica share its cores; send the load from another machine"
         )
         console.print(f"{check.label}: {text}", style="yellow", soft_wrap=True)
     if check.stopped:
         console.print("stopped by Ctrl-C: this is what was measured so far", style="yellow")
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("", "device", "load") else "right")
-    return table

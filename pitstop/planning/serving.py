@@ -17,10 +17,12 @@ import yaml
 
 from configs.rules import ROOT
 
-from .. import apart
+from .. import apart, processes
 from ..ports import Ports
 
 _START_S = 300
+# What a replica logs reaches the log of `serve run` a little later than the controller hears of its end.
+_LOG_S = 2
 
 
 class ServingError(Exception):
@@ -42,34 +44,30 @@ def served(raw: dict[str, Any], model: str, tell: Callable[[str], None]) -> Iter
     with Ports() as ports, tempfile.TemporaryDirectory(prefix="pit-", ignore_cleanup_errors=True) as name:
         folder, port = Path(name), ports.one()
         config, log = folder / "serve_config.yaml", folder / "serve.log"
-        config.write_text(
-            yaml.safe_dump(_alone(raw, model, port, ports.of_serve(folder)), sort_keys=False), encoding="utf-8"
-        )
-        mark = apart.new_mark()
+        found = _alone(raw, model)
+        apart.on_own_ports(found, port, ports, folder)
+        config.write_text(yaml.safe_dump(found, sort_keys=False), encoding="utf-8")
+        mark = processes.new_mark()
         with log.open("wb") as out:
             process = _start(config, apart.environment(folder, mark), out)
             try:
                 _wait(process, f"http://127.0.0.1:{port}", model, log, tell)
                 yield f"http://127.0.0.1:{port}"
             finally:
-                apart.end(process, mark)
+                processes.end(process, mark)
 
 
-def _alone(raw: dict[str, Any], model: str, port: int, own: dict[str, str]) -> dict[str, Any]:
-    """Return the config with one model, on ports of its own, so that it may run beside another cluster."""
-    found = yaml.safe_load(yaml.safe_dump(raw))
+def _alone(raw: dict[str, Any], model: str) -> dict[str, Any]:
+    """Return the config with one model, over HTTP alone."""
+    found: dict[str, Any] = yaml.safe_load(yaml.safe_dump(raw))
     kept = [app for app in found["applications"] if app.get("args", {}).get("name") == model]
     kept += [app for app in found["applications"] if app.get("import_path") == ROOT]
     for app in kept:
         if app.get("import_path") == ROOT:
             app.get("args", {}).pop("grpc_port", None)
     found["applications"] = kept
-    found["http_options"] = {**found.get("http_options", {}), "host": "127.0.0.1", "port": port}
     found.pop("grpc_options", None)
-    for owner in [found.setdefault("controller_options", {}), *kept]:
-        environment = owner.setdefault("runtime_env", {})
-        environment["env_vars"] = {**environment.get("env_vars", {}), **own}
-    return dict(found)
+    return found
 
 
 def _start(config: Path, env: dict[str, str], out: IO[bytes]) -> "subprocess.Popen[str]":
@@ -84,17 +82,26 @@ def _start(config: Path, env: dict[str, str], out: IO[bytes]) -> "subprocess.Pop
 def _wait(process: "subprocess.Popen[str]", url: str, model: str, log: Path, tell: Callable[[str], None]) -> None:
     began = time.monotonic()
     while time.monotonic() - began < _START_S:
-        # `serve run` goes on without an application that failed; what our root application prints then tells.
-        if process.poll() is not None or re.search(rf"pitstop serves .*without .*\b{re.escape(model)}\b", _read(log)):
-            raise ServingError(f"{model} did not start: {_last(_read(log))}\nhelp: {_HELP}")
+        failed = process.poll() is not None
         try:
             if requests.get(f"{url}/v2/models/{model}/ready", timeout=2).status_code == 200:
                 return
+            failed = failed or _has_failed(url, model)
         except requests.RequestException:
             pass
+        if failed:
+            time.sleep(_LOG_S)
+            raise ServingError(f"{model} did not start: {_last(_read(log))}\nhelp: {_HELP}")
         tell(f"waiting for the server to be ready, {time.monotonic() - began:.0f} s")
         time.sleep(0.5)
     raise ServingError(f"{model} was not ready after {_START_S} s: {_last(_read(log))}\nhelp: {_HELP}")
+
+
+def _has_failed(url: str, model: str) -> bool:
+    """Ask the root application: `serve run` goes on without an application that failed."""
+    index = requests.get(f"{url}/v2/repository/index", timeout=2)
+    states = {each["name"]: each["state"] for each in index.json()} if index.status_code == 200 else {}
+    return states.get(model) == "UNAVAILABLE"
 
 
 _HELP = "run `serve run` on the config by hand to see the whole log"
@@ -109,4 +116,4 @@ def _last(text: str) -> str:
 
 def _read(log: Path) -> str:
     """Return a log without the colours."""
-    return re.sub(r"\x1b\[\d+m", "", log.read_text(encoding="utf-8", errors="replace"))
+    return apart.plain(log.read_text(encoding="utf-8", errors="replace"))

@@ -16,6 +16,7 @@ from deployments.batching.fifo import Fifo
 from deployments.batching.queue import Item, Waiting
 from models.padding import round_up
 
+from ..measure.percentiles import percentile
 from .replica import Replica, new_request
 
 _LEAST_BUSY = attrgetter("ongoing", "asked")
@@ -57,16 +58,7 @@ class Outcome:
     ongoing: float
 
     def percentile_ms(self, share: float) -> float:
-        return percentile(sorted(self.latencies_ms), share)
-
-
-def poisson(rate_rps: float, count: int, seed: int = 0) -> list[float]:
-    """Return the times, in ms, of `count` arrivals that know nothing of each other."""
-    draw, now, found = random.Random(seed), 0.0, []
-    for _ in range(count):
-        now += draw.expovariate(rate_rps) * 1000
-        found.append(now)
-    return found
+        return percentile(self.latencies_ms, share)
 
 
 def simulate(
@@ -85,14 +77,6 @@ def simulate(
     return _Run(arrivals_ms, [new_request(n) for n in each], setting, costs, seed).outcome()
 
 
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """Return the value that `share` of an ordered sequence does not exceed, between its neighbours where it falls."""
-    at = share * (len(ordered) - 1)
-    low = int(at)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
-
-
 @lru_cache(maxsize=8)
 def _fifo(medians: tuple[tuple[int, float], ...]) -> Fifo:
     return Fifo({(size, 0): ms for size, ms in medians})
@@ -100,7 +84,7 @@ def _fifo(medians: tuple[tuple[int, float], ...]) -> Fifo:
 
 def _policy(costs: Costs) -> Fifo:
     """Return the policy of a server whose warm-up found the median of each size."""
-    return _fifo(tuple((size, percentile(sorted(ms), 0.5)) for size, ms in sorted(costs.forward_ms.items())))
+    return _fifo(tuple((size, percentile(ms, 0.5)) for size, ms in sorted(costs.forward_ms.items())))
 
 
 class _Run:

@@ -12,7 +12,6 @@ import requests
 from configs.schema import ModelConfig
 from models.padding import round_up
 
-from ..loading import schedule
 from ..loading.plan import Plan
 from ..loading.run import run as put_load
 from ..loading.run import try_one
@@ -20,10 +19,12 @@ from ..loading.summary import Summary, summarise
 from ..loading.target import Target as Running
 from ..loading.target import find
 from ..loading.token import token_header
+from ..measure.arrivals import poisson
+from ..measure.percentiles import percentile
 from .choose import Target
 from .payload import request_of
 from .profile import Profile
-from .simulate import Outcome, Setting, percentile, simulate
+from .simulate import Outcome, Setting, simulate
 
 _CALIBRATION = Plan(connections=1, seconds=2.0, warmup_s=0.5)
 _WARMUP_S = 2.0
@@ -130,7 +131,7 @@ class Verifier:
 
     def _load(self, plan: Plan) -> tuple[Summary, list[Sent]]:
         record = put_load(self._running, [self._request], "binary", 0, plan, lambda _: None)
-        due = schedule.poisson(plan.rate_rps, plan.end_s, plan.seed) if plan.rate_rps else ()
+        due = poisson(plan.rate_rps, plan.end_s, plan.seed) if plan.rate_rps else ()
         return summarise(plan, record), [Sent(at, late) for at, late in zip(due, record.late_s, strict=False)]
 
     def _predict(self, profile: Profile, plan: Plan, sent: list[Sent]) -> tuple[float, float]:
@@ -138,7 +139,7 @@ class Verifier:
         outcome: Outcome = simulate(arrivals, self._setting, profile.costs, self._target.rows)
         pairs = zip(sent, outcome.latencies_ms, strict=True)
         # As it was measured: from when a request was due.
-        counted = sorted(ms + 1000 * each.late_s for each, ms in pairs if each.due_s >= plan.warmup_s)
+        counted = [ms + 1000 * each.late_s for each, ms in pairs if each.due_s >= plan.warmup_s]
         return percentile(counted, 0.5), percentile(counted, 0.99)
 
     def _stats(self) -> Mapping[str, Any]:

@@ -7,11 +7,10 @@ from dataclasses import astuple, dataclass
 from itertools import product
 from typing import Any
 
+from configs.backends import tried_on
 from configs.schema import ModelConfig
 from models.padding import powers_of_two
 
-# By how often they win, so that a short budget is well spent.
-_BACKENDS = ("torchscript", "compile", "eager")
 _PRECISIONS = {"cuda": ("fp16", "bf16", "tf32", "fp32"), "cpu": ("fp32", "bf16")}
 # A first look times a batch of one, a middle one and a full one.
 _FIRST_LOOK = 3
@@ -69,12 +68,10 @@ def candidates(config: ModelConfig, device: str, cores: int, images: bool, quick
         device: `cuda` or `cpu`.
         cores: how many a CPU replica may take.
         images: whether an input has four dimensions, so that a memory format makes a difference.
-        quick: leave out torch.compile, which alone may take minutes.
+        quick: leave out the backends that compile for minutes.
     """
-    backends = [each for each in _BACKENDS if not (quick and each == "compile")]
-    if config.source.factory is None:
-        # A file is a graph already, TorchScript's or the exporter's.
-        backends = ["torchscript"] if config.source.torchscript else ["eager"]
+    listed = [each for each in tried_on(device) if each.takes(config.source)]
+    backends = [each.name for each in listed if not (quick and each.slow)]
     precisions = _PRECISIONS[device] if config.source.export is None else _PRECISIONS[device][-1:]
     if config.precision == "fp64" or any(each.datatype == "FP64" for each in (*config.inputs, *config.outputs)):
         precisions = (config.precision,)

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
-from rich.table import Table
 
+from ..report import terminal
+from ..report.numbers import deviation
 from .candidates import Candidate
 from .trial import Trial
 
 Found = Mapping[Candidate, Trial]
+_SETTING = "setting x threads"
 Score = Callable[[Candidate, Trial], float | None]
 
 
@@ -25,11 +27,8 @@ def show_tried(
         console: where to.
         score: the higher the better; None: discarded.
     """
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("")
-    table.add_column("setting x threads", no_wrap=True)
-    for column in ("1 row p50", "p99", "rows/s", "at rows", "off", "MiB"):
-        table.add_column(column, justify="right")
+    table = terminal.table("", _SETTING, "1 row p50", "p99", "rows/s", "at rows", "off", "MiB", left=("", _SETTING))
+    table.columns[1].no_wrap = True
     able = {each: value for each, trial in found.items() if (value := score(each, trial)) is not None}
     for candidate in sorted(able, key=lambda each: -able[each]):
         table.add_row(*_cells(candidate, found[candidate], candidate is best, candidate == present))
@@ -46,4 +45,4 @@ def _cells(candidate: Candidate, trial: Trial, best: bool, present: bool) -> lis
     size, rate = trial.best
     mark = "->" if best else ("now" if present else "")
     shown = [f"{trial.p50_ms[smallest]:.3g} ms", f"{trial.p99_ms[smallest]:.3g} ms", f"{rate:,.0f}", str(size)]
-    return [mark, candidate.label, *shown, trial.deviation, f"{trial.peak_mib:,.0f}"]
+    return [mark, candidate.label, *shown, deviation(trial.deviation), f"{trial.peak_mib:,.0f}"]

@@ -3,27 +3,29 @@
 `attempt` is the parent's side, `try_here` the child's.
 """
 
-import math
-import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .. import child_process
+from ..measure.percentiles import percentile
+from ..measure.timing import times_ms
 
 LEAST_RUNS = 5
-Shape = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one setting: median and p99 times in ms by batch size, or why there are none."""
+    """What came of one setting: median and p99 times in ms by batch size, or why there are none.
+
+    `deviation` is from eager, relative to an output's largest value.
+    """
 
     p50_ms: Mapping[int, float]
     p99_ms: Mapping[int, float]
     how: str = ""
-    deviation: str = ""
+    deviation: float | None = None
     started_s: float = 0.0
     peak_mib: float = 0.0
     discarded: str = ""
@@ -64,7 +66,9 @@ def try_here(order: tuple[dict[str, Any], str, int, float], report: child_proces
     try:
         report(_measure(*order))
     except Exception as error:  # Compilers raise dozens of types; each means that this setting is out.
-        report(failed(_reason(error)))
+        from models.errors import first_line
+
+        report(failed(first_line(error)))
 
 
 def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) -> Trial:
@@ -72,6 +76,7 @@ def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) 
 
     import torch
 
+    from configs.backends import BACKENDS, EAGER
     from configs.loader import parse_model
     from models.draw import Draw
     from models.served import open_model
@@ -79,44 +84,21 @@ def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) 
     torch.set_num_threads(threads)
     config = parse_model(args)
     served = open_model(config, device)
-    if config.backend == "torchscript" and served.how == "eager" and config.source.export is None:
-        return failed("TorchScript would not be faithful, so it would run eagerly")
+    if served.how == EAGER != config.backend and config.source.export is None:
+        return failed(f"{BACKENDS[config.backend].title} would not be faithful, so it would run eagerly")
     length = (config.lengths or (0,))[len(config.lengths or (0,)) // 2]
     draw = Draw(served.signature, served.preprocess, config.lengths or ())
     sizes = served.runner.layout.sizes
     times = {}
     for size in sizes:
         rows = draw.shaped((size, length), seed=5)
-        times[size] = _times(served.runner, rows, measure_s / len(sizes))
+        times[size] = times_ms(partial(served.runner.run, [rows]), measure_s / len(sizes), LEAST_RUNS)
     peak = torch.cuda.max_memory_allocated() if device == "cuda" else 1024 * resource.getrusage(0).ru_maxrss
     return Trial(
-        p50_ms={size: each[len(each) // 2] for size, each in times.items()},
-        p99_ms={size: each[math.ceil(0.99 * len(each)) - 1] for size, each in times.items()},
+        p50_ms={size: percentile(each, 0.5) for size, each in times.items()},
+        p99_ms={size: percentile(each, 0.99) for size, each in times.items()},
         how=served.how,
-        deviation=_deviation(served.verdicts),
+        deviation=served.checks.compilation.deviation,
         started_s=round(served.started_s, 2),
         peak_mib=round(peak / 2**20, 1),
     )
-
-
-def _times(runner: Any, rows: Any, budget_s: float) -> list[float]:
-    """Return times in rising order, in ms; the model is warm already."""
-    times: list[float] = []
-    began = time.perf_counter()
-    while len(times) < LEAST_RUNS or time.perf_counter() - began < budget_s:
-        start = time.perf_counter()
-        runner.run([rows])
-        times.append((time.perf_counter() - start) * 1000)
-    return sorted(times)
-
-
-def _deviation(verdicts: Any) -> str:
-    found = [re.search(r"off eager fp\d+ by ([\d.e+-]+)", verdict.found) for verdict in verdicts]
-    return next((each[1] for each in found if each), "")
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    own = type(error).__module__.startswith(("models.", "configs."))
-    first = lines[0][:200] if lines else ""
-    return first if own and first else f"{type(error).__name__}: {first}".rstrip(": ")

@@ -13,7 +13,7 @@ from benchmarks.autoscaling.choose import as_cheap, as_good, best
 from benchmarks.autoscaling.controller import Clock, Controller, Reporter, time_of
 from benchmarks.autoscaling.fleet import run
 from benchmarks.autoscaling.replica import Replica
-from benchmarks.autoscaling.traffic import SHAPES, Shape, arrivals
+from benchmarks.autoscaling.traffic import SHAPES, Shape
 from benchmarks.cache import PROJECT
 
 TEN = {1: 100.0}
@@ -27,8 +27,8 @@ def fixed(replicas: int) -> AutoscalingConfig:
 
 def test_arrivals_follow_their_shape_and_their_seed() -> None:
     step = SHAPES[0]
-    at_s = arrivals(step, 50, 1)
-    assert at_s == arrivals(step, 50, 1) != arrivals(step, 50, 2)
+    at_s = step.arrivals(50, 1)
+    assert at_s == step.arrivals(50, 1) != step.arrivals(50, 2)
     assert at_s == sorted(at_s)
     busy = sum(600 <= each < 1800 for each in at_s) / 1200
     assert busy == pytest.approx(50, rel=0.05)
@@ -63,13 +63,13 @@ def test_a_replica_takes_fewer_where_that_is_sooner_for_all_as_the_server_does()
 
 
 def test_a_fleet_that_may_not_scale_costs_its_replicas() -> None:
-    outcome = run(arrivals(STEADY, 5, 1), 300, TEN, fixed(2), 60, 1000)
+    outcome = run(STEADY.arrivals(5, 1), 300, TEN, fixed(2), 60, 1000)
     assert outcome.replica_hours == pytest.approx(2 * 300 / 3600)
     assert (outcome.attained, outcome.refused, outcome.changes) == (1, 0, 0)
 
 
 def test_what_is_too_much_waits_and_then_is_refused() -> None:
-    outcome = run(arrivals(STEADY, 20, 1), 300, TEN, fixed(1), 60, 1000)
+    outcome = run(STEADY.arrivals(20, 1), 300, TEN, fixed(1), 60, 1000)
     assert outcome.refused > 0
     assert outcome.attained < 0.1
 
@@ -77,7 +77,7 @@ def test_what_is_too_much_waits_and_then_is_refused() -> None:
 def test_the_same_run_gives_the_same_outcome() -> None:
     model, shape = models()[0], replace(SHAPES[0], lasts_s=700)
     chosen = config(model, shape, Setting(OURS, model.target_queue_ms, "of cluster.yaml"))
-    at_s = arrivals(shape, 40, 1)
+    at_s = shape.arrivals(40, 1)
     first, second = (run(at_s, 700, model.forward_ms, chosen, 20, model.slo_ms) for _ in range(2))
     assert first == second
     assert first.changes > 0

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.client.http import Answer
 from benchmarks.peers import PEERS
 from benchmarks.peers.codecs import numbers, open_inference, plain
 from benchmarks.verify import deviation, requests_of
 from benchmarks.workloads import WORKLOADS, quick
+from deployments.http_client.reply import Reply
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
@@ -35,11 +35,14 @@ def test_an_image_follows_its_json_header() -> None:
 def test_answers_are_read_in_both_forms() -> None:
     expected = np.array([1.5, -2.0], np.float32)
     in_json = json.dumps({"outputs": [{"name": "y", "data": [[1.5, -2.0]]}]}).encode()
-    binary = Answer(200, {"inference-header-content-length": "2"}, b"{}" + expected.tobytes())
     decode = open_inference(WORKLOADS["mlp"]).decode
-    assert (decode(Answer(200, {}, in_json)) == expected).all()
-    assert (decode(binary) == expected).all()
-    assert (plain("/")(WORKLOADS["mlp"]).decode(Answer(200, {}, b'{"y":[1.5,-2.0]}')) == expected).all()
+    assert (decode(answer(in_json)) == expected).all()
+    assert (decode(answer(b"{}" + expected.tobytes(), b"Inference-Header-Content-Length: 2\r\n")) == expected).all()
+    assert (plain("/")(WORKLOADS["mlp"]).decode(answer(b'{"y":[1.5,-2.0]}')) == expected).all()
+
+
+def answer(body: bytes, header: bytes = b"") -> Reply:
+    return Reply(200, [b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n" % (header, len(body)), body])
 
 
 @pytest.mark.parametrize(

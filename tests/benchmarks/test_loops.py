@@ -2,16 +2,21 @@
 
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
-from benchmarks.client.closed import closed
-from benchmarks.client.connection import Address
-from benchmarks.client.http import request
-from benchmarks.client.open import opened
+from benchmarks.loops import closed, opened
+from benchmarks.server import NotMeasuredError
+from benchmarks.summary import ended
 from benchmarks.verify import answers
+from deployments.http_client.request import post
+from pitstop.loading.outcome import CLOSED
+from pitstop.loading.sender_http import Address
+from pitstop.measure.arrivals import poisson
 
 Reply = Callable[[bytes], bytes]
 
@@ -36,7 +41,7 @@ def say_close(body: bytes) -> bytes:
 def serving(reply: Reply) -> Iterator[Address]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_accept, args=(listener, reply), daemon=True).start()
-        yield listener.getsockname()
+        yield Address(*listener.getsockname())
 
 
 def _accept(listener: socket.socket, reply: Reply) -> None:
@@ -64,76 +69,81 @@ def _answer(connection: socket.socket, reply: Reply) -> None:
                 return
 
 
-REQUESTS = [request("/", {}, str(index).encode()) for index in range(10)]
+REQUESTS = [post("/", "x", (), str(index).encode()) for index in range(10)]
 
 
 @pytest.mark.parametrize("connections", [1, 4, 30])
 def test_a_closed_loop_counts_every_answer(connections: int) -> None:
     with serving(echo) as address:
-        sample = closed(address, REQUESTS, connections, seconds=30, count=100)
-    assert len(sample.latency_s) == 100
-    assert not sample.errors
-    assert min(sample.latency_s) > 0
-    assert list(sample.finished_s) == sorted(sample.finished_s)
+        record = closed(address, REQUESTS, connections, seconds=30, most_sent=100)
+    assert len(record.latency_s) == 100
+    assert not record.failures
+    assert min(record.latency_s) > 0
+    assert (np.diff(ended(record)) > -1e-9).all()
 
 
 def test_a_closed_loop_sends_no_more_than_it_is_asked_to() -> None:
     with serving(echo) as address:
-        assert len(closed(address, REQUESTS, connections=8, seconds=30, count=3).latency_s) == 3
+        assert len(closed(address, REQUESTS, connections=8, seconds=30, most_sent=3).latency_s) == 3
 
 
 def test_a_closed_loop_ends_when_its_time_is_over() -> None:
     with serving(echo) as address:
-        sample = closed(address, REQUESTS, connections=4, seconds=0.05)
-    assert sample.latency_s
+        record = closed(address, REQUESTS, connections=4, seconds=0.05)
+    assert record.latency_s
 
 
 def test_a_closed_loop_goes_on_until_it_has_the_answers_it_needs() -> None:
     with serving(echo) as address:
-        sample = closed(address, REQUESTS, connections=4, seconds=0, at_least=200)
-    assert 200 <= len(sample.latency_s) <= 204
-    assert sample.over_s == sample.finished_s[199]
+        record = closed(address, REQUESTS, connections=4, seconds=0, least_answers=200)
+    assert 200 <= len(record.latency_s) <= 204
 
 
 def test_an_open_loop_answers_every_arrival() -> None:
     with serving(echo) as address:
-        sample = opened(address, REQUESTS, [index / 2000 for index in range(100)], connections=4)
-    assert len(sample.latency_s) == len(sample.late_s) == 100
-    assert min(sample.late_s) >= 0
+        record = opened(address, REQUESTS, rate_rps=2000, seconds=0.05, seed=0, connections=4)
+    assert len(record.latency_s) == len(record.late_s) == len(list(poisson(2000, 0.05)))
+    assert min(record.late_s) >= 0
 
 
 def test_an_open_loop_counts_latency_from_the_time_a_request_was_due() -> None:
     # All due at once over one connection: each waits for those before it, and the waiting counts.
     with serving(echo) as address:
-        sample = opened(address, REQUESTS, [0.0] * 50, connections=1)
-    assert list(sample.latency_s) == sorted(sample.latency_s)
-    assert list(sample.latency_s) == pytest.approx(list(sample.finished_s))
+        record = opened(address, REQUESTS, rate_rps=1e9, seconds=50e-9, seed=0, connections=1)
+    assert len(record.latency_s) > 20
+    assert list(record.latency_s) == sorted(record.latency_s)
+    # They are due within 50 ns of the start.
+    assert list(record.latency_s) == pytest.approx(list(ended(record)), abs=5e-8)
 
 
-@pytest.mark.parametrize("reply, error", [(refuse, "status 503"), (hang_up, "ConnectionResetError")])
+@pytest.mark.parametrize("reply, error", [(refuse, "HTTP 503"), (hang_up, CLOSED)])
 def test_what_fails_is_counted_by_kind_and_has_no_latency(reply: Reply, error: str) -> None:
     with serving(reply) as address:
-        sample = closed(address, REQUESTS, connections=2, seconds=30, count=50)
-    assert sample.errors == {error: 5}
-    assert len(sample.latency_s) == 45
+        record = closed(address, REQUESTS, connections=2, seconds=30, most_sent=50)
+    assert Counter(kind for _, kind in record.failures) == {error: 5}
+    assert len(record.latency_s) == 45
 
 
 def test_nothing_is_sent_on_a_connection_that_the_server_said_it_closes() -> None:
     with serving(say_close) as address:
-        sample = closed(address, REQUESTS, connections=2, seconds=30, count=20)
-    assert not sample.errors
-    assert len(sample.latency_s) == 20
+        record = closed(address, REQUESTS, connections=2, seconds=30, most_sent=500)
+    assert not record.failures
+    assert len(record.latency_s) == 500
 
 
 def test_a_large_body_is_sent_whole() -> None:
     body = bytes(range(256)) * 40_000
     with serving(echo) as address:
-        found = answers(address, [request("/", {}, body), request("/", {}, b"small")])
-    assert found[0].endswith(b"\r\n\r\n" + body)
-    assert found[1].endswith(b"small")
+        found = answers(address, [post("/", "x", (), body), post("/", "x", (), b"small")])
+    assert [each.body for each in found] == [body, b"small"]
 
 
 def test_answers_are_kept_with_their_requests() -> None:
     with serving(echo) as address:
         found = answers(address, REQUESTS * 4)
-    assert [found[index].rpartition(b"\n")[2] for index in range(40)] == [b"%d" % (index % 10) for index in range(40)]
+    assert [each.body for each in found] == [b"%d" % (index % 10) for index in range(40)]
+
+
+def test_a_request_without_an_answer_is_no_measurement() -> None:
+    with serving(hang_up) as address, pytest.raises(NotMeasuredError, match="input 1: ConnectionError"):
+        answers(address, REQUESTS)

@@ -1,19 +1,13 @@
 """What of the GPU's benchmark can be told without one."""
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
-import yaml
 
 from benchmarks import cache, networks
 from benchmarks.device import PRECISIONS, Device, chosen
 from benchmarks.gpu import _instance_of
-from benchmarks.gpu_ways import VARIANTS, Variant
 from benchmarks.peers import PEERS
 from benchmarks.run import parse
-from configs.loader import load
 from models.parity import TOLERANCES
 
 
@@ -54,17 +48,6 @@ def test_a_precision_without_a_gpu_is_refused(capsys: pytest.CaptureFixture[str]
 
 def test_a_partial_run_never_touches_what_is_kept() -> None:
     assert cache.PROJECT not in parse([]).partly.parents
-
-
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda each: each.name)
-def test_every_way_is_a_config_that_loads(variant: Variant, tmp_path: Path) -> None:
-    raw: dict[str, Any] = yaml.safe_load((cache.PROJECT / "configs" / "resnet50.yaml").read_text())
-    variant.edit(raw)
-    written = tmp_path / "config.yaml"
-    written.write_text(yaml.safe_dump(raw, sort_keys=False))
-    [model] = [each.config for each in load(written).models if each.config.name == "resnet50"]
-    assert (model.precision, model.ingress_replicas) == (variant.precision, variant.ingress_replicas)
-    assert model.cuda_graphs == variant.cuda_graphs
 
 
 def test_a_gpu_is_priced_as_a_machine_that_has_one_like_it() -> None:

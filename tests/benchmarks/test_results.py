@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from benchmarks import table
-from benchmarks.results import Closed, Limit, Measured, Open, Results, file_stem, merged, read, write
+from benchmarks.results import Closed, Limit, Measured, Open, Results, merged, read, write
 from benchmarks.summary import Round
 
 HARDWARE = {"cpu": "Some CPU", "cores": 2, "memory_gib": 24, "kernel": "6.1", "slug": "some-cpu-2-cores"}
@@ -35,10 +35,6 @@ def results() -> Results:
     found.limits = [Limit("mlp", [{1: 1.0, 8: 2.0}, {1: 1.2, 8: 2.2}, {1: 0.9, 8: 1.8}])]
     found.servers = [measured("fast", 2_000), measured("slow", 100), measured("gone", 1, not_measured="no Java")]
     return found
-
-
-def test_a_file_is_named_by_theme_hardware_and_month() -> None:
-    assert file_stem("servers", HARDWARE, "2026-11-24T23:00:00") == "servers_some-cpu-2-cores_202611"
 
 
 def test_the_json_holds_every_round_and_how_it_was_made(results: Results, tmp_path: Path) -> None:
@@ -115,13 +111,6 @@ def test_a_start_that_fails_costs_a_server_that_round_alone_and_is_told(results:
 def test_a_run_in_which_nothing_could_be_measured_still_has_a_report(results: Results) -> None:
     results.servers = [measured("gone", 1, not_measured="no Java")]
     assert "no Java" in table.render(results)
-
-
-@pytest.mark.parametrize(
-    "value, shown", [(23_757.4, "23,757"), (104.6, "105"), (9.876, "9.88"), (0.1416, "0.142"), (0.0, "0")]
-)
-def test_figures_have_three_digits(value: float, shown: str) -> None:
-    assert table.number(value) == shown
 
 
 def test_a_workload_measured_again_takes_the_place_of_what_a_whole_run_had_and_says_so(

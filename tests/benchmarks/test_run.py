@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cache, machine, processes, run
+from benchmarks import cache, run
 from benchmarks.peers import PEERS, Peer
 from benchmarks.peers.peer import Command, Launch
 from benchmarks.results import Measured, Results
@@ -66,37 +66,3 @@ def test_every_server_keeps_what_a_forward_frees_by_itself_or_because_malloc_is_
         <= _environment(peer, Launch(WORKLOADS["mlp"], peer.batch("mlp"), 1, Path(), Path()), Command(()), "").items()
     }
     assert told == set(PEERS) - {"pitstop"}
-
-
-def test_the_machine_is_described() -> None:
-    hardware = machine.hardware()
-    assert hardware["cores"] >= 1
-    assert hardware["memory_gib"] >= 1
-    assert set(hardware["slug"]) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
-    assert machine.versions()["torch"][0].isdigit()
-
-
-@pytest.mark.parametrize(
-    "cmdline, name",
-    [
-        ("ray::ServeReplica:line:Model\0", "ServeReplica:line:Model"),
-        ("ray::ServeController.run_control_loop\0\0", "ServeController"),
-        ("ray-dashboard-NodeHead-0 (/x/python dashboard.py)\0", "ray-dashboard-NodeHead-0"),
-        ("/x/python\0-u\0/x/ray/dashboard/dashboard.py\0--a=/b/c\0", "dashboard/dashboard.py"),
-        ("/x/bin/python3.11\0/x/bin/serve\0run\0", "serve"),
-        ("/x/gcs_server\0--log_dir=/y\0", "gcs_server"),
-        ("", "ended"),
-    ],
-)
-def test_a_process_is_called_by_what_it_runs(cmdline: str, name: str) -> None:
-    assert processes.program(cmdline) == name
-
-
-def test_a_process_knows_its_own_memory() -> None:
-    import os
-
-    pid = os.getpid()
-    assert processes.memory_mib([pid]) > 10
-    assert sum(processes.memory_by_name_mib([pid]).values()) == pytest.approx(processes.memory_mib([pid]), rel=0.1)
-    assert processes.named([pid], "python") == pid
-    assert processes.memory_mib([2**22 + 1]) == 0

@@ -3,9 +3,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.scaling.__main__ import calculate, main
-from benchmarks.scaling.inputs import ASSUMED, MEASURED, RAY, RESULTS, inputs
+from benchmarks.scaling.inputs import ASSUMED, MEASURED, RAY, inputs
 from benchmarks.scaling.parts import of_gpus, of_rate, old_proxies
+from benchmarks.script import RESULTS
 from pitstop.planning.choose import BUSIEST
+from tests.deployments.ray_compat.tested import private
 
 KNOWN = {name: each.value for name, each in inputs().items()}
 SMALL, IMAGE = KNOWN["numbers_bytes"], KNOWN["image_bytes"]
@@ -26,10 +28,11 @@ def test_every_input_says_where_it_comes_from() -> None:
 
 
 def test_what_is_taken_from_ray_is_what_ray_has() -> None:
-    constants = pytest.importorskip("ray.serve._private.constants")
-    assert KNOWN["maxconn"] == constants.RAY_SERVE_HAPROXY_MAXCONN
-    assert KNOWN["hard_stop_s"] == constants.RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S
-    assert KNOWN["coalesce_s"] == constants.RAY_SERVE_HAPROXY_BROADCAST_COALESCE_S
+    pytest.importorskip("ray.serve")
+    constant = "ray.serve._private.constants.RAY_SERVE_HAPROXY_"
+    assert KNOWN["maxconn"] == private(f"{constant}MAXCONN")
+    assert KNOWN["hard_stop_s"] == private(f"{constant}HARD_STOP_AFTER_S")
+    assert KNOWN["coalesce_s"] == private(f"{constant}BROADCAST_COALESCE_S")
 
 
 def test_a_rate_needs_as_many_gpus_as_answer_it() -> None:

@@ -1,41 +1,25 @@
 from array import array
-from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
-from benchmarks.client.sample import Sample, steady
-from benchmarks.summary import Round, closed_round, middle, open_round, percentile, spread
+from benchmarks.summary import Round, closed_round, middle, open_round, spread, steady
+from pitstop.loading.record import Record
 
 
 def rounds(*rates_rps: float) -> list[Round]:
     return [Round(rate_rps=rate, p50_ms=1, p99_ms=2, answers=3, client_cpu=0.5) for rate in rates_rps]
 
 
-@pytest.mark.parametrize(
-    "values, share, expected",
-    [
-        ([1, 2, 3, 4], 0.5, 2),
-        ([4, 3, 2, 1], 0.5, 2),
-        ([1, 2, 3], 0.5, 2),
-        (list(range(1, 101)), 0.99, 99),
-        (list(range(1, 101)), 0.07, 7),
-        ([5], 0.99, 5),
-        ([1, 2], 0, 1),
-        ([1, 2], 1, 2),
-    ],
-)
-def test_a_percentile_is_the_value_of_its_nearest_rank(values: list[float], share: float, expected: float) -> None:
-    assert percentile(values, share) == expected
+def record(ended_s: list[float], latency_s: list[float], late_s: Sequence[float] = ()) -> Record:
+    due_s = [ended - latency for ended, latency in zip(ended_s, latency_s, strict=True)]
+    return Record(array("d", due_s), array("d", latency_s), array("d", late_s))
 
 
-def test_the_percentile_of_nothing_is_no_number() -> None:
-    assert percentile([], 0.5) != percentile([], 0.5)
-
-
-def bursts(period_s: float, size: int, count: int) -> Sample:
+def bursts(period_s: float, size: int, count: int) -> Record:
     """Answers as batches bring them: `size` at once, every `period_s`."""
     times = [period_s * (1 + burst) for burst in range(count) for _ in range(size)]
-    return Sample(array("d", times), array("d", [period_s] * len(times)))
+    return record(times, [period_s] * len(times))
 
 
 @pytest.mark.parametrize("from_s, to_s", [(0.0, 10.0), (2.0, 9.5), (2.99, 9.1), (1.5, 8.5)])
@@ -46,12 +30,12 @@ def test_a_rate_counts_whole_bursts_wherever_the_window_lies(from_s: float, to_s
 
 
 def test_a_window_without_an_answer_has_no_rate() -> None:
-    assert steady(bursts(1.0, 32, 3), 5, 6) == (0.0, [])
+    rate_rps, latencies_s = steady(bursts(1.0, 32, 3), 5, 6)
+    assert (rate_rps, len(latencies_s)) == (0.0, 0)
 
 
 def test_a_closed_round_leaves_the_warm_up_and_the_last_answers_out() -> None:
-    sample = Sample(array("d", [0.5, 1.0, 1.5, 2.0, 9.0]), array("d", [9, 9, 0.001, 0.003, 9]))
-    found = closed_round(sample, from_s=1.0, to_s=2.0)
+    found = closed_round(record([0.5, 1.0, 1.5, 2.0, 9.0], [0.25, 0.5, 0.001, 0.003, 0.5]), from_s=1.0, to_s=2.0)
     assert found.answers == 2
     assert found.rate_rps == pytest.approx(2)
     assert found.p50_ms == pytest.approx(1)
@@ -59,13 +43,12 @@ def test_a_closed_round_leaves_the_warm_up_and_the_last_answers_out() -> None:
 
 
 def test_an_open_round_tells_how_late_the_client_was() -> None:
-    sample = Sample(
-        array("d", [1.0, 2.0]), array("d", [0.1, 0.2]), array("d", [0.0, 0.004]), Counter({"status 503": 2})
-    )
-    found = open_round(sample)
+    seen = record([1.0, 2.0], [0.1, 0.2], [0.0, 0.004])
+    seen.failures = [(0.1, "HTTP 503"), (0.2, "HTTP 503")]
+    found = open_round(seen)
     assert found.rate_rps == 1.0
     assert found.late_p99_ms == pytest.approx(4)
-    assert found.errors == {"status 503": 2}
+    assert found.errors == {"HTTP 503": 2}
 
 
 def test_rounds_are_told_by_their_median_and_half_their_range() -> None:

@@ -17,4 +17,4 @@ def test_one_that_stands_open_beside_others_is_told(changed: Lint) -> None:
     assert first.where == "applications[0] (root).args.access"
     assert second.where == "applications[2] (digits-cpu).args.access"
     assert {first.severity, second.severity} == {"warning"}
-    assert "open to everybody, while digits asks for a token" in second.what
+    assert "this application answers everyone, but digits requires a token" in second.what

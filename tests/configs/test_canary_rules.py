@@ -31,13 +31,13 @@ def test_a_canary_of_another_version_with_the_same_tensors_is_fine(with_canary: 
 @pytest.mark.parametrize(
     "changes, sentence",
     [
-        ({f"{HERE}__application": "digits-cup"}, "no application of import_path deployments.app:model is called so"),
-        ({f"{HERE}__application": "root"}, "no application of import_path deployments.app:model is called so"),
+        ({f"{HERE}__application": "digits-cup"}, "no application with import_path deployments.app:model has that name"),
+        ({f"{HERE}__application": "root"}, "no application with import_path deployments.app:model has that name"),
         ({f"{HERE}__application": "digits"}, "is the application itself"),
         ({"applications__2__args__version": "1"}, "which has the same version, '1'"),
         ({"applications__2__args__inputs__0__shape": [-1, 1, 9, 9]}, "whose inputs differ"),
         ({"applications__2__args__outputs__0__name": "other"}, "whose outputs differ"),
-        ({"applications__1__args__ingress_replicas": 2}, "stands under 'Model', which reads no requests here"),
+        ({"applications__1__args__ingress_replicas": 2}, "is under 'Model', which does not read the requests here"),
         (
             {"applications__2__deployments__0__user_config__canary": {"application": "digits", "percent": 1}},
             "has a canary of its own",

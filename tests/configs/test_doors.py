@@ -55,7 +55,10 @@ def test_the_sentence_names_each_and_says_nothing_where_none_is() -> None:
 
 def test_the_ports_that_unpickle_are_named_and_so_is_what_guards_them() -> None:
     raw = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
-    for variables, guard in ({}, "behind Ray's token"), ({"RAY_AUTH_MODE": "disabled"}, "RAY_AUTH_MODE is disabled"):
+    for variables, guard in (
+        ({}, "protected by Ray's token"),
+        ({"RAY_AUTH_MODE": "disabled"}, "RAY_AUTH_MODE is disabled"),
+    ):
         told = sentence(list(doors(setting_of(raw)._replace(env=variables))))
-        assert "one more of each replica (calls between replicas, which unpickle what they get, " in told
+        assert "one port of each replica (calls between replicas, which unpickle what they receive, " in told
         assert guard in told

@@ -38,7 +38,7 @@ def test_a_variable_that_ray_does_not_read_is_a_warning_with_its_suggestion(chan
 
 def test_a_variable_that_is_no_string_is_an_error(changed: Lint) -> None:
     (problem,) = changed(applications__1__runtime_env__env_vars__OMP_NUM_THREADS=1)
-    assert problem.what == "is 1, which is no string; Ray takes only strings here"
+    assert problem.what == "is 1, which is not a string; Ray accepts only strings here"
     assert problem.help == 'put it in quotes: "1"'
 
 
@@ -52,7 +52,7 @@ def test_a_haproxy_that_is_less_patient_than_a_model_is_an_error(changed: Lint, 
     found = [problem for problem in changed(**changes) if problem.where.endswith("TIMEOUT_SERVER_S")]
     assert found
     assert {problem.severity for problem in found} == {"error"}
-    assert found[0].what.startswith("HAProxy gives a request up after ")
+    assert found[0].what.startswith("HAProxy gives up a request after ")
 
 
 @pytest.mark.parametrize("changes", [{}, {SERVER: None}, {SERVER: "31"}, {TUNABLE: 59}])
@@ -63,7 +63,7 @@ def test_a_patient_one_is_none(changed: Lint, changes: dict[str, object]) -> Non
 def test_a_model_that_scales_to_zero_needs_a_patience_for_its_start(changed: Lint) -> None:
     to_zero = {"applications__1__deployments__0__num_replicas": None, SCALING: {"min_replicas": 0, "max_replicas": 2}}
     (problem,) = changed(**to_zero)
-    assert (problem.severity, problem.help) == ("warning", 'write "300", or more where digits takes longer to start')
+    assert (problem.severity, problem.help) == ("warning", 'write "300", or more if digits takes longer to start')
     assert changed(**to_zero, **{SERVER: "300"}) == []
 
 

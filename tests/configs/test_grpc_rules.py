@@ -39,10 +39,10 @@ def test_without_a_front_unmodified_clients_are_lost(changed: Lint) -> None:
 @pytest.mark.parametrize(
     "path, port, told",
     [
-        (FRONT, 8000, "applications[0] (root).args.grpc_port: is 8000, as http_options.port is"),
-        (FRONT, 9000, "applications[0] (root).args.grpc_port: is 9000, as grpc_options.port is"),
-        ("grpc_options__port", 8000, "grpc_options.port: is 8000, as http_options.port is"),
-        ("http_options__port", 9000, "grpc_options.port: is 9000, as http_options.port is"),
+        (FRONT, 8000, "applications[0] (root).args.grpc_port: is 8000, the same as http_options.port"),
+        (FRONT, 9000, "applications[0] (root).args.grpc_port: is 9000, the same as grpc_options.port"),
+        ("grpc_options__port", 8000, "grpc_options.port: is 8000, the same as http_options.port"),
+        ("http_options__port", 9000, "grpc_options.port: is 9000, the same as http_options.port"),
     ],
 )
 def test_no_two_of_them_share_a_port(changed: Lint, path: str, port: int, told: str) -> None:

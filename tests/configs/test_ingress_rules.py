@@ -30,7 +30,7 @@ def test_a_tunable_that_stands_under_the_model_alone_is_told_with_where_it_belon
 ) -> None:
     found = changed(**{IN_FRONT: 2, MODEL: {key: value}})
     assert [(problem.severity, problem.keys[-1]) for problem in found] == [("warning", key)]
-    assert f"write `{key}: {value}` into the user_config of a deployment named Ingress too" in found[0].help
+    assert f"also write `{key}: {value}` into the user_config of a deployment named Ingress" in found[0].help
     assert (
         changed(
             **{

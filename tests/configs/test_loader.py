@@ -65,9 +65,9 @@ def test_load_gives_the_model_its_tunables_and_its_replicas(tmp_path: Path) -> N
         ({"backend": "torchscrip"}, "args.backend", "got 'torchscrip'", "did you mean 'torchscript'?"),
         ({"source": None}, "args.source", "is missing", "add source: where the model comes from."),
         ({"source": {"factory": "a:b", "weight": "w"}}, "args.source.weight", "unknown key", "did you mean 'weights'?"),
-        ({"version": 1}, "args.version", "got 1", 'put it in quotes, or YAML makes a number of it: "1"'),
-        ({"batch_sizes": [4, 2]}, "args: batch_sizes", "must be positive and rising", "configs/schema.py"),
-        ({"max_rows": 0}, "args.max_rows", "greater than or equal to 1; got 0", "Most rows in one forward."),
+        ({"version": 1}, "args.version", "got 1", 'put it in quotes, so that YAML does not read a number: "1"'),
+        ({"batch_sizes": [4, 2]}, "args: batch_sizes", "must be positive and ascending", "configs/schema.py"),
+        ({"max_rows": 0}, "args.max_rows", "greater than or equal to 1; got 0", "Largest batch, in rows."),
         (
             {"inputs": [{"name": "x", "datatype": "FLOAT32", "shape": [-1, 4]}]},
             "args.inputs[0] (x).datatype",
@@ -121,7 +121,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("# nothing but a comment\n", "is empty"),
-        ("- a\n", "holds no mapping at its top"),
+        ("- a\n", "is not a mapping at its top level"),
         ("applications: []\n", "must list at least one application"),
         ("applications: 3\n", "must list at least one application"),
         ("applications: [7]\n", "applications[0]: must be a mapping; got 7"),

@@ -43,30 +43,30 @@ def test_a_key_of_args_in_the_wrong_place_belongs_into_args(
     helps: Callable[[str, object], list[str]], place: str, key: str
 ) -> None:
     (told,) = helps(place + key, 5)
-    assert told.startswith("it belongs into args")
+    assert told.startswith("it belongs in args")
 
 
 @pytest.mark.parametrize(
     "path, told",
     [
-        (APP + "max_rows", "it belongs into args or user_config of the deployment named Model"),
-        (DEPLOYMENT + "max_rows", "it belongs into user_config of the deployment named Model or args"),
-        (APP + "args__max_ongoing_requests", "it belongs into the deployment named Model"),
-        (APP + "args__num_replicas", "it belongs into the deployment named Model"),
-        (DEPLOYMENT + "user_config__autoscaling_config", "it belongs into the deployment named Model"),
-        (DEPLOYMENT + "min_replicas", "it belongs into autoscaling_config of the deployment named Model"),
-        (APP + "args__route_prefix", "it belongs into the application"),
-        (APP + "args__factory", "it belongs into args.source"),
-        (APP + "source", "it belongs into args"),
-        (APP + "args__tokens_file", "it belongs into args.access"),
-        (APP + "args__image", "it belongs into args.predict"),
-        (DEPLOYMENT + "user_config__percent", "it belongs into user_config.canary of the deployment named Model"),
-        (APP + "env_vars", "it belongs into runtime_env of the application"),
-        (APP + "grpc_port", "it belongs into args of the root application"),
-        ("grpc_port", "it belongs into args of the root application"),
-        ("device", "it belongs into args of a model's application"),
-        ("port", "it belongs into http_options at the top of the file or grpc_options at the top of the file"),
-        (APP + "args__wait_m", "did you mean 'wait_ms', which belongs into user_config of the deployment named Model?"),
+        (APP + "max_rows", "it belongs in args or user_config of the deployment named Model"),
+        (DEPLOYMENT + "max_rows", "it belongs in user_config of the deployment named Model or args"),
+        (APP + "args__max_ongoing_requests", "it belongs in the deployment named Model"),
+        (APP + "args__num_replicas", "it belongs in the deployment named Model"),
+        (DEPLOYMENT + "user_config__autoscaling_config", "it belongs in the deployment named Model"),
+        (DEPLOYMENT + "min_replicas", "it belongs in autoscaling_config of the deployment named Model"),
+        (APP + "args__route_prefix", "it belongs in the application"),
+        (APP + "args__factory", "it belongs in args.source"),
+        (APP + "source", "it belongs in args"),
+        (APP + "args__tokens_file", "it belongs in args.access"),
+        (APP + "args__image", "it belongs in args.predict"),
+        (DEPLOYMENT + "user_config__percent", "it belongs in user_config.canary of the deployment named Model"),
+        (APP + "env_vars", "it belongs in runtime_env of the application"),
+        (APP + "grpc_port", "it belongs in args of the root application"),
+        ("grpc_port", "it belongs in args of the root application"),
+        ("device", "it belongs in args of a model's application"),
+        ("port", "it belongs in http_options at the top of the file or grpc_options at the top of the file"),
+        (APP + "args__wait_m", "did you mean 'wait_ms', which belongs in user_config of the deployment named Model?"),
         # What is nearly a key of the place where it stands stays a misspelling.
         (APP + "args__max_row", "did you mean 'max_rows'?"),
         ("application", "did you mean 'applications'?"),
@@ -80,5 +80,5 @@ def test_every_other_key_in_the_wrong_place_is_told_the_right_one(
 
 def test_a_start_says_so_too() -> None:
     args = {"name": "net", "source": {"factory": "a:b"}, "inputs": [], "outputs": [], "wait_ms": 5}
-    with pytest.raises(ConfigError, match=r"wait_ms: unknown key\nhelp: it belongs into user_config of the deploy"):
+    with pytest.raises(ConfigError, match=r"wait_ms: unknown key\nhelp: it belongs in user_config of the deploy"):
         parse_model(args)

@@ -23,14 +23,14 @@ def _no_variables_of_serve(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "port, what",
     [
-        (8404, "HAProxy's statistics page takes"),
-        (9101, "HAProxy's metrics takes"),
-        (8500, "Serve's fallback HTTP takes"),
-        (9500, "Serve's fallback gRPC takes"),
-        (30005, "the replicas' HTTP (30000 to 31000) takes"),
-        (41000, "the replicas' gRPC (40000 to 41000) takes"),
-        (-1, "which is no port"),
-        (65536, "which is no port"),
+        (8404, "HAProxy's statistics page uses"),
+        (9101, "HAProxy's metrics uses"),
+        (8500, "Serve's fallback HTTP uses"),
+        (9500, "Serve's fallback gRPC uses"),
+        (30005, "the replicas' HTTP (30000 to 31000) uses"),
+        (41000, "the replicas' gRPC (40000 to 41000) uses"),
+        (-1, "which is not a port"),
+        (65536, "which is not a port"),
     ],
 )
 def test_a_port_that_is_taken_or_none_is_refused(changed: Lint, path: str, port: int, what: str) -> None:
@@ -41,7 +41,7 @@ def test_a_port_that_is_taken_or_none_is_refused(changed: Lint, path: str, port:
 
 @pytest.mark.parametrize("path", CHOSEN[:2])
 def test_a_port_that_the_system_would_choose_is_none(changed: Lint, path: str) -> None:
-    assert [problem.what for problem in changed(**{path: 0})] == ["is 0, which is no port"]
+    assert [problem.what for problem in changed(**{path: 0})] == ["is 0, which is not a port"]
 
 
 @pytest.mark.parametrize("port", [6379, 8265, 10001])
@@ -53,10 +53,10 @@ def test_a_port_of_ray_s_own_is_a_warning(changed: Lint, port: int) -> None:
 
 def test_a_variable_moves_what_serve_takes(changed: Lint, monkeypatch: pytest.MonkeyPatch) -> None:
     (problem,) = changed(**{ENV + "HAPROXY_STATS_PORT": "8000"})
-    assert problem.what == "is 8000, which HAProxy's statistics page takes"
+    assert problem.what == "is 8000, which HAProxy's statistics page uses"
     assert changed(**{ENV + "HAPROXY_STATS_PORT": "8405", "http_options__port": 8404}) == []
     monkeypatch.setenv("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", "8000")
-    assert [each.what for each in changed()] == ["is 8000, which Serve's fallback HTTP takes"]
+    assert [each.what for each in changed()] == ["is 8000, which Serve's fallback HTTP uses"]
 
 
 def test_without_haproxy_its_ports_are_free(shipped: dict[str, Any]) -> None:

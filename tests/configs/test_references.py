@@ -102,9 +102,9 @@ def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("Plain", {"widht": 3, "width": 4}, ("widht", "Plain takes no argument 'widht'", "did you mean 'width'?")),
         ("Child", {"dpeth": 3, "width": 4}, ("dpeth", "Child takes no argument 'dpeth'", "did you mean 'depth'?")),
-        ("Plain", {"depth": 3}, ("kwargs", "Plain needs an argument 'width'", "write `width: …` into source.kwargs")),
+        ("Plain", {"depth": 3}, ("kwargs", "Plain needs an argument 'width'", "add `width: …` to source.kwargs")),
         ("Empty", {"width": 3}, ("width", "Empty takes no argument 'width'", "remove it")),
-        ("Takes", {"any": 3}, ("kwargs", "Takes needs an argument 'width'", "write `width: …` into source.kwargs")),
+        ("Takes", {"any": 3}, ("kwargs", "Takes needs an argument 'width'", "add `width: …` to source.kwargs")),
         ("Plain", {"self": 3, "width": 1}, ("self", "Plain takes no argument 'self'", "known here")),
     ],
 )
@@ -133,7 +133,7 @@ def test_arguments_that_a_factory_takes_are_left_alone(changed: Lint) -> None:
 @pytest.mark.usefixtures("nets")
 def test_a_preprocess_that_needs_an_argument_is_told(changed: Lint) -> None:
     (problem,) = changed(**{ARGS + "preprocess": "lint_nets:Plain"})
-    assert problem.what == "Plain needs an argument 'width', and is called with none"
+    assert problem.what == "Plain needs an argument 'width', but preprocess is called without arguments"
 
 
 def test_a_wrong_checksum_is_told_with_the_file_s_own(changed: Lint, tmp_path: Path) -> None:

@@ -63,12 +63,12 @@ def test_every_known_key_of_serve_passes() -> None:
         (
             "applications__2__name",
             "digits",
-            ("applications[2] (digits).name", "taken by applications[1]", "its own name"),
+            ("applications[2] (digits).name", "already used by applications[1]", "its own name"),
         ),
         (
             "applications__2__route_prefix",
             "/",
-            ("(digits-cpu).route_prefix", "taken by applications[0]", "its own route"),
+            ("(digits-cpu).route_prefix", "already used by applications[0]", "its own route"),
         ),
         ("applications__0__name", "rot", ("(rot).name", "is 'rot', not 'root'", "write `name: root`")),
         (
@@ -79,7 +79,7 @@ def test_every_known_key_of_serve_passes() -> None:
         ("applications__0__deployments", [{"name": "Rot"}], ("[0] (Rot).name", "called 'Rot'", "did you mean 'Root'?")),
         (MODEL + "name", "Modle", ("deployments[0] (Modle).name", "called 'Modle'", "did you mean 'Model'?")),
         (MODEL + "ray_actor_options", {"num_cpus": 1}, ("ray_actor_options", "args.device", "use args.num_cpus")),
-        (MODEL + "max_ongoing_requests", None, ("max_ongoing_requests", "is missing: Serve would let in 5", "1024")),
+        (MODEL + "max_ongoing_requests", None, ("max_ongoing_requests", "is missing: Serve would allow 5", "1024")),
         (MODEL + "max_ongoing_requests", 32, ("max_ongoing_requests", "is 32, below max_rows (64)", "1024")),
         (MODEL + "user_config__max_rows", 128, ("user_config.max_rows", "above args.max_rows (64)", "lower it to 64")),
         (

@@ -20,18 +20,18 @@ def errors(found: list[Problem]) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     "path, value, what",
     [
-        ("http_options__port", True, "is True, and must be a number"),
-        ("http_options__port", "8000", "is '8000', and must be a number"),
-        ("http_options__keep_alive_timeout_s", 1.5, "is 1.5, and must be a whole number"),
-        ("http_options__request_timeout_s", math.inf, "is inf, and must be a finite number"),
-        ("grpc_options__port", "9000", "is '9000', and must be a number"),
-        (MODEL + "max_ongoing_requests", True, "is True, and must be a number"),
-        (MODEL + "max_ongoing_requests", "1024", "is '1024', and must be a number"),
-        (MODEL + "num_replicas", True, "is True, and must be a number"),
-        (MODEL + "health_check_period_s", math.nan, "is nan, and must be a finite number"),
-        (MODEL + "graceful_shutdown_timeout_s", "20", "is '20', and must be a number"),
-        ("logging_config__enable_access_log", "false", "is 'false', and must be true or false"),
-        ("target_capacity", "50", "is '50', and must be a number"),
+        ("http_options__port", True, "is True, but must be a number"),
+        ("http_options__port", "8000", "is '8000', but must be a number"),
+        ("http_options__keep_alive_timeout_s", 1.5, "is 1.5, but must be a whole number"),
+        ("http_options__request_timeout_s", math.inf, "is inf, but must be a finite number"),
+        ("grpc_options__port", "9000", "is '9000', but must be a number"),
+        (MODEL + "max_ongoing_requests", True, "is True, but must be a number"),
+        (MODEL + "max_ongoing_requests", "1024", "is '1024', but must be a number"),
+        (MODEL + "num_replicas", True, "is True, but must be a number"),
+        (MODEL + "health_check_period_s", math.nan, "is nan, but must be a finite number"),
+        (MODEL + "graceful_shutdown_timeout_s", "20", "is '20', but must be a number"),
+        ("logging_config__enable_access_log", "false", "is 'false', but must be true or false"),
+        ("target_capacity", "50", "is '50', but must be a number"),
     ],
 )
 def test_a_value_of_another_type_is_refused(changed: Lint, path: str, value: object, what: str) -> None:
@@ -41,9 +41,9 @@ def test_a_value_of_another_type_is_refused(changed: Lint, path: str, value: obj
 @pytest.mark.parametrize(
     "config, key, what",
     [
-        ({"min_replicas": True, "max_replicas": 3}, "min_replicas", "is True, and must be a number"),
-        ({"max_replicas": "3"}, "max_replicas", "is '3', and must be a number"),
-        ({"max_replicas": 3, "upscale_delay_s": math.inf}, "upscale_delay_s", "is inf, and must be a finite number"),
+        ({"min_replicas": True, "max_replicas": 3}, "min_replicas", "is True, but must be a number"),
+        ({"max_replicas": "3"}, "max_replicas", "is '3', but must be a number"),
+        ({"max_replicas": 3, "upscale_delay_s": math.inf}, "upscale_delay_s", "is inf, but must be a finite number"),
         ({"max_replicas": 3, "min_replicas": -1}, "min_replicas", "Input should be greater than or equal to 0"),
     ],
 )
@@ -63,14 +63,14 @@ def test_what_is_a_number_or_a_word_may_be_either(changed: Lint) -> None:
     "path, value, what",
     [
         (MODEL + "user_config__max_queued_rows", 8, "is 8, below max_rows (64): no batch could fill"),
-        ("http_options__host", "127.0.0.1:8000", "'127.0.0.1:8000' is no address"),
-        ("http_options__host", "http://0.0.0.0", "'http://0.0.0.0' is no address"),
+        ("http_options__host", "127.0.0.1:8000", "'127.0.0.1:8000' is not an address"),
+        ("http_options__host", "http://0.0.0.0", "'http://0.0.0.0' is not an address"),
         (
             "applications__1__args__accelerator_type",
             "A100x",
-            "is 'A100x', which this Ray knows nothing of: without a node of that name the model waits for ever",
+            "is 'A100x', which the installed Ray does not know: if no node has that name, the model waits for ever",
         ),
-        ("applications__1__args__tolerance", 10, "is 10: answers that are off by their whole size would pass"),
+        ("applications__1__args__tolerance", 10, "is 10: an answer that is wrong by its whole value would pass"),
         ("applications__1__args__access", {"tokens_file": "no/such"}, "no/such: no such file on this machine"),
     ],
 )

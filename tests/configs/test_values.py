@@ -99,7 +99,7 @@ def test_a_switch_is_true_or_false(model: type[BaseModel], key: str, value: obje
 @pytest.mark.parametrize(
     "model, changes, told",
     [
-        (ModelConfig, {"num_gpus": 1.5}, "num_gpus: is 1.5: above 1 Ray takes whole GPUs alone"),
+        (ModelConfig, {"num_gpus": 1.5}, "num_gpus: is 1.5: above 1 Ray reserves only whole GPUs"),
         (ModelConfig, {"num_gpus": 0}, "num_gpus: input should be greater than"),
         (ModelConfig, {"num_cpus": 1e300}, "num_cpus: input should be less than"),
         (ModelConfig, {"max_rows": 65537}, "max_rows: input should be less than"),
@@ -117,8 +117,8 @@ def test_a_switch_is_true_or_false(model: type[BaseModel], key: str, value: obje
         (Tunables, {"canary": {"application": "b", "percent": 101}}, "canary.percent: input should be less than"),
         (RootConfig, {"grpc_port": 0}, "grpc_port: input should be greater than"),
         (RootConfig, {"grpc_port": 65536}, "grpc_port: input should be less than"),
-        (RootConfig, {"grpc_host": "127.0.0.1:8001"}, "grpc_host: '127.0.0.1:8001' is no address"),
-        (RootConfig, {"grpc_host": "http://localhost"}, "grpc_host: 'http://localhost' is no address"),
+        (RootConfig, {"grpc_host": "127.0.0.1:8001"}, "grpc_host: '127.0.0.1:8001' is not an address"),
+        (RootConfig, {"grpc_host": "http://localhost"}, "grpc_host: 'http://localhost' is not an address"),
         (RootConfig, {"server_name": ""}, "server_name: string should have at least 1"),
     ],
 )
@@ -150,7 +150,7 @@ def test_the_name_of_a_tensor_can_be_printed(name: str) -> None:
         ("INT64", {"low": 5}, "low (5) is above high (1)"),
         ("FP32", {"high": -5}, "low (0) is above high (-5)"),
         ("FP16", {"high": 1e6}, "high is 1000000, which FP16 cannot hold"),
-        ("INT32", {"high": 1.5}, "high is 1.5, and INT32 holds whole numbers"),
+        ("INT32", {"high": 1.5}, "high is 1.5, but INT32 holds whole numbers"),
         ("INT64", {"high": 2**64}, "high is 18446744073709551616, which INT64 cannot hold"),
         ("BOOL", {"high": 1}, "low and high are for numbers"),
     ],
@@ -165,8 +165,8 @@ def test_bounds_that_no_probe_can_keep_are_refused(datatype: str, bounds: dict[s
     [
         (Tunables, {"max_rows": True}, "YAML reads yes, no, on and off as true and false"),
         (Tunables, {"timeout_s": "1e3"}, "1000 or 1.0e+3 for 1e3, which YAML reads as text"),
-        (ModelConfig, {"version": False}, 'YAML makes true or false of it: "False"'),
-        (ModelConfig, {"version": datetime.date(2026, 1, 2)}, 'YAML makes a date of it: "2026-01-02"'),
+        (ModelConfig, {"version": False}, 'so that YAML does not read true or false: "False"'),
+        (ModelConfig, {"version": datetime.date(2026, 1, 2)}, 'so that YAML does not read a date: "2026-01-02"'),
         (ModelConfig, {"cuda_graphs": "no"}, "write true or false, without quotes"),
         (ModelConfig, {True: 1}, "put the key in quotes"),
     ],
@@ -188,4 +188,4 @@ def test_the_ends_of_a_64_bit_type_are_bounds(datatype: str, bounds: dict[str, i
 def test_the_help_of_crossed_bounds_names_the_type_s_own_default() -> None:
     data = {**NEEDED[ModelConfig], "inputs": [{**TENSOR, "datatype": "UINT8", "low": 5, "high": 2}]}
     (problem,) = problems_in(ModelConfig, data, data)
-    assert "alone, low is 0 and high is 255" in problem.help
+    assert "by default low is 0 and high is 255" in problem.help

@@ -10,11 +10,11 @@ import orjson
 
 from configs.schema import Tunables
 from deployments.access.guard import Guard
-from deployments.batching.queue import OnResult
+from deployments.batching.queue import IsDisconnected
 from deployments.http.bodies import Scope
 from deployments.http.quick import reader
 from deployments.http.rest import build
-from deployments.inference import InferRequest
+from deployments.inference import Counts, InferRequest, InferResult, OnInferResult
 from deployments.predict.predict import Predictor, ReadImage, WriteAnswer
 from models.signature import Array, Signature, Tensor
 
@@ -49,34 +49,44 @@ class FakeService:
         self.guard: Guard | None = None
         self.quick = reader(signature)
         self.seen: list[InferRequest] = []
+        self.is_disconnected: IsDisconnected | None = None
 
-    def at(self, version: str) -> "FakeService | None":
-        return self if version == self.version else None
+    @property
+    def counts(self) -> Counts:
+        return self
 
-    def ready(self) -> bool:
+    def versions(self) -> tuple[str, ...]:
+        return (self.version,)
+
+    def ready(self, version: str = "") -> bool:
+        assert version in ("", self.version)
         return self.up
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self, version: str = "") -> dict[str, Any]:
+        assert version in ("", self.version)
         return {"name": self.name, "versions": [self.version]}
 
     def config(self) -> dict[str, Any]:
         return {"name": self.name, "max_batch_size": 4}
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self, version: str = "") -> dict[str, Any]:
+        assert version in ("", self.version)
         return {"model_stats": []}
 
-    def begin(self, request: InferRequest, settle: OnResult) -> None:
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None:
         self.seen.append(request)
-        settle(self.act(request.inputs))
+        self.is_disconnected = is_disconnected
+        on_result(self.result(request))
 
-    async def infer(self, request: InferRequest) -> dict[str, Array]:
-        self.seen.append(request)
-        return self.act(request.inputs)
+    def result(self, request: InferRequest) -> InferResult:
+        return InferResult(self.version, self.act(request.inputs))
 
-    def timed(self, parse_s: float, send_s: float) -> None:
+    def count_time(self, stage: str, seconds: float) -> None:
         pass
 
-    def failed(self, kind: str) -> None:
+    def count_failure(self, kind: str) -> None:
         self.failures.append(kind)
 
 
@@ -120,7 +130,6 @@ def call(
     method: str = "POST",
     headers: dict[str, str] | None = None,
     chunks: list[bytes] | None = None,
-    echo: bool = False,
 ) -> Answer | None:
     """Send one request through the whole application; None where nothing was answered."""
     sent: list[Any] = []
@@ -137,7 +146,7 @@ def call(
 
     given = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
     scope: Scope = {"type": "http", "method": method, "path": path, "headers": given, "root_path": ""}
-    asyncio.run(build(service, echo_request_id=echo)(scope, receive, send))
+    asyncio.run(build(service)(scope, receive, send))
     if not sent:
         return None
     start, *rest = sent

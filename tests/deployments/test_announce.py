@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from deployments.announce import announce
-from deployments.running import App
+from deployments.applications import App
 
 
 def app(name: str, state: str, message: str = "") -> App:
@@ -45,7 +45,7 @@ def test_a_failed_model_is_named_with_its_reason_and_the_rest_is_ready(caplog: p
 
 
 def test_where_nothing_came_up_nothing_is_called_ready() -> None:
-    assert said(Script([app("a", "UNAVAILABLE")])).startswith("pitstop serves nothing, without a")
+    assert said(Script([app("a", "UNAVAILABLE")])).startswith("pitstop: no model started, without a")
 
 
 def test_a_model_that_takes_long_is_named_with_what_serve_says(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,15 +13,20 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from configs.schema import ModelConfig
+from configs.schema import ModelConfig, Tunables
+from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
 from deployments.batching.local import open_device
+from deployments.canary.router import CanaryRouter
 from deployments.fault import told
+from deployments.figures.model_metrics import ModelMetrics
 from deployments.health.supervisor import Supervisor
-from deployments.inference import InferRequest
+from deployments.inference import InferRequest, infer
 from deployments.preprocessing import Preprocessor
 from deployments.service import ModelService
+from models.rates import best_rows
 from models.served import Served, open_model
+from models.signature import signature_of
 from tests.services.bad import KINDS
 
 REQUESTS, BAD_SHARE, AT_ONCE = 2000, 0.3, 64
@@ -66,7 +71,10 @@ async def service_of(served: Served, on_loop: bool) -> ModelService:
     device = open_device(thread, supervisor.runner, served.forward_ms, supervisor.room, on_loop=on_loop)
     assert served.preprocess is not None
     preprocess = Preprocessor(served.preprocess, served.runner.feed, None)
-    return ModelService(CONFIG, device, preprocess, served.forward_ms, lambda: {}, lambda: 0)
+    counts, canary = ModelMetrics(served.forward_ms), CanaryRouter(signature_of(CONFIG))
+    best = best_rows(served.forward_ms)
+    batcher = Batcher(Tunables(), CONFIG.max_rows, device, counts.count_forward, best)
+    return ModelService(CONFIG, batcher, counts, canary, lambda: {}, preprocess=preprocess)
 
 
 async def answered(service: ModelService, sent: Sent, request_id: str) -> list[float] | str:
@@ -75,7 +83,7 @@ async def answered(service: ModelService, sent: Sent, request_id: str) -> list[f
     kinds = [kind] + ["ok"] * (len(numbers) - 1)
     texts = np.array([f"{each}:{n}".encode() for each, n in zip(kinds, numbers, strict=True)], object)
     try:
-        outputs = await service.infer(InferRequest({"text": texts}, len(texts), None, ()))
+        outputs = (await infer(service, InferRequest({"text": texts}, len(texts)))).outputs
     except Exception as error:
         return told("bad", error, request_id).message
     return [float(each) for each in outputs["y"].ravel()]
@@ -89,10 +97,7 @@ async def all_answered(served: Served, sent: list[Sent], on_loop: bool) -> list[
         async with free:
             return await answered(service, sent[number], f"id-{number}-")
 
-    try:
-        return await asyncio.wait_for(asyncio.gather(*(one(number) for number in range(len(sent)))), 120)
-    finally:
-        service._pusher.cancel()
+    return await asyncio.wait_for(asyncio.gather(*(one(number) for number in range(len(sent)))), 120)
 
 
 @pytest.fixture(autouse=True)
@@ -130,10 +135,7 @@ def test_every_request_of_one_turn_gets_its_own_answer_beside_each_kind(served: 
     async def beside(kind: str) -> list[list[float] | str]:
         service = await service_of(served, True)
         turn = [("ok", [10]), (kind, [1]), ("ok", [11]), ("ok", [12, 13]), (kind, [2])]
-        try:
-            return await asyncio.wait_for(asyncio.gather(*(answered(service, each, "x") for each in turn)), 60)
-        finally:
-            service._pusher.cancel()
+        return await asyncio.wait_for(asyncio.gather(*(answered(service, each, "x") for each in turn)), 60)
 
     failed: Any = "the model failed on this input: the server log has it under request id x"
     for kind in KINDS:

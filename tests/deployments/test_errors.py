@@ -19,7 +19,7 @@ def test_each_error_has_its_status_and_crosses_to_an_ingress_replica(
     error: ServeError, status: int, code: grpc.StatusCode
 ) -> None:
     assert (error.status, code_of(error)) == (status, code)
-    again = BY_KIND[error.kind](*error.args_across)
+    again = BY_KIND[error.kind](*error.args)
     assert (type(again), again.message, again.headers) == (type(error), error.message, error.headers)
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from deployments.errors import BadRequest
-from deployments.inference import Service, check
+from deployments.inference import Service
+from deployments.protocol.asked import check
 from models.signature import Array, Tensor
 from tests.deployments.fake_service import identity, signature
 

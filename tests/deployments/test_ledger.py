@@ -1,24 +1,37 @@
-"""Whose books may be kept: those of a replica whose model and servers share one event loop."""
+"""Serve's own books: what is counted of a request, and of which replicas they may be kept."""
 
 import asyncio
 import logging
-from types import SimpleNamespace
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from deployments import ledger
+from deployments.http.server_protocol import ServerProtocol
+from deployments.http.short_path import ShortPath
+from deployments.ray_compat.names import say_once
+from tests.deployments.ray_compat import stand_ins
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(ledger, "_installed", [True])
+    monkeypatch.setattr(logging.getLogger("pitstop"), "propagate", True)
+    say_once.cache_clear()
+    yield
+    say_once.cache_clear()
 
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_where_the_model_has_an_event_loop_of_its_own_requests_go_serve_s_way_and_the_log_says_why(
-    shared: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    shared: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(ledger, "_installed", [True])
-    monkeypatch.setattr(logging.getLogger("pitstop"), "propagate", True)
     one, other = asyncio.new_event_loop(), asyncio.new_event_loop()
     try:
-        found = ledger.of_grpc_server(server_of(replica(one, one if shared else other)))
+        replica = stand_ins.replica(servers=one, model=one if shared else other)
+        found = ledger.of_grpc_server(stand_ins.grpc_server(replica))
     finally:
         one.close()
         other.close()
@@ -26,21 +39,29 @@ def test_where_the_model_has_an_event_loop_of_its_own_requests_go_serve_s_way_an
     assert ("RAY_SERVE_THROUGHPUT_OPTIMIZED is off" in caplog.text) is not shared
 
 
-def replica(servers: Any, model: Any) -> Any:
-    manager = SimpleNamespace(
-        inc_num_ongoing_requests=None, dec_num_ongoing_requests=None, _cached_request_counter={}, _cached_latencies={}
-    )
-    return SimpleNamespace(
-        _metrics_manager=manager,
-        _route_prefix="/",
-        _event_loop=servers,
-        _user_callable_wrapper=SimpleNamespace(event_loop=model),
-        _direct_ingress_grpc_server=None,
-    )
+def test_a_request_is_ongoing_from_its_begin_to_its_end_and_counted_once() -> None:
+    replica = stand_ins.replica()
+    books = ledger.of_grpc_server(stand_ins.grpc_server(replica))
+    assert books is not None
+    manager = replica._metrics_manager
+    began = books.begin()
+    assert (manager._num_ongoing_requests, dict(manager._cached_request_counter)) == (1, {})
+    books.end(began)
+    assert (manager._num_ongoing_requests, dict(manager._cached_request_counter)) == (0, {"/v2/models/m": 1})
+    [[route, [latency_ms]]] = manager._cached_latencies.items()
+    assert (route, 0 <= latency_ms < 1000 * (time.perf_counter() - began)) == ("/v2/models/m", True)
 
 
-def server_of(found: Any) -> Any:
-    class Factory:
-        __self__ = found
+def test_a_replica_s_http_server_gets_the_short_path_and_every_other_is_left_alone() -> None:
+    async def found(app: Any, replica: Any) -> Any:
+        ledger._Finder(app)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return replica._direct_ingress_http_server.config.http_protocol_class
 
-    return SimpleNamespace(service_handler_factory=Factory())
+    replica = stand_ins.replica()
+    protocol = asyncio.run(found(stand_ins.app(replica), replica))
+    assert issubclass(protocol, ShortPath)
+    assert issubclass(protocol, ServerProtocol)
+    other = stand_ins.replica()
+    assert asyncio.run(found(stand_ins.app(object()), other)) is None

@@ -6,13 +6,13 @@ import logging
 import sys
 
 import pytest
-from ray.serve._private.logging_utils import redirected_print
 
 from deployments.log import Formatter, set_up
+from tests.deployments.ray_compat.tested import private
 
 
 def test_a_traceback_is_lines_though_serve_has_replaced_print(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builtins, "print", redirected_print)
+    monkeypatch.setattr(builtins, "print", private("ray.serve._private.logging_utils.redirected_print"))
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(Formatter("%(levelname)s pitstop: %(message)s"))

@@ -1,6 +1,7 @@
 """Serve's own proxy: a request of a model without replicas is answered at once, unless it is to wait for one."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
-from deployments.proxy_answers import _grpc, _http, answering
-from deployments.running import App
+from deployments.applications import App
+from deployments.proxy_answers import _grpc, _http, answering, install
+from deployments.ray_compat import proxies
 
 LOADING = App("m", "1", "LOADING", False, "")
 SCALED = App("m", "1", "READY", False, "", held=True)
@@ -73,9 +75,11 @@ def test_where_there_is_a_replica_the_controller_is_not_even_asked() -> None:
     assert known.asked == 0
 
 
-@pytest.mark.parametrize("app, retry_after", [(LOADING, b"1"), (FAILED, None)])
+@pytest.mark.parametrize(
+    "app, retry_after, sentence", [(LOADING, b"1", "model 'm' is loading"), (FAILED, None, "model 'm' failed")]
+)
 def test_a_model_that_loads_or_failed_is_503_in_json_once_the_body_was_read(
-    app: App, retry_after: bytes | None
+    app: App, retry_after: bytes | None, sentence: str
 ) -> None:
     request = Request()
     start, body, status = sent(Known(app), set(), request)
@@ -85,7 +89,7 @@ def test_a_model_that_loads_or_failed_is_503_in_json_once_the_body_was_read(
         b"application/json",
         retry_after,
     )
-    assert "model 'm' is " in orjson.loads(body["body"])["error"]
+    assert sentence in orjson.loads(body["body"])["error"]
     assert (status.code, status.is_error) == (503, True)
     assert request.parts == 0
 
@@ -109,8 +113,14 @@ def test_over_grpc_it_is_unavailable_and_its_probe_says_that_it_is_not_ready() -
     assert (ready, status.code) == (b"", grpc.StatusCode.OK)
 
 
-def test_this_ray_s_proxy_has_what_is_replaced() -> None:
-    from ray.serve._private import proxy
-
-    assert callable(proxy.HTTPProxy.send_request_to_replica)
-    assert callable(proxy.gRPCProxy.send_request_to_replica)
+def test_it_answers_in_the_place_of_serve_s_functions_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = SimpleNamespace()
+    for name in ("HTTPProxy", "gRPCProxy"):
+        setattr(proxy, name, type(name, (), {"send_request_to_replica": passed_on}))
+    monkeypatch.setitem(sys.modules, "ray.serve._private.proxy", proxy)
+    monkeypatch.setattr(proxies, "usable", lambda _: True)
+    install()
+    replaced = proxy.HTTPProxy.send_request_to_replica
+    assert passed_on not in (replaced, proxy.gRPCProxy.send_request_to_replica)
+    install()
+    assert proxy.HTTPProxy.send_request_to_replica is replaced

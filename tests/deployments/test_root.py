@@ -41,7 +41,7 @@ def ask(method: str, path: str, raw: bytes | None = None, kind: str = "http") ->
         return {"type": "http.request", "body": b""}
 
     scope: Scope = {"type": kind, "method": method, "path": path, "raw_path": raw or path.encode(), "headers": []}
-    asyncio.run(Bare()._asgi(scope, receive, send))
+    asyncio.run(Bare().build()(scope, receive, send))
     return sent
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from deployments import running
-from deployments.running import App, Running, _app, not_ready
+from deployments.applications import App, application, not_ready
+from deployments.running import Running
 from deployments.serve_details import fill
 
 ONE, TWO = ["RUNNING"], ["RUNNING", "STARTING"]
@@ -41,7 +42,7 @@ def details(status: str, *deployments: list[str], least: int | None = None, targ
 def test_a_model_with_a_replica_that_answers_is_ready_whatever_serve_says(
     status: str, replicas: list[list[str]]
 ) -> None:
-    app = _app("m", details(status, *replicas))
+    app = application("m", details(status, *replicas))
     assert (app.ready, app.failed) == (True, False)
 
 
@@ -59,7 +60,7 @@ def test_a_model_with_a_replica_that_answers_is_ready_whatever_serve_says(
     ],
 )
 def test_a_model_without_one_is_not(status: str, replicas: list[list[str]], state: str) -> None:
-    app = _app("m", details(status, *replicas))
+    app = application("m", details(status, *replicas))
     assert (app.state, app.held) == (state, False)
 
 
@@ -75,7 +76,7 @@ def test_a_model_without_one_is_not(status: str, replicas: list[list[str]], stat
 def test_what_waits_for_a_model_at_zero_is_answered_unless_it_failed(
     status: str, replicas: list[str], target: int, ready: bool, held: bool
 ) -> None:
-    app = _app("m", details(status, replicas, least=0, target=target))
+    app = application("m", details(status, replicas, least=0, target=target))
     assert (app.ready, app.held) == (ready, held)
 
 
@@ -97,27 +98,27 @@ def test_a_change_that_is_being_built_or_whose_build_failed_leaves_ready_what_an
     config = {"deployments": [{"name": "Model", "autoscaling_config": {"min_replicas": least}}]}
     found = {"m": {**details(status), "deployed_app_config": config}}
     fill(found, running)
-    assert _app("m", found["m"]).ready == (ready and (least > 0 or status == "DEPLOYING"))
+    assert application("m", found["m"]).ready == (ready and (least > 0 or status == "DEPLOYING"))
 
 
 def test_what_serve_lists_is_left_as_it_is_and_what_it_deletes_is_not_ready() -> None:
     found = {"m": details("DEPLOYING", ["STARTING"]), "n": details("DELETING")}
     fill(found, {("m", "d0"): 1, ("n", "d0"): 1})
-    assert [_app(name, found[name]).ready for name in found] == [False, False]
+    assert [application(name, found[name]).ready for name in found] == [False, False]
 
 
 def test_the_start_is_over_only_once_serve_is_done() -> None:
-    assert not _app("m", details("DEPLOYING", TWO)).settled
-    assert _app("m", details("DEPLOYING", TWO)).reason == "a change is being rolled out"
-    assert _app("m", details("RUNNING", TWO)).settled
+    assert not application("m", details("DEPLOYING", TWO)).settled
+    assert application("m", details("DEPLOYING", TWO)).reason == "a change is being rolled out"
+    assert application("m", details("RUNNING", TWO)).settled
 
 
 def test_a_client_is_told_to_come_again_unless_the_model_failed() -> None:
     loading = not_ready(App("m", "1", "LOADING", False, ""))
     assert (loading.status, dict(loading.headers)) == (503, {b"retry-after": b"1"})
-    replaced = not_ready(_app("m", details("UNHEALTHY", ["STARTING"])))
+    replaced = not_ready(application("m", details("UNHEALTHY", ["STARTING"])))
     assert (dict(replaced.headers), "try again" in replaced.message) == ({b"retry-after": b"1"}, True)
-    failed = not_ready(_app("m", details("DEPLOY_FAILED", [])))
+    failed = not_ready(application("m", details("DEPLOY_FAILED", [])))
     assert (failed.status, failed.headers, "try again" in failed.message) == (503, (), False)
 
 

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from configs.schema import ModelConfig
+from configs.schema import ModelConfig, Tunables
+from deployments.batching.batching import Batcher
 from deployments.batching.queue import Item
-from deployments.errors import BadRequest, QueueFull, TimedOut
-from deployments.inference import InferRequest
+from deployments.canary.router import CanaryRouter
+from deployments.errors import BadRequest, NotFound, QueueFull, TimedOut
+from deployments.figures.model_metrics import ModelMetrics
+from deployments.inference import InferRequest, InferResult, infer
 from deployments.preprocessing import Preprocessor
 from deployments.service import ModelService
-from models.signature import Array, Tensor
+from models.signature import Array, Tensor, signature_of
 
 ROWS = 9  # More than are preprocessed on the event loop.
 TEXT: dict[str, Any] = {
@@ -30,6 +33,7 @@ class Device:
     def __init__(self) -> None:
         self.given: list[Item] = []
         self.limit = 1
+        self.batcher: Batcher
 
     waiting_rows = 0
     idle = True
@@ -57,19 +61,17 @@ def served(
     async def main() -> None:
         device = Device()
         checked = None if preprocess is None else Preprocessor(preprocess, (Tensor("ids", "INT64", (-1, 2)),), None)
-        service = ModelService(ModelConfig.model_validate({**base, **keys}), device, checked, {}, lambda: {}, lambda: 0)
-        try:
-            await asyncio.wait_for(test(service, device), 20)
-        finally:
-            service._pusher.cancel()
+        config, counts = ModelConfig.model_validate({**base, **keys}), ModelMetrics({})
+        device.batcher = Batcher(Tunables(), config.max_rows, device, counts.count_forward)
+        canary = CanaryRouter(signature_of(config))
+        service = ModelService(config, device.batcher, counts, canary, lambda: {}, preprocess=checked)
+        await asyncio.wait_for(test(service, device), 20)
 
     asyncio.run(main())
 
 
-def texts(rows: int = ROWS, timeout_s: float | None = None, gone: Callable[[], bool] | None = None) -> InferRequest:
-    request = InferRequest({"text": np.full(rows, b"a", object)}, rows, None, (), timeout_s)
-    request.gone = gone
-    return request
+def texts(rows: int = ROWS, timeout_s: float | None = None) -> InferRequest:
+    return InferRequest({"text": np.full(rows, b"a", object)}, rows, timeout_s=timeout_s)
 
 
 def test_preprocessing_is_within_the_time_that_a_request_has() -> None:
@@ -82,11 +84,11 @@ def test_preprocessing_is_within_the_time_that_a_request_has() -> None:
     async def test(service: ModelService, device: Device) -> None:
         try:
             with pytest.raises(TimedOut):
-                await service.infer(texts(timeout_s=0.05))
+                await infer(service, texts(timeout_s=0.05))
         finally:
             over.set()
         assert device.given == []
-        assert service.batcher.waiting_rows == 0
+        assert device.batcher.waiting_rows == 0
 
     served(test, TEXT, hangs)
 
@@ -104,14 +106,14 @@ def test_rows_that_are_being_preprocessed_count_among_those_that_wait() -> None:
         try:
             for _ in range(2):
                 service.begin(texts(), told.append)
-            assert service.batcher.waiting_rows == 2 * ROWS
+            assert device.batcher.waiting_rows == 2 * ROWS
             with pytest.raises(QueueFull):
                 service.begin(texts(), told.append)
         finally:
             over.set()
         while len(device.given) < 2:
             await asyncio.sleep(0)
-        assert service.batcher.preparing_rows == 0
+        assert device.batcher.preparing_rows == 0
         assert told == []
 
     served(test, TEXT, waits)
@@ -126,7 +128,7 @@ def test_what_nobody_waits_for_any_more_is_not_preprocessed() -> None:
 
     async def test(service: ModelService, device: Device) -> None:
         with pytest.raises(TimedOut):
-            await service.infer(texts(ROWS + 1, gone=lambda: True))
+            await infer(service, texts(ROWS + 1), is_disconnected=lambda: True)
         service.begin(texts(), lambda _: None)
         while not device.given:
             await asyncio.sleep(0)
@@ -146,5 +148,21 @@ def test_a_row_longer_than_the_longest_that_was_warmed_is_refused_with_both_numb
                     service.begin(request, lambda _: None)
         await asyncio.sleep(0)
         assert len(device.given) == 1
+
+    served(test, OPEN)
+
+
+def test_neither_a_request_nor_its_result_can_be_rewritten_on_its_way() -> None:
+    for frozen in (texts(), InferResult("1", {})):
+        with pytest.raises(AttributeError):
+            frozen.version = "2"  # type: ignore[misc]
+
+
+def test_a_version_that_is_not_here_is_refused() -> None:
+    async def test(service: ModelService, device: Device) -> None:
+        request = InferRequest({"x": np.zeros((1, 4), np.float32)}, 1, version="2")
+        with pytest.raises(NotFound, match="has version '1', not '2'"):
+            service.begin(request, lambda _: None)
+        assert device.given == []
 
     served(test, OPEN)

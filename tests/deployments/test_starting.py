@@ -4,7 +4,7 @@ import traceback
 
 import pytest
 
-from deployments.running import in_short
+from deployments.applications import in_short
 from deployments.starting import starting
 from models.errors import ModelError
 

@@ -15,11 +15,10 @@ import pytest
 import requests
 import yaml
 
-from benchmarks import processes
 from configs.document import application
 from deployments.stubs import open_inference_pb2 as pb
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from pitstop import apart
+from pitstop import processes
 from tests.e2e.clients import BODY, TENSOR, load
 from tests.e2e.conftest import model
 from tests.e2e.together.test_health import until
@@ -48,7 +47,7 @@ def serving(cache: object) -> Iterator[Serving]:  # noqa: ARG001
 
 
 def haproxies(serving: Serving) -> dict[int, str]:
-    return {pid: line for pid, line in apart.marked(serving.mark).items() if "haproxy" in line and " -f " in line}
+    return {pid: line for pid, line in processes.of(None, serving.mark).items() if "haproxy" in line and " -f " in line}
 
 
 def folder(serving: Serving) -> Path:
@@ -135,7 +134,7 @@ def test_a_model_that_failed_is_refused_in_json_with_the_reason_where_to_look(se
     until(lambda: state(serving, "broken") == "UNAVAILABLE")
     answer = requests.post(f"{serving.model('broken')}/infer", json=BODY, timeout=AT_ONCE_S)
     assert answer.status_code == 503
-    assert answer.json() == {"error": "model 'broken' is not served, since it failed: the server's log says why"}
+    assert answer.json() == {"error": "model 'broken' failed and is not served: see the server's log"}
     assert status(f"{serving.url}/v2/health/ready") == 503
     put(serving)
     until(lambda: state(serving, "broken") == "")
@@ -206,7 +205,7 @@ def test_haproxy_that_is_killed_is_back_with_its_routes_and_nobody_is_told_that_
 def test_a_haproxy_whose_manager_is_killed_goes_too_and_another_pair_takes_over(serving: Serving) -> None:
     # A Ray worker renames itself, and the name takes the place of its environment with the mark.
     everything = processes.of(serving.process.pid, serving.mark)
-    [manager] = [pid for pid in everything if b"SupervisedHAProxy" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    [manager] = [pid for pid, line in everything.items() if "SupervisedHAProxy" in line]
     before = set(haproxies(serving))
     seen: set[int] = set()
     os.kill(manager, signal.SIGKILL)

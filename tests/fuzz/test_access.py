@@ -14,11 +14,10 @@ import pytest
 import requests
 import yaml
 
-from benchmarks import processes
 from deployments.protocol.encoding import to_binary
 from deployments.stubs import open_inference_pb2 as pb
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from pitstop import apart
+from pitstop import processes
 from tests.fuzz import seeds
 from tests.fuzz.conftest import ALL, ECHO_ONLY, OPEN_ONLY, Served, bearer
 from tests.serving import PROXY, left_over
@@ -128,7 +127,7 @@ def test_what_listens_beyond_it_is_named_at_the_start(served: Served) -> None:
 
 def test_each_replica_s_port_that_unpickles_is_among_what_is_named(served: Served) -> None:
     ours = processes.of(served.serving.process.pid, served.serving.mark)
-    replicas = {pid for pid in ours if b"ray::ServeReplica" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    replicas = {pid for pid, line in ours.items() if "ray::ServeReplica" in line}
     variables = yaml.safe_load(served.serving.config.read_text())["controller_options"]["runtime_env"]["env_vars"]
     served.serving.wait_for("open to the network: ", 60)
     line = next(line for line in served.serving.lines if "open to the network: " in line)
@@ -140,7 +139,7 @@ def test_each_replica_s_port_that_unpickles_is_among_what_is_named(served: Serve
     }
     assert len(replicas) >= 3
     assert len(outside - known) >= len(replicas)  # Ray's workers have a port of their own besides.
-    assert "one more of each replica (calls between replicas, which unpickle what they get, " in line
+    assert "one port of each replica (calls between replicas, which unpickle what they receive, " in line
     assert "RAY_AUTH_MODE is disabled" in line  # As the tests start it.
 
 
@@ -189,7 +188,7 @@ def _until(holds: Any) -> None:
 
 def _listening(mark: str) -> set[tuple[int, str]]:
     """Return port and address of each TCP socket on which a process of the run listens."""
-    return _of(apart.marked(mark))
+    return _of(processes.of(None, mark))
 
 
 def _of(pids: Iterable[int]) -> set[tuple[int, str]]:

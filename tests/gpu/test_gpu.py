@@ -80,13 +80,14 @@ def test_gpu_and_cpu_answer_alike(backend: str, how: str) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
 def test_every_precision_passes_its_parity_on_the_gpu(precision: str) -> None:
-    assert "off eager fp32 by" in resnet(precision=precision).verdicts[2].found
+    found = resnet(precision=precision).checks.compilation
+    assert (found.code, found.reference) == ("passed", "fp32")
 
 
 def test_parameters_are_on_the_gpu_and_so_is_the_work() -> None:
     served = resnet()
     assert served.runner.layout.device.type == "cuda"
-    assert torch.cuda.get_device_name() in served.verdicts[3].found
+    assert served.checks.device.name == torch.cuda.get_device_name()
 
 
 def test_a_forward_in_inference_mode_takes_less_memory_than_one_that_records_a_graph() -> None:
@@ -112,7 +113,7 @@ def test_small_batches_are_replayed_from_cuda_graphs_and_answer_as_the_plain_for
     graphed, plain = resnet(), resnet(cuda_graphs=False)
     assert isinstance(graphed.runner.forward, Graphed)
     assert not isinstance(plain.runner.forward, Graphed)
-    assert "as CUDA graphs" in graphed.verdicts[2].found
+    assert graphed.checks.compilation.graphs == len(graphed.runner.forward.graphs) > 0
     for rows in (1, 2, 3, 5, 8):
         sent = [{"image": images(rows, seed=rows)}]
         found, expected = graphed.runner.run(sent)["logits"], plain.runner.run(sent)["logits"]

@@ -6,7 +6,7 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,10 @@ import pytest
 import torch
 from torch import nn
 
-from models import artefacts
+from models.compile.compiled import Compiled
+from models.compile.refused import Refused
+from models.compile.store import key_of
+from models.compile.torchscript import keep, kept
 from models.layout import Layout
 from tests.models.networks import Linear, Scaled
 
@@ -31,12 +34,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def scripted() -> torch.jit.ScriptModule:
-    found: torch.jit.ScriptModule = torch.jit.script(Linear().eval())
-    return found
+def scripted() -> Compiled:
+    return Compiled(torch.jit.script(Linear().eval()), "script")
 
 
-def kept(cache: Path) -> list[Path]:
+def files(cache: Path) -> list[Path]:
     return sorted(path for path in cache.rglob("*") if path.is_file())
 
 
@@ -52,14 +54,14 @@ def a_disk_that_is_full_after(size: int) -> Iterator[None]:
 
 
 def test_what_was_written_is_read_again(cache: Path) -> None:
-    artefacts.write("key", scripted(), "script", "a note")
-    found = artefacts.read("key", CPU)
+    refused = (Refused("trace", "deviates", deviation=0.5),)
+    keep("key", replace(scripted(), refused=refused))
+    found = kept("key", CPU)
     assert found is not None
-    module, how, note = found
-    assert (how, note) == ("script", "a note")
+    assert (found.how, found.refused, found.made) == ("script", refused, "before")
     x = torch.ones(1, 4)
-    assert torch.equal(module(x), Linear().eval()(x))
-    [path] = kept(cache)
+    assert torch.equal(found.forward(x), Linear().eval()(x))
+    [path] = files(cache)
     assert path.name.startswith("key-")
 
 
@@ -67,50 +69,47 @@ def test_a_full_disk_leaves_nothing_behind_and_costs_one_warning_with_advice(
     cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with a_disk_that_is_full_after(1000):
-        artefacts.write("key", scripted(), "script", "")
-    assert kept(cache) == []
-    assert artefacts.read("key", CPU) is None
+        keep("key", scripted())
+    assert files(cache) == []
+    assert kept("key", CPU) is None
     [record] = caplog.records
     assert "the next start compiles again" in record.getMessage()
-    assert "point PITSTOP_CACHE to another folder" in record.getMessage()
+    assert "set PITSTOP_CACHE to another folder" in record.getMessage()
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
 def test_an_artefact_that_is_not_what_was_written_is_never_run(
     damage: str, cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    artefacts.write("key", scripted(), "script", "")
-    [path] = kept(cache)
+    keep("key", scripted())
+    [path] = files(cache)
     data = path.read_bytes()
     middle = len(data) // 2
     bad = {"cut": data[:-1], "flipped": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :], "empty": b""}
     path.write_bytes(bad[damage])
-    assert artefacts.read("key", CPU) is None
+    assert kept("key", CPU) is None
     assert "is damaged and will be made again" in caplog.text
-    artefacts.write("key", scripted(), "script", "")
-    assert artefacts.read("key", CPU) is not None
+    keep("key", scripted())
+    assert kept("key", CPU) is not None
 
 
 def test_a_cache_that_may_not_be_read_is_done_without(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     # A folder in the file's place fails for root as well, whom no permission stops.
     (cache / "torchscript" / "key-00.pt").mkdir(parents=True)
-    assert artefacts.read("key", CPU) is None
+    assert kept("key", CPU) is None
     assert "cannot be read and will be made again" in caplog.text
-    artefacts.write("key", scripted(), "script", "")
+    keep("key", scripted())
 
 
 @pytest.mark.parametrize("scale, other", [(1.0, 2.0), (True, False), ([1, 2], [1, 3]), ({"a": (1,)}, {"a": (2,)})])
 def test_the_key_changes_with_a_setting_in_a_plain_attribute(scale: Any, other: Any) -> None:
-    key = artefacts.key_of(Scaled(scale), LAYOUT, "auto")
-    assert artefacts.key_of(Scaled(scale), LAYOUT, "auto") == key
-    assert artefacts.key_of(Scaled(other), LAYOUT, "auto") != key
+    key = key_of(Scaled(scale), LAYOUT, "auto")
+    assert key_of(Scaled(scale), LAYOUT, "auto") == key
+    assert key_of(Scaled(other), LAYOUT, "auto") != key
 
 
 def test_the_key_changes_with_what_the_factory_was_given() -> None:
-    keys = {
-        artefacts.key_of(Linear(), LAYOUT, "auto", made_from)
-        for made_from in ("a:B []", "a:B [('scale', 2)]", "a:C []")
-    }
+    keys = {key_of(Linear(), LAYOUT, "auto", made_from) for made_from in ("a:B []", "a:B [('scale', 2)]", "a:C []")}
     assert len(keys) == 3
 
 
@@ -131,7 +130,7 @@ def test_the_key_changes_with_the_code_and_the_constants_that_the_network_s_file
         for name in ("helped", "helping"):
             sys.modules.pop(name, None)
         importlib.invalidate_caches()
-        found = artefacts.key_of(importlib.import_module("helped").Net(), LAYOUT, "auto")
+        found = key_of(importlib.import_module("helped").Net(), LAYOUT, "auto")
         for name in ("helped", "helping"):
             del sys.modules[name]
         return found
@@ -143,10 +142,10 @@ def test_the_key_changes_with_the_code_and_the_constants_that_the_network_s_file
 
 def test_the_key_changes_with_the_weights() -> None:
     module = Linear()
-    before = artefacts.key_of(module, LAYOUT, "auto")
+    before = key_of(module, LAYOUT, "auto")
     with torch.no_grad():
         module.layer.weight[0, 0] += 1
-    assert artefacts.key_of(module, LAYOUT, "auto") != before
+    assert key_of(module, LAYOUT, "auto") != before
 
 
 class Wrapped(torch.Tensor):
@@ -169,11 +168,11 @@ def test_weights_without_bytes_are_not_kept_and_do_not_fail_the_start(kind: str,
         "sparse": weight.to_sparse,
     }
     module.register_buffer("odd", odd[kind]())
-    key = artefacts.key_of(module, LAYOUT, "auto")
+    key = key_of(module, LAYOUT, "auto")
     assert key is None
-    assert artefacts.read(key, CPU) is None
-    artefacts.write(key, scripted(), "script", "")
-    assert kept(cache) == []
+    assert kept(key, CPU) is None
+    keep(key, scripted())
+    assert files(cache) == []
 
 
 class Config:
@@ -216,7 +215,7 @@ def clamped(at_most: int) -> Callable[[torch.Tensor], torch.Tensor]:
     ],
 )
 def test_the_key_changes_with_whatever_an_attribute_holds(make: Callable[[int], Any]) -> None:
-    first, again, other = (artefacts.key_of(Scaled(make(n)), LAYOUT, "auto") for n in (1, 1, 2))
+    first, again, other = (key_of(Scaled(make(n)), LAYOUT, "auto") for n in (1, 1, 2))
     assert first is not None
     assert first == again
     assert other not in (None, first)
@@ -238,7 +237,7 @@ def test_an_attribute_that_cannot_be_compared_keeps_nothing_and_the_log_names_it
 ) -> None:
     caplog.set_level(logging.INFO)
     module = nn.Sequential(Scaled([value] if isinstance(value, torch.Tensor) else value))  # type: ignore[arg-type]
-    assert artefacts.key_of(module, LAYOUT, "auto") is None
+    assert key_of(module, LAYOUT, "auto") is None
     [record] = caplog.records
     assert record.getMessage() == f"the compiled model is not kept: attribute 0.scale holds {says}"
 
@@ -246,7 +245,7 @@ def test_an_attribute_that_cannot_be_compared_keeps_nothing_and_the_log_names_it
 def test_what_holds_itself_is_not_kept() -> None:
     value: list[Any] = []
     value.append(value)
-    assert artefacts.key_of(Scaled(value), LAYOUT, "auto") is None  # type: ignore[arg-type]
+    assert key_of(Scaled(value), LAYOUT, "auto") is None  # type: ignore[arg-type]
 
 
 def test_the_weights_of_a_frozen_script_module_in_a_network_are_not_taken_for_known(
@@ -255,22 +254,22 @@ def test_the_weights_of_a_frozen_script_module_in_a_network_are_not_taken_for_kn
     caplog.set_level(logging.INFO)
     inner = torch.jit.freeze(torch.jit.script(Linear().eval()))
     assert not list(inner.parameters())
-    assert artefacts.key_of(nn.Sequential(inner), LAYOUT, "auto") is None
+    assert key_of(nn.Sequential(inner), LAYOUT, "auto") is None
     assert "module 0 is TorchScript, whose code and constants are not compared" in caplog.text
 
 
 def test_a_hook_in_forward_changes_the_key() -> None:
     plain, hooked = Linear(), Linear()
     hooked.layer.register_forward_pre_hook(lambda _, inputs: (inputs[0] * 2,))
-    assert artefacts.key_of(hooked, LAYOUT, "auto") not in (None, artefacts.key_of(plain, LAYOUT, "auto"))
+    assert key_of(hooked, LAYOUT, "auto") not in (None, key_of(plain, LAYOUT, "auto"))
 
 
 def test_a_table_of_the_network_s_file_and_of_its_class_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = artefacts.key_of(Linear(), LAYOUT, "auto")
+    before = key_of(Linear(), LAYOUT, "auto")
     monkeypatch.setattr("tests.models.networks.TABLE", torch.ones(2), raising=False)
-    tabled = artefacts.key_of(Linear(), LAYOUT, "auto")
+    tabled = key_of(Linear(), LAYOUT, "auto")
     monkeypatch.setattr(Linear, "table", torch.ones(2), raising=False)
-    assert len({before, tabled, artefacts.key_of(Linear(), LAYOUT, "auto")}) == 3
+    assert len({before, tabled, key_of(Linear(), LAYOUT, "auto")}) == 3
 
 
 ORDINARY: dict[str, Callable[[], nn.Module]] = {
@@ -288,7 +287,7 @@ ORDINARY: dict[str, Callable[[], nn.Module]] = {
 def test_ordinary_modules_are_kept_under_the_same_key_each_time(kind: str) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        first = artefacts.key_of(ORDINARY[kind](), LAYOUT, "auto")
+        first = key_of(ORDINARY[kind](), LAYOUT, "auto")
         torch.manual_seed(0)
-        assert artefacts.key_of(ORDINARY[kind](), LAYOUT, "auto") == first
+        assert key_of(ORDINARY[kind](), LAYOUT, "auto") == first
     assert first is not None

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from models import artefacts, cache, files
+from models import cache, files
+from models.compile import torchscript
+from models.compile.compiled import Compiled
 from models.errors import ModelError
 from tests.models.networks import Linear
 
@@ -107,7 +109,7 @@ def test_a_bound_that_is_none_costs_a_warning_and_no_start(
 ) -> None:
     monkeypatch.setattr(logging.getLogger("pitstop"), "propagate", True)
     monkeypatch.setenv(cache.VARIABLE, "much")
-    artefacts.write("key", torch.jit.script(Linear().eval()), "script", "")
-    assert artefacts.read("key", torch.device("cpu")) is not None
+    torchscript.keep("key", Compiled(torch.jit.script(Linear().eval()), "script"))
+    assert torchscript.kept("key", torch.device("cpu")) is not None
     assert "PITSTOP_CACHE_GIB: 'much' is not a number of GiB above 0" in caplog.text
     assert "The default of 20 GiB is used." in caplog.text

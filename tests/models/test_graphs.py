@@ -11,6 +11,7 @@ import torch
 from models import graphs
 from models.graphs import Captured, Graphed, graph
 from models.signature import Shape
+from models.warmup import Warmed
 
 PLAIN_MS: Mapping[Shape, float] = {(4, 0): 4.0, (2, 0): 3.0, (1, 0): 3.0}
 
@@ -76,14 +77,26 @@ class Start:
         return {shape: self.graphed_ms[shape] for shape in shapes}
 
 
+@dataclass
+class Runner:
+    """Has a forward and the shapes to be served."""
+
+    forward: Any
+    layout: Any = field(default_factory=lambda: SimpleNamespace(shapes=list(PLAIN_MS)))
+
+    def with_forward(self, forward: Any) -> "Runner":
+        return Runner(forward, self.layout)
+
+
 def started(monkeypatch: pytest.MonkeyPatch, start: Start) -> tuple[Any, dict[Shape, float]]:
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
     monkeypatch.setattr(graphs, "_attempt", start.attempt)
     monkeypatch.setattr(graphs, "warm", start.warm)
     monkeypatch.setattr(graphs, "_inputs", lambda _, __, shape: [torch.zeros(shape[0], 3)])
-    runner: Any = SimpleNamespace(forward=Plain(), layout=SimpleNamespace(shapes=list(PLAIN_MS)))
+    runner: Any = Runner(Plain())
     nothing: Any = None
-    return runner, graph(runner, nothing, PLAIN_MS)
+    found = graph(Warmed(runner, dict(PLAIN_MS)), nothing)
+    return found.runner, found.forward_ms
 
 
 def kept(runner: Any) -> list[int]:

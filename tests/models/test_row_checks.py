@@ -8,6 +8,7 @@ import pytest
 
 from models.errors import ModelError
 from models.served import Served, open_model
+from models.startup.check_results import CoBatchedRows, Padding, line
 from tests.models.strict_networks import LastStep
 from tests.models.test_served import config
 
@@ -86,7 +87,7 @@ def test_padding_that_only_some_rows_or_lengths_show_is_found(network: str, keys
 
 def test_a_length_that_nothing_is_padded_to_needs_no_proof() -> None:
     served = opened("LastStep", **STEPS, max_rows=1, lengths=[1, 2], backend="eager")
-    assert "nothing is padded" in served.verdicts[0].found
+    assert served.checks.padding == Padding("not_applicable", reason="nothing is padded")
     rows = np.ones((1, 2, 8), np.float32)
     np.testing.assert_allclose(served.runner.run([{"x": rows}])["y"], _eager(rows), rtol=1e-5)
 
@@ -94,15 +95,16 @@ def test_a_length_that_nothing_is_padded_to_needs_no_proof() -> None:
 def test_a_network_that_takes_no_shorter_row_has_no_open_size() -> None:
     keys = {**STEPS, "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, -1]}]}
     keys["outputs"] = [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}]
-    with pytest.raises(ModelError, match=r"eager takes no row shorter than 8 unpadded.*\nhelp: fix the size in shape"):
+    told = r"eager accepts no unpadded row shorter than 8.*\nhelp: write the size into shape"
+    with pytest.raises(ModelError, match=told):
         opened("OneLength", **keys, lengths=[8])
 
 
 def test_what_a_start_says_of_padding_and_company_is_what_it_looked_at() -> None:
-    alone = opened("Wide", max_rows=1, inputs=INTEGERS, outputs=WIDE).verdicts[0].found
-    assert "one row a forward" in alone
-    assert "differs" not in alone
-    assert "alone and in company" in opened("Wide", inputs=INTEGERS, outputs=WIDE).verdicts[0].found
+    alone = opened("Wide", max_rows=1, inputs=INTEGERS, outputs=WIDE).checks.co_batched_rows
+    assert alone == CoBatchedRows("not_applicable", reason="a forward takes one row")
+    beside = opened("Wide", inputs=INTEGERS, outputs=WIDE).checks.co_batched_rows
+    assert beside == CoBatchedRows("passed", deviation=0.0)
 
 
 INTEGERS = [{"name": "x", "datatype": "INT32", "shape": [-1, 4]}]
@@ -121,8 +123,9 @@ def test_int8_scaled_by_the_batch_is_refused_with_the_key_that_allows_it(keys: d
 
 
 def test_what_batch_tolerance_allows_is_shown_as_allowed() -> None:
-    found = opened("int8", **INT8, batch_tolerance=0.05).verdicts[0].found
-    assert "allowed by batch_tolerance: 0.05" in found
+    found = opened("int8", **INT8, batch_tolerance=0.05).checks.co_batched_rows
+    assert (found.code, found.waived_by, found.allowed) == ("waived", "batch_tolerance", 0.05)
+    assert "allowed by batch_tolerance: 0.05" in line(found)
 
 
 def test_rows_that_influence_each_other_much_are_not_told_to_be_allowed() -> None:

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from configs.schema import ModelConfig
-from models.backends import compile_with
+from models.compile.compiled import compile_with
 from models.errors import ModelError
 from models.layout import Layout
 from models.served import Served, open_model
+from models.startup.check_results import line
 
 NETWORKS = "tests.models.networks"
 
@@ -47,7 +48,17 @@ WIDE = [{"name": "y", "datatype": "FP32", "shape": [-1, 4]}]
 
 def test_an_honest_model_passes_all_five_and_says_so_in_its_metadata() -> None:
     shown = opened().summary()
-    assert [each["ok"] for each in shown["mistakes"]] == [True] * 5
+    found = {each["check"]: each["code"] for each in shown["checks"]}
+    assert found == {
+        "inference mode": "passed",
+        "padding": "not_applicable",
+        "co-batched rows": "passed",
+        "warmed shapes": "passed",
+        "compilation": "passed",
+        "device": "measured",
+        "batching": "measured",
+    }
+    assert {each["mistake"] for each in shown["checks"]} == {1, 2, 3, 4, 5}
     assert sorted(shown["forward_ms"], key=int) == ["1", "2", "4", "8"]
     assert list(shown["start_s"]) == ["load", "compile", "warm", "prove", "compare"]
 
@@ -91,18 +102,18 @@ def test_a_forward_that_records_gradients_is_refused() -> None:
 def test_a_model_that_branches_on_data_is_served_eagerly_where_it_cannot_be_scripted() -> None:
     served = opened("Branches")
     assert served.how == "eager"
-    assert "a trace would lie: control flow depends on the data" in served.verdicts[2].found
+    assert [each.code for each in served.checks.compilation.refused] == ["not_compilable", "wrong_branch"]
 
 
 def test_a_trace_of_the_recurrent_network_is_refused_and_the_network_scripted() -> None:
     served = open_model(config(**RECURRENT, torchscript="trace"), "cpu")
     assert served.how == "script"
-    assert "a trace would lie" in served.verdicts[2].found
+    assert [(each.way, each.code) for each in served.checks.compilation.refused] == [("trace", "wrong_branch")]
 
 
 def test_a_second_start_loads_what_the_first_compiled() -> None:
-    assert "made in this start" in opened().verdicts[2].found
-    assert "loaded from the cache" in opened().verdicts[2].found
+    assert opened().checks.compilation.made == "now"
+    assert opened().checks.compilation.made == "before"
 
 
 def test_other_weights_never_load_an_old_artefact(tmp_path: Path) -> None:
@@ -110,7 +121,7 @@ def test_other_weights_never_load_an_old_artefact(tmp_path: Path) -> None:
     torch.save({"layer.weight": torch.ones(2, 4), "layer.bias": torch.ones(2)}, tmp_path / "w.pt")
     source = {"factory": f"{NETWORKS}:Linear", "weights": str(tmp_path / "w.pt")}
     served = open_model(config(source=source), "cpu")
-    assert "made in this start" in served.verdicts[2].found
+    assert served.checks.compilation.made == "now"
     assert served.runner.run([{"x": np.ones((1, 4), np.float32)}])["y"].tolist() == [[5.0, 5.0]]
 
 
@@ -118,7 +129,7 @@ def test_a_damaged_artefact_is_made_again(cache: Path) -> None:
     opened()
     [kept] = (cache / "torchscript").glob("*.pt")
     kept.write_bytes(b"damaged")
-    assert "made in this start" in opened().verdicts[2].found
+    assert opened().checks.compilation.made == "now"
 
 
 def test_a_cache_that_cannot_be_written_costs_no_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +144,7 @@ def test_precision_that_loses_the_answer_is_refused_with_the_number_and_the_advi
 
 
 def test_bf16_passes_where_it_is_close_enough() -> None:
-    assert opened(precision="bf16").verdicts[2].ok
+    assert opened(precision="bf16").checks.compilation.code == "passed"
 
 
 def test_wrong_outputs_in_the_config_are_named() -> None:
@@ -224,13 +235,14 @@ def test_a_batch_beyond_the_warmed_sizes_is_answered_and_counted() -> None:
 def test_cuda_without_a_gpu_is_an_error_and_never_a_fallback() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
-    with pytest.raises(ModelError, match="torch sees no GPU"):
+    with pytest.raises(ModelError, match="torch finds none here"):
         open_model(config(), "cuda")
 
 
-def test_a_fallback_is_written_into_the_verdict() -> None:
+def test_a_fallback_is_written_into_the_result() -> None:
     served = open_model(config(), "cpu", fallback="no GPU in the cluster")
-    assert "FALLBACK: no GPU in the cluster" in served.verdicts[3].found
+    assert served.checks.device.fallback == "no GPU in the cluster"
+    assert "FALLBACK: no GPU in the cluster" in line(served.checks.device)
 
 
 def test_an_export_is_served_and_parity_checked(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 from configs.loader import ModelApp, load
 from configs.problems import Keys
 from pitstop.auditing.case import Case, app_keys
-from pitstop.auditing.examined import Look, Sight
-from pitstop.auditing.pace import Pace
+from pitstop.auditing.sight import Look, Pace, Sight
 from pitstop.auditing.step import DEFAULT_BATCH, DEFAULT_ONE, Head, Kind, Setting, Step, setting_of
 from pitstop.auditing.timing import Timing
 

@@ -1,7 +1,6 @@
 """Servers of ours keep out of each other's way, and leave nothing behind."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pitstop import apart
+from pitstop import apart, processes
 from pitstop.ports import Ports, free_port, is_free
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -53,18 +52,8 @@ def test_a_run_of_ports_is_adjacent_and_below_those_of_the_kernels_choice() -> N
 
 
 @linux
-def test_what_carries_the_mark_is_found_and_swept(tmp_path: Path) -> None:
-    mark = apart.new_mark()
-    process = apart.spawn(["sleep", "600"], apart.environment(tmp_path, mark), subprocess.DEVNULL)
-    assert list(apart.marked(mark)) == [process.pid]
-    assert [line.strip() for line in apart.sweep(mark, patience_s=0)] == ["sleep 600"]
-    assert process.wait(timeout=60) == -signal.SIGKILL
-    assert apart.sweep(mark, patience_s=60) == []
-
-
-@linux
 def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    mark = apart.new_mark()
+    mark = processes.new_mark()
     script = (
         "import sys, subprocess; from pathlib import Path; from pitstop import apart\n"
         "apart.spawn(['sleep', '600'], apart.environment(Path(sys.argv[1]), sys.argv[2]), subprocess.DEVNULL)\n"
@@ -78,7 +67,7 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     )
     assert parent.stdout is not None
     assert parent.stdout.readline() == b"started\n"
-    assert apart.marked(mark)
+    assert processes.of(None, mark)
     parent.kill()
     parent.communicate(timeout=60)
-    assert apart.sweep(mark, patience_s=60) == []
+    assert processes.sweep(mark, patience_s=60) == []

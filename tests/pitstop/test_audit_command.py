@@ -13,8 +13,7 @@ from configs.problems import Keys
 from models.errors import ModelError
 from pitstop.audit import Wish, audit
 from pitstop.auditing import examine
-from pitstop.auditing.examined import Look, Sight
-from pitstop.auditing.pace import Pace
+from pitstop.auditing.sight import Look, Pace, Sight
 from pitstop.cli import app
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, edited, look
 

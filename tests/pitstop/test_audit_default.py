@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from pitstop.auditing.case import Case
-from pitstop.auditing.measured import measured
+from pitstop.auditing.config_findings import config_findings
 from pitstop.auditing.mistakes import verdicts
-from pitstop.auditing.static import static
 from pitstop.auditing.step import DEFAULT_ONE, STARTED, Head, Setting, Step
+from pitstop.auditing.timing_findings import timing_findings
 from tests.pitstop.audit_fakes import MISTAKES, case, edited, step, steps, timing
 from tests.pitstop.test_audit_findings import DIGITS, SCRIPT, of
 
@@ -17,7 +17,7 @@ EAGER = Setting("eager", "fp32", "contiguous")
 
 
 def verdict_3(found: Case) -> str:
-    return verdicts(found, [*static(found), *measured(found)])[2].word
+    return verdicts(found, [*config_findings(found), *timing_findings(found)])[2].word
 
 
 def test_eager_is_a_mistake_where_the_default_would_serve_more_in_batches_as_a_start_leaves_it() -> None:
@@ -42,10 +42,10 @@ def test_eager_that_costs_nothing_is_said_to_cost_nothing() -> None:
 
 def test_eager_is_no_mistake_where_torchscript_would_not_be_faithful() -> None:
     kept = tuple(each for each in steps(EAGER) if not each.head.key.startswith(("torchscript", "default")))
-    left_out = Step(Head(DEFAULT_ONE, "the default backend", "option"), skipped="a trace would lie")
+    left_out = Step(Head(DEFAULT_ONE, "the default backend", "option"), skipped="a trace would be wrong")
     found = case(MISTAKES / "eager.yaml", steps=(*kept, left_out))
     assert not of(found, mistake=3)
-    assert verdicts(found, [])[2].cost == "a trace would lie"
+    assert verdicts(found, [])[2].cost == "a trace would be wrong"
 
 
 def test_torch_compile_that_serves_less_than_the_default_is_the_same_mistake(tmp_path: Path) -> None:

@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from pitstop.auditing.changing import unseen
-from pitstop.auditing.groups import Group, grouped
-from pitstop.auditing.memory import highest
+from benchmarks.repeated_audit import merged
 from pitstop.auditing.picture import drawn
 from pitstop.auditing.plan import single_rows, thin
 from pitstop.auditing.plot import Panel, lines, png, waterfalls
-from pitstop.auditing.repeat import merged
-from pitstop.auditing.step import Head, Setting, Step
-from pitstop.auditing.timing import LEAST_RUNS, clearly_faster, measure, percentile, summarise
-from pitstop.auditing.words import busy, number, off
+from pitstop.auditing.run import highest
+from pitstop.auditing.side_steps import unseen
+from pitstop.auditing.step import Group, Head, Setting, Step, grouped
+from pitstop.auditing.timing import LEAST_RUNS, clearly_faster, measure, summarise
+from pitstop.auditing.words import busy
 from tests.pitstop.audit_fakes import step, steps, timing
 
 SCRIPT = Setting("torchscript", "fp32", "channels_last")
@@ -47,11 +46,6 @@ def test_a_step_runs_for_its_budget_and_longer_only_for_twenty_runs(seconds: flo
     assert found.runs == pytest.approx(runs, abs=1)
     assert found.p50_ms == pytest.approx(1000 * seconds)
     assert found.share == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("share, expected", [(0, 1), (0.5, 3), (0.25, 2), (0.99, 4.96), (1, 5)])
-def test_percentiles_lie_between_neighbours(share: float, expected: float) -> None:
-    assert percentile([1, 2, 3, 4, 5], share) == pytest.approx(expected)
 
 
 def test_one_run_is_every_percentile() -> None:
@@ -135,19 +129,6 @@ def test_unseen_shapes_lie_between_the_warmed_ones() -> None:
     assert unseen((1, 2), ()) == []
 
 
-@pytest.mark.parametrize(
-    "value, text",
-    [(0.0987, "0.0987"), (0.1, "0.100"), (9.87, "9.87"), (99.96, "100"), (987.4, "987"), (98_765, "98,800"), (0, "0")],
-)
-def test_figures_have_three_digits(value: float, text: str) -> None:
-    assert number(value) == text
-
-
-@pytest.mark.parametrize("value, text", [(None, ""), (0.0, "0"), (3.2e-7, "3e-07"), (0.0273, "0.027"), (2.06, "2.1")])
-def test_deviations_are_short(value: float | None, text: str) -> None:
-    assert off(value) == text
-
-
 def test_of_several_runs_the_middle_is_kept_with_its_spread() -> None:
     runs = [[step("train", ms), step("gone", ms)] for ms in (4.0, 2.0)] + [[step("train", 3.0)]]
     found = {each.head.key: each for each in merged(runs)}
@@ -198,5 +179,7 @@ def test_every_label_ends_within_the_picture_however_wide_the_spread(spread: tup
     drawing = waterfalls([Panel("m", "why", [Group("", (step("train", 4), longest))], None)])
     drawing.draw_without_rendering()
     [axes] = drawing.axes
-    assert len(axes.texts) == 6  # A name, a factor and a rate for each bar.
-    assert all(text.get_window_extent().x1 <= drawing.bbox.x1 for text in axes.texts)
+    names, figures = axes.get_yticklabels(), axes.texts
+    assert (len(names), len(figures)) == (2, 4)  # A name for each bar, and a factor and a rate.
+    for text in (*names, *figures):
+        assert drawing.bbox.x0 <= text.get_window_extent().x0 < text.get_window_extent().x1 <= drawing.bbox.x1

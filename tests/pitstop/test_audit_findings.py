@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from pitstop.auditing.case import Case
+from pitstop.auditing.config_findings import config_findings
 from pitstop.auditing.finding import Finding
-from pitstop.auditing.measured import measured
 from pitstop.auditing.mistakes import verdicts
-from pitstop.auditing.static import static
 from pitstop.auditing.step import STARTED, Head, Setting, Step, setting_of
+from pitstop.auditing.timing_findings import timing_findings
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, case, edited, step, steps
 
 DIGITS = PROJECT / "serve_config.yaml"
@@ -17,7 +17,7 @@ SCRIPT = Setting("torchscript", "fp32", "contiguous")
 
 
 def of(found: Case, **keys: object) -> list[Finding]:
-    every = [*static(found), *measured(found)]
+    every = [*config_findings(found), *timing_findings(found)]
     return [each for each in every if all(getattr(each, key) == value for key, value in keys.items())]
 
 
@@ -85,7 +85,7 @@ def test_batches_past_their_best_are_a_hint() -> None:
 )
 def test_gaps_between_warmed_sizes_are_told(tmp_path: Path, sizes: str, said: str) -> None:
     path = edited(tmp_path, MISTAKES / "eager.yaml", ("max_rows: 64", f"max_rows: 64\n      batch_sizes: {sizes}"))
-    found = [each for each in static(case(path)) if each.keys[-1] == "batch_sizes"]
+    found = [each for each in config_findings(case(path)) if each.keys[-1] == "batch_sizes"]
     assert said in found[0].what
     assert "[1, 2, 4, 8, 16, 32, 64]" in found[0].fix
 
@@ -93,12 +93,12 @@ def test_gaps_between_warmed_sizes_are_told(tmp_path: Path, sizes: str, said: st
 def test_powers_of_two_have_no_gap(tmp_path: Path) -> None:
     sizes = "max_rows: 64\n      batch_sizes: [1, 2, 4, 8, 16, 32, 64]"
     path = edited(tmp_path, MISTAKES / "eager.yaml", ("max_rows: 64", sizes))
-    assert not [each for each in static(case(path)) if each.keys[-1] == "batch_sizes"]
+    assert not [each for each in config_findings(case(path)) if each.keys[-1] == "batch_sizes"]
 
 
 def test_a_limit_between_warmed_sizes_is_padding(tmp_path: Path) -> None:
     path = edited(tmp_path, DIGITS, ("max_queued_rows: 1024", "max_rows: 48"))
-    found = [each for each in static(case(path)) if each.keys[-1] == "max_rows"]
+    found = [each for each in config_findings(case(path)) if each.keys[-1] == "max_rows"]
     assert (found[0].fix, found[0].cost) == ("max_rows: 32", "25% of a full batch is padding")
 
 
@@ -118,7 +118,7 @@ def test_replicas_that_want_more_cores_than_there_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["digits.pt", "digits.pth", "https://example.org/digits.bin"])
 def test_pickled_weights_are_a_hint(tmp_path: Path, name: str) -> None:
     path = edited(tmp_path, MISTAKES / "eager.yaml", ("models/zoo/digits.safetensors", name))
-    found = [each for each in static(case(path)) if each.keys[-1] == "weights"]
+    found = [each for each in config_findings(case(path)) if each.keys[-1] == "weights"]
     assert found[0].severity == "hint"
     assert found[0].fix.endswith("digits.safetensors")
 

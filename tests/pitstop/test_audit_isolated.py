@@ -13,9 +13,7 @@ from configs.loader import ModelApp
 from configs.problems import Keys
 from pitstop.audit import Wish, audit
 from pitstop.auditing import isolated
-from pitstop.auditing.examined import Sight
-from pitstop.auditing.looked import looked
-from pitstop.auditing.pace import Pace
+from pitstop.auditing.sight import Pace, Sight
 from tests.models.networks import Linear
 from tests.pitstop.audit_fakes import MISTAKES, edited, look
 
@@ -37,11 +35,11 @@ def config(folder: Path, network: str, *edits: tuple[str, str]) -> Path:
 
 
 def apart(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
-    yield from isolated.looked(app, keys, FAST)
+    yield from isolated.look(app, keys, FAST)
 
 
 def here(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
-    yield from looked(app, keys, FAST)
+    yield from isolated.look_here(app, keys, FAST)
 
 
 def audited(path: Path, capsys: pytest.CaptureFixture[str], seen: Any) -> tuple[int, dict[str, Any]]:
@@ -126,7 +124,7 @@ def test_after_ctrl_c_what_was_not_measured_is_not_called_absent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stopped(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
-        yield from islice(looked(app, keys, FAST), 3)
+        yield from islice(isolated.look_here(app, keys, FAST), 3)
         raise KeyboardInterrupt
 
     status, found = audited(config(tmp_path, "Linear"), capsys, stopped)

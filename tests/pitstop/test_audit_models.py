@@ -12,22 +12,18 @@ import torch
 
 from configs.loader import ModelApp, load
 from configs.problems import Keys
-from models import served
 from models.draw import Draw
 from models.errors import ModelError
 from models.graphs import Graphed
 from models.packed import Packed
 from models.runner import Runner
-from models.signature import Shape
-from models.torchscript import Compiled
-from models.warmup import warm
+from models.startup import stages
+from models.warmup import Warmed, warm
 from pitstop.audit import Wish, audit
-from pitstop.auditing import started
-from pitstop.auditing.built import build
-from pitstop.auditing.examined import Sight
-from pitstop.auditing.looked import looked
-from pitstop.auditing.pace import Pace
-from pitstop.auditing.shown import shown
+from pitstop.auditing.built import batches_of, build
+from pitstop.auditing.isolated import look_here
+from pitstop.auditing.model_findings import model_findings
+from pitstop.auditing.sight import Pace, Sight
 from pitstop.auditing.step import STARTED, Step, find, setting_of
 from pitstop.auditing.subject import Subject, subject_of
 from pitstop.auditing.subject import load as load_subject
@@ -52,7 +48,7 @@ def walked(found: Subject) -> list[Step]:
 
 
 def quickly(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
-    yield from islice(looked(app, keys, FAST), 6)
+    yield from islice(look_here(app, keys, FAST), 6)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +57,7 @@ def quickly(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
         ("records_gradients", 1, "carries a graph"),
         ("trains_for_ever", 1, "asked twice"),
         ("open_texts", 2, "no lengths are listed"),
-        ("lying_trace", 3, "a trace would lie"),
+        ("lying_trace", 3, "a trace would be wrong"),
     ],
 )
 def test_a_model_that_makes_a_mistake_gives_itself_away(
@@ -77,7 +73,7 @@ def test_a_model_that_makes_a_mistake_gives_itself_away(
 def test_the_digits_prove_themselves_and_every_step_is_measured_or_says_why_not() -> None:
     found = subject(PROJECT / "serve_config.yaml")
     built = build(found, setting_of(found.config))
-    assert [each for each in shown(found, built, ()) if each.severity == "mistake"] == []
+    assert [each for each in model_findings(found, built, ()) if each.severity == "mistake"] == []
     every = walked(found)
     keys = [step.head.key for step in every]
     assert keys[:3] == ["train", "eval", "inference_mode"]
@@ -89,15 +85,15 @@ def packing(monkeypatch: pytest.MonkeyPatch, wins: bool) -> list[int]:
     """Have the start find the packed forward faster, or not, and return a list of the rows that it is then given."""
     rows: list[int] = []
 
-    def pack(runner: Runner, draw: Draw, compiled: Compiled) -> dict[Shape, float]:
+    def pack(runner: Runner, draw: Draw) -> Warmed:
         def forward(*inputs: torch.Tensor) -> Any:
             rows.append(len(inputs[0]))
-            return compiled.forward(*inputs)
+            return runner.forward(*inputs)
 
-        runner.forward = forward if wins else runner.forward
-        return warm(runner, draw)
+        chosen = runner.with_forward(forward) if wins else runner
+        return Warmed(chosen, warm(chosen, draw))
 
-    monkeypatch.setattr(served, "pack", pack)
+    monkeypatch.setattr(stages, "pack", pack)
     return rows
 
 
@@ -124,9 +120,9 @@ def test_a_model_without_convolutions_has_nothing_to_pack() -> None:
 def test_for_which_batches_a_start_took_it_stands_in_the_note() -> None:
     found = subject(PROJECT / "serve_config.yaml")
     forward = build(found, setting_of(found.config)).forward
-    assert started.where(Packed(forward, forward, from_rows=4)) == "from 4 rows on"
-    assert started.where(Graphed(forward, {((rows, 3),): None for rows in (1, 8)})) == "up to 8 rows"  # type: ignore[misc]
-    assert started.where(forward) == ""
+    assert batches_of(Packed(forward, forward, from_rows=4)) == "from 4 rows on"
+    assert batches_of(Graphed(forward, {((rows, 3),): None for rows in (1, 8)})) == "up to 8 rows"  # type: ignore[misc]
+    assert batches_of(forward) == ""
 
 
 def test_train_mode_answers_otherwise_and_holds_more_memory_than_inference() -> None:
@@ -165,7 +161,7 @@ def test_tensors_that_stay_behind_and_waits_for_the_gpu_are_told(tmp_path: Path)
         ("device: cpu", "device: auto"),
     )
     found = subject(path)
-    told = " ".join(each.what for each in shown(found, build(found, setting_of(found.config)), ()))
+    told = " ".join(each.what for each in model_findings(found, build(found, setting_of(found.config)), ()))
     assert "scale is a plain tensor" in told
     assert "torch.ones without device= makes a CPU tensor" in told
     assert ".item() waits for the GPU" in told

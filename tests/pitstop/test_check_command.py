@@ -39,7 +39,7 @@ def test_a_misspelt_serve_key_ends_with_1_and_its_suggestion(tmp_path: Path) -> 
     status, output = run("check", path)
     assert status == 1
     key = "applications[1] (digits).deployments[0] (Model).max_ongoing_request"
-    assert f"{path}:{line}: {key}: Serve knows no such key, and would drop it" in output
+    assert f"{path}:{line}: {key}: Serve has no such key, and would drop it" in output
     assert "help: did you mean 'max_ongoing_requests'?" in output
     assert ": ok" not in output
 
@@ -79,11 +79,11 @@ def test_broken_yaml_ends_with_1(tmp_path: Path) -> None:
         ("timeout_s: 30", "max_body_mib: .inf", "max_body_mib: input should be a finite number; got inf"),
         ("timeout_s: 30", "hang_s: 0.001", "hang_s: input should be greater than or equal to 1; got 0.001"),
         ("timeout_s: 30", "retry_after_s: true", "retry_after_s: input should be a valid integer; got True"),
-        ("num_gpus: 0.5", "num_gpus: 1.5", "num_gpus: is 1.5: above 1 Ray takes whole GPUs alone"),
-        ("port: 8000", "port: 8404", "http_options.port: is 8404, which HAProxy's statistics page takes"),
-        ("port: 8000", "port: 30005", "http_options.port: is 30005, which the replicas' HTTP (30000 to 31000) takes"),
-        ("sha256: b018", "sha256: b019", "models/zoo/digits.safetensors has b018b7a69d8db6969"),
-        ("backend: torchscript", "wait_ms: 5", "help: it belongs into user_config of the deployment named Model"),
+        ("num_gpus: 0.5", "num_gpus: 1.5", "num_gpus: is 1.5: above 1 Ray reserves only whole GPUs"),
+        ("port: 8000", "port: 8404", "http_options.port: is 8404, which HAProxy's statistics page uses"),
+        ("port: 8000", "port: 30005", "http_options.port: is 30005, which the replicas' HTTP (30000 to 31000) uses"),
+        ("sha256: b018", "sha256: b019", "that of models/zoo/digits.safetensors is b018b7a69d8db6969"),
+        ("backend: torchscript", "wait_ms: 5", "help: it belongs in user_config of the deployment named Model"),
     ],
 )
 def test_a_setting_that_breaks_in_use_is_refused(tmp_path: Path, old: str, new: str, told: str) -> None:
@@ -134,4 +134,4 @@ def test_a_method_as_factory_is_told_to_be_wrapped(tmp_path: Path) -> None:
     status, output = run("check", path)
     assert status == 1
     assert "should be package.module:name" in output
-    assert "name a function of yours that calls it" in output
+    assert "write a function that calls it and name that" in output

@@ -70,8 +70,8 @@ def test_what_ends_or_crashes_is_told_by_name_and_the_others_are_opened(folder: 
     status, output = check(folder, *(model(name, name) for name in names), model("last", "Good"))
     assert status == 1
     assert "exits: factory load_nets:exits raised SystemExit: 3 (load_nets.py, line 6)" in output
-    assert "leaves: its process ended with status 7 while the model was opened\nhelp: " in output
-    assert "crashes: its process ended by SIGSEGV while the model was opened\nhelp: " in output
+    assert "leaves: its start ended the process with exit status 7\nhelp: " in output
+    assert "crashes: its start ended the process with signal 11 (SIGSEGV)\nhelp: " in output
     assert "raises: factory load_nets:raises raised RuntimeError: no such thing (load_nets.py, line 9)" in output
     assert "last: opens on cpu" in output
 
@@ -87,7 +87,7 @@ def test_what_a_start_refuses_is_refused_in_its_words(folder: Path) -> None:
 def test_a_model_for_a_gpu_cannot_be_opened_without_one(folder: Path) -> None:
     status, output = check(folder, model("net", "Good", device="cuda"))
     assert status == 1
-    assert "net: device: cuda is asked for, and torch sees no GPU here\nhelp: " in output
+    assert "net: device: cuda requires a GPU, but torch finds none here\nhelp: " in output
 
 
 def test_only_the_model_that_was_named_is_opened(folder: Path) -> None:
@@ -102,7 +102,7 @@ def test_only_the_model_that_was_named_is_opened(folder: Path) -> None:
 def test_a_model_that_does_not_get_ready_is_ended_and_told(folder: Path) -> None:
     status, output = check(folder, model("slow", "waits"), options=("--timeout", "1"))
     assert status == 1
-    assert "slow: is not ready after 1 s\nhelp: give it longer with --timeout" in output
+    assert "slow: its start took longer than 1 s\nhelp: give it longer with --timeout" in output
 
 
 def test_a_file_with_errors_opens_nothing(folder: Path) -> None:

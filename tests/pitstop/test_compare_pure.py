@@ -10,13 +10,13 @@ from pitstop.comparing.cost import (
     Fleet,
     Stretch,
     cheaper,
-    rate,
     replicas,
     stretches,
     usd_per_hour,
     usd_per_million,
     verdict,
 )
+from pitstop.report.numbers import rate
 
 
 def server(capacity_rps: float, flaw: Callable[[], bool] = lambda: False, limit: str = "") -> Run:

@@ -87,7 +87,7 @@ def test_a_loop_that_depends_on_the_data_is_scripted_and_kept(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "network, dest, says",
     [
-        ("Branches", "net.pt", "a trace would lie: control flow depends on the data"),
+        ("Branches", "net.pt", "a trace would be wrong for other inputs: control flow depends on the data"),
         ("Branches", "net.pt2", "its control flow depends on the data"),
         ("StubbornDropout", "net.pt", "the source, asked the same twice"),
     ],

@@ -54,8 +54,8 @@ def test_a_binary_body_is_json_and_then_bytes() -> None:
 
 def test_a_message_says_its_length_and_where_it_goes() -> None:
     head, _, body = wire(target(IMAGE), requests(target(IMAGE), None, 1, 1)[0], "json").partition(b"\r\n\r\n")
-    assert head.startswith(b"POST /v2/models/m/infer HTTP/1.1\r\nHost: h:8000\r\n")
-    assert b"Content-Length: %d\r\n" % len(body) in head + b"\r\n"
+    assert head.startswith(b"POST /v2/models/m/infer HTTP/1.1\r\nhost: h:8000\r\n")
+    assert b"content-length: %d\r\n" % len(body) in head + b"\r\n"
 
 
 def test_json_requests_are_read_from_a_file_as_one_as_a_list_and_as_lines(tmp_path: Path) -> None:

@@ -8,31 +8,13 @@ import pytest
 from pitstop.loading import retry
 from pitstop.loading.grpc_message import infer_request
 from pitstop.loading.histogram import histogram
-from pitstop.loading.http_answer import Answer
-from pitstop.loading.loadgen import read_summary
 from pitstop.loading.outcome import CLOSED, PROXY, REFUSED, TIMEOUT, Failure
-from pitstop.loading.percentiles import percentiles, rank, ranks
 from pitstop.loading.plan import Plan
 from pitstop.loading.record import Record
-from pitstop.loading.schedule import poisson
 from pitstop.loading.summary import summarise
 from pitstop.loading.tensor import Tensor
-
-
-def test_poisson_arrivals_are_the_same_for_the_same_seed_and_rising() -> None:
-    times = list(poisson(100, 50, seed=3))
-    assert times == list(poisson(100, 50, seed=3)) != list(poisson(100, 50, seed=4))
-    assert all(first < second for first, second in pairwise(times))
-    assert times[0] > 0
-    assert times[-1] < 50
-
-
-def test_poisson_arrivals_have_the_rate_and_the_spread_of_a_poisson_process() -> None:
-    times = np.array(list(poisson(200, 500, seed=1)))
-    gaps = np.diff(times)
-    assert len(times) == pytest.approx(100_000, rel=0.02)
-    # Of an exponential distribution, mean and deviation are one.
-    assert gaps.std() == pytest.approx(gaps.mean(), rel=0.02)
+from pitstop.measure.intervals import percentiles, ranks
+from pitstop.measure.percentiles import rank
 
 
 @pytest.mark.parametrize("count, level, place", [(1, 0.5, 0), (2, 0.5, 0), (100, 0.99, 98), (1000, 0.999, 998)])
@@ -78,34 +60,6 @@ def test_a_histogram_holds_every_value_once() -> None:
     assert sum(each.count for each in bins) == 10_000
     assert bins[0].low <= values.min() <= values.max() < bins[-1].high
     assert all(first.high == second.low for first, second in pairwise(bins))
-
-
-@pytest.mark.parametrize("cut", range(1, 60))
-def test_an_answer_is_whole_wherever_it_is_cut(cut: int) -> None:
-    data = b"HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 5\r\n\r\nhello"
-    answer = Answer()
-    assert not answer.feed(data[:cut])
-    assert answer.feed(data[cut:])
-    assert (answer.status, answer.retry_after_s, answer.closes) == (503, 2, False)
-
-
-def test_a_chunked_answer_ends_with_its_last_chunk() -> None:
-    answer = Answer()
-    assert not answer.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n0\r")
-    assert answer.feed(b"\n\r\n")
-    assert answer.closes
-
-
-def test_a_body_is_kept_where_it_is_asked_for_without_its_chunks() -> None:
-    whole, chunked = Answer(keep=True), Answer(keep=True)
-    assert whole.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
-    assert chunked.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n")
-    assert (whole.body, chunked.body) == (b"hello", b"hello")
-
-
-def test_what_is_not_http_is_refused() -> None:
-    with pytest.raises(ValueError, match="not HTTP"):
-        Answer().feed(b"SSH-2.0-OpenSSH\r\n\r\n")
 
 
 @pytest.mark.parametrize(
@@ -179,9 +133,3 @@ def test_a_client_that_sends_late_is_named_as_the_limit() -> None:
 def test_a_client_that_fills_its_core_or_runs_out_of_connections_is_named_as_the_limit() -> None:
     found = summarise(Plan(rate_rps=1), Record(took_s=11, cpu_share=0.97, queued=3)).client_limit
     assert ["of a core" in found[0], "--most" in found[1]] == [True, True]
-
-
-def test_loadgens_summary_is_read_by_the_words_before_the_colon() -> None:
-    text = "SUT name : x\nResult is : VALID\n  Min duration satisfied : Yes\n90.0th percentile latency (ns) : 123\n"
-    assert read_summary(text)["Result is"] == "VALID"
-    assert read_summary(text)["90.0th percentile latency (ns)"] == "123"

@@ -9,23 +9,21 @@ import yaml
 
 from configs.loader import load
 from pitstop.manifests.groups import groups_of
+from tests.deployments.ray_compat.tested import private
 
 PROJECT = Path(__file__).resolve().parents[2]
 RAW: dict[str, Any] = yaml.safe_load((PROJECT / "configs" / "machines" / "aws.yaml").read_text(encoding="utf-8"))
 
 
 def test_ray_takes_the_file() -> None:
-    from ray.autoscaler._private.util import prepare_config, validate_config
-
-    validate_config(prepare_config(yaml.safe_load(yaml.safe_dump(RAW))))
+    validated(yaml.safe_load(yaml.safe_dump(RAW)))
 
 
 def test_ray_refuses_a_key_that_it_does_not_know() -> None:
     import jsonschema
-    from ray.autoscaler._private.util import prepare_config, validate_config
 
     with pytest.raises(jsonschema.ValidationError, match="idle_timeout_minuts"):
-        validate_config(prepare_config({**RAW, "idle_timeout_minuts": 5}))
+        validated({**RAW, "idle_timeout_minuts": 5})
 
 
 def test_the_machines_have_room_for_every_replica_of_the_cluster_config() -> None:
@@ -45,3 +43,9 @@ def test_the_head_takes_no_model_and_the_token_stays_outside() -> None:
     assert list(RAW["file_mounts"].values()) == ["~/.ray/auth_token"]
     starts = [RAW[f"{kind}_start_ray_commands"][-1] for kind in ("head", "worker")]
     assert all("RAY_AUTH_MODE=token ray start" in each for each in starts)
+
+
+def validated(raw: dict[str, Any]) -> None:
+    """Have Ray's cluster launcher look at a file."""
+    util = "ray.autoscaler._private.util"
+    private(f"{util}.validate_config")(private(f"{util}.prepare_config")(raw))

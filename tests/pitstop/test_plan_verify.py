@@ -63,19 +63,25 @@ def test_predicted_and_measured_latency_agree_within_a_fifth(verifier: Verifier,
     pytest.fail(str(tried))
 
 
-# As `serve run` prints it where the model's code fails; the server itself goes on.
+# As `serve run` prints it where the model's code fails; the server itself goes on, and its root application answers.
 LOG = """\x1b[36m(ServeController pid=7)\x1b[0m ERROR deployment 'Model' in application 'sleeper'
 models.errors.ModelError: tests.services.slow has no 'Gone'
-pitstop serves nothing, without sleeper: the errors above say why
 """
+INDEX = '[{"name": "sleeper", "version": "1", "state": "UNAVAILABLE", "reason": "see the server\'s log"}]'
 
 
 def test_a_server_that_says_so_is_not_waited_for_and_is_ended(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "log").write_text(LOG)
+    (tmp_path / "v2" / "repository").mkdir(parents=True)
+    (tmp_path / "v2" / "repository" / "index").write_text(INDEX)
     serve, pid = tmp_path / "serve", tmp_path / "pid"
-    serve.write_text(f"#!/bin/sh\necho $$ > {pid}\ncat {tmp_path / 'log'}\nexec sleep 600\n")
+    root = f"{sys.executable} -m http.server --bind 127.0.0.1 --directory {tmp_path}"
+    serve.write_text(
+        f"#!/bin/sh\necho $$ > {pid}\ncat {tmp_path / 'log'}\n"
+        f"exec {root} $(sed -n 's/^  port: //p' \"$2\") 2>/dev/null\n"
+    )
     serve.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     told = pytest.raises(ServingError, match=r"sleeper did not start: ModelError: .*has no 'Gone'")

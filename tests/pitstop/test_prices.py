@@ -84,7 +84,7 @@ def test_another_csv_is_refused(tmp_path: Path, text: str, said: str) -> None:
 
 def test_an_instance_in_several_regions_needs_one_named(tmp_path: Path) -> None:
     found: Prices = load_prices(written(tmp_path, COMPLETE, {**COMPLETE, "region": "eu-west-1", "usd_per_hour": 0.9}))
-    with pytest.raises(ConfigError, match="choose by --region: eu-west-1, us-west-2"):
+    with pytest.raises(ConfigError, match="choose one with --region: eu-west-1, us-west-2"):
         found.find("g6.xlarge", None)
     assert found.find("g6.xlarge", "eu-west-1").usd_per_hour == 0.9
     with pytest.raises(ConfigError, match=r"did you mean 'g6\.xlarge'"):

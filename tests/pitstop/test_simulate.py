@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,9 +19,15 @@ from deployments.batching.queue import Answer
 from models.batch import Batch
 from models.padding import round_up
 from models.signature import Rows
-from pitstop.planning.simulate import Costs, Setting, percentile, poisson, simulate
+from pitstop.measure.arrivals import poisson
+from pitstop.measure.percentiles import percentile
+from pitstop.planning.simulate import Costs, Setting, simulate
 
 TEN = Costs({1: [10.0]})
+
+
+def arrivals_ms(rate_rps: float, count: int, seed: int) -> list[float]:
+    return [1000 * at_s for at_s in islice(poisson(rate_rps, seed=seed), count)]
 
 
 def test_a_lone_request_takes_its_forward_and_what_surrounds_it() -> None:
@@ -61,7 +68,7 @@ def test_the_event_loop_serves_one_request_at_a_time() -> None:
 
 
 def test_one_row_at_a_time_agrees_with_the_formula_for_a_queue_of_fixed_service() -> None:
-    outcome = simulate(poisson(80, 40_000, seed=3), Setting(1), TEN)
+    outcome = simulate(arrivals_ms(80, 40_000, seed=3), Setting(1), TEN)
     assert np.mean(outcome.latencies_ms) == pytest.approx(10 + 10 * 0.8 / (2 * 0.2), rel=0.05)
     assert outcome.utilisation == pytest.approx(0.8, rel=0.03)
     assert outcome.ongoing == pytest.approx(80 * np.mean(outcome.latencies_ms) / 1000, rel=0.03)
@@ -69,14 +76,9 @@ def test_one_row_at_a_time_agrees_with_the_formula_for_a_queue_of_fixed_service(
 
 def test_the_same_seed_gives_the_same_outcome() -> None:
     costs = Costs({1: [5.0, 20.0], 8: [10.0, 30.0]})
-    runs = [simulate(poisson(100, 500, seed=1), Setting(8), costs, seed=2) for _ in range(2)]
+    runs = [simulate(arrivals_ms(100, 500, seed=1), Setting(8), costs, seed=2) for _ in range(2)]
     assert runs[0] == runs[1]
-    assert simulate(poisson(100, 500, seed=1), Setting(8), costs, seed=3) != runs[0]
-
-
-@pytest.mark.parametrize("share, expected", [(0, 1.0), (0.5, 2.5), (1, 4.0)])
-def test_a_percentile_falls_between_its_neighbours(share: float, expected: float) -> None:
-    assert percentile([1.0, 2.0, 3.0, 4.0], share) == expected
+    assert simulate(arrivals_ms(100, 500, seed=1), Setting(8), costs, seed=3) != runs[0]
 
 
 SLEEPS_MS = {1: 22.0, 2: 23.0, 4: 25.0, 8: 29.0}
@@ -143,15 +145,14 @@ class Compared(NamedTuple):
 
 
 def _compare(load: float, wait_ms: float) -> Compared:
-    due_ms = poisson(load * CAPACITY_RPS, 500, seed=7)
+    due_ms = arrivals_ms(load * CAPACITY_RPS, 500, seed=7)
     arrived_ms, measured, sleeper = asyncio.run(_drive(due_ms, wait_ms))
     # Of a sleep's overrun the median belongs to it; what is more is other work, which strikes once and at random.
     profile = {size: [statistics.median(took)] if took else [SLEEPS_MS[size]] for size, took in sleeper.took_ms.items()}
     outcome = simulate(arrived_ms, Setting(LIMIT, wait_ms), Costs(profile, overhead_ms=0.1, turn_ms=0.2))
-    ordered = sorted(measured)
     overruns = [max(took) - SLEEPS_MS[size] for size, took in sleeper.took_ms.items() if took]
     late = [arrived - due for arrived, due in zip(arrived_ms, due_ms, strict=True)]
-    p50, p99 = ((outcome.percentile_ms(share), percentile(ordered, share)) for share in (0.5, 0.99))
+    p50, p99 = ((outcome.percentile_ms(share), percentile(measured, share)) for share in (0.5, 0.99))
     return Compared(p50, p99, max(*overruns, *late))
 
 
@@ -163,7 +164,7 @@ async def _drive(due_ms: Sequence[float], wait_ms: float) -> tuple[list[float], 
     began, arrived, latencies = time.perf_counter(), [0.0] * len(due_ms), [0.0] * len(due_ms)
     left = asyncio.Semaphore(0)
 
-    def settle(number: int, answer: Any) -> None:
+    def on_result(number: int, answer: Any) -> None:
         assert isinstance(answer, dict)
         latencies[number] = (time.perf_counter() - began) * 1000 - arrived[number]
         left.release()
@@ -172,7 +173,7 @@ async def _drive(due_ms: Sequence[float], wait_ms: float) -> tuple[list[float], 
         await asyncio.sleep(max(0.0, due / 1000 - (time.perf_counter() - began)))
         arrived[number] = (time.perf_counter() - began) * 1000
         row = {"x": np.array([float(number)], np.float32)}
-        batcher.add(row, 1, lambda answer, number=number: settle(number, answer))  # type: ignore[misc]
+        batcher.add(row, 1, lambda answer, number=number: on_result(number, answer))  # type: ignore[misc]
     for _ in due_ms:
         await left.acquire()
     device.stop()

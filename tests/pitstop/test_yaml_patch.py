@@ -13,8 +13,8 @@ SHIPPED = [path for path in FILES if "applications" in yaml.safe_load(path.read_
 MODEL: tuple[str | int, ...] = ("applications", 1)
 
 
-def test_a_value_is_replaced_and_its_comment_stays() -> None:
-    assert patch("a: 1 # one\nb: 'x'\n", [Change(("a",), 2), Change(("b",), "y")]) == "a: 2 # one\nb: y\n"
+def test_a_value_is_replaced_and_its_comment_and_quotes_stay() -> None:
+    assert patch("a: 1 # one\nb: 'x'\n", [Change(("a",), 2), Change(("b",), "y")]) == "a: 2 # one\nb: 'y'\n"
 
 
 def test_a_new_key_goes_below_its_neighbours_before_the_comments_that_follow() -> None:
@@ -41,7 +41,7 @@ def test_a_text_block_at_the_end_is_not_broken() -> None:
 
 def test_an_alias_gets_a_copy_of_its_own() -> None:
     text = "a: &x\n  - n: 1 # one\nb: *x # b\n"
-    expected = "a: &x\n  - n: 1 # one\nb:\n  - n: 2 # b\n"
+    expected = "a: &x\n  - n: 1 # one\nb:\n  - n: 2\n      # b\n"
     assert patch(text, [Change(("b", 0, "n"), 2)]) == expected
 
 

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 from ray import cloudpickle
-from ray._common.utils import import_module_and_attr  # What Serve itself does with the string in the YAML.
-from ray.serve._private.common import DeploymentID
-from ray.serve.autoscaling_policy import _apply_autoscaling_config
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
 from deployments.autoscaling import TargetQueue
+from tests.deployments.ray_compat.tested import private
 
 REPORT = {"rows_waiting": 0.0, "rows_running": 1.0, "rows_per_s": 64.0, "loop_share": 0.1, "started_s": 9.0}
 TIMES = {"forward_ms_1": 100.0, "forward_ms_8": 200.0}
@@ -20,7 +18,7 @@ TIMES = {"forward_ms_1": 100.0, "forward_ms_8": 200.0}
 
 def context(metrics: Any, running: int = 1, target: Any = 1, queued: Any = 0.0, **config: Any) -> AutoscalingContext:
     return AutoscalingContext(
-        deployment_id=DeploymentID("Model", "digits"),
+        deployment_id=private("ray.serve._private.common.DeploymentID")("Model", "digits"),
         deployment_name="Model",
         app_name="digits",
         current_num_replicas=running,
@@ -109,7 +107,8 @@ def test_a_target_that_is_none_is_refused_at_the_start(target_ms: Any) -> None:
 
 def test_it_works_where_the_project_is_not_installed() -> None:
     """Serve pickles it by value in the build task and unpickles it in the controller."""
-    module, policy = import_module_and_attr("deployments.autoscaling:TargetQueue")
+    # What Serve itself does with the string in the YAML.
+    module, policy = private("ray._common.utils.import_module_and_attr")("deployments.autoscaling:TargetQueue")
     cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
     try:
         carried = cloudpickle.dumps(policy)  # type: ignore[no-untyped-call]
@@ -130,7 +129,7 @@ assert not any(name.split(".")[0] in ("deployments", "configs", "models") for na
 
 
 def test_serve_applies_its_delays_and_goes_to_zero_by_its_own_rules() -> None:
-    wrapped = _apply_autoscaling_config(TargetQueue(500))
+    wrapped = private("ray.serve.autoscaling_policy._apply_autoscaling_config")(TargetQueue(500))
     idle = reported("a", rows_per_s=0.0, rows_running=0.0)
     assert wrapped(context(reported("a"), upscale_delay_s=0))[0] == 2
     assert wrapped(context(reported("a"), upscale_delay_s=60))[0] == 1

@@ -54,7 +54,7 @@ def _said(future: "asyncio.Future[Any]") -> Callable[[Answer | Exception], None]
 
 async def doubles(arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int) -> Reply:
     if np.isnan(arrays["x"]).any():
-        return NotFinite.kind, NotFinite().args_across
+        return NotFinite.kind, NotFinite().args
     return "answer", {"y": arrays["x"] * 2}
 
 
@@ -65,7 +65,7 @@ def test_only_the_request_with_nan_of_a_block_is_refused() -> None:
 def test_what_a_device_that_gives_up_tells_is_told_on() -> None:
     async def gives_up(_arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int) -> Reply:
         error = Unavailable(7)
-        return error.kind, error.args_across
+        return error.kind, error.args
 
     assert answers(gives_up, [1], [2]) == [Unavailable, Unavailable]
 

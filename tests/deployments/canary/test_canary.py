@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from configs.schema import Tunables
-from deployments.batching.queue import OnResult
+from deployments.batching.queue import IsDisconnected
 from deployments.batching.remote import Reply
-from deployments.canary.canary import Canary
-from deployments.canary.other import Other
-from deployments.canary.share import drawn, place
+from deployments.canary.canary import Canary, in_share, position
+from deployments.canary.client import CanaryClient
 from deployments.errors import BadRequest, NotReady, ServeError
-from deployments.inference import InferRequest, Outputs
+from deployments.inference import InferRequest, InferResult, OnInferResult
 from models.signature import Array
 from tests.deployments.fake_service import identity
 
@@ -36,12 +35,15 @@ class Stable:
     def __init__(self) -> None:
         self.seen: list[InferRequest] = []
 
-    def begin(self, request: InferRequest, settle: OnResult) -> None:
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None:
+        assert is_disconnected is None
         self.seen.append(request)
-        settle({"OUTPUT0": np.full(1, STABLE, np.float32)})
+        on_result(InferResult("1", {"OUTPUT0": np.full(1, STABLE, np.float32)}))
 
 
-class Ways:
+class Replicas:
     """A canary that answers 2, or does what the test says."""
 
     def __init__(self) -> None:
@@ -49,7 +51,7 @@ class Ways:
         self.down = False
         self.reply: Callable[[], Awaitable[Reply]] = self._two
 
-    async def card(self) -> dict[str, Any]:
+    async def canary_status(self) -> dict[str, Any]:
         if self.down:
             raise RuntimeError("the actor died")
         return {"metadata": self.metadata, "stats": {}}
@@ -65,27 +67,26 @@ class Pair:
     """A stable version and its canary, watched only when the test says so."""
 
     def __init__(self, percent: float = 100) -> None:
-        self.stable, self.ways = Stable(), Ways()
-        self.other = Other("other", SERVICE.signature, self.ways)
-        self.canary = Canary(self.stable, self.other, percent, pause=lambda _: asyncio.Event().wait())
+        self.stable, self.replicas = Stable(), Replicas()
+        self.client = CanaryClient("other", SERVICE.signature, self.replicas)
+        self.canary = Canary(self.client, percent, pause=lambda _: asyncio.Event().wait())
 
-    def ask(self, identity: str | None = None, asked: str = "", rows: int = 1) -> "asyncio.Future[InferRequest]":
-        """Send one request as split.Split does; the future has it once it is settled, its answer in `inputs`."""
+    def ask(self, identity: str | None = None, asked: str = "", rows: int = 1) -> "asyncio.Future[InferResult]":
+        """Send one request as a model does; the future has its result."""
         inputs: dict[str, Array] = {"INPUT0": np.zeros(rows, np.float32)}
-        request = InferRequest(inputs, rows, identity, (), version=asked)
-        done: asyncio.Future[InferRequest] = asyncio.get_running_loop().create_future()
+        request = InferRequest(inputs, rows, identity, version=asked)
+        done: asyncio.Future[InferResult] = asyncio.get_running_loop().create_future()
 
-        def settle(answer: Outputs | Exception) -> None:
-            if isinstance(answer, Exception):
-                done.set_exception(answer)
+        def on_result(result: InferResult) -> None:
+            if result.error is not None:
+                done.set_exception(result.error)
             else:
-                request.inputs = answer
-                done.set_result(request)
+                done.set_result(result)
 
-        if self.canary.takes(request, asked):
-            self.canary.begin(request, settle, asked)
+        if self.canary.takes(request, self.stable.tunables.max_queued_rows):
+            self.canary.begin(request, on_result, None, self.stable)
         else:
-            self.stable.begin(request, settle)
+            self.stable.begin(request, on_result)
         return done
 
     @property
@@ -94,8 +95,8 @@ class Pair:
         return found
 
 
-def answer(request: InferRequest) -> float:
-    return float(request.inputs["OUTPUT0"][0])
+def answer(result: InferResult) -> float:
+    return float(result.outputs["OUTPUT0"][0])
 
 
 def raising(error: Exception) -> Callable[[], Awaitable[Reply]]:
@@ -118,34 +119,34 @@ async def never() -> Reply:
 
 
 def test_a_share_holds_as_many_ids_as_it_says() -> None:
-    inside = sum(drawn(f"request-{n}", 20) for n in range(10_000))
+    inside = sum(in_share(f"request-{n}", 20) for n in range(10_000))
     assert 1800 < inside < 2200  # 20 % of 10,000, five standard deviations each way; the ids are fixed.
 
 
 def test_whoever_is_in_a_share_stays_in_every_larger_one() -> None:
     for n in range(1000):
         identity = f"user-{n}"
-        shares = [drawn(identity, percent) for percent in (0, 1, 20, 50, 100)]
+        shares = [in_share(identity, percent) for percent in (0, 1, 20, 50, 100)]
         assert shares == sorted(shares)
-        assert 0 <= place(identity) < 100
+        assert 0 <= position(identity) < 100
 
 
 def test_without_an_id_chance_decides_and_the_ends_are_none_and_all() -> None:
-    assert not any(drawn(None, 0) for _ in range(1000))
-    assert all(drawn(None, 100) for _ in range(1000))
-    assert 300 < sum(drawn(None, 50) for _ in range(1000)) < 700
+    assert not any(in_share(None, 0) for _ in range(1000))
+    assert all(in_share(None, 100) for _ in range(1000))
+    assert 300 < sum(in_share(None, 50) for _ in range(1000)) < 700
 
 
 def test_the_canary_answers_its_share_and_the_answer_carries_its_version() -> None:
     async def scenario() -> None:
         pair = Pair(percent=20)
-        await pair.other.look()
+        await pair.client.look()
         found = [await pair.ask(f"request-{n}") for n in range(200)]
-        for n, request in enumerate(found):
-            mine = drawn(f"request-{n}", 20)
-            assert answer(request) == (CANARY if mine else STABLE)
-            assert not mine or request.version == "2"
-        assert pair.outcomes == {"answered": sum(drawn(f"request-{n}", 20) for n in range(200))}
+        for n, result in enumerate(found):
+            mine = in_share(f"request-{n}", 20)
+            assert answer(result) == (CANARY if mine else STABLE)
+            assert not mine or result.version == "2"
+        assert pair.outcomes == {"answered": sum(in_share(f"request-{n}", 20) for n in range(200))}
 
     asyncio.run(scenario())
 
@@ -173,11 +174,12 @@ def test_what_the_canary_does_not_answer_the_stable_version_does(
 ) -> None:
     async def scenario() -> None:
         pair = Pair()
-        await pair.other.look()
-        pair.ways.reply = reply
-        request = await pair.ask()
-        assert (answer(request), request.version) == (STABLE, "1")
+        await pair.client.look()
+        pair.replicas.reply = reply
+        result = await pair.ask()
+        assert (answer(result), result.version) == (STABLE, "1")
         assert pair.outcomes == {outcome: 1}
+        [request] = pair.stable.seen
         assert request.timeout_s is not None
         assert 0 < request.timeout_s <= 30
 
@@ -188,8 +190,8 @@ def test_a_slow_canary_leaves_the_stable_version_its_part_of_the_time() -> None:
     async def scenario() -> None:
         pair = Pair()
         pair.stable.tunables = Tunables(timeout_s=0.1)
-        await pair.other.look()
-        pair.ways.reply = never
+        await pair.client.look()
+        pair.replicas.reply = never
         assert answer(await pair.ask()) == STABLE
         assert pair.outcomes == {"slow": 1}
 
@@ -199,16 +201,16 @@ def test_a_slow_canary_leaves_the_stable_version_its_part_of_the_time() -> None:
 def test_requests_on_their_way_come_back_when_the_watch_loses_the_canary() -> None:
     async def scenario() -> None:
         pair = Pair()
-        await pair.other.look()
-        pair.ways.reply = never
+        await pair.client.look()
+        pair.replicas.reply = never
         waiting = [pair.ask() for _ in range(5)]
         await asyncio.sleep(0)
-        pair.ways.down = True
-        await pair.other.look()
+        pair.replicas.down = True
+        await pair.client.look()
         assert [answer(each) for each in await asyncio.gather(*waiting)] == [STABLE] * 5
         assert pair.outcomes == {"lost": 5}
-        pair.ways.down, pair.ways.reply = False, pair.ways._two
-        await pair.other.look()
+        pair.replicas.down, pair.replicas.reply = False, pair.replicas._two
+        await pair.client.look()
         assert answer(await pair.ask()) == CANARY
 
     asyncio.run(scenario())
@@ -217,9 +219,9 @@ def test_requests_on_their_way_come_back_when_the_watch_loses_the_canary() -> No
 def test_a_canary_that_hangs_counts_as_lost() -> None:
     async def scenario() -> None:
         pair = Pair()
-        pair.ways.card = never  # type: ignore[method-assign, assignment]
-        await pair.other.look(within_s=0.01)
-        assert not pair.other.up
+        pair.replicas.canary_status = never  # type: ignore[method-assign, assignment]
+        await pair.client.look(within_s=0.01)
+        assert not pair.client.up
 
     asyncio.run(scenario())
 
@@ -227,8 +229,8 @@ def test_a_canary_that_hangs_counts_as_lost() -> None:
 def test_more_rows_than_may_wait_go_to_the_stable_version() -> None:
     async def scenario() -> None:
         pair = Pair()
-        await pair.other.look()
-        pair.ways.reply = never
+        await pair.client.look()
+        pair.replicas.reply = never
         waiting = [pair.ask(rows=4) for _ in range(3)]
         await asyncio.sleep(0)
         last = pair.ask(rows=4)
@@ -243,8 +245,8 @@ def test_more_rows_than_may_wait_go_to_the_stable_version() -> None:
 def test_a_canary_with_other_tensors_gets_no_request() -> None:
     async def scenario() -> None:
         pair = Pair()
-        pair.ways.metadata = {**METADATA, "outputs": [{"name": "OUTPUT0", "datatype": "FP64", "shape": [-1]}]}
-        await pair.other.look()
+        pair.replicas.metadata = {**METADATA, "outputs": [{"name": "OUTPUT0", "datatype": "FP64", "shape": [-1]}]}
+        await pair.client.look()
         assert answer(await pair.ask()) == STABLE
 
     asyncio.run(scenario())
@@ -253,7 +255,7 @@ def test_a_canary_with_other_tensors_gets_no_request() -> None:
 def test_a_version_asked_by_name_is_that_version_or_an_error() -> None:
     async def scenario() -> None:
         pair = Pair(percent=0)
-        await pair.other.look()
+        await pair.client.look()
         assert answer(await pair.ask(asked="2")) == CANARY
         assert answer(await pair.ask(asked="1")) == STABLE
         assert pair.outcomes == {}
@@ -262,7 +264,7 @@ def test_a_version_asked_by_name_is_that_version_or_an_error() -> None:
             (replying("bad_request", "send text"), BadRequest),
         ]
         for reply, error in errors:
-            pair.ways.reply = reply
+            pair.replicas.reply = reply
             with pytest.raises(error) as told:
                 await pair.ask(asked="2")
             assert "actor" not in str(told.value)

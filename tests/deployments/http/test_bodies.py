@@ -45,7 +45,7 @@ def test_a_body_over_the_limit_is_413_as_sent_and_as_decompressed(body: bytes, h
     service.tunables = Tunables.model_validate({"max_body_mib": 1 / 1024})
     answer = ask(service, "/infer", body, headers=headers)
     assert answer.status == 413
-    assert "MiB, the most that this model takes" in answer.json["error"]
+    assert "MiB, the limit of this model" in answer.json["error"]
 
 
 def test_reading_stops_at_the_limit() -> None:
@@ -83,10 +83,10 @@ def test_compressed_bodies_are_read(encoding: str, body: bytes) -> None:
     [
         ("gzip", RAW, 400, "does not decompress as gzip"),
         ("deflate", RAW, 400, "does not decompress as deflate"),
-        ("gzip", b"", 400, "ends before its end"),
-        ("gzip", gzip.compress(RAW)[:-9], 400, "ends before its end"),
+        ("gzip", b"", 400, "body is incomplete"),
+        ("gzip", gzip.compress(RAW)[:-9], 400, "body is incomplete"),
         ("gzip", gzip.compress(RAW) + b"xx", 400, "2 bytes are left over after the gzip body"),
-        ("gzip", gzip.compress(RAW) + gzip.compress(RAW)[:12], 400, "ends before its end"),
+        ("gzip", gzip.compress(RAW) + gzip.compress(RAW)[:12], 400, "body is incomplete"),
         ("gzip", gzip.compress(RAW) + b"\x1f\x8b" + bytes(30), 400, "does not decompress as gzip"),
         ("gzip", gzip.compress(b"") * 70_000, 400, "left over after the gzip body"),
         ("deflate", zlib.compress(RAW) * 2, 400, "left over after the deflate body"),

@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 from configs.schema import Tunables
 from deployments.http import lingering, short_path
 from deployments.http.bodies import ASGIApp
+from deployments.http.heads import Endpoint
 from deployments.http.rest import build
 from deployments.http.server_protocol import ServerProtocol, install
 from tests.deployments.fake_service import FakeService, identity
@@ -84,7 +85,7 @@ def _function(app: ASGIApp) -> Any:
 
 @contextmanager
 def serving(service: FakeService, loop: str, short: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(short_path, "_offered", {b"/v2/models/fake/infer": service})
+    monkeypatch.setattr(short_path, "_offered", {b"/v2/models/fake/infer": Endpoint(service)})
     found = LOOPS[loop]()
     server = Server(service, short, found)
     thread = threading.Thread(target=found.run_forever)

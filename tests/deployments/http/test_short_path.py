@@ -13,10 +13,11 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from configs.schema import Tunables
-from deployments.batching.queue import OnResult
+from deployments.batching.queue import IsDisconnected
 from deployments.http import short_path
 from deployments.http.bodies import Receive, Scope, Send
-from deployments.inference import InferRequest
+from deployments.http.heads import Endpoint
+from deployments.inference import InferRequest, OnInferResult
 from tests.deployments.fake_service import FakeService, identity
 
 BODY = orjson.dumps({"inputs": [{"name": "INPUT0", "datatype": "FP32", "shape": [1], "data": [1.5]}]})
@@ -51,9 +52,12 @@ class Held(FakeService):
         super().__init__(fake.signature, fake.act)
         self.waiting: list[Callable[[], None]] = []
 
-    def begin(self, request: InferRequest, settle: OnResult) -> None:
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None:
         self.seen.append(request)
-        self.waiting.append(lambda: settle(self.act(request.inputs)))
+        self.is_disconnected = is_disconnected
+        self.waiting.append(lambda: on_result(self.result(request)))
 
 
 class Socket(asyncio.Transport):
@@ -95,7 +99,7 @@ class Connection:
     """One client of a server that runs `service` on the short path and answers everything else with `uvicorn's`."""
 
     def __init__(self, service: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(short_path, "_offered", {b"/v2/models/fake/infer": service})
+        monkeypatch.setattr(short_path, "_offered", {b"/v2/models/fake/infer": Endpoint(service)})
         self.books = Books()
         config = uvicorn.Config(_long_way, log_config=None, lifespan="off", access_log=False)
         config.load()
@@ -271,11 +275,11 @@ def test_a_client_that_leaves_is_known_to_the_batcher_and_off_the_books(monkeypa
 
     async def test(connection: Connection) -> None:
         await connection.send(post())
-        gone = service.seen[0].gone
-        assert gone is not None
-        assert not gone()
+        is_disconnected = service.is_disconnected
+        assert is_disconnected is not None
+        assert not is_disconnected()
         connection.protocol.connection_lost(None)
-        assert gone()
+        assert is_disconnected()
         assert connection.books.ongoing == 0
         service.waiting[0]()
         assert connection.socket.sent == b""
@@ -368,7 +372,7 @@ def test_a_client_that_sends_ahead_of_the_answers_is_read_no_further(monkeypatch
         assert not connection.protocol.flow.read_paused
         while not connection.protocol.flow.read_paused:
             connection.protocol.data_received(post())
-        assert len(connection.protocol._late) < 2 * short_path.HEAVY_BYTES
+        assert len(connection.protocol._connection._behind) < 2 * short_path.HEAVY_BYTES
         service.waiting.pop()()
         await connection.send()
         assert not connection.protocol.flow.read_paused

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from deployments.http.tensors import parse, render
+from deployments.inference import InferResult
 from models.signature import NUMPY, Tensor
 from tests.deployments.fake_service import WHOLE_NUMBERS, FakeService, identity, infer, outputs_of, signature
 
@@ -152,5 +153,5 @@ def test_timeout_and_priority_are_read_and_unknown_parameters_ignored() -> None:
 def test_bytes_that_are_not_text_survive_in_binary() -> None:
     service = identity("BYTES")
     request = parse(b"\xff\x00", 0, service.signature)
-    body, length = render("m", "1", request, {"OUTPUT0": request.inputs["INPUT0"]})
+    body, length = render("m", request, InferResult("1", {"OUTPUT0": request.inputs["INPUT0"]}))
     assert body[length:] == b"\x02\x00\x00\x00\xff\x00"

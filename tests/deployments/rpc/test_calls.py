@@ -57,14 +57,18 @@ def test_the_model_describes_itself_with_its_properties_as_text() -> None:
     service = identity("FP32", 3)
     tensor = {"name": "INPUT0", "datatype": "FP32", "shape": [-1, 3]}
     described = {"name": "fake", "versions": ["1"], "platform": "pytorch", "inputs": [tensor], "outputs": []}
-    properties = {"device": "cpu", "mistakes": [{"ok": True}], "fallback": None}
-    service.metadata = lambda: {**described, "properties": properties, "new": 1}  # type: ignore[method-assign]
+    properties = {"device": "cpu", "checks": [{"code": "passed"}], "fallback": None}
+
+    def metadata(version: str = "") -> dict[str, Any]:  # noqa: ARG001  # As the service has it.
+        return {**described, "properties": properties, "new": 1}
+
+    service.metadata = metadata  # type: ignore[method-assign]
     answer, _ = call(service, "ModelMetadata", pb.ModelMetadataRequest(name="fake"))
     found = pb.ModelMetadataResponse.FromString(answer)
     assert (found.name, list(found.versions), found.platform) == ("fake", ["1"], "pytorch")
     assert [(each.name, each.datatype, list(each.shape)) for each in found.inputs] == [("INPUT0", "FP32", [-1, 3])]
     assert found.properties["device"] == "cpu"
-    assert orjson.loads(found.properties["mistakes"]) == [{"ok": True}]
+    assert orjson.loads(found.properties["checks"]) == [{"code": "passed"}]
 
 
 @pytest.mark.parametrize(
@@ -278,7 +282,7 @@ def test_a_fault_of_ours_is_logged_and_never_shown(
 def test_no_method_lets_an_exception_out(method: str) -> None:
     model = identity("FP32")
 
-    def fail() -> Any:
+    def fail(version: str = "") -> Any:  # noqa: ARG001  # As the service has it.
         raise RuntimeError("secret")
 
     model.ready = model.metadata = fail  # type: ignore[method-assign]

@@ -17,7 +17,7 @@ from deployments.http.bodies import Receive, Scope, Send
 from deployments.http.rest import build
 from deployments.rpc.front import Front
 from deployments.rpc.front import _headers as headers_of
-from deployments.rpc.service import path
+from deployments.rpc.service import SERVICE
 from deployments.stubs import open_inference_pb2 as pb
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from models.signature import Array
@@ -325,7 +325,7 @@ def test_a_fault_of_ours_is_not_shown() -> None:
 def test_a_message_without_a_model_s_name_goes_nowhere(sent: Any, code: Any, sentence: str) -> None:
     async def test(front: Around) -> None:
         message = sent if isinstance(sent, bytes) else sent.SerializeToString()
-        found, details = await refused(front.channel.unary_unary(path("ModelInfer"))(message))
+        found, details = await refused(front.channel.unary_unary(f"/{SERVICE.full_name}/ModelInfer")(message))
         assert (found, sentence in details) == (code, True)
         assert front.seen == []
 

@@ -72,7 +72,9 @@ def test_the_metadata_says_where_the_model_runs_and_that_no_mistake_is_made(serv
     found = requests.get(serving.model("digits"), timeout=30).json()
     properties = found["properties"]
     assert found["inputs"] == [{"name": "image", "datatype": "UINT8", "shape": [-1, 1, 8, 8]}]
-    assert [each["ok"] for each in properties["mistakes"]] == [True] * 5
+    found = {(each["mistake"], each["code"]) for each in properties["checks"]}
+    assert {mistake for mistake, _ in found} == {1, 2, 3, 4, 5}
+    assert {code for _, code in found} <= {"passed", "measured", "not_applicable"}
     assert (properties["device"] == "cpu") == (properties["fallback"] is not None)
     assert requests.get(serving.model("digits-cpu"), timeout=30).json()["properties"]["device"] == "cpu"
 

@@ -195,7 +195,7 @@ def test_an_unknown_model_is_not_found(client: Client) -> None:
     ):
         code, details = refused(functools.partial(client.ask, method, request, "digits"))
         assert code is Code.NOT_FOUND
-        says = "there is no model 'nothing' here; there is digits" if client.way == FRONT else "not 'nothing'"
+        says = "there is no model 'nothing' here; the models are: digits" if client.way == FRONT else "not 'nothing'"
         assert says in details
 
 

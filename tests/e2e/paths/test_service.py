@@ -137,7 +137,7 @@ def test_the_request_id_comes_back_once(serving: Serving) -> None:
 @pytest.mark.parametrize(
     "method, path, body, status, says",
     [
-        ("GET", "/v2/models/nothing", b"", 404, "no model 'nothing' here; there is digits"),
+        ("GET", "/v2/models/nothing", b"", 404, "no model 'nothing' here; the models are: digits"),
         ("POST", "/v2/models/digits/versions/9/infer", b"{}", 404, "version"),
         ("GET", "/nowhere", b"", 404, "below /v2"),
         ("GET", "/v2/models/digits/infer", b"", 405, "takes POST"),

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from configs.document import application
-from deployments.canary.share import drawn
+from deployments.canary.canary import in_share
 from deployments.stubs import open_inference_pb2 as pb
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.e2e.clients import BODY, load
@@ -80,7 +80,7 @@ def test_an_id_decides_which_version_answers(pair: Serving) -> None:
     identities = [f"request-{n}" for n in range(300)]
     before = fell_back(pair)
     found = many(pair, identities)
-    share = {identity for identity in identities if drawn(identity, 20)}
+    share = {identity for identity in identities if in_share(identity, 20)}
     answered = {identity for identity, each in zip(identities, found, strict=True) if each == "2"}
     assert answered <= share
     # On a machine that has no time for the canary, the stable version may have answered for it.

@@ -100,7 +100,7 @@ def test_a_replica_that_hangs_is_replaced_its_waiting_requests_are_told_and_the_
         thread.join()
 
     assert (hung["device"].status, hung["device"].retry_after) == (503, "1"), hung
-    assert "this replica's device does not answer as it should: try again in 1 s" in hung["device"].error
+    assert "this replica is unhealthy: try again in 1 s" in hung["device"].error
     # Where the loop itself hangs nobody can be told anything; the connection ends with the process.
     assert hung["behind"].status not in (200, 408), hung
     assert any(outputs(answer) == [6] for answer in meanwhile if answer[0] == 200), meanwhile
@@ -165,5 +165,5 @@ def test_an_ingress_replica_tells_what_the_device_behind_it_tells_and_meets_its_
     pid = ask(serving, "behind", 1).pid
     found = ask(serving, "behind", HANG)
     assert (found.status, found.retry_after) == (503, "1"), found
-    assert "this replica's device does not answer as it should" in found.error
+    assert "this replica is unhealthy" in found.error
     until(lambda: ask(serving, "behind", 1).pid not in (pid, 0))

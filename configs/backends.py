@@ -1,0 +1,71 @@
+"""The backends that a config may name, and all that is asked of one but how it is built. No torch here.
+
+To add one, write its module, with a `build` as models/compile/compiled.py describes it, and list it here: the schema,
+the start, `audit` and `tune` ask this list and have none of their own.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator
+
+from .suggest import advise
+
+if TYPE_CHECKING:
+    from .schema import SourceConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One way to run a forward.
+
+    `title` is its name in reports, and `builder` the module that builds it, imported only where torch is. `sources` are
+    the kinds of source that it makes something of: a file is a graph already. `slow`: it compiles for minutes, so
+    `--quick` leaves it out. `tried`: whether audit and tune try it. `artefact` is the suffix of the files in which its
+    compiled models are kept between starts, in a folder of its name; "" where none are kept.
+    """
+
+    name: str
+    title: str
+    builder: str
+    devices: tuple[str, ...] = ("cuda", "cpu")
+    sources: tuple[str, ...] = ("factory",)
+    slow: bool = False
+    tried: bool = True
+    artefact: str = ""
+
+    def takes(self, source: "SourceConfig") -> bool:
+        """Whether it makes something of this kind of source."""
+        return any(getattr(source, kind) is not None for kind in self.sources)
+
+
+EAGER, DEFAULT = "eager", "torchscript"
+# By how often they win, so that a short search is well spent.
+BACKENDS: dict[str, Backend] = {
+    each.name: each
+    for each in (
+        Backend(
+            DEFAULT,
+            "TorchScript",
+            "models.compile.torchscript",
+            sources=("factory", "torchscript"),
+            artefact=".pt",
+        ),
+        Backend("compile", "torch.compile", "models.compile.compile", slow=True),
+        Backend(EAGER, "eager", "models.compile.eager", sources=("factory", "export")),
+    )
+}
+
+
+def tried_on(device: str) -> list[Backend]:
+    """Return the backends that audit and tune try on a device, the most promising first."""
+    return [each for each in BACKENDS.values() if each.tried and device in each.devices]
+
+
+def _known(name: str) -> str:
+    if name not in BACKENDS:
+        raise ValueError(f"there is no such backend; got {name!r}\nhelp: {advise(name, BACKENDS)}")
+    return name
+
+
+BackendName = Annotated[str, AfterValidator(_known)]

@@ -1,0 +1,122 @@
+"""The models' applications, as Serve's details describe them, in the protocol's words. Pure: nothing is asked here.
+
+serve.status() knows no application's version; the details that Serve's own dashboard reads do.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import NotReady
+
+# Every error that we raise in a start, as Python writes it below a traceback, up to the next blank line.
+_OURS = re.compile(r"^(?:[\w.]+\.)?(?:ModelError|ConfigError): (.+?)(?=\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
+_STATES = {"DEPLOYING": "LOADING", "NOT_STARTED": "LOADING", "DELETING": "UNLOADING"}
+_REFUSED = "DEPLOY_FAILED"
+_FAILED = (_REFUSED, "UNHEALTHY")
+_MEANWHILE = {
+    "DEPLOYING": "a change is being rolled out",
+    _REFUSED: "the last change failed, and the earlier replicas answer: see the server's log",
+    "UNHEALTHY": "a replica is being replaced",
+}
+# Replicas in these states get requests, or will within moments: UPDATING takes a new user_config, RECOVERING is what a
+# controller that was restarted finds.
+_ANSWERING = ("RUNNING", "PENDING_MIGRATION", "UPDATING", "RECOVERING")
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One model's application; `state` in the protocol's words.
+
+    READY means that its requests are answered, whatever a rollout is doing. `status` is Serve's own word. `held`:
+    without a replica its requests wait for one, since it may be scaled to zero.
+    """
+
+    name: str
+    version: str
+    state: str
+    failed: bool
+    message: str
+    replicas: int = 0
+    canary: bool = False
+    status: str = "RUNNING"
+    held: bool = False
+
+    @property
+    def ready(self) -> bool:
+        return self.state == "READY"
+
+    @property
+    def settled(self) -> bool:
+        """Whether Serve is done with it, well or not."""
+        return self.status in ("RUNNING", _REFUSED)
+
+    @property
+    def reason(self) -> str:
+        if self.ready:
+            return _MEANWHILE.get(self.status, "")
+        return "see the server's log" if self.failed else self.state.lower()
+
+
+def not_ready(app: App) -> NotReady:
+    """Return what a client is told that asks a model which does not answer."""
+    if app.status == _REFUSED and not app.ready:
+        return NotReady(f"model {app.name!r} failed and is not served: see the server's log", ())
+    state = "not reachable at the moment" if app.ready else f"{app.state.lower()}, not ready"
+    return NotReady(f"model {app.name!r} is {state}: try again in 1 s")
+
+
+def application(name: str, found: dict[str, Any], canary: bool = False) -> App:
+    status = _word(found["status"])
+    args = (found.get("deployed_app_config") or {}).get("args") or {}
+    deployments = list(found.get("deployments", {}).values())
+    answering = bool(deployments) and all(_answering(each, status) for each in deployments)
+    return App(
+        name=name,
+        version=str(args.get("version", "1")),
+        state="READY" if answering else _STATES.get(status, "UNAVAILABLE" if status in _FAILED else "LOADING"),
+        failed=status in _FAILED and not answering,
+        message=_message(found),
+        replicas=sum(len(each.get("replicas", ())) for each in deployments),
+        canary=canary,
+        status=status,
+        held=any(map(_to_zero, deployments)) and status not in _FAILED,
+    )
+
+
+def _answering(deployment: Mapping[str, Any], status: str) -> bool:
+    """Whether a request to it is answered: by a replica, or where it is scaled to zero by the one that it starts."""
+    states = [_word(each["state"]) for each in deployment.get("replicas", ())]
+    if any(state in _ANSWERING for state in states):
+        return True
+    # Serve calls an application RUNNING while the autoscaler starts a replica.
+    return _to_zero(deployment) and (status == "RUNNING" or deployment.get("target_num_replicas") == 0)
+
+
+def _to_zero(deployment: Mapping[str, Any]) -> bool:
+    scaling = (deployment.get("deployment_config") or {}).get("autoscaling_config") or {}
+    return isinstance(scaling, Mapping) and scaling.get("min_replicas") == 0
+
+
+def _word(state: Any) -> str:
+    return str(getattr(state, "value", state))
+
+
+def canaries(apps: Iterable[dict[str, Any]]) -> set[str]:
+    """Return the applications that others name as their canary: without them, the server is still ready."""
+    deployments = (each for app in apps for each in (app.get("deployed_app_config") or {}).get("deployments") or ())
+    canaries = ((each.get("user_config") or {}).get("canary") or {} for each in deployments)
+    return {str(canary["application"]) for canary in canaries if "application" in canary}
+
+
+def _message(found: dict[str, Any]) -> str:
+    """Return what Serve says of an application; while it deploys, its deployments know more than itself."""
+    parts = [found.get("message"), *(each.get("message") for each in found.get("deployments", {}).values())]
+    return in_short([str(part) for part in parts if part])
+
+
+def in_short(messages: Sequence[str]) -> str:
+    """Return our own sentences alone, where any of Serve's messages has them at the end of a traceback."""
+    own = [found[-1] for message in messages if (found := _OURS.findall(message))]
+    return "\n".join(dict.fromkeys(each.strip() for each in own or messages))

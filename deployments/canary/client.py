@@ -1,0 +1,120 @@
+"""The canary's application as the stable version sees it: asked twice a second whether it is there, and as what.
+
+Ray's handle waits for a replica where there is none. So the watch decides: once the canary does not answer it, no
+request goes there, and those on their way come back at once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from models.signature import Array, Signature
+
+from ..batching.remote import Reply
+
+_LOOK_EVERY_S = 0.5
+_LOOK_WITHIN_S = 2.0
+_log = logging.getLogger("pitstop")
+
+
+class CanaryUnavailable(Exception):  # noqa: N818  # It is no error: the stable version answers.
+    """`reason` is one of few words, for counts: away, lost, slow, or the kind of the canary's error.
+
+    `value` is what makes that error again.
+    """
+
+    def __init__(self, reason: str, value: tuple[object, ...] = ()) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.value = value
+
+
+class Transport(Protocol):
+    """How the canary is reached; handle.Handle is the one."""
+
+    async def canary_status(self) -> dict[str, Any]: ...
+
+    async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> Reply: ...
+
+
+class CanaryClient:
+    """Raises CanaryUnavailable from `ask` for whatever keeps the canary from answering."""
+
+    def __init__(self, application: str, signature: Signature, transport: Transport) -> None:
+        self.application = application
+        self.status: dict[str, Any] | None = None
+        self._transport = transport
+        self._described = [each.describe() for each in (*signature.inputs, *signature.outputs)]
+        self._lost: asyncio.Future[None] | None = None
+        self._told = ""
+
+    @property
+    def up(self) -> bool:
+        return self._lost is not None
+
+    @property
+    def version(self) -> str | None:
+        """The version it last said it is; None as long as it has said nothing."""
+        return None if self.status is None else str(self.status["metadata"]["versions"][0])
+
+    async def watch_for_ever(self, after: Callable[[], object], pause: Callable[[float], Awaitable[object]]) -> None:
+        """Look, call `after`, and wait, again and again."""
+        while True:
+            await self.look()
+            after()
+            await pause(_LOOK_EVERY_S)
+
+    async def look(self, within_s: float = _LOOK_WITHIN_S) -> None:
+        """Ask whether it is there."""
+        try:
+            async with asyncio.timeout(within_s):
+                status = await self._transport.canary_status()
+        except Exception as error:  # Ray has many ways to say that a replica is away; here they are one.
+            self._lose(f"does not answer ({type(error).__name__})")
+            return
+        metadata = status["metadata"]
+        if [*metadata["inputs"], *metadata["outputs"]] != self._described:
+            self._lose("takes or gives other tensors than the stable version, and gets no request")
+            return
+        self.status = status
+        if self._lost is None:
+            self._lost = asyncio.get_running_loop().create_future()
+            self._tell("answers")
+
+    async def ask(self, inputs: dict[str, Array], rows: int, within_s: float, priority: int) -> dict[str, Array]:
+        """Return the canary's outputs."""
+        lost = self._lost
+        if lost is None:
+            raise CanaryUnavailable("away")
+        call = asyncio.ensure_future(self._transport.answer(inputs, rows, within_s, priority))
+        either: list[asyncio.Future[Any]] = [call, lost]
+        try:
+            await asyncio.wait(either, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not call.done():
+                call.cancel()
+        if not call.done() or call.cancelled():
+            raise CanaryUnavailable("lost" if lost.done() else "slow")
+        if call.exception() is not None:
+            raise CanaryUnavailable("lost")
+        kind, value = call.result()
+        if kind != "answer":
+            raise CanaryUnavailable(kind, value)
+        outputs: dict[str, Array] = value
+        return outputs
+
+    def close(self) -> None:
+        """Send back what is on its way."""
+        if self._lost is not None:
+            self._lost.set_result(None)
+            self._lost = None
+
+    def _lose(self, why: str) -> None:
+        self.close()
+        self._tell(why)
+
+    def _tell(self, what: str) -> None:
+        if what != self._told:
+            self._told = what
+            _log.warning("the canary %s %s", self.application, what)

@@ -1,0 +1,63 @@
+"""Decides for each request of a model whether its canary answers it: by the version asked for, or by the share."""
+
+from collections.abc import Callable
+from typing import Any
+
+from configs.schema import CanaryConfig
+from models.signature import Signature
+
+from ..batching.queue import IsDisconnected
+from ..inference import InferRequest, OnInferResult
+from .canary import Canary, Stable
+from .client import CanaryClient, Transport
+from .handle import Handle
+
+
+class CanaryRouter:
+    """Has the canary that the tunables name, or none."""
+
+    def __init__(self, signature: Signature, connect: Callable[[str], Transport] = Handle) -> None:
+        self._signature = signature
+        self._connect = connect
+        self._canary: Canary | None = None
+
+    def reconfigure(self, wanted: CanaryConfig | None) -> None:
+        """Take another share in place; another application, or none, ends the canary that there was."""
+        found = self._canary
+        if found is not None and wanted is not None and found.client.application == wanted.application:
+            found.percent = wanted.percent
+            return
+        if found is not None:
+            found.close()
+        self._canary = None if wanted is None else self._open(wanted)
+
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None, stable: Stable
+    ) -> bool:
+        """Answer a request by the canary, or where it does not by `stable`; return False where it is not for it."""
+        canary = self._canary
+        if canary is None or not canary.takes(request, stable.tunables.max_queued_rows):
+            return False
+        canary.begin(request, on_result, is_disconnected, stable)
+        return True
+
+    @property
+    def up(self) -> bool:
+        return self._canary is not None and self._canary.client.up
+
+    @property
+    def version(self) -> str | None:
+        """The version that the canary last said it is."""
+        return None if self._canary is None else self._canary.client.version
+
+    @property
+    def status(self) -> dict[str, Any] | None:
+        """What the canary last said of itself: `metadata` and `stats`."""
+        return None if self._canary is None else self._canary.client.status
+
+    def as_json(self) -> dict[str, Any] | None:
+        return None if self._canary is None else self._canary.as_json()
+
+    def _open(self, wanted: CanaryConfig) -> Canary:
+        transport = self._connect(wanted.application)
+        return Canary(CanaryClient(wanted.application, self._signature, transport), wanted.percent)

@@ -1,0 +1,66 @@
+"""A table of routes as raw ASGI: what the application of a model (rest.py) and the server's own (../root.py) share.
+
+Raw, because a framework costs more than the rest of a small request (`python -m benchmarks.paths` measures both).
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from ..access.guard import AUTHORIZATION, Guard
+from ..errors import MethodNotAllowed, ServeError
+from .bodies import ASGIApp, Disconnected, Given, Receive, Reply, Scope, Send, lifespan, send_reply
+
+Context = TypeVar("Context")
+Handler = Callable[[Context, Given, Receive], Awaitable[Reply]]
+
+
+class Route(NamedTuple, Generic[Context]):
+    """Who answers at a path, and to which methods, () being all. `open`: without a token, as probes."""
+
+    methods: tuple[str, ...]
+    handle: Handler[Context]
+    open: bool = False
+
+
+def refusing(error: ServeError) -> Route[Any]:
+    """Return the route of a path that is not there."""
+
+    async def refuse(_context: Any, _headers: Given, _receive: Receive) -> Reply:
+        raise error
+
+    return Route((), refuse)
+
+
+def application(
+    find: Callable[[Scope], tuple[Context, Route[Context]]],
+    guard: Guard | None,
+    refuse: Callable[[Exception, Given], Reply],
+) -> ASGIApp:
+    """Return the ASGI application that answers by what `find` finds, and with `refuse` what is raised there."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        headers: Given = dict(scope["headers"])
+        method = scope["method"]
+        context, route = find(scope)
+        try:
+            if guard is not None and not route.open:
+                guard.check(headers.get(AUTHORIZATION))
+            if route.methods and method not in route.methods:
+                raise MethodNotAllowed(method, route.methods)
+            reply = await route.handle(context, headers, receive)
+        except Disconnected:
+            return
+        except Exception as error:  # A raw application gets no other net.
+            reply = refuse(error, headers)
+        await send_reply(send, headers, reply, method == "HEAD")
+
+    # uvicorn takes a bound method for an application of ASGI 2, so this is a function.
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    return app

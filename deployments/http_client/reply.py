@@ -1,0 +1,106 @@
+"""An HTTP/1.1 answer, read from bytes as they come: no socket, no clock. The parser is httptools'.
+
+Load looks at the status of most answers and at nothing else, so the headers and the body are taken out of the bytes
+when they are first asked for.
+"""
+
+import httptools
+
+
+class Reply:
+    """An answer. The names of its headers are in lower case."""
+
+    __slots__ = ("_data", "_parts", "status")
+
+    def __init__(self, status: int, data: list[bytes]) -> None:
+        self.status = status
+        self._data = data
+        self._parts: _Parts | None = None
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return self._read().headers
+
+    @property
+    def body(self) -> bytes:
+        pieces = self._read().body
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _read(self) -> "_Parts":
+        if self._parts is None:
+            self._parts = _Parts(self._data)
+        return self._parts
+
+
+class ReplyReader:
+    """Finds where each answer of a connection ends. httptools calls the on_ methods.
+
+    `keep_alive` says after an answer whether the connection can carry another.
+    """
+
+    __slots__ = ("_data", "_parser", "_reply", "_surplus", "keep_alive")
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._data: list[bytes] = []
+        self._reply: Reply | None = None
+        self._surplus = False
+        self.keep_alive = True
+
+    def feed(self, data: bytes) -> Reply | None:
+        """Take what has come; return the answer once it is whole.
+
+        Raises:
+            ValueError: this is not HTTP/1.1, or more than one answer.
+        """
+        self._data.append(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            raise ValueError("the answer is not HTTP/1.1") from error
+        if self._surplus:
+            raise ValueError("there is more than one answer")
+        reply, self._reply = self._reply, None
+        return reply
+
+    def end(self) -> Reply | None:
+        """The connection has closed: return the answer that this ends, which is one without a length."""
+        parts = _Parts(self._data)
+        if not parts.has_head or b"content-length" in parts.headers or b"transfer-encoding" in parts.headers:
+            return None
+        return Reply(self._parser.get_status_code(), self._data)
+
+    def on_message_begin(self) -> None:
+        self._surplus = self._reply is not None
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        # 1xx answers come ahead of the real one.
+        if status < 200:
+            return
+        self._reply, self._data = Reply(status, self._data), []
+        self.keep_alive = self._parser.should_keep_alive()
+
+
+class _Parts:
+    """The headers and the body in the bytes of an answer; of those of 1xx answers ahead of it nothing is left."""
+
+    def __init__(self, data: list[bytes]) -> None:
+        self.headers: dict[bytes, bytes] = {}
+        self.body: list[bytes] = []
+        self.has_head = False
+        parser = httptools.HttpResponseParser(self)
+        for piece in data:
+            parser.feed_data(piece)
+
+    def on_message_begin(self) -> None:
+        self.headers, self.body, self.has_head = {}, [], False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        self.has_head = True
+
+    def on_body(self, body: bytes) -> None:
+        self.body.append(body)

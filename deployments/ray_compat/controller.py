@@ -1,0 +1,102 @@
+"""What Serve's controller tells: all applications in detail, which replicas run, and Serve's own options."""
+
+from typing import Any
+
+from .names import Part, fields, functions, usable
+
+_CLIENT, _CONTROLLER, _SCHEMA = "ray.serve._private.client", "ray.serve._private.controller", "ray.serve.schema"
+_TO_CONTROLLER = (
+    *functions("ray.serve.context", {"_get_global_client": ""}),
+    *fields(_CLIENT, "ServeControllerClient", "_controller"),
+)
+DETAILS = Part(
+    "what the controller tells of applications",
+    "each version reads 1, a request for a model without a replica waits for one, and the gRPC front needs port 8000",
+    (
+        *functions("ray.serve.context", {"_get_global_client": ""}),
+        *functions(_CLIENT, {"ServeControllerClient.get_serve_details": ""}),
+        *fields(_SCHEMA, "ServeInstanceDetails", "applications http_options proxies"),
+        *fields(_SCHEMA, "ApplicationDetails", "status message deployments deployed_app_config"),
+        *fields(_SCHEMA, "DeploymentDetails", "message replicas target_num_replicas deployment_config"),
+        *fields(_SCHEMA, "ReplicaDetails", "state"),
+        *fields(_SCHEMA, "ProxyDetails", "node_ip"),
+        *fields(_SCHEMA, "HTTPOptionsSchema", "host port"),
+    ),
+)
+REPLICAS = Part(
+    "what the controller tells of running replicas",
+    "a model reads as not ready while a change to it is built",
+    (*_TO_CONTROLLER, *functions(_CONTROLLER, {"ServeController._all_running_replicas": ""})),
+)
+OPTIONS = Part(
+    "what the controller tells of its ports",
+    "our own servers listen on 127.0.0.1 alone",
+    (
+        *_TO_CONTROLLER,
+        *functions(_CONTROLLER, {"ServeController.get_http_config": "", "ServeController.get_grpc_config": ""}),
+        *fields("ray.serve.config", "HTTPOptions", "host port"),
+        *fields("ray.serve.config", "gRPCOptions", "port grpc_servicer_functions"),
+    ),
+)
+_PORT = 8000  # Serve's default.
+
+
+def details() -> dict[str, Any]:
+    """Return what ray.serve.schema.ServeInstanceDetails describes, or as much as serve.status() tells; this waits.
+
+    Raises:
+        Exception: whatever Ray raises where the controller is away.
+    """
+    if not usable(DETAILS):
+        return _details_of_status()
+    found: dict[str, Any] = _client().get_serve_details()
+    return found
+
+
+def running_replicas() -> dict[tuple[str, str], int]:
+    """Return how many replicas run, by application and deployment; nothing where Serve does not tell. This waits."""
+    if not usable(REPLICAS):
+        return {}
+    import ray
+
+    found = ray.get(_client()._controller._all_running_replicas.remote())
+    return {(each.app_name, each.name): len(replicas) for each, replicas in found.items()}
+
+
+async def options() -> tuple[Any, Any] | None:
+    """Return Serve's HTTPOptions and gRPCOptions; None where Serve does not tell."""
+    if not usable(OPTIONS):
+        return None
+    controller = _client()._controller
+    return await controller.get_http_config.remote(), await controller.get_grpc_config.remote()
+
+
+def _client() -> Any:
+    from ray.serve.context import _get_global_client
+
+    return _get_global_client()
+
+
+def _details_of_status() -> dict[str, Any]:
+    from ray import serve
+
+    return {
+        "applications": {name: _application(each) for name, each in serve.status().applications.items()},
+        "http_options": {"host": "127.0.0.1", "port": _PORT},
+        "proxies": {},
+    }
+
+
+def _application(found: Any) -> dict[str, Any]:
+    deployments = {name: _deployment(each) for name, each in found.deployments.items()}
+    return {"status": found.status, "message": found.message, "deployments": deployments}
+
+
+def _deployment(found: Any) -> dict[str, Any]:
+    states = [state for state, count in found.replica_states.items() for _ in range(count)]
+    return {
+        "message": found.message,
+        "replicas": [{"state": state} for state in states],
+        # Each may be scaled to zero, as far as this tells: then its requests must wait, for they start its replica.
+        "deployment_config": {"autoscaling_config": {"min_replicas": 0}},
+    }

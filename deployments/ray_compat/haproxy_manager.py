@@ -1,0 +1,89 @@
+"""Our manager of HAProxy, derived from Ray's: imported only where Ray's is as expected."""
+
+import asyncio
+import functools
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from ray.serve._private import constants
+from ray.serve._private import haproxy as _haproxy
+
+from ..haproxy import changed, end_with_parent, port_taken, private_folder
+from .names import without_actor
+
+haproxy: Any = _haproxy  # Its types are none of ours.
+_log = logging.getLogger("ray.serve")
+_LOOK_EVERY_S = 0.1
+_AGAIN_S = 1.0
+# Of the time that the controller waits for a manager to stop; the rest is for stopping it.
+_FINISH_SHARE = 0.9
+_BASE: Any = without_actor(haproxy.HAProxyManager)
+
+
+class SupervisedHAProxy(_BASE):  # type: ignore[misc]  # Ray's class has no types.
+    """Ray's manager. A HAProxy that died is started again here, not after three health checks of the controller."""
+
+    def __init__(self, http_options: Any, grpc_options: Any, **given: Any) -> None:
+        prepare(given["node_id"])
+        super().__init__(http_options, grpc_options, **given)
+        self._ending = False
+        self._supervisor = self.event_loop.create_task(self._supervise())
+
+    async def ready(self) -> str:
+        try:
+            return str(await super().ready())
+        except RuntimeError as error:
+            if "Address already in use" not in str(error):
+                raise
+            raise RuntimeError(port_taken(str(error))) from None
+
+    async def shutdown(self) -> None:
+        """Take no new connections, let requests under way come to their end, then stop."""
+        self._ending = True
+        async with self._reload_lock:
+            # After a reload the processes before it still hold the connections that they had.
+            found = [self._haproxy._proc, *self._haproxy._old_procs]
+            alive = [each for each in found if each is not None and each.returncode is None]
+            for each in alive:
+                each.send_signal(signal.SIGUSR1)
+            limit_s = _FINISH_SHARE * constants.PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S
+            if alive:
+                await asyncio.wait([asyncio.ensure_future(each.wait()) for each in alive], timeout=limit_s)
+        await super().shutdown()
+
+    async def _supervise(self) -> None:
+        await self._haproxy_start_task
+        while not self._ending:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            process = self._haproxy._proc
+            if process is None or process.returncode is None:
+                continue
+            try:
+                await self._start_again()
+            except Exception:
+                _log.exception("HAProxy did not start again")
+                await asyncio.sleep(_AGAIN_S)
+
+    async def _start_again(self) -> None:
+        """Start it with the routes that it had, unless it ended because a reload has put another in its place."""
+        async with self._reload_lock:
+            code = self._haproxy._proc.returncode
+            if not self._ending and code is not None:
+                _log.error("HAProxy ended with %s: it is started again", code)
+                await self._haproxy.start()
+
+
+def prepare(node_id: str) -> None:
+    """Change what Ray's manager is going to use in this process."""
+    os.umask(0o077)
+    for path in (constants.RAY_SERVE_HAPROXY_SOCKET_PATH, constants.RAY_SERVE_HAPROXY_CONFIG_FILE_LOC):
+        private_folder(Path(path).parent, node_id)
+    haproxy.HAPROXY_CONFIG_TEMPLATE = changed(haproxy.HAPROXY_CONFIG_TEMPLATE)
+    if sys.platform == "linux":
+        # A HAProxy that outlives its manager keeps the port, and no other can start.
+        spawn: Any = functools.partial(asyncio.create_subprocess_exec, preexec_fn=end_with_parent)
+        asyncio.create_subprocess_exec = spawn

@@ -1,0 +1,21 @@
+"""All parts: docs/architecture.md lists them, tests/deployments/ray_compat holds them against what is installed."""
+
+from . import accounting, autoscaling, controller, handles, haproxy, proxies, servers, uvicorn_protocol
+
+PARTS = (
+    accounting.PART,
+    servers.HTTP,
+    servers.GRPC,
+    servers.ADDRESS,
+    uvicorn_protocol.PROTOCOL,
+    uvicorn_protocol.CLIENT,
+    controller.DETAILS,
+    controller.REPLICAS,
+    controller.OPTIONS,
+    proxies.SENDING,
+    proxies.ROUTER,
+    handles.BY_REFERENCE,
+    handles.UNCHECKED,
+    haproxy.PART,
+    autoscaling.PART,
+)

@@ -1,0 +1,37 @@
+"""When a forward was compiled, and why a way to do it was left: what others read too, so there is no torch here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+# In this start, in an earlier one, or by whoever wrote the model's file.
+Made = Literal["now", "before", "file"]
+# wrong_branch: the trace holds the branch that its example took. deviates: its answers differ from eager's.
+RefusedCode = Literal["not_compilable", "wrong_branch", "deviates", "already_a_graph"]
+# A trace that would be wrong for other inputs.
+WRONG_TRACE: tuple[RefusedCode, ...] = ("wrong_branch", "deviates")
+_WRONG = "a trace would be wrong for other inputs"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A way that was tried (script, trace) and left; `said` is torch's own reason, `deviation` is from eager."""
+
+    way: str
+    code: RefusedCode
+    said: str = ""
+    deviation: float = 0.0
+
+    @property
+    def sentence(self) -> str:
+        return {
+            "not_compilable": f"torch.jit.{self.way} fails ({self.said})",
+            "wrong_branch": f"{_WRONG}: control flow depends on the data ({self.said})",
+            "deviates": f"{_WRONG}: on fresh ones it differs from eager by {self.deviation:.2g}",
+            "already_a_graph": "a .pt2 export is a graph already; TorchScript does not apply to it",
+        }[self.code]
+
+
+def sentences(refused: Iterable[Refused]) -> str:
+    """Return all reasons in one line; "" where there are none."""
+    return "; ".join(each.sentence for each in refused)

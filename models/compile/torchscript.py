@@ -1,0 +1,159 @@
+"""TorchScript that answers as eager does: scripted where possible, traced only where the trace proves faithful.
+
+A trace writes down one run. Where the model's control flow depends on its data, the trace repeats the branch that its
+example took, and answers other inputs wrongly without a word. So a trace is refused as soon as the tracer warns of a
+value it had to freeze, or fresh inputs at several batch sizes answer otherwise than eagerly; then the model is scripted
+or, where it cannot be, served eagerly, with the reason kept.
+"""
+
+import json
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from configs.backends import EAGER
+from configs.schema import ModelConfig
+
+from ..errors import first_line
+from ..input_binding import loaded_script
+from ..layout import Layout
+from ..parity import Tolerance, deviation, tolerance_for
+from ..runner import Forward, in_order
+from ..saving import save
+from ..signature import Tensor
+from ..user_code import call
+from . import store
+from .compiled import Compiled, Staged
+from .refused import Refused, sentences
+
+_NAME = "torchscript"
+_MADE = "made.json"
+_WAYS = {"auto": ("script", "trace"), "script": ("script",), "trace": ("trace", "script")}
+_log = logging.getLogger("pitstop")
+
+
+def build(
+    module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], layout: Layout, config: ModelConfig
+) -> Compiled:
+    """Compile, or load what an earlier start compiled of the same."""
+    if config.source.export is not None:
+        return Compiled(module, EAGER, (Refused("script", "already_a_graph"),))
+    if isinstance(module, torch.jit.ScriptModule):
+        return Compiled(_frozen(module), "script", made="file")
+    if loaded_script(module) is not None:
+        return Compiled(module, "script", made="file")
+    # The weights and the code do not tell all: the factory may have been given other arguments.
+    made_from = f"{config.source.factory} {sorted(config.source.kwargs.items())}"
+    key = store.key_of(module, layout, config.torchscript, made_from)
+    if (found := kept(key, layout.device)) is not None:
+        return found
+    made = faithful(module, probes, outputs, config.torchscript, tolerance_for(config.precision, config.tolerance))
+    if made.eager:
+        _log.warning(
+            "TorchScript would give other answers, so the model runs in eager mode: %s", sentences(made.refused)
+        )
+        return made
+    frozen = Compiled(_frozen(made.forward), made.how, made.refused)
+    keep(key, frozen)
+    return frozen
+
+
+def faithful(
+    module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], method: str, tolerance: Tolerance
+) -> Compiled:
+    """Script or trace so that it answers as eager does; the module itself, eager, where neither does.
+
+    Args:
+        module: what is compiled.
+        probes: inputs on the device, of several batch sizes.
+        outputs: what forward returns.
+        method: auto, script or trace.
+        tolerance: how far a trace may be off.
+    """
+    refused: tuple[Refused, ...] = ()
+    for way in _WAYS[method]:
+        made = _script(module) if way == "script" else _trace(module, probes, outputs, tolerance)
+        if not isinstance(made, Refused):
+            return Compiled(made, way, refused)
+        refused = (*refused, made)
+    return Compiled(module, EAGER, refused)
+
+
+def kept(key: str | None, device: torch.device) -> Compiled | None:
+    """Return what an earlier start compiled under this key."""
+    return store.read(_NAME, key, partial(_load, device=device))
+
+
+def keep(key: str | None, compiled: Compiled) -> None:
+    """Keep a compiled module for the starts to come."""
+    store.write(_NAME, key, partial(_save, compiled))
+
+
+def _load(path: Path, device: torch.device) -> Compiled:
+    extra = {_MADE: ""}
+    module = torch.jit.load(str(path), map_location=device, _extra_files=extra)  # type: ignore[no-untyped-call]
+    made = json.loads(extra[_MADE])
+    return Compiled(module, str(made["how"]), tuple(Refused(**each) for each in made["refused"]), made="before")
+
+
+def _save(compiled: Compiled, path: Path) -> None:
+    made = {"how": compiled.how, "refused": [asdict(each) for each in compiled.refused]}
+    module: Any = compiled.forward
+    save(module, path, {_MADE: json.dumps(made)})
+
+
+def _script(module: nn.Module) -> torch.jit.ScriptModule | Refused:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            made: torch.jit.ScriptModule = call(torch.jit.script, module)
+            return made
+    except Exception as error:  # The compiler raises half a dozen unrelated types; each means "not scriptable".
+        return Refused("script", "not_compilable", first_line(error))
+
+
+def _trace(
+    module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], tolerance: Tolerance
+) -> torch.jit.ScriptModule | Refused:
+    try:
+        with warnings.catch_warnings(record=True) as heard, torch.no_grad():
+            warnings.simplefilter("always")
+            traced: Any = call(torch.jit.trace, module, tuple(probes[0]), check_trace=False, strict=False)
+    except Exception as error:  # As above: any failure of the tracer means "not traceable".
+        return Refused("trace", "not_compilable", first_line(error))
+    froze = [str(each.message) for each in heard if issubclass(each.category, torch.jit._trace.TracerWarning)]
+    if froze:
+        return Refused("trace", "wrong_branch", froze[0].partition(". ")[0])
+    off = _disagreement(module, traced, probes, outputs)
+    if off > max(tolerance.relative, tolerance.disagree):
+        return Refused("trace", "deviates", deviation=off)
+    made: torch.jit.ScriptModule = traced
+    return made
+
+
+def _disagreement(module: nn.Module, traced: Forward, probes: Sequence[Staged], outputs: Sequence[Tensor]) -> float:
+    worst = 0.0
+    with torch.no_grad():
+        for probe in probes:
+            try:
+                found = in_order(call(traced, *probe), outputs)
+            except RuntimeError:
+                return float("inf")
+            expected = in_order(call(module, *probe), outputs)
+            offs = [deviation(*pair) for pair in zip(found, expected, strict=True)]
+            worst = max([worst, *(off for off in offs if off is not None)])
+    return worst
+
+
+def _frozen(module: Any) -> torch.jit.ScriptModule:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        frozen: torch.jit.ScriptModule = torch.jit.freeze(call(module.eval)) if hasattr(module, "training") else module
+        return frozen

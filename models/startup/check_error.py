@@ -1,0 +1,39 @@
+"""A check of the start that does not hold, as an exception that carries its result."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar, Protocol
+
+from ..errors import ModelError
+from .check_results import Failed
+
+
+class Check(Protocol):
+    """A class of check_results."""
+
+    check: ClassVar[str]
+    mistake: ClassVar[int]
+
+
+class CheckError(ModelError):
+    """Ends the start. `result` says which check failed."""
+
+    def __init__(self, text: str, result: Failed) -> None:
+        super().__init__(text)
+        self.result = result
+
+    def __reduce__(self) -> tuple[type["CheckError"], tuple[str, Failed]]:
+        # Audit and plan start models in a process of their own, and get its errors from there.
+        return CheckError, (str(self), self.result)
+
+
+@contextmanager
+def failing(check: type[Check]) -> Iterator[None]:
+    """Make every ModelError of a block a CheckError of this check."""
+    try:
+        yield
+    except CheckError:
+        raise
+    except ModelError as error:
+        # It takes the other's place: what led to that, user code as a rule, led to this.
+        raise CheckError(str(error), Failed(check.check, check.mistake, error.what)) from error.__cause__

@@ -1,0 +1,199 @@
+"""What the checks of a start found, as data, each with the one sentence that is made of it. No torch here.
+
+Each class is one check, and says which of the five mistakes it is about. A code is one of these:
+
+    passed          the check holds
+    failed          it does not, and the start ends (Failed)
+    measured        there is nothing to hold: whether the figure is good is the operator's to say
+    not_applicable  there is nothing to check; `reason` says why
+    waived          a key of the config, `waived_by`, allows more than the check itself would: up to `allowed`
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
+
+from configs.backends import BACKENDS, EAGER
+
+from ..compile.refused import Made, Refused, sentences
+
+Code = Literal["passed", "failed", "measured", "not_applicable", "waived"]
+_MARKS = {"passed": "✓", "measured": "✓", "not_applicable": "-", "waived": "!", "failed": "✗"}
+_HOW = {"script": "TorchScript, scripted", "trace": "TorchScript, traced"}
+_MADE = {"now": "made in this start", "before": "loaded from the cache", "file": "loaded from the model's file"}
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceMode:
+    """Nothing trains or records gradients, and the same rows are answered alike twice."""
+
+    check: ClassVar[str] = "inference mode"
+    mistake: ClassVar[int] = 1
+    code: Code = "passed"
+
+    @property
+    def sentence(self) -> str:
+        return "eval mode, no gradients, and the same answer to the same rows twice"
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """How far padding changes a row's answer, relative to its largest value."""
+
+    check: ClassVar[str] = "padding"
+    mistake: ClassVar[int] = 1
+    code: Code
+    deviation: float | None = None
+    reason: str = ""
+    waived_by: str = ""
+    allowed: float | None = None
+
+    @property
+    def sentence(self) -> str:
+        return self.reason or f"with padding an answer {_changes(self)}{_waived(self)}"
+
+
+@dataclass(frozen=True, slots=True)
+class CoBatchedRows:
+    """How far the other rows of its batch change a row's answer, relative to its largest value."""
+
+    check: ClassVar[str] = "co-batched rows"
+    mistake: ClassVar[int] = 1
+    code: Code
+    deviation: float | None = None
+    reason: str = ""
+    waived_by: str = ""
+    allowed: float | None = None
+
+    @property
+    def sentence(self) -> str:
+        return self.reason or f"beside other rows an answer {_changes(self)}{_waived(self)}"
+
+
+@dataclass(frozen=True, slots=True)
+class WarmedShapes:
+    """Every batch shape ran before the first request. `autotuning` is cuDNN's; None without a GPU."""
+
+    check: ClassVar[str] = "warmed shapes"
+    mistake: ClassVar[int] = 2
+    code: Code
+    shapes: int
+    autotuning: bool | None
+
+    @property
+    def sentence(self) -> str:
+        cudnn = "no GPU, so no cuDNN"
+        if self.autotuning is not None:
+            cudnn = f"cuDNN autotuning is {'on: they are fixed' if self.autotuning else 'off: one size is open'}"
+        return f"all {self.shapes} ran before the first request; {cudnn}"
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """What was compiled answers as eager does, at every warmed size.
+
+    `how` is what runs (eager, script, trace, or the backend's name), `graphs` the shapes with a CUDA graph. `deviation`
+    is from eager in the arithmetic `reference`; `precision_reason` says why that is not the config's.
+    """
+
+    check: ClassVar[str] = "compilation"
+    mistake: ClassVar[int] = 3
+    code: Code
+    asked: str
+    how: str
+    made: Made
+    refused: tuple[Refused, ...]
+    graphs: int
+    deviation: float
+    reference: str
+    precision_reason: str = ""
+    waived_by: str = ""
+    allowed: float | None = None
+
+    @property
+    def sentence(self) -> str:
+        runs = _HOW.get(self.how) or (BACKENDS[self.how].title if self.how in BACKENDS else self.how)
+        if BACKENDS[self.asked].artefact and self.how != EAGER:
+            runs += f", {_MADE[self.made]}"
+        if self.graphs:
+            runs += f", {self.graphs} shape{'s' * (self.graphs > 1)} as CUDA graphs"
+        near = f"within {self.deviation:.1e} of" if self.deviation else "equal to"
+        parts = [runs, f"{near} eager {self.reference} at every warmed size"]
+        if self.refused:
+            parts.append(f"asked for {BACKENDS[self.asked].title}: {sentences(self.refused)}")
+        if self.precision_reason:
+            parts.append(f"runs {self.precision_reason}")
+        return "; ".join(parts) + _waived(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where the model runs, and its best rate there. `fallback`: why that is not the device one might expect."""
+
+    check: ClassVar[str] = "device"
+    mistake: ClassVar[int] = 4
+    code: Code
+    asked: str
+    name: str
+    rows_s: float
+    fallback: str | None
+
+    @property
+    def sentence(self) -> str:
+        fallback = f"; FALLBACK: {self.fallback}" if self.fallback else ""
+        return f"{self.name}, asked for {self.asked}{fallback}; {self.rows_s:,.0f} rows/s measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """Rows a second at the smallest warmed batch size and at the fastest, at the shortest length."""
+
+    check: ClassVar[str] = "batching"
+    mistake: ClassVar[int] = 5
+    code: Code
+    least_rows: int
+    least_rows_s: float
+    best_rows: int
+    best_rows_s: float
+    ratio: float
+    reason: str = ""
+
+    @property
+    def sentence(self) -> str:
+        if self.reason:
+            return f"{self.reason}; {self.best_rows_s:,.0f} rows/s"
+        least = "one by one" if self.least_rows == 1 else f"in batches of {self.least_rows}"
+        if self.best_rows == self.least_rows:
+            return f"no batch size is faster than {least} ({self.least_rows_s:,.0f} rows/s)"
+        rates = f"{self.best_rows_s:,.0f} against {self.least_rows_s:,.0f} rows/s at batch size {self.best_rows}"
+        return f"{self.ratio:.1f} times faster than {least} ({rates})"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A check that does not hold: the start has ended with a CheckError."""
+
+    check: str
+    mistake: int
+    sentence: str
+    code: Code = "failed"
+
+
+CheckResult = InferenceMode | Padding | CoBatchedRows | WarmedShapes | Compilation | Device | Batching | Failed
+
+
+def line(result: CheckResult) -> str:
+    """Return `✓ batching: 7.8 times faster than one by one (…)`."""
+    return f"{_MARKS[result.code]} {result.check}: {result.sentence}"
+
+
+def as_json(result: CheckResult) -> dict[str, Any]:
+    """Return the check, its code, its figures and its sentence."""
+    return {"check": result.check, "mistake": result.mistake, **asdict(result), "sentence": result.sentence}
+
+
+def _changes(found: Padding | CoBatchedRows) -> str:
+    return f"changes by at most {found.deviation:.1e} of its size" if found.deviation else "stays the same"
+
+
+def _waived(found: Padding | CoBatchedRows | Compilation) -> str:
+    return f"; allowed by {found.waived_by}: {found.allowed:g}" if found.waived_by else ""

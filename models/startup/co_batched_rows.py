@@ -1,0 +1,99 @@
+"""Whether a row's answer depends on the rows that share its batch.
+
+Rows are asked alone and together with others of the longest shape: first with one, then with a whole batch of them
+with large numbers, where nothing says how large an input may be. A config that allows an influence of the batch knows
+that it grows with such numbers.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import NoReturn
+
+import torch
+
+from configs.schema import ModelConfig
+
+from ..draw import Draw
+from ..errors import ModelError
+from ..parity import OffError, compare
+from ..row_checks import prepared, probe_rows, rounding
+from ..runner import Runner
+from ..signature import Array, Rows
+from ..user_code import described
+from .check_results import CoBatchedRows
+
+# What the other rows' numbers are multiplied by: no row's answer may depend on how large another's are.
+_LARGE = 1000
+# Up to here a deviation may be meant, as where int8 activations are scaled by the batch; beyond it is a fault.
+_MAY_BE_MEANT = 0.1
+_MEANT = "or allow it where it is meant, as with int8 activations, whose scale is the batch's"
+ADVICE = (
+    "rows influence each other: batch statistics, a decision over the whole batch, attention over it, or padding to "
+    "the longest row that no mask hides; fix the model, or use max_rows: 1"
+)
+_log = logging.getLogger("pitstop")
+
+
+def co_batched_rows(runner: Runner, draw: Draw, config: ModelConfig) -> CoBatchedRows:
+    """Return how far a row's answer depends on the others of its batch; a ModelError where too far."""
+    off = _worst(runner, draw, config)
+    if off is None:
+        return CoBatchedRows("not_applicable", reason="a forward takes one row")
+    if config.batch_tolerance is not None:
+        return CoBatchedRows("waived", off, waived_by="batch_tolerance", allowed=config.batch_tolerance)
+    return CoBatchedRows("passed", off)
+
+
+def refuse(error: OffError) -> NoReturn:
+    """Raise what a start says of rows that influence each other, with the key that allows it where it may be meant."""
+    if error.off >= _MAY_BE_MEANT:
+        raise error
+    raise ModelError(f"{error}; {_MEANT}: batch_tolerance: {2 * error.off:.1g}") from error
+
+
+def _worst(runner: Runner, draw: Draw, config: ModelConfig) -> float | None:
+    layout = runner.layout
+    if layout.sizes[-1] == 1:
+        return None
+    rows, _ = probe_rows(draw, layout.sizes[-1])
+    room = layout.sizes[-1] - rows[runner.feed[0].name].shape[0]
+    longest = layout.lengths[-1] if layout.lengths else 0
+    if not room:
+        return _together(runner, rows, [], config)
+    worst = _together(runner, rows, [draw.shaped((1, longest), seed=12)], config)
+    if config.batch_tolerance is None:
+        others = _enlarged(draw, draw.shaped((room, longest), seed=14))
+        try:
+            worst = max(worst, _together(runner, rows, [others], config))
+        except ModelError:
+            raise
+        except Exception as error:  # The user's own code: it may refuse such numbers, and they then fail alone.
+            _log.info("large numbers beside a row are not checked: on them the network raises %s", described(error))
+    return worst
+
+
+def _enlarged(draw: Draw, rows: dict[str, Array]) -> dict[str, Array]:
+    """Return rows with large numbers in the float inputs of which the config gives no range."""
+    free: set[str] = (
+        set() if draw.preprocess else {each.name for each in draw.feed if each.low is None and each.high is None}
+    )
+    return {
+        name: (array * _LARGE).astype(array.dtype) if array.dtype.kind == "f" and name in free else array
+        for name, array in rows.items()
+    }
+
+
+def _together(runner: Runner, rows: Rows, others: Sequence[Rows], config: ModelConfig) -> float:
+    count = rows[runner.feed[0].name].shape[0]
+    found = runner.run([rows, *others])
+    together = [torch.from_numpy(found[tensor.name].copy()) for tensor in runner.outputs]
+    answer, allowed, worst = prepared(runner), rounding(config.precision, config), 0.0
+    for row in range(count):
+        alone = answer({name: array[row : row + 1] for name, array in rows.items()})
+        expected = [tensor[row : row + 1] for tensor in together]
+        try:
+            off = compare(alone, expected, runner.outputs, allowed, "a row alone and in company", ADVICE)
+        except OffError as error:
+            refuse(error)
+        worst = max(worst, *off.values(), 0.0)
+    return worst

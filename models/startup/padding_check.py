@@ -1,0 +1,128 @@
+"""Whether a row's answer depends on its padding: rows are asked unpadded and padded, by eager and as prepared."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+
+from configs.schema import ModelConfig
+
+from ..draw import Draw, stretch
+from ..errors import ModelError, first_line
+from ..parity import OffError, Tolerance, compare, tolerance_for
+from ..reference import Reference
+from ..row_checks import PROBE_ROWS, count_of, prepared, rounding
+from ..runner import Runner
+from ..signature import Array, Rows
+from . import co_batched_rows
+from .check_results import Padding
+
+# So many lengths are tried where a network does not take every one: it may want a multiple of some number.
+_TRIED = 64
+_ADVICE = "the network reads its padding, zeros behind the row: mask it in forward, or fix the size in shape"
+_Answered = tuple[dict[str, Array], list[torch.Tensor]]
+
+
+def padding(runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> Padding:
+    """Return how far a row's answer depends on its padding; a ModelError where too far."""
+    off = _worst(runner, reference, draw, config)
+    if off is None:
+        return Padding("not_applicable", reason="nothing is padded")
+    if config.batch_tolerance is not None:
+        return Padding("waived", off, waived_by="batch_tolerance", allowed=config.batch_tolerance)
+    return Padding("passed", off)
+
+
+def _worst(runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> float | None:
+    layout = runner.layout
+    if not layout.lengths:
+        return _with_rows(runner, reference, draw, config) if layout.sizes[0] > 1 else None
+    steps = zip((0, *layout.lengths), layout.lengths, strict=False)
+    offs = [
+        _to_length(length, before, runner, reference, draw, config) for before, length in steps if length - before > 1
+    ]
+    return max(offs, default=None)
+
+
+def _with_rows(runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> float | None:
+    """Compare a row that is padded with copies of itself with the same row alone, where eager takes one alone."""
+    row, what = draw(1, seed=17), f"a row padded to {runner.layout.sizes[0]} rows"
+    try:
+        alone = reference(row)
+    except Exception:  # The user's own code: a network may want two rows at least, as batch_sizes then says.
+        return None
+    if any(value.shape[:1] != (1,) for value in alone):
+        return None
+    try:
+        found = compare(prepared(runner)(row), alone, runner.outputs, _arithmetic(config), what, co_batched_rows.ADVICE)
+    except OffError as error:
+        co_batched_rows.refuse(error)
+    return max(found.values(), default=0.0)
+
+
+def _to_length(
+    length: int, before: int, runner: Runner, reference: Reference, draw: Draw, config: ModelConfig
+) -> float:
+    """Compare rows that take this length unpadded with the same rows padded."""
+    rows = count_of(runner.layout.sizes[-1])
+    eager_may, prepared_may = rounding(reference.precision, config), _arithmetic(config)
+    worst = 0.0
+    # Where one row makes a batch, three requests show what one of three rows does.
+    for seed in range(17, 17 + PROBE_ROWS // rows):
+        for row, alone in _shorter(draw.shaped((rows, length), seed), length, before, reference):
+            padded = {tensor.name: stretch(row[tensor.name], tensor, length) for tensor in draw.feed}
+            kept = max(row[name].shape[1] for name in runner.open_inputs)
+            what = f"a row of length {kept}, padded to {length} and unpadded,"
+            for answer, asked, allowed in ((reference, padded, eager_may), (prepared(runner), row, prepared_may)):
+                off = compare(answer(asked), alone, runner.outputs, allowed, what, _ADVICE)
+                worst = max(worst, *off.values(), 0.0)
+    return worst
+
+
+def _shorter(whole: Rows, length: int, before: int, reference: Reference) -> list[_Answered]:
+    """Return rows that eager takes and that are padded to this length, with their answers.
+
+    They are the shortest, some of half the padding and the longest. A network may want so many steps, or a multiple of
+    some number, and give numbers only from some length on: so for each, lengths are tried until one suits.
+    """
+    found: dict[int, _Answered] = {}
+    failure = "its answers there have no finite number"
+    for lengths in _tried(length, before):
+        for kept in lengths:
+            row = _cut(whole, kept, reference)
+            try:
+                alone = reference(row)
+            except Exception as error:  # The user's own code; whatever it raises, this length does not suit it.
+                failure = first_line(error)
+                continue
+            if all(not value.is_floating_point() or bool(value.isfinite().any()) for value in alone):
+                found[kept] = row, alone
+                break
+    if not found:
+        raise ModelError(
+            f"lengths: eager accepts no unpadded row shorter than {length} ({failure}), so padding "
+            "cannot be checked\nhelp: write the size into shape, and let clients or preprocess pad rows to it"
+        )
+    return list(found.values())
+
+
+def _tried(length: int, before: int) -> Iterator[Iterable[int]]:
+    """Yield the lengths to try for the shortest row, for one of half the padding, and for the longest."""
+    middle = (before + 1 + length) // 2
+    jumps = [before + (1 << power) for power in range((length - before).bit_length())]
+    yield [*range(before + 1, min(length, before + 1 + _TRIED)), *(each for each in jumps if each < length)]
+    yield range(middle, min(length, middle + _TRIED))
+    yield range(length - 1, max(before, length - 1 - _TRIED), -1)
+
+
+def _cut(whole: Rows, kept: int, reference: Reference) -> dict[str, Array]:
+    return {
+        tensor.name: whole[tensor.name] if tensor.fixed else np.ascontiguousarray(whole[tensor.name][:, :kept])
+        for tensor in reference.feed
+    }
+
+
+def _arithmetic(config: ModelConfig) -> Tolerance:
+    """What the prepared model may be off eager, and what the config says that a batch may change."""
+    own, strict = tolerance_for(config.precision, config.tolerance), rounding(config.precision, config)
+    return Tolerance(max(own.relative, strict.relative), max(own.disagree, strict.disagree))

@@ -1,0 +1,122 @@
+"""The stages of a start. Each takes what those before it returned, and returns a value of its own."""
+
+import logging
+from dataclasses import dataclass
+
+import torch
+
+from configs.schema import ModelConfig
+
+from .. import proof, source
+from ..compile.compiled import Compiled, compile_with
+from ..contest import contest
+from ..draw import Draw, draw_of
+from ..first_checks import Eager, eager
+from ..graphs import graph
+from ..input_binding import BY_NAME, bind
+from ..layout import Layout
+from ..packed import pack
+from ..prepare import freeze_in_eval, prepare
+from ..reference import Reference
+from ..row_checks import count_of, prepared, same_twice
+from ..runner import Runner
+from ..signature import Tensor, signature_of
+from ..staging import to_device
+from ..warmup import Warmed, warm
+from .check_error import failing
+from .check_results import CoBatchedRows, InferenceMode, Padding
+from .co_batched_rows import co_batched_rows
+from .padding_check import padding
+
+_log = logging.getLogger("pitstop")
+
+
+@dataclass(frozen=True, slots=True)
+class BoundModel:
+    """A loaded module in eval that takes what is drawn, in its order; `passed` says how that order was found."""
+
+    module: torch.nn.Module
+    draw: Draw
+    outputs: tuple[Tensor, ...]
+    passed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A module on its device, in its precision; `config` has the arithmetic that it runs in."""
+
+    module: torch.nn.Module
+    draw: Draw
+    outputs: tuple[Tensor, ...]
+    layout: Layout
+    config: ModelConfig
+
+
+def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundModel:
+    """Load what the source names, in eval, and put its inputs into forward's order."""
+    loaded = source.load(config.source) if module is None else module
+    bound, draw = bind(freeze_in_eval(loaded), draw_of(config))
+    if bound.how != BY_NAME:
+        _log.info("%s: inputs are passed %s", config.name, bound.how)
+    return BoundModel(bound.module, draw, signature_of(config).outputs, bound.how)
+
+
+def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
+    """Run the network as it was written, and choose the arithmetic that the prepared one is to have."""
+    checked = eager(bound.module, config, place, bound.draw, bound.outputs)
+    if checked.arithmetic.why:
+        _log.info("%s: runs %s", config.name, checked.arithmetic.why)
+    return checked
+
+
+def prepare_module(bound: BoundModel, checked: Eager) -> Prepared:
+    """Move the module to its device, precision and memory format."""
+    config = checked.arithmetic.config
+    module = prepare(bound.module, config, checked.layout)
+    return Prepared(module, bound.draw, bound.outputs, checked.layout, config)
+
+
+def compile_module(ready: Prepared) -> Compiled:
+    """Compile by the config's backend."""
+    probes = _probes(ready.draw, ready.layout)
+    return compile_with(ready.module, probes, ready.outputs, ready.layout, ready.config)
+
+
+def warm_shapes(ready: Prepared, compiled: Compiled) -> Warmed:
+    """Run every shape to be served, with what is faster on its device than the compiled forward."""
+    runner = Runner(compiled.forward, ready.draw.feed, ready.outputs, ready.layout)
+    if ready.layout.device.type == "cpu":
+        return pack(runner, ready.draw)
+    warmed = Warmed(runner, warm(runner, ready.draw))
+    if not ready.config.cuda_graphs:
+        return warmed
+    # Before anything is captured: a graph would repeat whatever state Python kept at that moment.
+    with failing(InferenceMode):
+        same_twice(prepared(runner), ready.draw, ready.layout, ready.outputs)
+    return graph(warmed, ready.draw)
+
+
+def choose_sizes(ready: Prepared, warmed: Warmed) -> Warmed:
+    """Run again the batch sizes whose times are too close to tell apart."""
+    return Warmed(warmed.runner, contest(warmed.runner, ready.draw, warmed.forward_ms))
+
+
+def prove_rows(ready: Prepared, runner: Runner, reference: Reference) -> tuple[InferenceMode, Padding, CoBatchedRows]:
+    """Show that an answer depends on its own row alone."""
+    draw, config = ready.draw, ready.config
+    inference_mode = proof.inference_mode(ready.module, runner, draw)
+    with failing(Padding):
+        padded = padding(runner, reference, draw, config)
+    with failing(CoBatchedRows):
+        return inference_mode, padded, co_batched_rows(runner, draw, config)
+
+
+def _probes(draw: Draw, layout: Layout) -> list[list[torch.Tensor]]:
+    sizes = {layout.sizes[0], count_of(layout.sizes[-1]), layout.sizes[-1]}
+    lengths = layout.lengths[:2] or (0,)
+    return [
+        [to_device(torch.from_numpy(arrays[tensor.name]), layout) for tensor in draw.feed]
+        for seed, size in enumerate(sorted(sizes, reverse=True))
+        for length in lengths
+        for arrays in [draw.shaped((size, length), seed)]
+    ]

@@ -1,0 +1,148 @@
+"""What the measured steps give away: the mistakes of the config as it is, and what would be faster here. Pure.
+
+A difference counts only where the middle halves of both timings lie apart: a busy machine must not fail a build.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from configs.backends import BACKENDS, DEFAULT, EAGER
+
+from ..report.numbers import deviation, number
+from .case import Case
+from .finding import Finding, refusal
+from .step import DEFAULT_ONE, Step, fastest
+from .timing import clearly_faster
+from .words import gain, times
+
+# Below this, one backend is not worth changing for another.
+WORTH = 1.1
+# Below this, batches need not be collected.
+BATCHING_PAYS = 1.3
+
+
+def timing_findings(case: Case) -> Iterator[Finding]:
+    """Yield what the steps show."""
+    mistakes = (_refused, _inexact, _wrong_trace, _forgone, _one_by_one)
+    for part in (*mistakes, _runs_eagerly, _loops, _past_its_best, _faster):
+        yield from part(case)
+
+
+def _refused(case: Case) -> Iterator[Finding]:
+    """What a start says against the config: none that it refuses gets a clean bill."""
+    if any(finding.mistake == 1 for finding in case.model_findings):
+        return  # The same proof, told there with its number.
+    for step in case.steps:
+        if step.refusal:
+            yield refusal(step.refusal, case.args())
+
+
+def _inexact(case: Case) -> Iterator[Finding]:
+    """Mistake 3: what was compiled does not answer as the model does, which would have to agree with itself first."""
+    if any(finding.mistake == 1 for finding in case.model_findings):
+        return
+    for step in case.steps:
+        head = step.head
+        if head.setting == case.here and head.rows == 1 and step.deviation is not None and step.skipped:
+            what = f"as configured ({head.label}) it is {step.skipped}: a replica would refuse to start"
+            exact = case.here.precision == "fp32"
+            key, fix = ("backend", "backend: eager") if exact else ("precision", "precision: fp32")
+            yield Finding("mistake", what, case.args(key), fix, "wrong answers", 3)
+
+
+def _wrong_trace(case: Case) -> Iterator[Finding]:
+    step = case.one
+    if case.app.config.torchscript == "trace" and step is not None and step.wrong_trace:
+        script = step.how == "script"
+        what = f"asks for a trace, but {step.wrong_trace}"
+        fix = "torchscript: script" if script else "torchscript: auto, and rewrite in forward what is named"
+        saved = "pitstop scripts it instead" if script else "pitstop runs it eagerly instead"
+        yield Finding("mistake", what, case.args("torchscript"), fix, f"wrong answers elsewhere; {saved}", 3)
+
+
+def _forgone(case: Case) -> Iterator[Finding]:
+    """Mistake 3: the default backend would serve more, as a start would leave it, and in batches."""
+    lines = case.forgone
+    pairs = (case.best, case.default), (case.one, case.step(DEFAULT_ONE))
+    slow, fast = next((pair for pair in pairs if _clearly(*pair, WORTH)), (None, None))
+    if not lines or fast is None:
+        return
+    key, fix = next(iter(lines)), "\n".join(f"{key}: {value}" for key, value in lines.items())
+    title = BACKENDS[case.here.backend].title
+    runs = f"leaves the model eager, as this way to {title} fails" if case.here.backend == DEFAULT else f"runs {title}"
+    what = f"{runs}, and the default backend serves the same answers faster"
+    yield Finding("mistake", what, case.args(key), fix, gain(slow, fast, ("now", "by default")), 3)
+
+
+def _runs_eagerly(case: Case) -> Iterator[Finding]:
+    step = case.one
+    if case.here.backend != DEFAULT or step is None or step.how != EAGER or case.default:
+        return
+    title = BACKENDS[DEFAULT].title
+    what = f"is {DEFAULT}, but the model runs eagerly: {step.note}"
+    # To write eager there would hide this, and change nothing else.
+    others = [replace(case.here, backend=each) for each in BACKENDS if each not in (DEFAULT, EAGER)]
+    other = fastest(case.step(each.key) for each in others)
+    if other is not None and other.head.setting is not None and _clearly(step, other, WORTH):
+        fix = f"backend: {other.head.setting.backend}"
+        yield Finding("hint", what, case.args("backend"), fix, gain(step, other))
+    else:
+        yield Finding(
+            "hint", what, case.args("backend"), f"rewrite in forward what is named, so that {title} can take it"
+        )
+
+
+def _one_by_one(case: Case) -> Iterator[Finding]:
+    one, many = case.one, case.many
+    if case.rows > 1 or not _clearly(one, many, BATCHING_PAYS):
+        return
+    assert many is not None
+    limited = case.app.config.max_rows > 1
+    keys = case.deployed("user_config", "max_rows") if limited else case.args("max_rows")
+    what = "feeds one row at a time, where a batch costs hardly more than a row"
+    yield Finding("mistake", what, keys, f"max_rows: {many.head.rows}", gain(one, many), 5)
+
+
+def _loops(case: Case) -> Iterator[Finding]:
+    """Mistake 5 within the model: nothing that a config could mend."""
+    if not case.ops_per_row:
+        return
+    what = f"does forward loop over its rows? Each row more costs it {number(case.ops_per_row)} operations more"
+    fix = "in forward, compute all rows at once: x @ w for a matrix x, in place of a loop over its rows"
+    one, many = case.one, case.many
+    cost = f"batching: {times(one, many):.1f} times at batch size {many.head.rows}" if one and many else ""
+    yield Finding("hint", what, case.args("source"), fix, cost, 5)
+
+
+def _past_its_best(case: Case) -> Iterator[Finding]:
+    """Batches beyond the best size: more latency for fewer items."""
+    full = case.step(f"batch-{case.rows}")
+    best = max((step for step in (case.one, case.many) if step), key=lambda step: step.items_s or 0, default=None)
+    if best is not None and _clearly(full, best, WORTH):
+        limited = case.app.tunables.max_rows is not None
+        keys = case.deployed("user_config", "max_rows") if limited else case.args("max_rows")
+        what = f"{case.rows} rows in a forward are past the best size here, which is {best.head.rows}"
+        yield Finding("hint", what, keys, f"max_rows: {best.head.rows}", gain(full, best))
+
+
+def _faster(case: Case) -> Iterator[Finding]:
+    """The best setting besides the configured one; judged in batches where those were measured."""
+    batch = case.step("option-batch")
+    # Without a batch of its own an option is as compiled, and so is what it is held against.
+    slow = case.many if batch else case.step(case.here.key) or case.one
+    options = [batch] if batch else [step for step in case.steps if step.head.kind == "option" and step.head.setting]
+    fast = max((step for step in options if step), key=lambda step: step.items_s or 0, default=None)
+    if fast is None or fast.head.setting is None or not _clearly(slow, fast, WORTH):
+        return
+    lines = {key: value for key, value in fast.head.setting.lines.items() if case.here.lines[key] != value}
+    if not lines or lines == {"backend": DEFAULT}:
+        return  # That is the default backend, and mistake 3 where it is faster.
+    what = f"{fast.head.label} would be faster here, off eager fp32 by {deviation(fast.deviation)}"
+    fix = "\n".join(f"{key}: {value}" for key, value in lines.items())
+    yield Finding("hint", what, case.args(next(iter(lines))), fix, gain(slow, fast))
+
+
+def _clearly(slow: Step | None, fast: Step | None, factor: float) -> bool:
+    if slow is None or fast is None or slow.timing is None or fast.timing is None:
+        return False
+    return clearly_faster(slow.timing, fast.timing, factor, slow.head.rows, fast.head.rows)

@@ -1,0 +1,126 @@
+"""HAProxy's configuration and folder as we have Ray make them, with the Ray and the HAProxy that are installed."""
+
+import asyncio
+import os
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+ray_haproxy = pytest.importorskip("ray.serve._private.haproxy")
+from ray.serve._private import controller as ray_controller  # noqa: E402  # Ray first: else there is nothing to test.
+
+from deployments import haproxy  # noqa: E402
+from deployments.ray_compat import haproxy_manager  # noqa: E402
+from deployments.ray_compat.haproxy_manager import SupervisedHAProxy  # noqa: E402
+
+controller: Any = ray_controller
+
+
+def test_this_ray_s_template_has_each_part_that_is_changed_once() -> None:
+    assert [ray_haproxy.HAPROXY_CONFIG_TEMPLATE.count(old) for old, _ in haproxy.CHANGES] == [1] * len(haproxy.CHANGES)
+
+
+@pytest.mark.parametrize("routes", [False, True])
+def test_haproxy_takes_the_changed_configuration_and_says_503_until_it_has_routes(
+    routes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_haproxy, "HAPROXY_CONFIG_TEMPLATE", haproxy.changed(ray_haproxy.HAPROXY_CONFIG_TEMPLATE))
+    config = ray_haproxy.HAProxyConfig(socket_path=str(tmp_path / "admin.sock"), has_received_routes=routes)
+    config.server_state_file = str(tmp_path / "state")
+    api = ray_haproxy.HAProxyApi(config, config_file_path=str(tmp_path / "haproxy.cfg"))
+    api._generate_config_file_internal()
+    text = (tmp_path / "haproxy.cfg").read_text()
+    assert "mode 600 level admin" in text
+    assert "666" not in text
+    assert ("hdr Retry-After 1" in text) is not routes
+    checked = [ray_haproxy.get_haproxy_binary(), "-c", "-f", str(tmp_path / "haproxy.cfg")]
+    done = subprocess.run(checked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_folder_is_closed_to_others_also_where_it_was_open_before(tmp_path: Path) -> None:
+    (tmp_path / "base" / "node").mkdir(parents=True)
+    (tmp_path / "base" / "node").chmod(0o755)
+    assert haproxy.private_folder(tmp_path / "base", "node").stat().st_mode & 0o777 == 0o700
+    assert haproxy.private_folder(tmp_path / "new", "node").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("trick", ["everybody writes to the base", "a link", "another owner"])
+def test_a_folder_that_others_can_replace_is_refused(trick: str, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir(0o700)
+    if trick == "everybody writes to the base":
+        base.chmod(0o777)
+    elif trick == "a link":
+        (base / "node").symlink_to(tmp_path)
+    elif os.getuid() == 0:
+        os.chown(base, 65534, 65534)
+    else:
+        pytest.skip("only root can give a folder away")
+    with pytest.raises(RuntimeError, match="RAY_SERVE_HAPROXY_SOCKET_PATH"):
+        haproxy.private_folder(base, "node")
+
+
+def test_ray_s_manager_is_replaced_by_one_that_starts_haproxy_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = controller.HAProxyManager
+    monkeypatch.setattr(controller, "HAProxyManager", before)
+    haproxy.install()
+    assert controller.HAProxyManager is not before
+    base: Any = SupervisedHAProxy.__mro__[1]
+    assert {"ready", "shutdown", "update_draining", "check_health"} <= set(dir(base))
+
+
+class Api:
+    """Ray's HAProxyApi: one process that has ended, until it is started again."""
+
+    def __init__(self) -> None:
+        self._proc: Any = SimpleNamespace(returncode=-9)
+        self.started = asyncio.Event()
+
+    async def start(self) -> None:
+        self._proc = SimpleNamespace(returncode=None)
+        self.started.set()
+
+
+def test_a_haproxy_that_ended_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(haproxy_manager, "_LOOK_EVERY_S", 0.001)
+
+    async def supervised() -> None:
+        api = Api()
+        manager: Any = SimpleNamespace(_haproxy=api, _reload_lock=asyncio.Lock(), _ending=False)
+        manager._haproxy_start_task = asyncio.get_running_loop().create_future()
+        manager._haproxy_start_task.set_result(None)
+        manager._start_again = lambda: SupervisedHAProxy._start_again(manager)
+        task = asyncio.create_task(SupervisedHAProxy._supervise(manager))
+        await asyncio.wait_for(api.started.wait(), 30)
+        manager._ending = True
+        await task
+
+    asyncio.run(supervised())
+
+
+def test_a_haproxy_that_ends_since_a_reload_replaces_it_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def replaced() -> None:
+        api = Api()
+        manager: Any = SimpleNamespace(_haproxy=api, _reload_lock=asyncio.Lock(), _ending=False)
+        async with manager._reload_lock:
+            looking = asyncio.create_task(SupervisedHAProxy._start_again(manager))
+            await asyncio.sleep(0)
+            api._proc = SimpleNamespace(returncode=None)
+        await looking
+        assert not api.started.is_set()
+
+    asyncio.run(replaced())
+    assert caplog.records == []
+
+
+def test_a_port_that_is_taken_is_named_in_two_lines() -> None:
+    said = (
+        "[ALERT] Binding [/x/haproxy.cfg:50] for frontend f: cannot bind (Address already in use) for [127.0.0.1:8000]"
+    )
+    told = haproxy.port_taken(said)
+    assert told.splitlines()[0] == "HAProxy cannot listen on 127.0.0.1:8000: another program holds it"
+    assert told.splitlines()[1].startswith("help: ")
