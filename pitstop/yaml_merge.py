@@ -43,9 +43,9 @@ def _lines(text: str) -> list[str]:
 
 def _places(own: Lines, old: Lines) -> dict[int, int]:
     """Return which line of the file each line of `old` is, ascending; where lines were joined or split, the first."""
-    words = [[" ".join(line.split()) for line in lines] for lines in (own, old)]
+    left, right = ([" ".join(line.split()) for line in lines] for lines in (own, old))
     found = {}
-    for _, first, last, start, end in SequenceMatcher(None, *words, autojunk=False).get_opcodes():
+    for _, first, last, start, end in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         found[start] = first
         if last - first == end - start:
             found |= zip(range(start, end), range(first, last), strict=True)

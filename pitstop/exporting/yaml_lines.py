@@ -40,4 +40,16 @@ def tensor(config: TensorConfig) -> dict[str, Any]:
 
 def dump(args: Mapping[str, Any]) -> str:
     """Return YAML in the keys' own order, short lists on one line."""
-    return str(yaml.safe_dump(args, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True))
+    return str(yaml.dump(args, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True))
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's own, but for short lists."""
+
+
+def _list(dumper: yaml.SafeDumper, data: list[Any]) -> yaml.Node:
+    flow = not any(isinstance(each, Mapping) for each in data)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flow)
+
+
+_Dumper.add_representer(list, _list)
