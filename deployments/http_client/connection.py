@@ -19,13 +19,16 @@ class NotHttpError(ConnectionError):
 
 
 class Connection(asyncio.Protocol):
-    """An asyncio protocol. `open` says whether another request may be sent, once the last one has ended."""
+    """An asyncio protocol. `open` says whether another request may be sent, once the last one has ended.
+
+    `lazy` is ReplyReader's: for who looks at the status of most answers and at nothing else.
+    """
 
     __slots__ = ("_ended", "_reader", "_served", "_silent", "_transport", "open")
 
-    def __init__(self) -> None:
+    def __init__(self, lazy: bool = False) -> None:
         self.open = False
-        self._reader = ReplyReader()
+        self._reader = ReplyReader(lazy)
         self._ended: Ended | None = None
         self._served = self._silent = False
 

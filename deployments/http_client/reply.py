@@ -1,7 +1,7 @@
 """An HTTP/1.1 answer, read from bytes as they come: no socket, no clock. The parser is httptools'.
 
-Load looks at the status of most answers and at nothing else, so the headers and the body are taken out of the bytes
-when they are first asked for.
+Load looks at the status of most answers and at nothing else. A lazy reader finds only where each of them ends; the
+headers and the body are taken out of the bytes when they are first asked for.
 """
 
 import httptools
@@ -12,10 +12,10 @@ class Reply:
 
     __slots__ = ("_data", "_parts", "status")
 
-    def __init__(self, status: int, data: list[bytes]) -> None:
+    def __init__(self, status: int, data: list[bytes], parts: "_Parts | None") -> None:
         self.status = status
         self._data = data
-        self._parts: _Parts | None = None
+        self._parts = parts
 
     @property
     def headers(self) -> dict[bytes, bytes]:
@@ -28,24 +28,32 @@ class Reply:
 
     def _read(self) -> "_Parts":
         if self._parts is None:
-            self._parts = _Parts(self._data)
+            self._parts = _parts_of(self._data)
         return self._parts
 
 
 class ReplyReader:
-    """Finds where each answer of a connection ends. httptools calls the on_ methods.
+    """Reads the answers of one connection, one at a time. httptools calls the on_ methods that it finds.
 
     `keep_alive` says after an answer whether the connection can carry another.
     """
 
-    __slots__ = ("_data", "_parser", "_reply", "_surplus", "keep_alive")
+    __slots__ = (
+        *("_data", "_lazy", "_parser", "_parts", "_reply", "_surplus", "keep_alive"),
+        *("on_body", "on_header", "on_headers_complete"),
+    )
 
-    def __init__(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
+    def __init__(self, lazy: bool = False) -> None:
+        self._lazy = lazy
         self._data: list[bytes] = []
+        self._parts = _Parts()
         self._reply: Reply | None = None
         self._surplus = False
         self.keep_alive = True
+        if not lazy:
+            self.on_header, self.on_body = self._take_header, self._take_body
+            self.on_headers_complete = self._take_head
+        self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> Reply | None:
         """Take what has come; return the answer once it is whole.
@@ -53,7 +61,8 @@ class ReplyReader:
         Raises:
             ValueError: this is not HTTP/1.1, or more than one answer.
         """
-        self._data.append(data)
+        if self._lazy:
+            self._data.append(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -65,10 +74,10 @@ class ReplyReader:
 
     def end(self) -> Reply | None:
         """The connection has closed: return the answer that this ends, which is one without a length."""
-        parts = _Parts(self._data)
+        parts = _parts_of(self._data) if self._lazy else self._parts
         if not parts.has_head or b"content-length" in parts.headers or b"transfer-encoding" in parts.headers:
             return None
-        return Reply(self._parser.get_status_code(), self._data)
+        return Reply(self._parser.get_status_code(), [], parts)
 
     def on_message_begin(self) -> None:
         self._surplus = self._reply is not None
@@ -76,24 +85,35 @@ class ReplyReader:
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
         # 1xx answers come ahead of the real one.
-        if status < 200:
-            return
-        self._reply, self._data = Reply(status, self._data), []
-        self.keep_alive = self._parser.should_keep_alive()
+        if status >= 200:
+            self._reply = Reply(status, self._data, None if self._lazy else self._parts)
+            self._data = []
+            self.keep_alive = self._parser.should_keep_alive()
+        if not self._lazy:
+            self._parts = _Parts()
+
+    def _take_header(self, name: bytes, value: bytes) -> None:
+        self._parts.headers[name.lower()] = value
+
+    def _take_head(self) -> None:
+        self._parts.has_head = True
+
+    def _take_body(self, body: bytes) -> None:
+        self._parts.body.append(body)
 
 
 class _Parts:
-    """The headers and the body in the bytes of an answer; of those of 1xx answers ahead of it nothing is left."""
+    """The headers and the body of an answer; the body in pieces."""
 
-    def __init__(self, data: list[bytes]) -> None:
+    __slots__ = ("body", "has_head", "headers")
+
+    def __init__(self) -> None:
         self.headers: dict[bytes, bytes] = {}
         self.body: list[bytes] = []
         self.has_head = False
-        parser = httptools.HttpResponseParser(self)
-        for piece in data:
-            parser.feed_data(piece)
 
     def on_message_begin(self) -> None:
+        # Of 1xx answers ahead of it nothing is left.
         self.headers, self.body, self.has_head = {}, [], False
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -104,3 +124,11 @@ class _Parts:
 
     def on_body(self, body: bytes) -> None:
         self.body.append(body)
+
+
+def _parts_of(data: list[bytes]) -> _Parts:
+    parts = _Parts()
+    parser = httptools.HttpResponseParser(parts)
+    for piece in data:
+        parser.feed_data(piece)
+    return parts

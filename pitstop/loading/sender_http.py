@@ -7,6 +7,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from deployments.http_client.connection import Connection, NotHttpError
@@ -111,7 +112,7 @@ class HttpSender:
     async def _connect(self) -> None:
         loop, (host, port, _) = asyncio.get_running_loop(), self._address
         try:
-            making = loop.create_connection(Connection, host, port, ssl=self._tls)
+            making = loop.create_connection(partial(Connection, lazy=True), host, port, ssl=self._tls)
             _, connection = await asyncio.wait_for(making, self._timeout_s)
         except (OSError, TimeoutError) as error:
             self._opened()

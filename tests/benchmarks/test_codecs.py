@@ -42,7 +42,7 @@ def test_answers_are_read_in_both_forms() -> None:
 
 
 def answer(body: bytes, header: bytes = b"") -> Reply:
-    return Reply(200, [b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n" % (header, len(body)), body])
+    return Reply(200, [b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n" % (header, len(body)), body], None)
 
 
 @pytest.mark.parametrize(
