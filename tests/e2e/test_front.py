@@ -223,10 +223,10 @@ def test_what_is_under_way_is_answered_when_serve_run_is_interrupted_as_the_imag
     cache: object,  # noqa: ARG001
     tmp_path: Path,
 ) -> None:
-    begun = tmp_path / "begun"
+    slowly, begun = tmp_path / "slowly", tmp_path / "begun"
 
     def edit(raw: dict[str, Any]) -> None:
-        source = {"factory": "tests.services.gate:Begun", "kwargs": {"begun": str(begun)}}
+        source = {"factory": "tests.services.gate:Begun", "kwargs": {"slowly": str(slowly), "begun": str(begun)}}
         raw["applications"] = [application(raw, "root"), model("slow", source=source)]
 
     answers: list[Any] = []
@@ -238,7 +238,7 @@ def test_what_is_under_way_is_answered_when_serve_run_is_interrupted_as_the_imag
             except requests.RequestException as error:
                 answers.append(repr(error))
 
-        begun.unlink()
+        slowly.touch()
         asking = threading.Thread(target=ask)
         asking.start()
         until(begun.exists)

@@ -18,13 +18,15 @@ class Gate(Slow):
 
 
 class Begun(Slow):
-    """As Slow, and each forward makes the file `begun` before it begins."""
+    """As Slow, but once the file `slowly` exists a forward makes the file `begun` and takes seconds."""
 
-    def __init__(self, begun: str, ms: float = 3000) -> None:
-        super().__init__(ms)
-        self.begun = begun
+    def __init__(self, slowly: str, begun: str, seconds: float = 3) -> None:
+        super().__init__(ms=1)
+        self.slowly, self.begun, self.seconds = slowly, begun, seconds
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x [n, 1] to 2 * x."""
-        Path(self.begun).touch()
+        if Path(self.slowly).exists():
+            Path(self.begun).touch()
+            time.sleep(self.seconds)
         return super().forward(x)

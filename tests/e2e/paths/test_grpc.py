@@ -166,7 +166,7 @@ WRONG: list[tuple[Any, Any, str]] = [
     (slow(1, parameters=parameter(string_param="1")), Code.INVALID_ARGUMENT, "parameter timeout must be a whole"),
     (slow(1, parameters=parameter(int64_param=10_000)), Code.DEADLINE_EXCEEDED, "no answer within the time allowed"),
     (slow(*range(300)), Code.INVALID_ARGUMENT, "at most 256 at once"),
-    (slow(*range(300_000), model="tight"), Code.INVALID_ARGUMENT, "over 1 MiB"),
+    (slow(*range(300_000), model="tight"), Code.INVALID_ARGUMENT, "larger than 1 MiB"),
     (slow(-9999), Code.INTERNAL, "the model failed on this input"),
 ]
 
