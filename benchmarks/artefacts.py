@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.prepare import DTYPES
+from models.startup.prepare import DTYPES
 
 from . import cache, device, networks
 from .workloads import WORKLOADS, Array

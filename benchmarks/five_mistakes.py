@@ -15,12 +15,12 @@ from rich.console import Console
 
 from configs.document import read
 from configs.loader import load
-from pitstop.auditing.examine import Examined, examine
-from pitstop.auditing.picture import poster
-from pitstop.auditing.record import model_json
-from pitstop.auditing.sight import BUDGET_S, QUICK_BUDGET_S, Pace
-from pitstop.auditing.step import Step, grouped
-from pitstop.auditing.words import HEADS, busy, cells, factor, first_items_s
+from pitstop.audit.examine import Examined, examine
+from pitstop.audit.picture import poster
+from pitstop.audit.record import model_json
+from pitstop.audit.sight import BUDGET_S, QUICK_BUDGET_S, Pace
+from pitstop.audit.step import Step, grouped
+from pitstop.audit.words import HEADS, busy, cells, factor, first_items_s
 from pitstop.measure.hardware import hardware
 from pitstop.measure.results import head, stem, told, write
 from pitstop.report.markdown import table

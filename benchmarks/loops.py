@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from pitstop.loading.outcome import Sender
-from pitstop.loading.plan import Plan
-from pitstop.loading.record import Record
-from pitstop.loading.run import drive
-from pitstop.loading.sender_http import Address, HttpSender
+from pitstop.load.outcome import Sender
+from pitstop.load.plan import Plan
+from pitstop.load.record import Record
+from pitstop.load.run import drive
+from pitstop.load.sender_http import Address, HttpSender
 
 _TIMEOUT_S = 60.0
 

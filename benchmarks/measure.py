@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from statistics import mean
 
-from pitstop.loading.record import Record
-from pitstop.loading.sender_http import Address
+from pitstop.load.record import Record
+from pitstop.load.sender_http import Address
 
 from . import venvs
 from .device import chosen, utilisation

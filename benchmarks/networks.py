@@ -64,7 +64,7 @@ def script(workload: str) -> Callable[..., torch.Tensor]:
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = where.precision == "tf32"
     elif workload == "resnet50":
-        # As pitstop does by itself on a CPU (models/packed.py), so every peer and the limit get it too.
+        # As pitstop does by itself on a CPU (models/startup/onednn_packing.py), so every peer and the limit get it too.
         forward = torch.jit.optimize_for_inference(forward)
     found: Callable[..., torch.Tensor] = forward
     return found

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
-from pitstop.loading.sender_http import Address
+from pitstop.load.sender_http import Address
 from pitstop.measure.results import head, stem, write
 
 from . import bare, script

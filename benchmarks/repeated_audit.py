@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from configs.loader import ModelApp
 from configs.problems import Keys
-from pitstop.auditing.isolated import look as look_isolated
-from pitstop.auditing.sight import Look, Pace, Sight
-from pitstop.auditing.step import Step, ran
+from pitstop.audit.isolated import look as look_isolated
+from pitstop.audit.sight import Look, Pace, Sight
+from pitstop.audit.step import Step, ran
 
 
 def repeated(runs: int, look: Look = look_isolated) -> Look:

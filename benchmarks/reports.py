@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 
 from pitstop.measure.results import head, stem
-from pitstop.planning.serving import ServingError, served
+from pitstop.plan.serving import ServingError, served
 
 from . import script
 from .cache import PROJECT

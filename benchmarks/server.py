@@ -12,7 +12,7 @@ from pathlib import Path
 
 import requests
 
-from pitstop import apart, processes
+from pitstop import isolated_server, processes
 from pitstop.ports import free_port
 
 from . import cache, venvs
@@ -21,7 +21,7 @@ from .peers.peer import Command, Launch
 from .workloads import Workload
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-# What pitstop's CPU replica asks of glibc by itself (deployments/heap.py), that no other be behind for want of it.
+# What pitstop's CPU replica sets in glibc by itself (deployments/malloc_tuning.py); the other servers get it too.
 KEEPS_FREED = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
@@ -143,7 +143,7 @@ def answers(port: int, path: str) -> bool:
 
 def _tail(folder: Path) -> str:
     """Return the errors at the end of the log, or its end, without the names of this machine's folders."""
-    text = apart.plain((folder / "log").read_text(errors="replace"))
+    text = isolated_server.plain((folder / "log").read_text(errors="replace"))
     for secret in (str(folder), str(cache.root()), str(cache.PROJECT), str(Path.home())):
         text = text.replace(secret, "...")
     lines = text.strip().splitlines()

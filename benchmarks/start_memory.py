@@ -112,10 +112,10 @@ def start(folder: str, step: str) -> None:
 
         save_file(network(int(arguments[0])).state_dict(), Path(folder) / "weights.safetensors")
     else:
-        import models.served
+        import models.startup.open_model
 
         if what == "model":
-            served = models.served.open_model(_config(folder, *arguments), "cpu")
+            served = models.startup.open_model.open_model(_config(folder, *arguments), "cpu")
             cached = served.checks.compilation.made == "before"
     print(json.dumps({"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "cached": cached}))
 

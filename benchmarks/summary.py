@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 
 from models.signature import Array
-from pitstop.loading.record import Record
+from pitstop.load.record import Record
 from pitstop.measure.percentiles import percentile
 
 

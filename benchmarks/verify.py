@@ -11,7 +11,7 @@ import numpy as np
 from deployments.http_client.client import HttpClient
 from deployments.http_client.reply import Reply
 from deployments.http_client.request import post
-from pitstop.loading.sender_http import Address
+from pitstop.load.sender_http import Address
 
 from . import cache
 from .device import chosen

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from .document import Document, read
+from .lint.applications import INGRESS, MODEL, ROOT
+from .lint.serve_keys import lint
 from .parse import parse_model, parse_root, parse_tunables, problems_in
 from .problems import ConfigError, Keys, Problem, child, items, mapping, where
-from .rules import INGRESS, MODEL, ROOT
 from .schema import ModelConfig, RootConfig, Tunables
-from .serve_keys import lint
 
 __all__ = ["ConfigError", "Deployment", "ModelApp", "check", "load", "parse_model", "parse_root", "parse_tunables"]
 

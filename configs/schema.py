@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from .backends import BACKENDS, DEFAULT, BackendName
 from .strict import Strict
-from .tunables import CanaryConfig, Tunables
+from .user_config import CanaryConfig, Tunables
 from .values import check_batch_bytes, check_bounds, host, open_size, printable, whole_above_one
 
 __all__ = ["AccessConfig", "CanaryConfig", "ModelConfig", "PredictConfig", "RootConfig"]

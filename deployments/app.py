@@ -22,14 +22,14 @@ _HERE = Path(__file__).resolve().parents[1]
 def model(args: dict[str, Any]) -> serve.Application:
     """Build the application of one model; `args` are those of configs.schema.ModelConfig."""
     _check_packages()
-    from . import ingress, replica
+    from . import ingress, model
 
     config = parse_model(args)
     placement = place(config, ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
     options = actor_options(config, placement)
     if config.ingress_replicas == 0:
-        return replica.Deployment.options(ray_actor_options=options).bind(args, placement)
-    device = replica.DeviceDeployment.options(ray_actor_options=options).bind(args, placement)
+        return model.Deployment.options(ray_actor_options=options).bind(args, placement)
+    device = model.DeviceDeployment.options(ray_actor_options=options).bind(args, placement)
     front = ingress.Deployment.options(num_replicas=config.ingress_replicas, ray_actor_options={"num_cpus": 1})
     return front.bind(args, device)
 

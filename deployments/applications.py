@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import NotReady
+from .core.errors import NotReady
 
 # Every error that we raise in a start, as Python writes it below a traceback, up to the next blank line.
 _OURS = re.compile(r"^(?:[\w.]+\.)?(?:ModelError|ConfigError): (.+?)(?=\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)

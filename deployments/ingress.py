@@ -12,32 +12,32 @@ from ray.serve.handle import DeploymentHandle
 
 from configs.loader import parse_model
 from configs.schema import Tunables
-from models.resolve import make_preprocess
 from models.signature import Array, signature_of
+from models.sources.resolve import make_preprocess
 
-from . import garbage, log
-from .access.guard import open_guard
+from . import gc_tuning, log_format
+from .auth.authenticator import open_guard
 from .batching.batching import Batcher
 from .batching.remote import RemoteDevice, Reply
+from .bind_addresses import narrow_grpc
 from .canary.router import CanaryRouter
-from .doors import narrow_grpc
-from .figures.model_metrics import ModelMetrics
+from .core.preprocessing import preprocessor
+from .core.service import ModelService
+from .grpc import calls
+from .grpc import short_path as rpc_short_path
 from .health.supervisor import LoopSupervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
-from .preprocessing import preprocessor
+from .metrics.model_metrics import ModelMetrics
 from .ray_compat.handles import by_reference
-from .rpc import calls
-from .rpc import short_path as rpc_short_path
-from .service import ModelService
-from .starting import starting
+from .start_errors import starting
 
 
 class Ingress:
     """Speaks for a model that is elsewhere."""
 
     async def __init__(self, args: dict[str, Any], device: DeploymentHandle[Any]) -> None:  # type: ignore[misc]  # As Ray has it.
-        log.set_up()
+        log_format.set_up()
         config = parse_model(args)
         guard = open_guard(config.access, config.name)
         await narrow_grpc()
@@ -56,7 +56,7 @@ class Ingress:
         self.service = ModelService(
             config, batcher, metrics, canary, lambda: self._properties, preprocess=preprocess, guard=guard
         )
-        garbage.freeze()
+        gc_tuning.freeze()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
         server_protocol.install()

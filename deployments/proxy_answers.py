@@ -12,10 +12,10 @@ from typing import Any
 import orjson
 
 from .applications import not_ready
-from .errors import NotReady
+from .core.errors import NotReady
 from .ray_compat import proxies
 from .ray_compat.proxies import Send
-from .running import Running
+from .serve_status import Running
 from .stubs import open_inference_pb2 as pb
 
 # For the rest of a body whose answer is known: without it the connection would break while the client still sends.

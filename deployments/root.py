@@ -11,18 +11,18 @@ from ray import serve
 
 from configs.schema import RootConfig
 
-from . import log
-from .access.guard import open_guard
-from .announce import announce, to_terminal
-from .doors import http_host, narrow_grpc, open_doors
-from .errors import Headers, NotFound, NotReady, ServeError, sentence, show
+from . import log_format
+from .auth.authenticator import open_guard
+from .bind_addresses import http_host, narrow_grpc, open_doors
+from .core.errors import Headers, NotFound, NotReady, ServeError, sentence, show
+from .grpc.front import Front
+from .grpc.without_model import without_model
 from .http import server_protocol
 from .http.bodies import ASGIApp, Given, Receive, Reply, Scope
 from .http.router import Route, application, refusing
-from .protocol.about import server_metadata
-from .rpc.front import Front
-from .rpc.without_model import without_model
-from .running import Running
+from .protocol.server_metadata import server_metadata
+from .serve_status import Running
+from .startup_notice import announce, to_terminal
 
 _PREFIX = "/v2/models/"
 _EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics", "model_configuration")
@@ -32,7 +32,7 @@ class Root:
     """Answers for the server as a whole."""
 
     async def __init__(self, config: RootConfig) -> None:  # type: ignore[misc]  # As Ray has it.
-        self._log = log.set_up()
+        self._log = log_format.set_up()
         self._server_name = config.server_name
         self._front: Front | None = None  # Serve awaits __del__ also of one that did not come up.
         self._guard = open_guard(config.access, None)

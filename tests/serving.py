@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from pitstop import apart, processes
-from pitstop.apart import PROJECT
+from pitstop import isolated_server, processes
+from pitstop.isolated_server import PROJECT
 from pitstop.ports import Ports, free_port
 
 __all__ = [
@@ -114,7 +114,7 @@ def deploy(serving: Serving, edit: Edit) -> None:
     raw = yaml.safe_load(serving.config.read_text())
     edit(raw)
     serving.config.write_text(yaml.safe_dump(raw, sort_keys=False))
-    command = [apart.command("serve"), "deploy", str(serving.config), "--address", dashboard(serving)]
+    command = [isolated_server.command("serve"), "deploy", str(serving.config), "--address", dashboard(serving)]
     subprocess.run(command, check=True, cwd=PROJECT, env=serving.environment, timeout=60)
 
 
@@ -150,10 +150,10 @@ def _written(config: Path, path: str, edit: Edit | None, folder: Path, ports: Po
 def _start(config: Path, folder: Path, cwd: Path) -> Serving:
     mark = processes.new_mark()
     environment = {
-        **apart.environment(folder, mark),
+        **isolated_server.environment(folder, mark),
         "PITSTOP_CACHE": os.environ.get("PITSTOP_CACHE", str(folder / "cache")),
     }
-    process = apart.serve_run(config, environment, subprocess.PIPE, cwd)
+    process = isolated_server.serve_run(config, environment, subprocess.PIPE, cwd)
     raw = yaml.safe_load(config.read_text())
     roots = [app for app in raw["applications"] if app["import_path"] == "deployments.app:root"]
     grpc_port = roots[0].get("args", {}).get("grpc_port", 0) if roots else 0

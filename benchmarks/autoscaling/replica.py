@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from deployments.autoscaling.stats import Recorder
 from deployments.batching.fifo import Fifo
 from deployments.batching.queue import Answer, Item, Part, Waiting
-from deployments.figures.stats import Stats
-from models.padding import round_up
+from deployments.metrics.statistics import Stats
+from models.runtime.padding import round_up
 
 
 class Replica:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from deployments.http_client.reply import Reply
-from pitstop.loading.bodies import http_body
-from pitstop.loading.tensor import Tensor
+from pitstop.load.bodies import http_body
+from pitstop.load.tensor import Tensor
 
 from ..workloads import Array, Workload
 

@@ -9,7 +9,7 @@ import yaml
 
 from configs.document import application
 from configs.schema import ModelConfig, Tunables
-from pitstop import apart
+from pitstop import isolated_server
 from pitstop.ports import Ports
 
 from ..cache import PROJECT
@@ -35,7 +35,7 @@ def _alone(raw: dict[str, Any], launch: Launch) -> dict[str, Any]:
     # Nobody tells when the server has ended; one is measured at a time, so the next start gives the block back.
     _HELD[:] = [ports]
     raw["applications"] = [app for app in raw["applications"] if app["name"] in ("root", launch.workload.name)]
-    apart.on_own_ports(raw, launch.port, ports, launch.folder)
+    isolated_server.on_own_ports(raw, launch.port, ports, launch.folder)
     app = application(raw, launch.workload.name)
     # Not `auto`: beside peers on the CPU no GPU of the machine may be taken.
     app["args"] = {**app["args"], "device": chosen().kind}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pitstop.loading.target import Target
+from pitstop.load.target import Target
 
 from .load import Load, loaded
 from .questions import Questions

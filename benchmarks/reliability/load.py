@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from pitstop.loading.clock import new_loop, now
-from pitstop.loading.drive import Drive
-from pitstop.loading.outcome import WRONG, Done, Failure, Sender
-from pitstop.loading.plan import Plan
-from pitstop.loading.record import Record
-from pitstop.loading.sender_grpc import GrpcSender
-from pitstop.loading.sender_http import Address, HttpSender
+from pitstop.load.clock import new_loop, now
+from pitstop.load.load_runner import Drive
+from pitstop.load.outcome import WRONG, Done, Failure, Sender
+from pitstop.load.plan import Plan
+from pitstop.load.record import Record
+from pitstop.load.sender_grpc import GrpcSender
+from pitstop.load.sender_http import Address, HttpSender
 
 from .questions import Questions
 

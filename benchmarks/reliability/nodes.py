@@ -9,7 +9,7 @@ from typing import IO
 
 import requests
 
-from pitstop import apart, processes
+from pitstop import isolated_server, processes
 from pitstop.ports import Ports
 
 from .stand import Stand, StandError, until
@@ -49,8 +49,8 @@ class Clustered(Stand):
 
     def end(self) -> None:
         # HAProxy outlives a Ray that is merely stopped.
-        told = [apart.command("serve"), "shutdown", "-y", "--address", self.address]
-        subprocess.run(told, cwd=apart.PROJECT, env=self.env, capture_output=True, timeout=60, check=False)
+        told = [isolated_server.command("serve"), "shutdown", "-y", "--address", self.address]
+        subprocess.run(told, cwd=isolated_server.PROJECT, env=self.env, capture_output=True, timeout=60, check=False)
         for process in self.nodes.values():
             process.terminate()
         super().end()
@@ -93,9 +93,9 @@ def start(stand: Stand, ports: Ports, workers: int) -> Clustered:
 def _node(stand: Stand, ports: Ports, arguments: list[str], log: IO[str], front: int = 0) -> "subprocess.Popen[str]":
     own = [f"--{name}={ports.one()}" for name in _PORTS]
     own += ["--min-worker-port=0", "--max-worker-port=0", f"--object-store-memory={100 * 1024**2}", "--num-gpus=0"]
-    argv = [apart.command("ray"), "start", "--block", *arguments, *own]
+    argv = [isolated_server.command("ray"), "start", "--block", *arguments, *own]
     fronts = {name: str(ports.one()) for name in PER_NODE} | {_FRONT: str(front)} if stand.wish.every_node else {}
-    return apart.spawn(argv, {**stand.env, **fronts, "PYTHONPATH": str(apart.PROJECT)}, log)
+    return isolated_server.spawn(argv, {**stand.env, **fronts, "PYTHONPATH": str(isolated_server.PROJECT)}, log)
 
 
 def _joined(stand: Clustered, before: set[str]) -> str:

@@ -11,9 +11,9 @@ import numpy as np
 import orjson
 
 from deployments.http_client.request import post
-from pitstop.loading.bodies import wire
-from pitstop.loading.target import Target
-from pitstop.loading.tensor import Tensor
+from pitstop.load.bodies import wire
+from pitstop.load.target import Target
+from pitstop.load.tensor import Tensor
 
 from .model import expected
 

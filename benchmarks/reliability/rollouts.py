@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.document import application
-from models.files import digest
+from models.sources.files import digest
 
 from .case import RATE_RPS, Case, disturbed, steady
 from .faults import GUARDED

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from configs.document import application
-from models.files import digest
+from models.sources.files import digest
 
 from ..cache import PROJECT
 from .ray_serve_app import MAX_ROWS

@@ -11,9 +11,9 @@ from typing import Any
 import requests
 import yaml
 
-from pitstop import apart, processes
-from pitstop.loading.sender_http import Address
-from pitstop.loading.target import Target
+from pitstop import isolated_server, processes
+from pitstop.load.sender_http import Address
+from pitstop.load.target import Target
 
 from . import service
 from .questions import Form
@@ -72,9 +72,9 @@ class Stand:
         raw = yaml.safe_load(self.config.read_text())
         edit(raw)
         self.config.write_text(yaml.safe_dump(raw, sort_keys=False))
-        told = [apart.command("serve"), "deploy", str(self.config), "--address", self.dashboard]
+        told = [isolated_server.command("serve"), "deploy", str(self.config), "--address", self.dashboard]
         done = subprocess.run(
-            told, cwd=apart.PROJECT, env=self.env, capture_output=True, text=True, timeout=60, check=False
+            told, cwd=isolated_server.PROJECT, env=self.env, capture_output=True, text=True, timeout=60, check=False
         )
         if done.returncode:
             raise StandError(f"serve deploy: {done.stderr.strip().splitlines()[-1:]}")
@@ -128,7 +128,7 @@ class Stand:
     def log(self) -> str:
         """What it printed since its last start, without the colours."""
         text = (self.folder / "log").read_bytes()[self.log_from :].decode(errors="replace")
-        return apart.plain(text)
+        return isolated_server.plain(text)
 
     def answers(self, name: str = service.NAME) -> bool:
         """Whether one request is answered."""
@@ -150,7 +150,7 @@ def again(stand: Stand) -> None:
     inside = _full_disk(stand.folder / "cache") if stand.wish.full_disk else ()
     with (stand.folder / "log").open("a") as out:
         stand.log_from = out.tell()
-        stand.process = apart.serve_run(stand.config, stand.env, out, inside=inside)
+        stand.process = isolated_server.serve_run(stand.config, stand.env, out, inside=inside)
 
 
 def _full_disk(folder: Path) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from configs.document import application
-from pitstop import apart, processes
+from pitstop import isolated_server, processes
 from pitstop.ports import Ports
 
 from . import nodes, service
@@ -56,7 +56,7 @@ def prepared(server: str, wish: Wish, folder: Path, ports: Ports) -> Stand:
         application(raw, "root")["args"]["grpc_port"] = grpc_port
     config, mark = folder / "config.yaml", processes.new_mark()
     config.write_text(yaml.safe_dump(raw, sort_keys=False))
-    env = {**apart.environment(folder, mark), "PITSTOP_CACHE": str(folder / "cache")}
+    env = {**isolated_server.environment(folder, mark), "PITSTOP_CACHE": str(folder / "cache")}
     return Stand(server, wish, port, folder, mark, config, env, grpc_port=grpc_port)
 
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pitstop.planning.choose import BUSIEST, capacity_rps
-from pitstop.planning.simulate import Costs, Setting
+from pitstop.plan.choose import BUSIEST, capacity_rps
+from pitstop.plan.simulate import Costs, Setting
 
 
 @dataclass(frozen=True, slots=True)

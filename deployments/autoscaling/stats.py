@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from models.signature import Shape
 
-from ..figures.stats import Stats
+from ..metrics.statistics import Stats
 from .policy import COMING, FORWARD, LOOP, RUNNING, STARTED, WAITING
 
 

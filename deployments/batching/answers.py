@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import InferenceFailed
+from ..core.errors import InferenceFailed
 from .queue import Answer, Part
 
 

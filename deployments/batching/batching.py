@@ -14,13 +14,13 @@ from collections.abc import Callable
 from configs.schema import Tunables
 from models.signature import Rows
 
-from ..errors import BadRequest, InferenceFailed, QueueFull, ServeError
-from ..fault import fault, log_unheard
+from ..core.errors import BadRequest, InferenceFailed, QueueFull, ServeError
+from ..error_logging import fault, log_unheard
 from .answers import joined
+from .batch_result import Ran
 from .deadlines import Deadlines
 from .gathering import Block, Gathering
 from .queue import Answer, IsDisconnected, Item, OnResult
-from .ran import Ran
 from .remote import Device
 
 _DROP_EVERY_S = 0.1

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
-from models.batch import Batch
+from models.runtime.batch import Batch
 from models.signature import Shape
 
+from .batch_result import Ran
 from .delivery import Delivery
 from .device_thread import DeviceThread
 from .queue import Item, Part
-from .ran import Ran
-from .runs import Runs
+from .runner_protocol import Runs
 from .shared_queue import SharedQueue
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ timer of its own.
 import asyncio
 import time
 
-from ..errors import TimedOut
+from ..core.errors import TimedOut
 from .queue import Item
 
 _SWEEP_S = 0.1

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from models.batch import Batch
+from models.runtime.batch import Batch
 
+from .batch_result import Ran, complete
+from .memory_limit import Room
 from .queue import Part
-from .ran import Ran, complete
-from .room import Room
-from .runs import Runs
+from .runner_protocol import Runs
 
 Done = Callable[[Ran], None]
 

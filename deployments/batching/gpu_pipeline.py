@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from models.batch import Batch
+from models.runtime.batch import Batch
 
 from .delivery import Delivery
 from .device_thread import DeviceThread
 from .queue import Item, Part
-from .runs import Runs
+from .runner_protocol import Runs
 from .shared_queue import SharedQueue
 
 T = TypeVar("T")

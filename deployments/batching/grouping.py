@@ -9,8 +9,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 
-from models.padding import padded_length, round_up
-from models.rates import WINS
+from models.runtime.forward_times import WINS
+from models.runtime.padding import padded_length, round_up
 from models.signature import Rows, Shape
 
 from .fifo import TURN_MS, Fifo

@@ -12,9 +12,9 @@ from .device_thread import DeviceThread
 from .fifo import Fifo
 from .gpu_pipeline import GpuPipeline
 from .grouping import Grouping
+from .memory_limit import Room
 from .queue import Item
-from .room import Room
-from .runs import Runs
+from .runner_protocol import Runs
 from .shared_queue import SharedQueue
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from models.signature import Array, Rows
 
-from ..errors import InferenceFailed
+from ..core.errors import InferenceFailed
 
 Answer = dict[str, Array]
 OnResult = Callable[[Answer | Exception], None]

@@ -12,16 +12,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from models import padding
+from models.runtime import padding
 from models.signature import Array
 
-from ..errors import BY_KIND, InferenceFailed, NotReady
+from ..core.errors import BY_KIND, InferenceFailed, NotReady
 from .answers import split
-from .apart import Answers
+from .batch_result import Ran
+from .failure_isolation import Answers
 from .fifo import Fifo
 from .grouping import Grouping
 from .queue import Answer, Item, Part, Waiting
-from .ran import Ran
 
 BLOCKS_ON_THEIR_WAY = 2
 # The device's replica answers a block when its time is up; this much later it will not answer at all.

@@ -4,8 +4,8 @@ import threading
 import time
 from collections.abc import Sequence
 
+from .memory_limit import Room
 from .queue import Item, Part, Policy, Waiting
-from .room import Room
 
 
 class SharedQueue:

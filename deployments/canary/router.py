@@ -7,7 +7,7 @@ from configs.schema import CanaryConfig
 from models.signature import Signature
 
 from ..batching.queue import IsDisconnected
-from ..inference import InferRequest, OnInferResult
+from ..core.request import InferRequest, OnInferResult
 from .canary import Canary, Stable
 from .client import CanaryClient, Transport
 from .handle import Handle

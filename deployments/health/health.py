@@ -10,11 +10,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from models.memory import is_out_of_memory
+from models.runtime.memory import is_out_of_memory
 
-from ..batching.ran import Ran
-from ..batching.room import Room
-from ..errors import InferenceFailed, OutOfMemory
+from ..batching.batch_result import Ran
+from ..batching.memory_limit import Room
+from ..core.errors import InferenceFailed, OutOfMemory
 from .probe import Unhealthy
 
 AGAIN_S = 1.0

@@ -1,9 +1,9 @@
 """A forward of the known-good row, run on the device thread like any batch. It raises where the device is not well."""
 
-from models.finite import rows_off
+from models.runtime.nan_check import rows_off
 from models.signature import Rows
 
-from ..batching.runs import Runs
+from ..batching.runner_protocol import Runs
 
 
 class Unhealthy(Exception):  # noqa: N818  # What it says is the whole of it.

@@ -4,21 +4,21 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from configs.schema import Tunables
-from models.known_good import known_good_row
+from models.startup.probe_input import known_good_row
 
 from ..batching.batching import Batcher
 from ..batching.local import LocalDevice
-from ..batching.room import Room
-from ..errors import Unavailable
-from .ending import Ending
+from ..batching.memory_limit import Room
+from ..core.errors import Unavailable
 from .health import Health
+from .heartbeat import Pulse
 from .probe import Probe
-from .pulse import Pulse
+from .process_terminator import Ending
+from .timed_runner import Watched
 from .watchdog import Watchdog
-from .watched import Watched
 
 if TYPE_CHECKING:
-    from models.served import Served
+    from models.startup.open_model import Served
 
 # No forward of a healthy device takes this many times what the slowest did at the start.
 _SLOWEST = 10

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from .pulse import Pulse
+from .heartbeat import Pulse
 
 _LOOKS = 10
 _LONGEST_TICK_S = 1.0

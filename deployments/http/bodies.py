@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from ..errors import Headers, TooLarge, UnsupportedEncoding
-from .inflate import bytes_of, inflate
+from ..core.errors import Headers, TooLarge, UnsupportedEncoding
+from .decompression import bytes_of, inflate
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -9,12 +9,12 @@ from http import HTTPStatus
 
 import msgspec
 
-from ..access.guard import AUTHORIZATION
-from ..errors import ServeError, TooLarge
+from ..auth.authenticator import AUTHORIZATION
+from ..core.errors import ServeError, TooLarge
 from ..protocol.headers import REQUEST_ID
 from .bodies import HEAVY_BYTES, Reply
-from .heads import RequestHead, RequestHeadCache
-from .inflate import bytes_of
+from .decompression import bytes_of
+from .request_head_cache import RequestHead, RequestHeadCache
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _NONE = b""

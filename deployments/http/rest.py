@@ -7,13 +7,13 @@ import asyncio
 
 import orjson
 
-from ..errors import NotFound, NotReady, show
-from ..inference import InferRequest, Service, infer
-from ..protocol.asked import check, no_version
+from ..core.errors import NotFound, NotReady, show
+from ..core.request import InferRequest, Service, infer
+from ..protocol.requested_outputs import check, no_version
 from ..ray_compat.uvicorn_protocol import leaving
 from .bodies import HEAVY_BYTES, ASGIApp, Given, Receive, Reply, Scope, read
 from .exchange import read_infer, refuse, write_infer
-from .heads import Endpoint
+from .request_head_cache import Endpoint
 from .router import Route, application, refusing
 
 __all__ = ["ASGIApp", "build"]

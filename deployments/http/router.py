@@ -6,8 +6,8 @@ Raw, because a framework costs more than the rest of a small request (`python -m
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ..access.guard import AUTHORIZATION, Guard
-from ..errors import MethodNotAllowed, ServeError
+from ..auth.authenticator import AUTHORIZATION, Guard
+from ..core.errors import MethodNotAllowed, ServeError
 from .bodies import ASGIApp, Disconnected, Given, Receive, Reply, Scope, Send, lifespan, send_reply
 
 Context = TypeVar("Context")

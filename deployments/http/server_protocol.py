@@ -17,7 +17,7 @@ import orjson
 
 from ..protocol.headers import LENGTH, REQUEST_ID
 from ..ray_compat.uvicorn_protocol import HttpToolsProtocol, RequestResponseCycle, set_protocol
-from .lingering import linger
+from .lingering_close import linger
 
 # Twice what is read at once, for what was read with the beginning of a head is counted whole. HAProxy takes 16 KiB.
 _MOST_HEAD_BYTES = 512 * 1024

@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ..inference import InferRequest, InferResult
-from ..ledger import Ledger
+from ..core.request import InferRequest, InferResult
+from ..serve_accounting import Ledger
 from .bodies import HEAVY_BYTES, Reply, compressed, encoding_for
 from .connection import Connection, Received
 from .exchange import read_infer, refuse, write_infer
-from .heads import Endpoint, RequestHeadCache
+from .request_head_cache import Endpoint, RequestHeadCache
 from .server_protocol import ServerProtocol
 
 _offered: dict[bytes, Endpoint] = {}

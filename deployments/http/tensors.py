@@ -13,13 +13,13 @@ import orjson
 
 from models.signature import Array, Signature, Tensor
 
-from ..errors import BadRequest, show
-from ..inference import InferRequest, InferResult, RequestedOutput
-from ..protocol.asked import check, declared, requested_outputs
+from ..core.errors import BadRequest, show
+from ..core.request import InferRequest, InferResult, RequestedOutput
 from ..protocol.classification import as_requested
 from ..protocol.encoding import from_binary, from_json, to_binary, to_json
 from ..protocol.json_text import load
 from ..protocol.parameters import flag, in_message, object_of, reserved, scheduling
+from ..protocol.requested_outputs import check, declared, requested_outputs
 
 Body = bytes | memoryview
 

@@ -1,6 +1,6 @@
 """Tells what a body of /predict is; one that people send by mistake is named, with the command that works."""
 
-from ..errors import BadRequest
+from ..core.errors import BadRequest
 from ..protocol.json_text import BOM
 
 _SEND = "send the file's bytes alone: curl --data-binary @FILE"

@@ -11,11 +11,11 @@ import numpy as np
 import orjson
 
 from configs.schema import ModelConfig
-from models.resolve import resolve
+from models.runtime.user_code import call, text_of
 from models.signature import Array, Signature, Tensor, signature_of
-from models.user_code import call, text_of
+from models.sources.resolve import resolve
 
-from ..errors import BadRequest, InferenceFailed, show
+from ..core.errors import BadRequest, InferenceFailed, show
 from ..protocol.encoding import from_json, texts
 from ..protocol.json_text import load
 from ..protocol.shapes import check_shape

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.signature import NUMPY, Array, Tensor
 
-from ..errors import BadRequest, show
+from ..core.errors import BadRequest, show
 from ..protocol.encoding import objects
 from ..protocol.shapes import check_shape
 from ..stubs.open_inference_pb2 import InferTensorContents

@@ -10,12 +10,12 @@ from google.protobuf.message import DecodeError
 
 from models.signature import Array, Signature
 
-from ..errors import BadRequest, NotFound, show
-from ..inference import InferRequest, InferResult, Service
-from ..protocol.asked import check, declared, no_version, requested_outputs
+from ..core.errors import BadRequest, NotFound, show
+from ..core.request import InferRequest, InferResult, Service
 from ..protocol.classification import as_requested
 from ..protocol.encoding import from_binary, to_binary
 from ..protocol.parameters import in_message, reserved, scheduling
+from ..protocol.requested_outputs import check, declared, no_version, requested_outputs
 from ..stubs import open_inference_pb2 as pb
 from .contents import from_contents
 from .wire import Buffer, malformed, repeated, split

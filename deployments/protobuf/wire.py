@@ -6,7 +6,7 @@ Only fields with a length are looked at, on the top level of a message; protobuf
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..errors import BadRequest
+from ..core.errors import BadRequest
 
 Buffer = bytes | memoryview
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.signature import NUMPY, Array, Tensor
 
-from ..errors import BadRequest, show
+from ..core.errors import BadRequest, show
 from .shapes import check_shape
 
 # Little-endian on the wire; on such machines this is the native type, and a view costs nothing.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..errors import BadRequest, show
+from ..core.errors import BadRequest, show
 
 _MOST = 2**63
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from models.signature import Tensor
 
-from ..errors import BadRequest, show
+from ..core.errors import BadRequest, show
 
 # No memory holds more, and in bytes numpy can still count them.
 _MOST_ELEMENTS = 2**48

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ..layout import Layout
+from ..runtime.layout import Layout
 from .compiled import Compiled
 
 

@@ -11,8 +11,8 @@ from configs.backends import BACKENDS, EAGER
 from configs.schema import ModelConfig
 
 from ..errors import ModelError
-from ..layout import Layout
-from ..runner import Forward
+from ..runtime.layout import Layout
+from ..runtime.runner import Forward
 from ..signature import Tensor
 from .refused import Made, Refused
 

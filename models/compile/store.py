@@ -20,11 +20,11 @@ from torch import nn
 
 from configs.backends import BACKENDS
 
-from .. import cache
-from ..attributes import NotComparableError, constants, settings, source_file, tensor_bytes
-from ..files import digest, written_atomically
-from ..layout import Layout
-from ..user_code import call
+from ..runtime.layout import Layout
+from ..runtime.user_code import call
+from ..sources.files import digest, written_atomically
+from . import cache
+from .attributes import NotComparableError, constants, settings, source_file, tensor_bytes
 
 T = TypeVar("T")
 _FORMAT = "6"

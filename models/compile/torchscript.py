@@ -22,16 +22,16 @@ from configs.backends import EAGER
 from configs.schema import ModelConfig
 
 from ..errors import first_line
-from ..input_binding import loaded_script
-from ..layout import Layout
-from ..parity import Tolerance, deviation, tolerance_for
-from ..runner import Forward, in_order
-from ..saving import save
+from ..runtime.layout import Layout
+from ..runtime.runner import Forward, in_order
+from ..runtime.user_code import call
 from ..signature import Tensor
-from ..user_code import call
+from ..startup.input_binding import loaded_script
+from ..startup.parity import Tolerance, deviation, tolerance_for
 from . import store
 from .compiled import Compiled, Staged
 from .refused import Refused, sentences
+from .saving import save
 
 _NAME = "torchscript"
 _MADE = "made.json"

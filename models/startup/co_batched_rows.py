@@ -13,14 +13,14 @@ import torch
 
 from configs.schema import ModelConfig
 
-from ..draw import Draw
 from ..errors import ModelError
-from ..parity import OffError, compare
-from ..row_checks import prepared, probe_rows, rounding
-from ..runner import Runner
+from ..runtime.runner import Runner
+from ..runtime.user_code import described
 from ..signature import Array, Rows
-from ..user_code import described
 from .check_results import CoBatchedRows
+from .parity import OffError, compare
+from .row_checks import prepared, probe_rows, rounding
+from .sample_inputs import Draw
 
 # What the other rows' numbers are multiplied by: no row's answer may depend on how large another's are.
 _LARGE = 1000

@@ -7,15 +7,15 @@ import torch
 
 from configs.schema import ModelConfig
 
-from ..draw import Draw, stretch
 from ..errors import ModelError, first_line
-from ..parity import OffError, Tolerance, compare, tolerance_for
-from ..reference import Reference
-from ..row_checks import PROBE_ROWS, count_of, prepared, rounding
-from ..runner import Runner
+from ..runtime.runner import Runner
 from ..signature import Array, Rows
 from . import co_batched_rows
 from .check_results import Padding
+from .eager_reference import Reference
+from .parity import OffError, Tolerance, compare, tolerance_for
+from .row_checks import PROBE_ROWS, count_of, prepared, rounding
+from .sample_inputs import Draw, stretch
 
 # So many lengths are tried where a network does not take every one: it may want a multiple of some number.
 _TRIED = 64

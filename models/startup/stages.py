@@ -7,26 +7,27 @@ import torch
 
 from configs.schema import ModelConfig
 
-from .. import proof, source
 from ..compile.compiled import Compiled, compile_with
-from ..contest import contest
-from ..draw import Draw, draw_of
-from ..first_checks import Eager, eager
-from ..graphs import graph
-from ..input_binding import BY_NAME, bind
-from ..layout import Layout
-from ..packed import pack
-from ..prepare import freeze_in_eval, prepare
-from ..reference import Reference
-from ..row_checks import count_of, prepared, same_twice
-from ..runner import Runner
+from ..runtime.cuda_graphs import graph
+from ..runtime.layout import Layout
+from ..runtime.runner import Runner
+from ..runtime.staging import to_device
 from ..signature import Tensor, signature_of
-from ..staging import to_device
-from ..warmup import Warmed, warm
+from ..sources import source
+from . import mistake_checks
+from .batch_size_selection import contest
 from .check_error import failing
 from .check_results import CoBatchedRows, InferenceMode, Padding
 from .co_batched_rows import co_batched_rows
+from .eager_checks import Eager, eager
+from .eager_reference import Reference
+from .input_binding import BY_NAME, bind
+from .onednn_packing import pack
 from .padding_check import padding
+from .prepare import freeze_in_eval, prepare
+from .row_checks import count_of, prepared, same_twice
+from .sample_inputs import Draw, draw_of
+from .warmup import Warmed, warm
 
 _log = logging.getLogger("pitstop")
 
@@ -104,7 +105,7 @@ def choose_sizes(ready: Prepared, warmed: Warmed) -> Warmed:
 def prove_rows(ready: Prepared, runner: Runner, reference: Reference) -> tuple[InferenceMode, Padding, CoBatchedRows]:
     """Show that an answer depends on its own row alone."""
     draw, config = ready.draw, ready.config
-    inference_mode = proof.inference_mode(ready.module, runner, draw)
+    inference_mode = mistake_checks.inference_mode(ready.module, runner, draw)
     with failing(Padding):
         padded = padding(runner, reference, draw, config)
     with failing(CoBatchedRows):

@@ -14,8 +14,8 @@ from benchmarks.server import NotMeasuredError
 from benchmarks.summary import ended
 from benchmarks.verify import answers
 from deployments.http_client.request import post
-from pitstop.loading.outcome import CLOSED
-from pitstop.loading.sender_http import Address
+from pitstop.load.outcome import CLOSED
+from pitstop.load.sender_http import Address
 from pitstop.measure.arrivals import poisson
 
 Reply = Callable[[bytes], bytes]

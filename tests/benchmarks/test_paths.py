@@ -10,7 +10,7 @@ from benchmarks.server import answers as is_answered
 from benchmarks.summary import Round
 from benchmarks.verify import answers
 from deployments.http_client.request import post
-from pitstop.loading.sender_http import Address
+from pitstop.load.sender_http import Address
 
 RECORD = {
     "hardware": {"cpu": "A CPU", "cores": 2},

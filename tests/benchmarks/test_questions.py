@@ -8,8 +8,8 @@ import pytest
 from benchmarks.reliability.model import expected
 from benchmarks.reliability.questions import Form, Questions
 from deployments.stubs.open_inference_pb2 import ModelInferResponse
-from pitstop.loading.sender_http import Address
-from pitstop.loading.target import Target
+from pitstop.load.sender_http import Address
+from pitstop.load.target import Target
 
 TARGET = Target("http://127.0.0.1:8000/v2/models/line", "line", "", Address("127.0.0.1", 8000), ())
 FORMS: tuple[Form, ...] = ("json", "binary", "grpc", "plain")

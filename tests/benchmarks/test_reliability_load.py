@@ -14,9 +14,9 @@ from benchmarks.reliability.load import Load, loaded
 from benchmarks.reliability.model import expected
 from benchmarks.reliability.questions import Questions
 from benchmarks.reliability.stand import until
-from pitstop.loading.outcome import PROXY, WRONG
-from pitstop.loading.sender_http import Address
-from pitstop.loading.target import Target
+from pitstop.load.outcome import PROXY, WRONG
+from pitstop.load.sender_http import Address
+from pitstop.load.target import Target
 
 # Status, headers, and what is added to the right answer, by what the server has been told to be.
 WELL, OFF, BUSY, DEAD = "well", "off", "busy", "dead"

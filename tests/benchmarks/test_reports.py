@@ -13,7 +13,7 @@ from benchmarks.cache import PROJECT
 from benchmarks.report_index import Ran, render
 from benchmarks.report_steps import SUBJECTS, Step, steps
 from benchmarks.reports import reported
-from pitstop.planning.serving import ServingError
+from pitstop.plan.serving import ServingError
 
 DIGITS = SUBJECTS[0]
 URL = "http://127.0.0.1:41234"

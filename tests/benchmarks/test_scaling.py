@@ -6,7 +6,7 @@ from benchmarks.scaling.__main__ import calculate, main
 from benchmarks.scaling.inputs import ASSUMED, MEASURED, RAY, inputs
 from benchmarks.scaling.parts import of_gpus, of_rate, old_proxies
 from benchmarks.script import RESULTS
-from pitstop.planning.choose import BUSIEST
+from pitstop.plan.choose import BUSIEST
 from tests.deployments.ray_compat.tested import private
 
 KNOWN = {name: each.value for name, each in inputs().items()}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import pytest
 
 from benchmarks.summary import Round, closed_round, middle, open_round, spread, steady
-from pitstop.loading.record import Record
+from pitstop.load.record import Record
 
 
 def rounds(*rates_rps: float) -> list[Round]:

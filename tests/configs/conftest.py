@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from configs.document import read
+from configs.lint.serve_keys import lint
 from configs.problems import Problem
-from configs.serve_keys import lint
 
 PROJECT = Path(__file__).resolve().parents[2]
 

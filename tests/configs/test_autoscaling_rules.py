@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from configs.autoscaling_rules import TARGET_QUEUE
 from configs.document import read
+from configs.lint.autoscaling import TARGET_QUEUE
+from configs.lint.serve_keys import lint
 from configs.problems import Problem
-from configs.serve_keys import lint
 
 Lint = Callable[..., list[Problem]]
 MODEL = "applications__1__deployments__0__"

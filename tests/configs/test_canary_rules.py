@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from configs.lint.serve_keys import lint
 from configs.problems import Problem
-from configs.serve_keys import lint
 from tests.configs.conftest import put, unshare
 
 CANARY = {"application": "digits-cpu", "percent": 20}

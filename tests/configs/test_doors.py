@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from configs.doors import doors, sentence, setting_of
+from configs.lint.exposed_ports import doors, sentence, setting_of
 from tests.configs.conftest import put
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -23,11 +23,11 @@ def test_each_way_may_be_there_alone_or_not_at_all(changed: Lint) -> None:
 def test_serve_s_port_needs_our_service(changed: Lint, functions: list[str]) -> None:
     [problem] = [each for each in changed(**{FUNCTIONS: functions}) if each.severity == "error"]
     assert problem.where == "grpc_options.grpc_servicer_functions"
-    assert "deployments.rpc.service:add_to_server" in problem.help
+    assert "deployments.grpc.service:add_to_server" in problem.help
 
 
 def test_services_of_the_user_s_own_may_stand_beside_ours(changed: Lint) -> None:
-    assert changed(**{FUNCTIONS: ["deployments.rpc.service:add_to_server", "mine:add"]}) == []
+    assert changed(**{FUNCTIONS: ["deployments.grpc.service:add_to_server", "mine:add"]}) == []
 
 
 def test_without_a_front_unmodified_clients_are_lost(changed: Lint) -> None:

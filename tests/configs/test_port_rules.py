@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from configs.port_rules import chosen, given_by_serve
+from configs.lint.ports import chosen, given_by_serve
 from configs.problems import Problem
 
 Lint = Callable[..., list[Problem]]

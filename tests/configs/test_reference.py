@@ -1,10 +1,10 @@
 """docs/settings.md is what configs/schema.py says."""
 
-from configs.reference import PAGE, page
+from configs.settings_page import PAGE, page
 
 
 def test_the_page_of_settings_is_what_the_schema_says() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "python -m configs.reference writes it"
+    assert PAGE.read_text(encoding="utf-8") == page(), "python -m configs.settings_page writes it"
 
 
 def test_each_key_has_a_sentence() -> None:

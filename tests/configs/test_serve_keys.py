@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from configs.lint.serve_keys import lint
 from configs.problems import Problem
-from configs.serve_keys import lint
 
 Lint = Callable[..., list[Problem]]
 MODEL = "applications__1__deployments__0__"

@@ -8,9 +8,9 @@ from typing import Any, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
+from configs.key_paths import models_in
 from configs.parse import problems_in
 from configs.schema import ModelConfig, RootConfig, Tunables
-from configs.walk import models_in
 
 TENSOR = {"name": "x", "datatype": "FP32", "shape": [-1, 4]}
 NEEDED: dict[type[BaseModel], dict[str, Any]] = {

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import grpc
 import numpy as np
 
+from deployments.grpc.calls import METHODS
 from deployments.protocol.encoding import to_binary
-from deployments.rpc.calls import METHODS
 from deployments.stubs import open_inference_pb2 as pb
 from models.signature import Array
 from tests.deployments.fake_service import FakeService

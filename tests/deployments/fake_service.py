@@ -9,12 +9,12 @@ import numpy as np
 import orjson
 
 from configs.schema import Tunables
-from deployments.access.guard import Guard
+from deployments.auth.authenticator import Guard
 from deployments.batching.queue import IsDisconnected
+from deployments.core.request import Counts, InferRequest, InferResult, OnInferResult
 from deployments.http.bodies import Scope
-from deployments.http.quick import reader
+from deployments.http.json_fast_path import reader
 from deployments.http.rest import build
-from deployments.inference import Counts, InferRequest, InferResult, OnInferResult
 from deployments.predict.predict import Predictor, ReadImage, WriteAnswer
 from models.signature import Array, Signature, Tensor
 

@@ -18,15 +18,15 @@ from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
 from deployments.batching.local import open_device
 from deployments.canary.router import CanaryRouter
-from deployments.fault import told
-from deployments.figures.model_metrics import ModelMetrics
+from deployments.core.preprocessing import Preprocessor
+from deployments.core.request import InferRequest, infer
+from deployments.core.service import ModelService
+from deployments.error_logging import told
 from deployments.health.supervisor import Supervisor
-from deployments.inference import InferRequest, infer
-from deployments.preprocessing import Preprocessor
-from deployments.service import ModelService
-from models.rates import best_rows
-from models.served import Served, open_model
+from deployments.metrics.model_metrics import ModelMetrics
+from models.runtime.forward_times import best_rows
 from models.signature import signature_of
+from models.startup.open_model import Served, open_model
 from tests.services.bad import KINDS
 
 REQUESTS, BAD_SHARE, AT_ONCE = 2000, 0.3, 64

@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
-from deployments.errors import NotFound, NotReady
+from deployments.core.errors import NotFound, NotReady
 from deployments.http.bodies import Scope
 from deployments.root import Root
-from deployments.running import Running
+from deployments.serve_status import Running
 
 LONG = "m" * 5_000_000
 

@@ -13,7 +13,7 @@ from benchmarks.reliability.measure import measure
 from benchmarks.reliability.service import Wish
 from benchmarks.reliability.stand import PITSTOP
 from benchmarks.reliability.standing import standing
-from pitstop.loading.outcome import TIMEOUT
+from pitstop.load.outcome import TIMEOUT
 
 pytestmark = pytest.mark.ray
 

@@ -10,8 +10,8 @@ import torch
 
 from configs.loader import load
 from configs.schema import ModelConfig
-from models.graphs import Graphed
-from models.served import Served, open_model
+from models.runtime.cuda_graphs import Graphed
+from models.startup.open_model import Served, open_model
 from tests.models.networks import Branches
 
 pytestmark = [

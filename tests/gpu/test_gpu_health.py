@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from configs.schema import ModelConfig
+from deployments.batching.batch_result import complete
+from deployments.batching.memory_limit import Room
 from deployments.batching.queue import Item, Part
-from deployments.batching.ran import complete
-from deployments.batching.room import Room
-from models.served import Served, open_model
+from models.startup.open_model import Served, open_model
 from tests.models.oom_networks import MIB_A_ROW
 
 pytestmark = [

@@ -20,7 +20,7 @@ from models.compile.compiled import Compiled
 from models.compile.refused import Refused
 from models.compile.store import key_of
 from models.compile.torchscript import keep, kept
-from models.layout import Layout
+from models.runtime.layout import Layout
 from tests.models.networks import Linear, Scaled
 
 CPU = torch.device("cpu")

@@ -11,14 +11,13 @@ import torch
 from configs.backends import BACKENDS, DEFAULT, EAGER, Backend, tried_on
 from configs.loader import ConfigError, load, parse_model
 from configs.schema import ModelConfig
-from models import cache
-from models.compile import store
+from models.compile import cache, store
 from models.compile.compiled import Compiled
 from models.errors import ModelError
-from models.served import open_model
-from pitstop.auditing.plan import single_rows
-from pitstop.auditing.step import Setting
-from pitstop.tuning.candidates import candidates
+from models.startup.open_model import open_model
+from pitstop.audit.plan import single_rows
+from pitstop.audit.step import Setting
+from pitstop.tune.candidates import candidates
 from tests.models.networks import Linear
 from tests.models.test_served import config
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from models import cache, files
-from models.compile import torchscript
+from models.compile import cache, torchscript
 from models.compile.compiled import Compiled
 from models.errors import ModelError
+from models.sources import files
 from tests.models.networks import Linear
 
 KIB = 2**10
@@ -58,7 +58,7 @@ def test_neither_the_newest_nor_what_is_in_use_goes(folder: Path) -> None:
 
 def test_what_another_process_uses_stays_and_goes_once_that_has_ended(folder: Path) -> None:
     used, newest = kept(folder, "a", 20 * KIB, 0), kept(folder, "b", 1 * KIB, 1)
-    code = "import sys; from pathlib import Path; from models import cache; cache.use(Path(sys.argv[1]));"
+    code = "import sys; from pathlib import Path; from models.compile import cache; cache.use(Path(sys.argv[1]));"
     code += "print('used', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(used)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=files.PROJECT

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from models import contest
-from models.rates import best_rows
+from models.runtime.forward_times import best_rows
+from models.startup import batch_size_selection
 
 
 class Runner:
@@ -33,11 +33,11 @@ def held(
     ragged: bool = False,
 ) -> tuple[dict[tuple[int, int], float], Runner]:
     clock = [0.0]
-    monkeypatch.setattr(contest, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(batch_size_selection, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     runner = Runner(took_ms or {rows: [ms] for rows, ms in warmed_ms.items()}, ragged, clock)
     draw: Any = SimpleNamespace(shaped=lambda shape, **_: shape[0])
     either: Any = runner
-    return contest.contest(either, draw, {(rows, 0): ms for rows, ms in warmed_ms.items()}), runner
+    return batch_size_selection.contest(either, draw, {(rows, 0): ms for rows, ms in warmed_ms.items()}), runner
 
 
 def test_a_lone_row_that_was_lucky_once_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,10 @@ import torch
 
 from configs.loader import ConfigError, parse_model
 from models.errors import ModelError
-from models.parity import OffError, Tolerance, compare, deviation
-from models.precision import refuse_without_fp64
-from models.served import Served, open_model
 from models.signature import Tensor
+from models.startup.open_model import Served, open_model
+from models.startup.parity import OffError, Tolerance, compare, deviation
+from models.startup.precision import refuse_without_fp64
 from tests.models.test_served import config
 
 NETWORKS = "tests.models.strict_networks"

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import nn
 
-from models.source import state_dict
+from models.sources.source import state_dict
 from models.zoo.digits import Digits
 from models.zoo.digits_image import answer, read_image
 from models.zoo.train_digits import CARD, WEIGHTS, accuracy, split

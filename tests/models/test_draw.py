@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from models.draw import Draw
 from models.errors import ModelError
 from models.signature import Array, Rows, Signature, Tensor
+from models.startup.sample_inputs import Draw
 
 SIGNATURE = Signature((Tensor("x", "FP32", (-1, 4)),), (Tensor("y", "FP32", (-1, 1)),))
 

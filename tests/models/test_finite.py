@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.finite import all_finite, rows_off
-from models.layout import Layout
-from models.runner import Runner
+from models.runtime.layout import Layout
+from models.runtime.nan_check import all_finite, rows_off
+from models.runtime.runner import Runner
 from models.signature import Array, Tensor
 
 NAN, INF = float("nan"), float("inf")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from models import graphs
-from models.graphs import Captured, Graphed, graph
+from models.runtime import cuda_graphs
+from models.runtime.cuda_graphs import Captured, Graphed, graph
 from models.signature import Shape
-from models.warmup import Warmed
+from models.startup.warmup import Warmed
 
 PLAIN_MS: Mapping[Shape, float] = {(4, 0): 4.0, (2, 0): 3.0, (1, 0): 3.0}
 
@@ -90,9 +90,9 @@ class Runner:
 
 def started(monkeypatch: pytest.MonkeyPatch, start: Start) -> tuple[Any, dict[Shape, float]]:
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
-    monkeypatch.setattr(graphs, "_attempt", start.attempt)
-    monkeypatch.setattr(graphs, "warm", start.warm)
-    monkeypatch.setattr(graphs, "_inputs", lambda _, __, shape: [torch.zeros(shape[0], 3)])
+    monkeypatch.setattr(cuda_graphs, "_attempt", start.attempt)
+    monkeypatch.setattr(cuda_graphs, "warm", start.warm)
+    monkeypatch.setattr(cuda_graphs, "_inputs", lambda _, __, shape: [torch.zeros(shape[0], 3)])
     runner: Any = Runner(Plain())
     nothing: Any = None
     found = graph(Warmed(runner, dict(PLAIN_MS)), nothing)

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from models.errors import ModelError
-from models.input_binding import BY_NAME, BY_ORDER, bound_to
-from models.served import Served, open_model
 from models.signature import Tensor
+from models.startup.input_binding import BY_NAME, BY_ORDER, bound_to
+from models.startup.open_model import Served, open_model
 from tests.models import strict_networks
 from tests.models.test_served import config
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.memory import is_out_of_memory, release
+from models.runtime.memory import is_out_of_memory, release
 from tests.models.oom_networks import Insatiable
 
 ROW = torch.zeros(1, 1)

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from configs.schema import SourceConfig
-from models import files
 from models.errors import ModelError
-from models.source import load
-from models.urls import file_name, shown
+from models.sources import files
+from models.sources.source import load
+from models.sources.urls import file_name, shown
 from tests.models.networks import Linear
 
 
@@ -82,7 +82,7 @@ def test_every_part_of_an_export_may_be_a_pickle_and_none_runs(honest: Path, mar
 
 def test_opaque_constants_of_an_export_are_not_unpickled(honest: Path, mark: Path) -> None:
     archive = pytest.importorskip("torch.export.pt2_archive._package")
-    from models.exported_program import _no_code
+    from models.sources.exported_program import _no_code
 
     with _no_code(), pytest.raises(RuntimeError, match="unrestricted unpickling is refused"):
         archive.pickle.loads(b"")
@@ -134,7 +134,7 @@ def test_the_name_of_a_download_has_no_query_and_a_bound() -> None:
 
 @pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
 def test_files_follow_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
-    from pitstop.exporting import checkpoint
+    from pitstop.export import checkpoint
 
     before = os.umask(umask)
     try:

@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from configs.schema import ModelConfig
-from models import packed, zoo
-from models.packed import Packed, _first_win
-from models.served import Served, open_model
+from models import zoo
+from models.startup import onednn_packing
+from models.startup.onednn_packing import Packed, _first_win
+from models.startup.open_model import Served, open_model
 from models.zoo.digits import Digits
 
 WEIGHTS = Path(zoo.__file__).with_name("digits.safetensors")
@@ -55,7 +56,7 @@ def test_the_packed_forward_begins_where_it_wins_from_there_on(
 
 
 def test_packed_and_plain_give_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed, "_first_win", lambda *_: 4)
+    monkeypatch.setattr(onednn_packing, "_first_win", lambda *_: 4)
     served = opened()
     assert isinstance(served.runner.forward, Packed)
     eager = Digits().eval()
@@ -68,7 +69,7 @@ def test_packed_and_plain_give_the_same_answers(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_where_packing_never_wins_the_plain_forward_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed, "_first_win", lambda *_: None)
+    monkeypatch.setattr(onednn_packing, "_first_win", lambda *_: None)
     assert isinstance(opened().runner.forward, torch.jit.ScriptModule)
 
 
@@ -82,8 +83,8 @@ def test_where_large_batches_are_slow_the_smallest_decides_and_all_are_warmed(
         seen.append((set(plain_ms), set(packed_ms)))
         return first
 
-    monkeypatch.setattr(packed, "SLOW_MS", 0)
-    monkeypatch.setattr(packed, "_first_win", notes)
+    monkeypatch.setattr(onednn_packing, "SLOW_MS", 0)
+    monkeypatch.setattr(onednn_packing, "_first_win", notes)
     served = opened()
     assert seen == [({(1, 0)}, {(1, 0)})]
     assert isinstance(served.runner.forward, kind)
@@ -95,5 +96,5 @@ def test_other_backends_and_precisions_are_left_alone(keys: dict[str, Any], monk
     def never(*_: object) -> int:
         raise AssertionError("nothing was to be timed")
 
-    monkeypatch.setattr(packed, "_first_win", never)
+    monkeypatch.setattr(onednn_packing, "_first_win", never)
     opened(**keys)

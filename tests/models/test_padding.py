@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.padding import fill, powers_of_two, round_up
+from models.runtime.padding import fill, powers_of_two, round_up
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from models import files
 from models.errors import ModelError
-from models.places import VARIABLE, allow_url
+from models.sources import files
+from models.sources.allowlist import VARIABLE, allow_url
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from models.prepare import plain_arithmetic
+from models.startup.prepare import plain_arithmetic
 
 
 def switches() -> tuple[bool, bool, bool]:

@@ -3,8 +3,8 @@
 import pytest
 
 from configs.schema import TensorConfig
-from models.probe import sample
 from models.signature import Tensor
+from models.startup.probe import sample
 
 
 @pytest.mark.parametrize("datatype, high", [("INT64", 2**63 - 1), ("UINT64", 2**64 - 1), ("UINT8", 255)])

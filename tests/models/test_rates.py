@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.rates import best_rows
+from models.runtime.forward_times import best_rows
 
 
 @pytest.mark.parametrize(

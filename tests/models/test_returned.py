@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from models.errors import ModelError
-from models.layout import Layout
-from models.returned import check_feed, too_long
-from models.runner import Runner
+from models.runtime.layout import Layout
+from models.runtime.returned_values import check_feed, too_long
+from models.runtime.runner import Runner
 from models.signature import Tensor
 
 FEED = (Tensor("ids", "INT64", (-1, -1)), Tensor("x", "FP32", (-1, 3)))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from models.errors import ModelError
-from models.served import Served, open_model
 from models.startup.check_results import CoBatchedRows, Padding, line
+from models.startup.open_model import Served, open_model
 from tests.models.strict_networks import LastStep
 from tests.models.test_served import config
 

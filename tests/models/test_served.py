@@ -10,9 +10,9 @@ import torch
 from configs.schema import ModelConfig
 from models.compile.compiled import compile_with
 from models.errors import ModelError
-from models.layout import Layout
-from models.served import Served, open_model
+from models.runtime.layout import Layout
 from models.startup.check_results import line
+from models.startup.open_model import Served, open_model
 
 NETWORKS = "tests.models.networks"
 

@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 
 from configs.schema import SourceConfig
 from models.errors import ModelError
-from models.files import digest
-from models.source import load
+from models.sources.files import digest
+from models.sources.source import load
 from tests.models.networks import Extra, Linear
 
 FACTORY = "tests.models.networks:Linear"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from configs.schema import SourceConfig
-from models import source
 from models.errors import ModelError
-from models.resolve import make_preprocess, resolve
-from models.user_code import UserCodeError, call, described
+from models.runtime.user_code import UserCodeError, call, described
+from models.sources import source
+from models.sources.resolve import make_preprocess, resolve
 
 
 def raising(error: BaseException) -> object:

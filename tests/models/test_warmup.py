@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from models import warmup
-from models.declared import fails
-from models.layout import Layout
+from models.runtime.layout import Layout
 from models.signature import Tensor
+from models.startup import warmup
+from models.startup.declared_dtypes import fails
 
 SHAPE = (4, 0)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.source import state_dict
+from models.sources.source import state_dict
 from models.zoo.digits import Digits
 from models.zoo.mlp import Mlp
 from models.zoo.recurrent import Recurrent

@@ -6,10 +6,10 @@ from typing import Any
 
 from configs.loader import ModelApp, load
 from configs.problems import Keys
-from pitstop.auditing.case import Case, app_keys
-from pitstop.auditing.sight import Look, Pace, Sight
-from pitstop.auditing.step import DEFAULT_BATCH, DEFAULT_ONE, Head, Kind, Setting, Step, setting_of
-from pitstop.auditing.timing import Timing
+from pitstop.audit.case import Case, app_keys
+from pitstop.audit.sight import Look, Pace, Sight
+from pitstop.audit.step import DEFAULT_BATCH, DEFAULT_ONE, Head, Kind, Setting, Step, setting_of
+from pitstop.audit.timing import Timing
 
 PROJECT = Path(__file__).resolve().parents[2]
 MISTAKES = Path(__file__).resolve().parent / "mistakes"

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from configs.loader import ModelApp
 from configs.problems import Keys
 from models.errors import ModelError
-from pitstop.audit import Wish, audit
-from pitstop.auditing import examine
-from pitstop.auditing.sight import Look, Pace, Sight
+from pitstop.audit import examine
+from pitstop.audit.main import Wish, audit
+from pitstop.audit.sight import Look, Pace, Sight
 from pitstop.cli import app
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, edited, look
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pitstop.auditing.case import Case
-from pitstop.auditing.config_findings import config_findings
-from pitstop.auditing.mistakes import verdicts
-from pitstop.auditing.step import DEFAULT_ONE, STARTED, Head, Setting, Step
-from pitstop.auditing.timing_findings import timing_findings
+from pitstop.audit.case import Case
+from pitstop.audit.config_findings import config_findings
+from pitstop.audit.mistakes import verdicts
+from pitstop.audit.step import DEFAULT_ONE, STARTED, Head, Setting, Step
+from pitstop.audit.timing_findings import timing_findings
 from tests.pitstop.audit_fakes import MISTAKES, case, edited, step, steps, timing
 from tests.pitstop.test_audit_findings import DIGITS, SCRIPT, of
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.repeated_audit import merged
-from pitstop.auditing.picture import drawn
-from pitstop.auditing.plan import single_rows, thin
-from pitstop.auditing.plot import Panel, lines, png, waterfalls
-from pitstop.auditing.run import highest
-from pitstop.auditing.side_steps import unseen
-from pitstop.auditing.step import Group, Head, Setting, Step, grouped
-from pitstop.auditing.timing import LEAST_RUNS, clearly_faster, measure, summarise
-from pitstop.auditing.words import busy
+from pitstop.audit.picture import drawn
+from pitstop.audit.plan import single_rows, thin
+from pitstop.audit.plot import Panel, lines, png, waterfalls
+from pitstop.audit.run import highest
+from pitstop.audit.side_steps import unseen
+from pitstop.audit.step import Group, Head, Setting, Step, grouped
+from pitstop.audit.timing import LEAST_RUNS, clearly_faster, measure, summarise
+from pitstop.audit.words import busy
 from tests.pitstop.audit_fakes import step, steps, timing
 
 SCRIPT = Setting("torchscript", "fp32", "channels_last")

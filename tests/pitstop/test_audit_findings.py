@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from pitstop.auditing.case import Case
-from pitstop.auditing.config_findings import config_findings
-from pitstop.auditing.finding import Finding
-from pitstop.auditing.mistakes import verdicts
-from pitstop.auditing.step import STARTED, Head, Setting, Step, setting_of
-from pitstop.auditing.timing_findings import timing_findings
+from pitstop.audit.case import Case
+from pitstop.audit.config_findings import config_findings
+from pitstop.audit.finding import Finding
+from pitstop.audit.mistakes import verdicts
+from pitstop.audit.step import STARTED, Head, Setting, Step, setting_of
+from pitstop.audit.timing_findings import timing_findings
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, case, edited, step, steps
 
 DIGITS = PROJECT / "serve_config.yaml"

@@ -11,9 +11,9 @@ import torch
 
 from configs.loader import ModelApp
 from configs.problems import Keys
-from pitstop.audit import Wish, audit
-from pitstop.auditing import isolated
-from pitstop.auditing.sight import Pace, Sight
+from pitstop.audit import isolated
+from pitstop.audit.main import Wish, audit
+from pitstop.audit.sight import Pace, Sight
 from tests.models.networks import Linear
 from tests.pitstop.audit_fakes import MISTAKES, edited, look
 

@@ -12,22 +12,22 @@ import torch
 
 from configs.loader import ModelApp, load
 from configs.problems import Keys
-from models.draw import Draw
 from models.errors import ModelError
-from models.graphs import Graphed
-from models.packed import Packed
-from models.runner import Runner
+from models.runtime.cuda_graphs import Graphed
+from models.runtime.runner import Runner
 from models.startup import stages
-from models.warmup import Warmed, warm
-from pitstop.audit import Wish, audit
-from pitstop.auditing.built import batches_of, build
-from pitstop.auditing.isolated import look_here
-from pitstop.auditing.model_findings import model_findings
-from pitstop.auditing.sight import Pace, Sight
-from pitstop.auditing.step import STARTED, Step, find, setting_of
-from pitstop.auditing.subject import Subject, subject_of
-from pitstop.auditing.subject import load as load_subject
-from pitstop.auditing.waterfall import waterfall
+from models.startup.onednn_packing import Packed
+from models.startup.sample_inputs import Draw
+from models.startup.warmup import Warmed, warm
+from pitstop.audit.built import batches_of, build
+from pitstop.audit.isolated import look_here
+from pitstop.audit.main import Wish, audit
+from pitstop.audit.model_findings import model_findings
+from pitstop.audit.sight import Pace, Sight
+from pitstop.audit.step import STARTED, Step, find, setting_of
+from pitstop.audit.subject import Subject, subject_of
+from pitstop.audit.subject import load as load_subject
+from pitstop.audit.waterfall import waterfall
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, edited
 
 FAST = Pace(0.002, quick=True)
@@ -177,7 +177,7 @@ def test_a_factory_that_fails_is_one_sentence_and_a_way_out(tmp_path: Path) -> N
 
 def test_ray_is_neither_needed_nor_imported() -> None:
     code = (
-        "import sys; sys.modules['ray'] = None; from pathlib import Path; from pitstop.audit import *; "
+        "import sys; sys.modules['ray'] = None; from pathlib import Path; from pitstop.audit.main import *; "
         "from tests.pitstop.test_audit_models import quickly; "
         f"sys.exit(audit(Wish(Path({str(PROJECT / 'configs/mlp.yaml')!r})), look=quickly))"
     )

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pitstop import compare as module
-from pitstop.compare import DONE, UNUSABLE, Machine, Wish, compare
-from pitstop.comparing import capacity
-from pitstop.comparing import measured as measured_module
-from pitstop.comparing.capacity import Capacity, Probe
-from pitstop.comparing.measured import Measured
-from pitstop.loading.sender_http import Address
-from pitstop.loading.target import Target
-from pitstop.loading.trouble import LoadError
+from pitstop.compare import capacity
+from pitstop.compare import main as module
+from pitstop.compare import measured as measured_module
+from pitstop.compare.capacity import Capacity, Probe
+from pitstop.compare.main import DONE, UNUSABLE, Machine, Wish, compare
+from pitstop.compare.measured import Measured
+from pitstop.load.errors import LoadError
+from pitstop.load.sender_http import Address
+from pitstop.load.target import Target
 from tests.pitstop.paced import paced
 
 GPU, CPU = Machine("g6.xlarge"), Machine("c7i.2xlarge")

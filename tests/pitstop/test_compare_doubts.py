@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pitstop import compare as module
-from pitstop.compare import DONE, UNUSABLE, Wish, compare
-from pitstop.comparing.measured import Measured
-from pitstop.loading.target import Target
+from pitstop.compare import main as module
+from pitstop.compare.main import DONE, UNUSABLE, Wish, compare
+from pitstop.compare.measured import Measured
+from pitstop.load.target import Target
 from tests.pitstop.test_compare_command import CPU, GPU, pretending
 
 TEXT: dict[str, Any] = {"name": "text", "datatype": "BYTES", "shape": [-1, 1]}

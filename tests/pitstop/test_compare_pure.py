@@ -5,17 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pitstop.comparing.capacity import Kind, Probe, Run, search
-from pitstop.comparing.cost import (
-    Fleet,
-    Stretch,
-    cheaper,
-    replicas,
-    stretches,
-    usd_per_hour,
-    usd_per_million,
-    verdict,
-)
+from pitstop.compare.capacity import Kind, Probe, Run, search
+from pitstop.compare.cost import Fleet, Stretch, cheaper, replicas, stretches, usd_per_hour, usd_per_million, verdict
 from pitstop.report.numbers import rate
 
 
@@ -75,7 +66,7 @@ def test_a_rate_that_was_missed_met_and_missed_again_says_that_the_machine_was_n
         return Probe(rate_rps, passed, 5, 20, 0, "", kind)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pitstop.comparing.capacity._CLOSE", 2.0)
+        patch.setattr("pitstop.compare.capacity._CLOSE", 2.0)
         found = search(run, 10)
     assert found.unsteady_rps == (20.0,)
     assert search(server(100), 10).unsteady_rps == ()

@@ -5,8 +5,8 @@ import torch
 import yaml
 
 from configs.schema import ModelConfig, SourceConfig
-from models.files import digest
-from models.source import load
+from models.sources.files import digest
+from models.sources.source import load
 from tests.models.networks import Linear
 
 from .exported import LINEAR, export, manifest_of

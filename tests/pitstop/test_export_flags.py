@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.errors import ModelError
-from pitstop.exporting import signature_flags
+from pitstop.export import signature_flags
 from tests.models.networks import Linear
 
 from .exported import LINEAR, export

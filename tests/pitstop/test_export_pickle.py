@@ -6,8 +6,8 @@ import torch
 
 from configs.schema import SourceConfig
 from models.errors import ModelError
-from models.source import load
-from pitstop.exporting import subprocess_unpickle
+from models.sources.source import load
+from pitstop.export import subprocess_unpickle
 from tests.models.networks import Linear
 
 from .exported import LINEAR, export, manifest_of

@@ -13,8 +13,8 @@ import yaml
 from rich.console import Console
 
 from configs.loader import ConfigError, load
-from pitstop.kubernetes import DONE, UNUSABLE, Wish, kubernetes, rendered
-from pitstop.manifests.groups import Group, Size, groups_of, pods
+from pitstop.kubernetes.groups import Group, Size, groups_of, pods
+from pitstop.kubernetes.main import DONE, UNUSABLE, Wish, kubernetes, rendered
 from tests.pitstop.fields_schema import schema
 
 PROJECT = Path(__file__).resolve().parents[2]

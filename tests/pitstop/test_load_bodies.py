@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pitstop.loading.bodies import http_body, requests, wire
-from pitstop.loading.sender_http import Address
-from pitstop.loading.target import Target
-from pitstop.loading.trouble import LoadError
+from pitstop.load.bodies import http_body, requests, wire
+from pitstop.load.errors import LoadError
+from pitstop.load.sender_http import Address
+from pitstop.load.target import Target
 
 IMAGE = {"name": "image", "datatype": "UINT8", "shape": [-1, 1, 2, 2]}
 TEXT = {"name": "text", "datatype": "BYTES", "shape": [-1]}

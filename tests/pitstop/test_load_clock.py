@@ -9,7 +9,7 @@ from statistics import median
 
 import pytest
 
-from pitstop.loading.clock import Alarm, new_loop, now
+from pitstop.load.clock import Alarm, new_loop, now
 
 
 def rung(*waits_s: float) -> list[float]:

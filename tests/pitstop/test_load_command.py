@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pitstop.load import DONE, STOPPED, UNUSABLE, Wish, load, measure
-from pitstop.loading.plan import Plan
+from pitstop.load.main import DONE, STOPPED, UNUSABLE, Wish, load, measure
+from pitstop.load.plan import Plan
 from tests.pitstop.paced import WRK, asked, paced, wrk
 from tests.serving import free_port
 

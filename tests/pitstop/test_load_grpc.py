@@ -8,14 +8,14 @@ import grpc
 import pytest
 
 from deployments.stubs import open_inference_pb2 as pb
-from pitstop.loading.bodies import requests
-from pitstop.loading.plan import Plan
-from pitstop.loading.run import run
-from pitstop.loading.sender_grpc import METHOD
-from pitstop.loading.sender_http import Address
-from pitstop.loading.summary import summarise
-from pitstop.loading.target import Target
-from pitstop.loading.trouble import LoadError
+from pitstop.load.bodies import requests
+from pitstop.load.errors import LoadError
+from pitstop.load.plan import Plan
+from pitstop.load.run import run
+from pitstop.load.sender_grpc import METHOD
+from pitstop.load.sender_http import Address
+from pitstop.load.summary import summarise
+from pitstop.load.target import Target
 
 INPUTS = ({"name": "x", "datatype": "FP32", "shape": [-1, 3]}, {"name": "t", "datatype": "BYTES", "shape": [-1]})
 TARGET = Target("http://127.0.0.1/v2/models/m", "m", "", Address("127.0.0.1", 80), INPUTS)

@@ -13,7 +13,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from pitstop.load import UNUSABLE, Wish, load
+from pitstop.load.main import UNUSABLE, Wish, load
 
 
 @contextmanager

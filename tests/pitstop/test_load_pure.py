@@ -5,14 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pitstop.loading import retry
-from pitstop.loading.grpc_message import infer_request
-from pitstop.loading.histogram import histogram
-from pitstop.loading.outcome import CLOSED, PROXY, REFUSED, TIMEOUT, Failure
-from pitstop.loading.plan import Plan
-from pitstop.loading.record import Record
-from pitstop.loading.summary import summarise
-from pitstop.loading.tensor import Tensor
+from pitstop.load import retry
+from pitstop.load.grpc_message import infer_request
+from pitstop.load.histogram import histogram
+from pitstop.load.outcome import CLOSED, PROXY, REFUSED, TIMEOUT, Failure
+from pitstop.load.plan import Plan
+from pitstop.load.record import Record
+from pitstop.load.summary import summarise
+from pitstop.load.tensor import Tensor
 from pitstop.measure.intervals import percentiles, ranks
 from pitstop.measure.percentiles import rank
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from pitstop.loading import bodies
-from pitstop.loading.sender_grpc import GrpcSender
-from pitstop.loading.sender_http import Address
-from pitstop.loading.target import Target
-from pitstop.loading.token import token_header, token_metadata
-from pitstop.loading.trouble import LoadError
+from pitstop.load import bodies
+from pitstop.load.errors import LoadError
+from pitstop.load.sender_grpc import GrpcSender
+from pitstop.load.sender_http import Address
+from pitstop.load.target import Target
+from pitstop.load.token import token_header, token_metadata
 
 TARGET = Target("http://h:1/v2/models/m", "m", "", Address("h", 1), ())
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from configs.loader import load
-from pitstop.manifests.groups import groups_of
+from pitstop.kubernetes.groups import groups_of
 from tests.deployments.ray_compat.tested import private
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from configs.loader import ModelApp, load
-from models.resolve import resolve
-from models.source import load as load_source
-from pitstop.check import check_files
+from models.sources.resolve import resolve
+from models.sources.source import load as load_source
+from pitstop.check.main import check_files
 
 from .archives import FILES, RENAMES, Net, archive, eager, labels, weights
 from .exported import export

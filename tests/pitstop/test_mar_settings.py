@@ -3,7 +3,7 @@ import json
 import pytest
 
 from models.errors import ModelError
-from pitstop.exporting.mar_settings import properties_of, translate
+from pitstop.export.mar_settings import properties_of, translate
 
 
 def models(**settings: object) -> dict[str, str]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import ModelError
-from pitstop.exporting import mar_code
-from pitstop.exporting.mar import unpack
+from pitstop.export import mar_code
+from pitstop.export.mar import unpack
 
 from .archives import MODEL, archive
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pitstop.planning import choose
-from pitstop.planning.choose import Option, Target
-from pitstop.planning.profile import Profile, ProfileError, parse, quantiles, read
-from pitstop.planning.simulate import Setting
+from pitstop.plan import choose
+from pitstop.plan.choose import Option, Target
+from pitstop.plan.profile import Profile, ProfileError, parse, quantiles, read
+from pitstop.plan.simulate import Setting
 
 SLOW = Profile("m", "cpu", {1: (10.0,), 2: (12.0,), 4: (16.0,), 8: (24.0,)}, "given", overhead_ms=0.5)
 FAST = Profile("m", "cuda", {1: (2.0,), 2: (2.0,), 4: (2.1,), 8: (2.4,)}, "given", overhead_ms=0.5)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from configs.loader import check
 from pitstop.cli import app
-from pitstop.planning import choose
+from pitstop.plan import choose
 
 PROJECT = Path(__file__).resolve().parents[2]
 FORWARD_MS = {"1": [8, 9], "2": [9, 10], "4": [12, 13], "8": [18, 20], "16": [30, 33], "32": [55, 60], "64": [100, 110]}
@@ -151,7 +151,7 @@ def test_a_server_that_batches_otherwise_than_planned_is_not_measured(
         def __init__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr("pitstop.planning.rehearsal.Verifier", Other)
+    monkeypatch.setattr("pitstop.plan.verification_run.Verifier", Other)
     arguments = ("--model", "digits-cpu", "--rate", 100, "--slo-ms", 100, "--profile", profile)
     status, output = plan(config, *arguments, "--verify", "--url", "http://127.0.0.1:9")
     assert status == 2

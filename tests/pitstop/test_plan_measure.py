@@ -7,7 +7,7 @@ import pytest
 from configs.loader import load
 from configs.schema import SourceConfig
 from models.errors import ModelError
-from pitstop.planning.measure import profile_here
+from pitstop.plan.measure import profile_here
 from tests.pitstop.audit_fakes import MISTAKES
 
 LINEAR = load(MISTAKES / "records_gradients.yaml").models[0].config

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from configs.loader import load
-from pitstop.planning.choose import Target, capacity_rps
-from pitstop.planning.profile import Profile
-from pitstop.planning.serving import ServingError, served
-from pitstop.planning.simulate import Setting
-from pitstop.planning.verify import Check, Verifier
+from pitstop.plan.choose import Target, capacity_rps
+from pitstop.plan.profile import Profile
+from pitstop.plan.serving import ServingError, served
+from pitstop.plan.simulate import Setting
+from pitstop.plan.verify import Check, Verifier
 
 PROJECT = Path(__file__).resolve().parents[2]
 ROWS = 8

@@ -6,11 +6,11 @@ import random
 import pytest
 
 from configs.prices import Price
-from pitstop.comparing.capacity import Capacity, Probe
-from pitstop.comparing.comparison import Side
-from pitstop.comparing.cost import RATES, Fleet, cheaper, stretches
-from pitstop.comparing.measured import Measured
-from pitstop.comparing.price_only import PriceOnly, Unmeasured, must_sustain
+from pitstop.compare.capacity import Capacity, Probe
+from pitstop.compare.comparison import Side
+from pitstop.compare.cost import RATES, Fleet, cheaper, stretches
+from pitstop.compare.measured import Measured
+from pitstop.compare.price_only import PriceOnly, Unmeasured, must_sustain
 
 
 def price(usd_per_hour: float) -> Price:

@@ -8,7 +8,7 @@ import yaml
 
 from configs.prices import Prices, load_prices
 from configs.problems import ConfigError
-from pitstop.compare import PRICES
+from pitstop.compare.main import PRICES
 
 COMPLETE = {
     "instance": "g6.xlarge", "region": "us-west-2", "accelerator": "L4", "vcpus": 4, "usd_per_hour": 0.8,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pitstop import apart, processes
+from pitstop import isolated_server, processes
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 LEAVES_ONE = (
@@ -20,7 +20,7 @@ IGNORES = "trap '' TERM; echo started; while true; do sleep 1; done"
 @linux
 def test_what_carries_the_mark_is_found_and_swept(tmp_path: Path) -> None:
     mark = processes.new_mark()
-    process = apart.spawn(["sleep", "600"], apart.environment(tmp_path, mark), subprocess.DEVNULL)
+    process = isolated_server.spawn(["sleep", "600"], isolated_server.environment(tmp_path, mark), subprocess.DEVNULL)
     assert list(processes.of(None, mark)) == [process.pid]
     assert [line.strip() for line in processes.sweep(mark, patience_s=0)] == ["sleep 600"]
     assert process.wait(timeout=60) == -signal.SIGKILL
@@ -30,7 +30,7 @@ def test_what_carries_the_mark_is_found_and_swept(tmp_path: Path) -> None:
 @linux
 def test_what_a_server_leaves_behind_is_killed_and_told(tmp_path: Path) -> None:
     mark = processes.new_mark()
-    process = apart.spawn(["sh", "-c", IGNORES], apart.environment(tmp_path, mark), subprocess.PIPE)
+    process = isolated_server.spawn(["sh", "-c", IGNORES], isolated_server.environment(tmp_path, mark), subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
     assert processes.end(process, mark, 0, wait_s=0)
@@ -44,7 +44,8 @@ def test_others_are_asked_to_stop_only_where_that_is_wanted(
     tmp_path: Path, ask_others_after_s: float | None, left: int
 ) -> None:
     mark = processes.new_mark()
-    process = apart.spawn([sys.executable, "-c", LEAVES_ONE], apart.environment(tmp_path, mark), subprocess.PIPE)
+    environment = isolated_server.environment(tmp_path, mark)
+    process = isolated_server.spawn([sys.executable, "-c", LEAVES_ONE], environment, subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
     # Without the mark, and soon without the parent.

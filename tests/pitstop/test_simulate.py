@@ -16,12 +16,12 @@ from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
 from deployments.batching.local import open_device
 from deployments.batching.queue import Answer
-from models.batch import Batch
-from models.padding import round_up
+from models.runtime.batch import Batch
+from models.runtime.padding import round_up
 from models.signature import Rows
 from pitstop.measure.arrivals import poisson
 from pitstop.measure.percentiles import percentile
-from pitstop.planning.simulate import Costs, Setting, simulate
+from pitstop.plan.simulate import Costs, Setting, simulate
 
 TEN = Costs({1: [10.0]})
 

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from configs.loader import load
 from configs.schema import ModelConfig
 from pitstop.cli import app
-from pitstop.tune import Wish, tune
-from pitstop.tuning.candidates import candidates, now, thread_counts
-from pitstop.tuning.halving import Round, Tried, halve
-from pitstop.tuning.trial import Trial, attempt, failed
+from pitstop.tune.candidates import candidates, now, thread_counts
+from pitstop.tune.halving import Round, Tried, halve
+from pitstop.tune.main import Wish, tune
+from pitstop.tune.trial import Trial, attempt, failed
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -135,10 +135,10 @@ def test_throughput_takes_all_cores_where_cost_takes_one(tmp_path: Path) -> None
     def price(_: Mapping[str, Any], threads: int) -> float:
         return 2.0 / math.sqrt(threads)
 
-    import pitstop.tune
+    import pitstop.tune.main
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pitstop.tune, "cores", lambda: 4)
+        patch.setattr(pitstop.tune.main, "cores", lambda: 4)
         assert tuned(tmp_path, price, quick=True, write=True, goal="throughput")[1]["num_cpus"] == 4
         assert tuned(tmp_path, price, quick=True, write=True, goal="cost")[1]["num_cpus"] == 0.5  # As it was.
 

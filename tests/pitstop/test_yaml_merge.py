@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from configs.loader import load
-from pitstop.yaml_merge import merge
-from pitstop.yaml_patch import Change, at, patch
+from pitstop.yaml_edit.merge import merge
+from pitstop.yaml_edit.patch import Change, at, patch
 
 PROJECT = Path(__file__).resolve().parents[2]
 # What ruamel.yaml would write otherwise: spaces, line breaks, and what YAML 1.1 and 1.2 read differently.

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from configs.loader import load
-from pitstop.yaml_patch import Change, PatchError, at, diff, patch, write
+from pitstop.yaml_edit.patch import Change, PatchError, at, diff, patch, write
 
 PROJECT = Path(__file__).resolve().parents[2]
 FILES = [PROJECT / "serve_config.yaml", *sorted((PROJECT / "configs").glob("*.yaml"))]

@@ -4,8 +4,8 @@ import pytest
 
 from deployments.autoscaling.policy import read
 from deployments.autoscaling.stats import Recorder
-from deployments.batching.ran import Ran
-from deployments.figures.stats import Stats
+from deployments.batching.batch_result import Ran
+from deployments.metrics.statistics import Stats
 
 
 class Replica:

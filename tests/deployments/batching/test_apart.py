@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from deployments.batching.answers import join
-from deployments.batching.apart import Answers, apart, told
+from deployments.batching.failure_isolation import Answers, apart, told
+from deployments.batching.memory_limit import Room
 from deployments.batching.queue import Answer, Item, Part
-from deployments.batching.room import Room
-from deployments.errors import InferenceFailed, NotFinite, OutOfMemory
-from models.batch import Batch
-from models.padding import round_up
+from deployments.core.errors import InferenceFailed, NotFinite, OutOfMemory
+from models.runtime.batch import Batch
+from models.runtime.padding import round_up
 from models.signature import Rows
 
 SIZES = (1, 2, 4, 8, 16, 32)

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from configs.schema import Tunables
+from deployments.batching.batch_result import Ran
 from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
 from deployments.batching.local import open_device
 from deployments.batching.queue import Answer
-from deployments.batching.ran import Ran
-from deployments.errors import BadRequest, InferenceFailed, NotFinite, QueueFull, TimedOut, Unavailable
-from models.batch import Batch
+from deployments.core.errors import BadRequest, InferenceFailed, NotFinite, QueueFull, TimedOut, Unavailable
+from models.runtime.batch import Batch
 from models.signature import Rows
 
 

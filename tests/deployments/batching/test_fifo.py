@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.batching.fifo import TURN_MS, rows_to_take
-from models.padding import round_up
+from models.runtime.padding import round_up
 
 SIZES = (1, 2, 4, 8, 16)
 

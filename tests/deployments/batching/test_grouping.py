@@ -9,7 +9,7 @@ import pytest
 
 from deployments.batching.fifo import TURN_MS
 from deployments.batching.grouping import Grouping
-from models.padding import round_up
+from models.runtime.padding import round_up
 
 SIZES, LENGTHS = (1, 2, 4, 8), (8, 16, 32, 64)
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from configs.schema import Tunables
+from deployments.batching.batch_result import Ran
 from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
 from deployments.batching.local import LocalDevice, open_device
 from deployments.batching.queue import Item, Waiting
-from deployments.batching.ran import Ran
 from deployments.batching.remote import RemoteDevice
-from deployments.errors import InferenceFailed, ServeError
+from deployments.core.errors import InferenceFailed, ServeError
 from models.signature import Rows
 from tests.deployments.batching.test_batching import Device
 

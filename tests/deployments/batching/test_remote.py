@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from deployments.batching import remote
+from deployments.batching.batch_result import Ran
 from deployments.batching.grouping import Grouping
 from deployments.batching.queue import Answer, Item
-from deployments.batching.ran import Ran
 from deployments.batching.remote import RemoteDevice, Reply
-from deployments.errors import InferenceFailed, NotFinite, NotReady, Unavailable
-from deployments.fault import told
+from deployments.core.errors import InferenceFailed, NotFinite, NotReady, Unavailable
+from deployments.error_logging import told
 from models.signature import Array
 
 Send = Callable[[dict[str, Array], int, float, int], Awaitable[Reply]]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployments.batching.room import Room
+from deployments.batching.memory_limit import Room
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import threading
 
 import pytest
 
-from deployments.health import ending
-from deployments.health.ending import Ending
+from deployments.health import process_terminator
+from deployments.health.process_terminator import Ending
 from tests.serving import PROJECT
 
 
 def test_it_tells_on_the_loop_and_leaves_once_a_moment_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "FAREWELL_S", 0.01)
+    monkeypatch.setattr(process_terminator, "FAREWELL_S", 0.01)
     left = threading.Event()
     order: list[str] = []
 
@@ -43,8 +43,8 @@ def test_it_tells_on_the_loop_and_leaves_once_a_moment_later(monkeypatch: pytest
 
 CHILD = """
     import asyncio, sys, threading, time
-    from deployments.health.ending import Ending
-    from deployments.health.pulse import Pulse
+    from deployments.health.process_terminator import Ending
+    from deployments.health.heartbeat import Pulse
     from deployments.health.watchdog import Watchdog
 
     async def main():

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from deployments.batching.batch_result import Ran
+from deployments.batching.memory_limit import Room
 from deployments.batching.queue import Item, Part
-from deployments.batching.ran import Ran
-from deployments.batching.room import Room
-from deployments.errors import InferenceFailed, NotFinite, OutOfMemory, ServeError
+from deployments.core.errors import InferenceFailed, NotFinite, OutOfMemory, ServeError
 from deployments.health import health
 from deployments.health.health import FAILURES_TO_END, Health
 from deployments.health.probe import Probe, Unhealthy
-from models.batch import Batch
+from models.runtime.batch import Batch
 
 GOOD = {"y": np.zeros(1)}
 

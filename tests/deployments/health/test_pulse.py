@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deployments.health.pulse import Pulse
+from deployments.health.heartbeat import Pulse
 from deployments.health.watchdog import Watchdog, tick_s
 
 HANG_S = 10.0

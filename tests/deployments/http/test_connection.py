@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.schema import Tunables
-from deployments.errors import TooLarge, Unauthorized
+from deployments.core.errors import TooLarge, Unauthorized
 from deployments.http.bodies import HEAVY_BYTES, Reply
 from deployments.http.connection import Connection, Received
-from deployments.http.heads import Endpoint, RequestHeadCache
+from deployments.http.request_head_cache import Endpoint, RequestHeadCache
 from tests.deployments.fake_service import FakeService, identity
 
 BODIES = (b"{}", b"", b"x" * 300)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.errors import BadRequest
-from deployments.http.quick import reader
+from deployments.core.errors import BadRequest
+from deployments.http.json_fast_path import reader
 from deployments.http.tensors import parse
 from models.signature import Signature, Tensor
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deployments.errors import BadRequest
+from deployments.core.errors import BadRequest
 from deployments.http.tensors import parse
 from models.signature import Signature, Tensor
 from tests.deployments.fake_service import identity, signature

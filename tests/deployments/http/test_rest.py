@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from deployments.errors import InferenceFailed, QueueFull, ServeError, TimedOut
+from deployments.core.errors import InferenceFailed, QueueFull, ServeError, TimedOut
 from deployments.http.rest import build
 from tests.deployments.fake_service import ask, call, identity, raising
 

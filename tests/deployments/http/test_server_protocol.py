@@ -16,9 +16,9 @@ import uvloop
 from uvicorn.server import ServerState
 
 from configs.schema import Tunables
-from deployments.http import lingering, short_path
+from deployments.http import lingering_close, short_path
 from deployments.http.bodies import ASGIApp
-from deployments.http.heads import Endpoint
+from deployments.http.request_head_cache import Endpoint
 from deployments.http.rest import build
 from deployments.http.server_protocol import ServerProtocol, install
 from tests.deployments.fake_service import FakeService, identity
@@ -143,7 +143,7 @@ def test_the_client_sees_the_end_of_the_answer_at_once_and_may_send_on(server: S
 def test_what_is_read_for_nobody_is_bounded(
     server: Server, bound: str, value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lingering, bound, value)
+    monkeypatch.setattr(lingering_close, bound, value)
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
         sock.sendall(post(bytes(2 * MIB)).replace(b"content-length: 2097152", b"content-length: 999999999999"))
         with pytest.raises(ConnectionError):

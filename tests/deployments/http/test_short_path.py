@@ -14,10 +14,10 @@ from uvicorn.server import ServerState
 
 from configs.schema import Tunables
 from deployments.batching.queue import IsDisconnected
+from deployments.core.request import InferRequest, OnInferResult
 from deployments.http import short_path
 from deployments.http.bodies import Receive, Scope, Send
-from deployments.http.heads import Endpoint
-from deployments.inference import InferRequest, OnInferResult
+from deployments.http.request_head_cache import Endpoint
 from tests.deployments.fake_service import FakeService, identity
 
 BODY = orjson.dumps({"inputs": [{"name": "INPUT0", "datatype": "FP32", "shape": [1], "data": [1.5]}]})

@@ -5,8 +5,8 @@ import numpy as np
 import orjson
 import pytest
 
+from deployments.core.request import InferResult
 from deployments.http.tensors import parse, render
-from deployments.inference import InferResult
 from models.signature import NUMPY, Tensor
 from tests.deployments.fake_service import WHOLE_NUMBERS, FakeService, identity, infer, outputs_of, signature
 

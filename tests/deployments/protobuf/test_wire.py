@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.errors import BadRequest
+from deployments.core.errors import BadRequest
 from deployments.protobuf.wire import nested, repeated, split, text
 from deployments.stubs import open_inference_pb2 as pb
 

@@ -113,9 +113,9 @@ for path in sorted(Path("deployments").rglob("*.py")):
     module = ".".join(path.with_suffix("").parts)
     if "stubs" not in module and not module.endswith("haproxy_manager"):
         import_module(module.removesuffix(".__init__"))
-from deployments import haproxy, ledger
+from deployments import haproxy, serve_accounting
 haproxy.install()
-print(len(ledger.install()))
+print(len(serve_accounting.install()))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ from ray.serve._private import controller as ray_controller
 from ray.serve._private import default_impl, proxy
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatusOverview, ServeStatus
 
-from deployments import doors, running
+from deployments import bind_addresses, serve_status
 from deployments.ray_compat import (
     accounting,
     autoscaling,
@@ -78,7 +78,7 @@ def without_client(_: pytest.MonkeyPatch) -> bool:
 def without_details(monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setattr(serve, "status", lambda: STATUS)
     monkeypatch.setattr(controller, "running_replicas", dict)
-    known = running.Running("root")
+    known = serve_status.Running("root")
     loads, runs = asyncio.run(known.apps())
     assert (loads.state, loads.held, loads.message) == ("LOADING", True, "it loads")
     assert (runs.state, runs.version, runs.replicas) == ("READY", "1", 2)
@@ -90,7 +90,7 @@ def without_replicas(_: pytest.MonkeyPatch) -> bool:
 
 
 def without_options(_: pytest.MonkeyPatch) -> bool:
-    return asyncio.run(doors.http_host()) == doors.LOCAL
+    return asyncio.run(bind_addresses.http_host()) == bind_addresses.LOCAL
 
 
 def without_sending(_: pytest.MonkeyPatch) -> bool:

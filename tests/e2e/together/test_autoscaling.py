@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from configs.autoscaling_rules import TARGET_QUEUE
+from configs.lint.autoscaling import TARGET_QUEUE
 from tests.e2e.clients import BODY, Load, asking
 from tests.e2e.conftest import model
 from tests.serving import Serving

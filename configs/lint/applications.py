@@ -1,0 +1,173 @@
+"""Rules for a Serve config beyond Serve's own keys: names, routes, and batches that can fill."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..problems import Keys, Problem, items, mapping, where
+from ..schema import ModelConfig
+from ..suggest import advise, closest
+
+MODEL = "deployments.app:model"
+ROOT = "deployments.app:root"
+INGRESS = "Ingress"
+
+App = Mapping[str, Any]
+_DEPLOYMENT = {MODEL: "Model", ROOT: "Root"}
+
+
+def rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield every breach of these rules, in the order of the file."""
+    apps = items(raw, "applications")
+    yield from _duplicates(raw, "name", "default")
+    yield from _duplicates(raw, "route_prefix", "/")
+    for index, app in apps:
+        keys: Keys = ("applications", index)
+        path = app.get("import_path")
+        if path == MODEL:
+            yield from _model(raw, app, keys)
+        elif path == ROOT:
+            yield from _root(raw, app, keys)
+        else:
+            yield from _import_path(raw, path, keys)
+    if not any(app.get("import_path") == ROOT for _, app in apps):
+        yield Problem(
+            ("applications",),
+            "applications",
+            f"no application has import_path {ROOT}: /v2, the server's health and JSON 404s are missing",
+            f"add {{name: root, route_prefix: /, import_path: {ROOT}}}",
+            "warning",
+        )
+
+
+def _duplicates(raw: Mapping[str, Any], key: str, default: str) -> Iterator[Problem]:
+    seen: dict[object, int] = {}
+    for index, app in items(raw, "applications"):
+        value = app.get(key, default)
+        path: Keys = ("applications", index, key)
+        if value is None or not isinstance(value, str):
+            continue
+        if value in seen:
+            what = f"{value!r} is already used by applications[{seen[value]}]"
+            yield Problem(path, where(raw, path), what, f"give each application its own {key}")
+        seen.setdefault(value, index)
+
+
+def _model(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
+    name = mapping(app, "args").get("name")
+    if isinstance(name, str):
+        for key, expected in (("name", name), ("route_prefix", f"/v2/models/{name}")):
+            yield from _must_be(
+                raw, app, (*keys, key), expected, "the application and its route have the name in args.name"
+            )
+    deployments = items(app, "deployments")
+    for index, deployment in deployments:
+        if deployment.get("name") == INGRESS and mapping(app, "args").get("ingress_replicas"):
+            continue
+        yield from _deployment_name(raw, deployment, (*keys, "deployments", index), "Model")
+        yield from _actor_options(raw, deployment, (*keys, "deployments", index))
+    # A misspelt name is reported above; its entry still counts as the model's.
+    index, deployment = next(((i, each) for i, each in deployments if each.get("name") != INGRESS), (0, {}))
+    yield from _ongoing(raw, app, deployment, (*keys, "deployments", index))
+    yield from _rows(raw, app, deployment, (*keys, "deployments", index))
+    yield from _queue(raw, app, deployment, (*keys, "deployments", index))
+    yield from _tolerance(raw, app, (*keys, "args"))
+    yield from _accelerator(raw, app, (*keys, "args", "accelerator_type"))
+
+
+def _root(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
+    for key, expected in (("name", "root"), ("route_prefix", "/")):
+        yield from _must_be(
+            raw, app, (*keys, key), expected, "the root application answers every path that is not a model's"
+        )
+    for index, deployment in items(app, "deployments"):
+        yield from _deployment_name(raw, deployment, (*keys, "deployments", index), "Root")
+
+
+def _import_path(raw: object, path: object, keys: Keys) -> Iterator[Problem]:
+    # Anything else is an application of the user's own, which is allowed.
+    best = closest(path, _DEPLOYMENT)
+    if isinstance(path, str) and (path.startswith("deployments.") or best):
+        at = (*keys, "import_path")
+        yield Problem(at, where(raw, at), f"{path!r} does not exist", f"did you mean {best or MODEL!r}?")
+
+
+def _must_be(raw: object, app: App, at: Keys, expected: str, why: str) -> Iterator[Problem]:
+    key = at[-1]
+    found = app.get(str(key))
+    if found != expected:
+        what = f"is {found!r}, not {expected!r}" if key in app else "is missing"
+        yield Problem(at, where(raw, at), what, f"write `{key}: {expected}`: {why}")
+
+
+def _deployment_name(raw: object, deployment: App, keys: Keys, expected: str) -> Iterator[Problem]:
+    name = deployment.get("name")
+    if name != expected:
+        at = (*keys, "name")
+        what = f"no deployment of this application is called {name!r}" if name else "is missing"
+        yield Problem(at, where(raw, at), what, f"did you mean {expected!r}?")
+
+
+def _actor_options(raw: object, deployment: App, keys: Keys) -> Iterator[Problem]:
+    if "ray_actor_options" in deployment:
+        at = (*keys, "ray_actor_options")
+        what = "would replace the resources that pitstop derives from args.device"
+        yield Problem(at, where(raw, at), what, "remove it; use args.num_cpus, args.num_gpus and args.accelerator_type")
+
+
+def _ongoing(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Problem]:
+    rows = mapping(app, "args").get("max_rows", ModelConfig.model_fields["max_rows"].default)
+    ongoing = deployment.get("max_ongoing_requests")
+    at = (*keys, "max_ongoing_requests")
+    if ongoing is None:
+        what = "is missing: Serve would allow 5 requests at a time, and batches would never fill"
+    elif type(ongoing) is int and type(rows) is int and ongoing < rows:
+        what = f"is {ongoing}, below max_rows ({rows}): batches would never fill"
+    else:
+        return
+    yield Problem(at, where(raw, at), what, "set max_ongoing_requests: 1024 under the deployment named Model")
+
+
+def _rows(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Problem]:
+    warmed = mapping(app, "args").get("max_rows", ModelConfig.model_fields["max_rows"].default)
+    wanted = mapping(deployment, "user_config").get("max_rows")
+    if type(warmed) is int and type(wanted) is int and wanted > warmed:
+        at = (*keys, "user_config", "max_rows")
+        what = f"is {wanted}, above args.max_rows ({warmed}), the largest batch that is warmed"
+        yield Problem(at, where(raw, at), what, f"lower it to {warmed}, or raise args.max_rows")
+
+
+def _queue(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Problem]:
+    default = ModelConfig.model_fields["max_rows"].default
+    rows = mapping(deployment, "user_config").get("max_rows") or mapping(app, "args").get("max_rows", default)
+    bound = mapping(deployment, "user_config").get("max_queued_rows")
+    if type(rows) is int and type(bound) is int and bound < rows:
+        at = (*keys, "user_config", "max_queued_rows")
+        what = f"is {bound}, below max_rows ({rows}): no batch could fill"
+        yield Problem(at, where(raw, at), what, f"raise it to {rows} or more, or lower max_rows")
+
+
+def _tolerance(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
+    for key in ("tolerance", "batch_tolerance"):
+        given = mapping(app, "args").get(key)
+        if isinstance(given, int | float) and given >= 1:
+            what = f"is {given:g}: an answer that is wrong by its whole value would pass"
+            yield Problem(
+                (*keys, key), where(raw, (*keys, key)), what, "write a number below 1, such as 0.01", "warning"
+            )
+
+
+def _accelerator(raw: object, app: App, at: Keys) -> Iterator[Problem]:
+    given, known = mapping(app, "args").get("accelerator_type"), _accelerators()
+    if isinstance(given, str) and known and given not in known:
+        what = (
+            f"is {given!r}, which the installed Ray does not know: if no node has that name, the model waits for ever"
+        )
+        yield Problem(at, where(raw, at), what, advise(given, known), "warning")
+
+
+def _accelerators() -> set[str]:
+    try:
+        from ray.util.accelerators import accelerators
+    except ImportError:
+        return set()
+    return {value for name, value in vars(accelerators).items() if name.isupper() and isinstance(value, str)}

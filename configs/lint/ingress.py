@@ -1,0 +1,30 @@
+"""Rules for a config with ingress replicas: they use their own `user_config`, not the model's."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..problems import Keys, Problem, items, mapping, where
+from .applications import INGRESS, MODEL
+
+# The keys that ingress replicas read. The others belong to the device, or to the canary, which has its own rules.
+_READ_IN_FRONT = ("max_rows", "wait_ms", "max_queued_rows", "timeout_s", "max_body_mib", "retry_after_s")
+
+
+def ingress_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a warning for each key of a model's user_config that its ingress replicas do not get."""
+    for index, app in items(raw, "applications"):
+        if app.get("import_path") != MODEL or not mapping(app, "args").get("ingress_replicas"):
+            continue
+        front = next((each for _, each in items(app, "deployments") if each.get("name") == INGRESS), {})
+        known = mapping(front, "user_config")
+        for number, deployment in items(app, "deployments"):
+            if deployment.get("name") == INGRESS:
+                continue
+            keys: Keys = ("applications", index, "deployments", number, "user_config")
+            for key, value in mapping(deployment, "user_config").items():
+                if key in _READ_IN_FRONT and known.get(key) != value:
+                    what = (
+                        f"differs from the deployment named {INGRESS}, which reads the requests and uses its own value"
+                    )
+                    fix = f"also write `{key}: {value}` into the user_config of a deployment named {INGRESS}"
+                    yield Problem((*keys, key), where(raw, (*keys, key)), what, fix, "warning")

@@ -1,0 +1,93 @@
+"""One batch through the device, whatever happens, with a measure of where the time went.
+
+When a forward fails, apart.py runs its requests again in smaller batches, and only the guilty one fails.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from models.runtime.batch import Batch
+
+from ..core.errors import InferenceFailed
+from .failure_isolation import Answers, apart, told
+from .memory_limit import Room
+from .queue import Answer, Part
+from .runner_protocol import Runs
+
+
+@dataclass(slots=True)
+class Ran:
+    """What one forward did. Times in seconds; those of steps that overlap other forwards count all the same.
+
+    `broken` is set where the device's threads met what they had not foreseen: nobody who waits is answered any more.
+    `waited_s` is the longest wait of its rows, `row_wait_s` the sum over all rows; `idle_s` is how long the device
+    stood still before it though the first of its rows had already come, `busy_s` the time from when it could have
+    begun to its end.
+    """
+
+    answers: list[tuple[Part, Answer | Exception]]
+    rows: int
+    shape: tuple[int, int]
+    waited_s: float = 0
+    row_wait_s: float = 0
+    idle_s: float = 0
+    busy_s: float = 0
+    collate_s: float = 0
+    copy_s: float = 0
+    forward_s: float = 0
+    fetch_s: float = 0
+    split_s: float = 0
+    ended_s: float = 0
+    requests: int = 0
+    request_s: float = 0
+    broken: Exception | None = None
+
+
+def complete(runner: Runs, parts: list[Part], go: Callable[[], Batch], free_since_s: float, room: Room) -> Ran:
+    """Launch what `go` stages, and return the answers of all parts.
+
+    Args:
+        runner: the model.
+        parts: what the batch is made of.
+        go: returns the batch, launched.
+        free_since_s: when the forward before this one ended, on time.perf_counter's clock.
+        room: how many rows fit into the device's memory; a forward that runs out of it makes this less.
+    """
+    try:
+        batch = go()
+        outputs = runner.finish(batch)
+        began = time.perf_counter()
+        ran = Ran(told(parts, outputs, batch.off), batch.rows, batch.shape)
+        ran.split_s = time.perf_counter() - began
+        ran.collate_s, ran.copy_s = batch.collate_s, batch.copy_s
+        ran.ended_s, ran.fetch_s = batch.launched_s + batch.forward_s, batch.fetch_s
+        # One that was launched behind another began when that one ended.
+        ran.forward_s = ran.ended_s - max(batch.launched_s, free_since_s)
+        _waits(ran, batch.launched_s, free_since_s)
+    except Exception as error:  # The model may raise anything; only the guilty request may suffer.
+        began = time.perf_counter()
+        rows = sum(part.stop - part.start for part in parts)
+        ran = Ran(_answers(runner, parts, error, room), rows, (rows, 0))
+        ran.ended_s = time.perf_counter()
+        ran.forward_s = ran.ended_s - began
+    return ran
+
+
+def _answers(runner: Runs, parts: list[Part], error: Exception, room: Room) -> Answers:
+    try:
+        return apart(runner, parts, error, room)
+    except Exception as again:  # Not foreseen: whoever waits must hear of it all the same.
+        return [(part, InferenceFailed(again)) for part in parts]
+
+
+def _waits(ran: Ran, launched_s: float, free_since_s: float) -> None:
+    first = launched_s
+    for part, _ in ran.answers:
+        arrived = part.item.arrived_s
+        ran.row_wait_s += (launched_s - arrived) * (part.stop - part.start)
+        first = min(first, arrived)
+    ran.waited_s = launched_s - first
+    if first < free_since_s:
+        ran.idle_s = max(0.0, launched_s - free_since_s)
+    ran.busy_s = ran.ended_s - max(first, free_since_s)

@@ -1,0 +1,85 @@
+"""A batch whose forward failed, run again in smaller ones, so that only the guilty request fails.
+
+Out of memory, it is halved until it fits, and later batches stay that small. Where a row does not fit even alone it is
+the row's fault, and the others keep their batches. After any other error every request runs by itself.
+"""
+
+from collections import deque
+
+from models.runtime.memory import is_out_of_memory, release
+from models.runtime.nan_check import Off
+
+from ..core.errors import InferenceFailed, NotFinite, OutOfMemory
+from .answers import split
+from .memory_limit import Room
+from .queue import Answer, Part
+from .runner_protocol import Runs
+
+Answers = list[tuple[Part, Answer | Exception]]
+
+
+def apart(runner: Runs, parts: list[Part], error: Exception, room: Room) -> Answers:
+    """Answer the parts of a batch that failed with `error`."""
+    if not is_out_of_memory(error):
+        if len(parts) == 1:
+            return [(parts[0], InferenceFailed(error))]
+        return _each(runner, parts, room)
+    room.misses += 1
+    release(error)
+    padded, _ = runner.shape([part.arrays for part in parts])
+    rows = room.below(padded)
+    if rows is not None:
+        return _smaller(runner, parts, padded, rows, room)
+    if len(parts) == 1:
+        return [(parts[0], OutOfMemory(error))]
+    return _each(runner, parts, room)
+
+
+def told(parts: list[Part], outputs: Answer, off: Off | None) -> Answers:
+    """Give every part its own rows, or NotFinite where `off`, True for rows with NaN or infinity, has one of them."""
+    if off is None:
+        return list(split(parts, outputs))
+    found: Answers = []
+    row = 0
+    for part, answer in split(parts, outputs):
+        stop = row + part.stop - part.start
+        found.append((part, NotFinite() if off[row:stop].any() else answer))
+        row = stop
+    return found
+
+
+def _each(runner: Runs, parts: list[Part], room: Room) -> Answers:
+    return [answer for part in parts for answer in _attempt(runner, [part], room)]
+
+
+def _attempt(runner: Runs, parts: list[Part], room: Room) -> Answers:
+    try:
+        batch = runner.launch(runner.stage([part.arrays for part in parts]))
+        outputs = runner.finish(batch)
+        return told(parts, outputs, batch.off)
+    except Exception as error:  # The model may raise anything; only the guilty request may suffer.
+        return apart(runner, parts, error, room)
+
+
+def _smaller(runner: Runs, parts: list[Part], failed: int, rows: int, room: Room) -> Answers:
+    found: Answers = []
+    left = deque(parts)
+    while left:
+        # What one piece taught goes for the next.
+        found += _attempt(runner, _cut(left, room.within(rows)), room)
+    if not any(isinstance(answer, OutOfMemory) for _, answer in found):
+        room.keep_to(rows, failed)
+    return found
+
+
+def _cut(left: deque[Part], rows: int) -> list[Part]:
+    """Take at most `rows` rows off the left; a part may be cut in two, for its item joins what comes in order."""
+    taken = []
+    while left and rows:
+        part = left.popleft()
+        stop = min(part.stop, part.start + rows)
+        taken.append(Part(part.item, part.start, stop))
+        rows -= stop - part.start
+        if stop < part.stop:
+            left.appendleft(Part(part.item, stop, part.stop))
+    return taken

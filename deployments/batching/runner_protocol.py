@@ -1,0 +1,28 @@
+"""What the device's threads need of a runner; models.runtime.runner.Runner is one, health.watched.Watched another."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from models.runtime.batch import Batch
+from models.signature import Rows
+
+from .queue import Answer
+
+
+class Runs(Protocol):
+    """Runs a batch in three steps.
+
+    `overlaps`: one may be staged while another runs. `open_inputs`: names of those that differ in length from
+    row to row.
+    """
+
+    overlaps: bool
+    open_inputs: tuple[str, ...]
+
+    def shape(self, parts: Sequence[Rows]) -> tuple[int, int]: ...
+
+    def stage(self, parts: Sequence[Rows]) -> Batch: ...
+
+    def launch(self, batch: Batch) -> Batch: ...
+
+    def finish(self, batch: Batch) -> Answer: ...

@@ -1,0 +1,49 @@
+"""On which addresses our own servers listen: no wider than http_options.host says for HTTP.
+
+Serve opens the replicas' gRPC ports on every interface, whatever its options say; it has no setting for it, so
+`narrow_grpc` puts our address in the place of Serve's. configs/lint/exposed_ports.py lists the ports that stay open.
+"""
+
+import os
+
+from configs.lint.exposed_ports import Setting, doors, is_open, sentence
+from configs.schema import RootConfig
+
+from .ray_compat import controller, servers
+
+LOCAL = "127.0.0.1"
+_THIS_MACHINE = (LOCAL, "::1", "localhost")
+
+
+def on(host: str, port: int) -> str:
+    """Return the address as gRPC takes it; every interface includes those of IPv6."""
+    if is_open(host):
+        return f"[::]:{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def http_host() -> str:
+    """Return http_options.host; this machine only, where Serve does not say."""
+    return (await _setting(RootConfig())).http_host
+
+
+async def open_doors(config: RootConfig) -> str:
+    """Return a sentence that names what the network reaches; empty where that is nothing."""
+    return sentence(list(doors(await _setting(config))))
+
+
+async def _setting(config: RootConfig) -> Setting:
+    found = await controller.options()
+    if found is None:
+        return Setting(LOCAL, 8000, None, config.grpc_port, config.grpc_host, os.environ)
+    http, grpc = found
+    serve_grpc = int(grpc.port) if grpc.grpc_servicer_functions else None
+    return Setting(str(http.host or LOCAL), int(http.port), serve_grpc, config.grpc_port, config.grpc_host, os.environ)
+
+
+async def narrow_grpc() -> None:
+    """Let the gRPC servers that Serve starts in this process listen on this machine only, where HTTP does."""
+    host = await http_host()
+    if host not in _THIS_MACHINE:  # HAProxy comes by 127.0.0.1, whatever other address the host is.
+        return
+    servers.set_grpc_address(lambda address: on(host, int(address.rpartition(":")[2])))

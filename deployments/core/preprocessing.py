@@ -1,0 +1,89 @@
+"""The preprocess hook at each request: called at the border for user code, and what it returns held against the start.
+
+What it returned for one request is collated with the rows of others, so nothing of it is believed.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from models.runtime.returned_values import check_feed, too_long
+from models.runtime.user_code import call, text_of
+from models.signature import Array, Rows, Tensor
+from models.startup.sample_inputs import Preprocess
+
+from ..batching.queue import IsDisconnected
+from .errors import BadRequest, InferenceFailed, TimedOut
+from .request import InferRequest
+
+# Above this many rows preprocessing leaves the event loop; below, the hop to a thread costs more than it frees.
+_INLINE_ROWS = 8
+
+
+class Preprocessor:
+    """Turns the rows of a request into those that the model takes: `feed` has what the start saw."""
+
+    def __init__(self, hook: Preprocess, feed: Sequence[Tensor], longest: int | None) -> None:
+        self._hook = hook
+        self._feed = tuple(feed)
+        self._longest = longest
+        # Hooks that take long must not keep bodies from being read: those are read in asyncio's own threads.
+        self._threads = ThreadPoolExecutor(thread_name_prefix="preprocess")
+        self._open_inputs = tuple(tensor.name for tensor in self._feed if not tensor.fixed)
+
+    async def __call__(
+        self, request: InferRequest, until_s: float, is_disconnected: IsDisconnected | None = None
+    ) -> dict[str, Array]:
+        """Return an array for each of `feed`, with as many rows as the request.
+
+        Raises:
+            BadRequest: the hook raised ValueError, or a row is longer than the longest that was warmed.
+            InferenceFailed: it raised anything else, or returned something else than at the start.
+            TimedOut: that was not done by `until_s`, on time.perf_counter's clock.
+        """
+
+        def in_turn() -> dict[str, Array]:
+            # It may have waited for a thread; what nobody waits for any more costs none.
+            if time.perf_counter() >= until_s or (is_disconnected is not None and is_disconnected()):
+                raise TimedOut
+            return self._run(request.inputs, request.rows)
+
+        if request.rows <= _INLINE_ROWS:
+            return self._run(request.inputs, request.rows)
+        try:
+            async with asyncio.timeout(until_s - time.perf_counter()):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, in_turn)
+        except TimeoutError:  # Our own: the hook's would have come as InferenceFailed.
+            raise TimedOut from None
+
+    def _run(self, inputs: Rows, rows: int) -> dict[str, Array]:
+        for array in inputs.values():
+            # Some transports hand over views of what came; a hook that works in place is refused in the start.
+            array.flags.writeable = False
+        try:
+            found = call(self._hook, inputs)
+        except ValueError as error:  # By contract of preprocess, a ValueError is a sentence for the client.
+            if not (sentence := text_of(error)):
+                raise InferenceFailed(error) from None
+            raise BadRequest(sentence) from error
+        except Exception as error:  # The user's own code; whatever it raises or returns, only this request may suffer.
+            raise InferenceFailed(error) from None
+        try:
+            arrays = call(self._own, found, rows)
+        except Exception as error:  # As above: to look at what it returned may raise anything.
+            raise InferenceFailed(error) from None
+        if self._longest is not None and (sentence := too_long(arrays, self._open_inputs, self._longest) or ""):
+            raise BadRequest(sentence)
+        return arrays
+
+    def _own(self, found: object, rows: int) -> dict[str, Array]:
+        """Return copies: a hook may write into the same arrays at its next call, while these still wait."""
+        return {name: np.array(array) for name, array in check_feed(found, rows, self._feed).items()}
+
+
+def preprocessor(hook: Preprocess | None, feed: Sequence[Tensor], lengths: Sequence[int] | None) -> Preprocessor | None:
+    """Return what calls a model's hook, where it has one; `lengths` are those that were warmed, ascending."""
+    return None if hook is None else Preprocessor(hook, feed, lengths[-1] if lengths else None)

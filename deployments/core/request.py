@@ -1,0 +1,129 @@
+"""What a transport and a model agree on: a request, its result, and the service that turns one into the other.
+
+HTTP and gRPC each read their wire into an `InferRequest`; from there on they are the same. It and the `InferResult` are
+frozen: whoever needs another one, say with less time left, makes a copy. Knows no transport.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from configs.schema import Tunables
+from models.signature import Array, Signature
+
+from ..auth.authenticator import Guard
+from ..batching.queue import IsDisconnected
+from ..predict.predict import Predictor
+
+Outputs = dict[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedOutput:
+    """One output that the client wants. `classification` is k of the k highest, 0 where values are wanted."""
+
+    name: str
+    binary: bool
+    classification: int
+
+
+# msgspec makes one of these in half the time that a frozen dataclass takes.
+class InferRequest(msgspec.Struct, frozen=True, eq=False):
+    """A checked request: an array per input of the signature, each [rows, ...].
+
+    `priority` is 1 to 10, 1 first, or 0 for none. `version` is the one that must answer, "" where any may.
+    """
+
+    inputs: dict[str, Array]
+    rows: int
+    id: str | None = None
+    outputs: tuple[RequestedOutput, ...] = ()
+    timeout_s: float | None = None
+    priority: int = 0
+    version: str = ""
+
+
+class InferResult(msgspec.Struct, frozen=True, eq=False):
+    """The outcome of a request: an array per output, each [rows, ...], or the error in their place.
+
+    `version` is the one that answered.
+    """
+
+    version: str
+    outputs: Outputs
+    error: Exception | None = None
+
+
+OnInferResult = Callable[[InferResult], None]
+
+
+class Counts(Protocol):
+    """What a transport counts of a model; figures.model_metrics.ModelMetrics is one."""
+
+    def count_failure(self, kind: str) -> None: ...
+
+    def count_time(self, stage: str, seconds: float) -> None: ...
+
+
+class Service(Protocol):
+    """A model as a transport sees it; service.ModelService is one."""
+
+    name: str
+    version: str
+    signature: Signature
+    predict: Predictor
+    guard: Guard | None
+
+    @property
+    def counts(self) -> Counts: ...
+
+    @property
+    def tunables(self) -> Tunables: ...
+
+    def quick(self, body: bytes) -> InferRequest | None:
+        """Read the body of the usual request; None for one that takes the whole protocol to read."""
+        ...
+
+    def versions(self) -> tuple[str, ...]:
+        """Return the versions that a client may ask for, the model's own first."""
+        ...
+
+    def ready(self, version: str = "") -> bool: ...
+
+    def metadata(self, version: str = "") -> dict[str, Any]: ...
+
+    def config(self) -> dict[str, Any]: ...
+
+    def stats(self, version: str = "") -> dict[str, Any]: ...
+
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None:
+        """Take a request; `on_result` gets its result on the event loop, once, perhaps before this returns."""
+        ...
+
+
+async def infer(service: Service, request: InferRequest, is_disconnected: IsDisconnected | None = None) -> InferResult:
+    """Answer a checked request. Whoever stops waiting for this has left, as far as the service knows.
+
+    Raises:
+        Exception: the error of the result.
+    """
+    future: asyncio.Future[InferResult] = asyncio.get_running_loop().create_future()
+    left = False
+
+    def on_result(result: InferResult) -> None:
+        if not future.done():
+            future.set_result(result)
+
+    service.begin(request, on_result, lambda: left or (is_disconnected is not None and is_disconnected()))
+    try:
+        result = await future
+    finally:
+        left = True
+    if result.error is not None:
+        raise result.error
+    return result

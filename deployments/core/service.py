@@ -1,0 +1,186 @@
+"""One model as a transport sees it (inference.Service): what it is, what it counted, and a way to ask it.
+
+The same in a replica that owns a device and in an ingress replica that sends blocks to one; they differ in the batcher
+that they hand over.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from configs.loader import parse_tunables
+from configs.schema import ModelConfig, Tunables
+from models.runtime.returned_values import too_long
+from models.signature import signature_of
+
+from ..auth.authenticator import Guard
+from ..batching.batching import Batcher
+from ..batching.queue import Answer, IsDisconnected, OnResult
+from ..canary.router import CanaryRouter
+from ..health.health import Health
+from ..http import json_fast_path
+from ..metrics.model_metrics import ModelMetrics
+from ..predict.predict import predictor
+from ..protocol.requested_outputs import no_version
+from .errors import BadRequest
+from .preprocessing import Preprocessor
+from .request import InferRequest, InferResult, OnInferResult
+
+
+class ModelService:
+    """Satisfies inference.Service. `properties` is what metadata tells of where and how the model runs.
+
+    What it is given is complete, and nobody changes a field of it later.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        batcher: Batcher,
+        counts: ModelMetrics,
+        canary: CanaryRouter,
+        properties: Callable[[], dict[str, Any]],
+        *,
+        preprocess: Preprocessor | None = None,
+        guard: Guard | None = None,
+        health: Health | None = None,
+    ) -> None:
+        self.name, self.version, self.guard = config.name, config.version, guard
+        self.signature = signature_of(config)
+        self.predict = predictor(config)
+        self.quick = json_fast_path.reader(self.signature)
+        self.counts = counts
+        self._batcher = batcher
+        self._canary = canary
+        self._properties = properties
+        self._preprocess = preprocess
+        self._health = health
+        # Where the wire's own arrays have an open size: beyond the last length that is warmed the model is not run.
+        self._longest = config.lengths[-1] if config.lengths and preprocess is None else None
+        self._open_inputs = tuple(each.name for each in self.signature.inputs if not each.fixed)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def reconfigure(self, user_config: dict[str, Any] | None) -> None:
+        """Take new tunables in place, the canary's share among them; a bad one is refused and the old ones stay."""
+        tunables = parse_tunables(user_config)
+        self._batcher.reconfigure(tunables)
+        self._canary.reconfigure(tunables.canary)
+
+    @property
+    def tunables(self) -> Tunables:
+        return self._batcher.tunables
+
+    def versions(self) -> tuple[str, ...]:
+        """Return the versions that a client may ask for, the model's own first."""
+        canary = self._canary.version
+        return (self.version,) if canary is None else (self.version, canary)
+
+    def ready(self, version: str = "") -> bool:
+        if version in ("", self.version):
+            return self._batcher.closed is None
+        return version == self._canary.version and self._canary.up
+
+    def begin(
+        self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
+    ) -> None:
+        """Answer a checked request by a call of `on_result`, with every output by name or with an error.
+
+        Raises:
+            QueueFull: too much is waiting already.
+            BadRequest: a row is longer than the longest that was warmed.
+            NotFound: the version asked for is no longer here.
+        """
+        version = self.version
+        if request.version != version:
+            if self._canary.begin(request, on_result, is_disconnected, self):
+                return
+            if request.version:
+                raise no_version(self, request.version)
+
+        def deliver(answer: Answer | Exception) -> None:
+            if isinstance(answer, Exception):
+                on_result(InferResult(version, {}, answer))
+            else:
+                on_result(InferResult(version, answer))
+
+        rows, batcher = request.rows, self._batcher
+        if self._longest and (sentence := too_long(request.inputs, self._open_inputs, self._longest)):
+            raise BadRequest(sentence)
+        if rows == 0:
+            deliver({each.name: np.empty((0, *each.shape[1:]), each.numpy) for each in self.signature.outputs})
+        elif self._preprocess is None:
+            batcher.add(request.inputs, rows, deliver, request.timeout_s, request.priority, is_disconnected)
+        else:
+            batcher.admit(rows)
+            batcher.preparing_rows += rows
+            prepared = self._prepared(request, deliver, is_disconnected, self._preprocess)
+            task = asyncio.get_running_loop().create_task(prepared)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def metadata(self, version: str = "") -> dict[str, Any]:
+        """Return the protocol's metadata, and beside it what this replica is and what its start proved."""
+        canary = self._canary.status
+        own = {
+            "name": self.name,
+            "versions": [self.version],
+            "platform": "pytorch",
+            "inputs": [tensor.describe() for tensor in self.signature.inputs],
+            "outputs": [tensor.describe() for tensor in self.signature.outputs],
+            "properties": {**self._properties(), "max_rows": self._batcher.limit},
+        }
+        if canary is None or version == self.version:
+            return own
+        return {**(canary["metadata"] if version else own), "name": self.name, "versions": list(self.versions())}
+
+    def config(self) -> dict[str, Any]:
+        limit, signature = self._batcher.limit, self.signature
+        return {
+            "name": self.name,
+            "platform": "pytorch",
+            "backend": "pitstop",
+            "max_batch_size": limit,
+            "dynamic_batching": {},
+            "input": [_as_config(tensor.describe()) for tensor in signature.inputs],
+            "output": [_as_config(tensor.describe()) for tensor in signature.outputs],
+        }
+
+    def stats(self, version: str = "") -> dict[str, Any]:
+        """Return an entry for each version; the canary's are those of the replica that was asked last."""
+        entry = self.counts.as_json(self.name, self.version)
+        if self._health is not None:
+            entry["pitstop"]["health"] = {**self._health.as_json(), "not_finite": self.counts.failures("not_finite")}
+        if version == self.version:
+            return {"model_stats": [entry]}
+        share, status = self._canary.as_json(), self._canary.status
+        if share is not None:
+            entry["pitstop"]["canary"] = share
+        return {"model_stats": [entry] if status is None else [entry, {**status["stats"], "name": self.name}]}
+
+    def autoscaling_stats(self) -> dict[str, float]:
+        """Return what the autoscaling policy reads, of the time since the last call; call it on the event loop."""
+        batcher = self._batcher
+        return self.counts.autoscaling(batcher.waiting_rows, batcher.offered_rows, batcher.limit)
+
+    async def _prepared(
+        self, request: InferRequest, deliver: OnResult, is_disconnected: IsDisconnected | None, preprocess: Preprocessor
+    ) -> None:
+        batcher, rows = self._batcher, request.rows
+        until_s = time.perf_counter() + batcher.allowed_s(request.timeout_s)
+        try:
+            try:
+                arrays = await preprocess(request, until_s, is_disconnected)
+            finally:
+                batcher.preparing_rows -= rows
+            left_s = until_s - time.perf_counter()
+            batcher.add(arrays, rows, deliver, left_s, request.priority, is_disconnected)
+        except Exception as error:  # Whoever waits is told by the result alone.
+            deliver(error)
+
+
+def _as_config(tensor: dict[str, Any]) -> dict[str, Any]:
+    datatype = "STRING" if tensor["datatype"] == "BYTES" else tensor["datatype"]
+    return {"name": tensor["name"], "data_type": f"TYPE_{datatype}", "dims": tensor["shape"][1:] or [1]}

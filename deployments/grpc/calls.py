@@ -1,0 +1,158 @@
+"""A model over gRPC: the RPCs of the Open Inference service, each a method that Serve finds by its name.
+
+Serve answers a method's exception with its text, so none is let out: a refusal sets code and details and returns an
+empty answer, which gRPC then does not send. Requests come as bytes (rpc/service.py says why), and answers go as bytes.
+"""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from ..core.errors import NotReady, ServeError, TooLarge
+from ..core.request import Service, infer
+from ..error_logging import told
+from ..http.decompression import bytes_of
+from ..protobuf.tensors import check_model, parse, read, render
+from ..protobuf.wire import Buffer
+from ..protocol.server_metadata import SERVER_NAME
+from ..stubs import open_inference_pb2 as pb
+from .metadata import model_message, server_message
+from .status import Context, refuse
+from .stream import answers
+
+
+class Packed:
+    """An answer already written. Serve asks it to serialize itself, and needs nothing else of a protobuf message."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, *parts: Buffer) -> None:
+        self._parts = parts
+
+    def SerializeToString(self) -> bytes:  # noqa: N802  # Protobuf's name.
+        return b"".join(self._parts)
+
+
+Handle = Callable[[Service, bytes, Context], Awaitable[Any]]
+Method = Callable[..., Any]
+Class = TypeVar("Class", bound=type)
+
+
+class Owner(Protocol):
+    """What the methods are methods of: an ingress of a model."""
+
+    service: Service
+
+
+def servicer(owner: Class) -> Class:
+    """Give an ingress class, an Owner, the methods of the gRPC service."""
+    for name, method in METHODS.items():
+        setattr(owner, name, method)
+    return owner
+
+
+def _method(handle: Handle, guarded: bool = True) -> Method:
+    """Make a method as Serve calls it; Serve looks for the argument called grpc_context."""
+
+    async def method(self: Owner, request: bytes, grpc_context: Context) -> Any:
+        try:
+            if guarded:
+                _let_in(self.service, grpc_context)
+            return await handle(self.service, request, grpc_context)
+        except Exception as error:
+            refuse(grpc_context, _told(self.service, grpc_context, error))
+        return Packed()
+
+    return method
+
+
+async def _server_live(_service: Service, _request: bytes, _context: Context) -> Any:
+    return pb.ServerLiveResponse(live=True)
+
+
+async def _server_ready(service: Service, _request: bytes, _context: Context) -> Any:
+    return pb.ServerReadyResponse(ready=service.ready())
+
+
+async def _server_metadata(_service: Service, _request: bytes, _context: Context) -> Any:
+    return server_message(SERVER_NAME)
+
+
+async def _model_ready(service: Service, request: bytes, _context: Context) -> Any:
+    asked = read(pb.ModelReadyRequest, request)
+    check_model(service, asked.name, asked.version)
+    return pb.ModelReadyResponse(ready=service.ready(asked.version))
+
+
+async def _model_metadata(service: Service, request: bytes, _context: Context) -> Any:
+    asked = read(pb.ModelMetadataRequest, request)
+    check_model(service, asked.name, asked.version)
+    return model_message(service.metadata(asked.version))
+
+
+async def _model_infer(service: Service, request: bytes, context: Context) -> Any:
+    return Packed(*await _infer(service, request, context))
+
+
+async def _model_stream_infer(
+    self: Owner, request_stream: AsyncIterator[bytes], grpc_context: Context
+) -> AsyncIterator[Any]:
+    """Answer each request of a stream, in their order; one that fails is told in its answer, and the stream goes on."""
+    infer_one, told = partial(_infer, self.service, context=grpc_context), partial(_told, self.service, grpc_context)
+    try:
+        _let_in(self.service, grpc_context)
+        async for parts in answers(request_stream, infer_one, told):
+            yield Packed(*parts)
+    except Exception as error:
+        raise refuse(grpc_context, told(error)) from None
+
+
+async def _infer(service: Service, request: bytes, context: Context) -> list[Buffer]:
+    limit_mib = service.tunables.max_body_mib
+    if len(request) > bytes_of(limit_mib):
+        raise TooLarge(limit_mib)
+    began = time.perf_counter()
+    checked = parse(service, request, _left_s(context))
+    service.counts.count_time("parse", time.perf_counter() - began)
+    if not service.ready():
+        raise NotReady
+    result = await infer(service, checked)
+    got = time.perf_counter()
+    parts = render(service, checked, result)
+    service.counts.count_time("send", time.perf_counter() - got)
+    return parts
+
+
+def _let_in(service: Service, context: Any) -> None:
+    if service.guard is not None:
+        service.guard.check_metadata(context.invocation_metadata())
+
+
+def _told(service: Service, context: Context, error: Exception) -> ServeError:
+    """Count an exception, and return what the client may know of it."""
+    known = told(service.name, error, _request_id(context))
+    service.counts.count_failure(known.kind)
+    return known
+
+
+def _left_s(context: Any) -> float | None:
+    """Return what is left until the client's deadline. Serve's context does not tell; it cancels the call in time."""
+    left: float | None = context.time_remaining() if hasattr(context, "time_remaining") else None
+    return left
+
+
+def _request_id(context: Context) -> str | None:
+    """Return the id that goes back behind the answer: the client's, or one that Serve made."""
+    return next((value for name, value in context.trailing_metadata() or () if name == "request_id"), None)
+
+
+METHODS: dict[str, Method] = {
+    "ServerLive": _method(_server_live, guarded=False),
+    "ServerReady": _method(_server_ready, guarded=False),
+    "ServerMetadata": _method(_server_metadata),
+    "ModelReady": _method(_model_ready, guarded=False),
+    "ModelMetadata": _method(_model_metadata),
+    "ModelInfer": _method(_model_infer),
+    "ModelStreamInfer": _model_stream_infer,
+}

@@ -1,0 +1,156 @@
+"""The gRPC front, for clients that know nothing of Ray Serve: a server in the root application.
+
+Serve's own gRPC port picks the application by request metadata that no Open Inference client sends. The front reads the
+model's name out of each message and posts the bytes as they are to that model over HTTP: HAProxy balances them, the
+replica answers on its short path, and a stream may name another model in each message. To go on by gRPC instead
+takes 1.6 times as long (benchmarks/results/grpc_*.json).
+"""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from ..auth.authenticator import Guard, authorization
+from ..bind_addresses import LOCAL, on
+from ..core.errors import NotFound, NotReady, ServeError
+from ..error_logging import fault
+from ..http_client.request import Headers
+from ..protobuf.tensors import read
+from ..protobuf.wire import text
+from ..stubs import open_inference_pb2 as pb
+from .front_models import Behind, Running
+from .metadata import model_message, server_message
+from .service import add_to_server
+from .status import refuse
+from .stream import answers
+
+_NAME = 1
+_STOP_WITHIN_S = 10.0
+# Serve's own limit on the size of messages, 2 GiB where nobody lowered it.
+_MOST_BYTES = int(os.environ.get("RAY_SERVE_GRPC_MAX_MESSAGE_SIZE") or 2**31 - 1)
+_OPTIONS = [
+    ("grpc.max_send_message_length", _MOST_BYTES),
+    ("grpc.max_receive_message_length", _MOST_BYTES),
+    # Clients may ask every ten seconds whether the server is there; gRPC itself allows a ping in five minutes.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+]
+_PASSED_ON = {
+    "request_id": "x-request-id",
+    "traceparent": "traceparent",
+    "tracestate": "tracestate",
+    "authorization": "authorization",  # The model behind judges it.
+}
+
+
+class Front:
+    """The server. Its methods are the RPCs, by their names."""
+
+    def __init__(
+        self, running: Running, server_name: str, ready: Callable[[], Awaitable[bool]], guard: Guard | None = None
+    ) -> None:
+        self._guard = guard
+        self._behind = Behind(running)
+        self._server_name = server_name
+        self._ready = ready
+        self._server: Any = None
+
+    async def start(self, port: int, host: str = LOCAL) -> None:
+        """Listen; raises RuntimeError where the port is taken, or the address is none of this machine's."""
+        self._server = grpc.aio.server(options=_OPTIONS)
+        add_to_server(self, self._server)
+        try:
+            self._server.add_insecure_port(on(host, port))
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"the root application cannot listen on grpc_port {port}\n"
+                f"help: end what listens there, or change it; {host} must be an address of this machine"
+            ) from error
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Take no more calls, and let those under way come to their end."""
+        await self._server.stop(_STOP_WITHIN_S)
+        self._behind.close()
+
+    async def ServerLive(self, _request: bytes, _context: Any) -> bytes:  # noqa: N802
+        return _written(pb.ServerLiveResponse(live=True))
+
+    async def ServerReady(self, _request: bytes, context: Any) -> bytes:  # noqa: N802
+        return await self._told(context, self._server_ready())
+
+    async def ServerMetadata(self, _request: bytes, context: Any) -> bytes:  # noqa: N802
+        return await self._told(context, self._server_metadata(context))
+
+    async def ModelReady(self, request: bytes, context: Any) -> bytes:  # noqa: N802
+        return await self._told(context, self._model_ready(request))
+
+    async def ModelMetadata(self, request: bytes, context: Any) -> bytes:  # noqa: N802
+        return await self._told(context, self._model_metadata(request, context))
+
+    async def ModelInfer(self, request: bytes, context: Any) -> bytes:  # noqa: N802
+        return await self._told(context, self._infer(request, context))
+
+    async def ModelStreamInfer(  # noqa: N802
+        self, requests: AsyncIterator[bytes], context: Any
+    ) -> AsyncIterator[bytes]:
+        async def infer(request: bytes) -> list[bytes]:
+            return [await self._infer(request, context)]
+
+        try:
+            async for parts in answers(requests, infer, lambda error: self._ours(error, context)):
+                yield b"".join(parts)
+        except Exception as error:  # gRPC would send its text.
+            refuse(context, self._ours(error, context))
+
+    async def _server_metadata(self, context: Any) -> bytes:
+        if self._guard is not None:
+            self._guard.check_metadata(context.invocation_metadata())
+        return _written(server_message(self._server_name))
+
+    async def _server_ready(self) -> bytes:
+        return _written(pb.ServerReadyResponse(ready=await self._ready()))
+
+    async def _model_ready(self, request: bytes) -> bytes:
+        asked = read(pb.ModelReadyRequest, request)
+        return _written(pb.ModelReadyResponse(ready=await self._behind.ready(asked.name, asked.version)))
+
+    async def _model_metadata(self, request: bytes, context: Any) -> bytes:
+        asked, left_s = read(pb.ModelMetadataRequest, request), context.time_remaining()
+        return _written(
+            model_message(await self._behind.metadata(asked.name, asked.version, _headers(context), left_s))
+        )
+
+    async def _infer(self, request: bytes, context: Any) -> bytes:
+        [name] = text(request, _NAME)
+        return await self._behind.infer(name, request, _headers(context), context.time_remaining())
+
+    async def _told(self, context: Any, answer: Awaitable[bytes]) -> bytes:
+        """Await an answer; where there is none, end the call with what the client may know."""
+        try:
+            return await answer
+        except Exception as error:
+            refuse(context, self._ours(error, context))
+        return b""
+
+    def _ours(self, error: Exception, context: Any) -> ServeError:
+        """Return what may be told; what we ourselves say of a model names others, so it is for those with a token."""
+        if self._guard is not None and isinstance(error, NotFound | NotReady):
+            return self._guard.refusal(authorization(context.invocation_metadata())) or error
+        return error if isinstance(error, ServeError) else fault("the gRPC front", error, None)
+
+
+def _headers(context: Any) -> Headers:
+    """Return what of the metadata goes along; a line break in it would make headers of its own."""
+    return [
+        (_PASSED_ON[name], value)
+        for name, value in context.invocation_metadata() or ()
+        if name in _PASSED_ON and value.isascii() and value.isprintable()
+    ]
+
+
+def _written(message: Any) -> bytes:
+    written: bytes = message.SerializeToString()
+    return written

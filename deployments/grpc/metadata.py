@@ -1,0 +1,28 @@
+"""Server and model metadata as the gRPC service writes them, from what HTTP writes as JSON."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from ..protocol.server_metadata import server_metadata
+from ..stubs import open_inference_pb2 as pb
+
+# Clients call what they find among the extensions; only what gRPC serves belongs here.
+_EXTENSIONS = ("binary_tensor_data",)
+_FIELDS = ("name", "versions", "platform", "inputs", "outputs")
+
+
+def server_message(name: str) -> pb.ServerMetadataResponse:
+    return pb.ServerMetadataResponse(**server_metadata(name, _EXTENSIONS))
+
+
+def model_message(found: Mapping[str, Any]) -> pb.ModelMetadataResponse:
+    """Write a model's metadata; what of its properties is no text is written as JSON."""
+    properties = {name: _as_text(value) for name, value in found.get("properties", {}).items()}
+    described = {name: found[name] for name in _FIELDS if name in found}
+    return pb.ModelMetadataResponse(**described, properties=properties)
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

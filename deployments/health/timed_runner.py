@@ -1,0 +1,42 @@
+"""A runner whose steps are timed by the pulse, each by itself: requests that run apart one by one are not a hang."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from models.runtime.batch import Batch
+from models.signature import Rows
+
+from ..batching.queue import Answer
+from ..batching.runner_protocol import Runs
+from .heartbeat import Pulse
+
+T = TypeVar("T")
+
+
+class Watched:
+    """Satisfies runs.Runs."""
+
+    def __init__(self, runner: Runs, pulse: Pulse) -> None:
+        self._runner = runner
+        self._pulse = pulse
+        self.overlaps = runner.overlaps
+        self.open_inputs = runner.open_inputs
+
+    def shape(self, parts: Sequence[Rows]) -> tuple[int, int]:
+        return self._runner.shape(parts)
+
+    def stage(self, parts: Sequence[Rows]) -> Batch:
+        return self._step(self._runner.stage, parts)
+
+    def launch(self, batch: Batch) -> Batch:
+        return self._step(self._runner.launch, batch)
+
+    def finish(self, batch: Batch) -> Answer:
+        return self._step(self._runner.finish, batch)
+
+    def _step(self, step: Callable[..., T], given: object) -> T:
+        self._pulse.begin()
+        try:
+            return step(given)
+        finally:
+            self._pulse.end()

@@ -1,0 +1,52 @@
+"""All that is counted of one model in one replica: totals, Prometheus, efficiency, and what autoscaling reads."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from models.signature import Shape
+
+from ..autoscaling.stats import Recorder
+from ..batching.batch_result import Ran
+from .efficiency import Efficiency
+from .prometheus import Metrics
+from .statistics import Stats
+
+
+class ModelMetrics:
+    """Counts failures by kind, the seconds of each stage, and every forward."""
+
+    def __init__(self, raw_ms: Mapping[Shape, float], started_s: float = 0.0) -> None:
+        """Count for a model whose bare forwards took `raw_ms`, and whose start took `started_s`."""
+        self._stats = Stats()
+        self._metrics = Metrics(self._stats)
+        self._efficiency = Efficiency(self._stats, raw_ms)
+        self._recorder = Recorder(self._stats, raw_ms, started_s)
+
+    def count_forward(self, ran: Ran) -> None:
+        self._stats.ran(ran)
+        self._stats.last_ms = int(time.time() * 1000)
+        self._metrics.ran(ran)
+
+    def count_failure(self, kind: str) -> None:
+        self._stats.errors[kind] += 1
+
+    def count_time(self, stage: str, seconds: float) -> None:
+        """Add to one of stats.STAGES."""
+        self._stats.stage_s[stage] += seconds
+
+    def failures(self, kind: str) -> int:
+        return self._stats.errors.get(kind, 0)
+
+    def as_json(self, name: str, version: str) -> dict[str, Any]:
+        """Return one entry of `model_stats`."""
+        return {**self._stats.as_json(name, version), "pitstop": self._efficiency.as_json()}
+
+    def autoscaling(self, waiting_rows: int, offered_rows: int, limit: int) -> dict[str, float]:
+        """Return what the policy reads, of the time since the last call; call it on the event loop."""
+        return self._recorder.look(waiting_rows, offered_rows, limit)
+
+    def push(self, unwarmed: Callable[[], int]) -> asyncio.Task[None]:
+        """Begin to send the counts to Prometheus once a second; `unwarmed` counts forwards of shapes not warmed."""
+        return asyncio.get_running_loop().create_task(self._metrics.push_for_ever(self._efficiency, unwarmed))

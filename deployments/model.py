@@ -1,0 +1,200 @@
+"""One replica of one model: what Ray Serve starts, on a GPU or on a CPU.
+
+It is the ingress and the owner of the device in one, so that a request takes one hop. Ready means warm: the model is
+loaded, compiled, warmed and proved in `__init__`, before Serve lets a request in. torch is imported there, for the task
+that builds the application imports this file too, in a process of its own that has no use for it.
+"""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from ray import serve
+
+from configs.loader import parse_model
+from configs.schema import Tunables
+from models.runtime.forward_times import best_rows
+from models.runtime.returned_values import check_feed
+from models.signature import Array, Tensor, signature_of
+from models.startup.check_results import line
+
+from . import gc_tuning, log_format, malloc_tuning
+from .auth.authenticator import Guard, open_guard
+from .batching.batch_result import Ran
+from .batching.batching import Batcher
+from .batching.device_thread import DeviceThread
+from .batching.grouping import Grouping
+from .batching.local import LocalDevice, open_device
+from .batching.queue import Answer
+from .batching.remote import Reply
+from .bind_addresses import narrow_grpc
+from .canary import handle
+from .canary.router import CanaryRouter
+from .core.errors import InferenceFailed, ServeError
+from .core.preprocessing import preprocessor
+from .core.service import ModelService
+from .error_logging import log_once
+from .grpc import calls
+from .grpc import short_path as rpc_short_path
+from .health.supervisor import Supervisor
+from .http import rest, server_protocol
+from .http import short_path as http_short_path
+from .metrics.model_metrics import ModelMetrics
+from .resources import Placement, confine
+from .start_errors import starting
+
+if TYPE_CHECKING:
+    from models.startup.open_model import Served
+
+
+class Model:
+    """Serves one model; its methods beyond Serve's own are RPCs of the Open Inference service, and `block`."""
+
+    async def __init__(self, args: dict[str, Any], placement: Placement) -> None:  # type: ignore[misc]  # As Ray has it.
+        began_s = time.monotonic()
+        self._log = log_format.set_up()
+        self._config = parse_model(args)
+        self._placement = placement
+        guard = open_guard(self._config.access, self._config.name)
+        await narrow_grpc()
+        thread = DeviceThread()
+        thread.start()
+        with starting(self._config.name):
+            self._served = await thread.call(self._open)
+        self._summary = self._served.summary()
+        self._supervisor = Supervisor(self._served)
+        self._metrics = ModelMetrics(self._served.forward_ms, time.monotonic() - began_s)
+        self._pusher = self._metrics.push(lambda: self._served.runner.unwarmed)
+        device = self._open_device(thread)
+        self._batcher = self._open_batcher(device)
+        self._supervisor.watch_device(self._config.name, self._batcher, device)
+        self.service = self._open_service(guard)
+        self._grouping = device.grouping
+        self._announce()
+        gc_tuning.freeze()
+        malloc_tuning.give_back()
+
+    def __serve_build_asgi_app__(self) -> rest.ASGIApp:
+        server_protocol.install()
+        http_short_path.offer(rest.infer_paths(self.service))
+        rpc_short_path.offer(self.service)
+        return rest.build(self.service)
+
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take new tunables in place; a bad one is refused and the old ones stay."""
+        self.service.reconfigure(user_config)
+        self._supervisor.reconfigure(self.service.tunables)
+
+    async def check_health(self) -> None:
+        """Serve's own question, once a period and before the first request; raises where the device is not well."""
+        await self._supervisor.health.check()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tell Serve's controller what the policy of deployments/autoscaling/ reads; Serve calls it by this name."""
+        return self.service.autoscaling_stats()
+
+    async def block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> Reply:
+        """Answer a block that an ingress replica collated: ("answer", outputs), or an error's kind and arguments.
+
+        Of a block of several requests that fails nothing is logged: each of them is asked again, alone.
+        """
+        future: asyncio.Future[Answer | Exception] = asyncio.get_running_loop().create_future()
+
+        def on_result(answer: Answer | Exception) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        try:
+            arrays = check_feed(arrays, rows, self._served.runner.feed, "an ingress replica")
+            self._batcher.add(arrays, rows, on_result, timeout_s)
+            answer = await future
+        except Exception as error:
+            answer = error
+        if not isinstance(answer, Exception):
+            return "answer", answer
+        known = answer if isinstance(answer, ServeError) else InferenceFailed(answer)
+        if isinstance(known, InferenceFailed) and requests == 1:
+            log_once(self._config.name, known)
+        return known.kind, known.args
+
+    async def feed(self) -> tuple[Tensor, ...]:
+        """Tell an ingress replica what the start saw the preprocessing return."""
+        return self._served.runner.feed
+
+    async def grouping(self) -> Grouping | None:
+        """Tell an ingress replica which rows should share a block, where their lengths differ."""
+        return self._grouping
+
+    async def canary_status(self) -> dict[str, Any]:
+        """Tell the stable version, whose canary this may be, what is here."""
+        return handle.canary_status(self.service)
+
+    async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> Reply:
+        """Answer a request that the stable version handed over."""
+        return await handle.answer(self.service, inputs, rows, timeout_s, priority)
+
+    def properties(self) -> dict[str, Any]:
+        """Return what metadata tells of this replica: where and how the model runs, and what its start proved."""
+        config = self._config
+        return {
+            "device": self._placement.device,
+            "device_asked": config.device,
+            "fallback": self._placement.fallback,
+            "backend": self._served.how,
+            "backend_asked": config.backend,
+            "memory_format": config.memory_format,
+            "num_cpus": config.num_cpus,
+            "ingress_replicas": config.ingress_replicas,
+            "batch_sizes": list(self._served.runner.layout.sizes),
+            "started_s": round(self._served.started_s, 2),
+            **self._summary,
+        }
+
+    def _open_device(self, thread: DeviceThread) -> LocalDevice:
+        supervisor, forward_ms = self._supervisor, self._served.forward_ms
+        return open_device(thread, supervisor.runner, forward_ms, supervisor.room, on_loop=self._on_one_cpu_thread())
+
+    def _open_batcher(self, device: LocalDevice) -> Batcher:
+        best = best_rows(self._served.forward_ms)
+        return Batcher(Tunables(), self._config.max_rows, device, self._count_forward, best)
+
+    def _open_service(self, guard: Guard | None) -> ModelService:
+        return ModelService(
+            self._config,
+            self._batcher,
+            self._metrics,
+            CanaryRouter(signature_of(self._config)),
+            self.properties,
+            preprocess=preprocessor(self._served.preprocess, self._served.runner.feed, self._config.lengths),
+            guard=guard,
+            health=self._supervisor.health,
+        )
+
+    def _count_forward(self, ran: Ran) -> None:
+        self._metrics.count_forward(ran)
+        self._supervisor.health.ran(ran)
+
+    def _open(self) -> "Served":
+        from models.startup.open_model import open_model
+
+        confine(self._config, self._placement)
+        if self._placement.device == "cpu":
+            malloc_tuning.keep_freed()
+        return open_model(self._config, self._placement.device, self._placement.fallback)
+
+    def _on_one_cpu_thread(self) -> bool:
+        """Return whether the event loop may run a forward itself: it then is that thread."""
+        import torch
+
+        return self._placement.device == "cpu" and torch.get_num_threads() == 1
+
+    def _announce(self) -> None:
+        if self._placement.fallback:
+            self._log.warning("%s: NOT ON A GPU. %s", self._config.name, self._placement.fallback)
+        found = "\n".join(f"  {line(result)}" for result in self._served.checks.results)
+        steps = ", ".join(f"{step} {took_s:.1f}" for step, took_s in self._served.start_s.items())
+        self._log.info("%s is warm after %.1f s (%s)\n%s", self._config.name, self._served.started_s, steps, found)
+
+
+Deployment = serve.deployment(name="Model")(serve.ingress()(calls.servicer(Model)))
+DeviceDeployment = serve.deployment(name="Model")(Model)

@@ -1,0 +1,26 @@
+"""What a start that fails says: two lines, which Serve keeps as its message, and the traceback in the replica's log."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from models.errors import ModelError
+from models.runtime.user_code import described
+
+_log = logging.getLogger("pitstop")
+
+
+@contextmanager
+def starting(name: str) -> Iterator[None]:
+    """Let nothing out but a ModelError without a history: Serve shows every traceback that led to it."""
+    try:
+        yield
+    except ModelError as error:
+        if error.__cause__ is not None:
+            _log.error("%s cannot start", name, exc_info=error)
+        raise ModelError(str(error)) from None
+    except Exception as error:  # Networks and libraries may raise anything.
+        _log.error("%s cannot start", name, exc_info=error)
+        raise ModelError(
+            f"the start of {name} raised {described(error)}\nhelp: the replica's log has the traceback"
+        ) from None

@@ -1,0 +1,34 @@
+"""A batch as it passes the steps of models.runtime.runner.Runner."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..signature import Shape
+from .nan_check import Off
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(slots=True)
+class Batch:
+    """One batch on its way, with the seconds that each step took.
+
+    `finite` is a flag over all outputs, where they are checked; `off`, once finished, marks the rows with NaN or
+    infinity, and is None where there are none.
+    """
+
+    shape: Shape
+    rows: int
+    inputs: "list[torch.Tensor]"
+    ready: "torch.cuda.Event | None"
+    collate_s: float
+    copy_s: float
+    outputs: "Sequence[torch.Tensor]" = ()
+    done: "torch.cuda.Event | None" = None
+    launched_s: float = 0
+    forward_s: float = 0
+    fetch_s: float = 0
+    finite: "torch.Tensor | None" = None
+    off: Off | None = None

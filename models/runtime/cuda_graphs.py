@@ -1,0 +1,129 @@
+"""CUDA graphs: a forward written down once for a warmed shape and replayed whole, where that is faster.
+
+A small batch on a fast GPU waits for the CPU, which launches some hundred kernels one by one; a graph launches them in
+one call. Batches only ever have warmed shapes, so the start captures them one after the other, the smallest first, and
+stops at the first that a graph makes no faster: larger ones have the GPU to wait for, and their memory is saved.
+
+A graph repeats what the capture saw. A forward that reads its data back to decide on it is refused beforehand; one that
+keeps state in Python has failed its proof by then. https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
+"""
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ..signature import Shape
+from ..startup.sample_inputs import Draw
+from ..startup.warmup import Warmed, warm
+from . import memory
+from .forward_times import WINS
+from .runner import Forward, Runner
+from .staging import to_device
+from .user_code import call
+
+_log = logging.getLogger("pitstop")
+
+_Key = tuple[torch.Size, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A graph with the memory that it reads and writes. `outputs` are as forward returned them."""
+
+    graph: torch.cuda.CUDAGraph
+    inputs: list[torch.Tensor]
+    outputs: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Graphed:
+    """The plain forward, replayed for the shapes that have a graph.
+
+    A replay writes where the one before it wrote: whoever calls copies the outputs on the same stream before the next
+    call, as models.runtime.runner does.
+    """
+
+    plain: Forward
+    graphs: dict[_Key, Captured] = field(default_factory=dict)
+
+    def __call__(self, *inputs: torch.Tensor) -> Any:
+        captured = self.graphs.get(_key(inputs))
+        if captured is None:
+            return self.plain(*inputs)
+        for own, given in zip(captured.inputs, inputs, strict=True):
+            own.copy_(given)
+        captured.graph.replay()
+        return captured.outputs
+
+
+def graph(warmed: Warmed, draw: Draw) -> Warmed:
+    """Return the warmed runner of a GPU with graphs for the shapes where they are faster."""
+    runner, forward_ms = warmed.runner, warmed.forward_ms
+    graphed, found = Graphed(runner.forward), dict(forward_ms)
+    replaying = runner.with_forward(graphed)
+    # No two of them ever run at once, so one pool of memory serves them all.
+    pool = torch.cuda.graph_pool_handle()
+    for shape in reversed(runner.layout.shapes):
+        captured = _attempt(graphed.plain, _inputs(runner, draw, shape), pool, shape)
+        if captured is None:
+            break
+        key = _key(captured.inputs)
+        graphed.graphs[key] = captured
+        ms = warm(replaying, draw, [shape])[shape]
+        if ms > WINS * forward_ms[shape]:
+            del graphed.graphs[key]
+            break
+        found[shape] = ms
+    return Warmed(replaying if graphed.graphs else runner, found)
+
+
+def _attempt(forward: Forward, inputs: list[torch.Tensor], pool: Any, shape: Shape) -> Captured | None:
+    """Capture one shape; None where that cannot be, for whatever reason: the plain forward has run there before."""
+    try:
+        _refuse_to_wait(forward, inputs)
+        return _capture(forward, inputs, pool)
+    except Exception as error:  # Models may raise anything.
+        _log.info("no CUDA graph at %s rows: %s", shape[0], str(error).strip().partition("\n")[0])
+        if memory.is_out_of_memory(error):
+            memory.release(error)
+        return None
+
+
+def _refuse_to_wait(forward: Forward, inputs: list[torch.Tensor]) -> None:
+    """Run the forward once, and raise where the CPU waits for the GPU in it: a capture that fails leaves damage."""
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with torch.inference_mode():
+            call(forward, *inputs)
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+
+
+def _capture(forward: Forward, inputs: list[torch.Tensor], pool: Any) -> Captured:
+    captured, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    try:
+        # Other threads may go on using the device: the checks are for this one.
+        with torch.inference_mode(), torch.cuda.graph(captured, pool=pool, capture_error_mode="thread_local"):
+            outputs = call(forward, *inputs)
+    except Exception:
+        # torch before 2.12 leaves the thread on the capture's stream and its allocator in the capture's pool, where
+        # memory is never given back: https://github.com/pytorch/pytorch/pull/180395
+        torch.cuda.set_stream(stream)
+        with suppress(Exception):
+            torch._C._cuda_endAllocateToPool(stream.device_index, pool)
+        raise
+    return Captured(captured, inputs, outputs)
+
+
+def _inputs(runner: Runner, draw: Draw, shape: Shape) -> list[torch.Tensor]:
+    rows = draw.shaped(shape, seed=4)
+    with torch.inference_mode():
+        return [to_device(torch.from_numpy(rows[tensor.name]), runner.layout) for tensor in runner.feed]
+
+
+def _key(inputs: Any) -> _Key:
+    return tuple(each.shape for each in inputs)

@@ -1,0 +1,46 @@
+"""Rows a second by batch size, from what the warm-up timed, and which size is fastest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..signature import Shape
+
+# Below this share of the best rate a batch size is slower; within it, timings at a start cannot tell them apart.
+_NEARLY = 0.97
+# Timings of one start scatter by a few per cent: what takes more than this share of another's time is no faster.
+WINS = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A batch size, and rows a second at it."""
+
+    rows: int
+    rows_s: float
+
+
+def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
+    """Return the smallest batch size with nearly the most rows a second, over all lengths; None where none was timed.
+
+    On a GPU that is the largest as a rule; a CPU core is often fastest at a few rows, whose data still fits its caches,
+    and larger batches would only make every request of them wait.
+    """
+    if not forward_ms:
+        return None
+    best: dict[int, float] = {}
+    for (rows, length), ms in forward_ms.items():
+        best[length] = max(best.get(length, 0.0), rows / ms)
+    shares: dict[int, list[float]] = {}
+    for (rows, length), ms in forward_ms.items():
+        # A share of the length's own best: in milliseconds the longest inputs would decide alone.
+        shares.setdefault(rows, []).append(rows / ms / best[length])
+    rates = {rows: sum(each) / len(each) for rows, each in shares.items()}
+    enough = _NEARLY * max(rates.values())
+    return min(rows for rows, rate in rates.items() if rate >= enough)
+
+
+def ends(forward_ms: Mapping[Shape, float]) -> tuple[Rate, Rate]:
+    """Return the rates of the smallest batch size and of the fastest, at the shortest length."""
+    length = min(length for _, length in forward_ms)
+    rates = [Rate(rows, 1000 * rows / ms) for (rows, of), ms in forward_ms.items() if of == length]
+    return min(rates, key=lambda rate: rate.rows), max(rates, key=lambda rate: rate.rows_s)

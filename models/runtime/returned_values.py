@@ -1,0 +1,97 @@
+"""Holds what user code returns against what the start saw, at every call: a wrong number of rows would give each
+request behind it the answer of its neighbour. No torch here, for an ingress replica runs without it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError
+from ..signature import Array, Tensor
+
+
+def check_feed(found: object, rows: int, feed: Sequence[Tensor], what: str = "preprocess") -> dict[str, Array]:
+    """Return the arrays that the model takes, in its order.
+
+    Args:
+        found: what preprocess returned for a request.
+        rows: how many rows the request has.
+        feed: what the start saw preprocess return.
+        what: names who returned it.
+
+    Raises:
+        ModelError: it is something else, for the log; never for a client.
+    """
+    if not isinstance(found, Mapping):
+        raise _other(what, f"a {type(found).__name__}", rows, feed)
+    if len(found) != len(feed) or any(tensor.name not in found for tensor in feed):
+        raise _other(what, f"the names {list(found)}", rows, feed)
+    arrays = {tensor.name: found[tensor.name] for tensor in feed}
+    for tensor in feed:
+        array = arrays[tensor.name]
+        if not isinstance(array, np.ndarray):
+            raise _other(what, f"a {type(array).__name__} as {tensor.name!r}", rows, feed)
+        if array.dtype != tensor.numpy or not _fits(array.shape, rows, tensor.shape):
+            raise _other(what, f"{tensor.name!r} as {array.dtype} {list(array.shape)}", rows, feed)
+    return arrays
+
+
+def too_long(arrays: Mapping[str, Array], open_inputs: Sequence[str], longest: int) -> str | None:
+    """Return what to tell a client of the first input that is longer than the longest that was warmed, or None."""
+    for name in open_inputs:
+        if (given := arrays[name].shape[1]) > longest:
+            return f"{name!r} has {given} along its open size, this model takes at most {longest}: shorten it"
+    return None
+
+
+def check_outputs(found: Sequence[Any], rows: int, outputs: Sequence[Tensor], seen: Sequence[Any]) -> None:
+    """Hold the tensors that forward returned for a batch of `rows` (padded) rows against the config.
+
+    Args:
+        found: a tensor per output.
+        rows: how many rows forward was given, padding included.
+        outputs: as declared.
+        seen: the torch dtype that the start saw of each; only its class (float, integer, bool) must stay.
+
+    Raises:
+        ModelError: another number of rows, another shape, or another class of dtype.
+    """
+    for value, tensor, dtype in zip(found, outputs, seen, strict=True):
+        shape = value.shape
+        if len(shape) == 0 or shape[0] != rows or shape[1:] != tensor.shape[1:]:
+            raise ModelError(
+                f"output {tensor.name!r} has shape {list(shape)} for {rows} rows, the config says "
+                f"{list(tensor.shape)}\nhelp: correct outputs in the config; forward must return one row for each "
+                "that it gets, in their order"
+            )
+        if value.dtype is not dtype and dtype_class(value.dtype) != dtype_class(dtype):
+            raise ModelError(
+                f"output {tensor.name!r} is {value.dtype}, at the start it was {dtype}\n"
+                "help: forward must return the same class of dtype for every input"
+            )
+
+
+def dtype_class(dtype: Any) -> str:
+    """Return the class within which a cast of a torch dtype keeps the meaning: float, integer, bool or complex."""
+    if dtype.is_complex:
+        return "complex"
+    if dtype.is_floating_point:
+        return "float"
+    return "bool" if str(dtype) == "torch.bool" else "integer"
+
+
+def _fits(shape: tuple[int, ...], rows: int, declared: tuple[int, ...]) -> bool:
+    return (
+        len(shape) == len(declared)
+        and shape[0] == rows
+        and all(given > 0 and size in (-1, given) for given, size in zip(shape[1:], declared[1:], strict=True))
+    )
+
+
+def _other(what: str, came: str, rows: int, feed: Sequence[Tensor]) -> ModelError:
+    wanted = ", ".join(f"{each.name!r} as {each.numpy} {[rows, *each.shape[1:]]}" for each in feed)
+    return ModelError(
+        f"{what} returned {came} for {rows} rows; expected a dict with {wanted}\n"
+        "help: return one row for each input row, with the dtypes and sizes that the start saw"
+    )

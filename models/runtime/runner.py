@@ -1,0 +1,196 @@
+"""Runs one batch in three steps: stage (collate, copy in), launch (forward), finish (copy out).
+
+Owned by the device's threads: grad mode is per thread. On a GPU the steps of neighbouring batches overlap: staging
+copies on a stream of its own, and a forward is queued behind the one that runs.
+"""
+
+import copy
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import ModelError
+from ..signature import Array, Rows, Shape, Tensor
+from . import padding
+from .batch import Batch
+from .layout import Layout
+from .nan_check import all_finite, rows_off
+from .returned_values import check_outputs
+from .staging import Staging, to_device
+from .user_code import call
+
+Forward = Callable[..., Any]
+
+
+class Runner:
+    """One model on one device. `run` takes requests' arrays and gives every output's rows back."""
+
+    def __init__(self, forward: Forward, feed: Sequence[Tensor], outputs: Sequence[Tensor], layout: Layout) -> None:
+        self.forward = forward
+        self.feed = tuple(feed)
+        self.outputs = tuple(outputs)
+        self.layout = layout
+        self.warmed: set[Shape] = set()
+        self.unwarmed = 0
+        # Whether to look for NaN and infinity in what the forward gives.
+        self.check_outputs = False
+        # Whether a batch can be staged while another runs, at no cost to it.
+        self.overlaps = layout.device.type == "cuda"
+        # Of what differs in length from row to row; then it matters which rows share a batch.
+        self.open_inputs = tuple(tensor.name for tensor in self.feed if not tensor.fixed)
+        self._first = self.feed[0].name
+        self._staging = Staging(self.feed, layout)
+        self._one_stages = threading.Lock()
+        self._dtypes = [torch_dtype(tensor.numpy) for tensor in self.outputs]
+        # What the first forward gave, which is one of the start's.
+        self._seen: list[torch.dtype] = []
+        # The last outputs of a CPU forward, kept so that their memory is not given to the next ones: where those lie
+        # there all the same, the network writes into memory of its own, and answers on their way must be copies.
+        self._held: list[torch.Tensor] = []
+        self._reuses_memory = False
+
+    def with_forward(self, forward: Forward) -> "Runner":
+        """Return a runner of another forward that has this one's warmed shapes and staging memory."""
+        found = copy.copy(self)
+        found.forward = forward
+        return found
+
+    def run(self, parts: Sequence[Rows]) -> dict[str, Array]:
+        """Answer parts that share a batch.
+
+        Args:
+            parts: for each request, an array per input, all of a batch's dtype and of shape [rows, ...].
+
+        Returns:
+            An array per output, of shape [rows of all parts, ...], in the order of the parts.
+        """
+        return self.finish(self.launch(self.stage(parts)))
+
+    def stage(self, parts: Sequence[Rows]) -> Batch:
+        """Collate parts into a warmed shape and begin to copy it to the device."""
+        shape = self.shape(parts)
+        if shape not in self.warmed:
+            self.unwarmed += 1
+        # On a GPU the feeder stages ahead while the device's thread may run a failed batch anew: that a slot is taken
+        # shows only once it is filled.
+        with self._one_stages:
+            began = time.perf_counter()
+            slot = self._staging.slot(shape)
+            rows = 0
+            for tensor, buffer in zip(self.feed, slot.arrays, strict=True):
+                rows = padding.fill(buffer, [part[tensor.name] for part in parts])
+            filled = time.perf_counter()
+            inputs, ready = self._staging.copy(slot)
+        return Batch(shape, rows, inputs, ready, filled - began, time.perf_counter() - filled)
+
+    def launch(self, batch: Batch) -> Batch:
+        """Run the forward; on a GPU this only queues it, behind whatever runs."""
+        # What forward returned is the user's code too: to look at it may raise anything.
+        return call(self._launch, batch)
+
+    def _launch(self, batch: Batch) -> Batch:
+        batch.launched_s = time.perf_counter()
+        with torch.inference_mode():
+            if batch.ready is not None:
+                torch.cuda.current_stream().wait_event(batch.ready)
+            found = in_order(self.forward(*batch.inputs), self.outputs)
+            self._seen = self._seen or [value.dtype for value in found]
+            check_outputs(found, batch.shape[0], self.outputs, self._seen)
+            if self.check_outputs:
+                # As declared: what is finite in fp32 need not be in an FP16 output.
+                pairs = zip(found, self._dtypes, strict=True)
+                batch.finite = all_finite([value[: batch.rows].to(dtype) for value, dtype in pairs])
+            if self.overlaps:
+                found = [self._out(value, dtype, batch.rows) for value, dtype in zip(found, self._dtypes, strict=True)]
+                if batch.finite is not None:
+                    batch.finite = batch.finite.to("cpu", non_blocking=True)
+                batch.done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                batch.done.record()
+        batch.outputs = found
+        batch.forward_s = time.perf_counter() - batch.launched_s
+        return batch
+
+    def finish(self, batch: Batch) -> dict[str, Array]:
+        """Wait for the outputs and return their real rows, by name."""
+        return call(self._finish, batch)
+
+    def _finish(self, batch: Batch) -> dict[str, Array]:
+        if batch.done is not None:
+            batch.done.synchronize()
+            batch.forward_s = time.perf_counter() - batch.launched_s
+        began = time.perf_counter()
+        pairs = zip(batch.outputs, self._dtypes, strict=True)
+        fetched = self._own([_on_cpu(value, dtype, batch.rows) for value, dtype in pairs], batch.inputs)
+        found = {tensor.name: value.numpy() for tensor, value in zip(self.outputs, fetched, strict=True)}
+        if batch.finite is not None and not bool(batch.finite):
+            batch.off = rows_off(found)
+        batch.fetch_s = time.perf_counter() - began
+        return found
+
+    def raw(self, staged: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Copy tensors in, run the forward and return the outputs on the device, in the signature's order."""
+        moved = [to_device(tensor, self.layout) for tensor in staged]
+        return call(lambda: in_order(self.forward(*moved), self.outputs))
+
+    def shape(self, parts: Sequence[Rows]) -> Shape:
+        """Return the padded shape that these parts will take."""
+        rows = sum(part[self._first].shape[0] for part in parts)
+        length = padding.padded_length(parts, self.open_inputs, self.layout.lengths) if self.open_inputs else 0
+        return padding.round_up(rows, self.layout.sizes), length
+
+    def _out(self, value: torch.Tensor, dtype: torch.dtype, rows: int) -> torch.Tensor:
+        # With non_blocking torch allocates the copy in pinned memory, so that it runs behind the forward.
+        return value[:rows].to(dtype).contiguous().to("cpu", non_blocking=True)
+
+    def _own(self, outputs: list[torch.Tensor], inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return outputs that no later forward can change: copies where the memory is the network's or an input's."""
+        if not self.overlaps:  # On a GPU they were copied.
+            self._reuses_memory |= any(_overlap(each, other) for each in outputs for other in self._held)
+            self._held = outputs
+        return [
+            each.clone() if self._reuses_memory or any(_overlap(each, other) for other in inputs) else each
+            for each in outputs
+        ]
+
+
+def in_order(result: Any, outputs: Sequence[Tensor]) -> list[torch.Tensor]:
+    """Return what forward returned as one tensor per declared output."""
+    if isinstance(result, torch.Tensor):
+        found: list[Any] = [result]
+    elif isinstance(result, dict):
+        absent = [tensor.name for tensor in outputs if tensor.name not in result]
+        if absent:
+            raise ModelError(
+                f"outputs: forward returned {sorted(result)}, without {absent}\n"
+                "help: name the outputs as the model does"
+            )
+        found = [result[tensor.name] for tensor in outputs]
+    else:
+        found = list(result) if isinstance(result, tuple | list) else [result]
+    if len(found) != len(outputs) or not all(isinstance(value, torch.Tensor) for value in found):
+        kinds = [type(value).__name__ for value in found]
+        raise ModelError(
+            f"outputs: forward returned {kinds}, the config names {[tensor.name for tensor in outputs]}\n"
+            "help: list one output per tensor that forward returns, in its order"
+        )
+    return found
+
+
+def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
+    return torch.from_numpy(np.empty(0, dtype=dtype)).dtype
+
+
+def _on_cpu(value: torch.Tensor, dtype: torch.dtype, rows: int) -> torch.Tensor:
+    # Where the model records a graph against all orders, the proof must get to see it.
+    return value.detach()[:rows].to(device="cpu", dtype=dtype).contiguous()
+
+
+def _overlap(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors share memory; by addresses, since numpy and others make views that torch does not know."""
+    first, second = one.untyped_storage(), other.untyped_storage()
+    start, begin = first.data_ptr(), second.data_ptr()
+    return start < begin + second.nbytes() and begin < start + first.nbytes()

@@ -1,0 +1,90 @@
+"""The border at which code of the user's is called: networks, factories, hooks, and the import of their modules.
+
+They may raise anything. SystemExit or CancelledError would end an event loop or a thread that serves other requests
+too, and a future refuses StopIteration, so each becomes a UserCodeError here. Only a KeyboardInterrupt in the main
+thread passes: there it is Ctrl-C at a command-line tool, for replicas run user code in other threads.
+"""
+
+import sysconfig
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from ..errors import ModelError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_OWN = Path(__file__).resolve().parents[2]
+# Python, what is installed, and this project, but for the networks in models/zoo/.
+_NOT_THE_USERS = (
+    *(f"{sysconfig.get_paths()[kind]}/" for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
+    *(f"{_OWN / part}/" for part in ("configs", "deployments", "pitstop")),
+    *(str(file) for file in (_OWN / "models").rglob("*.py") if file.parent != _OWN / "models" / "zoo"),
+)
+
+
+class UserCodeError(Exception):
+    """User code raised what is no ordinary exception; `raised` is the original."""
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__(_named(raised))
+        self.raised = raised
+
+
+def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call user code; whatever it raises is an Exception that a future can hold."""
+    try:
+        return function(*args, **kwargs)
+    except (StopIteration, StopAsyncIteration) as error:
+        raise UserCodeError(error) from error
+    except Exception:
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
+        raise UserCodeError(error) from error
+
+
+def call_at_start(what: str, advice: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call user code in a start; whatever it raises is a ModelError that says what raised, where, and what to do."""
+    try:
+        return call(function, *args, **kwargs)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{what} raised {described(error)}\nhelp: {advice}") from error
+
+
+def described(error: BaseException) -> str:
+    """Return what was raised and the line of the user's that did, as `KeyError: 'x' (mine/net.py, line 12)`."""
+    raised = error.raised if isinstance(error, UserCodeError) else error
+    where = _where(raised)
+    return f"{_named(raised)} ({where})" if where else _named(raised)
+
+
+def text_of(error: BaseException) -> str:
+    """Return an exception's text; one of the user's may raise where it is asked for it."""
+    try:
+        return call(str, error)
+    except Exception:
+        return ""
+
+
+def _named(error: BaseException) -> str:
+    text = text_of(error).strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _where(error: BaseException) -> str:
+    """Return the innermost line of the user's own files, or of any file where none is among them."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_USERS)]
+    if not frames:
+        return ""
+    frame = (own or frames)[-1]
+    path = Path(frame.filename)
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return f"{shown}, line {frame.lineno}"

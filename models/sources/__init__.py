@@ -1,0 +1,1 @@
+"""From a file or a factory to an nn.Module in memory."""

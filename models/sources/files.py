@@ -1,0 +1,130 @@
+"""Finds a model's file: a path, or any fsspec URL, brought to disk and checked against its sha256.
+
+Downloads and compiled artefacts share one cache folder, $PITSTOP_CACHE or ~/.cache/pitstop.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..compile import cache
+from ..compile.cache import cache_dir
+from ..errors import ModelError
+from . import allowlist
+from .urls import file_name, shown, without_secrets
+
+PROJECT = Path(__file__).resolve().parents[2]
+_CHUNK_BYTES = 2**20
+
+__all__ = ["cache_dir", "digest", "fetch", "follow_umask", "shown", "write_atomically", "written_atomically"]
+
+
+def fetch(location: str, sha256: str | None = None) -> Path:
+    """Return a local path of `location`: absolute, relative to the project or the working directory, or a URL.
+
+    Raises:
+        ModelError: it is not there, it is not from where $PITSTOP_SOURCES allows, or its checksum is another.
+    """
+    if "://" in location:
+        allowlist.allow_url(location)
+        path = _download(location)
+    else:
+        path = allowlist.allow_path(_find(location), location)
+    if sha256 is not None and (found := digest(path)) != sha256:
+        raise ModelError(
+            f"{shown(location)}: sha256 is {found}, the config expects {sha256}\n"
+            "help: the file changed or the download broke; restore the file, or update sha256 if you trust it"
+        )
+    return path
+
+
+def digest(path: Path) -> str:
+    """Return the sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write so that a reader sees all of it or nothing. The file's mode follows the umask."""
+    with written_atomically(path.parent) as part:
+        part.write_bytes(data)
+        part.replace(path)
+
+
+@contextmanager
+def written_atomically(folder: Path) -> Iterator[Path]:
+    """Yield an empty file in a folder, to be written and moved into place; one that is left there is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"part-{secrets.token_hex(8)}"
+    # torch writes to no name that begins with a dot. Not mkstemp, whose files are their owner's alone: an image is
+    # often built by one user and run by another.
+    part.touch(exist_ok=False)
+    try:
+        with cache.held(part):
+            yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def follow_umask(path: Path) -> None:
+    """Give a file the mode that a new one has here; some writers leave theirs to the owner alone."""
+    fresh = path.with_name(f"part-{secrets.token_hex(8)}")
+    fresh.touch(exist_ok=False)
+    try:
+        path.chmod(fresh.stat().st_mode & 0o777)
+    finally:
+        fresh.unlink()
+
+
+def _find(location: str) -> Path:
+    candidates = [Path(location).expanduser(), PROJECT / location]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise ModelError(
+        f"{location}: no such file\nhelp: paths are taken from the working directory, then from the project's root"
+    )
+
+
+def _download(url: str) -> Path:
+    hasher = hashlib.sha256()
+    with _kept(shown(url)), written_atomically(cache.folder("files")) as part:
+        with part.open("wb") as file:
+            for chunk in _chunks(url):
+                hasher.update(chunk)
+                file.write(chunk)
+        content = hasher.hexdigest()
+        path = cache.folder("files") / content[:16] / file_name(url)
+        if not path.is_file() or digest(path) != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(path)
+        cache.use(path)
+    cache.shrink(path)
+    return path
+
+
+def _chunks(url: str) -> Iterator[bytes]:
+    import fsspec
+
+    try:
+        with fsspec.open(url, "rb") as remote:
+            while chunk := remote.read(_CHUNK_BYTES):
+                yield chunk
+    except ImportError as error:
+        raise ModelError(f"{shown(url)}: {error}\nhelp: install the fsspec driver of this kind of URL") from error
+    except Exception as error:  # Drivers raise their own kinds. Neither text nor traceback may repeat a signature.
+        said = f"{type(error).__name__}: {without_secrets(str(error))}"
+        raise ModelError(f"{shown(url)}: cannot be read ({said})\nhelp: check URL and rights") from None
+
+
+@contextmanager
+def _kept(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(
+            f"{name}: cannot be kept in {cache_dir()} ({error.strerror or type(error).__name__})\n"
+            "help: check its free space and permissions, or set PITSTOP_CACHE to another folder"
+        ) from None

@@ -1,0 +1,104 @@
+"""Brings a model into memory: a factory with weights, a TorchScript file, or a .pt2 export.
+
+A pickled module is refused: unpickling runs whatever code its author put there, and it breaks when that code moves.
+"""
+
+import inspect
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from configs.schema import SourceConfig
+
+from ..errors import ModelError
+from ..runtime.user_code import call, call_at_start, described
+from . import checkpoint, exported_program
+from .files import fetch, shown
+from .resolve import resolve
+from .urls import without_secrets
+from .weights_fit import candidates, fitting, keys_of
+
+_FILL_HELP = "see that the network's own code takes what its state_dict() gives"
+
+
+def load(source: SourceConfig) -> nn.Module:
+    """Return the module as its author left it: on the CPU, in whatever mode it came."""
+    if source.torchscript is not None:
+        return _torchscript(fetch(source.torchscript, source.sha256), shown(source.torchscript))
+    if source.export is not None:
+        return exported_program.load(fetch(source.export, source.sha256), shown(source.export))
+    assert source.factory is not None
+    module = _build(source.factory, source.kwargs)
+    if source.weights is not None:
+        location = shown(source.weights)
+        found = checkpoint.read(fetch(source.weights, source.sha256), location, bool(source.sha256))
+        # Copied in, and the file let go of: weights that stay mapped would change, or crash, with the file.
+        tensors = fitting(found, call(module.state_dict), location)
+        # A network's own set_extra_state may raise anything.
+        call_at_start(f"{location}: load_state_dict of {source.factory}", _FILL_HELP, module.load_state_dict, tensors)
+    return module
+
+
+def state_dict(path: Path, location: str) -> dict[str, torch.Tensor]:
+    """Return a checkpoint's tensors where no network says which they are: all of it, or the only entry that has any."""
+    found = checkpoint.read(path, location)
+    entries = candidates(found)
+    if len(entries) != 1:
+        several = f"; weights are under {', '.join(map(repr, entries))}" if entries else ", none with weights"
+        raise ModelError(
+            f"{location}: {keys_of(found)}{several}\n"
+            "help: name the network with --factory, so that the entry that fits is taken, or save one by itself: "
+            "torch.save(checkpoint[KEY], PATH)"
+        )
+    [tensors] = entries.values()
+    return tensors
+
+
+def _build(factory: str, kwargs: dict[str, object]) -> nn.Module:
+    make = resolve(factory)
+    if isinstance(make, nn.Module):
+        raise ModelError(
+            f"{factory}: is an instance of {type(make).__name__}, not a factory\n"
+            "help: name its class, or a function that returns it"
+        )
+    try:
+        module = call(make, **kwargs)
+    except ModelError:
+        raise
+    except Exception as error:  # The factory's own code may raise anything.
+        raise _raised(factory, error, _takes(make, kwargs)) from error
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"{factory}: returned a {type(module).__name__}\nhelp: it must return a torch.nn.Module")
+    return module
+
+
+def _takes(make: object, kwargs: dict[str, object]) -> bool:
+    """Whether a callable's signature has these arguments; unknown where it has none, as for built-ins."""
+    try:
+        inspect.signature(make).bind(**kwargs)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    except ValueError:
+        return False
+    return True
+
+
+def _raised(factory: str, error: Exception, takes: bool) -> ModelError:
+    if isinstance(error, TypeError) and not takes:
+        return ModelError(f"{factory}: {error}\nhelp: put its arguments into source.kwargs")
+    lines = without_secrets(described(error)).splitlines()
+    said = lines[0][:300] if len(lines) == 1 else f"{lines[0][:300]} … {lines[-1][-300:]}"
+    help_ = "correct the factory, or the arguments that source.kwargs gives it"
+    if isinstance(error, OSError):
+        help_ = "see that the files it reads are there; for from_pretrained, name a function of yours that calls it"
+    return ModelError(f"factory {factory} raised {said}\nhelp: {help_}")
+
+
+def _torchscript(path: Path, location: str) -> nn.Module:
+    try:
+        return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-any-return, no-untyped-call]
+    except RuntimeError as error:
+        raise ModelError(
+            f"{location}: not a TorchScript file\nhelp: make it with torch.jit.script(m).save(path)"
+        ) from error

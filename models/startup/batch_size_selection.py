@@ -1,0 +1,52 @@
+"""Batch sizes whose rates a start cannot tell apart run again, in turns and for equal times.
+
+The warm-up's fastest run flatters small batches: of many short runs one meets a quiet moment, of two long ones none
+does. Where a larger batch is clearly better, as on a GPU, that changes nothing. On a CPU core a large network is about
+as fast at every size, and then the choice would be left to chance.
+"""
+
+import time
+from collections.abc import Mapping
+from statistics import median
+
+from ..runtime.runner import Runner
+from ..signature import Array, Shape
+from .sample_inputs import Draw
+from .warmup import SLOW_MS
+
+# Below this share of the best rate a size is slower, however its runs were disturbed.
+_CLOSE = 0.85
+_TURNS = 3
+# Each size gets about the time of the slowest one's forward in a turn, and at least this.
+_LEAST_TURN_MS = 50
+
+
+def contest(runner: Runner, draw: Draw, forward_ms: Mapping[Shape, float]) -> dict[Shape, float]:
+    """Return every forward, in ms; for the sizes that were run again it is the median of those runs.
+
+    Where rows differ in length all stays as it is: there no one size is chosen (deployments.batching.grouping).
+    """
+    found = dict(forward_ms)
+    if runner.open_inputs:
+        return found
+    close = _close(forward_ms)
+    if len(close) < 2:
+        return found
+    turn_ms = max(_LEAST_TURN_MS, *(forward_ms[shape] for shape in close))
+    drawn = {shape: draw.shaped(shape, seed=5) for shape in close}
+    times: dict[Shape, list[float]] = {shape: [] for shape in close}
+    for _ in range(_TURNS):
+        for shape, rows in drawn.items():
+            times[shape] += [_run_ms(runner, rows) for _ in range(round(turn_ms / forward_ms[shape]))]
+    return found | {shape: median(each) for shape, each in times.items()}
+
+
+def _close(forward_ms: Mapping[Shape, float]) -> list[Shape]:
+    best = max(shape[0] / ms for shape, ms in forward_ms.items())
+    return [shape for shape, ms in forward_ms.items() if shape[0] / ms >= _CLOSE * best and ms <= SLOW_MS]
+
+
+def _run_ms(runner: Runner, rows: dict[str, Array]) -> float:
+    began = time.perf_counter()
+    runner.run([rows])
+    return (time.perf_counter() - began) * 1000

@@ -1,0 +1,85 @@
+"""What forward returns and takes, held against what the config declares; the declared and the found are both named."""
+
+from collections.abc import Sequence
+
+import torch
+
+from ..errors import ModelError
+from ..runtime.layout import Layout
+from ..runtime.returned_values import dtype_class
+from ..runtime.user_code import described
+from ..signature import NUMPY, Tensor
+
+_WIRE = {torch.from_numpy(NUMPY[name].type(0).reshape(1)).dtype: name for name in NUMPY if name != "BYTES"}
+_DTYPE = {name: dtype for dtype, name in _WIRE.items()}
+
+
+def check_outputs(found: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> None:
+    """Raise a ModelError where an output has no rows, or a dtype of another class, or an integer too large.
+
+    A float may be narrowed, or widened but to FP64: how far that is off, the comparison with eager shows.
+    """
+    for value, tensor in zip(found, outputs, strict=True):
+        if value.dim() == 0:
+            raise ModelError(
+                f"output {tensor.name!r}: forward returns a single number, the config says {list(tensor.shape)}\n"
+                "help: return one value a row: the first dimension must count rows"
+            )
+        declared = _DTYPE[tensor.datatype]
+        alike = dtype_class(value.dtype) == dtype_class(declared)
+        if alike and _fits(value.dtype, declared):
+            continue
+        name = str(value.dtype).removeprefix("torch.")
+        if value.dtype.is_complex:
+            raise ModelError(
+                f"output {tensor.name!r}: forward returns {name}, which the protocol cannot carry\n"
+                "help: let forward return torch.view_as_real(y), or y.abs()"
+            )
+        narrow = ", which cannot hold it" if alike and dtype_class(declared) == "integer" else ""
+        raise ModelError(
+            f"output {tensor.name!r}: forward returns {name}, the config says {tensor.datatype}{narrow}\n"
+            f"help: write datatype: {_datatype(value.dtype)}, or let forward convert it"
+        )
+
+
+def fails(error: Exception, rows: int, feed: Sequence[Tensor], layout: Layout) -> ModelError:
+    """Return what to say of a forward that raises in a start: whatever it is, it is the operator's to read, in full."""
+    given = ", ".join(f"{tensor.name} {_passed(tensor, layout)} (declared {tensor.datatype})" for tensor in feed)
+    advice = f"compare inputs in the config with what forward expects (dtype, shape, order); it gets {given}"
+    return ModelError(
+        f"the model fails on a batch of {rows} rows: {described(error)}\nhelp: {_known_cure(str(error)) or advice}"
+    )
+
+
+def _known_cure(text: str) -> str | None:
+    """Return what to do about a forward that failed, where what torch says of it leaves no doubt."""
+    if "No working C++ compiler" in text or "InvalidCxxCompiler" in text:
+        return "backend: compile needs a C++ compiler here: install g++, or use backend: torchscript or eager"
+    if "Guard failed" in text and ".size()[0]" in text:
+        return (
+            "the .pt2 was exported for one number of rows: export it with dynamic_shapes that leave the first "
+            "dimension open, or use max_rows: 1 where it was exported for one row"
+        )
+    return None
+
+
+def _passed(tensor: Tensor, layout: Layout) -> str:
+    dtype = _DTYPE[tensor.datatype]
+    if dtype.is_floating_point and not layout.as_declared:
+        dtype = layout.dtype
+    return str(dtype).removeprefix("torch.")
+
+
+def _fits(found: torch.dtype, declared: torch.dtype) -> bool:
+    """Whether a dtype of the same class may be served as the declared one."""
+    if found == torch.bool:
+        return True
+    if found.is_floating_point:
+        return declared != torch.float64 or found == torch.float64
+    one, other = torch.iinfo(declared), torch.iinfo(found)
+    return one.min <= other.min and other.max <= one.max
+
+
+def _datatype(dtype: torch.dtype) -> str:
+    # bfloat16 has no form on the wire.
+    return _WIRE.get(dtype, "FP32")

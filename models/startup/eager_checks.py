@@ -1,0 +1,101 @@
+"""What the eager model must show before anything is compiled: that it runs as declared, and answers the same twice."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from configs.schema import ModelConfig
+
+from ..errors import ModelError
+from ..runtime.layout import Layout
+from ..runtime.user_code import call
+from ..signature import Tensor
+from .check_error import failing
+from .check_results import InferenceMode
+from .declared_dtypes import check_outputs, fails
+from .eager_reference import Reference, eager_of
+from .parity import compare
+from .precision import Arithmetic, choices
+from .prepare import in_layout, layout_of, refuse_cast
+from .row_checks import probe_rows, repeated, same_twice
+from .sample_inputs import Draw
+
+_FIRST = "the network keeps what it saw first: compute such values beforehand, and load them with the weights"
+
+
+@dataclass(frozen=True, slots=True)
+class Eager:
+    """A model that runs eagerly, with the arithmetic and the layout that the prepared one is to have."""
+
+    reference: Reference
+    arithmetic: Arithmetic
+    layout: Layout
+
+
+def eager(
+    module: nn.Module, config: ModelConfig, device: torch.device, draw: Draw, outputs: tuple[Tensor, ...]
+) -> Eager:
+    """Return the eager model in the first arithmetic that it runs in, once it has answered the same rows alike twice.
+
+    Raises:
+        ModelError: it runs in none, returns other than declared, or answers the same rows in two ways.
+    """
+    fresh = _copied(module)
+    found = first_that_runs(module, config, device, draw, outputs)
+    with failing(InferenceMode):
+        answered = same_twice(found.reference, draw, found.reference.layout, outputs)
+        if fresh is not None:
+            _same_whoever_came_first(found.reference, answered, fresh, draw)
+    return found
+
+
+def first_that_runs(
+    module: nn.Module, config: ModelConfig, device: torch.device, draw: Draw, outputs: tuple[Tensor, ...]
+) -> Eager:
+    """Return the eager model in the first arithmetic that it runs in."""
+    failure: ModelError | None = None
+    for arithmetic in choices(config, module):
+        layout = layout_of(arithmetic.config, device, arithmetic.as_declared)
+        refuse_cast(arithmetic.config, layout)
+        found = Eager(eager_of(module, draw, outputs, layout), arithmetic, layout)
+        if (error := _failure(found.reference, draw)) is None:
+            return found
+        failure = failure or error
+    assert failure is not None
+    raise failure
+
+
+def _copied(module: nn.Module) -> nn.Module | None:
+    """Return a copy that has not run yet; None where the network cannot be copied."""
+    try:
+        return call(copy.deepcopy, module)
+    except Exception:  # The user's own code.
+        return None
+
+
+def _same_whoever_came_first(
+    reference: Reference, answered: Sequence[torch.Tensor], fresh: nn.Module, draw: Draw
+) -> None:
+    """Raise a ModelError where what a network answered depends on the rows that it was asked first."""
+    rows, others = probe_rows(draw, reference.layout.sizes[-1])
+    started_otherwise = replace(reference, module=in_layout(fresh, reference.layout))
+    started_otherwise(others)
+    kept = "the same input, asked after other rows than at first,"
+    compare(started_otherwise(rows), answered, reference.outputs, repeated(reference.layout), kept, _FIRST)
+
+
+def _failure(reference: Reference, draw: Draw) -> ModelError | None:
+    """Run a few rows, and return what is wrong with the answer, or why there is none."""
+    rows, _ = probe_rows(draw, reference.layout.sizes[-1])
+    try:
+        check_outputs(reference(rows), reference.outputs)
+    except ModelError as error:
+        return error
+    except Exception as error:  # Models may raise anything.
+        said = fails(error, len(rows[draw.feed[0].name]), reference.feed, reference.layout)
+        said.__cause__ = error
+        return said
+    return None

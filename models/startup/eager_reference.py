@@ -1,0 +1,49 @@
+"""The eager model that everything is compared with: as its author wrote it, in fp32, or in fp64 where that is due."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from ..runtime.layout import Layout
+from ..runtime.runner import in_order
+from ..runtime.staging import to_device
+from ..runtime.user_code import call
+from ..signature import Rows, Tensor
+from .precision import has_float64
+from .prepare import plain_arithmetic, reference_of
+from .sample_inputs import Draw
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Answers rows eagerly, unpadded, in the arithmetic proper. `layout` says where, and in which dtype."""
+
+    module: nn.Module
+    feed: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    layout: Layout
+
+    @property
+    def precision(self) -> str:
+        return "fp64" if self.layout.dtype == torch.float64 else "fp32"
+
+    def __call__(self, rows: Rows) -> list[torch.Tensor]:
+        """Return one tensor per output, on the device: copies, so that no later call can change them."""
+        # A copy of the rows too: a forward may work in place.
+        staged = [torch.from_numpy(rows[tensor.name].copy()) for tensor in self.feed]
+        with torch.inference_mode(), plain_arithmetic():
+            found = in_order(call(self.module, *[to_device(each, self.layout) for each in staged]), self.outputs)
+            return [value.detach().clone() for value in found]
+
+
+def eager_of(module: nn.Module, draw: Draw, outputs: tuple[Tensor, ...], layout: Layout) -> Reference:
+    """Return the eager model for one that is to be prepared in this layout."""
+    plain = reference_layout(module, layout)
+    return Reference(reference_of(module, plain, layout), draw.feed, outputs, plain)
+
+
+def reference_layout(module: nn.Module, layout: Layout) -> Layout:
+    """Return how batches reach the reference."""
+    double = layout.dtype == torch.float64 or (has_float64(module) and not layout.as_declared)
+    return replace(layout, dtype=torch.float64 if double else torch.float32, channels_last=False)

@@ -1,0 +1,162 @@
+"""Which input goes to which parameter of forward: by name where the names say so, else by order.
+
+A network is called by position, which costs nothing, so the inputs are put into forward's order once, at the start.
+Where that cannot be, for a parameter that only takes a keyword or one that is left out, a generated module passes
+them by keyword; torch can script, trace and compile it as it can the network itself.
+"""
+
+import inspect
+import keyword
+from collections.abc import Sequence
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from ..errors import ModelError
+from ..signature import Tensor
+from .sample_inputs import Draw
+
+BY_NAME = "by name"
+BY_ORDER = "by order, no input's name is a parameter of forward"
+_BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_INNER = "inner"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A module that takes its inputs by position, in the order of `feed`; `how` says how that order was found."""
+
+    module: nn.Module
+    feed: tuple[Tensor, ...]
+    how: str
+
+
+def bind(module: nn.Module, draw: Draw) -> tuple[Bound, Draw]:
+    """Return the module that takes in its order what is drawn, and the draw in that order."""
+    bound = bound_to(module, draw.feed, "preprocess returns" if draw.preprocess else "the config names")
+    return bound, draw.in_order(bound.feed)
+
+
+def bound_to(module: nn.Module, feed: Sequence[Tensor], who: str) -> Bound:
+    """Match the inputs with forward's parameters; `who` gave them their names.
+
+    Raises:
+        ModelError: some names are parameters and some are not, or a parameter that must be given has no input.
+    """
+    parameters = _parameters(module)
+    if parameters is None:
+        return Bound(module, tuple(feed), "by order, forward names no parameters")
+    own = [each for each in parameters if each.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)]
+    kinds = {each.kind for each in parameters}
+    names, taken = [tensor.name for tensor in feed], {each.name for each in own}
+    known = [name for name in names if name in taken]
+    spare = [name for name in names if name not in taken]
+    takes_any = Parameter.VAR_KEYWORD in kinds and all(_is_word(name) for name in spare)
+    # Of forward(*args, **kwargs) nothing is known: with several inputs, a wrong name is an error, a wrong order is not.
+    unnamed = not own and takes_any and (len(names) > 1 or Parameter.VAR_POSITIONAL not in kinds)
+    if known and spare and not takes_any:
+        raise ModelError(
+            f"inputs: {who} {names}, forward takes {[each.name for each in own]}: "
+            f"{', '.join(spare)} {'is none' if len(spare) == 1 else 'are none'} of them\n"
+            "help: give all inputs the names of their parameters, or none; without names they are passed by order"
+        )
+    if known or unnamed:
+        return _by_name(module, feed, own, spare, who)
+    _refuse_wrong_count(own, Parameter.VAR_POSITIONAL in kinds, names, who)
+    return Bound(module, tuple(feed), BY_ORDER)
+
+
+def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
+    """Return the TorchScript file's own module, also where it is called by keyword; None for any other network."""
+    inner = module._modules.get(_INNER) if isinstance(module, fx.GraphModule) else module
+    return inner if isinstance(inner, torch.jit.ScriptModule) else None
+
+
+def _by_name(
+    module: nn.Module, feed: Sequence[Tensor], own: Sequence[Parameter], spare: Sequence[str], who: str
+) -> Bound:
+    given = {tensor.name: tensor for tensor in feed}
+    missing = [each.name for each in own if each.default is Parameter.empty and each.name not in given]
+    if missing:
+        raise ModelError(
+            f"inputs: forward needs {', '.join(missing)}, {who} only {list(given)}\n"
+            "help: add the input, or give the parameter a default value"
+        )
+    ordered: list[str] = []
+    for each in own:
+        if each.kind not in _BY_POSITION or each.name not in given:
+            break
+        ordered.append(each.name)
+    by_keyword = [name for name in given if name not in ordered]
+    how = BY_NAME + (f"; {', '.join(spare)} through **kwargs of forward" if spare else "")
+    if by_keyword:
+        module = _with_keywords(module, ordered, by_keyword)
+    return Bound(module, tuple(given[name] for name in [*ordered, *by_keyword]), how)
+
+
+def _with_keywords(module: nn.Module, by_position: Sequence[str], by_keyword: Sequence[str]) -> nn.Module:
+    """Return a module of these arguments, in this order, that passes the latter by keyword."""
+    graph = fx.Graph()
+    nodes = {name: graph.placeholder(name) for name in [*by_position, *by_keyword]}
+    args = tuple(nodes[name] for name in by_position)
+    kwargs: dict[str, Any] = {name: nodes[name] for name in by_keyword}
+    graph.output(graph.call_module(_INNER, args, kwargs))
+    wrapped = fx.GraphModule({_INNER: module}, graph)
+    # Not eval(): an exported program refuses it.
+    wrapped.training = module.training if hasattr(module, "training") else False
+    return wrapped
+
+
+def _refuse_wrong_count(own: Sequence[Parameter], open_end: bool, names: Sequence[str], who: str) -> None:
+    by_position = [each for each in own if each.kind in _BY_POSITION]
+    left_out = [*by_position[len(names) :], *(each for each in own if each.kind not in _BY_POSITION)]
+    missing = [each.name for each in left_out if each.default is Parameter.empty]
+    if missing:
+        raise ModelError(
+            f"inputs: forward needs {', '.join(missing)}, {who} only {list(names)}\n"
+            "help: add the input, and name the inputs as forward's parameters are"
+        )
+    if len(names) > len(by_position) and not open_end:
+        raise ModelError(
+            f"inputs: {who} {list(names)}, forward takes {[each.name for each in by_position]}\n"
+            "help: list one input for each parameter"
+        )
+
+
+def _parameters(module: nn.Module) -> list[Parameter] | None:
+    if isinstance(module, torch.jit.ScriptModule):
+        return _of_script(module)
+    try:
+        found = list(inspect.signature(module.forward).parameters.values())
+    except (TypeError, ValueError):  # Built in.
+        return None
+    only = _only_keywords(module)
+    # An exported program takes by keyword what it was exported with by keyword, and nothing else so.
+    found = [each.replace(kind=Parameter.KEYWORD_ONLY) if each.name in only else each for each in found]
+    return sorted(found, key=lambda each: each.name in only) if only else found
+
+
+def _of_script(module: torch.jit.ScriptModule) -> list[Parameter]:
+    found: list[Parameter] = []
+    for each in module._c._get_method("forward").schema.arguments[1:]:
+        kind = Parameter.KEYWORD_ONLY if each.kwarg_only else Parameter.POSITIONAL_OR_KEYWORD
+        default = None if each.has_default_value() else Parameter.empty
+        # What the compiler gave a name of its own ("x.1") has none.
+        found.append(Parameter(each.name if _is_word(each.name) else f"_{len(found)}", kind, default=default))
+    return found
+
+
+def _only_keywords(module: nn.Module) -> frozenset[str]:
+    spec = getattr(module, "_in_spec", None) if isinstance(module, fx.GraphModule) else None
+    if spec is None:
+        return frozenset()
+    # torch before 2.8 has the specs in an attribute.
+    _, keywords = spec.children() if hasattr(spec, "children") else spec.children_specs
+    return frozenset(keywords.context)
+
+
+def _is_word(name: str) -> bool:
+    return name.isidentifier() and not keyword.iskeyword(name)

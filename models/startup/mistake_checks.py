@@ -1,0 +1,128 @@
+"""The checks of the prepared model, before it may serve: none of the first three mistakes is made, two are measured.
+
+Flags are not believed: what counts is what the outputs do. A result goes into the log and the model's metadata; a check
+that fails stops the replica with a CheckError.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from configs.schema import ModelConfig
+
+from ..compile.compiled import Compiled
+from ..errors import ModelError
+from ..runtime.cuda_graphs import Graphed
+from ..runtime.forward_times import ends
+from ..runtime.runner import Runner
+from ..signature import Rows, Shape
+from .check_error import failing
+from .check_results import Batching, Code, Compilation, Device, InferenceMode, WarmedShapes
+from .declared_dtypes import check_outputs
+from .eager_reference import Reference
+from .parity import TOLERANCES, compare, refuse_uncompared, tolerance_for
+from .precision import Arithmetic
+from .row_checks import prepared, probe_rows, same_twice
+from .sample_inputs import Draw
+
+
+def inference_mode(module: nn.Module, runner: Runner, draw: Draw) -> InferenceMode:
+    """Nothing trains, nothing records a graph, and the same rows are answered alike twice."""
+    with failing(InferenceMode):
+        training = [name or type(part).__name__ for name, part in module.named_modules() if part.training]
+        if training:
+            raise ModelError(f"{training[0]} is in training mode\nhelp: do not switch it back after eval()")
+        recording = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+        if recording:
+            raise ModelError(f"parameter {recording[0]} records gradients\nhelp: do not set requires_grad in forward")
+        graphs = _outputs_with_graph(runner, probe_rows(draw, runner.layout.sizes[-1])[0])
+        if graphs:
+            raise ModelError(f"output {graphs[0]!r} carries a graph\nhelp: remove enable_grad from the model's forward")
+        same_twice(prepared(runner), draw, runner.layout, runner.outputs)
+    return InferenceMode()
+
+
+def warmed_shapes(runner: Runner, fixed: bool) -> WarmedShapes:
+    """cuDNN's autotuning is on where shapes repeat, and every shape to be served was seen."""
+    with failing(WarmedShapes):
+        missing = [shape for shape in runner.layout.shapes if shape not in runner.warmed]
+        if missing:
+            raise ModelError(
+                f"batch shape {missing[0]} was not warmed\nhelp: this is a fault of pitstop; please report it"
+            )
+        if torch.backends.cudnn.benchmark != fixed or not torch.backends.cudnn.enabled:
+            raise ModelError(
+                "cuDNN's settings were changed by the model\nhelp: leave torch.backends.cudnn to the config"
+            )
+    on_gpu = runner.layout.device.type == "cuda"
+    return WarmedShapes("passed", len(runner.warmed), fixed if on_gpu else None)
+
+
+def compilation(
+    compiled: Compiled, runner: Runner, reference: Reference, draw: Draw, arithmetic: Arithmetic
+) -> Compilation:
+    """What was compiled answers as eager does, at every warmed size."""
+    config = arithmetic.config
+    with failing(Compilation):
+        off = _deviations(runner, reference, draw, config)
+    standard = TOLERANCES[config.precision]
+    floats = {tensor.name: tensor.numpy.kind == "f" for tensor in runner.outputs}
+    waived = any(each > (standard.relative if floats[name] else standard.disagree) for name, each in off.items())
+    return Compilation(
+        code="waived" if waived and config.tolerance is not None else "passed",
+        asked=config.backend,
+        how=compiled.how,
+        made=compiled.made,
+        refused=compiled.refused,
+        graphs=len(runner.forward.graphs) if isinstance(runner.forward, Graphed) else 0,
+        deviation=max(off.values()),
+        reference=reference.precision,
+        precision_reason=arithmetic.why,
+        waived_by="tolerance" if waived and config.tolerance is not None else "",
+        allowed=config.tolerance,
+    )
+
+
+def device(config: ModelConfig, runner: Runner, fallback: str | None, rows_s: float) -> Device:
+    """Nobody takes a CPU for a GPU, and its rate is measured, not guessed."""
+    place, threads = runner.layout.device, torch.get_num_threads()
+    name = f"CPU, {threads} thread{'s' * (threads > 1)}"
+    if place.type == "cuda":
+        name = torch.cuda.get_device_name(place)
+    return Device("measured", config.device, name, rows_s, fallback)
+
+
+def batching(forward_ms: Mapping[Shape, float]) -> Batching:
+    """What a matrix in place of many vectors gains."""
+    least, best = ends(forward_ms)
+    one_size = len({rows for rows, _ in forward_ms}) == 1
+    code: Code = "not_applicable" if one_size else "measured"
+    reason = f"every forward takes {least.rows} row{'s' * (least.rows > 1)}" if one_size else ""
+    return Batching(code, least.rows, least.rows_s, best.rows, best.rows_s, best.rows_s / least.rows_s, reason)
+
+
+def _outputs_with_graph(runner: Runner, rows: Rows) -> list[str]:
+    staged = [torch.from_numpy(rows[tensor.name].copy()) for tensor in runner.feed]
+    with torch.inference_mode():
+        found = runner.raw(staged)
+    check_outputs(found, runner.outputs)
+    return [
+        tensor.name for tensor, value in zip(runner.outputs, found, strict=True) if value.requires_grad or value.grad_fn
+    ]
+
+
+def _deviations(runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> dict[str, float]:
+    """Compare with eager at every warmed size; return the largest deviation of each output."""
+    advice = "use backend: eager, or torchscript: trace: what was compiled answers otherwise than the network"
+    if runner.layout.dtype not in (torch.float32, torch.float64):
+        advice = "choose a finer precision (bf16 → fp16 → tf32 → fp32), or raise tolerance if you accept the difference"
+    tolerance, answer = tolerance_for(config.precision, config.tolerance), prepared(runner)
+    worst: dict[str, float] = {}
+    for seed, shape in enumerate(runner.layout.shapes):
+        rows = draw.shaped(shape, seed=100 + seed)
+        what = f"at {shape[0]} rows, {runner.layout.dtype}"
+        compared = compare(answer(rows), reference(rows), runner.outputs, tolerance, what, advice)
+        worst |= {name: max(off, worst.get(name, 0.0)) for name, off in compared.items()}
+    refuse_uncompared(worst, runner.outputs)
+    return worst

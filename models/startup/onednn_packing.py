@@ -1,0 +1,118 @@
+"""Convolutions with their weights packed for this CPU: TorchScript's optimize_for_inference, where it pays.
+
+It hands a frozen graph's convolutions to oneDNN with their weights laid out beforehand. Whether that pays depends on
+network, processor and batch, so the start times both forwards, and keeps the packed one from the smallest batch on
+where it wins. It costs a second copy of the weights, and more while it is made, so large networks go without.
+"""
+
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+import torch
+
+from ..runtime.forward_times import WINS
+from ..runtime.layout import Layout
+from ..runtime.runner import Forward, Runner
+from ..signature import Shape
+from .sample_inputs import Draw
+from .warmup import SLOW_MS, Warmed, warm
+
+_log = logging.getLogger("pitstop")
+
+# Making the copy takes several times the weights in memory; a start of a large network has no room for that.
+_MOST_WEIGHT_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The plain forward for batches under `from_rows` rows, the packed one from there on."""
+
+    plain: Forward
+    packed: Forward
+    from_rows: int
+
+    def __call__(self, *inputs: torch.Tensor) -> Any:
+        return (self.packed if inputs[0].shape[0] >= self.from_rows else self.plain)(*inputs)
+
+
+def pack(runner: Runner, draw: Draw) -> Warmed:
+    """Warm a runner on a CPU, with the packed forward where that is faster.
+
+    It keeps its forward in other precisions than fp32, and for networks without convolutions.
+    """
+    packed = _packed(runner.forward, runner.layout)
+    if packed is None:
+        return Warmed(runner, warm(runner, draw))
+    plain_ms = _warm_quick(runner, draw)
+    packing = runner.with_forward(packed)
+    packed_ms = warm(packing, draw, list(plain_ms))
+    first = _first_win(plain_ms, packed_ms)
+    chosen = runner
+    if first is not None:
+        chosen = packing if first <= 1 else packing.with_forward(Packed(runner.forward, packed, first))
+    found = {shape: (plain_ms if first is None or shape[0] < first else packed_ms)[shape] for shape in plain_ms}
+    rest = [shape for shape in runner.layout.shapes if shape not in found]
+    return Warmed(chosen, found | warm(chosen, draw, rest))
+
+
+def _warm_quick(runner: Runner, draw: Draw) -> dict[Shape, float]:
+    """Run the smallest batch, and all that are not slow by its time; return the forward of each, in ms."""
+    shapes, least = runner.layout.shapes, runner.layout.sizes[0]
+    found = warm(runner, draw, [shape for shape in shapes if shape[0] == least])
+    row_ms = max(found.values()) / least
+    return found | warm(runner, draw, [shape for shape in shapes if least < shape[0] <= SLOW_MS / row_ms])
+
+
+def packs(forward: Forward, layout: Layout) -> TypeGuard[torch.jit.ScriptModule]:
+    """Whether this forward has convolutions that this device could have packed."""
+    return (
+        layout.device.type == "cpu"
+        and layout.dtype == torch.float32
+        and isinstance(forward, torch.jit.ScriptModule)
+        and "aten::conv" in str(forward.inlined_graph)
+    )
+
+
+def _first_win(plain_ms: Mapping[Shape, float], packed_ms: Mapping[Shape, float]) -> int | None:
+    """Return the rows from which the packed forward is faster, there and on average from there on, or None."""
+    sizes = sorted({rows for rows, _ in plain_ms})
+    for rows in sizes:
+        larger = [packed_ms[shape] / ms for shape, ms in plain_ms.items() if shape[0] >= rows]
+        here = [packed_ms[shape] / ms for shape, ms in plain_ms.items() if shape[0] == rows]
+        if max(sum(larger) / len(larger), sum(here) / len(here)) <= WINS:
+            return rows
+    return None
+
+
+def _packed(module: Forward, layout: Layout) -> Forward | None:
+    if not packs(module, layout) or _weight_bytes(module) > _MOST_WEIGHT_BYTES:
+        return None
+    try:
+        packed: torch.jit.ScriptModule = torch.jit.optimize_for_inference(_twin(module))
+    except (
+        RuntimeError,
+        OSError,
+    ) as error:  # A full disk, or a pass that meets a graph it cannot rewrite; the plain forward is there.
+        _log.info("convolutions stay unpacked: %s", error)
+        return None
+    return packed
+
+
+def _weight_bytes(module: torch.jit.ScriptModule) -> int:
+    """Return the size of a frozen module's constants."""
+    graph = module.inlined_graph  # Held: its nodes do not outlive it.
+    constants = (node.output().toIValue() for node in graph.findAllNodes("prim::Constant"))  # type: ignore[attr-defined]
+    return sum(value.nbytes for value in constants if isinstance(value, torch.Tensor))
+
+
+def _twin(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
+    # The passes rewrite in place, and a deep copy shares its graph with the original.
+    # In memory, for torch ends the process where a disk is full.
+    kept = io.BytesIO()
+    torch.jit.save(module, kept)
+    kept.seek(0)
+    twin: torch.jit.ScriptModule = torch.jit.load(kept)  # type: ignore[no-untyped-call]
+    return twin

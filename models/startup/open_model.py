@@ -1,0 +1,146 @@
+"""From a config to a model that may serve, in stages: each takes what the one before returned, and returns its own.
+
+source → bound → checked eagerly → prepared → compiled → warmed → sizes chosen → proved → compared. One call, or a
+ModelError.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from configs.schema import ModelConfig
+
+from ..runtime.forward_times import ends
+from ..runtime.runner import Runner
+from ..runtime.user_code import call_at_start
+from ..signature import Shape, Signature, signature_of
+from . import mistake_checks, stages
+from .check_results import (
+    Batching,
+    CheckResult,
+    CoBatchedRows,
+    Compilation,
+    Device,
+    InferenceMode,
+    Padding,
+    WarmedShapes,
+    as_json,
+)
+from .prepare import pick_device, set_arithmetic
+from .sample_inputs import Preprocess
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """All that a start has checked, in the order of the mistakes."""
+
+    inference_mode: InferenceMode
+    padding: Padding
+    co_batched_rows: CoBatchedRows
+    warmed_shapes: WarmedShapes
+    compilation: Compilation
+    device: Device
+    batching: Batching
+
+    @property
+    def results(self) -> tuple[CheckResult, ...]:
+        own = (self.inference_mode, self.padding, self.co_batched_rows)
+        return (*own, self.warmed_shapes, self.compilation, self.device, self.batching)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model that has proved itself, with what was found and measured on the way; `start_s` by the start's steps."""
+
+    runner: Runner
+    signature: Signature
+    preprocess: Preprocess | None
+    checks: Checks
+    forward_ms: dict[Shape, float]
+    start_s: dict[str, float]
+    precision: str
+    inputs_passed: str
+
+    @property
+    def how(self) -> str:
+        """What runs: eager, script, trace, or the backend's name."""
+        return self.checks.compilation.how
+
+    @property
+    def started_s(self) -> float:
+        return sum(self.start_s.values())
+
+    def summary(self) -> dict[str, Any]:
+        """Return what metadata shows of the start: its checks, how the model runs, and what took how long."""
+        return {
+            "checks": [as_json(result) for result in self.checks.results],
+            "forward_ms": {_label(shape): round(ms, 3) for shape, ms in sorted(self.forward_ms.items())},
+            "precision": self.precision,
+            "inputs_passed": self.inputs_passed,
+            "start_s": {step: round(took_s, 2) for step, took_s in self.start_s.items()},
+        }
+
+
+class _Laps:
+    """A stopwatch: `lap` notes what the step since the last one took."""
+
+    def __init__(self) -> None:
+        self.start_s: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        now = time.perf_counter()
+        self.start_s[step] = now - self._since
+        self._since = now
+
+
+def open_model(
+    config: ModelConfig, device: str, fallback: str | None = None, module: torch.nn.Module | None = None
+) -> Served:
+    """Make a model ready to serve.
+
+    Args:
+        config: the model.
+        device: `cuda` or `cpu`, as the builder chose.
+        fallback: why this is not the device one might expect, or None.
+        module: what the source holds, where it was loaded already; it is changed in place.
+
+    Raises:
+        ModelError: it cannot be loaded, is off eager, or still makes one of the five mistakes.
+    """
+    advice = "correct it there: a start runs the network on rows that it draws, and changes its mode, device and dtype"
+    return call_at_start("the network", advice, _open, config, device, fallback, module)
+
+
+def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.nn.Module | None) -> Served:
+    laps, place = _Laps(), pick_device(device)
+    set_arithmetic(config, fixed=not config.lengths)
+    bound = stages.bind_source(config, module)
+    laps.lap("load")
+    checked = stages.check_eagerly(bound, config, place)
+    ready = stages.prepare_module(bound, checked)
+    compiled = stages.compile_module(ready)
+    laps.lap("compile")
+    chosen = stages.choose_sizes(ready, stages.warm_shapes(ready, compiled))
+    laps.lap("warm")
+    rows = stages.prove_rows(ready, chosen.runner, checked.reference)
+    laps.lap("prove")
+    compared = mistake_checks.compilation(compiled, chosen.runner, checked.reference, ready.draw, checked.arithmetic)
+    laps.lap("compare")
+    _, best = ends(chosen.forward_ms)
+    checks = Checks(
+        *rows,
+        mistake_checks.warmed_shapes(chosen.runner, fixed=not ready.layout.lengths),
+        compared,
+        mistake_checks.device(ready.config, chosen.runner, fallback, best.rows_s),
+        mistake_checks.batching(chosen.forward_ms),
+    )
+    signature, preprocess = signature_of(config), ready.draw.preprocess
+    times = chosen.forward_ms, laps.start_s
+    return Served(chosen.runner, signature, preprocess, checks, *times, ready.config.precision, bound.passed)
+
+
+def _label(shape: Shape) -> str:
+    return f"{shape[0]}x{shape[1]}" if shape[1] else str(shape[0])

@@ -1,0 +1,71 @@
+"""Which arithmetic a model runs in: its config's, or fp64 where an input, an output or a parameter says so.
+
+A buffer says nothing: what a float32 network keeps in float64 stays as its author wrote it. So does a network that
+casts between its parts by itself, which shows in that it cannot run in float64 alone.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from configs.schema import ModelConfig
+
+from ..errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """The config with the precision that a model runs in, and why, where the config does not say so itself.
+
+    `as_declared`: the module keeps its dtypes, and float inputs reach it in the dtype that is declared for each.
+    """
+
+    config: ModelConfig
+    as_declared: bool = False
+    why: str = ""
+
+
+def choices(config: ModelConfig, module: nn.Module) -> list[Arithmetic]:
+    """Return what to try, the first that runs eagerly is it."""
+    why = _why_fp64(config, module)
+    if not why or config.precision not in ("fp32", "fp64"):
+        return [Arithmetic(config)]
+    double = config.model_copy(update={"precision": "fp64"})
+    if config.source.factory is None:
+        # A file has its dtypes written in.
+        return [Arithmetic(double if _all_float64(module) else config, True, f"in its file's dtypes: {why}")]
+    own = Arithmetic(config, True, f"in its own dtypes: {why}, and it does not run in fp64 alone")
+    return [Arithmetic(double, False, f"in fp64: {why}"), own]
+
+
+def has_float64(module: nn.Module) -> bool:
+    return any(parameter.dtype == torch.float64 for parameter in module.parameters())
+
+
+def refuse_without_fp64(device: torch.device) -> None:
+    """Raise a ModelError where a device has no float64."""
+    try:
+        torch.ones(1, dtype=torch.float64, device=device).add(1)
+    except (TypeError, RuntimeError) as error:
+        raise ModelError(
+            f"precision: fp64 is needed, and the device {device} cannot compute in it\n"
+            "help: use device: cpu, or declare FP32 and a network of float32"
+        ) from error
+
+
+def _all_float64(module: nn.Module) -> bool:
+    # A frozen TorchScript file shows no parameters: its dtypes are unknown, so nothing is claimed of them.
+    floats = [each.dtype for each in module.parameters() if each.is_floating_point()]
+    return bool(floats) and all(dtype == torch.float64 for dtype in floats)
+
+
+def _why_fp64(config: ModelConfig, module: nn.Module) -> str:
+    for kind, tensors in (("input", config.inputs), ("output", config.outputs)):
+        for tensor in tensors:
+            if tensor.datatype == "FP64":
+                return f"{kind} {tensor.name!r} is declared FP64"
+    for name, parameter in module.named_parameters():
+        if parameter.dtype == torch.float64:
+            return f"parameter {name} is float64"
+    return ""

@@ -1,0 +1,126 @@
+"""Makes a module fit to serve: eval, no gradients, on its device, in its precision and memory format.
+
+cuDNN's search is on exactly where every row has the same shape: with open sizes it would search again and again.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from configs.schema import ModelConfig
+
+from ..errors import ModelError
+from ..runtime.layout import Layout
+from ..runtime.padding import powers_of_two
+from ..runtime.user_code import call
+from .precision import has_float64, refuse_without_fp64
+
+DTYPES = {
+    "fp64": torch.float64,
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
+
+def layout_of(config: ModelConfig, device: torch.device, as_declared: bool = False) -> Layout:
+    """Return where batches go, and in which warmed sizes."""
+    return Layout(
+        device=device,
+        dtype=DTYPES[config.precision],
+        channels_last=config.memory_format == "channels_last",
+        sizes=config.batch_sizes or powers_of_two(config.max_rows),
+        lengths=config.lengths or (),
+        as_declared=as_declared,
+    )
+
+
+def pick_device(device: str) -> torch.device:
+    """Return the torch device for `cuda` or `cpu`. There is no fallback here: cuda is a GPU or an error."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError(
+            "device: cuda requires a GPU, but torch finds none here\n"
+            "help: install a CUDA build of torch on this node, or use device: auto or cpu"
+        )
+    return torch.device(device)
+
+
+def set_arithmetic(config: ModelConfig, fixed: bool) -> None:
+    """Set the process's arithmetic: TF32 only where asked, and cuDNN's search where the shapes are fixed."""
+    tf32 = config.precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.enabled = True
+    # Pays only where shapes repeat; batches are padded to the warmed sizes, so with fixed rows they do.
+    torch.backends.cudnn.benchmark = fixed
+
+
+@contextmanager
+def plain_arithmetic() -> Iterator[None]:
+    """Compute in fp32 proper, whatever the config has set, and without the search that pays only in repetition."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+    cudnn.benchmark = cudnn.allow_tf32 = matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
+
+
+def freeze_in_eval(module: nn.Module) -> nn.Module:
+    """Switch training behaviour and gradients off, in place."""
+    try:
+        call(module.eval)
+    except NotImplementedError:
+        # An exported program has its mode written into the graph and refuses eval(); the proof probes its behaviour.
+        for part in module.modules():
+            part.training = False
+    # One by one: a ScriptModule refuses requires_grad_ as a whole.
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    return module
+
+
+def reference_of(module: nn.Module, plain: Layout, prepared: Layout) -> nn.Module:
+    """Return an eager twin of a module in eval, in the dtype of the layout `plain`: what answers are compared with.
+
+    It is the module itself where preparing it for the layout `prepared` leaves its weights as they are: a copy would
+    take as much memory again.
+    """
+    same = plain == prepared and _keeps_weights(module, plain)
+    return in_layout(module if same else call(copy.deepcopy, module), plain)
+
+
+def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module:
+    """Return the module on its device, in the precision and memory format that the config names."""
+    refuse_cast(config, layout)
+    module = in_layout(module, layout)
+    if layout.channels_last:
+        module = call(module.to, memory_format=torch.channels_last)  # type: ignore[arg-type]
+    return module
+
+
+def refuse_cast(config: ModelConfig, layout: Layout) -> None:
+    """Raise a ModelError where a precision is asked of an export, which has its own."""
+    if config.source.export is not None and layout.dtype != torch.float32 and not layout.as_declared:
+        raise ModelError(
+            f"precision: {config.precision} cannot be applied to a .pt2 export, which has its dtypes written in\n"
+            f"help: export it in {config.precision}, or use precision: fp32 or tf32"
+        )
+
+
+def in_layout(module: nn.Module, layout: Layout) -> nn.Module:
+    """Return the module on the device and in the dtype of a layout, changed in place."""
+    if layout.dtype == torch.float64:
+        refuse_without_fp64(layout.device)
+    module = call(module.to, layout.device)
+    return module if _keeps_weights(module, layout) else call(module.to, dtype=layout.dtype)
+
+
+def _keeps_weights(module: nn.Module, layout: Layout) -> bool:
+    """Whether the weights have the dtypes of this layout already."""
+    return layout.as_declared or (layout.dtype == torch.float32 and not has_float64(module))

@@ -1,0 +1,49 @@
+"""Makes inputs that a signature allows, from a seed, for warm-up, parity and the start-up proof."""
+
+import numpy as np
+
+from ..signature import Array, Tensor
+
+_WORDS = b"the quick brown fox jumps over a lazy dog while seven red cars wait in the pit lane for new tyres".split()
+
+
+def sample(tensors: tuple[Tensor, ...], rows: int, seed: int, length: int = 16) -> dict[str, Array]:
+    """Return `rows` rows of every tensor; open sizes take `length`, texts about as many words."""
+    generator = np.random.default_rng(seed)
+    return {tensor.name: _draw(tensor, rows, generator, length) for tensor in tensors}
+
+
+def _draw(tensor: Tensor, rows: int, generator: np.random.Generator, length: int) -> Array:
+    shape = (rows, *(length if size == -1 else size for size in tensor.shape[1:]))
+    kind = tensor.numpy.kind
+    if kind == "O":
+        return _texts(shape, generator, length)
+    if kind == "b":
+        return _attended(generator.integers(0, 2, shape).astype(np.bool_), tensor)
+    if kind == "f":
+        if tensor.low is None and tensor.high is None:
+            return generator.standard_normal(shape).astype(tensor.numpy)
+        low, high = tensor.low or 0.0, 1.0 if tensor.high is None else tensor.high
+        return generator.uniform(low, high, shape).astype(tensor.numpy)
+    # Ids and masks are small where nothing else is said; images use the whole byte.
+    default = 255 if tensor.datatype == "UINT8" else 1
+    low, high = int(tensor.low or 0), int(default if tensor.high is None else tensor.high)
+    # A bound is a float in the config, and that of a 64-bit type's own end is rounded up past it.
+    most = min(high, int(np.iinfo(tensor.numpy).max))
+    drawn = generator.integers(low, most, shape, dtype=tensor.numpy, endpoint=True)
+    return _attended(drawn, tensor) if (low, high) == (0, 1) else drawn
+
+
+def _attended(drawn: Array, tensor: Tensor) -> Array:
+    """Return what may be a mask with its first step kept: a row without any has no answer that one could compare."""
+    if not tensor.fixed and drawn.ndim > 1:
+        drawn[:, 0] = 1
+    return drawn
+
+
+def _texts(shape: tuple[int, ...], generator: np.random.Generator, length: int) -> Array:
+    texts = np.empty(shape, dtype=object)
+    for index in np.ndindex(shape):
+        count = int(generator.integers(1, max(2, length)))
+        texts[index] = b" ".join(_WORDS[word] for word in generator.integers(0, len(_WORDS), count))
+    return texts

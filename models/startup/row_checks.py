@@ -1,0 +1,69 @@
+"""What every check of a row's answer is made of: rows to ask with, the prepared model as a function, and tolerances.
+
+None of this depends on the `tolerance` of a config, which is for arithmetic alone: noise of that size would pass.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from configs.schema import ModelConfig
+
+from ..runtime.layout import Layout
+from ..runtime.runner import Runner
+from ..signature import Array, Rows, Tensor
+from .parity import TOLERANCES, Tolerance, compare
+from .sample_inputs import Draw
+
+Answer = Callable[[Rows], Sequence[torch.Tensor]]
+PROBE_ROWS = 3
+# How many roundings the same rows may differ by when they are asked again.
+_ROUNDINGS = {"cpu": 16, "cuda": 256}
+_TWICE = (
+    "the forward draws random numbers or keeps state: use nn.Dropout, not functional.dropout, and no counters; "
+    "take noise and state as inputs"
+)
+
+
+def count_of(most: int) -> int:
+    """Return how many rows a probe has where a forward takes `most` at most."""
+    return min(PROBE_ROWS, most)
+
+
+def probe_rows(draw: Draw, most: int) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return two requests of a few rows each, both of the shortest length."""
+    rows = count_of(most)
+    return draw(rows, seed=11), draw(rows, seed=13)
+
+
+def prepared(runner: Runner) -> Answer:
+    """Return the prepared model as something that answers rows, with copies."""
+
+    def answer(rows: Rows) -> list[torch.Tensor]:
+        found = runner.run([rows])
+        return [torch.from_numpy(found[tensor.name].copy()) for tensor in runner.outputs]
+
+    return answer
+
+
+def repeated(layout: Layout) -> Tolerance:
+    """Return how far the same rows may be off when the same kernels run on them again."""
+    return Tolerance(torch.finfo(layout.dtype).eps * _ROUNDINGS[layout.device.type], 0.0)
+
+
+def same_twice(answer: Answer, draw: Draw, layout: Layout, outputs: Sequence[Tensor]) -> Sequence[torch.Tensor]:
+    """Return the answer to the first of `probe_rows`, asked twice with the others in between; a ModelError where it
+    is another the second time.
+
+    The same kernels run on the same numbers, so only the order of additions may differ, and only on a GPU by much.
+    """
+    rows, others = probe_rows(draw, layout.sizes[-1])
+    first, _, second = answer(rows), answer(others), answer(rows)
+    compare(second, first, outputs, repeated(layout), "the same input, asked twice,", _TWICE)
+    return first
+
+
+def rounding(precision: str, config: ModelConfig) -> Tolerance:
+    """Rounding, since kernels change with the batch size, and what the config says that a batch may change."""
+    standard, given = TOLERANCES[precision], config.batch_tolerance or 0.0
+    return Tolerance(max(standard.relative, given), max(standard.disagree, given))

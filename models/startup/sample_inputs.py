@@ -1,0 +1,107 @@
+"""Draws probe rows in the form that the model takes: after the preprocessing, in a padded shape of one's choice."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from configs.schema import ModelConfig
+
+from ..errors import ModelError
+from ..runtime.returned_values import check_feed
+from ..runtime.user_code import call_at_start
+from ..signature import NUMPY, Array, Rows, Shape, Signature, Tensor, signature_of
+from ..sources.resolve import make_preprocess
+from . import probe
+
+Preprocess = Callable[[Rows], dict[str, Array]]
+_FIRST_ROWS = 2
+
+
+class Draw:
+    """Draws probe rows in the form that the model takes, after the preprocessing where there is one."""
+
+    def __init__(self, signature: Signature, preprocess: Preprocess | None, lengths: tuple[int, ...]) -> None:
+        self.inputs = signature.inputs
+        self.preprocess = preprocess
+        self.lengths = lengths
+        self.feed: tuple[Tensor, ...] = () if preprocess else signature.inputs
+        if preprocess:
+            self.feed = _feed_of(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, lengths)
+
+    def in_order(self, feed: tuple[Tensor, ...]) -> "Draw":
+        """Return one whose rows reach the model in this order."""
+        found = copy.copy(self)
+        found.feed = feed
+        return found
+
+    def __call__(self, rows: int, seed: int, length: int | None = None) -> dict[str, Array]:
+        words = length or (self.lengths[0] if self.lengths else 8)
+        arrays = probe.sample(self.inputs, rows, seed, words)
+        return arrays if self.preprocess is None else self.preprocessed(arrays, rows)
+
+    def shaped(self, shape: Shape, seed: int) -> dict[str, Array]:
+        """Return rows that take exactly this padded shape."""
+        rows, length = shape
+        arrays = self(rows, seed, length or None)
+        if not length:
+            return arrays
+        return {tensor.name: stretch(arrays[tensor.name], tensor, length) for tensor in self.feed}
+
+    def preprocessed(self, arrays: Rows, rows: int) -> dict[str, Array]:
+        """Return what the preprocessing makes of these rows, held against what it returned first."""
+        assert self.preprocess is not None
+        advice = (
+            "the rows it was given are drawn from `inputs` in the config: say there what it takes; "
+            "they are read-only: copy an array before you change it"
+        )
+        for array in arrays.values():
+            array.flags.writeable = False
+        found = call_at_start("preprocess", advice, self.preprocess, arrays)
+        # Of other sizes than the first rows they may be: where an open size is not listed, the audit is to find out.
+        sizes_aside = [replace(tensor, shape=(-1,) * len(tensor.shape)) for tensor in self.feed]
+        return check_feed(found, rows, sizes_aside) if self.feed else found
+
+
+def draw_of(config: ModelConfig) -> Draw:
+    """Return what draws rows for the model of a config."""
+    return Draw(signature_of(config), make_preprocess(config.preprocess), config.lengths or ())
+
+
+def _feed_of(found: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
+    datatypes = {dtype: name for name, dtype in NUMPY.items()}
+    feed = []
+    if not isinstance(found, Mapping) or not found:
+        raise ModelError(
+            f"preprocess returned a {type(found).__name__}\nhelp: return a dict of numpy arrays, one for each input of "
+            "forward"
+        )
+    for name, array in found.items():
+        if not isinstance(array, np.ndarray) or array.shape[:1] != (rows,):
+            came = f"an array of shape {list(array.shape)}" if hasattr(array, "shape") else f"a {type(array).__name__}"
+            raise ModelError(
+                f"preprocess: {name!r} is {came} for {rows} rows\n"
+                "help: return numpy arrays with one row for each input row"
+            )
+        if array.dtype not in datatypes or array.dtype == object:
+            raise ModelError(f"preprocess: {name!r} has dtype {array.dtype}\nhelp: return plain numeric numpy arrays")
+        tail = (-1, *array.shape[2:]) if lengths and array.ndim > 1 else array.shape[1:]
+        feed.append(Tensor(name, datatypes[array.dtype], (-1, *tail)))
+    if lengths and all(tensor.fixed for tensor in feed):
+        raise ModelError(
+            "lengths is given, but no array that preprocess returns has a dimension besides the rows\n"
+            "help: leave lengths out, or return arrays of shape [rows, length, ...]"
+        )
+    return tuple(feed)
+
+
+def stretch(array: Array, tensor: Tensor, length: int) -> Array:
+    """Return an array [rows, any, ...] padded with zeros, or cut, to [rows, length, ...]; a fixed one as it is."""
+    if tensor.fixed:
+        return array
+    # A text of about `length` words can hold more tokens than that; both ends must meet the padded size.
+    wide = np.zeros((array.shape[0], length, *array.shape[2:]), dtype=array.dtype)
+    kept = min(length, array.shape[1])
+    wide[:, :kept] = array[:, :kept]
+    return wide

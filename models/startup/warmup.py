@@ -1,0 +1,65 @@
+"""Runs every batch shape to be served before the first request, and times it on the way."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import ModelError
+from ..runtime.runner import Runner
+from ..signature import Array, Shape
+from .declared_dtypes import fails
+from .sample_inputs import Draw
+
+# TorchScript's executor profiles a shape's first run and optimises in the second; the rest only sharpen the timing.
+# They are spread over several rounds of all shapes, since a machine that is disturbed is so for seconds.
+_LEAST_RUNS = 2
+_RUNS_A_ROUND = (4, 3, 3)
+# On a GPU a shape's first runs also hold cuDNN's search and the compiling of kernels: hundreds of milliseconds, seen on
+# an H100, for a forward of a few. They must neither be taken for the forward nor use up the budget.
+_SETTLING_RUNS = 3
+_WARM_BUDGET_MS = 300
+# A forward that is slower than this does not run more often than it must: a start has no time for it.
+SLOW_MS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """A runner that has run every shape to be served, and each shape's forward, in ms."""
+
+    runner: Runner
+    forward_ms: dict[Shape, float]
+
+
+def warm(runner: Runner, draw: Draw, shapes: Sequence[Shape] | None = None) -> dict[Shape, float]:
+    """Run these shapes, or every one to be served; return the fastest forward of each, in ms."""
+    shapes = runner.layout.shapes if shapes is None else shapes
+    times: dict[Shape, list[float]] = {shape: [] for shape in shapes}
+    for number, most in enumerate(_RUNS_A_ROUND, 1):
+        for shape, took_ms in times.items():
+            budget_ms = _WARM_BUDGET_MS * number / len(_RUNS_A_ROUND)
+            if sum(took_ms) < budget_ms:
+                _round(runner, draw.shaped(shape, seed=3), shape, took_ms, most, budget_ms)
+    return {shape: min(took_ms) for shape, took_ms in times.items()}
+
+
+def _round(
+    runner: Runner, rows: dict[str, Array], shape: Shape, took_ms: list[float], most: int, budget_ms: float
+) -> None:
+    """Add a shape's next runs to `took_ms`, up to so many and until the budget is used."""
+    runner.warmed.add(shape)
+    for _ in range(_SETTLING_RUNS if runner.overlaps and not took_ms else 0):
+        _first_forward(runner, rows, shape)
+    stop = len(took_ms) + most
+    while len(took_ms) < _LEAST_RUNS or (len(took_ms) < stop and sum(took_ms) < budget_ms):
+        began = time.perf_counter()
+        _first_forward(runner, rows, shape)
+        took_ms.append((time.perf_counter() - began) * 1000)
+
+
+def _first_forward(runner: Runner, rows: dict[str, Array], shape: Shape) -> None:
+    try:
+        runner.run([rows])
+    except ModelError:
+        raise
+    except Exception as error:  # Whatever the model raises here is the operator's to read, in full.
+        raise fails(error, shape[0], runner.feed, runner.layout) from error

@@ -1,0 +1,173 @@
+"""A model made ready: in one setting, as a start leaves it, and not at all.
+
+A start packs convolutions for a CPU or captures CUDA graphs, each where it is faster.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import torch
+from torch import nn
+
+from configs.backends import EAGER
+from configs.schema import ModelConfig
+from models.compile.compiled import compile_with
+from models.compile.refused import WRONG_TRACE, Refused, sentences
+from models.errors import ModelError, first_line
+from models.runtime.cuda_graphs import Graphed
+from models.runtime.layout import Layout
+from models.runtime.runner import Forward
+from models.startup.onednn_packing import Packed, packs
+from models.startup.open_model import open_model
+from models.startup.parity import Tolerance, tolerance_for
+from models.startup.prepare import freeze_in_eval, prepare
+
+from .step import STARTED, Head, Setting, setting_of
+from .subject import Subject, arithmetic, stage
+
+_MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What is called, where its inputs go, and how it was made. `module` is the one before compilation.
+
+    `refused`: the ways to compile it that were left. `batches`: for which of them a start took its own forward.
+    `fastest_rows`: the batch size at which a start found the most rows a second; 0 where none was asked.
+    """
+
+    config: ModelConfig
+    forward: Forward
+    module: nn.Module
+    layout: Layout
+    how: str
+    weights_mib: float
+    tolerance: Tolerance
+    refused: tuple[Refused, ...] = ()
+    batches: str = ""
+    fastest_rows: int = 0
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether the backend left the model eager."""
+        return self.how == EAGER != self.config.backend
+
+    @property
+    def wrong_trace(self) -> str:
+        """Why a trace was refused that would be wrong for other inputs; "" where none was."""
+        return sentences(each for each in self.refused if each.code in WRONG_TRACE)
+
+    @property
+    def note(self) -> str:
+        return "; ".join(each for each in (sentences(self.refused), self.batches) if each)
+
+
+def build(subject: Subject, setting: Setting, more: Mapping[str, str] = MappingProxyType({})) -> Built:
+    """Prepare and compile a copy of the model as a replica of this setting would; `more`: other lines of its config.
+
+    Raises:
+        ModelError: eager fails in this precision. What was compiled of it might end the process: TorchScript in bf16
+            does so where forward makes float32 of an input.
+    """
+    same = setting.precision == subject.config.precision
+    tolerance = subject.config.tolerance if same else None
+    config = subject.config.model_copy(update={**setting.lines, **more, "tolerance": tolerance})
+    config, layout = subject.ready(config)
+    with arithmetic(config, subject.fixed):
+        module = prepare(freeze_in_eval(subject.copy()), config, layout)
+        probes = [stage(subject.arrays(rows), layout) for rows in _probe_rows(subject)]
+        _run_once(module, probes[-1], config.precision)
+        compiled = compile_with(module, probes, subject.outputs, layout, config)
+    allowed = tolerance_for(config.precision, tolerance)
+    made = compiled.forward, module, layout, compiled.how
+    return Built(config, *made, _weights_mib(module), allowed, compiled.refused)
+
+
+def started_label(subject: Subject, built: Built) -> str | None:
+    """Return what a start would try to make of the compiled forward; None where there is nothing."""
+    if subject.device.type == "cuda":
+        return "CUDA graphs" if subject.config.cuda_graphs else None
+    return "packed for this CPU" if packs(built.forward, built.layout) else None
+
+
+def started_head(subject: Subject, built: Built) -> Head:
+    return Head(STARTED, started_label(subject, built) or "as a start runs it", "path", 1, setting_of(subject.config))
+
+
+def started(subject: Subject, built: Built) -> Built:
+    """Return the model as a replica runs it: opened as its start opens it, with all that a start checks.
+
+    Raises:
+        ModelError: a start refuses it.
+    """
+    with arithmetic(built.config, subject.fixed):
+        served = open_model(built.config, subject.device.type, module=subject.copy())
+    ms = {rows: each for (rows, length), each in served.forward_ms.items() if length == subject.length}
+    fastest = max(ms, key=lambda rows: rows / ms[rows], default=1)
+    found = replace(built, how=served.how, fastest_rows=fastest)
+    if not _changed(served.runner.forward, built.forward):
+        return found
+    forward = served.runner.forward
+    # Beside the packed forward the plain one stays, for smaller batches, and each has its weights.
+    copies = 2 if isinstance(forward, Packed) else 1
+    return replace(found, forward=forward, batches=batches_of(forward), weights_mib=copies * built.weights_mib)
+
+
+def batches_of(forward: Forward) -> str:
+    """Return for which batches the start took it."""
+    if isinstance(forward, Graphed):
+        return f"up to {max(shape[0] for [shape, *_] in forward.graphs)} rows"
+    return f"from {forward.from_rows} rows on" if isinstance(forward, Packed) else ""
+
+
+def unprepared(subject: Subject, training: bool) -> Built:
+    """Return the model as it is without preparation: fp32, recording gradients, in training mode or not."""
+    config = subject.config.model_copy(update={"backend": EAGER, "precision": "fp32", "memory_format": "contiguous"})
+    module = subject.copy().to(subject.device)
+    try:
+        module.train(training)
+    except NotImplementedError as error:
+        raise ModelError("a .pt2 export has its mode written in") from error
+    for parameter in module.parameters():
+        if parameter.is_floating_point():
+            parameter.requires_grad_(True)
+    config, layout = subject.ready(config)
+    if layout.dtype == torch.float64 and not layout.as_declared:
+        module = module.double()
+    anything = Tolerance(float("inf"), float("inf"))
+    return Built(config, module, module, layout, EAGER, _weights_mib(module), anything)
+
+
+def four_dimensional(subject: Subject) -> bool:
+    """Whether a memory format can make a difference."""
+    return any(torch.from_numpy(array).dim() == 4 for array in subject.arrays(1))
+
+
+def _run_once(module: nn.Module, inputs: Sequence[torch.Tensor], precision: str) -> None:
+    try:
+        with torch.inference_mode():
+            module(*inputs)
+    except Exception as error:  # The network's own code.
+        raise ModelError(
+            f"eager fails in {precision} already, so no other way is tried ({first_line(error)})"
+        ) from error
+
+
+def _probe_rows(subject: Subject) -> list[int]:
+    # A trace is checked at several batch sizes; the largest goes first, as models.startup.open_model has it.
+    return sorted({1, min(3, subject.sizes[-1]), subject.sizes[-1]}, reverse=True)
+
+
+def _changed(forward: Forward, compiled: Forward) -> bool:
+    """Whether a start made something of what was compiled. Packing takes the place of plain convolutions."""
+    return isinstance(forward, Packed | Graphed) or _convolutions(forward) < _convolutions(compiled)
+
+
+def _convolutions(forward: Forward) -> int:
+    return str(forward.inlined_graph).count("aten::conv") if isinstance(forward, torch.jit.ScriptModule) else 0
+
+
+def _weights_mib(module: nn.Module) -> float:
+    tensors = {id(each): each for each in [*module.parameters(), *module.buffers()]}
+    return sum(each.numel() * each.element_size() for each in tensors.values()) / _MIB

@@ -1,0 +1,103 @@
+"""All that is known of one model when it is judged: its config, its neighbours, and what was measured. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from configs.lint.applications import MODEL
+from configs.loader import Deployment, ModelApp
+from configs.problems import Keys, items
+
+from .finding import Finding
+from .step import DEFAULT_BATCH, DEFAULT_ONE, Setting, Step, batches, configured, fastest, find, forgone, setting_of
+
+# Ray's own bound where num_replicas is `auto`.
+_AUTO_REPLICAS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One model. `model_findings` is what its code and its own answers gave away before anything was timed.
+
+    `ops_per_row` is how many operations more forward runs for each row; `complete` is false where steps are missing.
+    """
+
+    app: ModelApp
+    keys: Keys
+    raw: Mapping[str, Any]
+    neighbours: tuple[ModelApp, ...]
+    device: str
+    fallback: str | None
+    cores: int
+    steps: tuple[Step, ...] = ()
+    model_findings: tuple[Finding, ...] = ()
+    ops_per_row: float = 0.0
+    complete: bool = True
+
+    @property
+    def here(self) -> Setting:
+        return setting_of(self.app.config)
+
+    @property
+    def one(self) -> Step | None:
+        """The step of one row as configured."""
+        return configured(self.steps, self.here)
+
+    @property
+    def many(self) -> Step | None:
+        """The best batch as configured."""
+        return fastest(batches(self.steps))
+
+    @property
+    def best(self) -> Step | None:
+        """The config at its best, one row or many."""
+        return fastest([self.one, self.many])
+
+    @property
+    def default(self) -> Step | None:
+        """The default backend at its best, where the config has forgone it."""
+        return fastest([self.step(DEFAULT_ONE), self.step(DEFAULT_BATCH)])
+
+    @property
+    def forgone(self) -> dict[str, str]:
+        """The lines of the default backend that the config has forgone."""
+        return forgone(self.app.config, self.one.how if self.one else "")
+
+    @property
+    def rows(self) -> int:
+        """The most rows that a forward gets in service."""
+        return min(self.app.config.max_rows, self.app.tunables.max_rows or self.app.config.max_rows)
+
+    def step(self, key: str) -> Step | None:
+        return find(self.steps, key)
+
+    def args(self, *keys: str) -> Keys:
+        return (*self.keys, "args", *keys)
+
+    def deployed(self, *keys: str) -> Keys:
+        return (*self.keys, "deployments", 0, *keys)
+
+
+def app_keys(deployment: Deployment) -> list[Keys]:
+    """Return where each of the file's models stands, in their order."""
+    found = items(deployment.raw, "applications")
+    return [("applications", index) for index, app in found if app.get("import_path") == MODEL]
+
+
+def most_replicas(app: ModelApp) -> int:
+    """Return the most replicas that Serve may start."""
+    scaling = app.replicas.get("autoscaling_config")
+    if isinstance(scaling, Mapping):
+        return _number(scaling.get("max_replicas"), 1)
+    return _number(app.replicas.get("num_replicas"), 1)
+
+
+def same_model(one: ModelApp, other: ModelApp) -> bool:
+    """Whether two applications serve one model, perhaps on different devices."""
+    return one.config.source == other.config.source and one.config.preprocess == other.config.preprocess
+
+
+def _number(value: object, default: int) -> int:
+    if value == "auto":
+        return _AUTO_REPLICAS
+    return value if isinstance(value, int) else default

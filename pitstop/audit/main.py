@@ -1,0 +1,134 @@
+"""`pitstop audit`: which of the five mistakes a config still makes, and what each costs on this machine.
+
+Exits with 1 where a mistake is made, so that CI can hold a deployment back; hints and warnings do not count.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from configs.document import Document, read
+from configs.loader import ConfigError, Deployment, load
+from configs.suggest import advise
+from configs.values import OPEN_SIZE
+
+from .finding import Finding
+
+if TYPE_CHECKING:
+    from .examine import Examined
+    from .sight import Look
+
+CLEAN, MISTAKES, UNUSABLE, STOPPED = 0, 1, 2, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked for."""
+
+    path: Path
+    name: str | None = None
+    as_json: bool = False
+    report: Path | None = None
+    quick: bool = False
+
+
+def audit(wish: Wish, console: Console | None = None, look: "Look | None" = None) -> int:
+    """Audit one file, show what was found, and return the exit status. `look` measures; tests bring their own."""
+    console = console or Console(highlight=False)
+    document = None
+    try:
+        document = read(wish.path)
+        return _audit(wish, document, _deployment(wish), console, look)
+    except ConfigError as error:
+        found = _open_sizes(error)
+        if document is None or not found:
+            return _refuse(str(error), wish, console)
+        return _show_findings(found, document, wish, console)
+
+
+def _deployment(wish: Wish) -> Deployment:
+    deployment = load(wish.path)
+    names = [app.config.name for app in deployment.models]
+    if not names:
+        help_ = "add an application with import_path: deployments.app:model"
+        raise ConfigError(f"{wish.path}: serves no model\nhelp: {help_}")
+    if wish.name is not None and wish.name not in names:
+        raise ConfigError(f"{wish.path}: has no model {wish.name!r}\nhelp: {advise(wish.name, names)}")
+    return deployment
+
+
+def _audit(wish: Wish, document: Document, deployment: Deployment, console: Console, look: "Look | None") -> int:
+    # torch takes seconds to import; --help and a broken file need not wait for it.
+    from .examine import examine
+    from .sight import BUDGET_S, QUICK_BUDGET_S, Pace
+
+    with Console(stderr=True).status("starting") as line:
+        budget_s = QUICK_BUDGET_S if wish.quick else BUDGET_S
+        pace = Pace(budget_s, wish.quick, lambda step: line.update(f"measuring {step.label}"))
+        audits = tuple(examine(deployment, wish.name, pace, look))
+    status = _status(audits)
+    _show(wish, audits, document, console, status)
+    return status
+
+
+def _status(audits: "Sequence[Examined]") -> int:
+    if any(each.cut for each in audits):
+        return STOPPED
+    if any(each.broken for each in audits) or all(each.unmeasured for each in audits):
+        return UNUSABLE
+    return MISTAKES if any(each.made or each.refused for each in audits) else CLEAN
+
+
+def _show(wish: Wish, audits: "Sequence[Examined]", document: Document, console: Console, status: int) -> None:
+    from ..measure import results
+    from ..measure.hardware import hardware
+    from .record import as_json
+    from .table import show
+
+    machine = hardware()
+    record = as_json(audits, document, results.head(["pitstop", *sys.argv[1:]], gpu=True), status)
+    if wish.as_json:
+        print(results.text(record), end="")
+    else:
+        for examined in audits:
+            show(examined, document, machine, console)
+    if wish.report is not None:
+        from .report import write
+
+        page = write(wish.report, audits, document, machine, record)
+        if not wish.as_json:
+            console.print(f"report: {page}", soft_wrap=True)
+
+
+def _open_sizes(error: ConfigError) -> list[Finding]:
+    """Return the findings for a file that has no other fault than open sizes."""
+    # The schema refuses this one; it is mistake 2 all the same.
+    found = [each for each in error.problems if each.kind == OPEN_SIZE]
+    if len(found) < len(error.problems):
+        return []
+    return [Finding("mistake", each.what, each.keys, "lengths: [16, 32, 64]", mistake=2) for each in found]
+
+
+def _show_findings(found: list[Finding], document: Document, wish: Wish, console: Console) -> int:
+    from .table import show_finding
+
+    if wish.as_json:
+        shown: list[dict[str, Any]] = [each.as_json(document) for each in found]
+        print(json.dumps({"config": str(wish.path), "exit_code": MISTAKES, "models": [], "findings": shown}, indent=2))
+    else:
+        for each in found:
+            show_finding(each, document, console)
+    return MISTAKES
+
+
+def _refuse(text: str, wish: Wish, console: Console) -> int:
+    if wish.as_json:
+        print(json.dumps({"config": str(wish.path), "exit_code": UNUSABLE, "error": text}, indent=2))
+    else:
+        console.print(text, style="red", markup=False, soft_wrap=True)
+    return UNUSABLE

@@ -1,0 +1,148 @@
+"""One step of the waterfall: a way to run the model, and what it measured. Pure; no torch, no clock."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from configs.backends import BACKENDS, DEFAULT, EAGER
+from configs.schema import ModelConfig
+
+from .timing import Timing
+
+# mistake: nobody should serve so; path: towards the config; option: beside it; batch: as configured, in batches.
+Kind = Literal["mistake", "path", "option", "batch"]
+
+NEW, PADDED = "shapes-new", "shapes-padded"
+# As a replica runs it, after all that its start does to the compiled forward.
+STARTED = "started"
+# As a replica would run it with the default backend, where the config has forgone that.
+DEFAULT_ONE, DEFAULT_BATCH = "default-1", "default-batch"
+_TITLES = ("one row at a time", "in batches, as configured", "other settings", "for comparison")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a config may choose for the forward."""
+
+    backend: str
+    precision: str
+    memory_format: str
+
+    @property
+    def lines(self) -> dict[str, str]:
+        """The YAML keys that ask for it."""
+        return asdict(self)
+
+    @property
+    def key(self) -> str:
+        return "-".join(self.lines.values())
+
+    def label(self, memory_format: str) -> str:
+        """Name it; the format is worth a word only where it is not the usual one."""
+        parts = [BACKENDS[self.backend].title]
+        parts += [self.precision] * (self.precision != "fp32")
+        parts += [self.memory_format] * (self.memory_format != memory_format)
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How a step is called, before it is run. `rows` is how many share one forward."""
+
+    key: str
+    label: str
+    kind: Kind
+    rows: int = 1
+    setting: Setting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step that ran, or the reason why it did not.
+
+    `deviation` is from eager fp32, relative; see models.startup.parity. `spread` is the lowest and the highest items a
+    second of several runs. `wrong_trace` says why a trace was refused that would be wrong for other
+    inputs. `refusal` is what a start says against the config.
+    """
+
+    head: Head
+    timing: Timing | None = None
+    peak_mib: float | None = None
+    deviation: float | None = None
+    how: str = ""
+    note: str = ""
+    wrong_trace: str = ""
+    skipped: str = ""
+    spread: tuple[float, float] | None = None
+    refusal: str = ""
+
+    @property
+    def items_s(self) -> float | None:
+        """Items a second at the median forward."""
+        return None if self.timing is None else self.head.rows * 1000 / self.timing.p50_ms
+
+    def as_json(self) -> dict[str, Any]:
+        own = asdict(self)
+        return {**own.pop("head"), "items_s": self.items_s, **own}
+
+
+def setting_of(config: ModelConfig) -> Setting:
+    return Setting(config.backend, config.precision, config.memory_format)
+
+
+def forgone(config: ModelConfig, how: str) -> dict[str, str]:
+    """Return the YAML lines of the default backend that a config has forgone. `how`: what its forward came out as."""
+    if config.backend != DEFAULT:
+        # An exported program is a graph already: the default would run it just so.
+        suits = BACKENDS[config.backend].takes(config.source) and not BACKENDS[DEFAULT].takes(config.source)
+        return {} if suits else {"backend": DEFAULT}
+    return {"torchscript": "auto"} if how == EAGER and config.torchscript != "auto" else {}
+
+
+def fastest(steps: Iterable[Step | None]) -> Step | None:
+    """Return the step with the most items a second."""
+    return max((step for step in steps if step and step.timing), key=lambda step: step.items_s or 0, default=None)
+
+
+def ran(steps: Iterable[Step]) -> list[tuple[Step, Timing]]:
+    """Return the steps that were measured, each with its timing."""
+    return [(step, step.timing) for step in steps if step.timing is not None]
+
+
+def configured(steps: Iterable[Step], here: Setting) -> Step | None:
+    """Return the step of one row that runs as the config says, where it was measured."""
+    found = [step for step, _ in ran(steps) if step.head.setting == here and step.head.kind == "path"]
+    return found[-1] if found else None
+
+
+def batches(steps: Iterable[Step]) -> list[Step]:
+    """Return the measured steps of more than one row that run as the config says."""
+    return [step for step, _ in ran(steps) if step.head.key.startswith("batch-")]
+
+
+def find(steps: Iterable[Step], key: str) -> Step | None:
+    """Return the step of this key, where it was measured."""
+    return next((step for step, _ in ran(steps) if step.head.key == key), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Steps under one heading."""
+
+    title: str
+    steps: tuple[Step, ...]
+
+
+def grouped(steps: Sequence[Step]) -> list[Group]:
+    """Return the groups that have a step, in order."""
+    found: dict[str, list[Step]] = {title: [] for title in _TITLES}
+    for step in steps:
+        found[_TITLES[_group(step)]].append(step)
+    return [Group(title, tuple(each)) for title, each in found.items() if each]
+
+
+def _group(step: Step) -> int:
+    key, kind = step.head.key, step.head.kind
+    if key.startswith("shapes-") or key == "cpu":
+        return 3
+    return {"mistake": 0, "path": 0, "batch": 1, "option": 2}[kind]

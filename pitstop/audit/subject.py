@@ -1,0 +1,173 @@
+"""The model under audit: loaded once, and copied for every step, so that no step can spoil another.
+
+The eager model in eval, one row at a time, is what every step's answers are held against: in fp32, or in fp64 where the
+model is declared so.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from configs.schema import ModelConfig
+from models.errors import ModelError
+from models.runtime.layout import Layout
+from models.runtime.padding import powers_of_two
+from models.runtime.staging import to_device
+from models.runtime.user_code import call
+from models.signature import Array, Tensor, signature_of
+from models.sources import source
+from models.startup.eager_checks import first_that_runs
+from models.startup.eager_reference import Reference
+from models.startup.input_binding import bind
+from models.startup.parity import Tolerance, deviation
+from models.startup.precision import Arithmetic
+from models.startup.prepare import freeze_in_eval, layout_of, pick_device, set_arithmetic
+from models.startup.sample_inputs import Draw, draw_of
+
+from ..measure.hardware import threads_of
+
+COMPARED_ROWS = 3
+_SEED = 100
+# What batching would bring is measured up to here where the config has none.
+_BATCH_ANYWAY = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A loaded model on its device. `plain` is as its author left it, on the CPU."""
+
+    config: ModelConfig
+    device: torch.device
+    draw: Draw
+    outputs: tuple[Tensor, ...]
+    plain: nn.Module
+    reference: Reference
+    own: Arithmetic
+    _expected: dict[int, list[torch.Tensor]] = field(default_factory=dict)
+
+    @property
+    def fixed(self) -> bool:
+        return not self.config.lengths
+
+    @property
+    def length(self) -> int:
+        """The open size used throughout: the middle one of those configured; 0 where no size is open."""
+        lengths = self.config.lengths or (0,)
+        return lengths[len(lengths) // 2]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The batch sizes to try: those configured, or those that batching would have."""
+        configured = self.config.batch_sizes or powers_of_two(self.config.max_rows)
+        return configured if configured[-1] > 1 else powers_of_two(_BATCH_ANYWAY)
+
+    def ready(self, config: ModelConfig) -> tuple[ModelConfig, Layout]:
+        """Return a config of this model, in the precision that it would run in, with its layout."""
+        as_declared = False
+        if config.precision in ("fp32", self.config.precision):
+            precision, as_declared = self.own.config.precision, self.own.as_declared
+            config = config.model_copy(update={"precision": precision})
+        elif self.own.why:
+            raise ModelError(f"not in {config.precision}: the model runs {self.own.why}\nhelp: leave precision out")
+        return config, layout_of(config, self.device, as_declared)
+
+    def copy(self) -> nn.Module:
+        return _copy(self.plain)
+
+    def arrays(self, rows: int, length: int | None = None) -> list[Array]:
+        drawn = self.draw.shaped((rows, length or self.length), _SEED + rows)
+        return [drawn[tensor.name] for tensor in self.draw.feed]
+
+    def off(self, found: Sequence[torch.Tensor], rows: int, allowed: Tolerance) -> tuple[float, bool]:
+        """Return the largest deviation from eager, which answers each row alone, and whether it is allowed."""
+        worst, within = 0.0, True
+        for left, right in zip(found, self.expected(rows), strict=True):
+            off = deviation(left[: right.shape[0]], right)
+            assert off is not None  # `expected` has refused what nothing can be compared with.
+            worst = max(worst, off)
+            within &= off <= (allowed.relative if right.is_floating_point() else allowed.disagree)
+        return worst, within
+
+    def expected(self, rows: int) -> list[torch.Tensor]:
+        """Return what eager fp32 answers, each row alone; raise ModelError where no number of it is finite."""
+        if rows not in self._expected:
+            self._expected[rows] = self._alone(rows)
+        for tensor, answer in zip(self.outputs, self._expected[rows], strict=True):
+            if answer.is_floating_point() and answer.numel() and not bool(answer.isfinite().any()):
+                raise ModelError(
+                    f"output {tensor.name!r}: eager fp32 answers no finite number, so nothing can be compared with it\n"
+                    "help: correct the weights, or the range of the inputs in the config (low, high)"
+                )
+        return self._expected[rows]
+
+    def _alone(self, rows: int) -> list[torch.Tensor]:
+        drawn = self.draw.shaped((rows, self.length), _SEED + rows)
+        with arithmetic(self.config, fixed=False):
+            answers = [
+                self.reference({name: array[row : row + 1] for name, array in drawn.items()})
+                for row in range(min(rows, COMPARED_ROWS))
+            ]
+        return [torch.cat(parts) for parts in zip(*answers, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory, not run yet."""
+
+    config: ModelConfig
+    device: torch.device
+    draw: Draw
+    module: nn.Module
+
+
+def load(config: ModelConfig, device: str | None = None) -> Loaded:
+    """Load the model for the device that its config asks for, or for another; raise ModelError where it cannot be."""
+    place = pick_device(device or choose(config.device))
+    try:
+        return Loaded(config, place, draw_of(config), source.load(config.source))
+    except ModelError:
+        raise
+    except Exception as error:  # Code of the user's own: whatever it raises, the model cannot be audited.
+        what = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise ModelError(f"the model cannot be loaded ({what})\nhelp: correct what args.source names") from error
+
+
+def subject_of(loaded: Loaded) -> Subject:
+    """Return what is audited of a loaded model; raise ModelError where a start would refuse how it runs eagerly."""
+    config, outputs = loaded.config, signature_of(loaded.config).outputs
+    bound, draw = bind(loaded.module, loaded.draw)
+    eager = first_that_runs(freeze_in_eval(_copy(bound.module)), config, loaded.device, draw, outputs)
+    return Subject(config, loaded.device, draw, outputs, bound.module, eager.reference, eager.arithmetic)
+
+
+def _copy(module: nn.Module) -> nn.Module:
+    # While gradients are recorded, the copy of a ScriptModule's parameter is the outcome of an operation, and no leaf.
+    with torch.no_grad():
+        return call(copy.deepcopy, module)
+
+
+def stage(arrays: Sequence[Array], layout: Layout) -> list[torch.Tensor]:
+    return [to_device(torch.from_numpy(array), layout) for array in arrays]
+
+
+@contextmanager
+def arithmetic(config: ModelConfig, fixed: bool, threads: int | None = None) -> Iterator[None]:
+    """Set the process as the replica would; afterwards it is as it was."""
+    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = (cuda.allow_tf32, cudnn.allow_tf32, cudnn.enabled, cudnn.benchmark, torch.get_num_threads())
+    try:
+        set_arithmetic(config, fixed)
+        torch.set_num_threads(threads or threads_of(config))
+        yield
+    finally:
+        cuda.allow_tf32, cudnn.allow_tf32, cudnn.enabled, cudnn.benchmark = before[:4]
+        torch.set_num_threads(before[4])
+
+
+def choose(device: str) -> str:
+    """Return the device that `auto` stands for here, or the one that is named."""
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device

@@ -1,0 +1,128 @@
+"""`pitstop check`: shows what a config file will serve, or everything that is wrong with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from configs.lint.exposed_ports import doors, sentence, setting_of
+from configs.loader import ConfigError, Deployment, check
+from configs.prices import load_prices
+from configs.problems import Problem, UnreadableError
+from configs.suggest import advise
+from models.compile import cache
+from models.errors import ModelError
+
+from ..report import terminal
+from ..report.numbers import plural
+from .load_models import Opened, open_models
+from .ports_in_use import taken
+
+CLEAN, PROBLEMS, UNREADABLE = 0, 1, 2
+# The one YAML in configs/ that Serve does not read.
+PRICES = "prices.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is checked beyond the file itself: whether its ports are free, and whether its models open."""
+
+    ports: bool = False
+    load: bool = False
+    model: str | None = None
+    timeout_s: float = 600.0
+
+
+def check_files(paths: Sequence[Path], console: Console | None = None, wish: Wish | None = None) -> int:
+    """Check each file, print the findings, and return the exit status: the worst of them."""
+    wish = wish or Wish()
+    # Key paths and messages hold square brackets, which rich would take for markup.
+    console = console or Console(markup=False, highlight=False, soft_wrap=True)
+    return max(_check_file(path, console, wish) for path in paths)
+
+
+def _check_file(path: Path, console: Console, wish: Wish) -> int:
+    try:
+        if path.name == PRICES:
+            load_prices(path)
+            console.print(f"{path}: ok", style="green")
+            return CLEAN
+        deployment, found = check(path)
+    except UnreadableError as error:
+        console.print(str(error), style="red")
+        return UNREADABLE
+    except ConfigError as error:
+        console.print(str(error), style="red")
+        return PROBLEMS
+    for place, problem in found:
+        _show(place, problem, console)
+    errors = sum(problem.severity == "error" for _, problem in found)
+    if errors:
+        console.print(f"{path}: {plural(errors, 'error')}", style="bold red")
+        return PROBLEMS
+    if deployment is not None:
+        console.print(_table(deployment))
+        if opened := sentence(list(doors(setting_of(deployment.raw)))):
+            console.print(f"{path}: note: {opened}", style="cyan")
+        if not _show_cache(console) or not _fits(deployment, console, wish):
+            return PROBLEMS
+    console.print(f"{path}: ok", style="green")
+    return CLEAN
+
+
+def _fits(deployment: Deployment, console: Console, wish: Wish) -> bool:
+    """Whether this machine can start it, as far as was asked."""
+    path, names = deployment.path, [app.name for app in deployment.models]
+    if wish.model is not None and wish.model not in names:
+        console.print(f"{path}: there is no model {wish.model!r}\nhelp: {advise(wish.model, names)}", style="red")
+        return False
+    if wish.ports and (held := taken(deployment.raw)):
+        console.print(f"{path}: {held}", style="red")
+        return False
+    opened = (
+        [_told(each, path, console) for each in open_models(deployment, wish.model, wish.timeout_s)]
+        if wish.load
+        else []
+    )
+    return all(opened)
+
+
+def _told(opened: Opened, path: Path, console: Console) -> bool:
+    if opened.output:
+        console.print(opened.output)
+    style = "green" if opened.ok else "red"
+    console.print(f"{path}: {opened.name}: {'opens on ' if opened.ok else ''}{opened.text}", style=style)
+    return opened.ok
+
+
+def _show(place: str, problem: Problem, console: Console) -> None:
+    if problem.severity == "warning":
+        console.print(problem.text(f"{place}: warning"), style="yellow")
+    else:
+        console.print(problem.text(place), style="red")
+
+
+def _show_cache(console: Console) -> bool:
+    """Print where the cache is, its use and its bound; False where the bound is none."""
+    try:
+        bound_gib = cache.bound_gib()
+    except ModelError as error:
+        console.print(str(error), style="red")
+        return False
+    console.print(
+        f"cache: {cache.cache_dir()}, {cache.used_bytes() / 2**30:.1f} of {bound_gib:g} GiB ({cache.VARIABLE})"
+    )
+    return True
+
+
+def _table(deployment: Deployment) -> Table:
+    heads = ("model", "device", "backend", "precision", "max rows", "route")
+    table = terminal.table(*heads, left=heads)
+    table.columns[-1].overflow = "fold"
+    for app in deployment.models:
+        config = app.config
+        rows = app.tunables.max_rows or config.max_rows
+        table.add_row(config.name, config.device, config.backend, config.precision, str(rows), app.route_prefix)
+    return table

@@ -1,0 +1,63 @@
+"""Opens one model as a replica's start does, in this process: what check_load.py has done in a process of its own."""
+
+import os
+import traceback
+
+from configs.loader import ModelApp, load
+from configs.problems import ConfigError
+
+from ..child_process import Report
+from ..measure.hardware import threads_of
+
+
+def open_one(order: tuple[str, str], report: Report) -> None:
+    """Open an application of a config; report whether it opened, and a sentence of what came of it."""
+    config, application = order
+    try:
+        app = next(app for app in load(config).models if app.name == application)
+        found = (True, _open(app))
+    except BaseException as error:  # A factory may raise anything, SystemExit too, and each has its sentence.
+        found = (False, _told(error))
+    report(found)
+
+
+def _open(app: ModelApp) -> str:
+    from models.errors import ModelError
+
+    device, note = _place(app)
+    from models.startup.open_model import open_model
+
+    served = open_model(app.config, device, note or None)
+    slowest_s = max(served.forward_ms.values(), default=0.0) / 1000
+    hang_s = app.tunables.hang_s
+    if hang_s is not None and slowest_s >= hang_s:
+        raise ModelError(
+            f"user_config.hang_s is {hang_s:g}, and the slowest forward of the start took {slowest_s:.1f} s: "
+            "the replica would end itself\nhelp: raise hang_s, or lower max_rows"
+        )
+    return f"{device}, {served.how}, {served.precision}; ready after {served.started_s:.1f} s{note and f'; {note}'}"
+
+
+def _place(app: ModelApp) -> tuple[str, str]:
+    """Choose the device as deployments/resources.py does, by this machine in place of the cluster."""
+    import torch
+
+    device, note = app.config.device, ""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        note = "" if device == "cuda" else "device: auto found no GPU on this machine"
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        torch.set_num_threads(threads_of(app.config))
+    return device, note
+
+
+def _told(error: BaseException) -> str:
+    from models.errors import ModelError
+
+    if isinstance(error, ModelError | ConfigError):
+        return str(error)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}{place}\nhelp: the model's own code raised it; its traceback stands above"

@@ -1,0 +1,27 @@
+"""The options of `pitstop check`. What it does is imported when it is called, so that --help is quick."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(
+    configs: Annotated[list[Path] | None, typer.Argument(metavar="CONFIG...", show_default="serve_config.yaml")] = None,
+    ports: Annotated[bool, typer.Option("--ports", help="Also check that its ports are free on this machine.")] = False,
+    load_: Annotated[bool, typer.Option("--load", help="Also open each model as a start does, without Ray.")] = False,
+    model: Annotated[str | None, typer.Option(help="With --load: only this model.")] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="With --load: most seconds for one model.")] = 600,
+) -> None:
+    """Check Serve config files without starting anything.
+
+    Finds misspelt keys, keys in the wrong place, wrong values, arguments that a factory does not take, and
+    files and functions that do not exist.
+    Exits with 0 if all is well, 1 if a file has errors, 2 if one cannot be read.
+
+    Example: [bold]pitstop check serve_config.yaml configs/*.yaml[/bold]
+    """
+    from ..check.main import Wish, check_files
+
+    wish = Wish(ports, load_, model, timeout)
+    raise typer.Exit(check_files(configs or [Path("serve_config.yaml")], wish=wish))

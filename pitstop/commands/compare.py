@@ -1,0 +1,63 @@
+"""The options of `pitstop compare`. What it does is imported when it is called, so that --help is quick."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Format = Literal["binary", "json"]
+
+
+def compare(
+    gpu_model: Annotated[str, typer.Argument(metavar="GPU_MODEL", help="A name at --url, or a URL.")],
+    cpu_model: Annotated[str, typer.Argument(metavar="CPU_MODEL", help="The same model on CPUs.")],
+    slo_ms: Annotated[float, typer.Option(help="Latency target: p99, in milliseconds.")] = 50,
+    url: Annotated[str, typer.Option(help="The server, for models given by name.")] = "http://127.0.0.1:8000",
+    gpu_instance: Annotated[str | None, typer.Option(help="The GPU machine, as the price file names it.")] = None,
+    cpu_instance: Annotated[str | None, typer.Option(help="The CPU machine, as the price file names it.")] = None,
+    gpu_usd_per_hour: Annotated[float | None, typer.Option(help="Your own price of the GPU machine.")] = None,
+    cpu_usd_per_hour: Annotated[float | None, typer.Option(help="Your own price of the CPU machine.")] = None,
+    gpu_per_machine: Annotated[int, typer.Option(help="Replicas that share a GPU machine.")] = 1,
+    cpu_per_machine: Annotated[int, typer.Option(help="Replicas that share a CPU machine.")] = 1,
+    as_measured_elsewhere: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Read the GPU's results from the JSON of a comparison.")
+    ] = None,
+    gpu_price_only: Annotated[
+        bool, typer.Option("--gpu-price-only", help="Without a GPU: measure the CPU, compute what a GPU must sustain.")
+    ] = False,
+    prices: Annotated[Path | None, typer.Option(help="Prices as YAML, or SkyPilot's vms.csv.")] = None,
+    region: Annotated[str | None, typer.Option(help="Region of the prices.")] = None,
+    prices_source: Annotated[str | None, typer.Option(help="Source of a vms.csv.")] = None,
+    prices_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Date of a vms.csv.")] = None,
+    seconds: Annotated[float, typer.Option("--seconds", "-s", help="Seconds of each probe; more at low rates.")] = 5,
+    format_: Annotated[Format, typer.Option("--format", help="Format of the requests.")] = "binary",
+    input_: Annotated[Path | None, typer.Option("--input", help="Requests as .json, or arrays as .npz.")] = None,
+    rows: Annotated[int, typer.Option(help="Rows in a request.")] = 1,
+    length: Annotated[int, typer.Option(help="Size of an input's open dimension.")] = 32,
+    json_: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all figures to this file.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write compare.html, .png and .json.")] = None,
+) -> None:
+    """Find out whether a GPU is cheaper than the CPUs that replace it, at the same p99, and for which traffic.
+
+    Searches the highest rate that each model sustains within the target, one after the other, and prices it.
+    Serve one replica of each. Exits with 2 if there is nothing to compare, such as a GPU model that runs on a CPU.
+
+    Example: [bold]pitstop compare digits digits-cpu --slo-ms 50 --gpu-instance g6.xlarge
+    --cpu-instance c7i.2xlarge[/bold]
+
+    Without a GPU at hand add [bold]--gpu-price-only[/bold]: nothing is assumed of what a GPU would sustain.
+    """
+    from ..compare.main import PRICES, Machine, Wish
+    from ..compare.main import compare as run
+
+    gpu = Machine(gpu_instance, gpu_usd_per_hour, gpu_per_machine)
+    cpu = Machine(cpu_instance, cpu_usd_per_hour, cpu_per_machine)
+    wish = Wish(gpu_model, cpu_model, slo_ms, gpu, cpu, url, as_measured_elsewhere, gpu_price_only)
+    wish = replace(
+        wish, prices=prices or PRICES, region=region, prices_source=prices_source, prices_date=prices_date,
+        seconds=seconds, kind=format_, path=input_, rows=rows, length=length, written=json_, report=report,
+    )  # fmt: skip
+    raise typer.Exit(run(wish))

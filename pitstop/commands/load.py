@@ -1,0 +1,42 @@
+"""The options of `pitstop load`. What it does is imported when it is called, so that --help is quick."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Format = Literal["binary", "json", "grpc"]
+
+
+def load(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The model: http://HOST:PORT/v2/models/NAME")],
+    rate: Annotated[float | None, typer.Option(help="Open loop: Poisson arrivals a second.")] = None,
+    connections: Annotated[int, typer.Option("--connections", "-c", help="Closed loop: number of connections.")] = 8,
+    seconds: Annotated[float, typer.Option("--seconds", "-s", help="Length of the measurement, in seconds.")] = 10,
+    warmup: Annotated[float, typer.Option(help="Seconds of load before the measurement.")] = 1,
+    format_: Annotated[Format, typer.Option("--format", help="Format of the requests.")] = "binary",
+    input_: Annotated[Path | None, typer.Option("--input", help="Requests as .json, or arrays as .npz.")] = None,
+    rows: Annotated[int, typer.Option(help="Rows in a request.")] = 1,
+    length: Annotated[int, typer.Option(help="Size of an input's open dimension.")] = 32,
+    timeout: Annotated[float, typer.Option(help="Longest time for an answer, in seconds.")] = 30,
+    retries: Annotated[int, typer.Option(help="Retries after a connection error, or a 503 with Retry-After.")] = 0,
+    most: Annotated[int, typer.Option(help="Open loop: most connections at once.")] = 512,
+    grpc_port: Annotated[int, typer.Option(help="The server's gRPC port.")] = 8001,
+    seed: Annotated[int, typer.Option(help="Random seed of the arrival times.")] = 0,
+    json_: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all figures to this file.")
+    ] = None,
+) -> None:
+    """Put load on a model: percentiles with confidence intervals, errors by kind, and the client's own limits.
+
+    Latency counts from when a request was due, so a server that stalls cannot hide it. Without --rate, closed loop.
+    Exits with 2 if nothing can be measured. Ctrl-C shows what was measured so far.
+
+    Example: [bold]pitstop load http://127.0.0.1:8000/v2/models/digits --rate 500 --seconds 30[/bold]
+    """
+    from ..load.main import Wish
+    from ..load.main import load as run
+    from ..load.plan import Plan
+
+    plan = Plan(rate, connections, most, seconds, warmup, timeout, retries, seed)
+    raise typer.Exit(run(Wish(url, plan, format_, input_, rows, length, grpc_port, written=json_)))

@@ -1,0 +1,187 @@
+"""`pitstop compare`: is a GPU cheaper than the CPUs that replace it, at the same p99, and for which traffic."""
+
+import datetime
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from configs.prices import Price, Prices, load_prices
+from configs.problems import ConfigError
+
+from ..load.bodies import Format, requests
+from ..load.errors import LoadError
+from ..load.target import Target, find
+from .comparison import Comparison, Side
+from .measured import Measured, from_file, measure
+from .price_only import PriceOnly, Unmeasured
+from .reports import write
+from .same import check_same
+from .table import show
+from .view import view
+
+DONE, UNUSABLE, STOPPED = 0, 2, 130
+PRICES = Path(__file__).resolve().parents[2] / "configs" / "prices.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the user says of the machine under a model: its instance in the price file, or its price."""
+
+    instance: str | None = None
+    usd_per_hour: float | None = None
+    per_machine: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked for. Models are URLs, or names at `url`."""
+
+    gpu_model: str
+    cpu_model: str
+    slo_ms: float = 50.0
+    gpu: Machine = field(default_factory=Machine)
+    cpu: Machine = field(default_factory=Machine)
+    url: str = "http://127.0.0.1:8000"
+    elsewhere: Path | None = None
+    price_only: bool = False
+    prices: Path = PRICES
+    region: str | None = None
+    prices_source: str | None = None
+    prices_date: str | None = None
+    seconds: float = 5.0
+    kind: Format = "binary"
+    path: Path | None = None
+    rows: int = 1
+    length: int = 32
+    written: Path | None = None
+    report: Path | None = None
+
+
+def compare(wish: Wish, console: Console | None = None) -> int:
+    """Measure both models, show what they cost, and return the exit status."""
+    console = console or Console(highlight=False)
+    errors = Console(stderr=True, highlight=False)
+    try:
+        found = _compare(wish)
+        show(view(found), console)
+        write(found, wish.written, wish.report, console)
+    except (LoadError, ConfigError) as error:
+        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        return UNUSABLE
+    except KeyboardInterrupt:
+        errors.print("stopped by Ctrl-C before both models were measured: nothing to compare", style="yellow")
+        return STOPPED
+    return DONE
+
+
+def _compare(wish: Wish) -> Comparison | PriceOnly:
+    _check(wish)
+    # All that can be wrong is found before the first minute is spent.
+    gpu_price, cpu_price = _price(wish, "gpu", wish.gpu), _price(wish, "cpu", wish.cpu)
+    gpu: Unmeasured | Measured | Target
+    served: Target | None = None
+    if wish.price_only:
+        served = _if_served(wish)
+        gpu = Unmeasured(_name(wish.gpu_model), gpu_price, wish.gpu.per_machine, _why_not(served))
+    else:
+        gpu = _gpu_target(wish) if wish.elsewhere is None else from_file(wish.elsewhere, wish.slo_ms)
+    cpu = find(_url(wish, wish.cpu_model))
+    other = served if isinstance(gpu, Unmeasured) else gpu
+    if other is not None:
+        check_same(other, cpu)
+    if str(cpu.properties.get("device", "cpu")) != "cpu":
+        raise LoadError(f"{cpu.model!r} runs on {cpu.properties['device']}, not on a CPU", "name a model of device cpu")
+    if isinstance(gpu, Target):
+        gpu = _measure(wish, gpu)
+    cpu_side = Side(_measure(wish, cpu), cpu_price, wish.cpu.per_machine)
+    if isinstance(gpu, Unmeasured):
+        return PriceOnly(gpu, cpu_side, wish.slo_ms)
+    return Comparison(Side(gpu, gpu_price, wish.gpu.per_machine), cpu_side, wish.slo_ms)
+
+
+def _check(wish: Wish) -> None:
+    given = {"--slo-ms": wish.slo_ms, "--seconds": wish.seconds, "--rows": wish.rows, "--length": wish.length}
+    given |= {"--gpu-per-machine": wish.gpu.per_machine, "--cpu-per-machine": wish.cpu.per_machine}
+    for name, value in given.items():
+        if value <= 0:
+            raise LoadError(f"{name} is {value:g}", "it must be above 0")
+    if wish.price_only and wish.elsewhere is not None:
+        raise LoadError("--gpu-price-only and --as-measured-elsewhere exclude each other", "leave out one of them")
+    if wish.written is not None and not wish.written.resolve().parent.is_dir():
+        raise LoadError(f"{wish.written}: there is no such folder", "make it first, or name another file")
+
+
+def _price(wish: Wish, side: str, machine: Machine) -> Price:
+    if machine.usd_per_hour is not None:
+        return _own_price(side, machine.instance or f"your {side.upper()} machine", machine.usd_per_hour)
+    prices: Prices = load_prices(wish.prices, wish.prices_source, _day(wish.prices_date))
+    if machine.instance is None:
+        names = ", ".join(sorted({each.instance for each in prices.prices})[:12])
+        raise LoadError(
+            f"nobody said what the {side.upper()} machine costs",
+            f"add --{side}-instance, one of {names}, or --{side}-usd-per-hour",
+        )
+    return prices.find(machine.instance, wish.region)
+
+
+def _day(text: str | None) -> datetime.date | None:
+    try:
+        return datetime.date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise LoadError(f"--prices-date {text!r} is not a day", "write it like 2026-11-25") from error
+
+
+def _own_price(side: str, instance: str, usd_per_hour: float) -> Price:
+    flag = f"--{side}-usd-per-hour"
+    if usd_per_hour <= 0:
+        raise LoadError(f"{flag} is {usd_per_hour:g}", "say what an hour costs you")
+    today = datetime.datetime.now(datetime.UTC).date()
+    # The number of CPUs plays no part in the cost.
+    return Price(
+        instance=instance, region="yours", accelerator=None, vcpus=1, usd_per_hour=usd_per_hour, source=flag, date=today
+    )
+
+
+def _gpu_target(wish: Wish) -> Target:
+    """Find the GPU model, and refuse one that runs on a CPU: its costs would be a CPU's under a GPU's name."""
+    target = find(_url(wish, wish.gpu_model))
+    device = str(target.properties.get("device", ""))
+    if device.startswith("cpu"):
+        why = target.properties.get("fallback") or f"its metadata says device {device}"
+        raise LoadError(
+            f"{target.model!r} is not on a GPU: {why}",
+            "serve it where a GPU is, add --as-measured-elsewhere with the JSON of a comparison made there, "
+            "or --gpu-price-only to measure the CPU alone",
+        )
+    return target
+
+
+def _if_served(wish: Wish) -> Target | None:
+    """Find the GPU model where a server has it, on whatever device."""
+    try:
+        return find(_url(wish, wish.gpu_model))
+    except LoadError:
+        return None
+
+
+def _why_not(served: Target | None) -> str:
+    """Return why the GPU model is not measured: what its server says, where one serves it."""
+    if served is None:
+        return "it is not served here"
+    return str(served.properties.get("fallback") or "--gpu-price-only")
+
+
+def _name(model: str) -> str:
+    return model.rstrip("/").rpartition("/")[2]
+
+
+def _url(wish: Wish, model: str) -> str:
+    return model if "://" in model else f"{wish.url.rstrip('/')}/v2/models/{model}"
+
+
+def _measure(wish: Wish, target: Target) -> Measured:
+    found = requests(target, wish.path, wish.rows, wish.length)
+    errors = Console(stderr=True, highlight=False)
+    with errors.status(f"{target.model}: starting") as line:
+        return measure(target, found, wish.kind, wish.slo_ms, wish.seconds, line.update, errors.print)

@@ -1,0 +1,114 @@
+"""`pitstop export`: a checkpoint, a trusted pickle, a configured model or a TorchServe archive, made fit to be served.
+
+Nothing is left at DEST unless it was read back and answered fresh inputs as its source does.
+"""
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from configs.problems import ConfigError
+from models.errors import ModelError
+from models.sources.urls import shown
+
+from ..measure.hardware import versions
+from .job import Job, Made
+from .origin import job_of
+from .wish import Wish
+
+__all__ = ["Wish", "export"]
+
+DONE, UNUSABLE = 0, 2
+_WARNING = (
+    "warning: {} may be a pickle, and loading a pickle runs its author's code; "
+    "it runs in a subprocess, with your rights: do this only with files that you trust"
+)
+
+
+def export(wish: Wish, console: Console | None = None) -> int:
+    """Export, show what was made, and return the exit status."""
+    console = console or Console(markup=False, highlight=False, soft_wrap=True)
+    try:
+        if wish.mar is not None:
+            from .mar_import import bring
+
+            return bring(wish, console)
+        return _export(wish, console)
+    except (ConfigError, ModelError) as error:
+        console.print(str(error), style="red")
+    except OSError as error:
+        console.print(f"{error.filename or wish.dest}: {error.strerror or error}", style="red")
+        console.print("help: check that the folder exists, has room, and may be written to", style="red")
+    return UNUSABLE
+
+
+def _export(wish: Wish, console: Console) -> int:
+    if wish.dest.exists() and not wish.force:
+        raise ModelError(f"{wish.dest}: exists\nhelp: choose another name, or overwrite it with --force")
+    # Beside its place and with its ending: readers go by it, and a rename must not cross disks.
+    wish.dest.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=wish.dest.parent, prefix=".part-") as folder:
+        job = job_of(wish, Path(folder).resolve() / wish.dest.name)
+        if job.trusted:
+            console.print(_WARNING.format(shown(str(job.file))), style="yellow")
+        try:
+            made = _make(job)
+        except ModelError as error:
+            raise ModelError(str(error).replace(f"{job.dest}: ", f"{wish.dest}: ")) from error
+        Path(job.dest).replace(wish.dest)
+    _show(wish, job, made, console)
+    return DONE
+
+
+def _make(job: Job) -> Made:
+    if job.trusted:
+        from .subprocess_unpickle import run
+
+        return run(job)
+    # torch takes seconds to import; --help and a misspelt flag need not wait for it.
+    from models.sources import source
+
+    from . import artefact, checkpoint
+
+    if job.source is not None:
+        config = job.source
+        return artefact.make(job, checkpoint.plainly(lambda: source.load(config), job.file))
+    return artefact.make(job, checkpoint.read(str(job.file)))
+
+
+def _show(wish: Wish, job: Job, made: Made, console: Console) -> None:
+    from models.sources.files import digest, fetch
+
+    from . import manifest, yaml_lines
+
+    source = {"file": shown(job.file) if job.file else None, "sha256": digest(fetch(job.file)) if job.file else None}
+    source["factory"] = job.source.factory if job.source is not None else made.factory
+    content = manifest.manifest(job, made, wish.dest, source, versions(), datetime.now(UTC))
+    beside = manifest.write(content, wish.dest)
+    args = yaml_lines.args_of(job, made, str(wish.dest), content["sha256"])
+    lines = yaml_lines.dump(args)
+    console.print(f"{wish.dest}: {job.to} ({made.how}), {content['bytes']:,} bytes", style="green")
+    for line in [*_parity(made), f"manifest: {beside}"]:
+        console.print(line)
+    if made.note:
+        console.print(f"note: {made.note}", style="yellow")
+    elif job.to == "safetensors" and made.factory is None:
+        console.print("note: put the network's own factory in place of package.module:callable", style="yellow")
+    if wish.yaml is not None:
+        wish.yaml.write_text(lines, encoding="utf-8")
+    console.print(f"\nPaste into the application's args{f' (also in {wish.yaml})' if wish.yaml else ''}:\n\n{lines}")
+
+
+def _parity(made: Made) -> list[str]:
+    found = []
+    if made.tensors:
+        found.append(f"weights: {made.tensors} tensors, each the same as in the source, bit by bit")
+    if made.cases:
+        rows = sorted({case.rows for case in made.cases})
+        found.append(
+            f"parity: off its source by at most {made.worst:.1e} ({made.tolerance:.0e} allowed), "
+            f"over {len(made.cases)} fresh batches of {rows[0]} to {rows[-1]} rows"
+        )
+    return found

@@ -1,0 +1,100 @@
+"""`pitstop load`: puts load on one model and says how long its answers take, and whether the client can be believed."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+
+from ..measure import results
+from .bodies import Format, requests
+from .errors import LoadError
+from .load_runner import Drive
+from .plan import Plan
+from .report import show
+from .run import run, try_one
+from .summary import Summary, summarise
+from .target import Target, find
+
+DONE, UNUSABLE, STOPPED = 0, 2, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked for."""
+
+    url: str
+    plan: Plan = field(default_factory=Plan)
+    kind: Format = "binary"
+    path: Path | None = None
+    rows: int = 1
+    length: int = 32
+    grpc_port: int = 8001
+    written: Path | None = None
+
+
+def load(wish: Wish, console: Console | None = None) -> int:
+    """Run the load, show what was found, and return the exit status."""
+    console = console or Console(highlight=False)
+    try:
+        _check(wish)
+        target, summary = measure(wish)
+        show(summary, f"{target.model} at {target.url}", console)
+        if wish.written is not None:
+            write(wish.written, _record(wish, target, summary))
+    except LoadError as error:
+        Console(stderr=True, highlight=False).print(str(error), style="red", markup=False, soft_wrap=True)
+        return UNUSABLE
+    return STOPPED if summary.stopped else DONE
+
+
+def measure(wish: Wish) -> tuple[Target, Summary]:
+    """Find the model, see that it answers, and run the plan."""
+    target = find(wish.url)
+    found = requests(target, wish.path, wish.rows, wish.length)
+    try_one(target, found[0], wish.kind, wish.plan.timeout_s)
+    with Console(stderr=True).status("starting") as line:
+        record = run(target, found, wish.kind, wish.grpc_port, wish.plan, lambda drive: _progress(drive, wish, line))
+    return target, summarise(wish.plan, record)
+
+
+def write(path: Path, record: dict[str, Any]) -> None:
+    try:
+        path.write_text(results.text(record), encoding="utf-8")
+    except OSError as error:
+        raise LoadError(f"{path}: cannot be written ({error.strerror})", "name another file") from error
+
+
+def _check(wish: Wish) -> None:
+    plan = wish.plan
+    positive = {"--rate": plan.rate_rps or 1, "--seconds": plan.seconds, "--timeout": plan.timeout_s}
+    positive |= {"--connections": plan.connections, "--rows": wish.rows, "--length": wish.length, "--most": plan.most}
+    for name, value in positive.items():
+        if value <= 0:
+            raise LoadError(f"{name} is {value:g}", "it must be above 0")
+    if plan.warmup_s < 0 or plan.retries < 0:
+        raise LoadError("--warmup and --retries cannot be negative", "0 switches them off")
+    if wish.written is not None and not wish.written.resolve().parent.is_dir():
+        raise LoadError(f"{wish.written}: there is no such folder", "make it first, or name another file")
+
+
+def _progress(drive: Drive, wish: Wish, line: Status) -> None:
+    record, plan = drive.record, wish.plan
+    recent = sorted(record.latency_s[-1000:])
+    p99 = f", p99 of the last {len(recent)}: {recent[int(len(recent) * 0.99) - 1] * 1e3:.3g} ms" if recent else ""
+    errors = f", [red]{len(record.failures)} errors[/]" if record.failures else ""
+    phase = "warm-up" if drive.elapsed_s < plan.warmup_s else "measuring"
+    line.update(f"{phase} {drive.elapsed_s:.0f}/{plan.end_s:.0f} s: {len(record.latency_s):,} answers{p99}{errors}")
+
+
+def _record(wish: Wish, target: Target, summary: Summary) -> dict[str, Any]:
+    return {
+        **results.head(["pitstop", *sys.argv[1:]]),
+        "target": {"url": target.url, "model": target.model, "properties": target.properties},
+        "format": wish.kind,
+        "rows": wish.rows,
+        "input": str(wish.path) if wish.path else "drawn from the metadata",
+        **summary.as_json(),
+    }

@@ -1,0 +1,33 @@
+"""One request of a model for a check of a plan: probe rows of the padded size that was planned for."""
+
+from configs.schema import ModelConfig
+from models.signature import Array, signature_of
+from models.sources.resolve import make_preprocess
+from models.startup import probe
+from models.startup.sample_inputs import Draw
+
+from ..load.tensor import Tensor
+
+_TRIES = 200
+
+
+def request_of(config: ModelConfig, rows: int, length: int) -> list[Tensor]:
+    """Return every input. `length` is the padded size of an open dimension; 0 where there is none."""
+    arrays = _arrays(config, rows, length)
+    return [Tensor(tensor.name, tensor.datatype, arrays[tensor.name]) for tensor in signature_of(config).inputs]
+
+
+def _arrays(config: ModelConfig, rows: int, length: int) -> dict[str, Array]:
+    """Draw rows that are padded to `length`, and to no less: texts hold more or fewer tokens than words."""
+    tensors = signature_of(config).inputs
+    drawn = probe.sample(tensors, rows, seed=9, length=length or 16)
+    if not config.preprocess or not length:
+        return drawn
+    shorter = max((each for each in config.lengths or () if each < length), default=0)
+    draw = Draw(signature_of(config), make_preprocess(config.preprocess), config.lengths or ())
+    for seed in range(_TRIES):
+        drawn = probe.sample(tensors, rows, seed, max(2, length - seed * length // _TRIES))
+        wide = max(array.shape[1] for array in draw.preprocessed(drawn, rows).values() if array.ndim > 1)
+        if shorter < wide <= length:
+            break
+    return drawn

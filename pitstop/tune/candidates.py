@@ -1,0 +1,102 @@
+"""What to try: every combination that the device and the model allow, the most promising first. Pure; no torch.
+
+`max_rows` is tried by the way: a trial times every warmed batch size up to its limit.
+"""
+
+from dataclasses import astuple, dataclass
+from itertools import product
+from typing import Any
+
+from configs.backends import tried_on
+from configs.schema import ModelConfig
+from models.runtime.padding import powers_of_two
+
+_PRECISIONS = {"cuda": ("fp16", "bf16", "tf32", "fp32"), "cpu": ("fp32", "bf16")}
+# A first look times a batch of one, a middle one and a full one.
+_FIRST_LOOK = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One setting to try."""
+
+    backend: str
+    precision: str
+    memory_format: str
+    threads: int
+    max_rows: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.backend} {self.precision} {self.memory_format} x{self.threads}"
+
+    def args(self, config: ModelConfig, device: str, thorough: bool) -> dict[str, Any]:
+        """Return a model's args with this setting; only a thorough trial warms every shape."""
+        sizes = _sizes(config, self.max_rows)
+        chosen = sizes if thorough else _few(sizes)
+        own = {
+            "backend": self.backend,
+            "precision": self.precision,
+            "memory_format": self.memory_format,
+            "max_rows": self.max_rows,
+            "batch_sizes": list(chosen),
+            "device": device,
+        }
+        if device == "cpu":
+            own["num_cpus"] = self.threads
+        if config.lengths and not thorough:
+            own["lengths"] = [config.lengths[len(config.lengths) // 2]]
+        return config.model_dump(mode="json") | own
+
+
+def now(config: ModelConfig, device: str) -> Candidate:
+    """Return the setting that the config has."""
+    threads = max(1, int(config.num_cpus)) if device == "cpu" else 1
+    return Candidate(config.backend, config.precision, config.memory_format, threads, config.max_rows)
+
+
+def alike(one: Candidate, other: Candidate) -> int:
+    """Return in how many respects two settings are the same."""
+    return sum(left == right for left, right in zip(astuple(one), astuple(other), strict=True))
+
+
+def candidates(config: ModelConfig, device: str, cores: int, images: bool, quick: bool) -> list[Candidate]:
+    """Return what to try, the present setting first.
+
+    Args:
+        config: the model.
+        device: `cuda` or `cpu`.
+        cores: how many a CPU replica may take.
+        images: whether an input has four dimensions, so that a memory format makes a difference.
+        quick: leave out the backends that compile for minutes.
+    """
+    listed = [each for each in tried_on(device) if each.takes(config.source)]
+    backends = [each.name for each in listed if not (quick and each.slow)]
+    precisions = _PRECISIONS[device] if config.source.export is None else _PRECISIONS[device][-1:]
+    if config.precision == "fp64" or any(each.datatype == "FP64" for each in (*config.inputs, *config.outputs)):
+        precisions = (config.precision,)
+    formats = ("channels_last", "contiguous") if images else (config.memory_format,)
+    present = now(config, device)
+    found = [
+        Candidate(backend, precision, memory_format, threads, config.max_rows)
+        for threads, backend, precision, memory_format in product(
+            thread_counts(cores) if device == "cpu" else [1], backends, precisions, formats
+        )
+    ]
+    return [present, *(each for each in found if each != present)]
+
+
+def thread_counts(cores: int) -> list[int]:
+    """Return 1, 2, 4, … and all cores."""
+    return list(powers_of_two(max(1, cores)))
+
+
+def _sizes(config: ModelConfig, limit: int) -> tuple[int, ...]:
+    own = config.batch_sizes
+    return own if own and own[-1] == limit else powers_of_two(limit)
+
+
+def _few(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    if len(sizes) <= _FIRST_LOOK:
+        return sizes
+    return (sizes[0], sizes[len(sizes) // 2], sizes[-1])

@@ -1,0 +1,195 @@
+"""`pitstop tune`: the backend, precision, memory format, threads and batch size that run a model best on this machine.
+
+What does not answer as eager fp32 does is out, whatever its speed. Ctrl-C shows what was measured so far.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+from configs.loader import ConfigError, load
+from configs.schema import ModelConfig
+
+from ..measure.hardware import cores
+from ..plan.place import Place, args_changes, find_model
+from ..plan.report import show_patch
+from ..yaml_edit.patch import PatchError, diff, patch, write
+from .candidates import Candidate, alike, candidates, now
+from .halving import Round, Tried, halve
+from .report import show_tried
+from .trial import Trial, attempt
+
+DONE, UNUSABLE, STOPPED = 0, 2, 130
+Goal = Literal["latency", "throughput", "cost"]
+Attempt = Callable[[dict[str, Any], str, int, float, float], Trial]
+# Closer than this is noise, and no reason to change a file.
+_CLEARLY = 1.05
+# A smaller batch that is nearly as fast answers sooner.
+_NEARLY = 0.95
+_LEAST_TRIAL_S = 60.0
+_MOST_ROWS_FACTOR = 4
+_LARGER_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked for."""
+
+    path: Path
+    name: str | None = None
+    goal: Goal = "throughput"
+    quick: bool = False
+    budget_s: float = 300.0
+    write: bool = False
+
+
+class Search:
+    """One search on its way: what was tried so far, and how."""
+
+    def __init__(self, wish: Wish, place: Place, device: str, tell: Callable[[str], None], try_: Attempt) -> None:
+        self.wish = wish
+        self.config = place.app.config
+        self.present = now(self.config, device)
+        self.found: dict[Candidate, Trial] = {}
+        self._reached: dict[Candidate, int] = {}
+        self.left: list[Candidate] = []
+        self._device = device
+        self._tell = tell
+        self._try = try_
+        self._began = time.monotonic()
+
+    def run(self, listed: list[Candidate]) -> None:
+        """Try what there is time for; `found` grows meanwhile."""
+        steps = halve(listed, self._trial, lambda pair: self.score(*pair), self.wish.budget_s, time.monotonic)
+        for step in steps:
+            self._note(step)
+        if self.wish.goal != "latency":
+            self._more_rows()
+
+    def score(self, candidate: Candidate, trial: Trial) -> float | None:
+        """Return how good a trial is for the goal, the higher the better; None where it is out."""
+        if trial.discarded or not trial.p50_ms:
+            return None
+        if self.wish.goal == "latency":
+            return -trial.p50_ms[min(trial.p50_ms)]
+        rate = trial.best[1]
+        return rate / candidate.threads if self.wish.goal == "cost" else rate
+
+    def best(self) -> Candidate | None:
+        """Return the best of those that came furthest; the present setting where none is clearly better."""
+        scores = {each: value for each, trial in self.found.items() if (value := self.score(each, trial)) is not None}
+        furthest = max((self._reached[each] for each in scores), default=0)
+        scores = {each: value for each, value in scores.items() if self._reached[each] == furthest}
+        if not scores:
+            return None
+        best = max(scores.values())
+        # What is as good but for noise, and of that what leaves the most of the file as it is.
+        close = [each for each, value in scores.items() if _times_better(best, value) < _CLEARLY]
+        return max(close, key=lambda each: (alike(each, self.present), scores[each]))
+
+    def _note(self, step: "Tried[Candidate, tuple[Candidate, Trial]]") -> None:
+        if step.result is None:
+            self.left += [step.candidate] if step.candidate not in self.found else []
+        elif not step.result[1].discarded or step.candidate not in self.found:
+            self.found[step.candidate] = step.result[1]
+            self._reached[step.candidate] = step.round
+
+    def _trial(self, candidate: Candidate, round_: Round) -> tuple[Candidate, Trial]:
+        spent = time.monotonic() - self._began
+        self._tell(f"round {round_.number + 1}, {spent:.0f} of {self.wish.budget_s:.0f} s: {candidate.label}")
+        args = candidate.args(self.config, self._device, thorough=round_.last)
+        timeout_s = max(_LEAST_TRIAL_S, round_.left_s)
+        return candidate, self._try(args, self._device, candidate.threads, round_.measure_s, timeout_s)
+
+    def _more_rows(self) -> None:
+        """Try larger batches, as long as the largest is the best and there is time."""
+        while (best := self.best()) is not None and self.found[best].best[0] == best.max_rows:
+            left_s = self.wish.budget_s - (time.monotonic() - self._began)
+            larger = replace(best, max_rows=2 * best.max_rows)
+            if left_s <= 0 or larger.max_rows > _MOST_ROWS_FACTOR * self.config.max_rows or larger in self.found:
+                return
+            number = self._reached[best]
+            self._note(Tried(larger, self._trial(larger, Round(number, _LARGER_S, True, left_s)), number))
+
+
+def _times_better(score: float, other: float) -> float:
+    """Return the factor between two scores; those of latency are negative times."""
+    return score / other if score > 0 else other / score
+
+
+def tune(wish: Wish, console: Console | None = None, try_: Attempt = attempt) -> int:
+    """Tune one model, show what was tried, and return the exit status. `try_` measures; tests bring their own."""
+    console = console or Console(highlight=False)
+    try:
+        if wish.budget_s <= 0:
+            raise ConfigError(f"--budget-s is {wish.budget_s:g}\nhelp: it must be above 0")
+        return _tune(wish, find_model(load(wish.path), wish.name), console, try_)
+    except (ConfigError, PatchError) as error:
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        return UNUSABLE
+
+
+def _tune(wish: Wish, place: Place, console: Console, try_: Attempt) -> int:
+    device = _device(place.app.config)
+    with Console(stderr=True).status("starting") as line:
+        search = Search(wish, place, device, line.update, try_)
+        images = any(len(tensor.shape) == 4 for tensor in place.app.config.inputs)
+        stopped = False
+        try:
+            search.run(candidates(place.app.config, device, cores(), images, wish.quick))
+        except KeyboardInterrupt:
+            stopped = True
+    best = search.best()
+    console.print(f"\n{place.app.config.name} on {device}, for {wish.goal}", style="bold")
+    show_tried(search.found, search.left, search.present, best, console, search.score)
+    if stopped:
+        console.print("stopped by Ctrl-C: this is what was measured so far; the file is as it was", style="yellow")
+        return STOPPED
+    if best is None:
+        console.print("no setting could be used: the reasons are above", style="red")
+        return UNUSABLE
+    _propose(wish, place, best, search.found[best], console)
+    return DONE
+
+
+def _propose(wish: Wish, place: Place, best: Candidate, trial: Trial, console: Console) -> None:
+    text = wish.path.read_text(encoding="utf-8")
+    patched = patch(text, args_changes(place, _wanted(wish, place.app.config, best, trial)))
+    show_patch(diff(text, patched, wish.path), wish.path, wish.write, console)
+    if wish.write and patched != text:
+        write(wish.path, patched)
+
+
+def _wanted(wish: Wish, config: ModelConfig, best: Candidate, trial: Trial) -> dict[str, Any]:
+    """Return the args that differ from the config's."""
+    wanted: dict[str, Any] = {
+        "backend": best.backend,
+        "precision": best.precision,
+        "memory_format": best.memory_format,
+    }
+    if best.threads != now(config, _device(config)).threads:
+        wanted["num_cpus"] = best.threads
+    if wish.goal != "latency":
+        wanted["max_rows"] = _rows(trial)
+    changed = {key: value for key, value in wanted.items() if getattr(config, key) != value}
+    if "max_rows" in changed and config.batch_sizes is not None:
+        changed["batch_sizes"] = sorted({*(each for each in config.batch_sizes if each < _rows(trial)), _rows(trial)})
+    return changed
+
+
+def _rows(trial: Trial) -> int:
+    """Return the smallest batch that is nearly as fast as the fastest."""
+    _, rate = trial.best
+    return min(size for size, ms in trial.p50_ms.items() if 1000 * size / ms >= _NEARLY * rate)
+
+
+def _device(config: ModelConfig) -> str:
+    if config.device != "auto":
+        return config.device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

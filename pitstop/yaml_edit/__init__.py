@@ -1,0 +1,1 @@
+"""Edits of YAML files that leave all else in them as it is."""

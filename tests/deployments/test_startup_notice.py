@@ -1,0 +1,54 @@
+import asyncio
+
+import pytest
+
+from deployments.applications import App
+from deployments.startup_notice import announce
+
+
+def app(name: str, state: str, message: str = "") -> App:
+    return App(name, "1", state, state == "UNAVAILABLE", message)
+
+
+class Script:
+    """Gives one list of apps a look; the last for ever."""
+
+    port = 8000
+
+    def __init__(self, *looks: list[App]) -> None:
+        self.looks = list(looks)
+
+    async def apps(self) -> list[App]:
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+
+def said(script: Script) -> str:
+    told: list[str] = []
+
+    async def pause(_: float) -> None:
+        return None
+
+    asyncio.run(announce(script, told.append, pause))
+    assert len(told) == 1
+    return told[0]
+
+
+def test_nothing_is_said_before_every_model_is_ready() -> None:
+    script = Script([], [app("digits", "LOADING"), app("mlp", "READY")], [app("digits", "READY"), app("mlp", "READY")])
+    assert said(script).startswith("pitstop is ready: digits, mlp\n  try: curl --data-binary @examples/seven.png")
+
+
+def test_a_failed_model_is_named_with_its_reason_and_the_rest_is_ready(caplog: pytest.LogCaptureFixture) -> None:
+    script = Script([app("a", "UNAVAILABLE", "no such file"), app("b", "READY")])
+    assert "ready: b, without a\n" in said(script)
+    assert "no such file" in caplog.text
+
+
+def test_where_nothing_came_up_nothing_is_called_ready() -> None:
+    assert said(Script([app("a", "UNAVAILABLE")])).startswith("pitstop: no model started, without a")
+
+
+def test_a_model_that_takes_long_is_named_with_what_serve_says(caplog: pytest.LogCaptureFixture) -> None:
+    looks = [[app("a", "LOADING", "waiting for a GPU")]] * 120
+    said(Script(*looks, [app("a", "READY")]))
+    assert caplog.text.count("still waiting for a: waiting for a GPU") == 1
