@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -230,7 +231,7 @@ def test_what_is_under_way_is_answered_when_serve_run_is_interrupted_as_the_imag
         raw["applications"] = [application(raw, "root"), model("slow", source=source)]
 
     answers: list[Any] = []
-    with serve_run(PROJECT / "serve_config.yaml", SHORT, edit) as serving:
+    with sigint_not_ignored(), serve_run(PROJECT / "serve_config.yaml", SHORT, edit) as serving:
 
         def ask() -> None:
             try:
@@ -246,3 +247,13 @@ def test_what_is_under_way_is_answered_when_serve_run_is_interrupted_as_the_imag
         asking.join()
         serving.process.wait(timeout=120)
     assert answers == [200]
+
+
+@contextmanager
+def sigint_not_ignored() -> Iterator[None]:
+    """What a script starts in the background ignores SIGINT, and so would all that the tests start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
