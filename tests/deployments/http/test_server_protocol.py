@@ -144,15 +144,16 @@ def test_what_is_read_for_nobody_is_bounded(
     server: Server, bound: str, value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lingering_close, bound, value)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
-        # Whichever piece passes the bound: the kernel may say so while the first is still being sent.
-        with pytest.raises(ConnectionError):
-            sock.sendall(post(bytes(2 * MIB)).replace(b"content-length: 2097152", b"content-length: 999999999999"))
-            pour(sock)
+    endless = post(bytes(2 * MIB)).replace(b"content-length: 2097152", b"content-length: 999999999999")
+    address = ("127.0.0.1", server.port)
+    with socket.create_connection(address, timeout=20) as sock, pytest.raises(ConnectionError):
+        pour(sock, endless)
     assert server.ask("GET", "/v2/models/fake")[0] == 200
 
 
-def pour(sock: socket.socket) -> None:
+def pour(sock: socket.socket, first: bytes) -> None:
+    """Send without end; any piece may be the one that passes the bound, the first too."""
+    sock.sendall(first)
     while True:
         sock.sendall(bytes(MIB))
 
