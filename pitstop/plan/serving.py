@@ -18,6 +18,7 @@ import yaml
 from configs.lint.applications import ROOT
 
 from .. import isolated_server, processes
+from ..load.token import token_header
 from ..ports import Ports
 
 _START_S = 300
@@ -99,7 +100,7 @@ def _wait(process: "subprocess.Popen[str]", url: str, model: str, log: Path, tel
 
 def _has_failed(url: str, model: str) -> bool:
     """Ask the root application: `serve run` goes on without an application that failed."""
-    index = requests.get(f"{url}/v2/repository/index", timeout=2)
+    index = requests.get(f"{url}/v2/repository/index", timeout=2, headers=token_header())
     states = {each["name"]: each["state"] for each in index.json()} if index.status_code == 200 else {}
     return states.get(model) == "UNAVAILABLE"
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from configs.loader import load
+from pitstop.plan import serving
 from pitstop.plan.choose import Target, capacity_rps
 from pitstop.plan.profile import Profile
 from pitstop.plan.serving import ServingError, served
@@ -68,19 +69,36 @@ LOG = """\x1b[36m(ServeController pid=7)\x1b[0m ERROR deployment 'Model' in appl
 models.errors.ModelError: tests.services.slow has no 'Gone'
 """
 INDEX = '[{"name": "sleeper", "version": "1", "state": "UNAVAILABLE", "reason": "see the server\'s log"}]'
+# A root application; with `access` its index of models asks for a token.
+ROOT = """
+import sys
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+
+class Root(SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if "abc" in sys.argv and self.path.endswith("index") and self.headers["Authorization"] != "Bearer abc":
+            self.send_error(401)
+        else:
+            super().do_GET()
+
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Root).serve_forever()
+"""
 
 
+@pytest.mark.parametrize("token", ["", "abc"])
 def test_a_server_that_says_so_is_not_waited_for_and_is_ended(
-    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str
 ) -> None:
+    monkeypatch.setenv("PITSTOP_TOKEN", token)
+    monkeypatch.setattr(serving, "_START_S", 20)
     (tmp_path / "log").write_text(LOG)
     (tmp_path / "v2" / "repository").mkdir(parents=True)
     (tmp_path / "v2" / "repository" / "index").write_text(INDEX)
     serve, pid = tmp_path / "serve", tmp_path / "pid"
-    root = f"{sys.executable} -m http.server --bind 127.0.0.1 --directory {tmp_path}"
+    (tmp_path / "root.py").write_text(ROOT)
     serve.write_text(
-        f"#!/bin/sh\necho $$ > {pid}\ncat {tmp_path / 'log'}\n"
-        f"exec {root} $(sed -n 's/^  port: //p' \"$2\") 2>/dev/null\n"
+        f"#!/bin/sh\necho $$ > {pid}\ncat {tmp_path / 'log'}\nport=$(sed -n 's/^  port: //p' \"$2\")\n"
+        f"cd {tmp_path} && exec {sys.executable} root.py $port {token} 2>/dev/null\n"
     )
     serve.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
