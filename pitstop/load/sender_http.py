@@ -52,13 +52,16 @@ class HttpSender:
         self._idle: list[_Lane] = []
         self._all: set[_Lane] = set()
         self._waiting: deque[_Waiting] = deque()
-        self._opening: set[asyncio.Task[None]] = set()
+        # A number beside the tasks: a task that has ended leaves its set only later.
+        self._opening = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self.queued = 0
 
     async def open(self, connections: int) -> None:
         self._sweep()
-        await asyncio.gather(*(self._connect() for _ in range(min(connections, self._most))))
+        self._opening = min(connections, self._most)
+        await asyncio.gather(*(self._connect() for _ in range(self._opening)))
 
     def send(self, number: int, done: Done) -> None:
         while self._idle:
@@ -68,16 +71,16 @@ class HttpSender:
                 return
             self._all.discard(lane)
         self._waiting.append(_Waiting(number, done, self._deadline))
-        if len(self._all) + len(self._opening) >= self._most:
+        if len(self._all) + self._opening >= self._most:
             self.queued += 1
-        elif len(self._opening) < len(self._waiting):
+        elif self._opening < len(self._waiting):
             self._connect_soon()
 
     async def close(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
         self._waiting.clear()
-        for task in self._opening:
+        for task in self._tasks:
             task.cancel()
         for lane in self._all:
             lane.connection.close()
@@ -87,7 +90,7 @@ class HttpSender:
         """Take back a connection whose request has ended."""
         if not lane.connection.open:
             self._all.discard(lane)
-            if len(self._opening) < len(self._waiting):
+            if self._opening < len(self._waiting):
                 self._connect_soon()
         elif self._waiting:
             self._send_on(lane, *self._waiting.popleft())
@@ -107,7 +110,10 @@ class HttpSender:
         lane.connection.send(lane.ended, self._requests[number % self._count])
 
     def _connect_soon(self) -> None:
-        self._opening.add(asyncio.get_running_loop().create_task(self._connect()))
+        self._opening += 1
+        task = asyncio.get_running_loop().create_task(self._connect())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _connect(self) -> None:
         loop, (host, port, _) = asyncio.get_running_loop(), self._address
@@ -115,22 +121,17 @@ class HttpSender:
             making = loop.create_connection(partial(Connection, lazy=True), host, port, ssl=self._tls)
             _, connection = await asyncio.wait_for(making, self._timeout_s)
         except (OSError, TimeoutError) as error:
-            self._opened()
+            self._opening -= 1
             if self._waiting:
                 self._waiting.popleft().end(Failure(_kind(error)))
             # Of those that came when no more connections were allowed, none has brought one with it.
-            if len(self._opening) < len(self._waiting):
+            if self._opening < len(self._waiting):
                 self._connect_soon()
             return
-        self._opened()
+        self._opening -= 1
         lane = _Lane(self, connection)
         self._all.add(lane)
         self.freed(lane)
-
-    def _opened(self) -> None:
-        """Count this connection as open, or as failed, and no longer as being opened: never as both at once."""
-        if (task := asyncio.current_task()) is not None:
-            self._opening.discard(task)
 
     def _sweep(self) -> None:
         """Look for what has taken too long; one timer for all, because one for each request would cost more."""
