@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.status import Status
 
 from ..measure import results
+from ..measure.percentiles import percentile
 from .bodies import Format, requests
 from .errors import LoadError
 from .load_runner import Drive
@@ -82,8 +83,8 @@ def _check(wish: Wish) -> None:
 
 def _progress(drive: Drive, wish: Wish, line: Status) -> None:
     record, plan = drive.record, wish.plan
-    recent = sorted(record.latency_s[-1000:])
-    p99 = f", p99 of the last {len(recent)}: {recent[int(len(recent) * 0.99) - 1] * 1e3:.3g} ms" if recent else ""
+    recent = record.latency_s[-1000:]
+    p99 = f", p99 of the last {len(recent)}: {percentile(recent, 0.99) * 1e3:.3g} ms" if recent else ""
     errors = f", [red]{len(record.failures)} errors[/]" if record.failures else ""
     phase = "warm-up" if drive.elapsed_s < plan.warmup_s else "measuring"
     line.update(f"{phase} {drive.elapsed_s:.0f}/{plan.end_s:.0f} s: {len(record.latency_s):,} answers{p99}{errors}")
