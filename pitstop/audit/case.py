@@ -11,9 +11,6 @@ from configs.problems import Keys, items
 from .finding import Finding
 from .step import DEFAULT_BATCH, DEFAULT_ONE, Setting, Step, batches, configured, fastest, find, forgone, setting_of
 
-# Ray's own bound where num_replicas is `auto`.
-_AUTO_REPLICAS = 100
-
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -84,20 +81,6 @@ def app_keys(deployment: Deployment) -> list[Keys]:
     return [("applications", index) for index, app in found if app.get("import_path") == MODEL]
 
 
-def most_replicas(app: ModelApp) -> int:
-    """Return the most replicas that Serve may start."""
-    scaling = app.replicas.get("autoscaling_config")
-    if isinstance(scaling, Mapping):
-        return _number(scaling.get("max_replicas"), 1)
-    return _number(app.replicas.get("num_replicas"), 1)
-
-
 def same_model(one: ModelApp, other: ModelApp) -> bool:
     """Whether two applications serve one model, perhaps on different devices."""
     return one.config.source == other.config.source and one.config.preprocess == other.config.preprocess
-
-
-def _number(value: object, default: int) -> int:
-    if value == "auto":
-        return _AUTO_REPLICAS
-    return value if isinstance(value, int) else default

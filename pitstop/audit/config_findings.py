@@ -10,8 +10,9 @@ from configs.lint.applications import rules
 from configs.problems import Problem
 from models.runtime.padding import powers_of_two, round_up
 
+from ..replicas import replica_bounds
 from ..report.numbers import number, plural
-from .case import Case, most_replicas, same_model
+from .case import Case, same_model
 from .finding import Finding
 from .step import NEW
 from .words import ms
@@ -104,7 +105,7 @@ def _threads(case: Case) -> Iterator[Finding]:
         yield Finding("warning", what, case.args("num_cpus"), f"num_cpus: {cores}", cost)
         return
     # Autoscaled replicas may land on other nodes; a fixed number is meant for what is here.
-    replicas = most_replicas(case.app)
+    _, replicas = replica_bounds(case.app.replicas)
     fixed = "autoscaling_config" not in case.app.replicas and case.raw.get("proxy_location") != "EveryNode"
     if case.device == "cpu" and fixed and replicas > 1 and replicas * cpus > cores:
         what = f"{replicas} replicas of {cpus:g} CPUs want {replicas * cpus:g} cores, and this machine has {cores}"
@@ -122,7 +123,7 @@ def _pickle(case: Case) -> Iterator[Finding]:
 
 def _fleet(case: Case) -> Iterator[Finding]:
     """Mistake 4: many CPUs, and nothing that they were ever compared with."""
-    replicas = most_replicas(case.app)
+    _, replicas = replica_bounds(case.app.replicas)
     others = [app for app in case.neighbours if same_model(app, case.app) and app.config.device != "cpu"]
     if case.app.config.device != "cpu" or replicas < 2 or others:
         return

@@ -13,6 +13,8 @@ from configs.lint.applications import INGRESS
 from configs.loader import ConfigError, Deployment, ModelApp
 from configs.problems import items, mapping
 
+from ..replicas import replica_bounds
+
 _SPARE_CORES = 1
 
 
@@ -107,12 +109,7 @@ def _demand(app: ModelApp) -> _Demand:
 
 
 def _bounds(replicas: Mapping[str, Any]) -> tuple[int, int]:
-    scaling = replicas.get("autoscaling_config")
-    if isinstance(scaling, Mapping):
-        least = int(scaling.get("min_replicas", 1))
-        most = int(scaling.get("max_replicas", 1))
-    else:
-        least = most = int(replicas.get("num_replicas") or 1)
+    least, most = replica_bounds(replicas)
     surge = math.ceil(most * float(replicas.get("max_surge_percent") or 0) / 100)
     return least, most + surge
 

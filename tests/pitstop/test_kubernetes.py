@@ -15,6 +15,7 @@ from rich.console import Console
 from configs.loader import ConfigError, load
 from pitstop.kubernetes.groups import Group, Size, groups_of, pods
 from pitstop.kubernetes.main import DONE, UNUSABLE, Wish, kubernetes, rendered
+from pitstop.replicas import replica_bounds
 from tests.pitstop.fields_schema import schema
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -163,6 +164,31 @@ def test_replicas_that_share_a_gpu_share_a_pod(tmp_path: Path) -> None:
     path = edited(tmp_path, ("device: cuda ", "num_gpus: 0.25\n      num_cpus: 2\n      device: cuda "))
     [_, gpu] = groups_of(load(path))
     assert gpu == Group("gpu", Size(8, 1), 1, 2)
+
+
+@pytest.mark.parametrize(
+    "replicas, bounds",
+    [
+        ({}, (1, 1)),
+        ({"num_replicas": 3}, (3, 3)),
+        ({"num_replicas": "auto"}, (1, 100)),
+        ({"num_replicas": "auto", "autoscaling_config": {"min_replicas": 2}}, (2, 100)),
+        ({"num_replicas": "auto", "autoscaling_config": {"max_replicas": 8}}, (1, 8)),
+        ({"autoscaling_config": {"min_replicas": 0}}, (0, 1)),
+    ],
+)
+def test_the_bounds_of_replicas_are_those_of_serve(replicas: dict[str, Any], bounds: tuple[int, int]) -> None:
+    assert replica_bounds(replicas) == bounds
+
+
+def test_num_replicas_auto_alone_has_room_for_the_hundred_that_serve_may_start(tmp_path: Path) -> None:
+    raw = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    for app in raw["applications"][1:]:
+        app["deployments"][0].pop("autoscaling_config", None)
+        app["deployments"][0] |= {"num_replicas": "auto", "max_surge_percent": 0}
+    path = tmp_path / "auto.yaml"
+    path.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+    assert [(each.least, each.most) for each in groups_of(load(path))] == [(1, 100), (1, 100)]
 
 
 def test_an_accelerator_has_a_group_of_its_own(tmp_path: Path) -> None:
