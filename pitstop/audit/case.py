@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from configs.lint.applications import MODEL
-from configs.loader import Deployment, ModelApp
-from configs.problems import Keys, items
+from configs.loader import ModelApp
+from configs.problems import Keys
 
+from ..plan.place import deployment_keys
 from .finding import Finding
 from .step import DEFAULT_BATCH, DEFAULT_ONE, Setting, Step, batches, configured, fastest, find, forgone, setting_of
 
@@ -72,13 +72,7 @@ class Case:
         return (*self.keys, "args", *keys)
 
     def deployed(self, *keys: str) -> Keys:
-        return (*self.keys, "deployments", 0, *keys)
-
-
-def app_keys(deployment: Deployment) -> list[Keys]:
-    """Return where each of the file's models stands, in their order."""
-    found = items(deployment.raw, "applications")
-    return [("applications", index) for index, app in found if app.get("import_path") == MODEL]
+        return (*(deployment_keys(self.raw, self.keys) or (*self.keys, "deployments", 0)), *keys)
 
 
 def same_model(one: ModelApp, other: ModelApp) -> bool:

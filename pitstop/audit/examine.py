@@ -11,8 +11,9 @@ from configs.loader import Deployment, ModelApp
 from models.errors import ModelError
 
 from ..measure.hardware import cores, threads_of
+from ..plan.place import app_keys
 from . import isolated
-from .case import Case, app_keys
+from .case import Case
 from .config_findings import config_findings
 from .finding import Finding, in_order
 from .mistakes import NOT_MEASURED, UNCLEAR, Verdict, verdicts

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from configs.document import Document, read
 from configs.loader import ConfigError, Deployment, load
-from configs.suggest import advise
 from configs.values import OPEN_SIZE
 
+from ..plan.place import model_names
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -53,12 +53,7 @@ def audit(wish: Wish, console: Console | None = None, look: "Look | None" = None
 
 def _deployment(wish: Wish) -> Deployment:
     deployment = load(wish.path)
-    names = [app.config.name for app in deployment.models]
-    if not names:
-        help_ = "add an application with import_path: deployments.app:model"
-        raise ConfigError(f"{wish.path}: serves no model\nhelp: {help_}")
-    if wish.name is not None and wish.name not in names:
-        raise ConfigError(f"{wish.path}: has no model {wish.name!r}\nhelp: {advise(wish.name, names)}")
+    model_names(deployment, wish.name)
     return deployment
 
 

@@ -28,20 +28,35 @@ class Place:
 
 def find_model(deployment: Deployment, name: str | None) -> Place:
     """Return the model of that name, or the only one; raise ConfigError where it is not clear which is meant."""
+    names = model_names(deployment, name)
+    if name is None and len(names) > 1:
+        raise ConfigError(f"{deployment.path}: serves {', '.join(names)}\nhelp: choose one with --model")
+    chosen = names.index(name) if name is not None else 0
+    keys = app_keys(deployment)[chosen]
+    return Place(deployment.models[chosen], keys, deployment_keys(deployment.raw, keys))
+
+
+def model_names(deployment: Deployment, name: str | None) -> list[str]:
+    """Return the names of a file's models; raise ConfigError where it has none, or none of this name."""
     names = [app.config.name for app in deployment.models]
     if not names:
         help_ = "add an application with import_path: deployments.app:model"
         raise ConfigError(f"{deployment.path}: serves no model\nhelp: {help_}")
-    if name is None and len(names) > 1:
-        raise ConfigError(f"{deployment.path}: serves {', '.join(names)}\nhelp: choose one with --model")
     if name is not None and name not in names:
         raise ConfigError(f"{deployment.path}: has no model {name!r}\nhelp: {advise(name, names)}")
-    chosen = names.index(name) if name is not None else 0
-    indices = [index for index, app in items(deployment.raw, "applications") if app.get("import_path") == MODEL]
-    keys: Keys = ("applications", indices[chosen])
-    raw = mapping(deployment.raw, *keys)
-    listed = [index for index, each in items(raw, "deployments") if each.get("name") != INGRESS]
-    return Place(deployment.models[chosen], keys, (*keys, "deployments", listed[0]) if listed else None)
+    return names
+
+
+def app_keys(deployment: Deployment) -> list[Keys]:
+    """Return where each of the file's models stands, in their order."""
+    found = items(deployment.raw, "applications")
+    return [("applications", index) for index, app in found if app.get("import_path") == MODEL]
+
+
+def deployment_keys(raw: Mapping[str, Any], app_keys: Keys) -> Keys | None:
+    """Return where the deployment of a model stands, which need not be the first; None where the file has none."""
+    listed = items(mapping(raw, *app_keys), "deployments")
+    return next(((*app_keys, "deployments", index) for index, each in listed if each.get("name") != INGRESS), None)
 
 
 def plan_changes(place: Place, option: Option, bounds: Bounds, autoscale: bool) -> list[Change]:

@@ -6,10 +6,11 @@ from typing import Any
 
 from configs.loader import ModelApp, load
 from configs.problems import Keys
-from pitstop.audit.case import Case, app_keys
+from pitstop.audit.case import Case
 from pitstop.audit.sight import Look, Pace, Sight
 from pitstop.audit.step import DEFAULT_BATCH, DEFAULT_ONE, Head, Kind, Setting, Step, setting_of
 from pitstop.audit.timing import Timing
+from pitstop.plan.place import app_keys
 
 PROJECT = Path(__file__).resolve().parents[2]
 MISTAKES = Path(__file__).resolve().parent / "mistakes"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from configs.loader import load
 from pitstop.audit.case import Case
 from pitstop.audit.config_findings import config_findings
 from pitstop.audit.finding import Finding
@@ -36,6 +37,14 @@ def test_a_limit_of_one_row_in_user_config_is_the_same_mistake_at_its_own_key(tm
     path = edited(tmp_path, DIGITS, ("max_queued_rows: 1024", "max_rows: 1"))
     found = of(case(path, "digits-cpu"), mistake=5)
     assert found[0].keys[-2:] == ("user_config", "max_rows")
+
+
+def test_a_key_of_the_model_s_deployment_is_shown_there_though_its_ingress_stands_first(tmp_path: Path) -> None:
+    ingress = ("      - name: Model\n", "      - name: Ingress\n      - name: Model\n")
+    path = edited(tmp_path, DIGITS, ("max_queued_rows: 1024", "max_rows: 1"), ingress)
+    assert load(path).raw["applications"][1]["deployments"][0]["name"] == "Ingress"
+    found = of(case(path, "digits"), mistake=5)
+    assert found[0].keys[2:] == ("deployments", 1, "user_config", "max_rows")
 
 
 def test_more_rows_than_are_warmed_is_mistake_2(tmp_path: Path) -> None:
