@@ -166,6 +166,12 @@ class ModelConfig(Strict):
         None, description="Tokens that clients need; none by default, so everyone may send requests."
     )
 
+    @property
+    def middle_length(self) -> int:
+        """The one of `lengths` that is measured where nobody names one: the middle; 0 where no size is open."""
+        lengths = self.lengths or (0,)
+        return lengths[len(lengths) // 2]
+
     @model_validator(mode="after")
     def _consistent(self) -> "ModelConfig":
         for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):

@@ -10,7 +10,7 @@ from typing import Literal
 from configs.loader import Deployment, ModelApp
 from models.errors import ModelError
 
-from ..measure.hardware import cores, threads_of
+from ..measure import hardware
 from ..plan.place import app_keys
 from . import isolated
 from .case import Case
@@ -86,11 +86,11 @@ def examine(deployment: Deployment, name: str | None, pace: Pace, look: Look | N
         if name is not None and app.config.name != name:
             continue
         neighbours = tuple(other for other in deployment.models if other is not app)
-        case = Case(app, keys, deployment.raw, neighbours, app.config.device, None, cores())
+        case = Case(app, keys, deployment.raw, neighbours, app.config.device, None, hardware.cores())
         twin, sight = seen.get(_likeness(app), ("", None))
         if stopped:
             yield _judged(Examined(case, 1, (), (), unmeasured=NOT_REACHED, cut=True), None)
-        elif app.config.device == "cuda" and not has_gpu():
+        elif app.config.device == "cuda" and not hardware.has_gpu():
             yield _judged(Examined(case, 1, (), (), unmeasured=NO_GPU), None)
         elif sight is not None:
             yield _judged(Examined(case, 1, (), (), twin=twin), sight)
@@ -118,7 +118,7 @@ def _looked_at(case: Case, pace: Pace, look: Look) -> Examined:
 def _judged(examined: Examined, sight: Sight | None) -> Examined:
     case = examined.case
     found: tuple[Finding, ...] = ()
-    threads = threads_of(case.app.config)
+    threads = hardware.threads_of(case.app.config)
     if sight is not None:
         # A twin's findings are told where the twin itself stands in the file.
         found = tuple(replace(each, keys=(*case.keys, *each.keys[2:])) for each in sight.found)
@@ -145,11 +145,5 @@ def _sight(examined: Examined) -> Sight:
 
 def _likeness(app: ModelApp) -> str:
     config = app.config
-    device = ("cuda" if has_gpu() else "cpu") if config.device == "auto" else config.device
+    device = hardware.device_here(config.device)
     return config.model_copy(update={"name": "", "device": device, "predict": None}).model_dump_json(warnings=False)
-
-
-def has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()

@@ -14,6 +14,7 @@ from configs.problems import Keys
 from models.errors import ModelError
 
 from .. import child_process
+from ..measure.hardware import device_here
 from .finding import Finding, refusal, refusal_text
 from .sight import LOADING, PROVING, Pace, Sight
 from .step import STARTED, Head, Step, setting_of
@@ -54,9 +55,7 @@ def look(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
         if head == LOADING:
             raise ModelError(f"loading the model {how}\nhelp: correct what args.source names")
         if head == PROVING:
-            from .subject import choose  # It imports torch, which the child alone needs as a rule.
-
-            yield Sight(choose(app.config.device), (refusal(how, (*keys, "args")),), ())
+            yield Sight(device_here(app.config.device), (refusal(how, (*keys, "args")),), ())
             return
         known[head.key] = Step(head, skipped=how, refusal=how if head.key == STARTED else "")
 

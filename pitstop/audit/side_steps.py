@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
+from math import inf
 
 from configs.backends import BACKENDS, DEFAULT
 from models.compile.refused import sentences
@@ -15,6 +16,7 @@ from models.errors import ModelError, first_line
 from models.runtime.padding import round_up
 from models.signature import Shape
 
+from ..measure.timing import times_ms
 from .built import Built, build, started
 from .plan import thin
 from .run import Arm, attempt, caller
@@ -103,11 +105,7 @@ def _times(subject: Subject, built: Built, shapes: list[Shape], budget_s: float)
 
 def _ms(subject: Subject, built: Built, shape: Shape, warm_runs: int) -> float:
     call = caller(Arm(built), stage(subject.arrays(*shape), built.layout), subject.device)
-    for _ in range(warm_runs):
-        call()
-    start = time.perf_counter()
-    call()
-    return (time.perf_counter() - start) * 1000
+    return times_ms(call, inf, 1, most_runs=warm_runs + 1)[-1]
 
 
 def _opened(subject: Subject, setting: Setting, lines: dict[str, str]) -> Built:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from configs.schema import ModelConfig
-from models.errors import ModelError
+from models.errors import ModelError, first_line
 from models.runtime.layout import Layout
 from models.runtime.padding import powers_of_two
 from models.runtime.staging import to_device
@@ -28,7 +28,7 @@ from models.startup.precision import Arithmetic
 from models.startup.prepare import freeze_in_eval, layout_of, pick_device, set_arithmetic
 from models.startup.sample_inputs import Draw, draw_of
 
-from ..measure.hardware import threads_of
+from ..measure.hardware import device_here, threads_of
 
 COMPARED_ROWS = 3
 _SEED = 100
@@ -55,9 +55,8 @@ class Subject:
 
     @property
     def length(self) -> int:
-        """The open size used throughout: the middle one of those configured; 0 where no size is open."""
-        lengths = self.config.lengths or (0,)
-        return lengths[len(lengths) // 2]
+        """The open size used throughout."""
+        return self.config.middle_length
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -126,14 +125,15 @@ class Loaded:
 
 def load(config: ModelConfig, device: str | None = None) -> Loaded:
     """Load the model for the device that its config asks for, or for another; raise ModelError where it cannot be."""
-    place = pick_device(device or choose(config.device))
+    place = pick_device(device or device_here(config.device))
     try:
         return Loaded(config, place, draw_of(config), source.load(config.source))
     except ModelError:
         raise
     except Exception as error:  # Code of the user's own: whatever it raises, the model cannot be audited.
-        what = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise ModelError(f"the model cannot be loaded ({what})\nhelp: correct what args.source names") from error
+        raise ModelError(
+            f"the model cannot be loaded ({first_line(error)})\nhelp: correct what args.source names"
+        ) from error
 
 
 def subject_of(loaded: Loaded) -> Subject:
@@ -166,8 +166,3 @@ def arithmetic(config: ModelConfig, fixed: bool, threads: int | None = None) -> 
     finally:
         cuda.allow_tf32, cudnn.allow_tf32, cudnn.enabled, cudnn.benchmark = before[:4]
         torch.set_num_threads(before[4])
-
-
-def choose(device: str) -> str:
-    """Return the device that `auto` stands for here, or the one that is named."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device

@@ -48,7 +48,7 @@ def measure(
     cpu_clock: Callable[[], float] = time.thread_time,
 ) -> Timing:
     """Warm `call` up and time it for `budget_s`; longer where that is needed for 20 runs, but not for ever."""
-    _warm(call, budget_s * _WARM_SHARE, clock)
+    times_ms(call, budget_s * _WARM_SHARE, WARM_RUNS, clock=clock)
     began, cpu_began = clock(), cpu_clock()
     times = times_ms(call, budget_s, LEAST_RUNS, _PATIENCE, clock=clock)
     share = min(1.0, (cpu_clock() - cpu_began) / (clock() - began))
@@ -72,10 +72,3 @@ def clearly_faster(slow: Timing, fast: Timing, factor: float, slow_rows: int = 1
     apart = slow.p25_ms / slow_rows > fast.p75_ms / fast_rows
     gain = speedup(slow, fast) * fast_rows / slow_rows
     return gain >= factor and apart and not slow.disturbed and not fast.disturbed
-
-
-def _warm(call: Callable[[], object], budget_s: float, clock: Callable[[], float]) -> None:
-    began, runs = clock(), 0
-    while runs < WARM_RUNS or clock() - began < budget_s:
-        call()
-        runs += 1

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from configs.backends import BACKENDS
-from models.errors import ModelError
+from models.errors import ModelError, first_line
 
 from ..measure.hardware import cores, threads_of
+from ..report.numbers import plural
 from .built import Built, build, four_dimensional, started, started_head, started_label, unprepared
 from .finding import refusal_text
 from .plan import single_rows, thin
@@ -165,7 +166,7 @@ def _on_cpu(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Itera
     here = setting_of(subject.config)
     setting = Setting(here.backend, here.precision if here.precision == "bf16" else "fp32", here.memory_format)
     rows, threads = many.head.rows, threads_of(subject.config)
-    head = Head("cpu", f"on {threads} CPU thread{'s' * (threads > 1)}, batches of {rows}", "mistake", rows, setting)
+    head = Head("cpu", f"on {plural(threads, 'CPU thread')}, batches of {rows}", "mistake", rows, setting)
 
     def arm() -> Arm:
         return Arm(started(elsewhere, build(elsewhere, setting)))
@@ -173,7 +174,7 @@ def _on_cpu(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Itera
     try:
         elsewhere = subject_of(load(subject.config, "cpu"))
     except ModelError as error:
-        yield Step(head, skipped=str(error).partition("\n")[0])
+        yield Step(head, skipped=first_line(error))
         return
     yield attempt(head, arm, elsewhere, pace)
 

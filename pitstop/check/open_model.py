@@ -1,4 +1,4 @@
-"""Opens one model as a replica's start does, in this process: what check_load.py has done in a process of its own."""
+"""Opens one model as a replica's start does, in this process: what load_models.py has done in a process of its own."""
 
 import os
 import traceback
@@ -7,7 +7,7 @@ from configs.loader import ModelApp, load
 from configs.problems import ConfigError
 
 from ..child_process import Report
-from ..measure.hardware import threads_of
+from ..measure.hardware import device_here, threads_of
 
 
 def open_one(order: tuple[str, str], report: Report) -> None:
@@ -42,10 +42,8 @@ def _place(app: ModelApp) -> tuple[str, str]:
     """Choose the device as deployments/resources.py does, by this machine in place of the cluster."""
     import torch
 
-    device, note = app.config.device, ""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        note = "" if device == "cuda" else "device: auto found no GPU on this machine"
+    device = device_here(app.config.device)
+    note = "device: auto found no GPU on this machine" if (app.config.device, device) == ("auto", "cpu") else ""
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         torch.set_num_threads(threads_of(app.config))

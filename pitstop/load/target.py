@@ -122,7 +122,7 @@ def _no_answer(url: str, error: Exception) -> LoadError:
         return LoadError(f"{there} speaks HTTPS", f"write https://{parts.netloc}{path}")
     if found == "tls":
         return LoadError(
-            f"{parts.netloc}: its certificate is not accepted ({_first_line(error)})",
+            f"{parts.netloc}: its certificate is not accepted ({_certificate_error(error)})",
             "write the name that it is for, and name its authority's file in REQUESTS_CA_BUNDLE and SSL_CERT_FILE",
         )
     if found == "http" and parts.scheme == "https":
@@ -134,7 +134,7 @@ def _no_answer(url: str, error: Exception) -> LoadError:
     )
 
 
-def _first_line(error: Exception) -> str:
+def _certificate_error(error: Exception) -> str:
     text = str(error)
     # What urllib3 puts around OpenSSL's own words is of no use to anybody.
     return text[text.rfind("certificate") :].partition(" (_ssl")[0].strip() if "certificate" in text else "TLS"

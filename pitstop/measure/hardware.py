@@ -70,6 +70,17 @@ def threads_of(config: ModelConfig) -> int:
     return max(1, math.floor(config.num_cpus))
 
 
+def has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def device_here(device: str) -> str:
+    """Return the device that `auto` stands for on this machine, or the one that is named."""
+    return ("cuda" if has_gpu() else "cpu") if device == "auto" else device
+
+
 def cpu_name() -> str:
     """Return the processor as the system names it."""
     info = Path("/proc/cpuinfo")
@@ -103,7 +114,7 @@ def commit() -> str:
 def _gpu() -> Any:
     import torch
 
-    return torch.cuda.get_device_properties(0) if torch.cuda.is_available() else None
+    return torch.cuda.get_device_properties(0) if has_gpu() else None
 
 
 def _siblings(cpu: int) -> str:

@@ -7,9 +7,10 @@ from functools import partial
 from configs.schema import ModelConfig
 
 from .. import child_process
-from ..measure.hardware import threads_of
+from ..measure.hardware import device_here, threads_of
 from ..measure.timing import times_ms
-from .profile import Profile, quantiles
+from ..report.numbers import plural
+from .profile import Profile, length_of, quantiles
 
 # A start that says nothing for so long hangs: torch.compile may take minutes, and every size is warmed.
 _LIMIT_S = 1800
@@ -22,13 +23,8 @@ _PATIENCE = 4
 
 def devices_here(config: ModelConfig, both: bool) -> list[str]:
     """Return where this model may run on this machine; `auto` may mean both, where both have a price."""
-    import torch
-
-    if config.device != "auto":
-        return [config.device]
-    if not torch.cuda.is_available():
-        return ["cpu"]
-    return ["cuda", "cpu"] if both else ["cuda"]
+    first = device_here(config.device)
+    return ["cuda", "cpu"] if both and (config.device, first) == ("auto", "cuda") else [first]
 
 
 def profile_here(
@@ -87,7 +83,7 @@ def _profile(
     tell(f"starting {config.name} on {device}")
     served = open_model(config, device)
     draw = Draw(served.signature, served.preprocess, config.lengths or ())
-    chosen = _length(config, length)
+    chosen = length_of(config.lengths or (0,), length)
     sizes = served.runner.layout.sizes
     times: dict[int, tuple[float, ...]] = {}
     for size in sizes:
@@ -99,16 +95,10 @@ def _profile(
     return Profile(config.name, device, times, f"measured here, {_where(config, device)}", length=chosen)
 
 
-def _length(config: ModelConfig, wanted: int | None) -> int:
-    lengths = config.lengths or (0,)
-    middle = lengths[len(lengths) // 2]
-    return middle if wanted is None else next((each for each in lengths if each >= wanted), lengths[-1])
-
-
 def _where(config: ModelConfig, device: str) -> str:
     import torch
 
     if device == "cuda":
         return str(torch.cuda.get_device_name(0))
     threads = threads_of(config)
-    return f"{threads} thread{'s' * (threads > 1)} of a CPU with {os.cpu_count()}"
+    return f"{plural(threads, 'thread')} of a CPU with {os.cpu_count()}"

@@ -53,10 +53,10 @@ def app_keys(deployment: Deployment) -> list[Keys]:
     return [("applications", index) for index, app in found if app.get("import_path") == MODEL]
 
 
-def deployment_keys(raw: Mapping[str, Any], app_keys: Keys) -> Keys | None:
+def deployment_keys(raw: Mapping[str, Any], keys: Keys) -> Keys | None:
     """Return where the deployment of a model stands, which need not be the first; None where the file has none."""
-    listed = items(mapping(raw, *app_keys), "deployments")
-    return next(((*app_keys, "deployments", index) for index, each in listed if each.get("name") != INGRESS), None)
+    listed = items(mapping(raw, *keys), "deployments")
+    return next(((*keys, "deployments", index) for index, each in listed if each.get("name") != INGRESS), None)
 
 
 def plan_changes(place: Place, option: Option, bounds: Bounds, autoscale: bool) -> list[Change]:

@@ -5,7 +5,7 @@ model, whose metadata has the fastest forward of each size and no spread.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,11 @@ def quantiles(times_ms: list[float]) -> tuple[float, ...]:
     return tuple(percentile(ordered, (i + 0.5) / _KEPT) for i in range(_KEPT))
 
 
+def length_of(lengths: Sequence[int], wanted: int | None) -> int:
+    """Return the least of ascending lengths that holds `wanted`, else the longest; the middle one where none is."""
+    return lengths[len(lengths) // 2] if wanted is None else next((n for n in lengths if n >= wanted), lengths[-1])
+
+
 def read(path: Path, length: int | None = None) -> Profile:
     """Return the profile in a file: one that --save-profile wrote, or a model's metadata."""
     try:
@@ -115,8 +120,5 @@ def _sizes(times: Mapping[str, Any], length: int | None) -> tuple[int, dict[int,
         if int(rows) < 1 or not each or min(each) <= 0:
             raise ValueError(f"{key}: {value}")
         found.setdefault(int(wide or 0), {})[int(rows)] = quantiles(each)
-    lengths = sorted(found)
-    chosen = lengths[len(lengths) // 2]
-    if length is not None and lengths != [0]:
-        chosen = next((each for each in lengths if each >= length), lengths[-1])
+    chosen = length_of(sorted(found), length)
     return chosen, dict(sorted(found[chosen].items()))

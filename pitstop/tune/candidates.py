@@ -11,6 +11,8 @@ from configs.backends import tried_on
 from configs.schema import ModelConfig
 from models.runtime.padding import powers_of_two
 
+from ..measure.hardware import threads_of
+
 _PRECISIONS = {"cuda": ("fp16", "bf16", "tf32", "fp32"), "cpu": ("fp32", "bf16")}
 # A first look times a batch of one, a middle one and a full one.
 _FIRST_LOOK = 3
@@ -45,13 +47,13 @@ class Candidate:
         if device == "cpu":
             own["num_cpus"] = self.threads
         if config.lengths and not thorough:
-            own["lengths"] = [config.lengths[len(config.lengths) // 2]]
+            own["lengths"] = [config.middle_length]
         return config.model_dump(mode="json") | own
 
 
 def now(config: ModelConfig, device: str) -> Candidate:
     """Return the setting that the config has."""
-    threads = max(1, int(config.num_cpus)) if device == "cpu" else 1
+    threads = threads_of(config) if device == "cpu" else 1
     return Candidate(config.backend, config.precision, config.memory_format, threads, config.max_rows)
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from configs.loader import ConfigError, load
 from configs.schema import ModelConfig
 
-from ..measure.hardware import cores
+from ..measure.hardware import cores, device_here
 from ..plan.place import Place, args_changes, find_model
 from ..plan.report import show_patch
 from ..yaml_edit.patch import PatchError, diff, patch, write
@@ -134,7 +134,7 @@ def tune(wish: Wish, console: Console | None = None, try_: Attempt = attempt) ->
 
 
 def _tune(wish: Wish, place: Place, console: Console, try_: Attempt) -> int:
-    device = _device(place.app.config)
+    device = device_here(place.app.config.device)
     with Console(stderr=True).status("starting") as line:
         search = Search(wish, place, device, line.update, try_)
         images = any(len(tensor.shape) == 4 for tensor in place.app.config.inputs)
@@ -171,7 +171,7 @@ def _wanted(wish: Wish, config: ModelConfig, best: Candidate, trial: Trial) -> d
         "precision": best.precision,
         "memory_format": best.memory_format,
     }
-    if best.threads != now(config, _device(config)).threads:
+    if best.threads != now(config, device_here(config.device)).threads:
         wanted["num_cpus"] = best.threads
     if wish.goal != "latency":
         wanted["max_rows"] = _rows(trial)
@@ -185,11 +185,3 @@ def _rows(trial: Trial) -> int:
     """Return the smallest batch that is nearly as fast as the fastest."""
     _, rate = trial.best
     return min(size for size, ms in trial.p50_ms.items() if 1000 * size / ms >= _NEARLY * rate)
-
-
-def _device(config: ModelConfig) -> str:
-    if config.device != "auto":
-        return config.device
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

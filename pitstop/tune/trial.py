@@ -86,12 +86,11 @@ def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) 
     served = open_model(config, device)
     if served.how == EAGER != config.backend and config.source.export is None:
         return failed(f"{BACKENDS[config.backend].title} would not be faithful, so it would run eagerly")
-    length = (config.lengths or (0,))[len(config.lengths or (0,)) // 2]
     draw = Draw(served.signature, served.preprocess, config.lengths or ())
     sizes = served.runner.layout.sizes
     times = {}
     for size in sizes:
-        rows = draw.shaped((size, length), seed=5)
+        rows = draw.shaped((size, config.middle_length), seed=5)
         times[size] = times_ms(partial(served.runner.run, [rows]), measure_s / len(sizes), LEAST_RUNS)
     peak = torch.cuda.max_memory_allocated() if device == "cuda" else 1024 * resource.getrusage(0).ru_maxrss
     return Trial(

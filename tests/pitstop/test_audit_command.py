@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from configs.loader import ModelApp
 from configs.problems import Keys
 from models.errors import ModelError
-from pitstop.audit import examine
 from pitstop.audit.main import Wish, audit
 from pitstop.audit.sight import Look, Pace, Sight
 from pitstop.cli import app
+from pitstop.measure import hardware
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, edited, look
 
 SHIPPED = [PROJECT / "serve_config.yaml", *sorted((PROJECT / "configs").glob("[!p]*.yaml"))]
@@ -23,7 +23,7 @@ SERVED = [path for path in SHIPPED if "deployments.app:model" in path.read_text(
 
 @pytest.fixture(autouse=True)
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examine, "has_gpu", lambda: False)
+    monkeypatch.setattr(hardware, "has_gpu", lambda: False)
 
 
 def run(path: Path, seen: Look | None = None, **keys: object) -> tuple[int, str]:
