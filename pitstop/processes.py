@@ -72,13 +72,6 @@ def end(
     return list(stayed.values())
 
 
-def sweep(mark: str, patience_s: float) -> list[str]:
-    """Wait until all that carries the mark has gone; kill what has not, and return its command lines."""
-    stayed = _wait(lambda: of(None, mark), patience_s)
-    kill(stayed)
-    return list(stayed.values())
-
-
 def kill(pids: Iterable[int]) -> None:
     """End processes without asking them."""
     _signal(pids, signal.SIGKILL)

@@ -109,6 +109,14 @@ def left_over(mark: str) -> list[str]:
     return list(processes.of(None, mark).values())
 
 
+def all_gone(mark: str, within_s: float = 60.0) -> bool:
+    """Wait until no running process carries the mark."""
+    deadline = time.monotonic() + within_s
+    while (left := left_over(mark)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not left
+
+
 def deploy(serving: Serving, edit: Edit) -> None:
     """Change the running config as `serve deploy` does."""
     raw = yaml.safe_load(serving.config.read_text())

@@ -14,7 +14,6 @@ from .row import Row
 
 PAGE = PROJECT / "docs" / "reliability.md"
 BEGIN, END = "<!-- table: make reliability -->", "<!-- end of table -->"
-NOT_MEASURED = "Not measured yet: `make reliability` fills this in."
 _COLUMNS = ("fault", "server", "load", "sent", "failed", "wrong", "recovered after", "what was seen", "row")
 
 
@@ -40,22 +39,11 @@ def _written(stem: str, record: Mapping[str, Any]) -> Path:
     return path
 
 
-def latest() -> Path | None:
-    """Return the results file that the page is made from: the one measured last."""
-    found = sorted(RESULTS.glob("reliability_*.json"), key=lambda path: str(json.loads(path.read_text())["date"]))
-    return found[-1] if found else None
-
-
 def with_table(page: str, text: str) -> str:
     """Return the page with another table between its marks."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{text}\n{END}{after}"
-
-
-def table_of(page: str) -> str:
-    """Return what is between the page's marks."""
-    return page.partition(BEGIN)[2].partition(END)[0].strip()
 
 
 def page_table(record: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from pitstop.measure.results import head, write
+from pitstop.report.numbers import plural
 
 from .. import script
 from .inputs import inputs
@@ -33,7 +34,7 @@ def calculate(gpu_rps: float) -> dict[str, Any]:
     known = {name: each.value for name, each in named.items()}
     fleets = []
     for body in ("image_bytes", "numbers_bytes"):
-        found = [(f"{gpus} GPU{'s' if gpus > 1 else ''}", of_gpus(gpus, known[body], known)) for gpus in _GPUS]
+        found = [(plural(gpus, "GPU"), of_gpus(gpus, known[body], known)) for gpus in _GPUS]
         found.append((f"{_RATE_RPS:,} requests/s", of_rate(_RATE_RPS, known[body], known)))
         fleets += [{"body": body, "asked": asked, **_as_json(fleet)} for asked, fleet in found]
     return {

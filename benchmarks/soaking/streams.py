@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from pitstop.report.numbers import plural
+
 from ..reliability.load import Load, loaded
 from ..reliability.questions import Form, Questions
 from ..reliability.service import NAME, Wish
@@ -38,7 +40,7 @@ def streaming(stand: Stand, seed: int) -> Iterator[Mapping[str, Load]]:
         for place, (model, form, rows, rate_rps) in enumerate(_STREAMS):
             questions = Questions(stand.target(model), form, VERSIONS, rows)
             load = Load(questions, rate_rps, seed + place, _RETRIES, grpc_port=stand.grpc_port)
-            loads[f"{model}, {form}, {rows} row{'s' * (rows > 1)}"] = running.enter_context(loaded(load))
+            loads[f"{model}, {form}, {plural(rows, 'row')}"] = running.enter_context(loaded(load))
         yield loads
 
 

@@ -39,7 +39,7 @@ def _ruled(case: Case) -> Iterator[Finding]:
         else:
             rest.append(problem)
     if rest:
-        what = f"breaks {len(rest)} other rule{'s' * (len(rest) > 1)}: {rest[0].what}"
+        what = f"breaks {plural(len(rest), 'other rule')}: {rest[0].what}"
         yield Finding("warning", what, rest[0].keys, "pitstop check lists them all")
 
 

@@ -12,6 +12,7 @@ from models.errors import ModelError
 
 from ..measure import hardware
 from ..plan.place import app_keys
+from ..report.numbers import plural
 from . import isolated
 from .case import Case
 from .config_findings import config_findings
@@ -68,7 +69,7 @@ class Examined:
     def verdict(self) -> str:
         """The last line of the audit."""
         found = ["a start refuses this config"] * self.refused
-        found += [f"{self.made} mistake{'s' * (self.made > 1)} still made"] * bool(self.made)
+        found += [f"{plural(self.made, 'mistake')} still made"] * bool(self.made)
         said = "; ".join(found)
         if self.cut:
             steps = len(self.case.steps)

@@ -34,7 +34,7 @@ WHOLE_NUMBERS: dict[str, list[Any]] = {
 
 
 class FakeService:
-    """Satisfies inference.Service. `act` makes the outputs from the inputs; `limit` stands for user_config."""
+    """Satisfies request.Service. `act` makes the outputs from the inputs."""
 
     def __init__(
         self, signature: Signature, act: Infer, image: ReadImage | None = None, answer: WriteAnswer | None = None

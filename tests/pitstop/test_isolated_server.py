@@ -10,6 +10,7 @@ import pytest
 
 from pitstop import isolated_server, processes
 from pitstop.ports import Ports, free_port, is_free
+from tests.serving import all_gone
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
@@ -71,4 +72,4 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     assert processes.of(None, mark)
     parent.kill()
     parent.communicate(timeout=60)
-    assert processes.sweep(mark, patience_s=60) == []
+    assert all_gone(mark)

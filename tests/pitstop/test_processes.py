@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pitstop import isolated_server, processes
+from tests.serving import all_gone
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 LEAVES_ONE = (
@@ -18,13 +19,15 @@ IGNORES = "trap '' TERM; echo started; while true; do sleep 1; done"
 
 
 @linux
-def test_what_carries_the_mark_is_found_and_swept(tmp_path: Path) -> None:
+def test_what_carries_the_mark_is_found_and_killed(tmp_path: Path) -> None:
     mark = processes.new_mark()
     process = isolated_server.spawn(["sleep", "600"], isolated_server.environment(tmp_path, mark), subprocess.DEVNULL)
-    assert list(processes.of(None, mark)) == [process.pid]
-    assert [line.strip() for line in processes.sweep(mark, patience_s=0)] == ["sleep 600"]
+    found = processes.of(None, mark)
+    assert list(found) == [process.pid]
+    assert [line.strip() for line in found.values()] == ["sleep 600"]
+    processes.kill(found)
     assert process.wait(timeout=60) == -signal.SIGKILL
-    assert processes.sweep(mark, patience_s=60) == []
+    assert all_gone(mark)
 
 
 @linux
@@ -35,7 +38,7 @@ def test_what_a_server_leaves_behind_is_killed_and_told(tmp_path: Path) -> None:
     assert process.stdout.readline() == "started\n"
     assert processes.end(process, mark, 0, wait_s=0)
     assert process.returncode == -signal.SIGKILL
-    assert processes.sweep(mark, patience_s=60) == []
+    assert all_gone(mark)
 
 
 @linux
