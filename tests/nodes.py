@@ -9,9 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ import requests
 import yaml
 
 from pitstop.ports import Ports
-from tests.serving import PROJECT, left_over
+from tests.serving import PROJECT, left_over, wait_until
 
 _BIN = Path(sys.executable).parent
 _TRIES = 3
@@ -136,14 +135,6 @@ def cluster(head_cpus: int) -> Iterator[Nodes]:
             yield nodes
         finally:
             _end(nodes)
-
-
-def wait_until(holds: Callable[[], object], otherwise: str, within_s: float = 180) -> None:
-    """Wait for a condition that another process brings about."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.2)
 
 
 def _end(nodes: Nodes) -> None:

@@ -109,12 +109,12 @@ def left_over(mark: str) -> list[str]:
     return list(processes.of(None, mark).values())
 
 
-def all_gone(mark: str, within_s: float = 60.0) -> bool:
-    """Wait until no running process carries the mark."""
+def wait_until(holds: Callable[[], object], otherwise: str = "it never came to hold", within_s: float = 180) -> None:
+    """Wait for a condition that another process brings about."""
     deadline = time.monotonic() + within_s
-    while (left := left_over(mark)) and time.monotonic() < deadline:
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
         time.sleep(0.1)
-    return not left
 
 
 def deploy(serving: Serving, edit: Edit) -> None:

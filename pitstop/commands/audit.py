@@ -16,7 +16,7 @@ def audit(
     """Measure what the five classic mistakes cost on your model, and find those that a config makes.
 
     Runs the model on this machine, without Ray: from train mode, one row at a time, to batches as configured.
-    Exits with 0 if no mistake is made, 1 if one is, 2 if a file or model cannot be used.
+    Exits with 0 if no mistake is made, 1 if one is or a start refuses the model, 2 if a file or model cannot be used.
 
     Example: [bold]pitstop audit serve_config.yaml --model digits --report audit/[/bold]
     """

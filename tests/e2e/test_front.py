@@ -22,8 +22,7 @@ from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from pitstop import processes
 from tests.e2e.clients import BODY, TENSOR, load
 from tests.e2e.conftest import model
-from tests.e2e.together.test_health import until
-from tests.serving import PROJECT, SHORT, Serving, deploy, serve_run
+from tests.serving import PROJECT, SHORT, Serving, deploy, serve_run, wait_until
 
 pytestmark = pytest.mark.ray
 # As long as a client may wait for what is to be answered at once: shorter than any start here.
@@ -104,8 +103,8 @@ def test_a_model_that_loads_is_refused_at_once_and_the_server_says_what_it_waits
     late = model("late", source={"factory": "tests.services.gate:Gate", "kwargs": {"opened": str(opened)}})
     put(serving, late)
     # Before HAProxy knows the route, the root application answers for the model; both must say the same.
-    until(lambda: status(f"{serving.model('late')}/ready") == 503)
-    until(lambda: "/v2/models/late" in requests.get(f"{serving.url}/-/routes", timeout=AT_ONCE_S).json())
+    wait_until(lambda: status(f"{serving.model('late')}/ready") == 503)
+    wait_until(lambda: "/v2/models/late" in requests.get(f"{serving.url}/-/routes", timeout=AT_ONCE_S).json())
     url = serving.model("late")
     ready = requests.get(f"{url}/ready", timeout=AT_ONCE_S)
     assert (ready.status_code, ready.json(), ready.headers["retry-after"]) == (
@@ -124,21 +123,21 @@ def test_a_model_that_loads_is_refused_at_once_and_the_server_says_what_it_waits
     assert no_other(serving)
 
     opened.touch()
-    until(lambda: status(f"{url}/ready") == 200)
+    wait_until(lambda: status(f"{url}/ready") == 200)
     assert requests.post(f"{url}/infer", json=BODY, timeout=AT_ONCE_S).json()["outputs"][0]["data"] == [6.0]
     put(serving)
-    until(lambda: state(serving, "late") == "")
+    wait_until(lambda: state(serving, "late") == "")
 
 
 def test_a_model_that_failed_is_refused_in_json_with_the_reason_where_to_look(serving: Serving) -> None:
     put(serving, model("broken", source={"factory": "tests.services.slow:Slow", "kwargs": {"no": 1}}))
-    until(lambda: state(serving, "broken") == "UNAVAILABLE")
+    wait_until(lambda: state(serving, "broken") == "UNAVAILABLE")
     answer = requests.post(f"{serving.model('broken')}/infer", json=BODY, timeout=AT_ONCE_S)
     assert answer.status_code == 503
     assert answer.json() == {"error": "model 'broken' failed and is not served: see the server's log"}
     assert status(f"{serving.url}/v2/health/ready") == 503
     put(serving)
-    until(lambda: state(serving, "broken") == "")
+    wait_until(lambda: state(serving, "broken") == "")
 
 
 def test_a_rollout_that_is_refused_leaves_a_server_that_is_ready_and_a_model_that_answers(serving: Serving) -> None:
@@ -197,7 +196,7 @@ def test_haproxy_that_is_killed_is_back_with_its_routes_and_nobody_is_told_that_
         seen.add(status(f"{serving.model('two')}/ready"))
         return bool(set(haproxies(serving)) - before) and 200 in seen
 
-    until(back)
+    wait_until(back)
     assert seen <= {0, 200, 503}
     assert requests.post(f"{serving.model('two')}/infer", json=BODY, timeout=AT_ONCE_S).ok
     assert folder(serving).stat().st_mode & 0o077 == 0
@@ -215,7 +214,7 @@ def test_a_haproxy_whose_manager_is_killed_goes_too_and_another_pair_takes_over(
         seen.add(status(f"{serving.model('two')}/ready"))
         return bool(set(haproxies(serving)) - before) and status(f"{serving.model('two')}/ready") == 200
 
-    until(back)
+    wait_until(back)
     assert not before & set(haproxies(serving))
     assert seen <= {0, 200, 503}
 
@@ -242,7 +241,7 @@ def test_what_is_under_way_is_answered_when_serve_run_is_interrupted_as_the_imag
         slowly.touch()
         asking = threading.Thread(target=ask)
         asking.start()
-        until(begun.exists)
+        wait_until(begun.exists)
         serving.process.send_signal(signal.SIGINT)
         asking.join()
         serving.process.wait(timeout=120)

@@ -10,9 +10,9 @@ import yaml
 from configs.document import application
 from tests.e2e.clients import Load, asking
 from tests.e2e.conftest import model
-from tests.nodes import Node, Nodes, cluster, wait_until
+from tests.nodes import Node, Nodes, cluster
 from tests.services.where import number
-from tests.serving import PROJECT
+from tests.serving import PROJECT, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.long]
 

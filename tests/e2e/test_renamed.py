@@ -21,8 +21,7 @@ from tests.e2e.conftest import model
 from tests.e2e.renamed import SERVED, make
 from tests.e2e.together.test_canary import models as slow_with_canary
 from tests.e2e.together.test_ingress import behind
-from tests.nodes import wait_until
-from tests.serving import PROJECT, SHORT, Serving, serve_run
+from tests.serving import PROJECT, SHORT, Serving, serve_run, wait_until
 
 pytestmark = pytest.mark.ray
 

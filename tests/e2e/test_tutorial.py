@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import pytest
 import requests
 
 from configs.document import application
-from tests.serving import Serving, deploy, serve_run
+from tests.serving import Serving, deploy, serve_run, wait_until
 from tests.tutorial import edit, prints, shown, written
 
 pytestmark = pytest.mark.ray
@@ -22,11 +20,11 @@ def test_the_tutorial_works_as_it_shows(tmp_path: Path, cache: object) -> None: 
     with serve_run(clone / "serve_config.yaml", cwd=clone) as serving:
         ask(serving, 5)
         deploy(serving, smaller_batch)
-        until(lambda: metadata(serving)["properties"]["max_rows"] == 8)
+        wait_until(lambda: metadata(serving)["properties"]["max_rows"] == 8, within_s=120)
         ask(serving, 8)
         with loaded(serving, clone) as load:
             deploy(serving, new_version)
-            until(lambda: metadata(serving)["versions"] == ["2"])
+            wait_until(lambda: metadata(serving)["versions"] == ["2"], within_s=120)
             ask(serving, 9)
             report, _ = load.communicate(timeout=60)
         assert "answers" in report
@@ -57,10 +55,3 @@ def metadata(serving: Serving) -> dict[str, Any]:
 def loaded(serving: Serving, clone: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "pitstop", "load", serving.model("mine"), "--rate", "50", "--seconds", "40"]
     return subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, text=True)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to hold"
-        time.sleep(0.2)

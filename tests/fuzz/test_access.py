@@ -3,7 +3,6 @@
 import contextlib
 import re
 import socket
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from pitstop import processes
 from tests.fuzz import seeds
 from tests.fuzz.conftest import ALL, ECHO_ONLY, OPEN_ONLY, Served, bearer
-from tests.serving import PROXY, left_over
+from tests.serving import PROXY, left_over, wait_until
 
 pytestmark = pytest.mark.ray
 
@@ -93,10 +92,10 @@ def test_a_token_rotates_while_requests_run(served: Served) -> None:
     new, was = "new-9e8d7c6b5a41203", served.tokens.read_text()
     assert status(served, "/v2/models/echo", new) == 401
     _write(served.tokens, f"{was}\n{new}\n")
-    _until(lambda: status(served, "/v2/models/echo", new) == 200)
+    wait_until(lambda: status(served, "/v2/models/echo", new) == 200, within_s=60)
     assert status(served, "/v2/models/echo", ALL) == 200
     _write(served.tokens, was)
-    _until(lambda: status(served, "/v2/models/echo", new) == 401)
+    wait_until(lambda: status(served, "/v2/models/echo", new) == 401, within_s=60)
     assert status(served, "/v2/models/echo", ALL) == 200
 
 
@@ -163,7 +162,7 @@ def test_logs_name_request_ids_and_hold_neither_payloads_nor_tokens(served: Serv
     assert requests.post(url, sent, headers=protobuf, timeout=60).status_code == 200
     for body in (b"{" + payload.encode(), f'{{"inputs": "{payload}"}}'.encode()):
         assert requests.post(url, body, headers=bearer(ALL), timeout=60).status_code == 400
-    _until(lambda: name in _logs(served))
+    wait_until(lambda: name in _logs(served), within_s=60)
     logs = _logs(served)
     assert [secret for secret in (payload, ALL, ECHO_ONLY, OPEN_ONLY) if secret in logs] == []
 
@@ -177,13 +176,6 @@ def _write(path: Path, text: str) -> None:
     beside = path.with_suffix(".new")
     beside.write_text(text)
     beside.replace(path)
-
-
-def _until(holds: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def _listening(mark: str) -> set[tuple[int, str]]:

@@ -10,7 +10,7 @@ import pytest
 
 from pitstop import isolated_server, processes
 from pitstop.ports import Ports, free_port, is_free
-from tests.serving import all_gone
+from tests.serving import left_over, wait_until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
@@ -72,4 +72,4 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     assert processes.of(None, mark)
     parent.kill()
     parent.communicate(timeout=60)
-    assert all_gone(mark)
+    wait_until(lambda: not left_over(mark), within_s=60)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pitstop import isolated_server, processes
-from tests.serving import all_gone
+from tests.serving import left_over, wait_until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 LEAVES_ONE = (
@@ -27,7 +27,7 @@ def test_what_carries_the_mark_is_found_and_killed(tmp_path: Path) -> None:
     assert [line.strip() for line in found.values()] == ["sleep 600"]
     processes.kill(found)
     assert process.wait(timeout=60) == -signal.SIGKILL
-    assert all_gone(mark)
+    wait_until(lambda: not left_over(mark), within_s=60)
 
 
 @linux
@@ -38,7 +38,7 @@ def test_what_a_server_leaves_behind_is_killed_and_told(tmp_path: Path) -> None:
     assert process.stdout.readline() == "started\n"
     assert processes.end(process, mark, 0, wait_s=0)
     assert process.returncode == -signal.SIGKILL
-    assert all_gone(mark)
+    wait_until(lambda: not left_over(mark), within_s=60)
 
 
 @linux

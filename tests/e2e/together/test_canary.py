@@ -19,8 +19,7 @@ from deployments.stubs import open_inference_pb2 as pb
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.e2e.clients import BODY, load
 from tests.e2e.conftest import model
-from tests.nodes import wait_until
-from tests.serving import Serving, deploy
+from tests.serving import Serving, deploy, wait_until
 
 pytestmark = pytest.mark.ray
 

@@ -4,8 +4,6 @@ Each test has a model of its own or leaves it as the next one needs it.
 """
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +13,7 @@ import requests
 from tests.e2e.conftest import model
 from tests.e2e.paths.test_service import outputs, tensor, together
 from tests.services.faulty import ALL_NAN, FITS, HANG, HANG_LOOP, LITTLE_MEMORY, ONE_NAN
-from tests.serving import Serving
+from tests.serving import Serving, wait_until
 
 pytestmark = pytest.mark.ray
 # For what Serve does in its own time; on a machine with nothing to spare that may be long.
@@ -68,13 +66,6 @@ def ask(serving: Serving, name: str, *rows: float) -> Answer:
     return Answer(200, y["data"], pid["data"][0], "", None)
 
 
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to hold"
-        time.sleep(0.05)
-
-
 def health(serving: Serving, name: str) -> dict[str, Any]:
     stats = requests.get(f"{serving.model(name)}/stats", timeout=60).json()["model_stats"][0]
     found: dict[str, Any] = stats["pitstop"]["health"]
@@ -83,7 +74,7 @@ def health(serving: Serving, name: str) -> dict[str, Any]:
 
 def test_a_replica_that_hangs_is_replaced_its_waiting_requests_are_told_and_the_other_goes_on(serving: Serving) -> None:
     before: set[int] = set()
-    until(lambda: before.add(ask(serving, "device", 1).pid) or len(before) == 2)  # type: ignore[func-returns-value]
+    wait_until(lambda: before.add(ask(serving, "device", 1).pid) or len(before) == 2)  # type: ignore[func-returns-value]
 
     hung: dict[str, Answer] = {}
     threads = [
@@ -111,8 +102,8 @@ def test_a_replica_that_hangs_is_replaced_its_waiting_requests_are_told_and_the_
         alive.append(ask(serving, "device", 1).pid)
         return bool(set(alive) - before - {0})
 
-    until(replaced)
-    until(lambda: ask(serving, "behind", 1).values == [2])
+    wait_until(replaced)
+    wait_until(lambda: ask(serving, "behind", 1).values == [2])
     serving.wait_for("device: a forward has not come back for", PATIENCE_S)
     serving.wait_for("behind: the event loop has not had a turn for", PATIENCE_S)
 
@@ -152,7 +143,7 @@ def test_a_model_that_begins_to_give_nan_never_answers_with_it_and_is_replaced(s
         seen.append(ask(serving, "small", 4))
         return seen[-1].status == 200
 
-    until(replaced)
+    wait_until(replaced)
     assert seen[-1].values == [8]
     assert seen[-1].pid != pid
     assert {answer.status for answer in seen[:-1]} <= {0, 404, 500, 503}, seen
@@ -161,9 +152,9 @@ def test_a_model_that_begins_to_give_nan_never_answers_with_it_and_is_replaced(s
 
 @pytest.mark.long
 def test_an_ingress_replica_tells_what_the_device_behind_it_tells_and_meets_its_successor(serving: Serving) -> None:
-    until(lambda: ask(serving, "behind", 1).pid != 0)
+    wait_until(lambda: ask(serving, "behind", 1).pid != 0)
     pid = ask(serving, "behind", 1).pid
     found = ask(serving, "behind", HANG)
     assert (found.status, found.retry_after) == (503, "1"), found
     assert "this replica is unhealthy" in found.error
-    until(lambda: ask(serving, "behind", 1).pid not in (pid, 0))
+    wait_until(lambda: ask(serving, "behind", 1).pid not in (pid, 0))
