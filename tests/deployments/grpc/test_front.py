@@ -87,11 +87,11 @@ def run(test: Test, guard: Any = None) -> None:
             around = Around(channel, free_port())
             front = Front(around, "mine", ready, guard)
             await front.start(before)
-            async with serving(around):
-                try:
+            try:
+                async with serving(around):
                     await test(around)
-                finally:
-                    await front.stop()
+            finally:
+                await front.stop()
 
     asyncio.run(between())
 
