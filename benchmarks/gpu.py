@@ -99,7 +99,7 @@ def _beside_a_core(raw: dict[str, Any]) -> None:
     whole = yaml.safe_load((cache.PROJECT / "configs" / f"{_MODEL}.yaml").read_text())
     twin = application(whole, f"{_MODEL}-cpu")
     # A core is fastest at a few rows, and its start would run all of many rows while the GPU waits.
-    twin["args"] = {**twin["args"], "max_rows": _ROWS_ON_A_CORE}
+    twin["args"] = {**twin["args"], "max_batch_size": _ROWS_ON_A_CORE}
     raw["applications"].append({**twin, "runtime_env": application(raw, _MODEL)["runtime_env"]})
 
 

@@ -28,7 +28,7 @@ _OPEN_CONNECTIONS = 256
 def measure(peer: Peer, workload: Workload) -> Measured:
     """Return what one start of a server did; where it cannot be measured, the reason in place of figures."""
     batching = peer.batch(workload.name)
-    measured = Measured(peer.name, workload.name, peer.settings, batching.max_rows, batching.wait_ms)
+    measured = Measured(peer.name, workload.name, peer.settings, batching.max_batch_size, batching.wait_ms)
     try:
         with running(peer, workload) as server:
             measured.versions = venvs.versions(venvs.python(peer.name.lower(), peer.packages), peer.packages)

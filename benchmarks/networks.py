@@ -20,11 +20,11 @@ Tensors = tuple[torch.Tensor, ...]
 MAX_TOKENS = 256
 
 
-def load(workload: str, max_rows: int) -> Model:
+def load(workload: str, max_batch_size: int) -> Model:
     """Return a warmed model on one thread: the TorchScript that pitstop too would make of it."""
-    model = _on_gpu(workload, max_rows) if chosen().is_gpu else _on_cpu(workload)
-    examples = list(WORKLOADS[workload].inputs()) * max_rows
-    for rows in range(1, max_rows + 1):
+    model = _on_gpu(workload, max_batch_size) if chosen().is_gpu else _on_cpu(workload)
+    examples = list(WORKLOADS[workload].inputs()) * max_batch_size
+    for rows in range(1, max_batch_size + 1):
         # Every size for the small model; few for the large ones, where a size costs a second.
         if workload == "mlp" or rows & (rows - 1) == 0:
             for _ in range(3):
@@ -43,12 +43,12 @@ def _on_cpu(workload: str) -> Model:
     return model
 
 
-def _on_gpu(workload: str, max_rows: int) -> Model:
+def _on_gpu(workload: str, max_batch_size: int) -> Model:
     forward, collate = script(workload), collator(workload)
 
     def model(inputs: Inputs) -> Array:
         with torch.inference_mode():
-            found: Array = forward(*to_gpu(collate(padded(inputs, max_rows)))).float().cpu().numpy()
+            found: Array = forward(*to_gpu(collate(padded(inputs, max_batch_size)))).float().cpu().numpy()
         return found[: len(inputs)]
 
     return model

@@ -42,7 +42,7 @@ class Measured:
     server: str
     workload: str
     settings: str
-    max_rows: int
+    max_batch_size: int
     wait_ms: float | None
     versions: dict[str, str] = field(default_factory=dict)
     started_s: float = 0.0

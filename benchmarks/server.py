@@ -108,7 +108,7 @@ def _environment(peer: Peer, launch: Launch, command: Command, mark: str) -> dic
         **ONE_THREAD,
         **({} if peer.keeps_freed else KEEPS_FREED),
         "BENCH_WORKLOAD": launch.workload.name,
-        "BENCH_MAX_ROWS": str(launch.batching.max_rows),
+        "BENCH_MAX_ROWS": str(launch.batching.max_batch_size),
         "BENCH_WAIT_MS": str(launch.batching.wait_ms or 0),
         "BENCH_PORT": str(launch.port),
         cache.VARIABLE: str(cache.root()),

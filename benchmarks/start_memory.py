@@ -136,7 +136,7 @@ def _config(folder: str, backend: str, layers: str) -> Any:
             "source": {**factory, "weights": str(Path(folder) / "weights.safetensors")},
             "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, _WIDTH]}],
             "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, _WIDTH]}],
-            "max_rows": 4,
+            "max_batch_size": 4,
             "backend": backend,
         }
     )

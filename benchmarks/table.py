@@ -98,7 +98,7 @@ def _open(measured: Sequence[Measured]) -> list[str]:
 
 def _remarks(measured: Measured) -> list[str]:
     wait = "a wait that adapts" if measured.wait_ms is None else f"a wait of {measured.wait_ms:g} ms"
-    batching = f"up to {measured.max_rows} rows, {wait}"
+    batching = f"up to {measured.max_batch_size} rows, {wait}"
     versions = ", ".join(f"{name} {version}" for name, version in measured.versions.items())
     lines = [f"- {measured.server}: {'; '.join(each for each in (versions, measured.settings, batching) if each)}"]
     loops = [(f"c={loop.connections}", loop.rounds) for loop in measured.closed]

@@ -52,7 +52,7 @@ BACKENDS: dict[str, Backend] = {
             artefact=".pt",
         ),
         Backend("compile", "torch.compile", "models.compile.compile", slow=True),
-        Backend(EAGER, "eager", "models.compile.eager", sources=("factory", "export")),
+        Backend(EAGER, "eager", "models.compile.eager", sources=("factory", "exported_program")),
     )
 }
 

@@ -71,8 +71,9 @@ def advise_key_of(key: object, known: Collection[str], model: type[BaseModel], b
 
 
 def _nearest(key: object, here: Path, places: dict[Path, frozenset[str]]) -> list[Path]:
-    """Return the one or two places nearest to `here` that know a key."""
+    """Return the one or two places nearest to `here` that know a key; inside an application, those of applications."""
     having = [path for path, keys in places.items() if key in keys]
+    having = [path for path in having if path[:1] == here[:1]] or having
     nearest = sorted(having, key=lambda path: _steps(here, path))
     return [path for path in nearest[:2] if _steps(here, path) <= _steps(here, nearest[0]) + 1]
 

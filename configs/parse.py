@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from .key_paths import field_at, known_at
 from .key_places import advise_key_of
 from .problems import ConfigError, Keys, Problem, where
+from .renamed_keys import renamed
 from .schema import IMPORT_PATH, ModelConfig, RootConfig, Tunables
 from .suggest import advise
 from .values import OPEN_SIZE
@@ -74,6 +75,8 @@ def _follows(error: dict[str, Any], errors: list[dict[str, Any]]) -> bool:
 def _problem(model: type[BaseModel], error: dict[str, Any], raw: object, base: Keys) -> Problem:
     keys: Keys = error["loc"]
     path = base + keys
+    if error["type"] == "extra_forbidden" and (told := renamed(keys)):
+        return Problem(path, where(raw, path), *told)
     if error["type"] == "extra_forbidden":
         help_ = advise_key_of(keys[-1], known_at(model, keys[:-1]), model, keys[:-1])
         return Problem(path, where(raw, path), "unknown key", help_)

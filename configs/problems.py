@@ -41,7 +41,7 @@ class UnreadableError(ConfigError):
 
 
 def where(raw: object, keys: Keys) -> str:
-    """Write a key path for people: `applications[1] (digits).args.max_rows`. List items show the name they carry."""
+    """Write a key path for people: `applications[1] (digits).args.max_batch_size`. A list item shows its name."""
     text = ""
     for key in keys:
         raw = child(raw, key)

@@ -13,7 +13,7 @@ from .strict import Strict
 from .user_config import CanaryConfig, Tunables
 from .values import check_batch_bytes, check_bounds, host, open_size, printable, whole_above_one
 
-__all__ = ["AccessConfig", "CanaryConfig", "ModelConfig", "PredictConfig", "RootConfig"]
+__all__ = ["AuthConfig", "CanaryConfig", "ModelConfig", "PredictConfig", "RootConfig"]
 __all__ += ["SourceConfig", "Strict", "TensorConfig", "Tunables"]
 
 Datatype = Literal[
@@ -61,7 +61,7 @@ class SourceConfig(Strict):
         description="Safetensors or state_dict for the factory: a path or fsspec URL; an index of shards: a path.",
     )
     torchscript: str | None = Field(None, min_length=1, description="A TorchScript file: a path or fsspec URL.")
-    export: str | None = Field(
+    exported_program: str | None = Field(
         None, min_length=1, description="A .pt2 file made by torch.export.save: a path or fsspec URL."
     )
     sha256: str | None = Field(
@@ -72,9 +72,9 @@ class SourceConfig(Strict):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "SourceConfig":
-        given = [key for key in ("factory", "torchscript", "export") if getattr(self, key) is not None]
+        given = [key for key in ("factory", "torchscript", "exported_program") if getattr(self, key) is not None]
         if len(given) != 1:
-            raise ValueError(f"name exactly one of factory, torchscript and export; got {given or 'none'}")
+            raise ValueError(f"name exactly one of factory, torchscript and exported_program; got {given or 'none'}")
         if self.factory is None and (self.weights or self.kwargs):
             raise ValueError(f"weights and kwargs belong to a factory; {given[0]} has its own")
         if self.sha256 and self.factory and not self.weights:
@@ -85,15 +85,15 @@ class SourceConfig(Strict):
 class PredictConfig(Strict):
     """How /predict turns images into rows, and outputs into an answer."""
 
-    image: ImportPath | None = Field(
+    decode: ImportPath | None = Field(
         None, description="Callable that turns image bytes into one row of the single input."
     )
-    answer: ImportPath | None = Field(
+    encode: ImportPath | None = Field(
         None, description="Callable that turns one row of every output, by name, into a JSON object."
     )
 
 
-class AccessConfig(Strict):
+class AuthConfig(Strict):
     """The tokens that clients need. The tokens themselves are never in the config."""
 
     tokens_env: str | None = Field(
@@ -104,7 +104,7 @@ class AccessConfig(Strict):
     )
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> "AccessConfig":
+    def _exactly_one(self) -> "AuthConfig":
         if (self.tokens_env is None) == (self.tokens_file is None):
             raise ValueError("name exactly one of tokens_env and tokens_file")
         return self
@@ -154,15 +154,15 @@ class ModelConfig(Strict):
     batch_sizes: tuple[int, ...] | None = Field(
         None, strict=False, description="Batch sizes to warm; powers of two by default."
     )
-    max_rows: int = Field(32, ge=1, le=65536, description="Largest batch, in rows.")
+    max_batch_size: int = Field(32, ge=1, le=65536, description="Largest batch, in rows.")
     lengths: tuple[int, ...] | None = Field(
         None, strict=False, description="Sizes to warm of the one open dimension besides the rows."
     )
     preprocess: ImportPath | None = Field(
         None, description="Factory of a callable that turns request arrays into model arrays."
     )
-    predict: PredictConfig = Field(PredictConfig(image=None, answer=None), description="Hooks of /predict.")
-    access: AccessConfig | None = Field(
+    predict: PredictConfig = Field(PredictConfig(decode=None, encode=None), description="Hooks of /predict.")
+    auth: AuthConfig | None = Field(
         None, description="Tokens that clients need; none by default, so everyone may send requests."
     )
 
@@ -185,7 +185,7 @@ class ModelConfig(Strict):
         self._check_open_sizes()
         self._check_batch_sizes()
         for tensor in (*self.inputs, *self.outputs):
-            check_batch_bytes(tensor, self.max_rows, max(self.lengths or (1,)))
+            check_batch_bytes(tensor, self.max_batch_size, max(self.lengths or (1,)))
         return self
 
     def _check_precision(self) -> None:
@@ -215,8 +215,10 @@ class ModelConfig(Strict):
             sizes = getattr(self, key)
             if sizes is not None and (not sizes or list(sizes) != sorted(set(sizes)) or sizes[0] < 1):
                 raise ValueError(f"{key} {list(sizes)} must be positive and ascending")
-        if self.batch_sizes is not None and self.batch_sizes[-1] != self.max_rows:
-            raise ValueError(f"batch_sizes must end with max_rows, {self.max_rows}; got {self.batch_sizes[-1]}")
+        if self.batch_sizes is not None and self.batch_sizes[-1] != self.max_batch_size:
+            raise ValueError(
+                f"batch_sizes must end with max_batch_size, {self.max_batch_size}; got {self.batch_sizes[-1]}"
+            )
 
 
 class RootConfig(Strict):
@@ -229,6 +231,6 @@ class RootConfig(Strict):
     grpc_host: Host | None = Field(
         None, min_length=1, description="Address on which the gRPC proxy listens; http_options.host by default."
     )
-    access: AccessConfig | None = Field(
+    auth: AuthConfig | None = Field(
         None, description="Tokens that the server's pages need; none by default, so everyone may read them."
     )

@@ -19,14 +19,14 @@ class CanaryConfig(Strict):
 class Tunables(Strict):
     """What may change while requests run: an application's `user_config`."""
 
-    max_rows: int | None = Field(None, ge=1, le=65536, description="Largest batch, if smaller than max_rows in args.")
-    wait_ms: float = Field(
-        0, ge=0, le=10_000, description="Longest time that a request waits for a fuller batch, in milliseconds."
+    max_batch_size: int | None = Field(None, ge=1, le=65536, description="Largest batch, if smaller than in args.")
+    batch_wait_timeout_s: float = Field(
+        0, ge=0, le=10, description="Longest time that a request waits for a fuller batch, in seconds."
     )
-    max_queued_rows: int = Field(
+    max_queue_size: int = Field(
         1024, ge=1, le=16_777_216, description="Most rows that may wait; further requests get 503."
     )
-    timeout_s: float = Field(
+    request_timeout_s: float = Field(
         30, ge=0.01, le=_DAY_S, description="Longest time from arrival to answer, in seconds; then 408."
     )
     max_body_mib: float = Field(
@@ -35,24 +35,25 @@ class Tunables(Strict):
     retry_after_s: int = Field(1, ge=1, le=_DAY_S, description="Retry-After of a 503, in seconds.")
     canary: CanaryConfig | None = Field(None, description="Another version that answers a share of the requests.")
     # Page faults and garbage collections stop a replica for tenths of a second; that must not end it.
-    hang_s: float | None = Field(
+    forward_timeout_s: float | None = Field(
         None,
         ge=1,
         le=_DAY_S,
-        description="A forward of so many seconds ends the replica; by default at least timeout_s and at least 30.",
+        description="A forward that takes longer ends the replica; by default request_timeout_s, but at least 30 s.",
     )
-    check_outputs: bool = Field(False, description="Refuse answers with NaN or infinity in a float output.")
+    check_finite: bool = Field(False, description="Refuse answers with NaN or infinity in a float output.")
 
     @model_validator(mode="after")
     def _in_time(self) -> "Tunables":
-        if self.wait_ms >= self.timeout_s * 1000:
+        if self.batch_wait_timeout_s >= self.request_timeout_s:
             raise ValueError(
-                f"wait_ms ({self.wait_ms:g}) is not below timeout_s ({self.timeout_s:g} s): "
-                "a request that waits for a fuller batch would end with 408\nhelp: lower wait_ms, or raise timeout_s"
+                f"batch_wait_timeout_s ({self.batch_wait_timeout_s:g}) is not below request_timeout_s "
+                f"({self.request_timeout_s:g}): a request that waits for a fuller batch would end with 408\n"
+                "help: lower batch_wait_timeout_s, or raise request_timeout_s"
             )
         return self
 
     @property
     def hang_after_s(self) -> float:
-        """After timeout_s no client waits for the forward. The 30 s are for configs with a shorter timeout_s."""
-        return max(self.timeout_s, _HANG_S) if self.hang_s is None else self.hang_s
+        """After request_timeout_s no client waits. The 30 s are for configs with a shorter request_timeout_s."""
+        return max(self.request_timeout_s, _HANG_S) if self.forward_timeout_s is None else self.forward_timeout_s

@@ -101,7 +101,7 @@ def check_batch_bytes(tensor: Tensor, rows: int, length: int) -> None:
     if total > _TIB:
         raise ValueError(
             f"a batch of {rows} rows of {tensor.name!r} would take {total / _TIB:,.1f} TiB\n"
-            f"help: correct its shape, {list(tensor.shape)}, or lower max_rows"
+            f"help: correct its shape, {list(tensor.shape)}, or lower max_batch_size"
         )
 
 

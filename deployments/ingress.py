@@ -39,7 +39,7 @@ class Ingress:
     async def __init__(self, args: dict[str, Any], device: DeploymentHandle[Any]) -> None:  # type: ignore[misc]  # As Ray has it.
         log_format.set_up()
         config = parse_model(args)
-        guard = open_guard(config.access, config.name)
+        guard = open_guard(config.auth, config.name)
         await narrow_grpc()
         self._device = by_reference(device)
         # Serve starts this replica once the device's is up; asking it makes ready mean warm here too.
@@ -50,7 +50,7 @@ class Ingress:
         remote = RemoteDevice(asyncio.get_running_loop(), self._block, await device.grouping.remote())
         metrics = ModelMetrics({})
         self._pusher = metrics.push(lambda: 0)
-        batcher = Batcher(Tunables(), config.max_rows, remote, metrics.count_forward)
+        batcher = Batcher(Tunables(), config.max_batch_size, remote, metrics.count_forward)
         LoopSupervisor().watch(config.name, batcher)
         canary = CanaryRouter(signature_of(config))
         self.service = ModelService(

@@ -55,7 +55,7 @@ class Model:
         self._log = log_format.set_up()
         self._config = parse_model(args)
         self._placement = placement
-        guard = open_guard(self._config.access, self._config.name)
+        guard = open_guard(self._config.auth, self._config.name)
         await narrow_grpc()
         thread = DeviceThread()
         thread.start()
@@ -156,7 +156,7 @@ class Model:
 
     def _open_batcher(self, device: LocalDevice) -> Batcher:
         best = best_rows(self._served.forward_ms)
-        return Batcher(Tunables(), self._config.max_rows, device, self._count_forward, best)
+        return Batcher(Tunables(), self._config.max_batch_size, device, self._count_forward, best)
 
     def _open_service(self, guard: Guard | None) -> ModelService:
         return ModelService(

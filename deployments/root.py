@@ -35,7 +35,7 @@ class Root:
         self._log = log_format.set_up()
         self._server_name = config.server_name
         self._front: Front | None = None  # Serve awaits __del__ also of one that did not come up.
-        self._guard = open_guard(config.access, None)
+        self._guard = open_guard(config.auth, None)
         await narrow_grpc()
         self._running = Running(serve.get_replica_context().app_name)
         self._front = await self._start_front(config)

@@ -78,7 +78,7 @@ def test_every_pitstop_command_finds_nothing_wrong(line: str, clone: Path) -> No
 def test_every_plan_is_made(line: str, clone: Path) -> None:
     # On a machine that starves, a forward may take longer than the target: then there is no plan, and 1 says so.
     found = run(line.replace(" --verify", ""), clone, *SHORTER["plan"], fine=(0, 1))
-    assert "max_rows:" in found or "no setting keeps p99 within" in found
+    assert "max_batch_size:" in found or "no setting keeps p99 within" in found
 
 
 @pytest.mark.ray

@@ -15,7 +15,7 @@ _ROWS_ON_GPU = 64
 class Batching:
     """How a server batches: up to so many rows, and how long the first waits for more; None where that adapts."""
 
-    max_rows: int
+    max_batch_size: int
     wait_ms: float | None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from configs.document import application
-from configs.schema import ModelConfig, Tunables
+from configs.schema import ModelConfig
 from pitstop import isolated_server
 from pitstop.ports import Ports
 
@@ -40,7 +40,7 @@ def _alone(raw: dict[str, Any], launch: Launch) -> dict[str, Any]:
     # Not `auto`: beside peers on the CPU no GPU of the machine may be taken.
     app["args"] = {**app["args"], "device": chosen().kind}
     if chosen().is_gpu:
-        app["args"] |= {"precision": chosen().precision, "max_rows": launch.batching.max_rows}
+        app["args"] |= {"precision": chosen().precision, "max_batch_size": launch.batching.max_batch_size}
     return raw
 
 
@@ -70,8 +70,8 @@ def _batching(name: str) -> Batching:
     raw = yaml.safe_load((PROJECT / "configs" / f"{name}.yaml").read_text())
     app = application(raw, name)
     tunables = app["deployments"][0].get("user_config", {})
-    most = app["args"].get("max_rows", ModelConfig.model_fields["max_rows"].default)
-    return Batching(tunables.get("max_rows") or most, tunables.get("wait_ms", Tunables.model_fields["wait_ms"].default))
+    most = app["args"].get("max_batch_size", ModelConfig.model_fields["max_batch_size"].default)
+    return Batching(tunables.get("max_batch_size") or most, 1000 * tunables.get("batch_wait_timeout_s", 0))
 
 
 PEER = Peer(

@@ -38,7 +38,7 @@ def _archive(info: Path, folder: Path) -> None:
 def _properties(launch: Launch) -> str:
     batching = launch.batching
     workers = {"minWorkers": chosen().workers, "maxWorkers": chosen().workers, "responseTimeout": 120}
-    batch = {"batchSize": batching.max_rows, "maxBatchDelay": int(batching.wait_ms or 0)}
+    batch = {"batchSize": batching.max_batch_size, "maxBatchDelay": int(batching.wait_ms or 0)}
     model = {"defaultVersion": True, "marName": "served", **workers, **batch}
     return "\n".join(
         [

@@ -55,7 +55,7 @@ def _write_repository(launch: Launch, site: Path) -> None:
     (folder / "model.py").write_text(_MODEL.format(path=[str(PROJECT), str(site), str(shared())]))
     given, found = _TENSORS[name]
     config = f"""
-name: "{name}" backend: "python" max_batch_size: {batching.max_rows}
+name: "{name}" backend: "python" max_batch_size: {batching.max_batch_size}
 input [{{ {given} }}]
 output [{{ {found} }}]
 instance_group [{{ count: {chosen().workers} kind: KIND_CPU }}]

@@ -80,7 +80,7 @@ def out_of_memory(stand: Stand, seconds: float) -> dict[str, Any]:
 
 
 # What docs/health.md advises where seconds count.
-GUARDED = Wish(user_config={"hang_s": 2, "check_outputs": True}, deployment={"health_check_period_s": 2})
+GUARDED = Wish(user_config={"forward_timeout_s": 2, "check_finite": True}, deployment={"health_check_period_s": 2})
 _LOAD = f"{RATE_RPS:.0f} requests/s"
 
 CASES = (

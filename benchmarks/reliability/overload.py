@@ -16,7 +16,7 @@ from .service import Wish
 from .stand import PITSTOP, RAY_SERVE, Stand
 
 # A forward that sleeps: 160 rows a second, so that ten times as much is no more than one client can offer.
-OVERLOADED = Wish(ms=50, replicas=1, max_queued_rows=64)
+OVERLOADED = Wish(ms=50, replicas=1, max_queue_size=64)
 _BEST_CONNECTIONS = 32
 _NORMAL = 0.5
 _AFTER_S = 8.0
@@ -47,7 +47,7 @@ def overloaded(factor: float, stand: Stand, seconds: float) -> dict[str, Any]:
 
 def bound_s(wish: Wish) -> float:
     """Return the longest wait that the queue allows: the forward that runs, all that may wait, and one's own."""
-    return (wish.max_queued_rows / MAX_ROWS + 2) * wish.ms / 1000
+    return (wish.max_queue_size / MAX_ROWS + 2) * wish.ms / 1000
 
 
 def _row(

@@ -99,8 +99,8 @@ def settings(stand: Stand, seconds: float) -> dict[str, Any]:
     before = {each.pid for each in stand.replicas()}
 
     def fault() -> None:
-        for wait_ms in (5, 1, 0):
-            stand.deploy(partial(_wait, wait_ms))
+        for wait_s in (0.005, 0.001, 0):
+            stand.deploy(partial(_wait, wait_s))
             until(lambda: stand.state() == "RUNNING", _DEPLOYED_S)
 
     found = disturbed(steady(stand), fault, lambda: stand.state() == "RUNNING", seconds, _DEPLOYED_S)
@@ -108,8 +108,8 @@ def settings(stand: Stand, seconds: float) -> dict[str, Any]:
     return {**found, "note": "same replicas" if stayed else "replicas were replaced"}
 
 
-def _wait(wait_ms: float, raw: Config) -> None:
-    application(raw, NAME)["deployments"][0]["user_config"]["wait_ms"] = wait_ms
+def _wait(wait_s: float, raw: Config) -> None:
+    application(raw, NAME)["deployments"][0]["user_config"]["batch_wait_timeout_s"] = wait_s
 
 
 def scaled(stand: Stand, seconds: float) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Wish:
 
     ms: float = 20.0
     replicas: int = 2
-    max_queued_rows: int = 1024
+    max_queue_size: int = 1024
     full_disk: bool = False
     nodes: int = 0
     more: tuple[str, ...] = ()
@@ -93,7 +93,7 @@ def model(name: str, wish: Wish, folder: Path, fast: dict[str, str]) -> Config:
         },
         "inputs": [{"name": "x", **_TENSOR}],
         "outputs": [{"name": "y", **_TENSOR}, {"name": "version", **_TENSOR}],
-        "max_rows": MAX_ROWS,
+        "max_batch_size": MAX_ROWS,
         **wish.args,
     }
     # Weights are the line's own, whichever network it is.
@@ -103,7 +103,7 @@ def model(name: str, wish: Wish, folder: Path, fast: dict[str, str]) -> Config:
         "num_replicas": wish.replicas,
         "max_ongoing_requests": 1024,
         "max_surge_percent": 100,
-        "user_config": {"max_rows": MAX_ROWS, "max_queued_rows": wish.max_queued_rows, **wish.user_config},
+        "user_config": {"max_batch_size": MAX_ROWS, "max_queue_size": wish.max_queue_size, **wish.user_config},
         **wish.deployment,
     }
     return {

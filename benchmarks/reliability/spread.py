@@ -28,7 +28,7 @@ Measure = Callable[[Stand, float], dict[str, Any]]
 SPREAD = Wish(
     nodes=2,
     every_node=True,
-    # Not GUARDED: three nodes that start replicas on one machine hold a healthy event loop up for its hang_s of 2 s.
+    # Not GUARDED: three nodes that start replicas on one machine hold a healthy event loop up for longer than its 2 s.
     deployment={"graceful_shutdown_timeout_s": 60},
 )
 

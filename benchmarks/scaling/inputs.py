@@ -55,7 +55,7 @@ def _assumed() -> dict[str, Input]:
         "gpu_rps": Input(
             4000, "rows/s of one GPU", ASSUMED, "a GPU that does 4,000 images/s: measure yours with `pitstop plan`"
         ),
-        "full_rows": Input(64, "rows of a full batch", ASSUMED, "args.max_rows"),
+        "full_rows": Input(64, "rows of a full batch", ASSUMED, "args.max_batch_size"),
         "latency_ms": Input(50, "ms a request is under way", ASSUMED, "gives the connections in use, by Little's law"),
         "node_gpus": Input(8, "GPUs of a node", ASSUMED, "a usual GPU machine"),
         "node_gbit": Input(25, "Gbit/s of a node's network", ASSUMED, "a usual GPU machine"),

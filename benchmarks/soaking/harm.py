@@ -68,10 +68,10 @@ def _roll_out(harm: Harm, stand: Stand) -> dict[str, Any]:
 
 def _settings(harm: Harm, stand: Stand) -> dict[str, Any]:
     def edit(raw: Config) -> None:
-        application(raw, harm.model)["deployments"][0]["user_config"]["wait_ms"] = harm.draw % 5
+        application(raw, harm.model)["deployments"][0]["user_config"]["batch_wait_timeout_s"] = harm.draw % 5 / 1000
 
     stand.deploy(edit)
-    return {"wait_ms": harm.draw % 5}
+    return {"batch_wait_timeout_s": harm.draw % 5 / 1000}
 
 
 def _burst(harm: Harm, stand: Stand) -> dict[str, Any]:

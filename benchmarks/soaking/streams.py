@@ -17,7 +17,7 @@ VERSIONS = (1, 2, 3)
 SERVED = Wish(
     more=(OTHER,),
     grpc=True,
-    user_config={"hang_s": 5, "check_outputs": True},
+    user_config={"forward_timeout_s": 5, "check_finite": True},
     deployment={"health_check_period_s": 2},
 )
 _RETRIES = 6

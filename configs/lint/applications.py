@@ -115,35 +115,37 @@ def _actor_options(raw: object, deployment: App, keys: Keys) -> Iterator[Problem
 
 
 def _ongoing(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Problem]:
-    rows = mapping(app, "args").get("max_rows", ModelConfig.model_fields["max_rows"].default)
+    rows = mapping(app, "args").get("max_batch_size", ModelConfig.model_fields["max_batch_size"].default)
     ongoing = deployment.get("max_ongoing_requests")
     at = (*keys, "max_ongoing_requests")
     if ongoing is None:
         what = "is missing: Serve would allow 5 requests at a time, and batches would never fill"
     elif type(ongoing) is int and type(rows) is int and ongoing < rows:
-        what = f"is {ongoing}, below max_rows ({rows}): batches would never fill"
+        what = f"is {ongoing}, below max_batch_size ({rows}): batches would never fill"
     else:
         return
     yield Problem(at, where(raw, at), what, "set max_ongoing_requests: 1024 under the deployment named Model")
 
 
 def _rows(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Problem]:
-    warmed = mapping(app, "args").get("max_rows", ModelConfig.model_fields["max_rows"].default)
-    wanted = mapping(deployment, "user_config").get("max_rows")
+    warmed = mapping(app, "args").get("max_batch_size", ModelConfig.model_fields["max_batch_size"].default)
+    wanted = mapping(deployment, "user_config").get("max_batch_size")
     if type(warmed) is int and type(wanted) is int and wanted > warmed:
-        at = (*keys, "user_config", "max_rows")
-        what = f"is {wanted}, above args.max_rows ({warmed}), the largest batch that is warmed"
-        yield Problem(at, where(raw, at), what, f"lower it to {warmed}, or raise args.max_rows")
+        at = (*keys, "user_config", "max_batch_size")
+        what = f"is {wanted}, above args.max_batch_size ({warmed}), the largest batch that is warmed"
+        yield Problem(at, where(raw, at), what, f"lower it to {warmed}, or raise args.max_batch_size")
 
 
 def _queue(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Problem]:
-    default = ModelConfig.model_fields["max_rows"].default
-    rows = mapping(deployment, "user_config").get("max_rows") or mapping(app, "args").get("max_rows", default)
-    bound = mapping(deployment, "user_config").get("max_queued_rows")
+    default = ModelConfig.model_fields["max_batch_size"].default
+    rows = mapping(deployment, "user_config").get("max_batch_size") or mapping(app, "args").get(
+        "max_batch_size", default
+    )
+    bound = mapping(deployment, "user_config").get("max_queue_size")
     if type(rows) is int and type(bound) is int and bound < rows:
-        at = (*keys, "user_config", "max_queued_rows")
-        what = f"is {bound}, below max_rows ({rows}): no batch could fill"
-        yield Problem(at, where(raw, at), what, f"raise it to {rows} or more, or lower max_rows")
+        at = (*keys, "user_config", "max_queue_size")
+        what = f"is {bound}, below max_batch_size ({rows}): no batch could fill"
+        yield Problem(at, where(raw, at), what, f"raise it to {rows} or more, or lower max_batch_size")
 
 
 def _tolerance(raw: object, app: App, keys: Keys) -> Iterator[Problem]:

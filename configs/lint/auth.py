@@ -9,27 +9,25 @@ from .applications import MODEL, ROOT
 
 
 def access_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield the applications without `access`, if another has it."""
+    """Yield the applications without `auth`, if another has it."""
     ours = [(index, app) for index, app in items(raw, "applications") if app.get("import_path") in (MODEL, ROOT)]
     yield from _token_files(raw, ours)
-    protected = [app for _, app in ours if mapping(app, "args", "access")]
+    protected = [app for _, app in ours if mapping(app, "args", "auth")]
     if not protected:
         return
     for index, app in ours:
-        if not mapping(app, "args", "access"):
-            keys: Keys = ("applications", index, "args", "access")
+        if not mapping(app, "args", "auth"):
+            keys: Keys = ("applications", index, "args", "auth")
             names = ", ".join(str(each.get("name")) for each in protected)
             what = f"is missing: this application answers everyone, but {names} requires a token"
-            yield Problem(
-                keys, where(raw, keys), what, "give it the same `access`, or remove `access` from all", "warning"
-            )
+            yield Problem(keys, where(raw, keys), what, "give it the same `auth`, or remove `auth` from all", "warning")
 
 
 def _token_files(raw: object, apps: list[tuple[int, Mapping[str, Any]]]) -> Iterator[Problem]:
     for index, app in apps:
-        location = mapping(app, "args", "access").get("tokens_file")
+        location = mapping(app, "args", "auth").get("tokens_file")
         if isinstance(location, str) and location and not Path(location).expanduser().is_file():
-            keys: Keys = ("applications", index, "args", "access", "tokens_file")
+            keys: Keys = ("applications", index, "args", "auth", "tokens_file")
             what = f"{location}: no such file on this machine"
             fix = "every node that runs a replica needs this file; without it the model does not start"
             yield Problem(keys, where(raw, keys), what, fix, "warning")

@@ -70,19 +70,21 @@ def _target(raw: object, config: Mapping[str, Any], deployment: Mapping[str, Any
             yield Problem((*at, key), where(raw, (*at, key)), "TargetQueue has no such key", advise(key, _KWARGS))
     path = (*at, "target_queue_ms")
     target = kwargs.get("target_queue_ms")
-    wait = mapping(deployment, "user_config").get("wait_ms", 0)
-    timeout_s = mapping(deployment, "user_config").get("timeout_s", Tunables.model_fields["timeout_s"].default)
+    user_config = mapping(deployment, "user_config")
+    wait_s = user_config.get("batch_wait_timeout_s", 0)
+    timeout_s = user_config.get("request_timeout_s", Tunables.model_fields["request_timeout_s"].default)
     if "target_queue_ms" not in kwargs:
         yield Problem(path, where(raw, path), "is missing", _EXAMPLE)
     elif isinstance(target, bool) or not isinstance(target, int | float) or not 0 < target < float("inf"):
         yield Problem(path, where(raw, path), f"is {target!r}: it must be above 0", _EXAMPLE)
-    elif isinstance(wait, int | float) and wait >= target:
+    elif isinstance(wait_s, int | float) and wait_s * 1000 >= target:
         what = (
-            f"is {target:g}, not above user_config.wait_ms ({wait:g}): every row may wait that long for a fuller batch"
+            f"is {target:g}, not above user_config.batch_wait_timeout_s ({wait_s:g} s): "
+            "every row may wait that long for a fuller batch"
         )
-        yield Problem(path, where(raw, path), what, "lower wait_ms, or raise the target")
+        yield Problem(path, where(raw, path), what, "lower batch_wait_timeout_s, or raise the target")
     elif isinstance(timeout_s, int | float) and target >= timeout_s * 1000:
-        what = f"is {target:g}, not below timeout_s ({timeout_s:g} s): requests would end with 408 first"
+        what = f"is {target:g}, not below request_timeout_s ({timeout_s:g} s): requests would end with 408 first"
         yield Problem(path, where(raw, path), what, _EXAMPLE)
 
 

@@ -28,7 +28,7 @@ DRAIN = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"
 _GRACE_S = 20
 # Long enough for most models to start without a cache.
 _FIRST_START_S = 300
-_TIMEOUT_S: float = Tunables.model_fields["timeout_s"].default
+_TIMEOUT_S: float = Tunables.model_fields["request_timeout_s"].default
 _CONTROLLER: Keys = ("controller_options", "runtime_env", "env_vars")
 _HELP = "give it the same value in controller_options and in every application; a YAML anchor does that"
 
@@ -121,10 +121,12 @@ def _patience(raw: Mapping[str, Any]) -> Iterator[Problem]:
         return
     for _, app in items(raw, "applications"):
         for _, each in items(app, "deployments"):
-            name, limit_s = app.get("name"), mapping(each, "user_config").get("timeout_s", _TIMEOUT_S)
+            name, limit_s = app.get("name"), mapping(each, "user_config").get("request_timeout_s", _TIMEOUT_S)
             if isinstance(limit_s, int | float) and int(given) <= limit_s:
                 what = f"HAProxy gives up a request after {given} s, but {name} may take {limit_s:g} s to answer"
-                yield Problem(path, where(raw, path), what, f'write "{2 * int(limit_s)}", or lower timeout_s of {name}')
+                yield Problem(
+                    path, where(raw, path), what, f'write "{2 * int(limit_s)}", or lower request_timeout_s of {name}'
+                )
             if mapping(each, "autoscaling_config").get("min_replicas") == 0 and int(given) < _FIRST_START_S:
                 what = f"after {given} s HAProxy also gives up requests that wait for the first replica of {name}"
                 help_ = f'write "{_FIRST_START_S}", or more if {name} takes longer to start'

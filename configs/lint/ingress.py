@@ -7,7 +7,14 @@ from ..problems import Keys, Problem, items, mapping, where
 from .applications import INGRESS, MODEL
 
 # The keys that ingress replicas read. The others belong to the device, or to the canary, which has its own rules.
-_READ_IN_FRONT = ("max_rows", "wait_ms", "max_queued_rows", "timeout_s", "max_body_mib", "retry_after_s")
+_READ_IN_FRONT = (
+    "max_batch_size",
+    "batch_wait_timeout_s",
+    "max_queue_size",
+    "request_timeout_s",
+    "max_body_mib",
+    "retry_after_s",
+)
 
 
 def ingress_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:

@@ -17,8 +17,8 @@ from .applications import MODEL
 from .call_arguments import wrong_arguments
 
 PROJECT = Path(__file__).resolve().parents[2]
-_FILES: tuple[Keys, ...] = (("source", "weights"), ("source", "torchscript"), ("source", "export"))
-_CALLABLES: tuple[Keys, ...] = (("source", "factory"), ("preprocess",), ("predict", "image"), ("predict", "answer"))
+_FILES: tuple[Keys, ...] = (("source", "weights"), ("source", "torchscript"), ("source", "exported_program"))
+_CALLABLES: tuple[Keys, ...] = (("source", "factory"), ("preprocess",), ("predict", "decode"), ("predict", "encode"))
 
 
 def references(raw: Mapping[str, Any]) -> Iterator[Problem]:
@@ -60,7 +60,7 @@ def _arguments(raw: object, args: Keys) -> Iterator[Problem]:
 
 def _checksum(raw: object, keys: Keys) -> Iterator[Problem]:
     source, at = mapping(raw, *keys), (*keys, "sha256")
-    location = next((source[key] for key in ("weights", "torchscript", "export") if source.get(key)), None)
+    location = next((source[key] for key in ("weights", "torchscript", "exported_program") if source.get(key)), None)
     path = _local(location) if isinstance(location, str) else None
     if path is None or not isinstance(source.get("sha256"), str):
         return

@@ -1,12 +1,12 @@
 """Lets in whoever shows a token that opens the model: the `Authorization: Bearer` header, or metadata of that name.
 
-Without `access` in the config there is no guard, and a request costs one comparison with None.
+Without `auth` in the config there is no guard, and a request costs one comparison with None.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
-from configs.schema import AccessConfig
+from configs.schema import AuthConfig
 
 from ..core.errors import Forbidden, ServeError, Unauthorized
 from .token_store import Source
@@ -43,7 +43,7 @@ class Guard:
         self.check(authorization(metadata))
 
 
-def open_guard(config: AccessConfig | None, model: str | None) -> Guard | None:
+def open_guard(config: AuthConfig | None, model: str | None) -> Guard | None:
     """Return the guard that a config asks for; raises ConfigError where its tokens cannot be read."""
     return None if config is None else Guard(Source(config), model)
 

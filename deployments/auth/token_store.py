@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from configs.problems import ConfigError
-from configs.schema import AccessConfig
+from configs.schema import AuthConfig
 
 from .tokens import Token, parse
 
@@ -24,7 +24,7 @@ class Source:
         ConfigError: where they cannot be read at the start. Later the last good ones stay, and the log says why.
     """
 
-    def __init__(self, config: AccessConfig) -> None:
+    def __init__(self, config: AuthConfig) -> None:
         self._path = Path(config.tokens_file).expanduser() if config.tokens_file else None
         self._stamp = _stamp(self._path)
         self._looked_s = time.monotonic()
@@ -65,7 +65,7 @@ def _read(variable: str | None, path: Path | None) -> tuple[Token, ...]:
         assert variable is not None
         if variable not in os.environ:
             raise ConfigError(
-                f"access.tokens_env: the environment has no variable {variable}\n"
+                f"auth.tokens_env: the environment has no variable {variable}\n"
                 "help: set it where Ray starts, on every node; or use tokens_file"
             )
         return parse(os.environ[variable], f"environment variable {variable}")
@@ -73,6 +73,6 @@ def _read(variable: str | None, path: Path | None) -> tuple[Token, ...]:
         return parse(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"access.tokens_file: {path} cannot be read ({type(error).__name__})\n"
+            f"auth.tokens_file: {path} cannot be read ({type(error).__name__})\n"
             "help: every node that runs a replica needs it, readable for the user that runs Ray"
         ) from error

@@ -33,16 +33,16 @@ class Batcher:
     def __init__(
         self,
         tunables: Tunables,
-        max_rows: int,
+        max_batch_size: int,
         device: Device,
         observe: Callable[[Ran], None],
         best_rows: int | None = None,
     ) -> None:
-        """Batch up to as many rows as the tunables say: by default `best_rows`, and never more than `max_rows`."""
+        """Batch as many rows as the tunables say, by default `best_rows`; never more than `max_batch_size`."""
         self._loop = asyncio.get_running_loop()
         self._observe = observe
-        self._max_rows = max_rows
-        self._best_rows = best_rows or max_rows
+        self._max_rows = max_batch_size
+        self._best_rows = best_rows or max_batch_size
         self._block: Block = []
         self._held_rows = 0
         # Rows that are still being preprocessed, on their way here.
@@ -61,8 +61,8 @@ class Batcher:
         """Change limits in place; what waits already goes by the new ones."""
         self.tunables = tunables
         # What the start timed is a default; a number in the YAML is a decision.
-        self._device.set_limit(min(tunables.max_rows or self._best_rows, self._max_rows))
-        self._gathering.configure(tunables.wait_ms, self.limit)
+        self._device.set_limit(min(tunables.max_batch_size or self._best_rows, self._max_rows))
+        self._gathering.configure(tunables.batch_wait_timeout_s, self.limit)
 
     @property
     def limit(self) -> int:
@@ -85,8 +85,8 @@ class Batcher:
     ) -> Item:
         """Queue `rows` rows, which may share forwards with strangers; `on_result` gets the answer or an error, once.
 
-        The error is TimedOut, where no answer came within the configured time, or `timeout_s` where that is shorter;
-        InferenceFailed, where the model raised on these rows with no one else's among them.
+        The error is TimedOut where no answer came within request_timeout_s, or `timeout_s` if that is shorter;
+        InferenceFailed where the model raised on these rows with no one else's among them.
 
         Raises:
             QueueFull: the bound on waiting rows is reached.
@@ -108,7 +108,7 @@ class Batcher:
         """Raise what `add` would raise of so many more rows."""
         if self.closed is not None:
             raise self.closed.with_traceback(None)  # Else it keeps the frames of every request that it refused.
-        bound = self.tunables.max_queued_rows
+        bound = self.tunables.max_queue_size
         if self.waiting_rows + rows > bound:
             self._drop_expired()
             if self.waiting_rows + rows > bound:
@@ -116,7 +116,7 @@ class Batcher:
 
     def allowed_s(self, timeout_s: float | None) -> float:
         """Return how long a request may take that asked for so long, or for nothing."""
-        return self.tunables.timeout_s if timeout_s is None else min(timeout_s, self.tunables.timeout_s)
+        return self.tunables.request_timeout_s if timeout_s is None else min(timeout_s, self.tunables.request_timeout_s)
 
     def end_all(self, error: ServeError) -> None:
         """Tell this to everybody who waits, and from now on to everybody who comes."""
@@ -131,7 +131,7 @@ class Batcher:
             self._device.drop_expired()
 
     def _refusal(self, rows: int) -> Exception:
-        bound = self.tunables.max_queued_rows
+        bound = self.tunables.max_queue_size
         if rows > bound:
             return BadRequest(f"the request has {rows} rows, this model takes at most {bound} at once: split it")
         # Refused for want of room, it still tells how many replicas are needed.
@@ -140,7 +140,7 @@ class Batcher:
 
     def _hand_over(self) -> None:
         block, self._block = self._block, []
-        if self.tunables.wait_ms:
+        if self.tunables.batch_wait_timeout_s:
             self._wait_for_company(block)
         elif self._device.idle:
             self._pass_on(block)

@@ -24,9 +24,9 @@ class Gathering:
         # Decorated here, not in the class: Serve makes the queue at decoration, so two batchers would share one.
         self._gather: Any = serve.batch(max_batch_size=1, batch_wait_timeout_s=0, max_concurrent_batches=64)(self._put)
 
-    def configure(self, wait_ms: float, blocks: int) -> None:
+    def configure(self, wait_s: float, blocks: int) -> None:
         """Wait so long for so many blocks; what waits already goes by the new limits."""
-        self._gather.set_batch_wait_timeout_s(wait_ms / 1000)
+        self._gather.set_batch_wait_timeout_s(wait_s)
         self._gather.set_max_batch_size(blocks)
 
     def add(self, block: Block) -> None:

@@ -38,7 +38,7 @@ class Room:
             self.rows = rows
             _log.warning(
                 "out of memory at %d rows: from now on batches have at most %d\n"
-                "help: write max_rows: %d into user_config, or into args, which also starts faster; "
+                "help: write max_batch_size: %d into user_config, or into args, which also starts faster; "
                 "or give this model more memory (num_gpus, another node)",
                 failed,
                 rows,

@@ -95,7 +95,7 @@ class Canary:
     async def _answer(
         self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None, stable: Stable
     ) -> None:
-        by_name, most_s = bool(request.version), stable.tunables.timeout_s
+        by_name, most_s = bool(request.version), stable.tunables.request_timeout_s
         allowed_s = most_s if request.timeout_s is None else min(request.timeout_s, most_s)
         began = time.perf_counter()
         self._rows += request.rows

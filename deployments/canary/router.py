@@ -36,7 +36,7 @@ class CanaryRouter:
     ) -> bool:
         """Answer a request by the canary, or where it does not by `stable`; return False where it is not for it."""
         canary = self._canary
-        if canary is None or not canary.takes(request, stable.tunables.max_queued_rows):
+        if canary is None or not canary.takes(request, stable.tunables.max_queue_size):
             return False
         canary.begin(request, on_result, is_disconnected, stable)
         return True

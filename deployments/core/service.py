@@ -130,7 +130,7 @@ class ModelService:
             "platform": "pytorch",
             "inputs": [tensor.describe() for tensor in self.signature.inputs],
             "outputs": [tensor.describe() for tensor in self.signature.outputs],
-            "properties": {**self._properties(), "max_rows": self._batcher.limit},
+            "properties": {**self._properties(), "max_batch_size": self._batcher.limit},
         }
         if canary is None or version == self.version:
             return own

@@ -41,7 +41,7 @@ class LoopSupervisor:
 
     def hang_s(self) -> float:
         tunables = self._batcher.tunables
-        return tunables.hang_s or max(tunables.hang_after_s, self._least_s)
+        return tunables.forward_timeout_s or max(tunables.hang_after_s, self._least_s)
 
     def _refuse_all(self) -> None:
         self._batcher.end_all(self._unavailable())
@@ -69,7 +69,7 @@ class Supervisor(LoopSupervisor):
     def reconfigure(self, tunables: Tunables) -> None:
         """Take new tunables; rows that once did not fit are tried again."""
         self.room.forget()
-        self._served.runner.check_outputs = tunables.check_outputs
+        self._served.runner.check_finite = tunables.check_finite
 
     def _close(self, closed: bool) -> None:
         if not self.end.begun:

@@ -20,7 +20,7 @@ End = Callable[[str], None]
 
 
 class Watchdog:
-    """Calls `end` with the reason, once, where a step or the loop takes longer than `hang_s` says."""
+    """Calls `end` with the reason, once, where a step or the loop takes longer than `forward_timeout_s` says."""
 
     def __init__(self, pulse: Pulse, loop: asyncio.AbstractEventLoop, hang_s: Callable[[], float], end: End) -> None:
         self._pulse = pulse
@@ -50,7 +50,7 @@ class Watchdog:
         if self._pulse.loop_s >= hang_s:
             self._end(f"the event loop has not had a turn for {self._pulse.loop_s:.3g} s")
         elif self._pulse.step_s >= hang_s + tick_s(hang_s):  # A step may have begun up to a tick later than it says.
-            self._end(f"a forward has not come back for {self._pulse.step_s:.3g} s (hang_s is {hang_s:g})")
+            self._end(f"a forward has not come back for {self._pulse.step_s:.3g} s (forward_timeout_s is {hang_s:g})")
         else:
             return True
         return False

@@ -95,7 +95,7 @@ class Predictor:
 
 def predictor(config: ModelConfig) -> Predictor:
     """Return how a config's model does it; raises ModelError where it names a hook that is not there."""
-    image, answer = config.predict.image, config.predict.answer
+    image, answer = config.predict.decode, config.predict.encode
     return Predictor(signature_of(config), resolve(image) if image else None, resolve(answer) if answer else None)
 
 
@@ -104,7 +104,7 @@ def _written(answer: WriteAnswer, row: Mapping[str, Array]) -> orjson.Fragment:
     try:
         found: object = call(answer, row)
         if not isinstance(found, dict):
-            raise TypeError(f"predict.answer returned a {type(found).__name__}\nhelp: return a dict that JSON can hold")
+            raise TypeError(f"predict.encode returned a {type(found).__name__}\nhelp: return a dict that JSON can hold")
         return orjson.Fragment(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY))
     except Exception as error:  # The user's own code; whatever it raises or returns, only this request may suffer.
         raise InferenceFailed(error) from None
@@ -116,10 +116,10 @@ def _one_row(tensor: Tensor, row: Array) -> Array:
     try:
         check_shape(tensor, rows.shape)
     except BadRequest as error:
-        raise TypeError(f"predict.image returned shape {row.shape}\nhelp: {error.message}") from error
+        raise TypeError(f"predict.decode returned shape {row.shape}\nhelp: {error.message}") from error
     if rows.shape[0] != 1 or rows.dtype != tensor.numpy:
         raise TypeError(
-            f"predict.image returned {rows.shape[0]} rows of {rows.dtype}\nhelp: return one row of {tensor.datatype}"
+            f"predict.decode returned {rows.shape[0]} rows of {rows.dtype}\nhelp: return one row of {tensor.datatype}"
         )
     return rows
 

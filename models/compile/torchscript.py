@@ -43,7 +43,7 @@ def build(
     module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], layout: Layout, config: ModelConfig
 ) -> Compiled:
     """Compile, or load what an earlier start compiled of the same."""
-    if config.source.export is not None:
+    if config.source.exported_program is not None:
         return Compiled(module, EAGER, (Refused("script", "already_a_graph"),))
     if isinstance(module, torch.jit.ScriptModule):
         return Compiled(_frozen(module), "script", made="file")

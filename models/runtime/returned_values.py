@@ -45,7 +45,7 @@ def too_long(arrays: Mapping[str, Array], open_inputs: Sequence[str], longest: i
     return None
 
 
-def check_outputs(found: Sequence[Any], rows: int, outputs: Sequence[Tensor], seen: Sequence[Any]) -> None:
+def check_returned(found: Sequence[Any], rows: int, outputs: Sequence[Tensor], seen: Sequence[Any]) -> None:
     """Hold the tensors that forward returned for a batch of `rows` (padded) rows against the config.
 
     Args:

@@ -19,7 +19,7 @@ from . import padding
 from .batch import Batch
 from .layout import Layout
 from .nan_check import all_finite, rows_off
-from .returned_values import check_outputs
+from .returned_values import check_returned
 from .staging import Staging, to_device
 from .user_code import call
 
@@ -37,7 +37,7 @@ class Runner:
         self.warmed: set[Shape] = set()
         self.unwarmed = 0
         # Whether to look for NaN and infinity in what the forward gives.
-        self.check_outputs = False
+        self.check_finite = False
         # Whether a batch can be staged while another runs, at no cost to it.
         self.overlaps = layout.device.type == "cuda"
         # Of what differs in length from row to row; then it matters which rows share a batch.
@@ -99,8 +99,8 @@ class Runner:
                 torch.cuda.current_stream().wait_event(batch.ready)
             found = in_order(self.forward(*batch.inputs), self.outputs)
             self._seen = self._seen or [value.dtype for value in found]
-            check_outputs(found, batch.shape[0], self.outputs, self._seen)
-            if self.check_outputs:
+            check_returned(found, batch.shape[0], self.outputs, self._seen)
+            if self.check_finite:
                 # As declared: what is finite in fp32 need not be in an FP16 output.
                 pairs = zip(found, self._dtypes, strict=True)
                 batch.finite = all_finite([value[: batch.rows].to(dtype) for value, dtype in pairs])

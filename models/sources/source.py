@@ -26,8 +26,8 @@ def load(source: SourceConfig) -> nn.Module:
     """Return the module as its author left it: on the CPU, in whatever mode it came."""
     if source.torchscript is not None:
         return _torchscript(fetch(source.torchscript, source.sha256), shown(source.torchscript))
-    if source.export is not None:
-        return exported_program.load(fetch(source.export, source.sha256), shown(source.export))
+    if source.exported_program is not None:
+        return exported_program.load(fetch(source.exported_program, source.sha256), shown(source.exported_program))
     assert source.factory is not None
     module = _build(source.factory, source.kwargs)
     if source.weights is not None:

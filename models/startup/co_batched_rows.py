@@ -29,7 +29,7 @@ _MAY_BE_MEANT = 0.1
 _MEANT = "or allow it where it is meant, as with int8 activations, whose scale is the batch's"
 ADVICE = (
     "rows influence each other: batch statistics, a decision over the whole batch, attention over it, or padding to "
-    "the longest row that no mask hides; fix the model, or use max_rows: 1"
+    "the longest row that no mask hides; fix the model, or use max_batch_size: 1"
 )
 _log = logging.getLogger("pitstop")
 

@@ -14,7 +14,7 @@ _WIRE = {torch.from_numpy(NUMPY[name].type(0).reshape(1)).dtype: name for name i
 _DTYPE = {name: dtype for dtype, name in _WIRE.items()}
 
 
-def check_outputs(found: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> None:
+def check_returned(found: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> None:
     """Raise a ModelError where an output has no rows, or a dtype of another class, or an integer too large.
 
     A float may be narrowed, or widened but to FP64: how far that is off, the comparison with eager shows.
@@ -58,7 +58,7 @@ def _known_cure(text: str) -> str | None:
     if "Guard failed" in text and ".size()[0]" in text:
         return (
             "the .pt2 was exported for one number of rows: export it with dynamic_shapes that leave the first "
-            "dimension open, or use max_rows: 1 where it was exported for one row"
+            "dimension open, or use max_batch_size: 1 where it was exported for one row"
         )
     return None
 

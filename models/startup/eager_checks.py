@@ -15,7 +15,7 @@ from ..runtime.user_code import call
 from ..signature import Tensor
 from .check_error import failing
 from .check_results import InferenceMode
-from .declared_dtypes import check_outputs, fails
+from .declared_dtypes import check_returned, fails
 from .eager_reference import Reference, eager_of
 from .parity import compare
 from .precision import Arithmetic, choices
@@ -91,7 +91,7 @@ def _failure(reference: Reference, draw: Draw) -> ModelError | None:
     """Run a few rows, and return what is wrong with the answer, or why there is none."""
     rows, _ = probe_rows(draw, reference.layout.sizes[-1])
     try:
-        check_outputs(reference(rows), reference.outputs)
+        check_returned(reference(rows), reference.outputs)
     except ModelError as error:
         return error
     except Exception as error:  # Models may raise anything.

@@ -19,7 +19,7 @@ from ..runtime.runner import Runner
 from ..signature import Rows, Shape
 from .check_error import failing
 from .check_results import Batching, Code, Compilation, Device, InferenceMode, WarmedShapes
-from .declared_dtypes import check_outputs
+from .declared_dtypes import check_returned
 from .eager_reference import Reference
 from .parity import TOLERANCES, compare, refuse_uncompared, tolerance_for
 from .precision import Arithmetic
@@ -106,7 +106,7 @@ def _outputs_with_graph(runner: Runner, rows: Rows) -> list[str]:
     staged = [torch.from_numpy(rows[tensor.name].copy()) for tensor in runner.feed]
     with torch.inference_mode():
         found = runner.raw(staged)
-    check_outputs(found, runner.outputs)
+    check_returned(found, runner.outputs)
     return [
         tensor.name for tensor, value in zip(runner.outputs, found, strict=True) if value.requires_grad or value.grad_fn
     ]

@@ -33,7 +33,7 @@ def layout_of(config: ModelConfig, device: torch.device, as_declared: bool = Fal
         device=device,
         dtype=DTYPES[config.precision],
         channels_last=config.memory_format == "channels_last",
-        sizes=config.batch_sizes or powers_of_two(config.max_rows),
+        sizes=config.batch_sizes or powers_of_two(config.max_batch_size),
         lengths=config.lengths or (),
         as_declared=as_declared,
     )
@@ -106,7 +106,7 @@ def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module
 
 def refuse_cast(config: ModelConfig, layout: Layout) -> None:
     """Raise a ModelError where a precision is asked of an export, which has its own."""
-    if config.source.export is not None and layout.dtype != torch.float32 and not layout.as_declared:
+    if config.source.exported_program is not None and layout.dtype != torch.float32 and not layout.as_declared:
         raise ModelError(
             f"precision: {config.precision} cannot be applied to a .pt2 export, which has its dtypes written in\n"
             f"help: export it in {config.precision}, or use precision: fp32 or tf32"

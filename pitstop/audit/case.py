@@ -63,7 +63,7 @@ class Case:
     @property
     def rows(self) -> int:
         """The most rows that a forward gets in service."""
-        return min(self.app.config.max_rows, self.app.tunables.max_rows or self.app.config.max_rows)
+        return min(self.app.config.max_batch_size, self.app.tunables.max_batch_size or self.app.config.max_batch_size)
 
     def step(self, key: str) -> Step | None:
         return find(self.steps, key)

@@ -34,7 +34,7 @@ def _ruled(case: Case) -> Iterator[Finding]:
             continue
         if problem.keys[-1] == "max_ongoing_requests":
             yield _starved(case, problem)
-        elif problem.keys[-2:] == ("user_config", "max_rows"):
+        elif problem.keys[-2:] == ("user_config", "max_batch_size"):
             yield Finding("mistake", problem.what, problem.keys, problem.help, _padding_cost(case), 2)
         else:
             rest.append(problem)
@@ -79,21 +79,21 @@ def _gaps(case: Case) -> Iterator[Finding]:
     what = f"has nothing between {low} and {high}: {plural(low + 1, 'row')} would be padded to {high}"
     one, padded = case.one, case.step(f"batch-{high}")
     cost = f"{ms(padded)} for {high} rows, {ms(one)} for one" if one and padded else ""
-    best = [*sizes, *powers_of_two(case.app.config.max_rows)]
+    best = [*sizes, *powers_of_two(case.app.config.max_batch_size)]
     fix = f"batch_sizes: {sorted(set(best))}, or leave it out: powers of two are the default"
     yield Finding("warning", what, case.args("batch_sizes"), fix, cost)
 
 
 def _odd_limit(case: Case) -> Iterator[Finding]:
-    limit = case.app.tunables.max_rows
-    sizes = case.app.config.batch_sizes or powers_of_two(case.app.config.max_rows)
+    limit = case.app.tunables.max_batch_size
+    sizes = case.app.config.batch_sizes or powers_of_two(case.app.config.max_batch_size)
     if limit is None or limit in sizes or limit > sizes[-1]:
         return
     padded = round_up(limit, sizes)
     lower = max((size for size in sizes if size < limit), default=padded)
     what = f"is {limit}, which is no warmed size: every full batch is padded to {padded}"
     cost = f"{1 - limit / padded:.0%} of a full batch is padding"
-    yield Finding("hint", what, case.deployed("user_config", "max_rows"), f"max_rows: {lower}", cost)
+    yield Finding("hint", what, case.deployed("user_config", "max_batch_size"), f"max_batch_size: {lower}", cost)
 
 
 def _threads(case: Case) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ def model_json(examined: Examined, document: Document) -> dict[str, Any]:
         "device": case.device,
         "threads": examined.threads,
         "setting": case.here.lines,
-        "max_rows": case.rows,
+        "max_batch_size": case.rows,
         "fallback": case.fallback,
         "unmeasured": examined.unmeasured,
         "twin": examined.twin,

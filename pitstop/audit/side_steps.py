@@ -32,7 +32,7 @@ _HEADS = (Head(PADDED, "sizes vary, padded to warmed", "batch"), Head(NEW, "size
 
 def changes(subject: Subject) -> bool:
     """Whether there are shapes that nobody warmed."""
-    return bool(unseen(subject.sizes, subject.config.lengths or ())) and subject.config.max_rows > 1
+    return bool(unseen(subject.sizes, subject.config.lengths or ())) and subject.config.max_batch_size > 1
 
 
 def changing(subject: Subject, serve: Callable[[], Built], pace: Pace) -> Iterator[Step]:

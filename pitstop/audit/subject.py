@@ -61,7 +61,7 @@ class Subject:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The batch sizes to try: those configured, or those that batching would have."""
-        configured = self.config.batch_sizes or powers_of_two(self.config.max_rows)
+        configured = self.config.batch_sizes or powers_of_two(self.config.max_batch_size)
         return configured if configured[-1] > 1 else powers_of_two(_BATCH_ANYWAY)
 
     def ready(self, config: ModelConfig) -> tuple[ModelConfig, Layout]:

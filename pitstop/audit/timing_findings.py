@@ -97,10 +97,10 @@ def _one_by_one(case: Case) -> Iterator[Finding]:
     if case.rows > 1 or not _clearly(one, many, BATCHING_PAYS):
         return
     assert many is not None
-    limited = case.app.config.max_rows > 1
-    keys = case.deployed("user_config", "max_rows") if limited else case.args("max_rows")
+    limited = case.app.config.max_batch_size > 1
+    keys = case.deployed("user_config", "max_batch_size") if limited else case.args("max_batch_size")
     what = "feeds one row at a time, where a batch costs hardly more than a row"
-    yield Finding("mistake", what, keys, f"max_rows: {many.head.rows}", gain(one, many), 5)
+    yield Finding("mistake", what, keys, f"max_batch_size: {many.head.rows}", gain(one, many), 5)
 
 
 def _loops(case: Case) -> Iterator[Finding]:
@@ -119,10 +119,10 @@ def _past_its_best(case: Case) -> Iterator[Finding]:
     full = case.step(f"batch-{case.rows}")
     best = max((step for step in (case.one, case.many) if step), key=lambda step: step.items_s or 0, default=None)
     if best is not None and _clearly(full, best, WORTH):
-        limited = case.app.tunables.max_rows is not None
-        keys = case.deployed("user_config", "max_rows") if limited else case.args("max_rows")
+        limited = case.app.tunables.max_batch_size is not None
+        keys = case.deployed("user_config", "max_batch_size") if limited else case.args("max_batch_size")
         what = f"{case.rows} rows in a forward are past the best size here, which is {best.head.rows}"
-        yield Finding("hint", what, keys, f"max_rows: {best.head.rows}", gain(full, best))
+        yield Finding("hint", what, keys, f"max_batch_size: {best.head.rows}", gain(full, best))
 
 
 def _faster(case: Case) -> Iterator[Finding]:

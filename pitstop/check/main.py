@@ -118,11 +118,11 @@ def _show_cache(console: Console) -> bool:
 
 
 def _table(deployment: Deployment) -> Table:
-    heads = ("model", "device", "backend", "precision", "max rows", "route")
+    heads = ("model", "device", "backend", "precision", "max batch", "route")
     table = terminal.table(*heads, left=heads)
     table.columns[-1].overflow = "fold"
     for app in deployment.models:
         config = app.config
-        rows = app.tunables.max_rows or config.max_rows
+        rows = app.tunables.max_batch_size or config.max_batch_size
         table.add_row(config.name, config.device, config.backend, config.precision, str(rows), app.route_prefix)
     return table

@@ -29,11 +29,11 @@ def _open(app: ModelApp) -> str:
 
     served = open_model(app.config, device, note or None)
     slowest_s = max(served.forward_ms.values(), default=0.0) / 1000
-    hang_s = app.tunables.hang_s
+    hang_s = app.tunables.forward_timeout_s
     if hang_s is not None and slowest_s >= hang_s:
         raise ModelError(
-            f"user_config.hang_s is {hang_s:g}, and the slowest forward of the start took {slowest_s:.1f} s: "
-            "the replica would end itself\nhelp: raise hang_s, or lower max_rows"
+            f"user_config.forward_timeout_s is {hang_s:g}, and the start's slowest forward took {slowest_s:.1f} s: "
+            "the replica would end itself\nhelp: raise forward_timeout_s, or lower max_batch_size"
         )
     return f"{device}, {served.how}, {served.precision}; ready after {served.started_s:.1f} s{note and f'; {note}'}"
 

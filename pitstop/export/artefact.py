@@ -125,4 +125,4 @@ def _reload(job: Job, made: Made) -> SourceConfig:
     if job.to == "safetensors":
         kwargs = job.source.kwargs if job.source is not None else {}
         return SourceConfig(factory=made.factory, kwargs=kwargs, weights=job.dest)
-    return SourceConfig(torchscript=job.dest) if job.to == "torchscript" else SourceConfig(export=job.dest)
+    return SourceConfig(torchscript=job.dest) if job.to == "torchscript" else SourceConfig(exported_program=job.dest)

@@ -26,12 +26,12 @@ _LOST = {
     "image_classifier": ["image_classifier: explanations (captum) have no counterpart"],
     "image_segmenter": [
         "image_segmenter: its answer (a class for each pixel) has no hook; /infer gives the raw output, "
-        "predict.answer can be written"
+        "predict.encode can be written"
     ],
     "object_detector": [
         "object_detector: its model takes a list of images and returns a list of dicts, as many boxes as it finds: "
         "wrap it in a network that takes [n, 3, h, w] and returns a fixed number of boxes, labels and scores",
-        "object_detector: the score threshold of 0.5 and object_type_names belong into predict.answer, by hand",
+        "object_detector: the score threshold of 0.5 and object_type_names belong into predict.encode, by hand",
     ],
     "text_classifier": [
         "text_classifier: cleaning (tags, contractions, accents, punctuation), 2-grams and source_vocab.pt (a pickle) "
@@ -79,7 +79,7 @@ def _custom(archive: Archive, named: str, found: Handled) -> str:
     what = ", ".join(defined) or "functions of its own"
     found.lost.append(
         f"handler {file}: its own code ({what}) is not run: what comes before the model belongs into preprocess or "
-        "predict.image, what comes after it into predict.answer"
+        "predict.decode, what comes after it into predict.encode"
     )
     # What a subclass changed is not known to be what its base did.
     touched = {"preprocess", "image_processing", "postprocess", "handle", "inference", "initialize", "topk"} & set(
@@ -92,16 +92,16 @@ def _vision(known: str, folder: Path, module: str, found: Handled) -> None:
     found.inputs = found.inputs or (_IMAGE,)
     first = found.inputs[0]
     if len(found.inputs) > 1 or (first.datatype, first.shape) != (_IMAGE.datatype, _IMAGE.shape):
-        found.lost.append(f"{known}: its image reading makes FP32 [n, 3, 224, 224], not --input: write predict.image")
+        found.lost.append(f"{known}: its image reading makes FP32 [n, 3, 224, 224], not --input: write predict.decode")
         return
     shutil.copyfile(image_hooks.__file__, folder / "image_hooks.py")
-    found.hooks["image"] = f"{module}.image_hooks:read_image"
+    found.hooks["decode"] = f"{module}.image_hooks:read_image"
     found.kept.append(
-        "image reading (256, middle 224, ImageNet's mean and std) -> predict.image; /infer takes the tensor"
+        "image reading (256, middle 224, ImageNet's mean and std) -> predict.decode; /infer takes the tensor"
     )
     if known == "image_classifier":
-        found.hooks["answer"] = f"{module}.image_hooks:answer"
-        found.kept.append("softmax, five best, names from index_to_name.json -> predict.answer")
+        found.hooks["encode"] = f"{module}.image_hooks:answer"
+        found.kept.append("softmax, five best, names from index_to_name.json -> predict.encode")
 
 
 def _labels(folder: Path, found: Handled) -> None:

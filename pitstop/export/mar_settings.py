@@ -84,19 +84,22 @@ def _of_model(properties: Mapping[str, str], name: str, found: Settings) -> dict
 def _batching(merged: Mapping[str, Any], found: Settings) -> None:
     rows = _number(merged, "batchSize", _MOST_ROWS)
     if rows is not None:
-        found.args["max_rows"] = max(1, int(rows))
-        found.kept.append(f"batchSize {rows:g} -> max_rows: {int(rows)}")
+        found.args["max_batch_size"] = max(1, int(rows))
+        found.kept.append(f"batchSize {rows:g} -> max_batch_size: {int(rows)}")
         if rows == 1:
-            found.lost.append("batchSize: 1 switches batching off, TorchServe's default: raise max_rows")
+            found.lost.append("batchSize: 1 switches batching off, TorchServe's default: raise max_batch_size")
     wait = _number(merged, "maxBatchDelay", _LONGEST_WAIT_MS)
     if wait is not None:
-        found.user_config["wait_ms"] = wait
-        found.kept.append(f"maxBatchDelay {wait:g} ms -> wait_ms: {wait:g} (0 is often better: see docs/tuning.md)")
+        found.user_config["batch_wait_timeout_s"] = wait / 1000
+        found.kept.append(
+            f"maxBatchDelay {wait:g} ms -> batch_wait_timeout_s: {wait / 1000:g} "
+            "(0 is often better: see docs/tuning.md)"
+        )
     limit = _number(merged, "responseTimeout", None)
     if limit:
-        found.user_config["timeout_s"] = limit
+        found.user_config["request_timeout_s"] = limit
         found.kept.append(
-            f"responseTimeout {limit:g} s -> timeout_s: {limit:g}; a late request gets 408, no worker restarts"
+            f"responseTimeout {limit:g} s -> request_timeout_s: {limit:g}; a late request gets 408, no worker restarts"
         )
 
 
@@ -109,7 +112,7 @@ def _workers(merged: Mapping[str, Any], found: Settings) -> None:
         found.deployment["num_replicas"] = low
         found.kept.append(f"minWorkers {low} -> num_replicas: {low}")
         return
-    rows = found.args.get("max_rows", 32)
+    rows = found.args.get("max_batch_size", 32)
     found.deployment["autoscaling_config"] = {
         "min_replicas": low,
         "max_replicas": high,
@@ -144,9 +147,9 @@ def _device(merged: Mapping[str, Any], found: Settings) -> None:
 def _limits(properties: Mapping[str, str], found: Settings) -> None:
     rows = _number(properties, "job_queue_size", None)
     if rows:
-        found.user_config["max_queued_rows"] = int(rows)
+        found.user_config["max_queue_size"] = int(rows)
         found.kept.append(
-            f"job_queue_size {int(rows)} -> max_queued_rows: {int(rows)} (rows, where it counted requests)"
+            f"job_queue_size {int(rows)} -> max_queue_size: {int(rows)} (rows, where it counted requests)"
         )
     size = _number(properties, "max_request_size", None)
     if size:

@@ -67,7 +67,7 @@ def render(archive: str, args: Mapping[str, Any], deployment: Mapping[str, Any],
         deployment=textwrap.indent(dump({"max_ongoing_requests": 1024, **deployment}).rstrip(), " " * 8),
     )
     # HAProxy must not give up before the model does.
-    patience_s = max(60, 2 * math.ceil(deployment.get("user_config", {}).get("timeout_s", 0)))
+    patience_s = max(60, 2 * math.ceil(deployment.get("user_config", {}).get("request_timeout_s", 0)))
     return _HEAD.format(name=name, archive=_plain(archive), patience_s=patience_s) + _comments(lost) + model
 
 

@@ -112,7 +112,7 @@ def _from_config(wish: Wish, to: Kind, dest: Path) -> Job:
     return Job(
         to=to,
         dest=str(dest),
-        file=config.source.weights or config.source.torchscript or config.source.export,
+        file=config.source.weights or config.source.torchscript or config.source.exported_program,
         source=config.source,
         inputs=config.inputs,
         outputs=config.outputs,

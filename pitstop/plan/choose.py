@@ -180,16 +180,18 @@ def load(costs: Costs, target: Target, setting: Setting) -> float:
 def capacity_rps(costs: Costs, rows: int, setting: Setting) -> float:
     """Return the requests a second at which every forward is full, or the event loop has no pause."""
     turn = costs.turn_ms
-    best = max(1000 * size / (turn + fmean(ms)) for size, ms in costs.forward_ms.items() if size <= setting.max_rows)
+    best = max(
+        1000 * size / (turn + fmean(ms)) for size, ms in costs.forward_ms.items() if size <= setting.max_batch_size
+    )
     return setting.replicas * min(best / rows, 1000 / costs.loop_ms if costs.loop_ms else float("inf"))
 
 
 def floor_ms(costs: Costs, target: Target, setting: Setting) -> float:
     """Return the p99 of a request that meets no other."""
     sizes = tuple(sorted(costs.forward_ms))
-    size = min(round_up(min(target.rows, setting.max_rows), sizes), sizes[-1])
+    size = min(round_up(min(target.rows, setting.max_batch_size), sizes), sizes[-1])
     alone = percentile(costs.forward_ms[size], 0.99)
-    forwards = -(-target.rows // setting.max_rows)
+    forwards = -(-target.rows // setting.max_batch_size)
     return forwards * (costs.turn_ms + alone) + setting.wait_ms + costs.loop_ms + costs.overhead_ms
 
 

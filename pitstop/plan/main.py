@@ -117,7 +117,7 @@ def _profiles(wish: Wish, place: Place, console: Console) -> list[Profile]:
 
 
 def _options(wish: Wish, place: Place, profile: Profile) -> list[Option]:
-    return choose.options(profile, wish.target, _replica_usd(wish, place, profile), place.app.config.max_rows)
+    return choose.options(profile, wish.target, _replica_usd(wish, place, profile), place.app.config.max_batch_size)
 
 
 def _replica_usd(wish: Wish, place: Place, profile: Profile) -> float | None:
@@ -135,7 +135,7 @@ def _shown(wish: Wish, place: Place, found: list[Option], chosen: Option) -> lis
     """Return each batch size at its best, and the chosen one with its waits and with a replica fewer and more."""
     groups: dict[tuple[str, int], list[Option]] = {}
     for option in found:
-        groups.setdefault((option.profile.device, option.setting.max_rows), []).append(option)
+        groups.setdefault((option.profile.device, option.setting.max_batch_size), []).append(option)
     shown = []
     for options in groups.values():
         if chosen in options:

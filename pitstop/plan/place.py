@@ -63,9 +63,10 @@ def plan_changes(place: Place, option: Option, bounds: Bounds, autoscale: bool) 
     """Return what the file needs so that it serves as planned."""
     setting, app = option.setting, place.app
     # Left out, the replica would choose by its own timing, and the plan would be for another batcher.
-    wanted: dict[str, Any] = {"max_rows": setting.max_rows}
-    if app.tunables.wait_ms != setting.wait_ms:
-        wanted["wait_ms"] = setting.wait_ms
+    wanted: dict[str, Any] = {"max_batch_size": setting.max_batch_size}
+    wait_s = setting.wait_ms / 1000
+    if app.tunables.batch_wait_timeout_s != wait_s:
+        wanted["batch_wait_timeout_s"] = wait_s
     scale = _autoscaling(option, bounds) if autoscale else {"num_replicas": setting.replicas}
     device = _device(place, option)
     if place.deployment is None:
@@ -88,13 +89,13 @@ def args_changes(place: Place, wanted: Mapping[str, Any]) -> list[Change]:
     """Return what changes keys of a model's `args`; those that share the block stay at the schema's default."""
     defaults = {key: field.default for key, field in ModelConfig.model_fields.items()}
     changes = [Change((*place.keys, "args", key), value, default=defaults[key]) for key, value in wanted.items()]
-    rows, limit = wanted.get("max_rows"), place.app.tunables.max_rows
+    rows, limit = wanted.get("max_batch_size"), place.app.tunables.max_batch_size
     if rows is not None and limit is not None and limit > rows and place.deployment is not None:
-        changes.append(Change((*place.deployment, "user_config", "max_rows"), rows))
+        changes.append(Change((*place.deployment, "user_config", "max_batch_size"), rows))
     return changes
 
 
-_DEFAULTS: dict[str, Any] = {"max_rows": None, "wait_ms": 0}
+_DEFAULTS: dict[str, Any] = {"max_batch_size": None, "batch_wait_timeout_s": 0}
 
 
 def _device(place: Place, option: Option) -> list[Change]:

@@ -53,7 +53,7 @@ def show_options(found: Sequence[Option], chosen: Option | None, target: Target,
         table.add_row(
             mark,
             each.profile.device,
-            str(each.setting.max_rows),
+            str(each.setting.max_batch_size),
             f"{each.setting.wait_ms:g} ms",
             str(each.setting.replicas),
             f"{each.p50_ms:.1f} ms",
@@ -72,7 +72,7 @@ def show_choice(option: Option, bounds: Bounds, target: Target, autoscale: bool,
     """Print the proposal in words."""
     setting = option.setting
     replicas = f"{plural(setting.replicas, 'replica')} on {option.profile.device}"
-    batches = f"at most {setting.max_rows} rows in a forward, wait {setting.wait_ms:g} ms"
+    batches = f"at most {setting.max_batch_size} rows in a forward, wait {setting.wait_ms:g} ms"
     console.print(f"\n{replicas}, {batches}", style="bold")
     console.print(f"they sustain up to {bounds.most_rps:,.0f} requests a second within the target", soft_wrap=True)
     scaling = f"{bounds.least} to {bounds.most} replicas, target_ongoing_requests {bounds.target_ongoing:g}"

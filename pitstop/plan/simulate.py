@@ -26,7 +26,7 @@ _LEAST_BUSY = attrgetter("ongoing", "asked")
 class Setting:
     """What a plan chooses."""
 
-    max_rows: int
+    max_batch_size: int
     wait_ms: float = 0
     replicas: int = 1
 
@@ -140,7 +140,7 @@ class _Run:
         self._later(replica.loop_free_ms, self._parsed, replica, number)
 
     def _parsed(self, replica: Replica, now_ms: float, number: int) -> None:
-        request, limit = self._requests[number], self._setting.max_rows
+        request, limit = self._requests[number], self._setting.max_batch_size
         if self._setting.wait_ms and request.rows < limit:
             if not replica.held:
                 self._later(now_ms + self._setting.wait_ms, self._expired, replica, replica.groups)
@@ -160,7 +160,7 @@ class _Run:
     def _start(self, replica: Replica, now_ms: float) -> None:
         if replica.running or not replica.waiting:
             return
-        replica.running = replica.waiting.take(self._setting.max_rows, 0.0)
+        replica.running = replica.waiting.take(self._setting.max_batch_size, 0.0)
         rows = sum(part.stop - part.start for part in replica.running)
         times = self._costs.forward_ms[min(round_up(rows, self._sizes), self._sizes[-1])]
         took = self._costs.turn_ms + times[int(self._draw() * len(times))]

@@ -63,8 +63,8 @@ def _verifier(stage: Stage, url: str, setting: Setting) -> Verifier:
     verifier = Verifier(url, stage.place.app.config, profile, stage.target, setting)
     if verifier.device != profile.device:
         raise ServingError(f"the server runs on {verifier.device}, the plan is for {profile.device}\n{_HELP}")
-    if verifier.max_rows not in (None, setting.max_rows):
-        what = f"the server puts up to {verifier.max_rows} rows into a forward, the plan {setting.max_rows}"
+    if verifier.max_batch_size not in (None, setting.max_batch_size):
+        what = f"the server puts up to {verifier.max_batch_size} rows into a forward, the plan {setting.max_batch_size}"
         raise ServingError(f"{what}\nhelp: give it the plan (--write, then serve deploy), or leave out --url")
     return verifier
 

@@ -80,9 +80,9 @@ class Verifier:
         return str(self._running.properties.get("device", "?"))
 
     @property
-    def max_rows(self) -> int | None:
+    def max_batch_size(self) -> int | None:
         """The rows that the server puts into a forward at most; None where it does not say."""
-        rows = self._running.properties.get("max_rows")
+        rows = self._running.properties.get("max_batch_size")
         return rows if isinstance(rows, int) else None
 
     def calibrate(self) -> float:
@@ -91,7 +91,7 @@ class Verifier:
         summary, _ = self._load(_CALIBRATION)
         level = summary.level(0.5)
         alone = _mean_forward_ms(before, self._stats()) if self._setting.replicas == 1 else None
-        size = round_up(min(self._target.rows, self._setting.max_rows), tuple(self.profile.forward_ms))
+        size = round_up(min(self._target.rows, self._setting.max_batch_size), tuple(self.profile.forward_ms))
         # The statistics know only the mean, which a few slow forwards lift above what the median request met.
         forward = min(self.profile.p50_ms(size), alone or float("inf"))
         around = self.profile.loop_ms + self.profile.turn_ms

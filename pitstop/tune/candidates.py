@@ -1,6 +1,6 @@
 """What to try: every combination that the device and the model allow, the most promising first. Pure; no torch.
 
-`max_rows` is tried by the way: a trial times every warmed batch size up to its limit.
+`max_batch_size` is tried by the way: a trial times every warmed batch size up to its limit.
 """
 
 from dataclasses import astuple, dataclass
@@ -26,7 +26,7 @@ class Candidate:
     precision: str
     memory_format: str
     threads: int
-    max_rows: int
+    max_batch_size: int
 
     @property
     def label(self) -> str:
@@ -34,13 +34,13 @@ class Candidate:
 
     def args(self, config: ModelConfig, device: str, thorough: bool) -> dict[str, Any]:
         """Return a model's args with this setting; only a thorough trial warms every shape."""
-        sizes = _sizes(config, self.max_rows)
+        sizes = _sizes(config, self.max_batch_size)
         chosen = sizes if thorough else _few(sizes)
         own = {
             "backend": self.backend,
             "precision": self.precision,
             "memory_format": self.memory_format,
-            "max_rows": self.max_rows,
+            "max_batch_size": self.max_batch_size,
             "batch_sizes": list(chosen),
             "device": device,
         }
@@ -54,7 +54,7 @@ class Candidate:
 def now(config: ModelConfig, device: str) -> Candidate:
     """Return the setting that the config has."""
     threads = threads_of(config) if device == "cpu" else 1
-    return Candidate(config.backend, config.precision, config.memory_format, threads, config.max_rows)
+    return Candidate(config.backend, config.precision, config.memory_format, threads, config.max_batch_size)
 
 
 def alike(one: Candidate, other: Candidate) -> int:
@@ -74,13 +74,13 @@ def candidates(config: ModelConfig, device: str, cores: int, images: bool, quick
     """
     listed = [each for each in tried_on(device) if each.takes(config.source)]
     backends = [each.name for each in listed if not (quick and each.slow)]
-    precisions = _PRECISIONS[device] if config.source.export is None else _PRECISIONS[device][-1:]
+    precisions = _PRECISIONS[device] if config.source.exported_program is None else _PRECISIONS[device][-1:]
     if config.precision == "fp64" or any(each.datatype == "FP64" for each in (*config.inputs, *config.outputs)):
         precisions = (config.precision,)
     formats = ("channels_last", "contiguous") if images else (config.memory_format,)
     present = now(config, device)
     found = [
-        Candidate(backend, precision, memory_format, threads, config.max_rows)
+        Candidate(backend, precision, memory_format, threads, config.max_batch_size)
         for threads, backend, precision, memory_format in product(
             thread_counts(cores) if device == "cpu" else [1], backends, precisions, formats
         )

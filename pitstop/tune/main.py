@@ -107,10 +107,14 @@ class Search:
 
     def _more_rows(self) -> None:
         """Try larger batches, as long as the largest is the best and there is time."""
-        while (best := self.best()) is not None and self.found[best].best[0] == best.max_rows:
+        while (best := self.best()) is not None and self.found[best].best[0] == best.max_batch_size:
             left_s = self.wish.budget_s - (time.monotonic() - self._began)
-            larger = replace(best, max_rows=2 * best.max_rows)
-            if left_s <= 0 or larger.max_rows > _MOST_ROWS_FACTOR * self.config.max_rows or larger in self.found:
+            larger = replace(best, max_batch_size=2 * best.max_batch_size)
+            if (
+                left_s <= 0
+                or larger.max_batch_size > _MOST_ROWS_FACTOR * self.config.max_batch_size
+                or larger in self.found
+            ):
                 return
             number = self._reached[best]
             self._note(Tried(larger, self._trial(larger, Round(number, _LARGER_S, True, left_s)), number))
@@ -174,9 +178,9 @@ def _wanted(wish: Wish, config: ModelConfig, best: Candidate, trial: Trial) -> d
     if best.threads != now(config, device_here(config.device)).threads:
         wanted["num_cpus"] = best.threads
     if wish.goal != "latency":
-        wanted["max_rows"] = _rows(trial)
+        wanted["max_batch_size"] = _rows(trial)
     changed = {key: value for key, value in wanted.items() if getattr(config, key) != value}
-    if "max_rows" in changed and config.batch_sizes is not None:
+    if "max_batch_size" in changed and config.batch_sizes is not None:
         changed["batch_sizes"] = sorted({*(each for each in config.batch_sizes if each < _rows(trial)), _rows(trial)})
     return changed
 

@@ -84,7 +84,7 @@ def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) 
     torch.set_num_threads(threads)
     config = parse_model(args)
     served = open_model(config, device)
-    if served.how == EAGER != config.backend and config.source.export is None:
+    if served.how == EAGER != config.backend and config.source.exported_program is None:
         return failed(f"{BACKENDS[config.backend].title} would not be faithful, so it would run eagerly")
     draw = Draw(served.signature, served.preprocess, config.lengths or ())
     sizes = served.runner.layout.sizes

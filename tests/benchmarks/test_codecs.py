@@ -16,7 +16,7 @@ def test_every_peer_has_a_body_for_every_input(peer: str, workload: str) -> None
     asked = WORKLOADS[workload]
     requests = requests_of(asked, PEERS[peer].codec(asked))
     assert len(requests) == len(set(requests)) == len(asked.inputs())
-    assert PEERS[peer].batching[workload].max_rows > 1
+    assert PEERS[peer].batching[workload].max_batch_size > 1
 
 
 def test_numbers_come_through_json_unchanged() -> None:

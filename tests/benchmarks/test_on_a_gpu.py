@@ -37,7 +37,7 @@ def test_answers_may_be_as_far_off_as_a_start_allows(precision: str) -> None:
 def test_on_a_gpu_all_may_fill_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in Device("cuda", "fp16").environment.items():
         monkeypatch.setenv(name, value)
-    assert {peer.batch("resnet50").max_rows for peer in PEERS.values()} == {64}
+    assert {peer.batch("resnet50").max_batch_size for peer in PEERS.values()} == {64}
 
 
 def test_a_precision_without_a_gpu_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,9 +76,9 @@ def test_a_broken_rule_says_where_what_and_what_to_do(
 
 
 def test_a_target_within_the_wait_for_company_is_refused(changed: Lint) -> None:
-    changes = {MODEL + "autoscaling_config": scaling(), MODEL + "user_config": {"wait_ms": 50}}
+    changes = {MODEL + "autoscaling_config": scaling(), MODEL + "user_config": {"batch_wait_timeout_s": 0.05}}
     [problem] = changed(**changes)
-    assert "not above user_config.wait_ms (50)" in problem.what
+    assert "not above user_config.batch_wait_timeout_s (0.05 s)" in problem.what
 
 
 def test_a_policy_that_nobody_reports_to_is_refused(changed: Lint) -> None:

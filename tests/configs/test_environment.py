@@ -43,7 +43,7 @@ def test_a_variable_that_is_no_string_is_an_error(changed: Lint) -> None:
 
 
 SERVER = "controller_options__runtime_env__env_vars__RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"
-TUNABLE = "applications__1__deployments__0__user_config__timeout_s"
+TUNABLE = "applications__1__deployments__0__user_config__request_timeout_s"
 SCALING = "applications__1__deployments__0__autoscaling_config"
 
 
@@ -104,8 +104,8 @@ def test_a_replica_of_several_nodes_may_finish_what_it_took_at_the_end_of_its_dr
     raw = yaml.safe_load((PROJECT / "configs" / "cluster.yaml").read_text())
     drain_s = float(raw["controller_options"]["runtime_env"]["env_vars"][DRAIN])
     for model in [app["deployments"][0] for app in raw["applications"] if "deployments" in app]:
-        timeout_s = model.get("user_config", {}).get("timeout_s", 30)
-        assert model["graceful_shutdown_timeout_s"] >= drain_s + timeout_s
+        request_timeout_s = model.get("user_config", {}).get("request_timeout_s", 30)
+        assert model["graceful_shutdown_timeout_s"] >= drain_s + request_timeout_s
 
 
 SHIPPED = ("cluster", "minilm", "mlp", "resnet50")

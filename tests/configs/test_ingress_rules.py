@@ -17,12 +17,12 @@ def front(**user_config: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     "key, value",
     [
-        ("timeout_s", 20),
+        ("request_timeout_s", 20),
         ("max_body_mib", 256),
-        ("max_queued_rows", 64),
+        ("max_queue_size", 64),
         ("retry_after_s", 5),
-        ("wait_ms", 2),
-        ("max_rows", 8),
+        ("batch_wait_timeout_s", 2),
+        ("max_batch_size", 8),
     ],
 )
 def test_a_tunable_that_stands_under_the_model_alone_is_told_with_where_it_belongs(
@@ -47,8 +47,8 @@ def test_a_tunable_that_stands_under_the_model_alone_is_told_with_where_it_belon
 
 
 def test_what_the_device_alone_goes_by_needs_no_second_place(changed: Callable[..., list[Problem]]) -> None:
-    assert changed(**{IN_FRONT: 2, MODEL: {"hang_s": 5, "check_outputs": True}}) == []
+    assert changed(**{IN_FRONT: 2, MODEL: {"forward_timeout_s": 5, "check_finite": True}}) == []
 
 
 def test_without_ingress_replicas_there_is_nothing_to_tell(changed: Callable[..., list[Problem]]) -> None:
-    assert changed(**{MODEL: {"timeout_s": 20}}) == []
+    assert changed(**{MODEL: {"request_timeout_s": 20}}) == []

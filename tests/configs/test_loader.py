@@ -51,8 +51,8 @@ def test_the_two_digits_apps_differ_in_name_and_device_only() -> None:
 
 
 def test_load_gives_the_model_its_tunables_and_its_replicas(tmp_path: Path) -> None:
-    (app,) = load(write_app(tmp_path, {"wait_ms": 3}, max_rows=8)).models
-    assert (app.name, app.config.max_rows, app.tunables.wait_ms) == ("net", 8, 3)
+    (app,) = load(write_app(tmp_path, {"batch_wait_timeout_s": 3}, max_batch_size=8)).models
+    assert (app.name, app.config.max_batch_size, app.tunables.batch_wait_timeout_s) == ("net", 8, 3)
     assert app.replicas == {"name": "Model", "num_replicas": 2}
 
 
@@ -67,7 +67,7 @@ def test_load_gives_the_model_its_tunables_and_its_replicas(tmp_path: Path) -> N
         ({"source": {"factory": "a:b", "weight": "w"}}, "args.source.weight", "unknown key", "did you mean 'weights'?"),
         ({"version": 1}, "args.version", "got 1", 'put it in quotes, so that YAML does not read a number: "1"'),
         ({"batch_sizes": [4, 2]}, "args: batch_sizes", "must be positive and ascending", "configs/schema.py"),
-        ({"max_rows": 0}, "args.max_rows", "greater than or equal to 1; got 0", "Largest batch, in rows."),
+        ({"max_batch_size": 0}, "args.max_batch_size", "greater than or equal to 1; got 0", "Largest batch, in rows."),
         (
             {"inputs": [{"name": "x", "datatype": "FLOAT32", "shape": [-1, 4]}]},
             "args.inputs[0] (x).datatype",
@@ -109,10 +109,10 @@ def test_an_error_names_the_line_of_the_key(tmp_path: Path) -> None:
 
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        load(write_app(tmp_path, {"wait": 3}, device="gpu", backend="jit"))
+        load(write_app(tmp_path, {"batch_wait": 3}, device="gpu", backend="jit"))
     text = str(caught.value)
-    assert all(key in text for key in ("args.device", "args.backend", "user_config.wait"))
-    assert "did you mean 'wait_ms'?" in text
+    assert all(key in text for key in ("args.device", "args.backend", "user_config.batch_wait"))
+    assert "did you mean 'batch_wait_timeout_s'?" in text
     assert len(caught.value.problems) == 3
 
 
@@ -154,13 +154,15 @@ def test_a_merged_key_may_be_overridden_without_counting_as_twice(tmp_path: Path
 def test_parse_functions_carry_the_label_and_the_suggestion() -> None:
     with pytest.raises(ConfigError, match=r"application net: devise: unknown key\nhelp: did you mean 'device'\?"):
         parse_model(args(devise="cpu"), "application net")
-    with pytest.raises(ConfigError, match=r"application net: max_row: unknown key\nhelp: did you mean 'max_rows'\?"):
-        parse_tunables({"max_row": 3}, "application net")
+    with pytest.raises(
+        ConfigError, match=r"application net: max_batch: unknown key\nhelp: did you mean 'max_batch_size'\?"
+    ):
+        parse_tunables({"max_batch": 3}, "application net")
     with pytest.raises(ConfigError, match="did you mean 'server_name'"):
         parse_root({"servername": "x"})
 
 
 def test_parse_functions_return_the_schema_classes() -> None:
     assert parse_model(args()).name == "net"
-    assert parse_tunables(None).timeout_s == 30
+    assert parse_tunables(None).request_timeout_s == 30
     assert parse_root(None).server_name == "pitstop"

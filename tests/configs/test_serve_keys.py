@@ -80,8 +80,12 @@ def test_every_known_key_of_serve_passes() -> None:
         (MODEL + "name", "Modle", ("deployments[0] (Modle).name", "called 'Modle'", "did you mean 'Model'?")),
         (MODEL + "ray_actor_options", {"num_cpus": 1}, ("ray_actor_options", "args.device", "use args.num_cpus")),
         (MODEL + "max_ongoing_requests", None, ("max_ongoing_requests", "is missing: Serve would allow 5", "1024")),
-        (MODEL + "max_ongoing_requests", 32, ("max_ongoing_requests", "is 32, below max_rows (64)", "1024")),
-        (MODEL + "user_config__max_rows", 128, ("user_config.max_rows", "above args.max_rows (64)", "lower it to 64")),
+        (MODEL + "max_ongoing_requests", 32, ("max_ongoing_requests", "is 32, below max_batch_size (64)", "1024")),
+        (
+            MODEL + "user_config__max_batch_size",
+            128,
+            ("user_config.max_batch_size", "above args.max_batch_size (64)", "lower it to 64"),
+        ),
         (
             "applications__1__deployments",
             None,

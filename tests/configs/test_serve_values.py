@@ -62,7 +62,7 @@ def test_what_is_a_number_or_a_word_may_be_either(changed: Lint) -> None:
 @pytest.mark.parametrize(
     "path, value, what",
     [
-        (MODEL + "user_config__max_queued_rows", 8, "is 8, below max_rows (64): no batch could fill"),
+        (MODEL + "user_config__max_queue_size", 8, "is 8, below max_batch_size (64): no batch could fill"),
         ("http_options__host", "127.0.0.1:8000", "'127.0.0.1:8000' is not an address"),
         ("http_options__host", "http://0.0.0.0", "'http://0.0.0.0' is not an address"),
         (
@@ -71,7 +71,7 @@ def test_what_is_a_number_or_a_word_may_be_either(changed: Lint) -> None:
             "is 'A100x', which the installed Ray does not know: if no node has that name, the model waits for ever",
         ),
         ("applications__1__args__tolerance", 10, "is 10: an answer that is wrong by its whole value would pass"),
-        ("applications__1__args__access", {"tokens_file": "no/such"}, "no/such: no such file on this machine"),
+        ("applications__1__args__auth", {"tokens_file": "no/such"}, "no/such: no such file on this machine"),
     ],
 )
 def test_a_value_that_makes_no_sense_beside_others_is_told(changed: Lint, path: str, value: object, what: str) -> None:
@@ -81,8 +81,8 @@ def test_a_value_that_makes_no_sense_beside_others_is_told(changed: Lint, path: 
 @pytest.mark.parametrize(
     "line, told",
     [
-        ("max_rows: 010", "is written 010, which YAML reads as 8"),
-        ("max_rows: 1:30", "is written 1:30, which YAML reads as 90"),
+        ("max_batch_size: 010", "is written 010, which YAML reads as 8"),
+        ("max_batch_size: 1:30", "is written 1:30, which YAML reads as 90"),
         ("num_cpus: 1:30.5", "is written 1:30.5, which YAML reads as 90.5"),
         ("on: {1: 010}", "is written 010, which YAML reads as 8"),
     ],
@@ -94,7 +94,9 @@ def test_a_number_that_yaml_reads_otherwise_than_it_looks_is_refused(tmp_path: P
     assert found[told] == f"{path}:4"
 
 
-@pytest.mark.parametrize("line", ["max_rows: 10", "max_rows: 0", "max_rows: 0x10", "version: '010'", "num_cpus: 0.5"])
+@pytest.mark.parametrize(
+    "line", ["max_batch_size: 10", "max_batch_size: 0", "max_batch_size: 0x10", "version: '010'", "num_cpus: 0.5"]
+)
 def test_a_number_that_is_what_it_looks_like_is_left_alone(tmp_path: Path, line: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(f"applications:\n- import_path: deployments.app:model\n  args:\n    {line}\n")

@@ -2,7 +2,7 @@ from configs.suggest import advise, closest
 
 
 def test_the_nearest_word_is_found_whatever_its_case() -> None:
-    assert closest("Max_Row", ["max_rows", "name"]) == "max_rows"
+    assert closest("Max_Batch_Siz", ["max_batch_size", "name"]) == "max_batch_size"
 
 
 def test_where_nothing_is_near_the_known_words_are_listed() -> None:

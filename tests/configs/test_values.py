@@ -91,7 +91,7 @@ def test_a_shape_holds_sizes_that_a_tensor_can_have(shape: object) -> None:
 
 
 @pytest.mark.parametrize("value", [1, 0, "yes", "true", 1.0])
-@pytest.mark.parametrize("model, key", [(ModelConfig, "cuda_graphs"), (Tunables, "check_outputs")])
+@pytest.mark.parametrize("model, key", [(ModelConfig, "cuda_graphs"), (Tunables, "check_finite")])
 def test_a_switch_is_true_or_false(model: type[BaseModel], key: str, value: object) -> None:
     assert wrong(model, {**NEEDED[model], key: value})
 
@@ -102,18 +102,22 @@ def test_a_switch_is_true_or_false(model: type[BaseModel], key: str, value: obje
         (ModelConfig, {"num_gpus": 1.5}, "num_gpus: is 1.5: above 1 Ray reserves only whole GPUs"),
         (ModelConfig, {"num_gpus": 0}, "num_gpus: input should be greater than"),
         (ModelConfig, {"num_cpus": 1e300}, "num_cpus: input should be less than"),
-        (ModelConfig, {"max_rows": 65537}, "max_rows: input should be less than"),
+        (ModelConfig, {"max_batch_size": 65537}, "max_batch_size: input should be less than"),
         (ModelConfig, {"name": "n" * 201}, "name: string should have at most 200 characters"),
         (ModelConfig, {"name": ""}, "name: should match"),
         (ModelConfig, {"accelerator_type": ""}, "accelerator_type: string should have at least 1"),
         (ModelConfig, {"source": {"factory": "a:b", "weights": ""}}, "source.weights: string should have at least 1"),
         (ModelConfig, {"inputs": [{**TENSOR, "shape": [-1, 2**40]}]}, "a batch of 32 rows of 'x' would take"),
-        (Tunables, {"hang_s": 0.001}, "hang_s: input should be greater than or equal to 1"),
-        (Tunables, {"timeout_s": 1e-9}, "timeout_s: input should be greater than"),
-        (Tunables, {"timeout_s": 1e12}, "timeout_s: input should be less than"),
+        (Tunables, {"forward_timeout_s": 0.001}, "forward_timeout_s: input should be greater than or equal to 1"),
+        (Tunables, {"request_timeout_s": 1e-9}, "request_timeout_s: input should be greater than"),
+        (Tunables, {"request_timeout_s": 1e12}, "request_timeout_s: input should be less than"),
         (Tunables, {"max_body_mib": 1e-9}, "max_body_mib: input should be greater than"),
         (Tunables, {"retry_after_s": 10**9}, "retry_after_s: input should be less than"),
-        (Tunables, {"wait_ms": 500, "timeout_s": 0.5}, "wait_ms (500) is not below timeout_s (0.5 s)"),
+        (
+            Tunables,
+            {"batch_wait_timeout_s": 0.5, "request_timeout_s": 0.5},
+            "batch_wait_timeout_s (0.5) is not below request_timeout_s (0.5)",
+        ),
         (Tunables, {"canary": {"application": "b", "percent": 101}}, "canary.percent: input should be less than"),
         (RootConfig, {"grpc_port": 0}, "grpc_port: input should be greater than"),
         (RootConfig, {"grpc_port": 65536}, "grpc_port: input should be less than"),
@@ -163,8 +167,8 @@ def test_bounds_that_no_probe_can_keep_are_refused(datatype: str, bounds: dict[s
 @pytest.mark.parametrize(
     "model, changes, help_",
     [
-        (Tunables, {"max_rows": True}, "YAML reads yes, no, on and off as true and false"),
-        (Tunables, {"timeout_s": "1e3"}, "1000 or 1.0e+3 for 1e3, which YAML reads as text"),
+        (Tunables, {"max_batch_size": True}, "YAML reads yes, no, on and off as true and false"),
+        (Tunables, {"request_timeout_s": "1e3"}, "1000 or 1.0e+3 for 1e3, which YAML reads as text"),
         (ModelConfig, {"version": False}, 'so that YAML does not read true or false: "False"'),
         (ModelConfig, {"version": datetime.date(2026, 1, 2)}, 'so that YAML does not read a date: "2026-01-02"'),
         (ModelConfig, {"cuda_graphs": "no"}, "write true or false, without quotes"),

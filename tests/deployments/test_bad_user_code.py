@@ -39,7 +39,7 @@ CONFIG = ModelConfig.model_validate(
         "preprocess": "tests.services.bad:make",
         "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
         "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}],
-        "max_rows": 16,
+        "max_batch_size": 16,
     }
 )
 T = TypeVar("T")
@@ -73,7 +73,7 @@ async def service_of(served: Served, on_loop: bool) -> ModelService:
     preprocess = Preprocessor(served.preprocess, served.runner.feed, None)
     counts, canary = ModelMetrics(served.forward_ms), CanaryRouter(signature_of(CONFIG))
     best = best_rows(served.forward_ms)
-    batcher = Batcher(Tunables(), CONFIG.max_rows, device, counts.count_forward, best)
+    batcher = Batcher(Tunables(), CONFIG.max_batch_size, device, counts.count_forward, best)
     return ModelService(CONFIG, batcher, counts, canary, lambda: {}, preprocess=preprocess)
 
 

@@ -24,10 +24,12 @@ def add_test_models(raw: dict[str, Any]) -> None:
     for app in raw["applications"]:
         if app["import_path"] == "deployments.app:model":
             app["args"] = {**app["args"], "num_cpus": 0.5}
-    raw["applications"].append(model("slow", tunables={"max_queued_rows": 256}))
+    raw["applications"].append(model("slow", tunables={"max_queue_size": 256}))
     raw["applications"].append(model("patient"))
     raw["applications"].append(
-        model("tight", ms=200, tunables={"max_queued_rows": 2, "timeout_s": 5, "max_body_mib": 1}, max_rows=1)
+        model(
+            "tight", ms=200, tunables={"max_queue_size": 2, "request_timeout_s": 5, "max_body_mib": 1}, max_batch_size=1
+        )
     )
     raw["applications"].append(identity("echo", ["FP32", "INT64", "FP16", "BYTES"], [2]))
     raw["applications"].append(identity("pixels", ["UINT8"], [3, 224, 224]))
@@ -47,7 +49,7 @@ def model(name: str, tunables: dict[str, Any] | None = None, ms: float = 50, **a
             "source": {"factory": "tests.services.slow:Slow", "kwargs": {"ms": ms}},
             "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 1]}],
             "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}],
-            "max_rows": 32,
+            "max_batch_size": 32,
             **args,
         },
         "deployments": [{"name": "Model", "max_ongoing_requests": 1024, "user_config": tunables or {}}],

@@ -25,19 +25,19 @@ from tests.serving import PROJECT, SHORT, Serving, serve_run
 pytestmark = pytest.mark.ray
 
 REQUESTS, BAD_SHARE, CLIENTS = 2000, 0.3, 24
-# Well below timeout_s: a request that ends by the clock is one that was lost.
+# Well below request_timeout_s: a request that ends by the clock is one that was lost.
 SLOWEST_S = 20.0
 OPEN: dict[str, Any] = {
     "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
     "preprocess": "tests.services.bad:make",
-    "max_rows": 16,
+    "max_batch_size": 16,
 }
 
 
 def models(raw: dict[str, Any]) -> None:
     bad = model("bad", source={"factory": "tests.services.bad:Bad"}, **OPEN)
     written = model("written", source={"factory": "tests.services.bad:Bad"}, **OPEN)
-    written["args"]["predict"] = {"answer": "tests.services.bad:answering"}
+    written["args"]["predict"] = {"encode": "tests.services.bad:answering"}
     exits = model("exits", source={"factory": "tests.services.bad:exiting"})
     away = model("behind", source={"factory": "tests.services.bad:Bad"}, **OPEN)
     raw["applications"] = [application(raw, "root"), bad, written, exits, behind(away, 1)]

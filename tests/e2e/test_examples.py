@@ -35,7 +35,7 @@ def examples(raw: dict[str, Any]) -> None:
         found = yaml.safe_load((PROJECT / "configs" / file).read_text())["applications"]
         apps = {app["name"]: app for app in found}
         for name in names:
-            apps[name]["args"] = {**apps[name]["args"], "max_rows": 2, "num_cpus": 0.3}
+            apps[name]["args"] = {**apps[name]["args"], "max_batch_size": 2, "num_cpus": 0.3}
             raw["applications"].append(apps[name])
 
 

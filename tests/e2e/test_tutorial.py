@@ -20,7 +20,7 @@ def test_the_tutorial_works_as_it_shows(tmp_path: Path, cache: object) -> None: 
     with serve_run(clone / "serve_config.yaml", cwd=clone) as serving:
         ask(serving, 5)
         deploy(serving, smaller_batch)
-        wait_until(lambda: metadata(serving)["properties"]["max_rows"] == 8, within_s=120)
+        wait_until(lambda: metadata(serving)["properties"]["max_batch_size"] == 8, within_s=120)
         ask(serving, 8)
         with loaded(serving, clone) as load:
             deploy(serving, new_version)

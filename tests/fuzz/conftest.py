@@ -35,16 +35,16 @@ class Served:
     params=[SHORT, pytest.param(LONG, marks=pytest.mark.long), pytest.param(PROXY, marks=pytest.mark.long)],
 )
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    tokens = tmp_path_factory.mktemp("access") / "tokens"
+    tokens = tmp_path_factory.mktemp("auth") / "tokens"
     tokens.write_text(f"# for the tests\n{ALL}\n{ECHO_ONLY} echo\n{OPEN_ONLY} open,other\n")
 
     def edit(raw: dict[str, Any]) -> None:
-        access = {"access": {"tokens_file": str(tokens)}}
+        access = {"auth": {"tokens_file": str(tokens)}}
         raw["applications"] = raw["applications"][:1]
         raw["applications"][0]["args"].update(access)
         raw["applications"].append(identity("echo", ["FP32", "INT64", "FP16", "BYTES"], [2]))
         raw["applications"][-1]["args"].update(access)
-        raw["applications"].append(model("open", ms=1, tunables={"max_body_mib": 1, "max_queued_rows": 32}))
+        raw["applications"].append(model("open", ms=1, tunables={"max_body_mib": 1, "max_queue_size": 32}))
 
     def hasten(raw: dict[str, Any]) -> None:
         edit(raw)

@@ -34,7 +34,7 @@ def configured(file: str, name: str, **changes: Any) -> ModelConfig:
 
 
 def resnet(**changes: Any) -> Served:
-    return open_model(configured("configs/resnet50.yaml", "resnet50", max_rows=8, **changes), "cuda")
+    return open_model(configured("configs/resnet50.yaml", "resnet50", max_batch_size=8, **changes), "cuda")
 
 
 def images(rows: int, seed: int = 0) -> np.ndarray[Any, Any]:
@@ -59,7 +59,7 @@ def test_cudnn_does_not_search_where_a_size_is_open() -> None:
                 "inputs": [{"name": each, "datatype": "FP32", "shape": [-1, -1]} for each in ("values", "mask")],
                 "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}],
                 "lengths": [4, 16],
-                "max_rows": 4,
+                "max_batch_size": 4,
             }
         ),
         "cuda",
@@ -132,7 +132,7 @@ def four_numbers(network: str, **changes: Any) -> ModelConfig:
 
 
 def test_a_forward_that_decides_by_its_data_gets_no_graph_and_stays_right() -> None:
-    served = open_model(four_numbers("Branches", max_rows=1), "cuda")
+    served = open_model(four_numbers("Branches", max_batch_size=1), "cuda")
     assert not isinstance(served.runner.forward, Graphed)
     net = Branches().eval()
     for size in (1.0, 1000.0):
@@ -143,7 +143,7 @@ def test_a_forward_that_decides_by_its_data_gets_no_graph_and_stays_right() -> N
 
 
 def test_a_capture_that_fails_leaves_neither_its_stream_nor_memory_behind() -> None:
-    served = open_model(four_numbers("Waits", max_rows=4), "cuda")
+    served = open_model(four_numbers("Waits", max_batch_size=4), "cuda")
     assert not isinstance(served.runner.forward, Graphed)
     assert torch.cuda.current_stream() == torch.cuda.default_stream()
     held = []

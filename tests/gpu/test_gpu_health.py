@@ -38,7 +38,7 @@ def opened(factory: str) -> Served:
         "source": {"factory": factory},
         "inputs": [{"name": "x", **tensor}],
         "outputs": [{"name": "y", **tensor}],
-        "max_rows": 8,
+        "max_batch_size": 8,
     }
     return open_model(ModelConfig.model_validate(keys), "cuda")
 
@@ -73,7 +73,7 @@ def test_a_batch_that_does_not_fit_into_what_is_left_of_the_gpu_is_answered_in_h
 
 def test_nan_is_found_on_the_gpu_and_in_its_own_row_only() -> None:
     runner = opened("tests.models.networks:Integers").runner
-    runner.check_outputs = True
+    runner.check_finite = True
     rows = np.array([[1], [np.nan], [3]], np.float32)
     batch = runner.launch(runner.stage([{"x": rows}]))
     found = runner.finish(batch)

@@ -65,7 +65,7 @@ def test_an_export_keeps_its_dtypes_and_is_fed_as_declared(tmp_path: Path) -> No
     rows = torch.export.Dim("rows", min=1, max=64)
     program = torch.export.export(Doubled().eval(), (example,), dynamic_shapes=({0: rows},))
     torch.export.save(program, tmp_path / "m.pt2")
-    served = opened("", "FP64", "FP64", source={"export": str(tmp_path / "m.pt2")}, backend="eager")
+    served = opened("", "FP64", "FP64", source={"exported_program": str(tmp_path / "m.pt2")}, backend="eager")
     assert served.precision == "fp64"
 
 

@@ -36,7 +36,7 @@ def runner(datatype: str = "FP32", check: bool = True) -> Runner:
     layout = Layout(torch.device("cpu"), torch.float32, False, (1, 4), ())
     outputs = [Tensor("y", datatype, (-1, 1)), Tensor("n", "INT64", (-1, 1))]
     made = Runner(lambda x: (x, x.to(torch.int64)), [Tensor("x", "FP32", (-1, 1))], outputs, layout)
-    made.check_outputs = check
+    made.check_finite = check
     return made
 
 
@@ -58,7 +58,7 @@ def test_what_overflows_only_in_the_declared_type_is_found() -> None:
     assert batch.off is not None
 
 
-def test_without_check_outputs_nothing_is_looked_at() -> None:
+def test_without_check_finite_nothing_is_looked_at() -> None:
     made = runner(check=False)
     batch = made.launch(made.stage([{"x": np.array([[NAN]], np.float32)}]))
     made.finish(batch)

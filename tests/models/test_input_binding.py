@@ -29,7 +29,7 @@ def tensors(*names: str) -> list[dict[str, Any]]:
 
 
 def opened(network: str, names: tuple[str, ...] = NAMES, **keys: Any) -> Served:
-    given = {"inputs": tensors(*names), "outputs": tensors("total"), "max_rows": 2, **keys}
+    given = {"inputs": tensors(*names), "outputs": tensors("total"), "max_batch_size": 2, **keys}
     return open_model(config(f"{NETWORKS}:{network}", **given), "cpu")
 
 
@@ -70,7 +70,7 @@ def test_an_export_is_called_by_name_as_it_was_exported(tmp_path: Path, by_keywo
         strict_networks.Bill(), args, kwargs, dynamic_shapes={name: {0: rows} for name in example}
     )
     torch.export.save(program, tmp_path / "m.pt2")
-    assert total(opened("", source={"export": str(tmp_path / "m.pt2")}, backend="eager")) == [123]
+    assert total(opened("", source={"exported_program": str(tmp_path / "m.pt2")}, backend="eager")) == [123]
 
 
 def test_what_a_preprocess_returns_is_passed_by_name() -> None:

@@ -65,10 +65,12 @@ def test_a_crafted_export_runs_nothing_and_an_honest_one_loads(
     before = dict(os.environ)
     path = evil(honest, mark, lambda name: "sample_inputs" in name or name.endswith("example_inputs.pt"))
     with pytest.raises(ModelError, match="would run their author's code"):
-        load(SourceConfig(export=str(path)))
+        load(SourceConfig(exported_program=str(path)))
     assert not mark.exists()
     assert dict(os.environ) == before
-    assert torch.allclose(load(SourceConfig(export=str(honest)))(torch.ones(3, 4)), Linear()(torch.ones(3, 4)))
+    assert torch.allclose(
+        load(SourceConfig(exported_program=str(honest)))(torch.ones(3, 4)), Linear()(torch.ones(3, 4))
+    )
 
 
 def test_every_part_of_an_export_may_be_a_pickle_and_none_runs(honest: Path, mark: Path) -> None:
@@ -76,7 +78,7 @@ def test_every_part_of_an_export_may_be_a_pickle_and_none_runs(honest: Path, mar
         names = archive.namelist()
     for part in names:
         with suppress(ModelError):  # Some parts are never read.
-            load(SourceConfig(export=str(evil(honest, mark, part.__eq__))))
+            load(SourceConfig(exported_program=str(evil(honest, mark, part.__eq__))))
         assert not mark.exists(), part
 
 
@@ -95,7 +97,7 @@ def test_an_aotinductor_package_is_told_what_it_is(honest: Path) -> None:
     with zipfile.ZipFile(honest, "a") as archive:
         archive.writestr("ok/data/aotinductor/model/net.so", b"")
     with pytest.raises(ModelError, match="is an AOTInductor package"):
-        load(SourceConfig(export=str(honest)))
+        load(SourceConfig(exported_program=str(honest)))
 
 
 @pytest.mark.parametrize("key", ["weights", "torchscript"])

@@ -33,7 +33,7 @@ def opened(**keys: Any) -> Served:
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]},
             {"name": "label", "datatype": "INT64", "shape": [-1]},
         ],
-        "max_rows": 8,
+        "max_batch_size": 8,
     }
     return open_model(ModelConfig.model_validate({**base, **keys}), "cpu")
 

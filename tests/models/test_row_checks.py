@@ -27,7 +27,9 @@ def opened(network: str, **keys: Any) -> Served:
 
 @pytest.mark.parametrize("network", ["Noise", "Stateful", "Remembers"])
 @pytest.mark.parametrize("backend", ["eager", "torchscript"])
-@pytest.mark.parametrize("keys", [{}, {"tolerance": 10}, {"tolerance": 10, "max_rows": 1}, {"batch_tolerance": 10}])
+@pytest.mark.parametrize(
+    "keys", [{}, {"tolerance": 10}, {"tolerance": 10, "max_batch_size": 1}, {"batch_tolerance": 10}]
+)
 def test_chance_and_state_are_refused_as_such_whatever_is_tolerated(
     network: str, backend: str, keys: dict[str, Any]
 ) -> None:
@@ -54,7 +56,7 @@ def test_large_numbers_beside_a_row_change_nothing_unless_the_config_bounds_them
 
 
 def test_a_network_that_wants_two_rows_is_served_where_batch_sizes_say_so() -> None:
-    served = opened("TwoAtLeast", backend="eager", batch_sizes=[2, 4], max_rows=4)
+    served = opened("TwoAtLeast", backend="eager", batch_sizes=[2, 4], max_batch_size=4)
     rows = np.ones((1, 4), np.float32)
     assert (served.runner.run([{"x": rows}])["y"] == 2 * rows).all()
 
@@ -65,28 +67,28 @@ STEPS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("max_rows", [1, 4])
+@pytest.mark.parametrize("max_batch_size", [1, 4])
 @pytest.mark.parametrize("lengths", [[16], [32], [16, 32], [15, 16, 32]])
 @pytest.mark.parametrize("keys", [{}, {"tolerance": 10}])
 def test_a_network_that_reads_its_padding_is_refused_however_batches_are_cut(
-    max_rows: int, lengths: list[int], keys: dict[str, Any]
+    max_batch_size: int, lengths: list[int], keys: dict[str, Any]
 ) -> None:
     with pytest.raises(ModelError, match=r"padded to .* and unpadded, differs by") as caught:
-        opened("LastStep", **STEPS, max_rows=max_rows, lengths=lengths, backend="eager", **keys)
+        opened("LastStep", **STEPS, max_batch_size=max_batch_size, lengths=lengths, backend="eager", **keys)
     assert "mask it in forward, or fix the size in shape" in str(caught.value)
-    assert "max_rows" not in str(caught.value)
+    assert "max_batch_size" not in str(caught.value)
     assert "batch_tolerance" not in str(caught.value)
 
 
 @pytest.mark.parametrize("network", ["Highest", "Spread"])
-@pytest.mark.parametrize("keys", [{"lengths": [16]}, {"lengths": [8, 16, 32]}, {"lengths": [16], "max_rows": 1}])
+@pytest.mark.parametrize("keys", [{"lengths": [16]}, {"lengths": [8, 16, 32]}, {"lengths": [16], "max_batch_size": 1}])
 def test_padding_that_only_some_rows_or_lengths_show_is_found(network: str, keys: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match=r"padded to .* and unpadded, differs by"):
         opened(network, **STEPS, backend="eager", **keys)
 
 
 def test_a_length_that_nothing_is_padded_to_needs_no_proof() -> None:
-    served = opened("LastStep", **STEPS, max_rows=1, lengths=[1, 2], backend="eager")
+    served = opened("LastStep", **STEPS, max_batch_size=1, lengths=[1, 2], backend="eager")
     assert served.checks.padding == Padding("not_applicable", reason="nothing is padded")
     rows = np.ones((1, 2, 8), np.float32)
     np.testing.assert_allclose(served.runner.run([{"x": rows}])["y"], _eager(rows), rtol=1e-5)
@@ -101,7 +103,7 @@ def test_a_network_that_takes_no_shorter_row_has_no_open_size() -> None:
 
 
 def test_what_a_start_says_of_padding_and_company_is_what_it_looked_at() -> None:
-    alone = opened("Wide", max_rows=1, inputs=INTEGERS, outputs=WIDE).checks.co_batched_rows
+    alone = opened("Wide", max_batch_size=1, inputs=INTEGERS, outputs=WIDE).checks.co_batched_rows
     assert alone == CoBatchedRows("not_applicable", reason="a forward takes one row")
     beside = opened("Wide", inputs=INTEGERS, outputs=WIDE).checks.co_batched_rows
     assert beside == CoBatchedRows("passed", deviation=0.0)
@@ -112,7 +114,7 @@ WIDE = [{"name": "y", "datatype": "INT64", "shape": [-1, 4]}]
 INT8: dict[str, Any] = {
     "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 64]}],
     "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 10]}],
-    "max_rows": 4,
+    "max_batch_size": 4,
 }
 
 

@@ -29,7 +29,7 @@ def config(network: str = f"{NETWORKS}:Linear", **keys: Any) -> ModelConfig:
         "source": {"factory": network},
         "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
         "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
-        "max_rows": 8,
+        "max_batch_size": 8,
     }
     return ModelConfig.model_validate({**base, **keys})
 
@@ -193,7 +193,7 @@ def test_a_model_whose_answer_depends_on_padding_is_refused() -> None:
 
 
 def test_every_batch_size_up_to_the_limit_takes_a_warmed_shape() -> None:
-    runner = opened(max_rows=13).runner
+    runner = opened(max_batch_size=13).runner
     for rows in range(1, 14):
         runner.run([{"x": np.zeros((rows, 4), np.float32)}])
     assert runner.unwarmed == 0
@@ -227,7 +227,7 @@ def test_a_changed_argument_of_the_factory_is_compiled_anew() -> None:
 
 
 def test_a_batch_beyond_the_warmed_sizes_is_answered_and_counted() -> None:
-    runner = opened(max_rows=2).runner
+    runner = opened(max_batch_size=2).runner
     assert runner.run([{"x": np.zeros((3, 4), np.float32)}])["y"].shape == (3, 2)
     assert runner.unwarmed == 1
 
@@ -251,7 +251,7 @@ def test_an_export_is_served_and_parity_checked(tmp_path: Path) -> None:
     rows = torch.export.Dim("rows", min=1, max=64)
     program = torch.export.export(Linear().eval(), (torch.ones(2, 4),), dynamic_shapes=({0: rows},))
     torch.export.save(program, tmp_path / "m.pt2")
-    served = open_model(config(source={"export": str(tmp_path / "m.pt2")}, backend="eager"), "cpu")
+    served = open_model(config(source={"exported_program": str(tmp_path / "m.pt2")}, backend="eager"), "cpu")
     assert served.runner.run([{"x": np.zeros((3, 4), np.float32)}])["y"].shape == (3, 2)
 
 

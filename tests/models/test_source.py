@@ -101,11 +101,13 @@ def test_an_export_loads(tmp_path: Path) -> None:
     rows = torch.export.Dim("rows", min=1, max=64)
     program = torch.export.export(Linear().eval(), (torch.ones(2, 4),), dynamic_shapes=({0: rows},))
     torch.export.save(program, tmp_path / "m.pt2")
-    module = load(SourceConfig(export=str(tmp_path / "m.pt2")))
+    module = load(SourceConfig(exported_program=str(tmp_path / "m.pt2")))
     assert torch.allclose(module(torch.ones(3, 4)), Linear()(torch.ones(3, 4)))
 
 
-@pytest.mark.parametrize("key, says", [("torchscript", "not a TorchScript file"), ("export", "not a .pt2 export")])
+@pytest.mark.parametrize(
+    "key, says", [("torchscript", "not a TorchScript file"), ("exported_program", "not a .pt2 export")]
+)
 def test_a_file_of_another_kind_is_named(tmp_path: Path, key: str, says: str) -> None:
     (tmp_path / "m.bin").write_bytes(b"not a model")
     with pytest.raises(ModelError, match=says):

@@ -103,7 +103,7 @@ def test_a_start_returns_the_numbers_that_it_measured() -> None:
 
 
 def test_one_row_a_forward_has_no_batching_to_measure() -> None:
-    found = opened(max_rows=1).checks.batching
+    found = opened(max_batch_size=1).checks.batching
     assert (found.code, found.reason) == ("not_applicable", "every forward takes 1 row")
 
 

@@ -47,7 +47,7 @@ def test_the_shipped_configs_are_clean(path: Path) -> None:
         ("open_shapes", 2, "args", "lengths: ["),
         ("eager", 3, "args.backend", "backend: torchscript"),
         ("cpu_fleet", 4, "autoscaling_config.max_replicas", "device: auto"),
-        ("one_by_one", 5, "args.max_rows", "max_rows: 64"),
+        ("one_by_one", 5, "args.max_batch_size", "max_batch_size: 64"),
         ("starved", 5, "max_ongoing_requests", "max_ongoing_requests: 1024"),
     ],
 )
@@ -85,7 +85,7 @@ def test_a_mistake_that_the_schema_refuses_is_json_too(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     "edit, said",
     [
-        (("max_rows: 64", "max_rows: 0"), "max_rows"),
+        (("max_batch_size: 64", "max_batch_size: 0"), "max_batch_size"),
         (("deployments.app:model", "mine:model"), "serves no model"),
     ],
 )

@@ -28,27 +28,27 @@ def with_steps(path: Path, here: Setting, **ms: float) -> Case:
 
 def test_one_by_one_is_a_mistake_only_where_batches_pay() -> None:
     path = MISTAKES / "one_by_one.yaml"
-    assert of(case(path), mistake=5)[0].fix == "max_rows: 64"
+    assert of(case(path), mistake=5)[0].fix == "max_batch_size: 64"
     slow = {"32": 31.0, "64": 62.0}
     assert not of(case(path, steps=steps(SCRIPT, slow)), mistake=5)
 
 
 def test_a_limit_of_one_row_in_user_config_is_the_same_mistake_at_its_own_key(tmp_path: Path) -> None:
-    path = edited(tmp_path, DIGITS, ("max_queued_rows: 1024", "max_rows: 1"))
+    path = edited(tmp_path, DIGITS, ("max_queue_size: 1024", "max_batch_size: 1"))
     found = of(case(path, "digits-cpu"), mistake=5)
-    assert found[0].keys[-2:] == ("user_config", "max_rows")
+    assert found[0].keys[-2:] == ("user_config", "max_batch_size")
 
 
 def test_a_key_of_the_model_s_deployment_is_shown_there_though_its_ingress_stands_first(tmp_path: Path) -> None:
     ingress = ("      - name: Model\n", "      - name: Ingress\n      - name: Model\n")
-    path = edited(tmp_path, DIGITS, ("max_queued_rows: 1024", "max_rows: 1"), ingress)
+    path = edited(tmp_path, DIGITS, ("max_queue_size: 1024", "max_batch_size: 1"), ingress)
     assert load(path).raw["applications"][1]["deployments"][0]["name"] == "Ingress"
     found = of(case(path, "digits"), mistake=5)
-    assert found[0].keys[2:] == ("deployments", 1, "user_config", "max_rows")
+    assert found[0].keys[2:] == ("deployments", 1, "user_config", "max_batch_size")
 
 
 def test_more_rows_than_are_warmed_is_mistake_2(tmp_path: Path) -> None:
-    path = edited(tmp_path, DIGITS, ("max_queued_rows: 1024", "max_rows: 128"))
+    path = edited(tmp_path, DIGITS, ("max_queue_size: 1024", "max_batch_size: 128"))
     assert of(case(path, "digits-cpu"), mistake=2)[0].severity == "mistake"
 
 
@@ -80,7 +80,7 @@ def test_where_it_was_tried_in_batches_those_decide() -> None:
 
 
 def test_batches_past_their_best_are_a_hint() -> None:
-    found = of(with_steps(DIGITS, SCRIPT, **{"64": 20.0}), fix="max_rows: 32")
+    found = of(with_steps(DIGITS, SCRIPT, **{"64": 20.0}), fix="max_batch_size: 32")
     assert found[0].severity == "hint"
 
 
@@ -93,26 +93,28 @@ def test_batches_past_their_best_are_a_hint() -> None:
     ],
 )
 def test_gaps_between_warmed_sizes_are_told(tmp_path: Path, sizes: str, said: str) -> None:
-    path = edited(tmp_path, MISTAKES / "eager.yaml", ("max_rows: 64", f"max_rows: 64\n      batch_sizes: {sizes}"))
+    path = edited(
+        tmp_path, MISTAKES / "eager.yaml", ("max_batch_size: 64", f"max_batch_size: 64\n      batch_sizes: {sizes}")
+    )
     found = [each for each in config_findings(case(path)) if each.keys[-1] == "batch_sizes"]
     assert said in found[0].what
     assert "[1, 2, 4, 8, 16, 32, 64]" in found[0].fix
 
 
 def test_powers_of_two_have_no_gap(tmp_path: Path) -> None:
-    sizes = "max_rows: 64\n      batch_sizes: [1, 2, 4, 8, 16, 32, 64]"
-    path = edited(tmp_path, MISTAKES / "eager.yaml", ("max_rows: 64", sizes))
+    sizes = "max_batch_size: 64\n      batch_sizes: [1, 2, 4, 8, 16, 32, 64]"
+    path = edited(tmp_path, MISTAKES / "eager.yaml", ("max_batch_size: 64", sizes))
     assert not [each for each in config_findings(case(path)) if each.keys[-1] == "batch_sizes"]
 
 
 def test_a_limit_between_warmed_sizes_is_padding(tmp_path: Path) -> None:
-    path = edited(tmp_path, DIGITS, ("max_queued_rows: 1024", "max_rows: 48"))
-    found = [each for each in config_findings(case(path)) if each.keys[-1] == "max_rows"]
-    assert (found[0].fix, found[0].cost) == ("max_rows: 32", "25% of a full batch is padding")
+    path = edited(tmp_path, DIGITS, ("max_queue_size: 1024", "max_batch_size: 48"))
+    found = [each for each in config_findings(case(path)) if each.keys[-1] == "max_batch_size"]
+    assert (found[0].fix, found[0].cost) == ("max_batch_size: 32", "25% of a full batch is padding")
 
 
 def test_more_threads_than_cores_are_told_with_what_fewer_would_give(tmp_path: Path) -> None:
-    path = edited(tmp_path, MISTAKES / "eager.yaml", ("max_rows: 64", "max_rows: 64\n      num_cpus: 8"))
+    path = edited(tmp_path, MISTAKES / "eager.yaml", ("max_batch_size: 64", "max_batch_size: 64\n      num_cpus: 8"))
     here = Setting("eager", "fp32", "contiguous")
     found = of(case(path, cores=2, steps=(*steps(here), step("threads", 0.5, "option"))), fix="num_cpus: 2")
     assert found[0].cost == "2.00 ms a forward; on 2 threads 0.500 ms"

@@ -104,7 +104,7 @@ def test_where_nothing_finite_is_compared_nothing_passes(tmp_path: Path, capsys:
     assert all(step["timing"] is None for step in found["steps"] if step["kind"] == "batch" and step["rows"] > 1)
 
 
-@pytest.mark.parametrize("kind", ["torchscript", "export"])
+@pytest.mark.parametrize("kind", ["torchscript", "exported_program"])
 def test_a_file_is_audited_as_well_as_a_factory(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module, rows = Linear().eval(), torch.randn(2, 4)
     file = tmp_path / ("model.pt" if kind == "torchscript" else "model.pt2")

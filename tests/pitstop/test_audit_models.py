@@ -147,7 +147,7 @@ def test_measuring_leaves_the_model_and_the_process_as_they_were() -> None:
 
 
 def test_a_model_whose_rows_influence_each_other_is_not_told_to_batch(tmp_path: Path) -> None:
-    edits = ("RecordsGradients", "BatchStatistics"), ("max_rows: 8", "max_rows: 1")
+    edits = ("RecordsGradients", "BatchStatistics"), ("max_batch_size: 8", "max_batch_size: 1")
     path = edited(tmp_path, MISTAKES / "records_gradients.yaml", *edits)
     every = walked(subject(path))
     assert all(step.skipped for step in every if step.head.key.startswith("batch-"))

@@ -76,14 +76,22 @@ def test_broken_yaml_ends_with_1(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "old, new, told",
     [
-        ("timeout_s: 30", "max_body_mib: .inf", "max_body_mib: input should be a finite number; got inf"),
-        ("timeout_s: 30", "hang_s: 0.001", "hang_s: input should be greater than or equal to 1; got 0.001"),
-        ("timeout_s: 30", "retry_after_s: true", "retry_after_s: input should be a valid integer; got True"),
+        ("request_timeout_s: 30", "max_body_mib: .inf", "max_body_mib: input should be a finite number; got inf"),
+        (
+            "request_timeout_s: 30",
+            "forward_timeout_s: 0.001",
+            "forward_timeout_s: input should be greater than or equal to 1; got 0.001",
+        ),
+        ("request_timeout_s: 30", "retry_after_s: true", "retry_after_s: input should be a valid integer; got True"),
         ("num_gpus: 0.5", "num_gpus: 1.5", "num_gpus: is 1.5: above 1 Ray reserves only whole GPUs"),
         ("port: 8000", "port: 8404", "http_options.port: is 8404, which HAProxy's statistics page uses"),
         ("port: 8000", "port: 30005", "http_options.port: is 30005, which the replicas' HTTP (30000 to 31000) uses"),
         ("sha256: b018", "sha256: b019", "that of models/zoo/digits.safetensors is b018b7a69d8db6969"),
-        ("backend: torchscript", "wait_ms: 5", "help: it belongs in user_config of the deployment named Model"),
+        (
+            "backend: torchscript",
+            "batch_wait_timeout_s: 5",
+            "help: it belongs in user_config of the deployment named Model",
+        ),
     ],
 )
 def test_a_setting_that_breaks_in_use_is_refused(tmp_path: Path, old: str, new: str, told: str) -> None:
@@ -93,7 +101,13 @@ def test_a_setting_that_breaks_in_use_is_refused(tmp_path: Path, old: str, new: 
 
 
 @pytest.mark.parametrize(
-    "user_config", [{"max_body_mib": float("inf")}, {"hang_s": 0.001}, {"retry_after_s": True}, {"timeout_s": "30"}]
+    "user_config",
+    [
+        {"max_body_mib": float("inf")},
+        {"forward_timeout_s": 0.001},
+        {"retry_after_s": True},
+        {"request_timeout_s": "30"},
+    ],
 )
 def test_a_start_refuses_a_setting_that_breaks_in_use(user_config: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(user_config))):

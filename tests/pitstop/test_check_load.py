@@ -38,7 +38,7 @@ def model(name: str, factory: str, **args: Any) -> dict[str, Any]:
         "name": name,
         "device": "cpu",
         "backend": "eager",
-        "max_rows": 2,
+        "max_batch_size": 2,
         "source": {"factory": f"load_nets:{factory}"},
         "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
         "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
@@ -106,7 +106,7 @@ def test_a_model_that_does_not_get_ready_is_ended_and_told(folder: Path) -> None
 
 
 def test_a_file_with_errors_opens_nothing(folder: Path) -> None:
-    status, output = check(folder, model("net", "Good", wait_ms=5))
+    status, output = check(folder, model("net", "Good", batch_wait_timeout_s=5))
     assert status == 1
     assert "opens on" not in output
 

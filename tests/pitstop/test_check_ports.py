@@ -95,10 +95,10 @@ def test_make_run_starts_what_is_checked(commands: Path) -> None:
 
 
 def test_make_run_stops_at_a_misspelt_key_and_starts_nothing(commands: Path) -> None:
-    commands.write_text(commands.read_text().replace("max_rows: 64", "max_row: 64"))
+    commands.write_text(commands.read_text().replace("max_batch_size: 64", "max_batch_siz: 64"))
     done = make_run(commands)
     assert done.returncode != 0
-    assert "max_row: unknown key\nhelp: did you mean 'max_rows'?" in done.stdout
+    assert "max_batch_siz: unknown key\nhelp: did you mean 'max_batch_size'?" in done.stdout
     assert "serve was called" not in done.stdout
 
 

@@ -46,7 +46,7 @@ def test_the_manifest_says_what_it_is_and_what_it_was_made_from(checkpoint: Path
 
 
 @pytest.mark.parametrize(
-    "dest, key", [("net.pt", "torchscript"), ("net.pt2", "export"), ("net.safetensors", "weights")]
+    "dest, key", [("net.pt", "torchscript"), ("net.pt2", "exported_program"), ("net.safetensors", "weights")]
 )
 def test_the_printed_yaml_serves_any_number_of_rows(checkpoint: Path, tmp_path: Path, dest: str, key: str) -> None:
     lines = tmp_path / "lines.yaml"
@@ -73,7 +73,7 @@ def test_an_open_length_stays_open_in_a_pt2(tmp_path: Path) -> None:
     inputs = ("--input", "values:FP32:-1,-1", "--input", "mask:FP32:-1,-1", "--lengths", "4,9")
     status, output = export("-o", dest, "--factory", "tests.models.networks:Masked", *inputs)
     assert status == 0, output
-    module = load(SourceConfig(export=str(dest)))
+    module = load(SourceConfig(exported_program=str(dest)))
     assert module(torch.ones(3, 7), torch.ones(3, 7)).tolist() == [[7.0]] * 3
 
 

@@ -208,7 +208,7 @@ def test_ingress_replicas_get_cores(tmp_path: Path) -> None:
     [
         ("host: 0.0.0.0", "host: 127.0.0.1", "no one outside the pod reaches"),
         ("device: cuda ", "device: auto ", "device is auto"),
-        ("max_rows: 32", "max_row: 32", "unknown key"),
+        ("max_batch_size: 32", "max_batch: 32", "unknown key"),
     ],
 )
 def test_a_config_that_no_cluster_can_serve_is_refused(tmp_path: Path, old: str, new: str, sentence: str) -> None:

@@ -37,8 +37,8 @@ def test_an_eager_archive_becomes_a_config_that_is_clean_and_serves_its_weights(
     status, output = export("--mar", "net.mar", "-o", "brought_eager")
     assert status == 0, output
     app = served("brought_eager/net.yaml")
-    assert (app.config.version, app.config.max_rows) == ("1.0", 8)
-    assert (app.tunables.wait_ms, app.tunables.timeout_s) == (50, 60)
+    assert (app.config.version, app.config.max_batch_size) == ("1.0", 8)
+    assert (app.tunables.batch_wait_timeout_s, app.tunables.request_timeout_s) == (0.05, 60)
     assert app.replicas["autoscaling_config"]["max_replicas"] == 4
     reference = Net()
     reference.load_state_dict(torch.load("net.pth", weights_only=True))
@@ -101,14 +101,14 @@ def test_the_image_hooks_do_what_image_classifier_did(tmp_path: Path) -> None:
     eager(tmp_path)
     assert export("--mar", "net.mar", "-o", "brought_hooks")[0] == 0
     predict = served("brought_hooks/net.yaml").config.predict
-    assert predict.image is not None
-    assert predict.answer is not None
-    row = resolve(predict.image)((PROJECT / "examples" / "seven.png").read_bytes())
+    assert predict.decode is not None
+    assert predict.encode is not None
+    row = resolve(predict.decode)((PROJECT / "examples" / "seven.png").read_bytes())
     assert (row.shape, row.dtype) == ((1, 3, 224, 224), np.float32)
     with pytest.raises(ValueError, match="not a readable image"):
-        resolve(predict.image)(b"no image")
+        resolve(predict.decode)(b"no image")
     scores = np.array([0, 1, 4, 2, 3], np.float32)
-    answer = resolve(predict.answer)({"scores": scores})
+    answer = resolve(predict.encode)({"scores": scores})
     assert list(answer) == ["name2", "name4", "name3", "name1", "name0"]
     assert answer["name2"] == pytest.approx(np.exp(4) / np.exp(scores.astype(float)).sum())
 

@@ -12,8 +12,8 @@ def models(**settings: object) -> dict[str, str]:
 
 def test_batching_and_the_limit_of_time_are_carried() -> None:
     found = translate({"batchSize": 8, "maxBatchDelay": 50, "responseTimeout": 60}, {}, "net")
-    assert found.args == {"max_rows": 8}
-    assert found.user_config == {"wait_ms": 50, "timeout_s": 60}
+    assert found.args == {"max_batch_size": 8}
+    assert found.user_config == {"batch_wait_timeout_s": 0.05, "request_timeout_s": 60}
     assert found.lost == []
 
 
@@ -35,7 +35,7 @@ def test_workers_become_replicas(settings: dict[str, int], deployment: dict[str,
 
 def test_the_archives_own_settings_go_before_config_properties_where_they_are_above_0() -> None:
     found = translate({"batchSize": 4, "responseTimeout": 0}, models(batchSize=16, responseTimeout=30), "net")
-    assert (found.args["max_rows"], found.user_config["timeout_s"]) == (4, 30)
+    assert (found.args["max_batch_size"], found.user_config["request_timeout_s"]) == (4, 30)
 
 
 def test_settings_of_other_models_are_left_alone() -> None:
@@ -74,7 +74,7 @@ def test_what_has_no_counterpart_is_told(own: dict[str, object], lost: str) -> N
 def test_the_servers_own_properties_are_carried_or_told() -> None:
     text = "# comment\njob_queue_size=200\nmax_request_size=1048576\ninference_address=http://0.0.0.0:8080\nmodels={\\\n}\n"
     found = translate({}, properties_of(text), "net")
-    assert found.user_config == {"max_queued_rows": 200, "max_body_mib": 1}
+    assert found.user_config == {"max_queue_size": 200, "max_body_mib": 1}
     (line,) = found.lost
     assert line.startswith("inference_address=http://0.0.0.0:8080: use http_options")
 

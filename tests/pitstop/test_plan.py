@@ -30,7 +30,7 @@ def test_batching_saves_replicas_that_one_by_one_would_need() -> None:
     batched, single = chosen(SLOW, 200, 80), chosen(SLOW, 200, 80, most_rows=1)
     assert batched is not None
     assert single is not None
-    assert (batched.setting.replicas, batched.setting.max_rows, batched.setting.wait_ms) == (1, 8, 0)
+    assert (batched.setting.replicas, batched.setting.max_batch_size, batched.setting.wait_ms) == (1, 8, 0)
     assert single.setting.replicas >= 3
 
 

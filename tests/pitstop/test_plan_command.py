@@ -79,8 +79,8 @@ def test_the_rows_of_the_plan_are_written_even_where_the_model_was_warmed_for_ju
     assert status == 0, output
     tunables = deployment(config, 1)["user_config"]
     assert isinstance(tunables, dict)
-    assert tunables["max_rows"] == 64
-    assert "max_rows" not in deployment(config, 2)["user_config"]  # type: ignore[operator]
+    assert tunables["max_batch_size"] == 64
+    assert "max_batch_size" not in deployment(config, 2)["user_config"]  # type: ignore[operator]
     assert "is set so already" in plan(config, *arguments)[1]
 
 
@@ -146,7 +146,7 @@ def test_a_server_that_batches_otherwise_than_planned_is_not_measured(
     config: Path, profile: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Other:
-        device, max_rows = "cpu", 3
+        device, max_batch_size = "cpu", 3
 
         def __init__(self, *_: object) -> None:
             pass

@@ -27,11 +27,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     raw: dict[str, Any] = yaml.safe_load((PROJECT / "configs" / "mlp.yaml").read_text())
     app = next(app for app in raw["applications"] if app["name"] == "mlp")
     app |= {"name": "sleeper", "route_prefix": "/v2/models/sleeper"}
-    app["args"] |= {"name": "sleeper", "device": "cpu", "backend": "eager", "max_rows": ROWS}
+    app["args"] |= {"name": "sleeper", "device": "cpu", "backend": "eager", "max_batch_size": ROWS}
     app["args"]["source"] = {"factory": "tests.services.slow:Slow", "kwargs": {"ms": MS}}
     app["args"]["inputs"] = [{"name": "x", "datatype": "FP32", "shape": [-1, 1]}]
     app["args"]["outputs"] = [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}]
-    app["deployments"][0]["user_config"] = {"max_rows": ROWS}
+    app["deployments"][0]["user_config"] = {"max_batch_size": ROWS}
     path = tmp_path_factory.mktemp("plan") / "sleeper.yaml"
     path.write_text(yaml.safe_dump(raw, sort_keys=False))
     return path
@@ -69,7 +69,7 @@ LOG = """\x1b[36m(ServeController pid=7)\x1b[0m ERROR deployment 'Model' in appl
 models.errors.ModelError: tests.services.slow has no 'Gone'
 """
 INDEX = '[{"name": "sleeper", "version": "1", "state": "UNAVAILABLE", "reason": "see the server\'s log"}]'
-# A root application; with `access` its index of models asks for a token.
+# A root application; with `auth` its index of models asks for a token.
 ROOT = """
 import sys
 from http.server import HTTPServer, SimpleHTTPRequestHandler

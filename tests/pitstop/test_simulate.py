@@ -160,7 +160,7 @@ async def _drive(due_ms: Sequence[float], wait_ms: float) -> tuple[list[float], 
     sleeper, thread = Sleeper(), DeviceThread()
     thread.start()
     device = open_device(thread, sleeper)
-    batcher = Batcher(Tunables(wait_ms=wait_ms), LIMIT, device, lambda _: None)
+    batcher = Batcher(Tunables(batch_wait_timeout_s=wait_ms / 1000), LIMIT, device, lambda _: None)
     began, arrived, latencies = time.perf_counter(), [0.0] * len(due_ms), [0.0] * len(due_ms)
     left = asyncio.Semaphore(0)
 

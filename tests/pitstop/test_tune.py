@@ -145,7 +145,7 @@ def test_throughput_takes_all_cores_where_cost_takes_one(tmp_path: Path) -> None
 
 def test_larger_batches_are_tried_while_they_pay(tmp_path: Path) -> None:
     _, args, _ = tuned(tmp_path, lambda _, __: 1.0, quick=True, write=True)
-    assert args["max_rows"] == 256
+    assert args["max_batch_size"] == 256
 
 
 def test_ctrl_c_shows_what_was_measured_and_leaves_the_file(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_ctrl_c_shows_what_was_measured_and_leaves_the_file(tmp_path: Path) -> N
     assert status == 130
     assert "stopped by Ctrl-C" in output
     assert "-> torchscript fp32 contiguous x1" in output
-    assert args["max_rows"] == 64
+    assert args["max_batch_size"] == 64
 
 
 def test_nothing_usable_ends_with_2(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_trial_that_fails_says_why_in_one_line() -> None:
 def test_a_trial_that_ends_its_process_says_by_what() -> None:
     args = config_of().model_dump(mode="json") | {"source": {"factory": "tests.pitstop.mistakes.crashing:Exits"}}
     args |= {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 8]}], "memory_format": "contiguous"}
-    args |= {"outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 8]}], "max_rows": 2}
+    args |= {"outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 8]}], "max_batch_size": 2}
     del args["predict"]
     assert attempt(args, "cpu", 1, measure_s=0.1, timeout_s=240).discarded == "ended the process with exit status 3"
 

@@ -89,7 +89,7 @@ def test_every_model_of_every_shipped_config_can_be_changed_alone(path: Path) ->
             Change((*base, "args", "precision"), "bf16", default="fp32"),
             Change((*base, "args", "num_cpus"), 2, default=1),
             Change((*deployment, "num_replicas"), 7),
-            Change((*deployment, "user_config", "wait_ms"), 2.5, default=0),
+            Change((*deployment, "user_config", "batch_wait_timeout_s"), 2.5, default=0),
         ]
         patched = patch(text, changes)
         assert [at(yaml.safe_load(patched), each.keys) for each in changes] == ["bf16", 2, 7, 2.5]
@@ -117,8 +117,8 @@ def test_a_diff_names_the_file() -> None:
 def test_a_patched_config_still_loads(tmp_path: Path) -> None:
     text = (PROJECT / "serve_config.yaml").read_text(encoding="utf-8")
     path = tmp_path / "serve_config.yaml"
-    path.write_text(patch(text, [Change((*MODEL, "deployments", 0, "user_config", "max_rows"), 8)]))
-    assert [app.tunables.max_rows for app in load(path).models] == [8, None]
+    path.write_text(patch(text, [Change((*MODEL, "deployments", 0, "user_config", "max_batch_size"), 8)]))
+    assert [app.tunables.max_batch_size for app in load(path).models] == [8, None]
 
 
 def _comments(text: str) -> list[str]:

@@ -115,7 +115,7 @@ def exiting() -> nn.Module:
 
 
 def answering(row: dict[str, Array]) -> Any:
-    """A `predict.answer` that goes by its row: 26 is no object, 28 nothing that JSON can hold, 30 ends the process."""
+    """A `predict.encode` that goes by its row: 26 is no object, 28 nothing that JSON can hold, 30 ends the process."""
     number = float(row["y"][0])
     if number == 30:
         raise SystemExit(3)

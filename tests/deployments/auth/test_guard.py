@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from configs.schema import AccessConfig
+from configs.schema import AuthConfig
 from deployments.auth.authenticator import Guard, open_guard
 from deployments.core.errors import Forbidden, QueueFull, ServeError, TimedOut, TooLarge, Unauthorized
 from deployments.grpc.calls import METHODS
@@ -23,7 +23,7 @@ Code = grpc.StatusCode
 @pytest.fixture
 def guard(monkeypatch: pytest.MonkeyPatch) -> Guard:
     monkeypatch.setenv("TOKENS", f"{ALL}\n{OTHER} other")
-    found = open_guard(AccessConfig(tokens_env="TOKENS", tokens_file=None), "fake")
+    found = open_guard(AuthConfig(tokens_env="TOKENS", tokens_file=None), "fake")
     assert found is not None
     return found
 

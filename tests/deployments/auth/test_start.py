@@ -25,4 +25,4 @@ def digits() -> dict[str, Any]:
 def test_a_model_without_its_tokens_does_not_start(owner: Any) -> None:
     replica = owner.__new__(owner)
     with pytest.raises(ConfigError, match=r"no variable NO_SUCH_TOKENS\nhelp: "):
-        asyncio.run(owner.__init__(replica, {**digits(), "access": NOWHERE}, None))
+        asyncio.run(owner.__init__(replica, {**digits(), "auth": NOWHERE}, None))

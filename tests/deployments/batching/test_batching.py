@@ -80,7 +80,7 @@ class Bench:
     def __init__(
         self,
         device: Device,
-        max_rows: int,
+        max_batch_size: int,
         forward_ms: dict[tuple[int, int], float],
         on_loop: bool,
         **tunables: Any,
@@ -90,7 +90,7 @@ class Bench:
         thread = DeviceThread()
         thread.start()
         self.worker = open_device(thread, device, forward_ms, on_loop=on_loop)
-        self.batcher = Batcher(Tunables.model_validate(tunables), max_rows, self.worker, self.rans.append)
+        self.batcher = Batcher(Tunables.model_validate(tunables), max_batch_size, self.worker, self.rans.append)
 
     def ask(self, *rows: float, **options: Any) -> asyncio.Future[list[float]]:
         future: asyncio.Future[list[float]] = asyncio.get_running_loop().create_future()
@@ -116,13 +116,13 @@ class Bench:
 def run(
     test: Test,
     device: Device | None = None,
-    max_rows: int = 32,
+    max_batch_size: int = 32,
     forward_ms: dict[tuple[int, int], float] | None = None,
     on_loop: bool = False,
     **tunables: Any,
 ) -> Bench:
     async def main() -> Bench:
-        bench = Bench(device or Device(), max_rows, forward_ms or {}, on_loop, **tunables)
+        bench = Bench(device or Device(), max_batch_size, forward_ms or {}, on_loop, **tunables)
         try:
             await asyncio.wait_for(test(bench), 20)
         finally:
@@ -161,7 +161,7 @@ def test_what_waits_while_the_device_is_busy_goes_together_up_to_the_limit() -> 
         bench.device.gate.set()
         await asyncio.gather(first, *asked)
 
-    assert run(test, max_rows=4).device.seen == [[0], [1, 2, 3, 4], [5, 6, 7]]
+    assert run(test, max_batch_size=4).device.seen == [[0], [1, 2, 3, 4], [5, 6, 7]]
 
 
 @pytest.mark.parametrize("overlaps", [False, True])
@@ -176,7 +176,7 @@ def test_rows_that_would_be_padded_go_in_two_forwards_where_that_is_sooner_for_a
         assert await whole == [12, 14]
 
     bench = run(
-        test, Device(overlaps=overlaps), max_rows=8, forward_ms={(rows, 0): 10.0 * rows for rows in (1, 2, 4, 8)}
+        test, Device(overlaps=overlaps), max_batch_size=8, forward_ms={(rows, 0): 10.0 * rows for rows in (1, 2, 4, 8)}
     )
     assert bench.device.seen == [[0], [1, 2, 3, 4], [5], [6, 7]]
 
@@ -185,7 +185,7 @@ def test_a_request_larger_than_a_forward_is_split_and_joined() -> None:
     async def test(bench: Bench) -> None:
         assert await bench.ask(*range(10)) == [2 * n for n in range(10)]
 
-    assert [len(rows) for rows in run(test, max_rows=4).device.seen] == [4, 4, 2]
+    assert [len(rows) for rows in run(test, max_batch_size=4).device.seen] == [4, 4, 2]
 
 
 def test_a_failed_batch_runs_apart_and_only_the_guilty_one_fails() -> None:
@@ -214,7 +214,7 @@ def test_the_bound_on_waiting_rows_counts_rows_wherever_they_wait(overlaps: bool
         await asyncio.gather(first, *waiting)
         assert bench.batcher.waiting_rows == 0
 
-    run(test, Device(overlaps=overlaps), max_queued_rows=3)
+    run(test, Device(overlaps=overlaps), max_queue_size=3)
 
 
 @pytest.mark.parametrize("overlaps", [False, True])
@@ -228,7 +228,7 @@ def test_rows_that_nobody_waits_for_any_more_leave_room_for_others(overlaps: boo
         bench.device.gate.set()
         await asyncio.gather(first, stays)
 
-    run(test, Device(overlaps=overlaps), max_queued_rows=3)
+    run(test, Device(overlaps=overlaps), max_queue_size=3)
 
 
 def test_a_job_gets_its_turn_on_a_gpu_that_always_has_a_full_batch_staged() -> None:
@@ -245,7 +245,7 @@ def test_a_job_gets_its_turn_on_a_gpu_that_always_has_a_full_batch_staged() -> N
         over = True
         await asyncio.gather(*asking)
 
-    run(test, Device(ms=5, overlaps=True), max_rows=2)
+    run(test, Device(ms=5, overlaps=True), max_batch_size=2)
 
 
 @pytest.mark.parametrize("overlaps", [False, True])
@@ -260,7 +260,7 @@ def test_a_job_goes_ahead_of_all_that_waits(overlaps: bool) -> None:
         assert await job == [[0]]
         await asyncio.gather(first, *waiting)
 
-    run(test, Device(overlaps=overlaps), max_rows=1)
+    run(test, Device(overlaps=overlaps), max_batch_size=1)
 
 
 @pytest.mark.parametrize("timeout_s", [0.02, 1.0])
@@ -296,12 +296,12 @@ def test_a_wait_is_kept_for_company_and_ends_when_the_batch_is_full() -> None:
         assert bench.device.seen == [[1, 2, 3]]
         await asyncio.gather(*[bench.ask(n) for n in range(4)])
 
-    assert run(test, max_rows=4, wait_ms=300).device.seen[1] == [0, 1, 2, 3]
+    assert run(test, max_batch_size=4, batch_wait_timeout_s=0.3).device.seen[1] == [0, 1, 2, 3]
 
 
 def test_new_limits_apply_in_place() -> None:
     async def test(bench: Bench) -> None:
-        bench.batcher.reconfigure(Tunables(max_rows=2))
+        bench.batcher.reconfigure(Tunables(max_batch_size=2))
         await asyncio.gather(*[bench.ask(n) for n in range(4)])
 
     assert [len(rows) for rows in run(test).device.seen] == [2, 2]
@@ -328,7 +328,7 @@ def test_a_gpu_gets_its_next_batch_staged_when_it_is_full_and_not_before() -> No
         bench.device.gate.set()
         assert await asyncio.gather(first, *asked) == [[2.0 * n] for n in range(7)]
 
-    assert run(test, Device(overlaps=True), max_rows=4).device.seen == [[0], [1, 2, 3, 4], [5, 6]]
+    assert run(test, Device(overlaps=True), max_batch_size=4).device.seen == [[0], [1, 2, 3, 4], [5, 6]]
 
 
 def test_a_gpu_batch_that_fails_runs_apart_too() -> None:

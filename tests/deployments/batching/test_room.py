@@ -43,4 +43,4 @@ def test_it_limits_batches_until_it_is_told_to_forget() -> None:
 def test_the_log_says_which_key_to_set_to_what(heard: pytest.LogCaptureFixture) -> None:
     Room((1, 2, 4)).keep_to(2, failed=4)
     assert "out of memory at 4 rows" in heard.text
-    assert "write max_rows: 2 into user_config" in heard.text
+    assert "write max_batch_size: 2 into user_config" in heard.text

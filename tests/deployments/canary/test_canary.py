@@ -30,7 +30,7 @@ class Stable:
     """Answers 1, at once."""
 
     version = "1"
-    tunables = Tunables(timeout_s=30, max_queued_rows=8)
+    tunables = Tunables(request_timeout_s=30, max_queue_size=8)
 
     def __init__(self) -> None:
         self.seen: list[InferRequest] = []
@@ -83,7 +83,7 @@ class Pair:
             else:
                 done.set_result(result)
 
-        if self.canary.takes(request, self.stable.tunables.max_queued_rows):
+        if self.canary.takes(request, self.stable.tunables.max_queue_size):
             self.canary.begin(request, on_result, None, self.stable)
         else:
             self.stable.begin(request, on_result)
@@ -189,7 +189,7 @@ def test_what_the_canary_does_not_answer_the_stable_version_does(
 def test_a_slow_canary_leaves_the_stable_version_its_part_of_the_time() -> None:
     async def scenario() -> None:
         pair = Pair()
-        pair.stable.tunables = Tunables(timeout_s=0.1)
+        pair.stable.tunables = Tunables(request_timeout_s=0.1)
         await pair.client.look()
         pair.replicas.reply = never
         assert answer(await pair.ask()) == STABLE

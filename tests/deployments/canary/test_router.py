@@ -83,7 +83,7 @@ def run(
 
     async def started() -> None:
         router, counts = CanaryRouter(signature_of(CONFIG), Next), ModelMetrics({})
-        batcher = Batcher(Tunables(), CONFIG.max_rows, Device(), counts.count_forward)
+        batcher = Batcher(Tunables(), CONFIG.max_batch_size, Device(), counts.count_forward)
         model = ModelService(CONFIG, batcher, counts, router, lambda: {})
         model.reconfigure(user_config)
         if router._canary is not None:

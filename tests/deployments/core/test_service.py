@@ -62,7 +62,7 @@ def served(
         device = Device()
         checked = None if preprocess is None else Preprocessor(preprocess, (Tensor("ids", "INT64", (-1, 2)),), None)
         config, counts = ModelConfig.model_validate({**base, **keys}), ModelMetrics({})
-        device.batcher = Batcher(Tunables(), config.max_rows, device, counts.count_forward)
+        device.batcher = Batcher(Tunables(), config.max_batch_size, device, counts.count_forward)
         canary = CanaryRouter(signature_of(config))
         service = ModelService(config, device.batcher, counts, canary, lambda: {}, preprocess=checked)
         await asyncio.wait_for(test(service, device), 20)
@@ -101,7 +101,7 @@ def test_rows_that_are_being_preprocessed_count_among_those_that_wait() -> None:
         return {"ids": np.zeros((len(rows["text"]), 2), np.int64)}
 
     async def test(service: ModelService, device: Device) -> None:
-        service.reconfigure({"max_queued_rows": 2 * ROWS})
+        service.reconfigure({"max_queue_size": 2 * ROWS})
         told: list[object] = []
         try:
             for _ in range(2):

@@ -47,7 +47,7 @@ def test_a_forward_that_does_not_come_back_ends_the_replica_after_hang_s_and_not
     bench.look(10)
     assert bench.ended == []
     bench.look(1)
-    assert bench.ended == ["a forward has not come back for 11 s (hang_s is 10)"]
+    assert bench.ended == ["a forward has not come back for 11 s (forward_timeout_s is 10)"]
 
 
 def test_a_step_that_hangs_is_seen_while_those_of_another_thread_come_and_go(bench: Bench) -> None:

@@ -34,7 +34,7 @@ def models() -> list[dict[str, Any]]:
     """`elastic` takes 100 ms a row, one by one, and has one replica or two; `sleeper` has none or one."""
     found = []
     for name, config, ms in (("elastic", scaling(1, 2), 100), ("sleeper", scaling(0, 1), 1)):
-        found.append(model(name, ms=ms, max_rows=1))
+        found.append(model(name, ms=ms, max_batch_size=1))
         found[-1]["deployments"][0]["autoscaling_config"] = config
     return found
 

@@ -26,7 +26,7 @@ def faulty(name: str, replicas: int = 1, **tunables: Any) -> dict[str, Any]:
         {"name": "pid", "datatype": "INT64", "shape": [-1, 1]},
     ]
     source = {"factory": "tests.services.faulty:Faulty", "kwargs": {"ms": 5}}
-    app = model(name, {"hang_s": 5, **tunables}, source=source, outputs=outputs)
+    app = model(name, {"forward_timeout_s": 5, **tunables}, source=source, outputs=outputs)
     app["deployments"][0] |= {"num_replicas": replicas, "health_check_period_s": 1}
     return app
 
@@ -36,12 +36,12 @@ def faulty_behind(name: str) -> dict[str, Any]:
     app = faulty(name)
     app["args"] |= {"ingress_replicas": 1, "preprocess": "tests.services.faulty:hanging"}
     ingress = {"name": "Ingress", "ray_actor_options": {"num_cpus": 0.01}, "max_ongoing_requests": 1024}
-    app["deployments"].append({**ingress, "user_config": {"hang_s": 5}, "health_check_period_s": 1})
+    app["deployments"].append({**ingress, "user_config": {"forward_timeout_s": 5}, "health_check_period_s": 1})
     return app
 
 
 def models() -> list[dict[str, Any]]:
-    return [faulty("device", replicas=2), faulty_behind("behind"), faulty("small", check_outputs=True)]
+    return [faulty("device", replicas=2), faulty_behind("behind"), faulty("small", check_finite=True)]
 
 
 @dataclass
@@ -117,7 +117,7 @@ def test_out_of_memory_halves_batches_and_everybody_is_answered(serving: Serving
     found = health(serving, "small")
     # 32, 16 and 8 were tried once; the second request found the batches small already.
     assert (found["out_of_memory"], found["rows_that_fit"]) == (3, FITS)
-    serving.wait_for(f"help: write max_rows: {FITS} into user_config", PATIENCE_S)
+    serving.wait_for(f"help: write max_batch_size: {FITS} into user_config", PATIENCE_S)
     assert all(answer[0] == 200 for answer in together(serving, "small", [tensor(n) for n in range(40)]))
     assert health(serving, "small")["out_of_memory"] == 3
     assert ask(serving, "small", 1).pid == pid

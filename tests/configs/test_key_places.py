@@ -49,8 +49,8 @@ def test_a_key_of_args_in_the_wrong_place_belongs_into_args(
 @pytest.mark.parametrize(
     "path, told",
     [
-        (APP + "max_rows", "it belongs in args or user_config of the deployment named Model"),
-        (DEPLOYMENT + "max_rows", "it belongs in user_config of the deployment named Model or args"),
+        (APP + "max_batch_size", "it belongs in args or user_config of the deployment named Model"),
+        (DEPLOYMENT + "max_batch_size", "it belongs in user_config of the deployment named Model or args"),
         (APP + "args__max_ongoing_requests", "it belongs in the deployment named Model"),
         (APP + "args__num_replicas", "it belongs in the deployment named Model"),
         (DEPLOYMENT + "user_config__autoscaling_config", "it belongs in the deployment named Model"),
@@ -58,17 +58,20 @@ def test_a_key_of_args_in_the_wrong_place_belongs_into_args(
         (APP + "args__route_prefix", "it belongs in the application"),
         (APP + "args__factory", "it belongs in args.source"),
         (APP + "source", "it belongs in args"),
-        (APP + "args__tokens_file", "it belongs in args.access"),
-        (APP + "args__image", "it belongs in args.predict"),
+        (APP + "args__tokens_file", "it belongs in args.auth"),
+        (APP + "args__decode", "it belongs in args.predict"),
         (DEPLOYMENT + "user_config__percent", "it belongs in user_config.canary of the deployment named Model"),
         (APP + "env_vars", "it belongs in runtime_env of the application"),
         (APP + "grpc_port", "it belongs in args of the root application"),
         ("grpc_port", "it belongs in args of the root application"),
         ("device", "it belongs in args of a model's application"),
         ("port", "it belongs in http_options at the top of the file or grpc_options at the top of the file"),
-        (APP + "args__wait_m", "did you mean 'wait_ms', which belongs in user_config of the deployment named Model?"),
+        (
+            APP + "args__batch_wait_timeout",
+            "did you mean 'batch_wait_timeout_s', which belongs in user_config of the deployment named Model?",
+        ),
         # What is nearly a key of the place where it stands stays a misspelling.
-        (APP + "args__max_row", "did you mean 'max_rows'?"),
+        (APP + "args__max_batch_siz", "did you mean 'max_batch_size'?"),
         ("application", "did you mean 'applications'?"),
     ],
 )
@@ -79,6 +82,8 @@ def test_every_other_key_in_the_wrong_place_is_told_the_right_one(
 
 
 def test_a_start_says_so_too() -> None:
-    args = {"name": "net", "source": {"factory": "a:b"}, "inputs": [], "outputs": [], "wait_ms": 5}
-    with pytest.raises(ConfigError, match=r"wait_ms: unknown key\nhelp: it belongs in user_config of the deploy"):
+    args = {"name": "net", "source": {"factory": "a:b"}, "inputs": [], "outputs": [], "batch_wait_timeout_s": 5}
+    with pytest.raises(
+        ConfigError, match=r"batch_wait_timeout_s: unknown key\nhelp: it belongs in user_config of the deploy"
+    ):
         parse_model(args)

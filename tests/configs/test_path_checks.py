@@ -39,9 +39,9 @@ def test_looking_for_a_callable_imports_nothing(changed: Lint, tmp_path: Path, m
             ("source.factory", "has no 'Digit'", "did you mean 'Digits'?"),
         ),
         (
-            ARGS + "predict__answer",
+            ARGS + "predict__encode",
             "models.zoo.digits_image:answr",
-            ("predict.answer", "has no", "did you mean 'answer'?"),
+            ("predict.encode", "has no", "did you mean 'answer'?"),
         ),
         (ARGS + "preprocess", "models.zoo.nothing:f", ("args.preprocess", "there is no module", "models/zoo/")),
     ],
