@@ -16,11 +16,11 @@ from rich.console import Console
 from configs.document import read
 from configs.loader import load
 from pitstop.audit.examine import Examined, examine
+from pitstop.audit.formatting import HEADS, busy, cells, factor, first_items_s
 from pitstop.audit.picture import poster
 from pitstop.audit.record import model_json
 from pitstop.audit.sight import BUDGET_S, QUICK_BUDGET_S, Pace
 from pitstop.audit.step import Step, grouped
-from pitstop.audit.words import HEADS, busy, cells, factor, first_items_s
 from pitstop.measure.hardware import hardware
 from pitstop.measure.results import head, stem, told, write
 from pitstop.report.markdown import table
@@ -34,13 +34,13 @@ MODELS = (("configs/resnet50.yaml", "resnet50"), ("serve_config.yaml", "digits")
 
 def main() -> None:
     """Measure, write the three files, and name them."""
-    wish = _arguments()
+    options = _arguments()
     machine, record = hardware(), head(["python", "-m", "benchmarks.five_mistakes", *sys.argv[1:]], gpu=True)
-    audits = [(path, each) for path, name in MODELS for each in _measured(path, name, wish)]
+    audits = [(path, each) for path, name in MODELS for each in _measured(path, name, options)]
     models = [{"config": path, **model_json(each, read(path))} for path, each in audits]
-    record |= {"runs": wish.runs, "models": models}
+    record |= {"runs": options.runs, "models": models}
     name, examined = stem("five-mistakes", record), [each for _, each in audits]
-    write(wish.out, name, record, _markdown(examined, record, name), poster(examined, machine))
+    write(options.out, name, record, _markdown(examined, record, name), poster(examined, machine))
     print("\n".join(f"{name}{suffix}" for suffix in (".json", ".md", ".png")))
 
 
@@ -48,17 +48,17 @@ def _arguments() -> argparse.Namespace:
     parser = script.parser("benchmarks.five_mistakes", __doc__)
     parser.add_argument("--runs", type=int, default=3, help="how often the whole waterfall is measured")
     parser.add_argument("--quick", action="store_true", help="a fifth of the time, without torch.compile: a trial only")
-    wish = parser.parse_args()
-    if wish.runs < 1:
+    options = parser.parse_args()
+    if options.runs < 1:
         parser.error("--runs must be at least 1")
-    return wish
+    return options
 
 
-def _measured(path: str, name: str, wish: argparse.Namespace) -> Iterator[Examined]:
+def _measured(path: str, name: str, options: argparse.Namespace) -> Iterator[Examined]:
     with Console(stderr=True).status("starting") as line:
-        budget_s = QUICK_BUDGET_S if wish.quick else BUDGET_S
-        pace = Pace(budget_s, wish.quick, lambda step: line.update(f"measuring {step.label}"))
-        for examined in examine(load(path), name, pace, repeated(wish.runs)):
+        budget_s = QUICK_BUDGET_S if options.quick else BUDGET_S
+        pace = Pace(budget_s, options.quick, lambda step: line.update(f"measuring {step.label}"))
+        for examined in examine(load(path), name, pace, repeated(options.runs)):
             if examined.cut:
                 sys.exit("stopped: nothing was written, since a result must be whole")
             if examined.unmeasured:

@@ -43,17 +43,17 @@ Edit = Callable[[dict[str, str]], None]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
-    wish = _arguments(given)
+    options = _arguments(given)
     script.unwind_on_sigterm()
-    workload = replace(WORKLOADS["mlp"], rounds=wish.rounds, seconds=(wish.seconds,) * 3)
-    record = head(["python", "-m", "benchmarks.paths", *given]) | {"rounds": wish.rounds, "seconds": wish.seconds}
+    workload = replace(WORKLOADS["mlp"], rounds=options.rounds, seconds=(options.seconds,) * 3)
+    record = head(["python", "-m", "benchmarks.paths", *given]) | {"rounds": options.rounds, "seconds": options.seconds}
     prepare(workload)
     limit = Limit(workload.name)
-    measure_limit(limit, wish.rounds)
+    measure_limit(limit, options.rounds)
     ways = measured(workload)
     text = render(record, ways, [each[1] for each in limit.rounds])
     whole = {**record, "forward_ms": limit.rounds, "ways": [asdict(each) for each in ways]}
-    write(wish.out, stem("paths", record), whole, text)
+    write(options.out, stem("paths", record), whole, text)
     print(text)
 
 

@@ -10,20 +10,20 @@ from typing import Any
 from pitstop.measure.results import told
 from pitstop.report.numbers import rate
 
-from .report_steps import PORT, Step, Subject
+from .report_steps import PORT, ReportStep, Subject
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class CommandRun:
     """One command. `failed` says in a line why it has no finding; `output` is what it printed."""
 
-    step: Step
+    step: ReportStep
     took_s: float
     output: str
     failed: str = ""
 
 
-def render(record: Mapping[str, Any], ran: Sequence[tuple[Subject, Sequence[Ran]]], folder: Path) -> str:
+def render(record: Mapping[str, Any], ran: Sequence[tuple[Subject, Sequence[CommandRun]]], folder: Path) -> str:
     """Return the index as Markdown; `folder` has one folder a model."""
     lines = [
         "# What `pitstop` says of the bundled models",
@@ -43,7 +43,7 @@ def render(record: Mapping[str, Any], ran: Sequence[tuple[Subject, Sequence[Ran]
     return "\n".join(lines) + "\n"
 
 
-def finding(ran: Ran, folder: Path) -> str:
+def finding(ran: CommandRun, folder: Path) -> str:
     """Return the one line that a command's files or output are worth."""
     if ran.failed:
         return f"**failed**: {ran.failed}"
@@ -53,7 +53,7 @@ def finding(ran: Ran, folder: Path) -> str:
         return f"**failed**: it left no figures ({type(error).__name__})"
 
 
-def _told(ran: Ran, folder: Path) -> list[str]:
+def _told(ran: CommandRun, folder: Path) -> list[str]:
     command = " ".join(("pitstop", *ran.step.words))
     files = [f"{ran.step.name}.txt", *_FILES.get(ran.step.name, ())]
     links = ", ".join(f"[{name}]({folder.name}/{name})" for name in files if (folder / name).exists())

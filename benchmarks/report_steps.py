@@ -25,7 +25,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ReportStep:
     """A command. `words` follow `pitstop`; `served` asks for the model's server at PORT."""
 
     name: str
@@ -43,7 +43,7 @@ SUBJECTS = (
 )
 
 
-def steps(subject: Subject, folder: Path, quick: bool) -> Sequence[Step]:
+def steps(subject: Subject, folder: Path, quick: bool) -> Sequence[ReportStep]:
     """Return what to run for a model with its files in `folder`; a plan changes plan.yaml there, the config's copy."""
     short = ("--seconds", "1") if quick else ("--seconds", "10")
     where = f"http://127.0.0.1:{PORT}/v2/models/{subject.model}"
@@ -55,8 +55,8 @@ def steps(subject: Subject, folder: Path, quick: bool) -> Sequence[Step]:
     budget = ("--budget-s", "2", "--seconds", "2") if quick else ("--seconds", "10")
     plan = ("plan", str(folder / "plan.yaml"), "--model", subject.model, *wanted, *budget)
     return (
-        Step("audit", (*audit, "--quick") if quick else audit, fine=(0, 1)),
-        Step("load", load, served=True),
-        Step("compare", (*compare, "--report", str(folder / "compare")), served=True),
-        Step("plan", (*plan, "--save-profile", str(folder / "profile.json")), fine=(0, 1)),
+        ReportStep("audit", (*audit, "--quick") if quick else audit, fine=(0, 1)),
+        ReportStep("load", load, served=True),
+        ReportStep("compare", (*compare, "--report", str(folder / "compare")), served=True),
+        ReportStep("plan", (*plan, "--save-profile", str(folder / "profile.json")), fine=(0, 1)),
     )

@@ -27,8 +27,8 @@ from pitstop.plan.serving import ServingError, served
 
 from . import script
 from .cache import PROJECT
-from .report_index import Ran, finding, render
-from .report_steps import PORT, SUBJECTS, Step, Subject, steps
+from .report_index import CommandRun, finding, render
+from .report_steps import PORT, SUBJECTS, ReportStep, Subject, steps
 
 _LIMIT_S = 600
 _TEXT = (".txt", ".json", ".html", ".yaml", ".md")
@@ -39,12 +39,12 @@ Say = Callable[[str], object]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
-    wish = _arguments(given)
+    options = _arguments(given)
     script.unwind_on_sigterm()
     record = head(["python", "-m", "benchmarks.reports", *given])
-    folder = _folder(wish, record)
-    subjects = SUBJECTS[:1] if wish.quick else SUBJECTS
-    ran = [(each, tuple(reported(each, folder / each.name, wish.quick, run))) for each in subjects]
+    folder = _folder(options, record)
+    subjects = SUBJECTS[:1] if options.quick else SUBJECTS
+    ran = [(each, tuple(reported(each, folder / each.name, options.quick, run))) for each in subjects]
     (folder / "index.md").write_text(render(record, ran, folder), encoding="utf-8")
     _clean(folder)
     print(f"{folder / 'index.md'}")
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def reported(subject: Subject, folder: Path, quick: bool, run: Run, say: Say = print) -> Iterator[Ran]:
+def reported(subject: Subject, folder: Path, quick: bool, run: Run, say: Say = print) -> Iterator[CommandRun]:
     """Run every command of a model, and keep what each prints beside its files."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -62,7 +62,7 @@ def reported(subject: Subject, folder: Path, quick: bool, run: Run, say: Say = p
         for step in steps(subject, _relative(folder), quick):
             began = time.monotonic()
             found = _attempt(step, server, run)
-            found = Ran(step, time.monotonic() - began, found.output, found.failed)
+            found = CommandRun(step, time.monotonic() - began, found.output, found.failed)
             (folder / f"{step.name}.txt").write_text(found.output, encoding="utf-8")
             say(f"{subject.name} {step.name}: {finding(found, folder)}")
             yield found
@@ -98,7 +98,7 @@ class _Server:
         self._url = ""
 
 
-def _attempt(step: Step, server: _Server, run: Run) -> Ran:
+def _attempt(step: ReportStep, server: _Server, run: Run) -> CommandRun:
     shown = f"http://127.0.0.1:{PORT}"
     try:
         if not step.served:
@@ -110,11 +110,11 @@ def _attempt(step: Step, server: _Server, run: Run) -> Ran:
             status, output = run([*words, "--url", url] if step.name == "compare" else words)
             output = output.replace(url, shown)
     except ServingError as error:
-        return Ran(step, 0, "", f"the server did not start: {str(error).splitlines()[0]}")
+        return CommandRun(step, 0, "", f"the server did not start: {str(error).splitlines()[0]}")
     except subprocess.TimeoutExpired:
-        return Ran(step, 0, "", f"not done after {_LIMIT_S} s")
+        return CommandRun(step, 0, "", f"not done after {_LIMIT_S} s")
     last = next((line for line in reversed(output.splitlines()) if line.strip()), "")
-    return Ran(step, 0, output, "" if status in step.fine else f"exit {status}: {last.strip()}")
+    return CommandRun(step, 0, output, "" if status in step.fine else f"exit {status}: {last.strip()}")
 
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:
@@ -123,8 +123,8 @@ def _arguments(given: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def _folder(wish: argparse.Namespace, record: dict[str, Any]) -> Path:
-    above: Path = wish.out or (Path(tempfile.mkdtemp(prefix="pit-")) if wish.quick else script.RESULTS)
+def _folder(options: argparse.Namespace, record: dict[str, Any]) -> Path:
+    above: Path = options.out or (Path(tempfile.mkdtemp(prefix="pit-")) if options.quick else script.RESULTS)
     return above.resolve() / stem("reports", record)
 
 

@@ -18,9 +18,9 @@ from pitstop.measure.results import head, stem, write
 
 from . import cache, script
 from .reliability.load import Load
-from .reliability.stand import PITSTOP, Stand
+from .reliability.server_under_test import PITSTOP, ServerUnderTest
 from .reliability.standing import standing
-from .soaking import harm, picture, words
+from .soaking import formatting, harm, picture
 from .soaking.streams import SERVED, streaming, totals
 from .soaking.watch import Look, Watch, drift
 
@@ -33,26 +33,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = script.parser("benchmarks.soak", __doc__, out=None)
     parser.add_argument("--minutes", type=float, default=_WHOLE_MINUTES, help="how long")
     parser.add_argument("--seed", type=int, default=1, help="another one does other harm")
-    wish = parser.parse_args(given)
-    results = script.RESULTS if wish.minutes >= _WHOLE_MINUTES else cache.root() / "results"
+    options = parser.parse_args(given)
+    results = script.RESULTS if options.minutes >= _WHOLE_MINUTES else cache.root() / "results"
     # Asked to stop, it ends as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    record = {**head(["python", "-m", "benchmarks.soak", *given]), "seed": wish.seed}
-    with standing(PITSTOP, SERVED) as stand:
-        record |= _soak(stand, wish.minutes * 60, wish.seed)
-    _write(record, wish.out or results)
-    print(words.verdict(record))
+    record = {**head(["python", "-m", "benchmarks.soak", *given]), "seed": options.seed}
+    with standing(PITSTOP, SERVED) as tested:
+        record |= _soak(tested, options.minutes * 60, options.seed)
+    _write(record, options.out or results)
+    print(formatting.verdict(record))
     return 130 if record["stopped"] else 0
 
 
-def _soak(stand: Stand, seconds: float, seed: int) -> dict[str, Any]:
+def _soak(tested: ServerUnderTest, seconds: float, seed: int) -> dict[str, Any]:
     """Put the load on and do harm until time is over or Ctrl-C comes; return what was seen until then."""
     looks: list[Look] = []
     events: list[dict[str, Any]] = []
     stopped = False
-    with streaming(stand, seed) as loads:
+    with streaming(tested, seed) as loads:
         try:
-            _go_on(stand, loads, seconds, seed, looks, events)
+            _go_on(tested, loads, seconds, seed, looks, events)
         except KeyboardInterrupt:
             stopped = True
             print("stopped; what was measured so far is written", file=sys.stderr)
@@ -67,7 +67,7 @@ def _soak(stand: Stand, seconds: float, seed: int) -> dict[str, Any]:
 
 
 def _go_on(
-    stand: Stand,
+    tested: ServerUnderTest,
     loads: Mapping[str, Load],
     seconds: float,
     seed: int,
@@ -76,7 +76,7 @@ def _go_on(
 ) -> None:
     first = next(iter(loads.values()))
     over = threading.Event()
-    watch = Watch(stand, first)
+    watch = Watch(tested, first)
     watching = threading.Thread(target=_every, args=(over, lambda: looks.append(watch.look())), daemon=True)
     watching.start()
     ends = time.monotonic() + seconds
@@ -87,7 +87,7 @@ def _go_on(
                 return
             time.sleep(each.pause_s)
             event: dict[str, Any] = {"kind": each.kind, "model": each.model, "at_s": first.drive.elapsed_s}
-            event |= harm.do(each, stand)
+            event |= harm.do(each, tested)
             events.append(event)
             print(f"{event['at_s'] / 60:6.1f} min  {_told(event)}", file=sys.stderr, flush=True)
     finally:
@@ -112,8 +112,8 @@ def _write(record: Mapping[str, Any], folder: Path) -> None:
     name = stem("soak", record)
     looks = [Look(**look) for look in record["looks"]]
     title = f"{record['minutes']:.0f} minutes of mixed load and random faults"
-    png = picture.png(title, words.verdict(record), looks, record["events"])
-    write(folder, name, record, words.markdown(record, f"{name}.png"), png)
+    png = picture.png(title, formatting.verdict(record), looks, record["events"])
+    write(folder, name, record, formatting.markdown(record, f"{name}.png"), png)
     print(f"written to {folder / name}.json, .md and .png", file=sys.stderr)
 
 

@@ -6,7 +6,7 @@ Serve opens the replicas' gRPC ports on every interface, whatever its options sa
 
 import os
 
-from configs.lint.exposed_ports import Setting, doors, is_open, sentence
+from configs.lint.exposed_ports import PortSetting, exposed_ports, is_open, sentence
 from configs.schema import RootConfig
 
 from .ray_compat import controller, servers
@@ -29,16 +29,18 @@ async def http_host() -> str:
 
 async def open_doors(config: RootConfig) -> str:
     """Return a sentence that names what the network reaches; empty where that is nothing."""
-    return sentence(list(doors(await _setting(config))))
+    return sentence(list(exposed_ports(await _setting(config))))
 
 
-async def _setting(config: RootConfig) -> Setting:
+async def _setting(config: RootConfig) -> PortSetting:
     found = await controller.options()
     if found is None:
-        return Setting(LOCAL, 8000, None, config.grpc_port, config.grpc_host, os.environ)
+        return PortSetting(LOCAL, 8000, None, config.grpc_port, config.grpc_host, os.environ)
     http, grpc = found
     serve_grpc = int(grpc.port) if grpc.grpc_servicer_functions else None
-    return Setting(str(http.host or LOCAL), int(http.port), serve_grpc, config.grpc_port, config.grpc_host, os.environ)
+    return PortSetting(
+        str(http.host or LOCAL), int(http.port), serve_grpc, config.grpc_port, config.grpc_host, os.environ
+    )
 
 
 async def narrow_grpc() -> None:

@@ -46,7 +46,7 @@ class Ingress:
         self._properties = await device.properties.remote()
         with starting(config.name):
             hook = make_preprocess(config.preprocess)
-        preprocess = preprocessor(hook, await device.feed.remote(), config.lengths)
+        preprocess = preprocessor(hook, await device.model_inputs.remote(), config.lengths)
         remote = RemoteDevice(asyncio.get_running_loop(), self._block, await device.grouping.remote())
         metrics = ModelMetrics({})
         self._pusher = metrics.push(lambda: 0)

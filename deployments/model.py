@@ -14,13 +14,13 @@ from ray import serve
 from configs.loader import parse_model
 from configs.schema import Tunables
 from models.runtime.forward_times import best_rows
-from models.runtime.returned_values import check_feed
+from models.runtime.returned_values import check_model_inputs
 from models.signature import Array, Tensor, signature_of
 from models.startup.check_results import line
 
 from . import gc_tuning, log_format, malloc_tuning
 from .auth.authenticator import Guard, open_guard
-from .batching.batch_result import Ran
+from .batching.batch_result import BatchResult
 from .batching.batching import Batcher
 from .batching.device_thread import DeviceThread
 from .batching.grouping import Grouping
@@ -44,7 +44,7 @@ from .resources import Placement, confine
 from .start_errors import starting
 
 if TYPE_CHECKING:
-    from models.startup.open_model import Served
+    from models.startup.open_model import OpenedModel
 
 
 class Model:
@@ -105,7 +105,7 @@ class Model:
                 future.set_result(answer)
 
         try:
-            arrays = check_feed(arrays, rows, self._served.runner.feed, "an ingress replica")
+            arrays = check_model_inputs(arrays, rows, self._served.runner.model_inputs, "an ingress replica")
             self._batcher.add(arrays, rows, on_result, timeout_s)
             answer = await future
         except Exception as error:
@@ -117,9 +117,9 @@ class Model:
             log_once(self._config.name, known)
         return known.kind, known.args
 
-    async def feed(self) -> tuple[Tensor, ...]:
+    async def model_inputs(self) -> tuple[Tensor, ...]:
         """Tell an ingress replica what the start saw the preprocessing return."""
-        return self._served.runner.feed
+        return self._served.runner.model_inputs
 
     async def grouping(self) -> Grouping | None:
         """Tell an ingress replica which rows should share a block, where their lengths differ."""
@@ -152,7 +152,9 @@ class Model:
 
     def _open_device(self, thread: DeviceThread) -> LocalDevice:
         supervisor, forward_ms = self._supervisor, self._served.forward_ms
-        return open_device(thread, supervisor.runner, forward_ms, supervisor.room, on_loop=self._on_one_cpu_thread())
+        return open_device(
+            thread, supervisor.runner, forward_ms, supervisor.memory_limit, on_loop=self._on_one_cpu_thread()
+        )
 
     def _open_batcher(self, device: LocalDevice) -> Batcher:
         best = best_rows(self._served.forward_ms)
@@ -165,16 +167,16 @@ class Model:
             self._metrics,
             CanaryRouter(signature_of(self._config)),
             self.properties,
-            preprocess=preprocessor(self._served.preprocess, self._served.runner.feed, self._config.lengths),
+            preprocess=preprocessor(self._served.preprocess, self._served.runner.model_inputs, self._config.lengths),
             guard=guard,
             health=self._supervisor.health,
         )
 
-    def _count_forward(self, ran: Ran) -> None:
+    def _count_forward(self, ran: BatchResult) -> None:
         self._metrics.count_forward(ran)
         self._supervisor.health.ran(ran)
 
-    def _open(self) -> "Served":
+    def _open(self) -> "OpenedModel":
         from models.startup.open_model import open_model
 
         confine(self._config, self._placement)

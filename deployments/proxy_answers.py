@@ -15,7 +15,7 @@ from .applications import not_ready
 from .core.errors import NotReady
 from .ray_compat import proxies
 from .ray_compat.proxies import Send
-from .serve_status import Running
+from .serve_status import ServeStatus
 from .stubs import open_inference_pb2 as pb
 
 # For the rest of a body whose answer is known: without it the connection would break while the client still sends.
@@ -24,13 +24,13 @@ _BODY_S = 10.0
 
 def install() -> None:
     """Put our answers before Serve's in this process, where it is a proxy; elsewhere this does nothing."""
-    running = Running("")
+    running = ServeStatus("")
     proxies.replace_sending(
         lambda original: answering(original, running, _http), lambda original: answering(original, running, _grpc)
     )
 
 
-def answering(original: Send, running: Running, write: Callable[[Any, str, NotReady], AsyncIterator[Any]]) -> Send:
+def answering(original: Send, running: ServeStatus, write: Callable[[Any, str, NotReady], AsyncIterator[Any]]) -> Send:
     """Return what sends a request to a replica where there is one or will be one, and else answers itself."""
 
     async def send(self: Any, *, handle: Any, proxy_request: Any, **given: Any) -> AsyncIterator[Any]:
@@ -47,7 +47,7 @@ def answering(original: Send, running: Running, write: Callable[[Any, str, NotRe
     return send
 
 
-async def refusal(running: Running, name: str) -> NotReady | None:
+async def refusal(running: ServeStatus, name: str) -> NotReady | None:
     """Return what to tell who asks an application without replicas; None where the request is to wait for one."""
     try:
         apps = await running.apps()

@@ -21,7 +21,7 @@ from .http import server_protocol
 from .http.bodies import ASGIApp, Given, Receive, Reply, Scope
 from .http.router import Route, application, refusing
 from .protocol.server_metadata import server_metadata
-from .serve_status import Running
+from .serve_status import ServeStatus
 from .startup_notice import announce, to_terminal
 
 _PREFIX = "/v2/models/"
@@ -37,7 +37,7 @@ class Root:
         self._front: Front | None = None  # Serve awaits __del__ also of one that did not come up.
         self._guard = open_guard(config.auth, None)
         await narrow_grpc()
-        self._running = Running(serve.get_replica_context().app_name)
+        self._running = ServeStatus(serve.get_replica_context().app_name)
         self._front = await self._start_front(config)
         if opened := await open_doors(config):
             self._log.warning("%s", opened)

@@ -20,7 +20,7 @@ _STALE_S = 30.0
 _EVERYWHERE = ("", "0.0.0.0", "::")
 
 
-class Running:
+class ServeStatus:
     """The models' applications, all but our own."""
 
     def __init__(self, own_app: str) -> None:

@@ -16,8 +16,8 @@ _PATIENCE_LOOKS = 100
 _log = logging.getLogger("pitstop")
 
 
-class Running(Protocol):
-    """What it needs to know; running.Running is one."""
+class Applications(Protocol):
+    """What it needs to know; serve_status.ServeStatus is one."""
 
     @property
     def port(self) -> int: ...
@@ -26,7 +26,7 @@ class Running(Protocol):
 
 
 async def announce(
-    running: Running,
+    running: Applications,
     say: Callable[[str], object],
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from pitstop.measure.results import head, write
 
 from .. import script
-from .cases import DELAYS, Model, Setting, config, models, settings
+from .cases import DELAYS, Model, PolicySetting, config, models, settings
 from .choose import as_good, named, ours
 from .fleet import run
 from .plot import draw
@@ -26,7 +26,7 @@ _SEED = 1
 _STARTS_IN_S = 60.0
 _OTHER_STARTS_IN_S = (20.0, 180.0)
 _STEM = "autoscaling_simulated_202611"
-Case = tuple[str, str, float, Setting]
+Case = tuple[str, str, float, PolicySetting]
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -69,7 +69,7 @@ def simulate(known: Iterable[Model], shapes: Iterable[Shape], workers: int) -> d
 def _others(model: Model, shape: Shape, runs: list[dict[str, Any]]) -> list[Case]:
     here = named(runs, model.name, shape.name, _STARTS_IN_S)
     chosen = [each for each in (ours(here), as_good(here)) if each]
-    kept = {Setting(each["policy"], each["target"], each["delays"]) for each in chosen}
+    kept = {PolicySetting(each["policy"], each["target"], each["delays"]) for each in chosen}
     ordered = sorted(kept, key=lambda each: (each.policy, each.target, each.delays))
     return [(model.name, shape.name, starts_in_s, each) for starts_in_s in _OTHER_STARTS_IN_S for each in ordered]
 

@@ -50,7 +50,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class PolicySetting:
     """One policy with its delays; `target` is requests for Serve's, milliseconds for ours."""
 
     policy: str
@@ -67,13 +67,13 @@ def models() -> tuple[Model, Model]:
     )
 
 
-def settings(model: Model) -> list[Setting]:
+def settings(model: Model) -> list[PolicySetting]:
     """Return ours, and Serve's with every target under both kinds of delay."""
-    own = [Setting(SERVE, target, delays) for delays in DELAYS for target in model.targets]
-    return [Setting(OURS, model.target_queue_ms, next(iter(DELAYS))), *own]
+    own = [PolicySetting(SERVE, target, delays) for delays in DELAYS for target in model.targets]
+    return [PolicySetting(OURS, model.target_queue_ms, next(iter(DELAYS))), *own]
 
 
-def config(model: Model, shape: Shape, setting: Setting) -> AutoscalingConfig:
+def config(model: Model, shape: Shape, setting: PolicySetting) -> AutoscalingConfig:
     """Return what the YAML would say. All begin with as many replicas as the first minute needs."""
     rate = rate_within(model.forward_ms, model.target_queue_ms)
     first = max(1, math.ceil(model.peak_rps * shape.share(0) / rate / MOST_LOAD))

@@ -8,7 +8,7 @@ from ray.serve.config import AutoscalingConfig
 from pitstop.measure.percentiles import percentile
 
 from .controller import Clock, Controller, Reporter, time_of
-from .replica import Replica
+from .replica import SimulatedReplica
 
 # Serve's controller looks ten times a second; with delays of seconds once is enough.
 _TICK_S = 1.0
@@ -54,9 +54,9 @@ class _Run:
         self._arrivals_s, self._lasts_s = arrivals_s, lasts_s
         self._forward_ms, self._starts_in_s = forward_ms, starts_in_s
         self._clock, self._controller = Clock(), Controller(config)
-        self._starting: list[Replica] = []
-        self._running: list[tuple[Replica, Reporter]] = []
-        self._draining: list[Replica] = []
+        self._starting: list[SimulatedReplica] = []
+        self._running: list[tuple[SimulatedReplica, Reporter]] = []
+        self._draining: list[SimulatedReplica] = []
         self._latencies_s: list[float] = []
         self._minutes: list[list[float]] = []
         self._replica_s = 0.0
@@ -80,7 +80,7 @@ class _Run:
 
     def _go(self) -> None:
         for _ in range(self._controller.target):
-            self._starting.append(Replica(self._forward_ms, 0.0, 0.0))
+            self._starting.append(SimulatedReplica(self._forward_ms, 0.0, 0.0))
         self._come_up()
         at, minute_s = 0, 60.0
         while self._clock.now_s < self._lasts_s:
@@ -147,7 +147,7 @@ class _Run:
     def _resize(self, wanted: int) -> None:
         now_s = self._clock.now_s
         while len(self._starting) + len(self._running) < wanted:
-            self._starting.append(Replica(self._forward_ms, now_s, now_s + self._starts_in_s))
+            self._starting.append(SimulatedReplica(self._forward_ms, now_s, now_s + self._starts_in_s))
         # Serve stops first what does not run yet.
         while len(self._starting) + len(self._running) > wanted and self._starting:
             self._starting.pop()

@@ -10,7 +10,7 @@ from deployments.metrics.statistics import Stats
 from models.runtime.padding import round_up
 
 
-class Replica:
+class SimulatedReplica:
     """Requests of one row each. Times in seconds; `ready_s` is when it may take its first request."""
 
     def __init__(self, forward_ms: Mapping[int, float], ordered_s: float, ready_s: float) -> None:

@@ -18,7 +18,7 @@ from .case import Case
 from .cases import CASES
 from .measure import measure
 from .row import Row
-from .stand import PITSTOP, RAY_SERVE
+from .server_under_test import PITSTOP, RAY_SERVE
 
 _SERVERS = {"pitstop": PITSTOP, "ray-serve": RAY_SERVE}
 

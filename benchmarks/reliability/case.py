@@ -10,8 +10,8 @@ from pitstop.load.target import Target
 from .load import Load, loaded
 from .questions import Questions
 from .row import counted
-from .service import Wish
-from .stand import PITSTOP, RAY_SERVE, Stand, until
+from .server_under_test import PITSTOP, RAY_SERVE, ServerUnderTest, until
+from .service import ServiceOptions
 
 # What the load's thread and its checks can do beside a server on two cores without being what is measured.
 RATE_RPS = 100.0
@@ -19,7 +19,7 @@ _QUIET_S = 3.0
 _AHEAD_S = 5.0
 _MOST_S = 60.0
 
-Measure = Callable[[Stand, float], dict[str, Any]]
+Measure = Callable[[ServerUnderTest, float], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +33,21 @@ class Case:
     fault: str
     load: str
     measure: Measure
-    wish: Wish = field(default_factory=Wish)
+    options: ServiceOptions = field(default_factory=ServiceOptions)
     servers: tuple[str, ...] = (PITSTOP, RAY_SERVE)
     least_s: float = 15.0
     fresh: bool = False
 
 
 def steady(
-    stand: Stand,
+    tested: ServerUnderTest,
     versions: tuple[int, ...] = (1,),
     rate_rps: float = RATE_RPS,
     retries: int = 0,
     target: Target | None = None,
 ) -> Load:
     """Return the load that most rows use; `target` where it is to come in at another port."""
-    return Load(Questions(target or stand.target(), stand.form, versions), rate_rps, retries=retries)
+    return Load(Questions(target or tested.target(), tested.form, versions), rate_rps, retries=retries)
 
 
 def disturbed(

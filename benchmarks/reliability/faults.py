@@ -9,24 +9,24 @@ from .case import RATE_RPS, Case, disturbed, steady
 from .load import Load
 from .model import HANG, NAN, OOM, OOM_ROWS
 from .questions import Questions
-from .service import Wish
-from .stand import PITSTOP, Stand
+from .server_under_test import PITSTOP, ServerUnderTest
+from .service import ServiceOptions
 
 _OOM_S = 5.0
 _RETRIES = 5
 _LARGE = 8
 
 
-def killed(stand: Stand, seconds: float, retries: int = 0) -> dict[str, Any]:
+def killed(tested: ServerUnderTest, seconds: float, retries: int = 0) -> dict[str, Any]:
     """Kill one replica. All that may fail is what is under way on it.
 
     That is more than was so at the kill: until the kernel has taken down its memory, its sockets go on accepting.
     """
-    before = stand.replicas()
-    load = steady(stand, retries=retries)
+    before = tested.replicas()
+    load = steady(tested, retries=retries)
 
     def restored() -> bool:
-        found = stand.replicas()
+        found = tested.replicas()
         return len(found) >= len(before) and before[0].pid not in {each.pid for each in found}
 
     found = disturbed(load, lambda: os.kill(before[0].pid, signal.SIGKILL), restored, seconds)
@@ -35,52 +35,54 @@ def killed(stand: Stand, seconds: float, retries: int = 0) -> dict[str, Any]:
     return {**found, "note": note, "figures": {"last_failed_s": last_s}}
 
 
-def killed_and_retried(stand: Stand, seconds: float) -> dict[str, Any]:
-    found = killed(stand, seconds, _RETRIES)
+def killed_and_retried(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
+    found = killed(tested, seconds, _RETRIES)
     return {**found, "note": f"{found['retried']} sent again by the client"}
 
 
-def hung(stand: Stand, seconds: float) -> dict[str, Any]:
+def hung(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
     """Have one forward never return."""
-    return _replaced(stand, HANG, seconds)
+    return _replaced(tested, HANG, seconds)
 
 
-def not_a_number(stand: Stand, seconds: float) -> dict[str, Any]:
+def not_a_number(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
     """Have one replica answer NaN from now on."""
-    return _replaced(stand, NAN, seconds)
+    return _replaced(tested, NAN, seconds)
 
 
-def _replaced(stand: Stand, kind: str, seconds: float) -> dict[str, Any]:
-    before = {each.pid for each in stand.replicas()}
+def _replaced(tested: ServerUnderTest, kind: str, seconds: float) -> dict[str, Any]:
+    before = {each.pid for each in tested.replicas()}
 
     def restored() -> bool:
-        found = {each.pid for each in stand.replicas()}
+        found = {each.pid for each in tested.replicas()}
         return len(found) >= len(before) and found != before
 
-    return disturbed(steady(stand), lambda: stand.trouble(kind), restored, seconds)
+    return disturbed(steady(tested), lambda: tested.trouble(kind), restored, seconds)
 
 
-def out_of_memory(stand: Stand, seconds: float) -> dict[str, Any]:
+def out_of_memory(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
     """Have every forward of more than OOM_ROWS rows run out of memory, for some seconds."""
     lasts_s = min(_OOM_S, seconds / 3)
 
     def fault() -> None:
-        path = stand.trouble(OOM)
+        path = tested.trouble(OOM)
         time.sleep(lasts_s)
         path.unlink()
 
-    if stand.server == PITSTOP:
-        load = Load(Questions(stand.target(), stand.form, rows=_LARGE), RATE_RPS / 5)
+    if tested.server == PITSTOP:
+        load = Load(Questions(tested.target(), tested.form, rows=_LARGE), RATE_RPS / 5)
     else:
         # Only company fills its batches.
-        load = steady(stand, rate_rps=RATE_RPS * 3)
-    count = len(stand.replicas())
-    found = disturbed(load, fault, lambda: len(stand.replicas()) >= count, seconds)
+        load = steady(tested, rate_rps=RATE_RPS * 3)
+    count = len(tested.replicas())
+    found = disturbed(load, fault, lambda: len(tested.replicas()) >= count, seconds)
     return {**found, "note": f"memory is short for {lasts_s:.0f} s"}
 
 
 # What docs/health.md advises where seconds count.
-GUARDED = Wish(user_config={"forward_timeout_s": 2, "check_finite": True}, deployment={"health_check_period_s": 2})
+GUARDED = ServiceOptions(
+    user_config={"forward_timeout_s": 2, "check_finite": True}, deployment={"health_check_period_s": 2}
+)
 _LOAD = f"{RATE_RPS:.0f} requests/s"
 
 CASES = (

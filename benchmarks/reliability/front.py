@@ -13,45 +13,45 @@ import requests
 from .case import RATE_RPS, Case, disturbed, steady
 from .faults import GUARDED
 from .rollouts import failed_parity, new_weights
-from .stand import PITSTOP, Stand
+from .server_under_test import PITSTOP, ServerUnderTest
 
 _LOAD = f"{RATE_RPS:.0f} requests/s"
 _MOST_S = 180.0
 _ASK_EVERY_S = 0.1
 
 
-def front(stand: Stand, seconds: float) -> dict[str, Any]:
+def front(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
     """Kill what the clients connect to."""
-    before = _fronts(stand)
+    before = _fronts(tested)
 
     def fault() -> None:
         for pid in before:
             os.kill(pid, signal.SIGKILL)
 
     def restored() -> bool:
-        return bool(_fronts(stand) - before) and stand.answers()
+        return bool(_fronts(tested) - before) and tested.answers()
 
-    load = steady(stand)
+    load = steady(tested)
     found = disturbed(load, fault, restored, seconds, _MOST_S)
     kinds = ", ".join(f"{count} {kind}" for kind, count in load.errors.items())
     return {**found, "note": kinds or "nobody noticed"}
 
 
-def _fronts(stand: Stand) -> set[int]:
+def _fronts(tested: ServerUnderTest) -> set[int]:
     """Return the processes that listen on the server's HTTP port: HAProxy, or Ray's proxy."""
-    wanted = "/haproxy -db" if stand.server == PITSTOP else "ray::ProxyActor"
-    return {pid for pid, line in stand.all_pids().items() if wanted in line}
+    wanted = "/haproxy -db" if tested.server == PITSTOP else "ray::ProxyActor"
+    return {pid for pid, line in tested.all_pids().items() if wanted in line}
 
 
-def stopped(stand: Stand, seconds: float) -> dict[str, Any]:
+def stopped(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
     """Stop one replica's process, as a frozen container or a debugger does: it accepts, and never answers."""
-    before = stand.replicas()
+    before = tested.replicas()
 
     def restored() -> bool:
-        found = {each.pid for each in stand.replicas()}
+        found = {each.pid for each in tested.replicas()}
         return len(found) >= len(before) and before[0].pid not in found
 
-    load = steady(stand)
+    load = steady(tested)
     try:
         found = disturbed(load, lambda: os.kill(before[0].pid, signal.SIGSTOP), restored, seconds, _MOST_S)
     finally:
@@ -63,9 +63,9 @@ def stopped(stand: Stand, seconds: float) -> dict[str, Any]:
 class _Probe(threading.Thread):
     """Asks whether the server is ready, as a load balancer does, until it is told to stop."""
 
-    def __init__(self, stand: Stand) -> None:
+    def __init__(self, tested: ServerUnderTest) -> None:
         super().__init__(daemon=True)
-        self._url = f"http://127.0.0.1:{stand.port}/v2/health/ready"
+        self._url = f"http://127.0.0.1:{tested.port}/v2/health/ready"
         self._over = threading.Event()
         self.seen: Counter[str] = Counter()
 
@@ -81,12 +81,12 @@ class _Probe(threading.Thread):
         self.join()
 
 
-def health(stand: Stand, seconds: float) -> dict[str, Any]:
+def health(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
     """Roll out one good version and one that is refused, and ask all the while whether the server is ready."""
-    probe = _Probe(stand)
+    probe = _Probe(tested)
     probe.start()
     try:
-        good, refused = new_weights(stand, seconds), failed_parity(stand, seconds)
+        good, refused = new_weights(tested, seconds), failed_parity(tested, seconds)
     finally:
         probe.stop()
     no = sum(probe.seen.values()) - probe.seen["200"]

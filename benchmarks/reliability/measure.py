@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 from .case import Case
 from .row import Row
-from .service import Wish
-from .stand import Stand
+from .server_under_test import ServerUnderTest
+from .service import ServiceOptions
 from .standing import ready, standing
 
 Say = Callable[[str], None]
@@ -22,37 +22,37 @@ def measure(cases: Sequence[Case], server: str, seconds: float | None, say: Say)
         seconds: how long each load lasts at least, or None for the case's own time.
         say: is told what is being done.
     """
-    stand: Stand | None = None
+    tested: ServerUnderTest | None = None
     with ExitStack() as running:
         for case in cases:
             say(f"{server}: {case.name}")
             try:
-                kept = None if case.fresh else _same(stand, case.wish, running)
-                stand = kept or _another(server, case.wish, running)
-                row = Row(case.name, server, case.fault, case.load, **case.measure(stand, seconds or case.least_s))
+                kept = None if case.fresh else _same(tested, case.options, running)
+                tested = kept or _another(server, case.options, running)
+                row = Row(case.name, server, case.fault, case.load, **case.measure(tested, seconds or case.least_s))
                 if row.wrong or row.recovered_s is None:
                     # What it left behind is not the next row's to answer for.
                     running.close()
-                    stand = None
+                    tested = None
                 yield row
             except Exception as error:  # Whatever it was, it costs this row and no other.
                 running.close()
-                stand = None
+                tested = None
                 yield Row(case.name, server, case.fault, case.load, aborted=f"{type(error).__name__}: {error}"[:500])
 
 
-def _same(stand: Stand | None, wish: Wish, running: ExitStack) -> Stand | None:
+def _same(tested: ServerUnderTest | None, options: ServiceOptions, running: ExitStack) -> ServerUnderTest | None:
     """Return the server that runs, where it is what is wanted and has recovered from the case before."""
-    if stand is None or stand.wish != wish:
+    if tested is None or tested.options != options:
         return None
     try:
-        ready(stand, _WELL_S)
+        ready(tested, _WELL_S)
     except Exception:  # A server that is not well is left, not mended.
         running.close()
         return None
-    return stand
+    return tested
 
 
-def _another(server: str, wish: Wish, running: ExitStack) -> Stand:
+def _another(server: str, options: ServiceOptions, running: ExitStack) -> ServerUnderTest:
     running.close()
-    return running.enter_context(standing(server, wish))
+    return running.enter_context(standing(server, options))

@@ -12,7 +12,7 @@ import requests
 from pitstop import isolated_server, processes
 from pitstop.ports import Ports
 
-from .stand import Stand, StandError, until
+from .server_under_test import ServerError, ServerUnderTest, until
 
 _CPUS = 2
 _JOIN_S = 120.0
@@ -32,7 +32,7 @@ PER_NODE = ("RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_HAPROXY_METRICS_PORT")
 
 
 @dataclass
-class Clustered(Stand):
+class Clustered(ServerUnderTest):
     """A stand whose replicas are spread over nodes; `process` is the head. `fronts` are the other nodes' HTTP ports."""
 
     address: str = ""
@@ -58,7 +58,7 @@ class Clustered(Stand):
             process.wait(timeout=10)
 
 
-def start(stand: Stand, ports: Ports, workers: int) -> Clustered:
+def start(tested: ServerUnderTest, ports: Ports, workers: int) -> Clustered:
     """Start a head and its workers, and deploy."""
     gcs, dashboard = ports.one(), ports.one()
     head = [
@@ -66,22 +66,22 @@ def start(stand: Stand, ports: Ports, workers: int) -> Clustered:
         f"--port={gcs}",
         f"--ray-client-server-port={ports.one()}",
         f"--dashboard-port={dashboard}",
-        f"--temp-dir={stand.folder}",
+        f"--temp-dir={tested.folder}",
         "--num-cpus=0",
     ]
-    with (stand.folder / "log").open("a") as log:
-        process = _node(stand, ports, head, log)
-        found = Clustered(**vars(stand), address=f"http://127.0.0.1:{dashboard}")
+    with (tested.folder / "log").open("a") as log:
+        process = _node(tested, ports, head, log)
+        found = Clustered(**vars(tested), address=f"http://127.0.0.1:{dashboard}")
         found.process = process
         try:
             _joined(found, set())
             for _ in range(workers):
                 before = set(_alive(found))
                 front = ports.one()
-                worker = _node(stand, ports, [f"--address=127.0.0.1:{gcs}", f"--num-cpus={_CPUS}"], log, front)
+                worker = _node(tested, ports, [f"--address=127.0.0.1:{gcs}", f"--num-cpus={_CPUS}"], log, front)
                 name = _joined(found, before)
                 found.nodes[name] = worker
-                if stand.wish.every_node:
+                if tested.options.every_node:
                     found.fronts[name] = front
             found.deploy(lambda _: None)
         except BaseException:
@@ -90,25 +90,27 @@ def start(stand: Stand, ports: Ports, workers: int) -> Clustered:
     return found
 
 
-def _node(stand: Stand, ports: Ports, arguments: list[str], log: IO[str], front: int = 0) -> "subprocess.Popen[str]":
+def _node(
+    tested: ServerUnderTest, ports: Ports, arguments: list[str], log: IO[str], front: int = 0
+) -> "subprocess.Popen[str]":
     own = [f"--{name}={ports.one()}" for name in _PORTS]
     own += ["--min-worker-port=0", "--max-worker-port=0", f"--object-store-memory={100 * 1024**2}", "--num-gpus=0"]
     argv = [isolated_server.command("ray"), "start", "--block", *arguments, *own]
-    fronts = {name: str(ports.one()) for name in PER_NODE} | {_FRONT: str(front)} if stand.wish.every_node else {}
-    return isolated_server.spawn(argv, {**stand.env, **fronts, "PYTHONPATH": str(isolated_server.PROJECT)}, log)
+    fronts = {name: str(ports.one()) for name in PER_NODE} | {_FRONT: str(front)} if tested.options.every_node else {}
+    return isolated_server.spawn(argv, {**tested.env, **fronts, "PYTHONPATH": str(isolated_server.PROJECT)}, log)
 
 
-def _joined(stand: Clustered, before: set[str]) -> str:
+def _joined(tested: Clustered, before: set[str]) -> str:
     """Wait for a node that was not there before; return its id."""
-    if not until(lambda: bool(set(_alive(stand)) - before), _JOIN_S):
-        raise StandError(f"a node did not join: {stand.log.strip().splitlines()[-3:]}")
-    return next(iter(set(_alive(stand)) - before))
+    if not until(lambda: bool(set(_alive(tested)) - before), _JOIN_S):
+        raise ServerError(f"a node did not join: {tested.log.strip().splitlines()[-3:]}")
+    return next(iter(set(_alive(tested)) - before))
 
 
-def _alive(stand: Clustered) -> list[str]:
+def _alive(tested: Clustered) -> list[str]:
     """Return the ids of the nodes that are up, as far as Ray knows."""
     try:
-        found = requests.get(f"{stand.address}/api/v0/nodes", timeout=10).json()["data"]["result"]["result"]
+        found = requests.get(f"{tested.address}/api/v0/nodes", timeout=10).json()["data"]["result"]["result"]
     except (requests.RequestException, KeyError, TypeError, ValueError):
         return []
     return [str(each["node_id"]) for each in found if each["state"] == "ALIVE"]

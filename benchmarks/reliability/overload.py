@@ -12,11 +12,11 @@ from .load import Load, loaded
 from .questions import Questions
 from .ray_serve_app import MAX_ROWS
 from .row import counted
-from .service import Wish
-from .stand import PITSTOP, RAY_SERVE, Stand
+from .server_under_test import PITSTOP, RAY_SERVE, ServerUnderTest
+from .service import ServiceOptions
 
 # A forward that sleeps: 160 rows a second, so that ten times as much is no more than one client can offer.
-OVERLOADED = Wish(ms=50, replicas=1, max_queue_size=64)
+OVERLOADED = ServiceOptions(ms=50, replicas=1, max_queue_size=64)
 _BEST_CONNECTIONS = 32
 _NORMAL = 0.5
 _AFTER_S = 8.0
@@ -24,34 +24,40 @@ _AFTER_S = 8.0
 _MOST_CONNECTIONS = 2_000
 
 
-def overloaded(factor: float, stand: Stand, seconds: float) -> dict[str, Any]:
+def overloaded(factor: float, tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
     """Offer `factor` times the capacity, then half of it."""
-    best_rps = _best(stand, min(6.0, seconds / 2))
-    before_mib = stand.memory_mib()
-    load = Load(_questions(stand), factor * stand.wish.capacity_rps, seed=1, most=_MOST_CONNECTIONS)
+    best_rps = _best(tested, min(6.0, seconds / 2))
+    before_mib = tested.memory_mib()
+    load = Load(_questions(tested), factor * tested.options.capacity_rps, seed=1, most=_MOST_CONNECTIONS)
     during_mib = []
     with loaded(load):
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             time.sleep(1)
-            during_mib.append(stand.memory_mib())
+            during_mib.append(tested.memory_mib())
         goodput_rps = _answered_rps(load, min(2.0, seconds / 4), seconds)
-        after = Load(_questions(stand), _NORMAL * stand.wish.capacity_rps, seed=2)
+        after = Load(_questions(tested), _NORMAL * tested.options.capacity_rps, seed=2)
         load.cease()
         with loaded(after):
             after.mark_fault()
             time.sleep(_AFTER_S)
-    normal_s = after.recovered_s(slow_s=_usual_s(stand))
-    return _row(stand, load, after, best_rps, goodput_rps, [before_mib, *during_mib], normal_s)
+    normal_s = after.recovered_s(slow_s=_usual_s(tested))
+    return _row(tested, load, after, best_rps, goodput_rps, [before_mib, *during_mib], normal_s)
 
 
-def bound_s(wish: Wish) -> float:
+def bound_s(options: ServiceOptions) -> float:
     """Return the longest wait that the queue allows: the forward that runs, all that may wait, and one's own."""
-    return (wish.max_queue_size / MAX_ROWS + 2) * wish.ms / 1000
+    return (options.max_queue_size / MAX_ROWS + 2) * options.ms / 1000
 
 
 def _row(
-    stand: Stand, load: Load, after: Load, best_rps: float, goodput_rps: float, mib: list[float], normal_s: float
+    tested: ServerUnderTest,
+    load: Load,
+    after: Load,
+    best_rps: float,
+    goodput_rps: float,
+    mib: list[float],
+    normal_s: float,
 ) -> dict[str, Any]:
     refusals = load.sender.refusals
     refused = load.errors["HTTP 503"]
@@ -60,7 +66,7 @@ def _row(
         "best_goodput_rps": best_rps,
         "goodput_rps": goodput_rps,
         "accepted_p99_ms": 1000 * percentile(load.record.latency_s, 0.99),
-        "bound_ms": bound_s(stand.wish) * 1000,
+        "bound_ms": bound_s(tested.options) * 1000,
         "refused": refused,
         "refused_with_retry_after": refusals.named_a_time,
         "refused_p50_ms": 1000 * percentile(refusals.took_s, 0.5),
@@ -76,7 +82,7 @@ def _row(
         "wrong": found["wrong"] + after.wrong,
         "recovered_s": normal_s if normal_s < _AFTER_S - 2 else None,
         "figures": figures,
-        "note": _note(figures, stand.server),
+        "note": _note(figures, tested.server),
     }
 
 
@@ -94,16 +100,16 @@ def _note(figures: dict[str, float], server: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _best(stand: Stand, seconds: float) -> float:
+def _best(tested: ServerUnderTest, seconds: float) -> float:
     """Return the most answers a second: as many clients as fill batches, each waiting for its answer."""
-    load = Load(_questions(stand), None, connections=_BEST_CONNECTIONS)
+    load = Load(_questions(tested), None, connections=_BEST_CONNECTIONS)
     with loaded(load):
         time.sleep(seconds)
     return _answered_rps(load, min(1.0, seconds / 4), seconds)
 
 
-def _questions(stand: Stand) -> Questions:
-    return Questions(stand.target(), stand.form)
+def _questions(tested: ServerUnderTest) -> Questions:
+    return Questions(tested.target(), tested.form)
 
 
 def _answered_rps(load: Load, from_s: float, to_s: float) -> float:
@@ -114,13 +120,13 @@ def _answered_rps(load: Load, from_s: float, to_s: float) -> float:
     return sum(from_s <= at <= to_s for at in ended) / (to_s - from_s)
 
 
-def _usual_s(stand: Stand) -> float:
+def _usual_s(tested: ServerUnderTest) -> float:
     """Return what an answer takes at most at half the load: some forwards, and what two busy cores add."""
-    return 4 * stand.wish.ms / 1000 + 0.1
+    return 4 * tested.options.ms / 1000 + 0.1
 
 
 def _case(factor: int, servers: tuple[str, ...]) -> Case:
-    measure: Callable[[Stand, float], dict[str, Any]] = partial(overloaded, float(factor))
+    measure: Callable[[ServerUnderTest, float], dict[str, Any]] = partial(overloaded, float(factor))
     rate = factor * OVERLOADED.capacity_rps
     return Case(
         f"overload-{factor}x",

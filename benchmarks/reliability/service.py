@@ -28,7 +28,7 @@ SHIPPED_DRAIN_S = _shipped_drain_s()
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ServiceOptions:
     """What to serve: forwards of `ms` for up to MAX_ROWS rows, so a replica's capacity is known beforehand.
 
     `full_disk`: nothing can be written where artefacts are kept. `nodes`: how many there are beside the head; none
@@ -67,20 +67,20 @@ def save_weights(folder: Path, version: int) -> Path:
     return path
 
 
-def pitstop(wish: Wish, folder: Path, env: dict[str, str]) -> Config:
+def pitstop(options: ServiceOptions, folder: Path, env: dict[str, str]) -> Config:
     """Return serve_config.yaml with the line model in place of its own."""
     raw: Config = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
     root = next(app for app in raw["applications"] if app["import_path"] == "deployments.app:root")
     raw.pop("grpc_options", None)
     root["args"] = {}
     fast = {**raw["controller_options"]["runtime_env"]["env_vars"], **env}
-    raw["applications"] = [root, *(model(name, wish, folder, fast) for name in (NAME, *wish.more))]
+    raw["applications"] = [root, *(model(name, options, folder, fast) for name in (NAME, *options.more))]
     for owner in [raw["controller_options"], root]:
         owner["runtime_env"] = {"env_vars": fast}
     return raw
 
 
-def model(name: str, wish: Wish, folder: Path, fast: dict[str, str]) -> Config:
+def model(name: str, options: ServiceOptions, folder: Path, fast: dict[str, str]) -> Config:
     """Return the application of one line model."""
     args = {
         "name": name,
@@ -89,22 +89,22 @@ def model(name: str, wish: Wish, folder: Path, fast: dict[str, str]) -> Config:
         "backend": "eager",
         "source": {
             "factory": "benchmarks.reliability.model:SlowLine",
-            "kwargs": {"ms": wish.ms, "trouble": str(folder / "trouble")},
+            "kwargs": {"ms": options.ms, "trouble": str(folder / "trouble")},
         },
         "inputs": [{"name": "x", **_TENSOR}],
         "outputs": [{"name": "y", **_TENSOR}, {"name": "version", **_TENSOR}],
         "max_batch_size": MAX_ROWS,
-        **wish.args,
+        **options.args,
     }
     # Weights are the line's own, whichever network it is.
     args["source"] = {**args["source"], **_weights(folder, 1)}
     deployment = {
         "name": "Model",
-        "num_replicas": wish.replicas,
+        "num_replicas": options.replicas,
         "max_ongoing_requests": 1024,
         "max_surge_percent": 100,
-        "user_config": {"max_batch_size": MAX_ROWS, "max_queue_size": wish.max_queue_size, **wish.user_config},
-        **wish.deployment,
+        "user_config": {"max_batch_size": MAX_ROWS, "max_queue_size": options.max_queue_size, **options.user_config},
+        **options.deployment,
     }
     return {
         "name": name,
@@ -116,15 +116,15 @@ def model(name: str, wish: Wish, folder: Path, fast: dict[str, str]) -> Config:
     }
 
 
-def ray_serve(wish: Wish, folder: Path, _: dict[str, str]) -> Config:
+def ray_serve(options: ServiceOptions, folder: Path, _: dict[str, str]) -> Config:
     """Return the config of the application written the usual way, behind Ray's own proxy."""
-    kwargs = {"ms": wish.ms, "trouble": str(folder / "trouble"), "weights": str(save_weights(folder, 1))}
+    kwargs = {"ms": options.ms, "trouble": str(folder / "trouble"), "weights": str(save_weights(folder, 1))}
     app = {
         "name": NAME,
         "route_prefix": f"/{NAME}",
         "import_path": "benchmarks.reliability.ray_serve_app:build",
         "args": kwargs,
-        "deployments": [{"name": "Line", "num_replicas": wish.replicas}],
+        "deployments": [{"name": "Line", "num_replicas": options.replicas}],
     }
     return {"http_options": {"host": "127.0.0.1"}, "applications": [app]}
 

@@ -12,10 +12,10 @@ from pitstop import isolated_server, processes
 from pitstop.ports import Ports
 
 from . import nodes, service
-from .service import Config, Wish
-from .stand import PITSTOP, RAY_SERVE, Stand, StandError, again, until
+from .server_under_test import PITSTOP, RAY_SERVE, ServerError, ServerUnderTest, again, until
+from .service import Config, ServiceOptions
 
-_MAKES: dict[str, Callable[[Wish, Path, dict[str, str]], Config]] = {
+_MAKES: dict[str, Callable[[ServiceOptions, Path, dict[str, str]], Config]] = {
     PITSTOP: service.pitstop,
     RAY_SERVE: service.ray_serve,
 }
@@ -23,61 +23,61 @@ _START_S = 300.0
 
 
 @contextmanager
-def standing(server: str, wish: Wish) -> Iterator[Stand]:
+def standing(server: str, options: ServiceOptions) -> Iterator[ServerUnderTest]:
     """Serve the line model. Yields when it answers and all replicas run.
 
     Raises:
-        StandError: it does not come up.
+        ServerError: it does not come up.
     """
     with Ports() as ports, tempfile.TemporaryDirectory(prefix="pr-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / "trouble").mkdir()
-        stand = start(server, wish, folder, ports)
+        tested = start(server, options, folder, ports)
         try:
-            ready(stand)
-            yield stand
+            ready(tested)
+            yield tested
         finally:
-            stand.end()
+            tested.end()
 
 
-def prepared(server: str, wish: Wish, folder: Path, ports: Ports) -> Stand:
+def prepared(server: str, options: ServiceOptions, folder: Path, ports: Ports) -> ServerUnderTest:
     """Write the config; nothing runs yet."""
-    own = {**ports.of_serve(folder), service.DRAIN: f"{wish.drain_s:g}"}
-    if wish.every_node:
+    own = {**ports.of_serve(folder), service.DRAIN: f"{options.drain_s:g}"}
+    if options.every_node:
         # Each node gets its own from where it is started; what stands in the config would be all nodes'.
         own = {name: value for name, value in own.items() if name not in nodes.PER_NODE}
-    raw = _MAKES[server](wish, folder, own)
+    raw = _MAKES[server](options, folder, own)
     raw["http_options"]["port"] = port = ports.one()
-    if wish.nodes and not wish.every_node:
+    if options.nodes and not options.every_node:
         # All nodes are one machine here, which has each port once.
         raw["proxy_location"] = "HeadOnly"
-    grpc_port = ports.one() if wish.grpc else 0
+    grpc_port = ports.one() if options.grpc else 0
     if grpc_port:
         application(raw, "root")["args"]["grpc_port"] = grpc_port
     config, mark = folder / "config.yaml", processes.new_mark()
     config.write_text(yaml.safe_dump(raw, sort_keys=False))
     env = {**isolated_server.environment(folder, mark), "PITSTOP_CACHE": str(folder / "cache")}
-    return Stand(server, wish, port, folder, mark, config, env, grpc_port=grpc_port)
+    return ServerUnderTest(server, options, port, folder, mark, config, env, grpc_port=grpc_port)
 
 
-def start(server: str, wish: Wish, folder: Path, ports: Ports) -> Stand:
+def start(server: str, options: ServiceOptions, folder: Path, ports: Ports) -> ServerUnderTest:
     """Start it, and return before it is ready."""
-    stand = prepared(server, wish, folder, ports)
-    if wish.nodes:
-        return nodes.start(stand, ports, wish.nodes)
-    again(stand)
-    return stand
+    tested = prepared(server, options, folder, ports)
+    if options.nodes:
+        return nodes.start(tested, ports, options.nodes)
+    again(tested)
+    return tested
 
 
-def ready(stand: Stand, within_s: float = _START_S) -> None:
+def ready(tested: ServerUnderTest, within_s: float = _START_S) -> None:
     """Wait until it answers with all of its replicas."""
 
     def up() -> bool:
-        if stand.process is not None and stand.process.poll() is not None:
-            raise StandError(f"the server ended: {stand.log.strip().splitlines()[-3:]}")
+        if tested.process is not None and tested.process.poll() is not None:
+            raise ServerError(f"the server ended: {tested.log.strip().splitlines()[-3:]}")
         # HAProxy is loaded anew for each application until then, and closes connections.
-        announced = stand.server == RAY_SERVE or stand.wish.nodes > 0 or "pitstop is ready" in stand.log
-        return announced and len(stand.replicas()) >= stand.wish.replicas and stand.answers()
+        announced = tested.server == RAY_SERVE or tested.options.nodes > 0 or "pitstop is ready" in tested.log
+        return announced and len(tested.replicas()) >= tested.options.replicas and tested.answers()
 
     if not until(up, within_s):
-        raise StandError(f"not ready after {within_s:.0f} s: {stand.log.strip().splitlines()[-3:]}")
+        raise ServerError(f"not ready after {within_s:.0f} s: {tested.log.strip().splitlines()[-3:]}")

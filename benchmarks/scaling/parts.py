@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pitstop.plan.choose import BUSIEST, capacity_rps
-from pitstop.plan.simulate import Costs, Setting
+from pitstop.plan.simulate import Costs, ReplicaSetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def _devices_rps(gpus: int, known: Mapping[str, float]) -> float:
     """Return what the devices alone answer at the planner's highest load."""
     rows = int(known["full_rows"])
     costs = Costs({rows: [1000 * rows / known["gpu_rps"]]})
-    return BUSIEST * capacity_rps(costs, 1, Setting(rows, replicas=gpus))
+    return BUSIEST * capacity_rps(costs, 1, ReplicaSetting(rows, replicas=gpus))
 
 
 def _fleet(gpus: int, rate_rps: float, body_bytes: float, known: Mapping[str, float]) -> Fleet:

@@ -12,8 +12,8 @@ from configs.document import application
 
 from ..reliability.load import Load, loaded
 from ..reliability.questions import Questions
+from ..reliability.server_under_test import ServerUnderTest, until
 from ..reliability.service import Config, to_version
-from ..reliability.stand import Stand, until
 from .streams import MODELS, VERSIONS
 
 _PAUSE_S = (20.0, 50.0)
@@ -39,44 +39,44 @@ def plan(seed: int) -> Iterator[Harm]:
         yield Harm(kind, chance.choice(MODELS), chance.uniform(*_PAUSE_S), chance.randrange(1 << 16))
 
 
-def do(harm: Harm, stand: Stand) -> dict[str, Any]:
+def do(harm: Harm, tested: ServerUnderTest) -> dict[str, Any]:
     """Do it, and wait until as many replicas run as should; return what happened."""
     began = time.monotonic()
-    found = _KINDS[harm.kind](harm, stand)
+    found = _KINDS[harm.kind](harm, tested)
 
     def well() -> bool:
-        return stand.state(harm.model) == "RUNNING" and len(stand.replicas(harm.model)) == stand.wish.replicas
+        return tested.state(harm.model) == "RUNNING" and len(tested.replicas(harm.model)) == tested.options.replicas
 
     back = until(well, _WELL_S)
     return {**found, "recovered_s": time.monotonic() - began if back else None}
 
 
-def _kill(harm: Harm, stand: Stand) -> dict[str, Any]:
-    replicas = sorted(stand.replicas(harm.model), key=lambda each: each.pid)
+def _kill(harm: Harm, tested: ServerUnderTest) -> dict[str, Any]:
+    replicas = sorted(tested.replicas(harm.model), key=lambda each: each.pid)
     if replicas:
         gone = replicas[harm.draw % len(replicas)].pid
         os.kill(gone, signal.SIGKILL)
-        until(lambda: gone not in {each.pid for each in stand.replicas(harm.model)}, _WELL_S)
+        until(lambda: gone not in {each.pid for each in tested.replicas(harm.model)}, _WELL_S)
     return {}
 
 
-def _roll_out(harm: Harm, stand: Stand) -> dict[str, Any]:
+def _roll_out(harm: Harm, tested: ServerUnderTest) -> dict[str, Any]:
     version = VERSIONS[harm.draw % len(VERSIONS)]
-    stand.deploy(to_version(stand.folder, version, harm.model))
+    tested.deploy(to_version(tested.folder, version, harm.model))
     return {"version": version}
 
 
-def _settings(harm: Harm, stand: Stand) -> dict[str, Any]:
+def _settings(harm: Harm, tested: ServerUnderTest) -> dict[str, Any]:
     def edit(raw: Config) -> None:
         application(raw, harm.model)["deployments"][0]["user_config"]["batch_wait_timeout_s"] = harm.draw % 5 / 1000
 
-    stand.deploy(edit)
+    tested.deploy(edit)
     return {"batch_wait_timeout_s": harm.draw % 5 / 1000}
 
 
-def _burst(harm: Harm, stand: Stand) -> dict[str, Any]:
-    questions = Questions(stand.target(harm.model), "json", VERSIONS)
-    load = Load(questions, _BURST * stand.wish.capacity_rps / stand.wish.replicas, harm.draw)
+def _burst(harm: Harm, tested: ServerUnderTest) -> dict[str, Any]:
+    questions = Questions(tested.target(harm.model), "json", VERSIONS)
+    load = Load(questions, _BURST * tested.options.capacity_rps / tested.options.replicas, harm.draw)
     with loaded(load):
         time.sleep(_BURST_S)
     refused = load.errors["HTTP 503"]
@@ -84,7 +84,7 @@ def _burst(harm: Harm, stand: Stand) -> dict[str, Any]:
     return {"sent": load.sent, "refused": refused, "wrong": load.wrong, "errors": others}
 
 
-_KINDS: dict[str, Callable[[Harm, Stand], dict[str, Any]]] = {
+_KINDS: dict[str, Callable[[Harm, ServerUnderTest], dict[str, Any]]] = {
     "replica killed": _kill,
     "rollout": _roll_out,
     "settings": _settings,

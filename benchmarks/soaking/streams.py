@@ -8,13 +8,13 @@ from pitstop.report.numbers import plural
 
 from ..reliability.load import Load, loaded
 from ..reliability.questions import Form, Questions
-from ..reliability.service import NAME, Wish
-from ..reliability.stand import Stand
+from ..reliability.server_under_test import ServerUnderTest
+from ..reliability.service import NAME, ServiceOptions
 
 OTHER = "other"
 MODELS = (NAME, OTHER)
 VERSIONS = (1, 2, 3)
-SERVED = Wish(
+SERVED = ServiceOptions(
     more=(OTHER,),
     grpc=True,
     user_config={"forward_timeout_s": 5, "check_finite": True},
@@ -33,13 +33,13 @@ _STREAMS: tuple[tuple[str, Form, int, float], ...] = (
 
 
 @contextmanager
-def streaming(stand: Stand, seed: int) -> Iterator[Mapping[str, Load]]:
+def streaming(tested: ServerUnderTest, seed: int) -> Iterator[Mapping[str, Load]]:
     """Put all of it on, by what each stream is called; take it off at the end."""
     loads = {}
     with ExitStack() as running:
         for place, (model, form, rows, rate_rps) in enumerate(_STREAMS):
-            questions = Questions(stand.target(model), form, VERSIONS, rows)
-            load = Load(questions, rate_rps, seed + place, _RETRIES, grpc_port=stand.grpc_port)
+            questions = Questions(tested.target(model), form, VERSIONS, rows)
+            load = Load(questions, rate_rps, seed + place, _RETRIES, grpc_port=tested.grpc_port)
             loads[f"{model}, {form}, {plural(rows, 'row')}"] = running.enter_context(loaded(load))
         yield loads
 

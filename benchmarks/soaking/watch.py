@@ -10,7 +10,7 @@ from pitstop import processes
 from pitstop.measure.percentiles import percentile
 
 from ..reliability.load import Load
-from ..reliability.stand import Stand
+from ..reliability.server_under_test import ServerUnderTest
 from .streams import MODELS
 
 
@@ -35,8 +35,8 @@ class Look:
 class Watch:
     """Follows one stream's latency, which is the same kind of request throughout."""
 
-    def __init__(self, stand: Stand, load: Load) -> None:
-        self._stand = stand
+    def __init__(self, tested: ServerUnderTest, load: Load) -> None:
+        self._stand = tested
         self._load = load
         self._seen = 0
 

@@ -26,7 +26,7 @@ class Door(NamedTuple):
     chosen: bool = False
 
 
-class Setting(NamedTuple):
+class PortSetting(NamedTuple):
     """What decides which ports are open. `serve_grpc` and `front` are ports, None if they are off."""
 
     http_host: str
@@ -42,7 +42,7 @@ def is_open(host: str) -> bool:
     return host in _ANY
 
 
-def doors(setting: Setting) -> Iterator[Door]:
+def exposed_ports(setting: PortSetting) -> Iterator[Door]:
     """Yield those ports of pitstop and Serve that are open to the network."""
     http_open = is_open(setting.http_host)
     haproxy = str(setting.env.get(_HAPROXY, "0")) == "1"
@@ -62,12 +62,12 @@ def doors(setting: Setting) -> Iterator[Door]:
     yield Door(None, f"calls between replicas, which unpickle what they receive, {guard}")
 
 
-def setting_of(raw: Mapping[str, Any]) -> Setting:
+def setting_of(raw: Mapping[str, Any]) -> PortSetting:
     """Read the deciding values from a config file."""
     http, grpc = mapping(raw, "http_options"), mapping(raw, "grpc_options")
     roots = [app for _, app in items(raw, "applications") if app.get("import_path") == ROOT]
     args = mapping(roots[0], "args") if roots else {}
-    return Setting(
+    return PortSetting(
         http_host=str(http.get("host") or _LOCAL),
         http_port=_number(http.get("port"), 8000),
         serve_grpc=_number(grpc.get("port"), 9000) if child(grpc, "grpc_servicer_functions") else None,

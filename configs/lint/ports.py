@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..problems import Keys, Problem, items, mapping, where
 from ..values import host
 from .applications import ROOT
-from .exposed_ports import Setting, doors, setting_of
+from .exposed_ports import PortSetting, exposed_ports, setting_of
 
 _RAY = ((6379, 6379, "Ray's own store"), (8265, 8265, "Ray's dashboard"), (10001, 19999, "Ray's clients and workers"))
 _HELP = "choose another port, such as 8000 for HTTP and 8001 for gRPC"
@@ -26,7 +26,7 @@ class Listener(NamedTuple):
 
 def chosen(raw: Mapping[str, Any]) -> list[Listener]:
     """Return the listeners whose ports the config itself names."""
-    return [_one(each.port, each.what) for each in doors(_all_open(raw, {})) if each.port]
+    return [_one(each.port, each.what) for each in exposed_ports(_all_open(raw, {})) if each.port]
 
 
 def given_by_serve(raw: Mapping[str, Any]) -> list[Listener]:
@@ -34,7 +34,7 @@ def given_by_serve(raw: Mapping[str, Any]) -> list[Listener]:
     env = {**os.environ, **setting_of(raw).env}
     setting = _all_open(raw, env)
     named = {each.what for each in chosen(raw)}
-    found = [_one(each.port, each.what) for each in doors(setting) if each.port and each.what not in named]
+    found = [_one(each.port, each.what) for each in exposed_ports(setting) if each.port and each.what not in named]
     if str(env.get("RAY_SERVE_ENABLE_HA_PROXY", "0")) != "1":
         return found
     found.append(_one(_number(env, "FALLBACK_PROXY_HTTP_PORT", 8500), "Serve's fallback HTTP"))
@@ -86,7 +86,7 @@ def _ports(raw: Mapping[str, Any]) -> Iterator[tuple[Keys, int]]:
             yield keys, port
 
 
-def _all_open(raw: Mapping[str, Any], env: Mapping[str, Any]) -> Setting:
+def _all_open(raw: Mapping[str, Any], env: Mapping[str, Any]) -> PortSetting:
     return setting_of(raw)._replace(http_host="", front_host=None, env=env)
 
 

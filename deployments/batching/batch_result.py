@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from models.runtime.batch import Batch
 
 from ..core.errors import InferenceFailed
-from .failure_isolation import Answers, apart, told
-from .memory_limit import Room
+from .failure_isolation import Answers, isolate_failure, told
+from .memory_limit import MemoryLimit
 from .queue import Answer, Part
-from .runner_protocol import Runs
+from .runner_protocol import RunnerProtocol
 
 
 @dataclass(slots=True)
-class Ran:
+class BatchResult:
     """What one forward did. Times in seconds; those of steps that overlap other forwards count all the same.
 
     `broken` is set where the device's threads met what they had not foreseen: nobody who waits is answered any more.
@@ -44,7 +44,9 @@ class Ran:
     broken: Exception | None = None
 
 
-def complete(runner: Runs, parts: list[Part], go: Callable[[], Batch], free_since_s: float, room: Room) -> Ran:
+def complete(
+    runner: RunnerProtocol, parts: list[Part], go: Callable[[], Batch], free_since_s: float, memory_limit: MemoryLimit
+) -> BatchResult:
     """Launch what `go` stages, and return the answers of all parts.
 
     Args:
@@ -58,7 +60,7 @@ def complete(runner: Runs, parts: list[Part], go: Callable[[], Batch], free_sinc
         batch = go()
         outputs = runner.finish(batch)
         began = time.perf_counter()
-        ran = Ran(told(parts, outputs, batch.off), batch.rows, batch.shape)
+        ran = BatchResult(told(parts, outputs, batch.off), batch.rows, batch.shape)
         ran.split_s = time.perf_counter() - began
         ran.collate_s, ran.copy_s = batch.collate_s, batch.copy_s
         ran.ended_s, ran.fetch_s = batch.launched_s + batch.forward_s, batch.fetch_s
@@ -68,20 +70,20 @@ def complete(runner: Runs, parts: list[Part], go: Callable[[], Batch], free_sinc
     except Exception as error:  # The model may raise anything; only the guilty request may suffer.
         began = time.perf_counter()
         rows = sum(part.stop - part.start for part in parts)
-        ran = Ran(_answers(runner, parts, error, room), rows, (rows, 0))
+        ran = BatchResult(_answers(runner, parts, error, memory_limit), rows, (rows, 0))
         ran.ended_s = time.perf_counter()
         ran.forward_s = ran.ended_s - began
     return ran
 
 
-def _answers(runner: Runs, parts: list[Part], error: Exception, room: Room) -> Answers:
+def _answers(runner: RunnerProtocol, parts: list[Part], error: Exception, memory_limit: MemoryLimit) -> Answers:
     try:
-        return apart(runner, parts, error, room)
+        return isolate_failure(runner, parts, error, memory_limit)
     except Exception as again:  # Not foreseen: whoever waits must hear of it all the same.
         return [(part, InferenceFailed(again)) for part in parts]
 
 
-def _waits(ran: Ran, launched_s: float, free_since_s: float) -> None:
+def _waits(ran: BatchResult, launched_s: float, free_since_s: float) -> None:
     first = launched_s
     for part, _ in ran.answers:
         arrived = part.item.arrived_s

@@ -17,7 +17,7 @@ from models.signature import Rows
 from ..core.errors import BadRequest, InferenceFailed, QueueFull, ServeError
 from ..error_logging import fault, log_unheard
 from .answers import joined
-from .batch_result import Ran
+from .batch_result import BatchResult
 from .deadlines import Deadlines
 from .gathering import Block, Gathering
 from .queue import Answer, IsDisconnected, Item, OnResult
@@ -35,7 +35,7 @@ class Batcher:
         tunables: Tunables,
         max_batch_size: int,
         device: Device,
-        observe: Callable[[Ran], None],
+        observe: Callable[[BatchResult], None],
         best_rows: int | None = None,
     ) -> None:
         """Batch as many rows as the tunables say, by default `best_rows`; never more than `max_batch_size`."""
@@ -166,7 +166,7 @@ class Batcher:
             for item in items:
                 self._end(item, InferenceFailed(error))
 
-    def _deliver_all(self, ran: Ran) -> None:
+    def _deliver_all(self, ran: BatchResult) -> None:
         if ran.broken is not None:
             self._deadlines.end_all(fault("the device's threads", ran.broken, None))
             return

@@ -11,11 +11,11 @@ from typing import TypeVar
 from models.runtime.batch import Batch
 from models.signature import Shape
 
-from .batch_result import Ran
+from .batch_result import BatchResult
 from .delivery import Delivery
 from .device_thread import DeviceThread
 from .queue import Item, Part
-from .runner_protocol import Runs
+from .runner_protocol import RunnerProtocol
 from .shared_queue import SharedQueue
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ class CpuExecutor:
     def __init__(
         self,
         thread: DeviceThread,
-        runner: Runs,
+        runner: RunnerProtocol,
         queue: SharedQueue,
         delivery: Delivery,
         inline_ms: Mapping[Shape, float],
@@ -102,7 +102,7 @@ class CpuExecutor:
         if self._queue.rows:
             self.wake()
 
-    def _run(self, parts: list[Part]) -> Ran:
+    def _run(self, parts: list[Part]) -> BatchResult:
         return self._delivery.complete(parts, partial(self._launched, parts))
 
     def _launched(self, parts: list[Part]) -> Batch:

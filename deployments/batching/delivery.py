@@ -6,20 +6,20 @@ from contextlib import suppress
 
 from models.runtime.batch import Batch
 
-from .batch_result import Ran, complete
-from .memory_limit import Room
+from .batch_result import BatchResult, complete
+from .memory_limit import MemoryLimit
 from .queue import Part
-from .runner_protocol import Runs
+from .runner_protocol import RunnerProtocol
 
-Done = Callable[[Ran], None]
+Done = Callable[[BatchResult], None]
 
 
 class Delivery:
     """Of one runner; one thread at a time may complete batches."""
 
-    def __init__(self, runner: Runs, room: Room, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, runner: RunnerProtocol, memory_limit: MemoryLimit, loop: asyncio.AbstractEventLoop) -> None:
         self._runner = runner
-        self._room = room
+        self._memory_limit = memory_limit
         self._loop = loop
         self._done: Done = _nobody
         self._free_since_s = 0.0
@@ -28,21 +28,21 @@ class Delivery:
         """Hand what ran to `done`, on the event loop."""
         self._done = done
 
-    def complete(self, parts: list[Part], launched: Callable[[], Batch]) -> Ran:
+    def complete(self, parts: list[Part], launched: Callable[[], Batch]) -> BatchResult:
         """Return the answers of a batch; `launched` returns it, or raises what its staging or its launch did."""
         try:
-            ran = complete(self._runner, parts, launched, self._free_since_s, self._room)
+            ran = complete(self._runner, parts, launched, self._free_since_s, self._memory_limit)
         except Exception as error:
             return _broken(error)
         self._free_since_s = ran.ended_s
         return ran
 
-    def deliver(self, ran: Ran) -> None:
+    def deliver(self, ran: BatchResult) -> None:
         """Hand over what ran, from one of the device's threads."""
         with suppress(RuntimeError):  # The loop is closed: this replica stops.
             self._loop.call_soon_threadsafe(self._done, ran)
 
-    def deliver_here(self, ran: Ran) -> None:
+    def deliver_here(self, ran: BatchResult) -> None:
         """Hand over what ran, from the event loop itself."""
         self._done(ran)
 
@@ -51,9 +51,9 @@ class Delivery:
         self.deliver(_broken(error))
 
 
-def _broken(error: Exception) -> Ran:
-    return Ran([], 0, (0, 0), broken=error)
+def _broken(error: Exception) -> BatchResult:
+    return BatchResult([], 0, (0, 0), broken=error)
 
 
-def _nobody(_: Ran) -> None:
+def _nobody(_: BatchResult) -> None:
     """Before anyone listens nothing runs."""

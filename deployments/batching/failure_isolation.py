@@ -11,28 +11,28 @@ from models.runtime.nan_check import Off
 
 from ..core.errors import InferenceFailed, NotFinite, OutOfMemory
 from .answers import split
-from .memory_limit import Room
+from .memory_limit import MemoryLimit
 from .queue import Answer, Part
-from .runner_protocol import Runs
+from .runner_protocol import RunnerProtocol
 
 Answers = list[tuple[Part, Answer | Exception]]
 
 
-def apart(runner: Runs, parts: list[Part], error: Exception, room: Room) -> Answers:
+def isolate_failure(runner: RunnerProtocol, parts: list[Part], error: Exception, memory_limit: MemoryLimit) -> Answers:
     """Answer the parts of a batch that failed with `error`."""
     if not is_out_of_memory(error):
         if len(parts) == 1:
             return [(parts[0], InferenceFailed(error))]
-        return _each(runner, parts, room)
-    room.misses += 1
+        return _each(runner, parts, memory_limit)
+    memory_limit.misses += 1
     release(error)
     padded, _ = runner.shape([part.arrays for part in parts])
-    rows = room.below(padded)
+    rows = memory_limit.below(padded)
     if rows is not None:
-        return _smaller(runner, parts, padded, rows, room)
+        return _smaller(runner, parts, padded, rows, memory_limit)
     if len(parts) == 1:
         return [(parts[0], OutOfMemory(error))]
-    return _each(runner, parts, room)
+    return _each(runner, parts, memory_limit)
 
 
 def told(parts: list[Part], outputs: Answer, off: Off | None) -> Answers:
@@ -48,27 +48,27 @@ def told(parts: list[Part], outputs: Answer, off: Off | None) -> Answers:
     return found
 
 
-def _each(runner: Runs, parts: list[Part], room: Room) -> Answers:
-    return [answer for part in parts for answer in _attempt(runner, [part], room)]
+def _each(runner: RunnerProtocol, parts: list[Part], memory_limit: MemoryLimit) -> Answers:
+    return [answer for part in parts for answer in _attempt(runner, [part], memory_limit)]
 
 
-def _attempt(runner: Runs, parts: list[Part], room: Room) -> Answers:
+def _attempt(runner: RunnerProtocol, parts: list[Part], memory_limit: MemoryLimit) -> Answers:
     try:
         batch = runner.launch(runner.stage([part.arrays for part in parts]))
         outputs = runner.finish(batch)
         return told(parts, outputs, batch.off)
     except Exception as error:  # The model may raise anything; only the guilty request may suffer.
-        return apart(runner, parts, error, room)
+        return isolate_failure(runner, parts, error, memory_limit)
 
 
-def _smaller(runner: Runs, parts: list[Part], failed: int, rows: int, room: Room) -> Answers:
+def _smaller(runner: RunnerProtocol, parts: list[Part], failed: int, rows: int, memory_limit: MemoryLimit) -> Answers:
     found: Answers = []
     left = deque(parts)
     while left:
         # What one piece taught goes for the next.
-        found += _attempt(runner, _cut(left, room.within(rows)), room)
+        found += _attempt(runner, _cut(left, memory_limit.within(rows)), memory_limit)
     if not any(isinstance(answer, OutOfMemory) for _, answer in found):
-        room.keep_to(rows, failed)
+        memory_limit.keep_to(rows, failed)
     return found
 
 

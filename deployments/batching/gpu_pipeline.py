@@ -15,7 +15,7 @@ from models.runtime.batch import Batch
 from .delivery import Delivery
 from .device_thread import DeviceThread
 from .queue import Item, Part
-from .runner_protocol import Runs
+from .runner_protocol import RunnerProtocol
 from .shared_queue import SharedQueue
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class _Ahead(NamedTuple):
 class GpuPipeline:
     """At most one batch runs, one is launched behind it, and one is staged."""
 
-    def __init__(self, thread: DeviceThread, runner: Runs, queue: SharedQueue, delivery: Delivery) -> None:
+    def __init__(self, thread: DeviceThread, runner: RunnerProtocol, queue: SharedQueue, delivery: Delivery) -> None:
         sys.setswitchinterval(_SWITCH_S)
         self._thread = thread
         self._runner = runner

@@ -12,9 +12,9 @@ from .device_thread import DeviceThread
 from .fifo import Fifo
 from .gpu_pipeline import GpuPipeline
 from .grouping import Grouping
-from .memory_limit import Room
+from .memory_limit import MemoryLimit
 from .queue import Item
-from .runner_protocol import Runs
+from .runner_protocol import RunnerProtocol
 from .shared_queue import SharedQueue
 
 T = TypeVar("T")
@@ -77,9 +77,9 @@ class LocalDevice:
 
 def open_device(
     thread: DeviceThread,
-    runner: Runs,
+    runner: RunnerProtocol,
     forward_ms: Mapping[Shape, float] | None = None,
-    room: Room | None = None,
+    memory_limit: MemoryLimit | None = None,
     *,
     on_loop: bool = False,
 ) -> LocalDevice:
@@ -92,9 +92,11 @@ def open_device(
         room: what fits into memory.
         on_loop: whether the event loop may run a short forward itself.
     """
-    times, room = forward_ms or {}, room or Room()
-    queue = SharedQueue(Grouping(times, runner.open_inputs) if times and runner.open_inputs else Fifo(times), room)
-    delivery = Delivery(runner, room, asyncio.get_running_loop())
+    times, memory_limit = forward_ms or {}, memory_limit or MemoryLimit()
+    queue = SharedQueue(
+        Grouping(times, runner.open_inputs) if times and runner.open_inputs else Fifo(times), memory_limit
+    )
+    delivery = Delivery(runner, memory_limit, asyncio.get_running_loop())
     if runner.overlaps:
         return LocalDevice(queue, delivery, GpuPipeline(thread, runner, queue, delivery))
     return LocalDevice(queue, delivery, CpuExecutor(thread, runner, queue, delivery, times if on_loop else {}))

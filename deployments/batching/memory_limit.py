@@ -11,7 +11,7 @@ from collections.abc import Sequence
 _log = logging.getLogger("pitstop")
 
 
-class Room:
+class MemoryLimit:
     """`rows` is None until a batch did not fit, `misses` counts the forwards that did not."""
 
     def __init__(self, sizes: Sequence[int] = ()) -> None:

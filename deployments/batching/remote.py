@@ -17,7 +17,7 @@ from models.signature import Array
 
 from ..core.errors import BY_KIND, InferenceFailed, NotReady
 from .answers import split
-from .batch_result import Ran
+from .batch_result import BatchResult
 from .failure_isolation import Answers
 from .fifo import Fifo
 from .grouping import Grouping
@@ -50,7 +50,7 @@ class Device(Protocol):
 
     def drop_expired(self) -> None: ...
 
-    def listen(self, done: Callable[[Ran], None]) -> None: ...
+    def listen(self, done: Callable[[BatchResult], None]) -> None: ...
 
 
 class RemoteDevice:
@@ -58,7 +58,7 @@ class RemoteDevice:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, send: Send, grouping: Grouping | None = None) -> None:
         self._loop = loop
-        self._done: Callable[[Ran], None]
+        self._done: Callable[[BatchResult], None]
         self._send = send
         self._waiting = Waiting(grouping or Fifo())
         self._tasks: set[asyncio.Task[None]] = set()
@@ -68,7 +68,7 @@ class RemoteDevice:
         """Put at most so many rows into a block."""
         self.limit = rows
 
-    def listen(self, done: Callable[[Ran], None]) -> None:
+    def listen(self, done: Callable[[BatchResult], None]) -> None:
         """Hand what ran to `done`, on the event loop."""
         self._done = done
 
@@ -95,7 +95,7 @@ class RemoteDevice:
                 parts = self._waiting.take(self.limit, time.perf_counter())
             except Exception as error:  # Not foreseen; what was in hand is lost to the queue, not to those who wait.
                 self._waiting.clear()
-                self._done(Ran([], 0, (0, 0), broken=error))
+                self._done(BatchResult([], 0, (0, 0), broken=error))
                 return
             if parts:
                 task = self._loop.create_task(self._cross(parts))
@@ -116,7 +116,7 @@ class RemoteDevice:
         except Exception as error:  # Not foreseen: whoever waits must hear of it all the same.
             answers = [(part, InferenceFailed(error)) for part in parts]
         back = time.perf_counter()
-        ran = Ran(answers, rows, (rows, 0), collate_s=sent - began, forward_s=back - sent, ended_s=back)
+        ran = BatchResult(answers, rows, (rows, 0), collate_s=sent - began, forward_s=back - sent, ended_s=back)
         ran.waited_s = began - min(part.item.arrived_s for part in parts)
         ran.row_wait_s = sum((began - part.item.arrived_s) * (part.stop - part.start) for part in parts)
         ran.busy_s = back - began

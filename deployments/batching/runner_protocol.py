@@ -9,7 +9,7 @@ from models.signature import Rows
 from .queue import Answer
 
 
-class Runs(Protocol):
+class RunnerProtocol(Protocol):
     """Runs a batch in three steps.
 
     `overlaps`: one may be staged while another runs. `open_inputs`: names of those that differ in length from

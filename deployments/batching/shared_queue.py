@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from .memory_limit import Room
+from .memory_limit import MemoryLimit
 from .queue import Item, Part, Policy, Waiting
 
 
@@ -14,10 +14,10 @@ class SharedQueue:
     `limit` is the configured number; an int is set and read without the lock.
     """
 
-    def __init__(self, policy: Policy, room: Room) -> None:
+    def __init__(self, policy: Policy, memory_limit: MemoryLimit) -> None:
         self.policy = policy
         self.limit = 1
-        self._room = room
+        self._memory_limit = memory_limit
         self._waiting = Waiting(policy)
         # The transport of an item that ends in `put` may come back here, with another request.
         self._lock = threading.RLock()
@@ -30,7 +30,7 @@ class SharedQueue:
     @property
     def most(self) -> int:
         """Most rows in a forward now."""
-        return self._room.within(self.limit)
+        return self._memory_limit.within(self.limit)
 
     def put(self, items: Sequence[Item]) -> None:
         with self._lock:

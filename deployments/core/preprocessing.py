@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from models.runtime.returned_values import check_feed, too_long
+from models.runtime.returned_values import check_model_inputs, too_long
 from models.runtime.user_code import call, text_of
 from models.signature import Array, Rows, Tensor
 from models.startup.sample_inputs import Preprocess
@@ -26,13 +26,13 @@ _INLINE_ROWS = 8
 class Preprocessor:
     """Turns the rows of a request into those that the model takes: `feed` has what the start saw."""
 
-    def __init__(self, hook: Preprocess, feed: Sequence[Tensor], longest: int | None) -> None:
+    def __init__(self, hook: Preprocess, model_inputs: Sequence[Tensor], longest: int | None) -> None:
         self._hook = hook
-        self._feed = tuple(feed)
+        self._model_inputs = tuple(model_inputs)
         self._longest = longest
         # Hooks that take long must not keep bodies from being read: those are read in asyncio's own threads.
         self._threads = ThreadPoolExecutor(thread_name_prefix="preprocess")
-        self._open_inputs = tuple(tensor.name for tensor in self._feed if not tensor.fixed)
+        self._open_inputs = tuple(tensor.name for tensor in self._model_inputs if not tensor.fixed)
 
     async def __call__(
         self, request: InferRequest, until_s: float, is_disconnected: IsDisconnected | None = None
@@ -81,9 +81,11 @@ class Preprocessor:
 
     def _own(self, found: object, rows: int) -> dict[str, Array]:
         """Return copies: a hook may write into the same arrays at its next call, while these still wait."""
-        return {name: np.array(array) for name, array in check_feed(found, rows, self._feed).items()}
+        return {name: np.array(array) for name, array in check_model_inputs(found, rows, self._model_inputs).items()}
 
 
-def preprocessor(hook: Preprocess | None, feed: Sequence[Tensor], lengths: Sequence[int] | None) -> Preprocessor | None:
+def preprocessor(
+    hook: Preprocess | None, model_inputs: Sequence[Tensor], lengths: Sequence[int] | None
+) -> Preprocessor | None:
     """Return what calls a model's hook, where it has one; `lengths` are those that were warmed, ascending."""
-    return None if hook is None else Preprocessor(hook, feed, lengths[-1] if lengths else None)
+    return None if hook is None else Preprocessor(hook, model_inputs, lengths[-1] if lengths else None)

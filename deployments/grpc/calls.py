@@ -22,7 +22,7 @@ from .status import Context, refuse
 from .stream import answers
 
 
-class Packed:
+class SerializedMessage:
     """An answer already written. Serve asks it to serialize itself, and needs nothing else of a protobuf message."""
 
     __slots__ = ("_parts",)
@@ -62,7 +62,7 @@ def _method(handle: Handle, guarded: bool = True) -> Method:
             return await handle(self.service, request, grpc_context)
         except Exception as error:
             refuse(grpc_context, _told(self.service, grpc_context, error))
-        return Packed()
+        return SerializedMessage()
 
     return method
 
@@ -92,7 +92,7 @@ async def _model_metadata(service: Service, request: bytes, _context: Context) -
 
 
 async def _model_infer(service: Service, request: bytes, context: Context) -> Any:
-    return Packed(*await _infer(service, request, context))
+    return SerializedMessage(*await _infer(service, request, context))
 
 
 async def _model_stream_infer(
@@ -103,7 +103,7 @@ async def _model_stream_infer(
     try:
         _let_in(self.service, grpc_context)
         async for parts in answers(request_stream, infer_one, told):
-            yield Packed(*parts)
+            yield SerializedMessage(*parts)
     except Exception as error:
         raise refuse(grpc_context, told(error)) from None
 

@@ -20,7 +20,7 @@ from ..http_client.request import Headers
 from ..protobuf.tensors import read
 from ..protobuf.wire import text
 from ..stubs import open_inference_pb2 as pb
-from .front_models import Behind, Running
+from .front_models import ModelClient, ModelLocator
 from .metadata import model_message, server_message
 from .service import add_to_server
 from .status import refuse
@@ -49,10 +49,10 @@ class Front:
     """The server. Its methods are the RPCs, by their names."""
 
     def __init__(
-        self, running: Running, server_name: str, ready: Callable[[], Awaitable[bool]], guard: Guard | None = None
+        self, running: ModelLocator, server_name: str, ready: Callable[[], Awaitable[bool]], guard: Guard | None = None
     ) -> None:
         self._guard = guard
-        self._behind = Behind(running)
+        self._behind = ModelClient(running)
         self._server_name = server_name
         self._ready = ready
         self._server: Any = None

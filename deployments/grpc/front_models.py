@@ -24,18 +24,18 @@ _TYPE = ("content-type", PROTOBUF.decode())
 Ask = Callable[[HttpClient], Coroutine[Any, Any, Reply]]
 
 
-class Running(Protocol):
-    """What is to be known of what Serve runs; running.Running is one."""
+class ModelLocator(Protocol):
+    """What is to be known of what Serve runs; serve_status.ServeStatus is one."""
 
     async def http_address(self) -> tuple[str, int]: ...
 
     async def absent(self, name: str) -> NotFound | NotReady: ...
 
 
-class Behind:
+class ModelClient:
     """Asks models by name. Every method raises ServeError where there is no answer."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: ModelLocator) -> None:
         self._running = running
         self._upstream: HttpClient | None = None
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 from ..core.errors import NotFound
-from .calls import METHODS, Packed
+from .calls import METHODS, SerializedMessage
 from .status import Context, refuse
 
 _SAYS = "the application asked serves no model: name a model's, or call the root's grpc_port without naming one"
@@ -21,9 +21,9 @@ def without_model(owner: Class) -> Class:
     return owner
 
 
-async def _unary(_self: object, _request: bytes, grpc_context: Context) -> Packed:
+async def _unary(_self: object, _request: bytes, grpc_context: Context) -> SerializedMessage:
     refuse(grpc_context, NotFound(_SAYS))
-    return Packed()
+    return SerializedMessage()
 
 
 async def _stream(_self: object, _requests: AsyncIterator[bytes], grpc_context: Context) -> AsyncIterator[Any]:

@@ -12,8 +12,8 @@ from typing import Any
 
 from models.runtime.memory import is_out_of_memory
 
-from ..batching.batch_result import Ran
-from ..batching.memory_limit import Room
+from ..batching.batch_result import BatchResult
+from ..batching.memory_limit import MemoryLimit
 from ..core.errors import InferenceFailed, OutOfMemory
 from .probe import Unhealthy
 
@@ -31,14 +31,14 @@ class Health:
         self,
         probe: Callable[[], Awaitable[None]],
         hang_s: Callable[[], float],
-        room: Room,
+        memory_limit: MemoryLimit,
         close: Callable[[bool], None],
         end: Callable[[str], None],
     ) -> None:
         """Learn by `probe`; `close` (True) and open (False) the door to requests, and `end` the process at the last."""
         self._probe = probe
         self._hang_s = hang_s
-        self._room = room
+        self._memory_limit = memory_limit
         self._close = close
         self._end = end
         self._proved = False
@@ -49,7 +49,7 @@ class Health:
         self.why: str | None = None
         self.probes = 0
 
-    def ran(self, ran: Ran) -> None:
+    def ran(self, ran: BatchResult) -> None:
         """Learn from a batch: any answer is proof; nothing but failed requests calls for a probe."""
         kinds = [type(answer) for _, answer in ran.answers]
         if any(not issubclass(kind, Exception) for kind in kinds):
@@ -72,8 +72,8 @@ class Health:
         return {
             "unhealthy": self.why,
             "probes": self.probes,
-            "out_of_memory": self._room.misses,
-            "rows_that_fit": self._room.rows,
+            "out_of_memory": self._memory_limit.misses,
+            "rows_that_fit": self._memory_limit.rows,
         }
 
     def _suspect(self) -> None:

@@ -7,7 +7,7 @@ short pause and never as a device that hangs.
 import threading
 
 
-class Pulse:
+class Heartbeat:
     """The open steps of every thread, and the event loop's last beat, in seconds on a clock of its own."""
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 from models.runtime.nan_check import rows_off
 from models.signature import Rows
 
-from ..batching.runner_protocol import Runs
+from ..batching.runner_protocol import RunnerProtocol
 
 
 class Unhealthy(Exception):  # noqa: N818  # What it says is the whole of it.
@@ -13,7 +13,7 @@ class Unhealthy(Exception):  # noqa: N818  # What it says is the whole of it.
 class Probe:
     """Sends one row through a runner; counts as its answer only what was finite the first time, if it was."""
 
-    def __init__(self, runner: Runs, row: Rows) -> None:
+    def __init__(self, runner: RunnerProtocol, row: Rows) -> None:
         self._runner = runner
         self._row = row
         self._was_finite: bool | None = None

@@ -16,7 +16,7 @@ FAREWELL_S = 0.25
 _log = logging.getLogger("pitstop")
 
 
-class Ending:
+class ProcessTerminator:
     """Ends the process, once. `tell` is called on the event loop, if that still turns."""
 
     def __init__(

@@ -8,17 +8,17 @@ from models.startup.probe_input import known_good_row
 
 from ..batching.batching import Batcher
 from ..batching.local import LocalDevice
-from ..batching.memory_limit import Room
+from ..batching.memory_limit import MemoryLimit
 from ..core.errors import Unavailable
 from .health import Health
-from .heartbeat import Pulse
+from .heartbeat import Heartbeat
 from .probe import Probe
-from .process_terminator import Ending
+from .process_terminator import ProcessTerminator
 from .timed_runner import Watched
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from models.startup.open_model import Served
+    from models.startup.open_model import OpenedModel
 
 # No forward of a healthy device takes this many times what the slowest did at the start.
 _SLOWEST = 10
@@ -29,14 +29,14 @@ class LoopSupervisor:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.pulse = Pulse()
+        self.heartbeat = Heartbeat()
         self._least_s = 0.0
 
     def watch(self, name: str, batcher: Batcher) -> None:
         """Begin; at the end of the process `name` is told, and those who wait in `batcher` are."""
         self._batcher = batcher
-        self.end = Ending(name, self._loop, self._refuse_all)
-        self._watchdog = Watchdog(self.pulse, self._loop, self.hang_s, self.end)
+        self.end = ProcessTerminator(name, self._loop, self._refuse_all)
+        self._watchdog = Watchdog(self.heartbeat, self._loop, self.hang_s, self.end)
         self._watchdog.start()
 
     def hang_s(self) -> float:
@@ -53,22 +53,22 @@ class LoopSupervisor:
 class Supervisor(LoopSupervisor):
     """Watches the device and the model too; the device is to run `runner`, and to keep to `room`."""
 
-    def __init__(self, served: "Served") -> None:
+    def __init__(self, served: "OpenedModel") -> None:
         super().__init__()
         self._served = served
         self._least_s = _SLOWEST * max(served.forward_ms.values(), default=0.0) / 1000
-        self.runner = Watched(served.runner, self.pulse)
-        self.room = Room(served.runner.layout.sizes)
+        self.runner = Watched(served.runner, self.heartbeat)
+        self.memory_limit = MemoryLimit(served.runner.layout.sizes)
 
     def watch_device(self, name: str, batcher: Batcher, device: LocalDevice) -> None:
         """Begin, with a probe through this device."""
         self.watch(name, batcher)
         probe = Probe(self.runner, known_good_row(self._served))
-        self.health = Health(lambda: device.call(probe), self.hang_s, self.room, self._close, self.end)
+        self.health = Health(lambda: device.call(probe), self.hang_s, self.memory_limit, self._close, self.end)
 
     def reconfigure(self, tunables: Tunables) -> None:
         """Take new tunables; rows that once did not fit are tried again."""
-        self.room.forget()
+        self.memory_limit.forget()
         self._served.runner.check_finite = tunables.check_finite
 
     def _close(self, closed: bool) -> None:

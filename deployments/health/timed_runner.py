@@ -7,18 +7,18 @@ from models.runtime.batch import Batch
 from models.signature import Rows
 
 from ..batching.queue import Answer
-from ..batching.runner_protocol import Runs
-from .heartbeat import Pulse
+from ..batching.runner_protocol import RunnerProtocol
+from .heartbeat import Heartbeat
 
 T = TypeVar("T")
 
 
 class Watched:
-    """Satisfies runs.Runs."""
+    """Satisfies runner_protocol.RunnerProtocol."""
 
-    def __init__(self, runner: Runs, pulse: Pulse) -> None:
+    def __init__(self, runner: RunnerProtocol, heartbeat: Heartbeat) -> None:
         self._runner = runner
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self.overlaps = runner.overlaps
         self.open_inputs = runner.open_inputs
 
@@ -35,8 +35,8 @@ class Watched:
         return self._step(self._runner.finish, batch)
 
     def _step(self, step: Callable[..., T], given: object) -> T:
-        self._pulse.begin()
+        self._heartbeat.begin()
         try:
             return step(given)
         finally:
-            self._pulse.end()
+            self._heartbeat.end()

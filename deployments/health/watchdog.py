@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from .heartbeat import Pulse
+from .heartbeat import Heartbeat
 
 _LOOKS = 10
 _LONGEST_TICK_S = 1.0
@@ -22,8 +22,10 @@ End = Callable[[str], None]
 class Watchdog:
     """Calls `end` with the reason, once, where a step or the loop takes longer than `forward_timeout_s` says."""
 
-    def __init__(self, pulse: Pulse, loop: asyncio.AbstractEventLoop, hang_s: Callable[[], float], end: End) -> None:
-        self._pulse = pulse
+    def __init__(
+        self, heartbeat: Heartbeat, loop: asyncio.AbstractEventLoop, hang_s: Callable[[], float], end: End
+    ) -> None:
+        self._heartbeat = heartbeat
         self._loop = loop
         self._hang_s = hang_s
         self._end = end
@@ -43,21 +45,25 @@ class Watchdog:
             RuntimeError: the event loop is closed.
         """
         hang_s = self._hang_s()
-        self._pulse.advance(elapsed_s, 2 * tick_s(hang_s))
+        self._heartbeat.advance(elapsed_s, 2 * tick_s(hang_s))
         if not self._asked:
             self._asked = True
             self._loop.call_soon_threadsafe(self._beat)
-        if self._pulse.loop_s >= hang_s:
-            self._end(f"the event loop has not had a turn for {self._pulse.loop_s:.3g} s")
-        elif self._pulse.step_s >= hang_s + tick_s(hang_s):  # A step may have begun up to a tick later than it says.
-            self._end(f"a forward has not come back for {self._pulse.step_s:.3g} s (forward_timeout_s is {hang_s:g})")
+        if self._heartbeat.loop_s >= hang_s:
+            self._end(f"the event loop has not had a turn for {self._heartbeat.loop_s:.3g} s")
+        elif self._heartbeat.step_s >= hang_s + tick_s(
+            hang_s
+        ):  # A step may have begun up to a tick later than it says.
+            self._end(
+                f"a forward has not come back for {self._heartbeat.step_s:.3g} s (forward_timeout_s is {hang_s:g})"
+            )
         else:
             return True
         return False
 
     def _beat(self) -> None:
         self._asked = False
-        self._pulse.beat()
+        self._heartbeat.beat()
 
     def _watch(self) -> None:
         last_s = time.monotonic()

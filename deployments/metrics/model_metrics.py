@@ -8,7 +8,7 @@ from typing import Any
 from models.signature import Shape
 
 from ..autoscaling.stats import Recorder
-from ..batching.batch_result import Ran
+from ..batching.batch_result import BatchResult
 from .efficiency import Efficiency
 from .prometheus import Metrics
 from .statistics import Stats
@@ -24,7 +24,7 @@ class ModelMetrics:
         self._efficiency = Efficiency(self._stats, raw_ms)
         self._recorder = Recorder(self._stats, raw_ms, started_s)
 
-    def count_forward(self, ran: Ran) -> None:
+    def count_forward(self, ran: BatchResult) -> None:
         self._stats.ran(ran)
         self._stats.last_ms = int(time.time() * 1000)
         self._metrics.ran(ran)

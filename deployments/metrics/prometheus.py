@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ray.serve import metrics
 
-from ..batching.batch_result import Ran
+from ..batching.batch_result import BatchResult
 from .efficiency import Efficiency
 from .statistics import Stats
 
@@ -40,7 +40,7 @@ class Metrics:
         self._efficiency = metrics.Gauge("pitstop_efficiency", "Served rows a second over the raw forward's.")
         self._idle = metrics.Gauge("pitstop_device_idle_share", "Device idle with work waiting, over its forwards.")
 
-    def ran(self, ran: Ran) -> None:
+    def ran(self, ran: BatchResult) -> None:
         """Observe a forward; of many in one second, a sample, which shows the same percentiles at no cost."""
         second = int(ran.ended_s)
         if second != self._second:

@@ -6,7 +6,7 @@ from typing import Any
 
 from models.signature import Shape
 
-from ..batching.batch_result import Ran
+from ..batching.batch_result import BatchResult
 
 # The steps of a request's life, in its order. Those of the loop and those of the device may overlap.
 STAGES = ("parse", "queue", "collate", "copy", "forward", "fetch", "split", "send")
@@ -28,7 +28,7 @@ class Stats:
     errors: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     by_shape: dict[Shape, list[float]] = field(default_factory=dict)
 
-    def ran(self, ran: Ran) -> None:
+    def ran(self, ran: BatchResult) -> None:
         self.forwards += 1
         self.requests += ran.requests
         self.request_s += ran.request_s

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ..signature import Shape
-from ..startup.sample_inputs import Draw
+from ..startup.sample_inputs import SampleInputs
 from ..startup.warmup import Warmed, warm
 from . import memory
 from .forward_times import WINS
@@ -59,7 +59,7 @@ class Graphed:
         return captured.outputs
 
 
-def graph(warmed: Warmed, draw: Draw) -> Warmed:
+def graph(warmed: Warmed, samples: SampleInputs) -> Warmed:
     """Return the warmed runner of a GPU with graphs for the shapes where they are faster."""
     runner, forward_ms = warmed.runner, warmed.forward_ms
     graphed, found = Graphed(runner.forward), dict(forward_ms)
@@ -67,12 +67,12 @@ def graph(warmed: Warmed, draw: Draw) -> Warmed:
     # No two of them ever run at once, so one pool of memory serves them all.
     pool = torch.cuda.graph_pool_handle()
     for shape in reversed(runner.layout.shapes):
-        captured = _attempt(graphed.plain, _inputs(runner, draw, shape), pool, shape)
+        captured = _attempt(graphed.plain, _inputs(runner, samples, shape), pool, shape)
         if captured is None:
             break
         key = _key(captured.inputs)
         graphed.graphs[key] = captured
-        ms = warm(replaying, draw, [shape])[shape]
+        ms = warm(replaying, samples, [shape])[shape]
         if ms > WINS * forward_ms[shape]:
             del graphed.graphs[key]
             break
@@ -119,10 +119,10 @@ def _capture(forward: Forward, inputs: list[torch.Tensor], pool: Any) -> Capture
     return Captured(captured, inputs, outputs)
 
 
-def _inputs(runner: Runner, draw: Draw, shape: Shape) -> list[torch.Tensor]:
-    rows = draw.shaped(shape, seed=4)
+def _inputs(runner: Runner, samples: SampleInputs, shape: Shape) -> list[torch.Tensor]:
+    rows = samples.shaped(shape, seed=4)
     with torch.inference_mode():
-        return [to_device(torch.from_numpy(rows[tensor.name]), runner.layout) for tensor in runner.feed]
+        return [to_device(torch.from_numpy(rows[tensor.name]), runner.layout) for tensor in runner.model_inputs]
 
 
 def _key(inputs: Any) -> _Key:

@@ -11,7 +11,9 @@ from ..errors import ModelError
 from ..signature import Array, Tensor
 
 
-def check_feed(found: object, rows: int, feed: Sequence[Tensor], what: str = "preprocess") -> dict[str, Array]:
+def check_model_inputs(
+    found: object, rows: int, model_inputs: Sequence[Tensor], what: str = "preprocess"
+) -> dict[str, Array]:
     """Return the arrays that the model takes, in its order.
 
     Args:
@@ -24,16 +26,16 @@ def check_feed(found: object, rows: int, feed: Sequence[Tensor], what: str = "pr
         ModelError: it is something else, for the log; never for a client.
     """
     if not isinstance(found, Mapping):
-        raise _other(what, f"a {type(found).__name__}", rows, feed)
-    if len(found) != len(feed) or any(tensor.name not in found for tensor in feed):
-        raise _other(what, f"the names {list(found)}", rows, feed)
-    arrays = {tensor.name: found[tensor.name] for tensor in feed}
-    for tensor in feed:
+        raise _other(what, f"a {type(found).__name__}", rows, model_inputs)
+    if len(found) != len(model_inputs) or any(tensor.name not in found for tensor in model_inputs):
+        raise _other(what, f"the names {list(found)}", rows, model_inputs)
+    arrays = {tensor.name: found[tensor.name] for tensor in model_inputs}
+    for tensor in model_inputs:
         array = arrays[tensor.name]
         if not isinstance(array, np.ndarray):
-            raise _other(what, f"a {type(array).__name__} as {tensor.name!r}", rows, feed)
+            raise _other(what, f"a {type(array).__name__} as {tensor.name!r}", rows, model_inputs)
         if array.dtype != tensor.numpy or not _fits(array.shape, rows, tensor.shape):
-            raise _other(what, f"{tensor.name!r} as {array.dtype} {list(array.shape)}", rows, feed)
+            raise _other(what, f"{tensor.name!r} as {array.dtype} {list(array.shape)}", rows, model_inputs)
     return arrays
 
 
@@ -89,8 +91,8 @@ def _fits(shape: tuple[int, ...], rows: int, declared: tuple[int, ...]) -> bool:
     )
 
 
-def _other(what: str, came: str, rows: int, feed: Sequence[Tensor]) -> ModelError:
-    wanted = ", ".join(f"{each.name!r} as {each.numpy} {[rows, *each.shape[1:]]}" for each in feed)
+def _other(what: str, came: str, rows: int, model_inputs: Sequence[Tensor]) -> ModelError:
+    wanted = ", ".join(f"{each.name!r} as {each.numpy} {[rows, *each.shape[1:]]}" for each in model_inputs)
     return ModelError(
         f"{what} returned {came} for {rows} rows; expected a dict with {wanted}\n"
         "help: return one row for each input row, with the dtypes and sizes that the start saw"

@@ -29,9 +29,11 @@ Forward = Callable[..., Any]
 class Runner:
     """One model on one device. `run` takes requests' arrays and gives every output's rows back."""
 
-    def __init__(self, forward: Forward, feed: Sequence[Tensor], outputs: Sequence[Tensor], layout: Layout) -> None:
+    def __init__(
+        self, forward: Forward, model_inputs: Sequence[Tensor], outputs: Sequence[Tensor], layout: Layout
+    ) -> None:
         self.forward = forward
-        self.feed = tuple(feed)
+        self.model_inputs = tuple(model_inputs)
         self.outputs = tuple(outputs)
         self.layout = layout
         self.warmed: set[Shape] = set()
@@ -41,9 +43,9 @@ class Runner:
         # Whether a batch can be staged while another runs, at no cost to it.
         self.overlaps = layout.device.type == "cuda"
         # Of what differs in length from row to row; then it matters which rows share a batch.
-        self.open_inputs = tuple(tensor.name for tensor in self.feed if not tensor.fixed)
-        self._first = self.feed[0].name
-        self._staging = Staging(self.feed, layout)
+        self.open_inputs = tuple(tensor.name for tensor in self.model_inputs if not tensor.fixed)
+        self._first = self.model_inputs[0].name
+        self._staging = Staging(self.model_inputs, layout)
         self._one_stages = threading.Lock()
         self._dtypes = [torch_dtype(tensor.numpy) for tensor in self.outputs]
         # What the first forward gave, which is one of the start's.
@@ -81,7 +83,7 @@ class Runner:
             began = time.perf_counter()
             slot = self._staging.slot(shape)
             rows = 0
-            for tensor, buffer in zip(self.feed, slot.arrays, strict=True):
+            for tensor, buffer in zip(self.model_inputs, slot.arrays, strict=True):
                 rows = padding.fill(buffer, [part[tensor.name] for part in parts])
             filled = time.perf_counter()
             inputs, ready = self._staging.copy(slot)

@@ -28,8 +28,8 @@ class Slot:
 class Staging:
     """The slots of one runner."""
 
-    def __init__(self, feed: Sequence[Tensor], layout: Layout) -> None:
-        self._feed = feed
+    def __init__(self, model_inputs: Sequence[Tensor], layout: Layout) -> None:
+        self._model_inputs = model_inputs
         self._layout = layout
         self._gpu = layout.device.type == "cuda"
         self._stream = torch.cuda.Stream(layout.device) if self._gpu else None  # type: ignore[no-untyped-call]
@@ -67,7 +67,7 @@ class Staging:
     def _new(self, shape: Shape) -> Slot:
         rows, length = shape
         tensors = []
-        for tensor in self._feed:
+        for tensor in self._model_inputs:
             sizes = (rows, *(length if size == -1 else size for size in tensor.shape[1:]))
             staged = torch.from_numpy(np.zeros(sizes, dtype=tensor.numpy))
             tensors.append(staged.pin_memory() if self._gpu else staged)

@@ -11,7 +11,7 @@ from statistics import median
 
 from ..runtime.runner import Runner
 from ..signature import Array, Shape
-from .sample_inputs import Draw
+from .sample_inputs import SampleInputs
 from .warmup import SLOW_MS
 
 # Below this share of the best rate a size is slower, however its runs were disturbed.
@@ -21,7 +21,7 @@ _TURNS = 3
 _LEAST_TURN_MS = 50
 
 
-def contest(runner: Runner, draw: Draw, forward_ms: Mapping[Shape, float]) -> dict[Shape, float]:
+def select_batch_size(runner: Runner, samples: SampleInputs, forward_ms: Mapping[Shape, float]) -> dict[Shape, float]:
     """Return every forward, in ms; for the sizes that were run again it is the median of those runs.
 
     Where rows differ in length all stays as it is: there no one size is chosen (deployments.batching.grouping).
@@ -33,7 +33,7 @@ def contest(runner: Runner, draw: Draw, forward_ms: Mapping[Shape, float]) -> di
     if len(close) < 2:
         return found
     turn_ms = max(_LEAST_TURN_MS, *(forward_ms[shape] for shape in close))
-    drawn = {shape: draw.shaped(shape, seed=5) for shape in close}
+    drawn = {shape: samples.shaped(shape, seed=5) for shape in close}
     times: dict[Shape, list[float]] = {shape: [] for shape in close}
     for _ in range(_TURNS):
         for shape, rows in drawn.items():

@@ -20,7 +20,7 @@ from ..signature import Array, Rows
 from .check_results import CoBatchedRows
 from .parity import OffError, compare
 from .row_checks import prepared, probe_rows, rounding
-from .sample_inputs import Draw
+from .sample_inputs import SampleInputs
 
 # What the other rows' numbers are multiplied by: no row's answer may depend on how large another's are.
 _LARGE = 1000
@@ -34,9 +34,9 @@ ADVICE = (
 _log = logging.getLogger("pitstop")
 
 
-def co_batched_rows(runner: Runner, draw: Draw, config: ModelConfig) -> CoBatchedRows:
+def co_batched_rows(runner: Runner, samples: SampleInputs, config: ModelConfig) -> CoBatchedRows:
     """Return how far a row's answer depends on the others of its batch; a ModelError where too far."""
-    off = _worst(runner, draw, config)
+    off = _worst(runner, samples, config)
     if off is None:
         return CoBatchedRows("not_applicable", reason="a forward takes one row")
     if config.batch_tolerance is not None:
@@ -51,18 +51,18 @@ def refuse(error: OffError) -> NoReturn:
     raise ModelError(f"{error}; {_MEANT}: batch_tolerance: {2 * error.off:.1g}") from error
 
 
-def _worst(runner: Runner, draw: Draw, config: ModelConfig) -> float | None:
+def _worst(runner: Runner, samples: SampleInputs, config: ModelConfig) -> float | None:
     layout = runner.layout
     if layout.sizes[-1] == 1:
         return None
-    rows, _ = probe_rows(draw, layout.sizes[-1])
-    room = layout.sizes[-1] - rows[runner.feed[0].name].shape[0]
+    rows, _ = probe_rows(samples, layout.sizes[-1])
+    room = layout.sizes[-1] - rows[runner.model_inputs[0].name].shape[0]
     longest = layout.lengths[-1] if layout.lengths else 0
     if not room:
         return _together(runner, rows, [], config)
-    worst = _together(runner, rows, [draw.shaped((1, longest), seed=12)], config)
+    worst = _together(runner, rows, [samples.shaped((1, longest), seed=12)], config)
     if config.batch_tolerance is None:
-        others = _enlarged(draw, draw.shaped((room, longest), seed=14))
+        others = _enlarged(samples, samples.shaped((room, longest), seed=14))
         try:
             worst = max(worst, _together(runner, rows, [others], config))
         except ModelError:
@@ -72,10 +72,12 @@ def _worst(runner: Runner, draw: Draw, config: ModelConfig) -> float | None:
     return worst
 
 
-def _enlarged(draw: Draw, rows: dict[str, Array]) -> dict[str, Array]:
+def _enlarged(samples: SampleInputs, rows: dict[str, Array]) -> dict[str, Array]:
     """Return rows with large numbers in the float inputs of which the config gives no range."""
     free: set[str] = (
-        set() if draw.preprocess else {each.name for each in draw.feed if each.low is None and each.high is None}
+        set()
+        if samples.preprocess
+        else {each.name for each in samples.model_inputs if each.low is None and each.high is None}
     )
     return {
         name: (array * _LARGE).astype(array.dtype) if array.dtype.kind == "f" and name in free else array
@@ -84,7 +86,7 @@ def _enlarged(draw: Draw, rows: dict[str, Array]) -> dict[str, Array]:
 
 
 def _together(runner: Runner, rows: Rows, others: Sequence[Rows], config: ModelConfig) -> float:
-    count = rows[runner.feed[0].name].shape[0]
+    count = rows[runner.model_inputs[0].name].shape[0]
     found = runner.run([rows, *others])
     together = [torch.from_numpy(found[tensor.name].copy()) for tensor in runner.outputs]
     answer, allowed, worst = prepared(runner), rounding(config.precision, config), 0.0

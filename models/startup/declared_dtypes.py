@@ -42,9 +42,11 @@ def check_returned(found: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> 
         )
 
 
-def fails(error: Exception, rows: int, feed: Sequence[Tensor], layout: Layout) -> ModelError:
+def fails(error: Exception, rows: int, model_inputs: Sequence[Tensor], layout: Layout) -> ModelError:
     """Return what to say of a forward that raises in a start: whatever it is, it is the operator's to read, in full."""
-    given = ", ".join(f"{tensor.name} {_passed(tensor, layout)} (declared {tensor.datatype})" for tensor in feed)
+    given = ", ".join(
+        f"{tensor.name} {_passed(tensor, layout)} (declared {tensor.datatype})" for tensor in model_inputs
+    )
     advice = f"compare inputs in the config with what forward expects (dtype, shape, order); it gets {given}"
     return ModelError(
         f"the model fails on a batch of {rows} rows: {described(error)}\nhelp: {_known_cure(str(error)) or advice}"

@@ -21,7 +21,7 @@ from .parity import compare
 from .precision import Arithmetic, choices
 from .prepare import in_layout, layout_of, refuse_cast
 from .row_checks import probe_rows, repeated, same_twice
-from .sample_inputs import Draw
+from .sample_inputs import SampleInputs
 
 _FIRST = "the network keeps what it saw first: compute such values beforehand, and load them with the weights"
 
@@ -36,7 +36,7 @@ class Eager:
 
 
 def eager(
-    module: nn.Module, config: ModelConfig, device: torch.device, draw: Draw, outputs: tuple[Tensor, ...]
+    module: nn.Module, config: ModelConfig, device: torch.device, samples: SampleInputs, outputs: tuple[Tensor, ...]
 ) -> Eager:
     """Return the eager model in the first arithmetic that it runs in, once it has answered the same rows alike twice.
 
@@ -44,24 +44,24 @@ def eager(
         ModelError: it runs in none, returns other than declared, or answers the same rows in two ways.
     """
     fresh = _copied(module)
-    found = first_that_runs(module, config, device, draw, outputs)
+    found = first_that_runs(module, config, device, samples, outputs)
     with failing(InferenceMode):
-        answered = same_twice(found.reference, draw, found.reference.layout, outputs)
+        answered = same_twice(found.reference, samples, found.reference.layout, outputs)
         if fresh is not None:
-            _same_whoever_came_first(found.reference, answered, fresh, draw)
+            _same_whoever_came_first(found.reference, answered, fresh, samples)
     return found
 
 
 def first_that_runs(
-    module: nn.Module, config: ModelConfig, device: torch.device, draw: Draw, outputs: tuple[Tensor, ...]
+    module: nn.Module, config: ModelConfig, device: torch.device, samples: SampleInputs, outputs: tuple[Tensor, ...]
 ) -> Eager:
     """Return the eager model in the first arithmetic that it runs in."""
     failure: ModelError | None = None
     for arithmetic in choices(config, module):
         layout = layout_of(arithmetic.config, device, arithmetic.as_declared)
         refuse_cast(arithmetic.config, layout)
-        found = Eager(eager_of(module, draw, outputs, layout), arithmetic, layout)
-        if (error := _failure(found.reference, draw)) is None:
+        found = Eager(eager_of(module, samples, outputs, layout), arithmetic, layout)
+        if (error := _failure(found.reference, samples)) is None:
             return found
         failure = failure or error
     assert failure is not None
@@ -77,25 +77,25 @@ def _copied(module: nn.Module) -> nn.Module | None:
 
 
 def _same_whoever_came_first(
-    reference: Reference, answered: Sequence[torch.Tensor], fresh: nn.Module, draw: Draw
+    reference: Reference, answered: Sequence[torch.Tensor], fresh: nn.Module, samples: SampleInputs
 ) -> None:
     """Raise a ModelError where what a network answered depends on the rows that it was asked first."""
-    rows, others = probe_rows(draw, reference.layout.sizes[-1])
+    rows, others = probe_rows(samples, reference.layout.sizes[-1])
     started_otherwise = replace(reference, module=in_layout(fresh, reference.layout))
     started_otherwise(others)
     kept = "the same input, asked after other rows than at first,"
     compare(started_otherwise(rows), answered, reference.outputs, repeated(reference.layout), kept, _FIRST)
 
 
-def _failure(reference: Reference, draw: Draw) -> ModelError | None:
+def _failure(reference: Reference, samples: SampleInputs) -> ModelError | None:
     """Run a few rows, and return what is wrong with the answer, or why there is none."""
-    rows, _ = probe_rows(draw, reference.layout.sizes[-1])
+    rows, _ = probe_rows(samples, reference.layout.sizes[-1])
     try:
         check_returned(reference(rows), reference.outputs)
     except ModelError as error:
         return error
     except Exception as error:  # Models may raise anything.
-        said = fails(error, len(rows[draw.feed[0].name]), reference.feed, reference.layout)
+        said = fails(error, len(rows[samples.model_inputs[0].name]), reference.model_inputs, reference.layout)
         said.__cause__ = error
         return said
     return None

@@ -12,7 +12,7 @@ from ..runtime.user_code import call
 from ..signature import Rows, Tensor
 from .precision import has_float64
 from .prepare import plain_arithmetic, reference_of
-from .sample_inputs import Draw
+from .sample_inputs import SampleInputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Reference:
     """Answers rows eagerly, unpadded, in the arithmetic proper. `layout` says where, and in which dtype."""
 
     module: nn.Module
-    feed: tuple[Tensor, ...]
+    model_inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     layout: Layout
 
@@ -31,16 +31,16 @@ class Reference:
     def __call__(self, rows: Rows) -> list[torch.Tensor]:
         """Return one tensor per output, on the device: copies, so that no later call can change them."""
         # A copy of the rows too: a forward may work in place.
-        staged = [torch.from_numpy(rows[tensor.name].copy()) for tensor in self.feed]
+        staged = [torch.from_numpy(rows[tensor.name].copy()) for tensor in self.model_inputs]
         with torch.inference_mode(), plain_arithmetic():
             found = in_order(call(self.module, *[to_device(each, self.layout) for each in staged]), self.outputs)
             return [value.detach().clone() for value in found]
 
 
-def eager_of(module: nn.Module, draw: Draw, outputs: tuple[Tensor, ...], layout: Layout) -> Reference:
+def eager_of(module: nn.Module, samples: SampleInputs, outputs: tuple[Tensor, ...], layout: Layout) -> Reference:
     """Return the eager model for one that is to be prepared in this layout."""
     plain = reference_layout(module, layout)
-    return Reference(reference_of(module, plain, layout), draw.feed, outputs, plain)
+    return Reference(reference_of(module, plain, layout), samples.model_inputs, outputs, plain)
 
 
 def reference_layout(module: nn.Module, layout: Layout) -> Layout:

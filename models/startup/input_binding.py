@@ -17,7 +17,7 @@ from torch import fx, nn
 
 from ..errors import ModelError
 from ..signature import Tensor
-from .sample_inputs import Draw
+from .sample_inputs import SampleInputs
 
 BY_NAME = "by name"
 BY_ORDER = "by order, no input's name is a parameter of forward"
@@ -30,17 +30,17 @@ class Bound:
     """A module that takes its inputs by position, in the order of `feed`; `how` says how that order was found."""
 
     module: nn.Module
-    feed: tuple[Tensor, ...]
+    model_inputs: tuple[Tensor, ...]
     how: str
 
 
-def bind(module: nn.Module, draw: Draw) -> tuple[Bound, Draw]:
+def bind(module: nn.Module, samples: SampleInputs) -> tuple[Bound, SampleInputs]:
     """Return the module that takes in its order what is drawn, and the draw in that order."""
-    bound = bound_to(module, draw.feed, "preprocess returns" if draw.preprocess else "the config names")
-    return bound, draw.in_order(bound.feed)
+    bound = bound_to(module, samples.model_inputs, "preprocess returns" if samples.preprocess else "the config names")
+    return bound, samples.in_order(bound.model_inputs)
 
 
-def bound_to(module: nn.Module, feed: Sequence[Tensor], who: str) -> Bound:
+def bound_to(module: nn.Module, model_inputs: Sequence[Tensor], who: str) -> Bound:
     """Match the inputs with forward's parameters; `who` gave them their names.
 
     Raises:
@@ -48,10 +48,10 @@ def bound_to(module: nn.Module, feed: Sequence[Tensor], who: str) -> Bound:
     """
     parameters = _parameters(module)
     if parameters is None:
-        return Bound(module, tuple(feed), "by order, forward names no parameters")
+        return Bound(module, tuple(model_inputs), "by order, forward names no parameters")
     own = [each for each in parameters if each.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)]
     kinds = {each.kind for each in parameters}
-    names, taken = [tensor.name for tensor in feed], {each.name for each in own}
+    names, taken = [tensor.name for tensor in model_inputs], {each.name for each in own}
     known = [name for name in names if name in taken]
     spare = [name for name in names if name not in taken]
     takes_any = Parameter.VAR_KEYWORD in kinds and all(_is_word(name) for name in spare)
@@ -64,9 +64,9 @@ def bound_to(module: nn.Module, feed: Sequence[Tensor], who: str) -> Bound:
             "help: give all inputs the names of their parameters, or none; without names they are passed by order"
         )
     if known or unnamed:
-        return _by_name(module, feed, own, spare, who)
+        return _by_name(module, model_inputs, own, spare, who)
     _refuse_wrong_count(own, Parameter.VAR_POSITIONAL in kinds, names, who)
-    return Bound(module, tuple(feed), BY_ORDER)
+    return Bound(module, tuple(model_inputs), BY_ORDER)
 
 
 def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
@@ -76,9 +76,9 @@ def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
 
 
 def _by_name(
-    module: nn.Module, feed: Sequence[Tensor], own: Sequence[Parameter], spare: Sequence[str], who: str
+    module: nn.Module, model_inputs: Sequence[Tensor], own: Sequence[Parameter], spare: Sequence[str], who: str
 ) -> Bound:
-    given = {tensor.name: tensor for tensor in feed}
+    given = {tensor.name: tensor for tensor in model_inputs}
     missing = [each.name for each in own if each.default is Parameter.empty and each.name not in given]
     if missing:
         raise ModelError(

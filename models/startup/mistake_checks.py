@@ -24,10 +24,10 @@ from .eager_reference import Reference
 from .parity import TOLERANCES, compare, refuse_uncompared, tolerance_for
 from .precision import Arithmetic
 from .row_checks import prepared, probe_rows, same_twice
-from .sample_inputs import Draw
+from .sample_inputs import SampleInputs
 
 
-def inference_mode(module: nn.Module, runner: Runner, draw: Draw) -> InferenceMode:
+def inference_mode(module: nn.Module, runner: Runner, samples: SampleInputs) -> InferenceMode:
     """Nothing trains, nothing records a graph, and the same rows are answered alike twice."""
     with failing(InferenceMode):
         training = [name or type(part).__name__ for name, part in module.named_modules() if part.training]
@@ -36,10 +36,10 @@ def inference_mode(module: nn.Module, runner: Runner, draw: Draw) -> InferenceMo
         recording = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
         if recording:
             raise ModelError(f"parameter {recording[0]} records gradients\nhelp: do not set requires_grad in forward")
-        graphs = _outputs_with_graph(runner, probe_rows(draw, runner.layout.sizes[-1])[0])
+        graphs = _outputs_with_graph(runner, probe_rows(samples, runner.layout.sizes[-1])[0])
         if graphs:
             raise ModelError(f"output {graphs[0]!r} carries a graph\nhelp: remove enable_grad from the model's forward")
-        same_twice(prepared(runner), draw, runner.layout, runner.outputs)
+        same_twice(prepared(runner), samples, runner.layout, runner.outputs)
     return InferenceMode()
 
 
@@ -60,12 +60,12 @@ def warmed_shapes(runner: Runner, fixed: bool) -> WarmedShapes:
 
 
 def compilation(
-    compiled: Compiled, runner: Runner, reference: Reference, draw: Draw, arithmetic: Arithmetic
+    compiled: Compiled, runner: Runner, reference: Reference, samples: SampleInputs, arithmetic: Arithmetic
 ) -> Compilation:
     """What was compiled answers as eager does, at every warmed size."""
     config = arithmetic.config
     with failing(Compilation):
-        off = _deviations(runner, reference, draw, config)
+        off = _deviations(runner, reference, samples, config)
     standard = TOLERANCES[config.precision]
     floats = {tensor.name: tensor.numpy.kind == "f" for tensor in runner.outputs}
     waived = any(each > (standard.relative if floats[name] else standard.disagree) for name, each in off.items())
@@ -103,7 +103,7 @@ def batching(forward_ms: Mapping[Shape, float]) -> Batching:
 
 
 def _outputs_with_graph(runner: Runner, rows: Rows) -> list[str]:
-    staged = [torch.from_numpy(rows[tensor.name].copy()) for tensor in runner.feed]
+    staged = [torch.from_numpy(rows[tensor.name].copy()) for tensor in runner.model_inputs]
     with torch.inference_mode():
         found = runner.raw(staged)
     check_returned(found, runner.outputs)
@@ -112,7 +112,7 @@ def _outputs_with_graph(runner: Runner, rows: Rows) -> list[str]:
     ]
 
 
-def _deviations(runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> dict[str, float]:
+def _deviations(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> dict[str, float]:
     """Compare with eager at every warmed size; return the largest deviation of each output."""
     advice = "use backend: eager, or torchscript: trace: what was compiled answers otherwise than the network"
     if runner.layout.dtype not in (torch.float32, torch.float64):
@@ -120,7 +120,7 @@ def _deviations(runner: Runner, reference: Reference, draw: Draw, config: ModelC
     tolerance, answer = tolerance_for(config.precision, config.tolerance), prepared(runner)
     worst: dict[str, float] = {}
     for seed, shape in enumerate(runner.layout.shapes):
-        rows = draw.shaped(shape, seed=100 + seed)
+        rows = samples.shaped(shape, seed=100 + seed)
         what = f"at {shape[0]} rows, {runner.layout.dtype}"
         compared = compare(answer(rows), reference(rows), runner.outputs, tolerance, what, advice)
         worst |= {name: max(off, worst.get(name, 0.0)) for name, off in compared.items()}

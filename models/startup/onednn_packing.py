@@ -17,7 +17,7 @@ from ..runtime.forward_times import WINS
 from ..runtime.layout import Layout
 from ..runtime.runner import Forward, Runner
 from ..signature import Shape
-from .sample_inputs import Draw
+from .sample_inputs import SampleInputs
 from .warmup import SLOW_MS, Warmed, warm
 
 _log = logging.getLogger("pitstop")
@@ -27,7 +27,7 @@ _MOST_WEIGHT_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackedForward:
     """The plain forward for batches under `from_rows` rows, the packed one from there on."""
 
     plain: Forward
@@ -38,32 +38,32 @@ class Packed:
         return (self.packed if inputs[0].shape[0] >= self.from_rows else self.plain)(*inputs)
 
 
-def pack(runner: Runner, draw: Draw) -> Warmed:
+def pack(runner: Runner, samples: SampleInputs) -> Warmed:
     """Warm a runner on a CPU, with the packed forward where that is faster.
 
     It keeps its forward in other precisions than fp32, and for networks without convolutions.
     """
     packed = _packed(runner.forward, runner.layout)
     if packed is None:
-        return Warmed(runner, warm(runner, draw))
-    plain_ms = _warm_quick(runner, draw)
+        return Warmed(runner, warm(runner, samples))
+    plain_ms = _warm_quick(runner, samples)
     packing = runner.with_forward(packed)
-    packed_ms = warm(packing, draw, list(plain_ms))
+    packed_ms = warm(packing, samples, list(plain_ms))
     first = _first_win(plain_ms, packed_ms)
     chosen = runner
     if first is not None:
-        chosen = packing if first <= 1 else packing.with_forward(Packed(runner.forward, packed, first))
+        chosen = packing if first <= 1 else packing.with_forward(PackedForward(runner.forward, packed, first))
     found = {shape: (plain_ms if first is None or shape[0] < first else packed_ms)[shape] for shape in plain_ms}
     rest = [shape for shape in runner.layout.shapes if shape not in found]
-    return Warmed(chosen, found | warm(chosen, draw, rest))
+    return Warmed(chosen, found | warm(chosen, samples, rest))
 
 
-def _warm_quick(runner: Runner, draw: Draw) -> dict[Shape, float]:
+def _warm_quick(runner: Runner, samples: SampleInputs) -> dict[Shape, float]:
     """Run the smallest batch, and all that are not slow by its time; return the forward of each, in ms."""
     shapes, least = runner.layout.shapes, runner.layout.sizes[0]
-    found = warm(runner, draw, [shape for shape in shapes if shape[0] == least])
+    found = warm(runner, samples, [shape for shape in shapes if shape[0] == least])
     row_ms = max(found.values()) / least
-    return found | warm(runner, draw, [shape for shape in shapes if least < shape[0] <= SLOW_MS / row_ms])
+    return found | warm(runner, samples, [shape for shape in shapes if least < shape[0] <= SLOW_MS / row_ms])
 
 
 def packs(forward: Forward, layout: Layout) -> TypeGuard[torch.jit.ScriptModule]:

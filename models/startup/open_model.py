@@ -51,7 +51,7 @@ class Checks:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class OpenedModel:
     """A model that has proved itself, with what was found and measured on the way; `start_s` by the start's steps."""
 
     runner: Runner
@@ -98,7 +98,7 @@ class _Laps:
 
 def open_model(
     config: ModelConfig, device: str, fallback: str | None = None, module: torch.nn.Module | None = None
-) -> Served:
+) -> OpenedModel:
     """Make a model ready to serve.
 
     Args:
@@ -114,7 +114,7 @@ def open_model(
     return call_at_start("the network", advice, _open, config, device, fallback, module)
 
 
-def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.nn.Module | None) -> Served:
+def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.nn.Module | None) -> OpenedModel:
     laps, place = _Laps(), pick_device(device)
     set_arithmetic(config, fixed=not config.lengths)
     bound = stages.bind_source(config, module)
@@ -127,7 +127,7 @@ def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.
     laps.lap("warm")
     rows = stages.prove_rows(ready, chosen.runner, checked.reference)
     laps.lap("prove")
-    compared = mistake_checks.compilation(compiled, chosen.runner, checked.reference, ready.draw, checked.arithmetic)
+    compared = mistake_checks.compilation(compiled, chosen.runner, checked.reference, ready.samples, checked.arithmetic)
     laps.lap("compare")
     _, best = ends(chosen.forward_ms)
     checks = Checks(
@@ -137,9 +137,9 @@ def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.
         mistake_checks.device(ready.config, chosen.runner, fallback, best.rows_s),
         mistake_checks.batching(chosen.forward_ms),
     )
-    signature, preprocess = signature_of(config), ready.draw.preprocess
+    signature, preprocess = signature_of(config), ready.samples.preprocess
     times = chosen.forward_ms, laps.start_s
-    return Served(chosen.runner, signature, preprocess, checks, *times, ready.config.precision, bound.passed)
+    return OpenedModel(chosen.runner, signature, preprocess, checks, *times, ready.config.precision, bound.passed)
 
 
 def _label(shape: Shape) -> str:

@@ -15,7 +15,7 @@ from .check_results import Padding
 from .eager_reference import Reference
 from .parity import OffError, Tolerance, compare, tolerance_for
 from .row_checks import PROBE_ROWS, count_of, prepared, rounding
-from .sample_inputs import Draw, stretch
+from .sample_inputs import SampleInputs, stretch
 
 # So many lengths are tried where a network does not take every one: it may want a multiple of some number.
 _TRIED = 64
@@ -23,9 +23,9 @@ _ADVICE = "the network reads its padding, zeros behind the row: mask it in forwa
 _Answered = tuple[dict[str, Array], list[torch.Tensor]]
 
 
-def padding(runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> Padding:
+def padding(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> Padding:
     """Return how far a row's answer depends on its padding; a ModelError where too far."""
-    off = _worst(runner, reference, draw, config)
+    off = _worst(runner, reference, samples, config)
     if off is None:
         return Padding("not_applicable", reason="nothing is padded")
     if config.batch_tolerance is not None:
@@ -33,20 +33,22 @@ def padding(runner: Runner, reference: Reference, draw: Draw, config: ModelConfi
     return Padding("passed", off)
 
 
-def _worst(runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> float | None:
+def _worst(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> float | None:
     layout = runner.layout
     if not layout.lengths:
-        return _with_rows(runner, reference, draw, config) if layout.sizes[0] > 1 else None
+        return _with_rows(runner, reference, samples, config) if layout.sizes[0] > 1 else None
     steps = zip((0, *layout.lengths), layout.lengths, strict=False)
     offs = [
-        _to_length(length, before, runner, reference, draw, config) for before, length in steps if length - before > 1
+        _to_length(length, before, runner, reference, samples, config)
+        for before, length in steps
+        if length - before > 1
     ]
     return max(offs, default=None)
 
 
-def _with_rows(runner: Runner, reference: Reference, draw: Draw, config: ModelConfig) -> float | None:
+def _with_rows(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> float | None:
     """Compare a row that is padded with copies of itself with the same row alone, where eager takes one alone."""
-    row, what = draw(1, seed=17), f"a row padded to {runner.layout.sizes[0]} rows"
+    row, what = samples(1, seed=17), f"a row padded to {runner.layout.sizes[0]} rows"
     try:
         alone = reference(row)
     except Exception:  # The user's own code: a network may want two rows at least, as batch_sizes then says.
@@ -61,7 +63,7 @@ def _with_rows(runner: Runner, reference: Reference, draw: Draw, config: ModelCo
 
 
 def _to_length(
-    length: int, before: int, runner: Runner, reference: Reference, draw: Draw, config: ModelConfig
+    length: int, before: int, runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig
 ) -> float:
     """Compare rows that take this length unpadded with the same rows padded."""
     rows = count_of(runner.layout.sizes[-1])
@@ -69,8 +71,8 @@ def _to_length(
     worst = 0.0
     # Where one row makes a batch, three requests show what one of three rows does.
     for seed in range(17, 17 + PROBE_ROWS // rows):
-        for row, alone in _shorter(draw.shaped((rows, length), seed), length, before, reference):
-            padded = {tensor.name: stretch(row[tensor.name], tensor, length) for tensor in draw.feed}
+        for row, alone in _shorter(samples.shaped((rows, length), seed), length, before, reference):
+            padded = {tensor.name: stretch(row[tensor.name], tensor, length) for tensor in samples.model_inputs}
             kept = max(row[name].shape[1] for name in runner.open_inputs)
             what = f"a row of length {kept}, padded to {length} and unpadded,"
             for answer, asked, allowed in ((reference, padded, eager_may), (prepared(runner), row, prepared_may)):
@@ -118,7 +120,7 @@ def _tried(length: int, before: int) -> Iterator[Iterable[int]]:
 def _cut(whole: Rows, kept: int, reference: Reference) -> dict[str, Array]:
     return {
         tensor.name: whole[tensor.name] if tensor.fixed else np.ascontiguousarray(whole[tensor.name][:, :kept])
-        for tensor in reference.feed
+        for tensor in reference.model_inputs
     }
 
 

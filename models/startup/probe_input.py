@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING
 
 from ..signature import Array
-from .sample_inputs import Draw
+from .sample_inputs import SampleInputs
 
 if TYPE_CHECKING:
-    from .open_model import Served
+    from .open_model import OpenedModel
 
 
-def known_good_row(served: "Served") -> dict[str, Array]:
+def known_good_row(served: "OpenedModel") -> dict[str, Array]:
     """Return a row in the form that the runner takes, of the smallest warmed shape."""
     lengths = served.runner.layout.lengths
-    draw = Draw(served.signature, served.preprocess, lengths)
-    return draw.shaped((1, lengths[0] if lengths else 0), seed=3)
+    samples = SampleInputs(served.signature, served.preprocess, lengths)
+    return samples.shaped((1, lengths[0] if lengths else 0), seed=3)

@@ -13,7 +13,7 @@ from ..runtime.layout import Layout
 from ..runtime.runner import Runner
 from ..signature import Array, Rows, Tensor
 from .parity import TOLERANCES, Tolerance, compare
-from .sample_inputs import Draw
+from .sample_inputs import SampleInputs
 
 Answer = Callable[[Rows], Sequence[torch.Tensor]]
 PROBE_ROWS = 3
@@ -30,10 +30,10 @@ def count_of(most: int) -> int:
     return min(PROBE_ROWS, most)
 
 
-def probe_rows(draw: Draw, most: int) -> tuple[dict[str, Array], dict[str, Array]]:
+def probe_rows(samples: SampleInputs, most: int) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return two requests of a few rows each, both of the shortest length."""
     rows = count_of(most)
-    return draw(rows, seed=11), draw(rows, seed=13)
+    return samples(rows, seed=11), samples(rows, seed=13)
 
 
 def prepared(runner: Runner) -> Answer:
@@ -51,13 +51,15 @@ def repeated(layout: Layout) -> Tolerance:
     return Tolerance(torch.finfo(layout.dtype).eps * _ROUNDINGS[layout.device.type], 0.0)
 
 
-def same_twice(answer: Answer, draw: Draw, layout: Layout, outputs: Sequence[Tensor]) -> Sequence[torch.Tensor]:
+def same_twice(
+    answer: Answer, samples: SampleInputs, layout: Layout, outputs: Sequence[Tensor]
+) -> Sequence[torch.Tensor]:
     """Return the answer to the first of `probe_rows`, asked twice with the others in between; a ModelError where it
     is another the second time.
 
     The same kernels run on the same numbers, so only the order of additions may differ, and only on a GPU by much.
     """
-    rows, others = probe_rows(draw, layout.sizes[-1])
+    rows, others = probe_rows(samples, layout.sizes[-1])
     first, _, second = answer(rows), answer(others), answer(rows)
     compare(second, first, outputs, repeated(layout), "the same input, asked twice,", _TWICE)
     return first

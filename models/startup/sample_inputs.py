@@ -9,7 +9,7 @@ import numpy as np
 from configs.schema import ModelConfig
 
 from ..errors import ModelError
-from ..runtime.returned_values import check_feed
+from ..runtime.returned_values import check_model_inputs
 from ..runtime.user_code import call_at_start
 from ..signature import NUMPY, Array, Rows, Shape, Signature, Tensor, signature_of
 from ..sources.resolve import make_preprocess
@@ -19,21 +19,21 @@ Preprocess = Callable[[Rows], dict[str, Array]]
 _FIRST_ROWS = 2
 
 
-class Draw:
+class SampleInputs:
     """Draws probe rows in the form that the model takes, after the preprocessing where there is one."""
 
     def __init__(self, signature: Signature, preprocess: Preprocess | None, lengths: tuple[int, ...]) -> None:
         self.inputs = signature.inputs
         self.preprocess = preprocess
         self.lengths = lengths
-        self.feed: tuple[Tensor, ...] = () if preprocess else signature.inputs
+        self.model_inputs: tuple[Tensor, ...] = () if preprocess else signature.inputs
         if preprocess:
-            self.feed = _feed_of(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, lengths)
+            self.model_inputs = _inputs_of(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, lengths)
 
-    def in_order(self, feed: tuple[Tensor, ...]) -> "Draw":
+    def in_order(self, model_inputs: tuple[Tensor, ...]) -> "SampleInputs":
         """Return one whose rows reach the model in this order."""
         found = copy.copy(self)
-        found.feed = feed
+        found.model_inputs = model_inputs
         return found
 
     def __call__(self, rows: int, seed: int, length: int | None = None) -> dict[str, Array]:
@@ -47,7 +47,7 @@ class Draw:
         arrays = self(rows, seed, length or None)
         if not length:
             return arrays
-        return {tensor.name: stretch(arrays[tensor.name], tensor, length) for tensor in self.feed}
+        return {tensor.name: stretch(arrays[tensor.name], tensor, length) for tensor in self.model_inputs}
 
     def preprocessed(self, arrays: Rows, rows: int) -> dict[str, Array]:
         """Return what the preprocessing makes of these rows, held against what it returned first."""
@@ -60,18 +60,18 @@ class Draw:
             array.flags.writeable = False
         found = call_at_start("preprocess", advice, self.preprocess, arrays)
         # Of other sizes than the first rows they may be: where an open size is not listed, the audit is to find out.
-        sizes_aside = [replace(tensor, shape=(-1,) * len(tensor.shape)) for tensor in self.feed]
-        return check_feed(found, rows, sizes_aside) if self.feed else found
+        sizes_aside = [replace(tensor, shape=(-1,) * len(tensor.shape)) for tensor in self.model_inputs]
+        return check_model_inputs(found, rows, sizes_aside) if self.model_inputs else found
 
 
-def draw_of(config: ModelConfig) -> Draw:
+def draw_of(config: ModelConfig) -> SampleInputs:
     """Return what draws rows for the model of a config."""
-    return Draw(signature_of(config), make_preprocess(config.preprocess), config.lengths or ())
+    return SampleInputs(signature_of(config), make_preprocess(config.preprocess), config.lengths or ())
 
 
-def _feed_of(found: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
+def _inputs_of(found: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
     datatypes = {dtype: name for name, dtype in NUMPY.items()}
-    feed = []
+    model_inputs = []
     if not isinstance(found, Mapping) or not found:
         raise ModelError(
             f"preprocess returned a {type(found).__name__}\nhelp: return a dict of numpy arrays, one for each input of "
@@ -87,13 +87,13 @@ def _feed_of(found: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor
         if array.dtype not in datatypes or array.dtype == object:
             raise ModelError(f"preprocess: {name!r} has dtype {array.dtype}\nhelp: return plain numeric numpy arrays")
         tail = (-1, *array.shape[2:]) if lengths and array.ndim > 1 else array.shape[1:]
-        feed.append(Tensor(name, datatypes[array.dtype], (-1, *tail)))
-    if lengths and all(tensor.fixed for tensor in feed):
+        model_inputs.append(Tensor(name, datatypes[array.dtype], (-1, *tail)))
+    if lengths and all(tensor.fixed for tensor in model_inputs):
         raise ModelError(
             "lengths is given, but no array that preprocess returns has a dimension besides the rows\n"
             "help: leave lengths out, or return arrays of shape [rows, length, ...]"
         )
-    return tuple(feed)
+    return tuple(model_inputs)
 
 
 def stretch(array: Array, tensor: Tensor, length: int) -> Array:

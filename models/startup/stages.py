@@ -15,7 +15,7 @@ from ..runtime.staging import to_device
 from ..signature import Tensor, signature_of
 from ..sources import source
 from . import mistake_checks
-from .batch_size_selection import contest
+from .batch_size_selection import select_batch_size
 from .check_error import failing
 from .check_results import CoBatchedRows, InferenceMode, Padding
 from .co_batched_rows import co_batched_rows
@@ -26,7 +26,7 @@ from .onednn_packing import pack
 from .padding_check import padding
 from .prepare import freeze_in_eval, prepare
 from .row_checks import count_of, prepared, same_twice
-from .sample_inputs import Draw, draw_of
+from .sample_inputs import SampleInputs, draw_of
 from .warmup import Warmed, warm
 
 _log = logging.getLogger("pitstop")
@@ -37,7 +37,7 @@ class BoundModel:
     """A loaded module in eval that takes what is drawn, in its order; `passed` says how that order was found."""
 
     module: torch.nn.Module
-    draw: Draw
+    samples: SampleInputs
     outputs: tuple[Tensor, ...]
     passed: str
 
@@ -47,7 +47,7 @@ class Prepared:
     """A module on its device, in its precision; `config` has the arithmetic that it runs in."""
 
     module: torch.nn.Module
-    draw: Draw
+    samples: SampleInputs
     outputs: tuple[Tensor, ...]
     layout: Layout
     config: ModelConfig
@@ -56,15 +56,15 @@ class Prepared:
 def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundModel:
     """Load what the source names, in eval, and put its inputs into forward's order."""
     loaded = source.load(config.source) if module is None else module
-    bound, draw = bind(freeze_in_eval(loaded), draw_of(config))
+    bound, samples = bind(freeze_in_eval(loaded), draw_of(config))
     if bound.how != BY_NAME:
         _log.info("%s: inputs are passed %s", config.name, bound.how)
-    return BoundModel(bound.module, draw, signature_of(config).outputs, bound.how)
+    return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how)
 
 
 def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
     """Run the network as it was written, and choose the arithmetic that the prepared one is to have."""
-    checked = eager(bound.module, config, place, bound.draw, bound.outputs)
+    checked = eager(bound.module, config, place, bound.samples, bound.outputs)
     if checked.arithmetic.why:
         _log.info("%s: runs %s", config.name, checked.arithmetic.why)
     return checked
@@ -74,50 +74,50 @@ def prepare_module(bound: BoundModel, checked: Eager) -> Prepared:
     """Move the module to its device, precision and memory format."""
     config = checked.arithmetic.config
     module = prepare(bound.module, config, checked.layout)
-    return Prepared(module, bound.draw, bound.outputs, checked.layout, config)
+    return Prepared(module, bound.samples, bound.outputs, checked.layout, config)
 
 
 def compile_module(ready: Prepared) -> Compiled:
     """Compile by the config's backend."""
-    probes = _probes(ready.draw, ready.layout)
+    probes = _probes(ready.samples, ready.layout)
     return compile_with(ready.module, probes, ready.outputs, ready.layout, ready.config)
 
 
 def warm_shapes(ready: Prepared, compiled: Compiled) -> Warmed:
     """Run every shape to be served, with what is faster on its device than the compiled forward."""
-    runner = Runner(compiled.forward, ready.draw.feed, ready.outputs, ready.layout)
+    runner = Runner(compiled.forward, ready.samples.model_inputs, ready.outputs, ready.layout)
     if ready.layout.device.type == "cpu":
-        return pack(runner, ready.draw)
-    warmed = Warmed(runner, warm(runner, ready.draw))
+        return pack(runner, ready.samples)
+    warmed = Warmed(runner, warm(runner, ready.samples))
     if not ready.config.cuda_graphs:
         return warmed
     # Before anything is captured: a graph would repeat whatever state Python kept at that moment.
     with failing(InferenceMode):
-        same_twice(prepared(runner), ready.draw, ready.layout, ready.outputs)
-    return graph(warmed, ready.draw)
+        same_twice(prepared(runner), ready.samples, ready.layout, ready.outputs)
+    return graph(warmed, ready.samples)
 
 
 def choose_sizes(ready: Prepared, warmed: Warmed) -> Warmed:
     """Run again the batch sizes whose times are too close to tell apart."""
-    return Warmed(warmed.runner, contest(warmed.runner, ready.draw, warmed.forward_ms))
+    return Warmed(warmed.runner, select_batch_size(warmed.runner, ready.samples, warmed.forward_ms))
 
 
 def prove_rows(ready: Prepared, runner: Runner, reference: Reference) -> tuple[InferenceMode, Padding, CoBatchedRows]:
     """Show that an answer depends on its own row alone."""
-    draw, config = ready.draw, ready.config
-    inference_mode = mistake_checks.inference_mode(ready.module, runner, draw)
+    samples, config = ready.samples, ready.config
+    inference_mode = mistake_checks.inference_mode(ready.module, runner, samples)
     with failing(Padding):
-        padded = padding(runner, reference, draw, config)
+        padded = padding(runner, reference, samples, config)
     with failing(CoBatchedRows):
-        return inference_mode, padded, co_batched_rows(runner, draw, config)
+        return inference_mode, padded, co_batched_rows(runner, samples, config)
 
 
-def _probes(draw: Draw, layout: Layout) -> list[list[torch.Tensor]]:
+def _probes(samples: SampleInputs, layout: Layout) -> list[list[torch.Tensor]]:
     sizes = {layout.sizes[0], count_of(layout.sizes[-1]), layout.sizes[-1]}
     lengths = layout.lengths[:2] or (0,)
     return [
-        [to_device(torch.from_numpy(arrays[tensor.name]), layout) for tensor in draw.feed]
+        [to_device(torch.from_numpy(arrays[tensor.name]), layout) for tensor in samples.model_inputs]
         for seed, size in enumerate(sorted(sizes, reverse=True))
         for length in lengths
-        for arrays in [draw.shaped((size, length), seed)]
+        for arrays in [samples.shaped((size, length), seed)]
     ]

@@ -8,7 +8,7 @@ from ..errors import ModelError
 from ..runtime.runner import Runner
 from ..signature import Array, Shape
 from .declared_dtypes import fails
-from .sample_inputs import Draw
+from .sample_inputs import SampleInputs
 
 # TorchScript's executor profiles a shape's first run and optimises in the second; the rest only sharpen the timing.
 # They are spread over several rounds of all shapes, since a machine that is disturbed is so for seconds.
@@ -30,7 +30,7 @@ class Warmed:
     forward_ms: dict[Shape, float]
 
 
-def warm(runner: Runner, draw: Draw, shapes: Sequence[Shape] | None = None) -> dict[Shape, float]:
+def warm(runner: Runner, samples: SampleInputs, shapes: Sequence[Shape] | None = None) -> dict[Shape, float]:
     """Run these shapes, or every one to be served; return the fastest forward of each, in ms."""
     shapes = runner.layout.shapes if shapes is None else shapes
     times: dict[Shape, list[float]] = {shape: [] for shape in shapes}
@@ -38,7 +38,7 @@ def warm(runner: Runner, draw: Draw, shapes: Sequence[Shape] | None = None) -> d
         for shape, took_ms in times.items():
             budget_ms = _WARM_BUDGET_MS * number / len(_RUNS_A_ROUND)
             if sum(took_ms) < budget_ms:
-                _round(runner, draw.shaped(shape, seed=3), shape, took_ms, most, budget_ms)
+                _round(runner, samples.shaped(shape, seed=3), shape, took_ms, most, budget_ms)
     return {shape: min(took_ms) for shape, took_ms in times.items()}
 
 
@@ -62,4 +62,4 @@ def _first_forward(runner: Runner, rows: dict[str, Array], shape: Shape) -> None
     except ModelError:
         raise
     except Exception as error:  # Whatever the model raises here is the operator's to read, in full.
-        raise fails(error, shape[0], runner.feed, runner.layout) from error
+        raise fails(error, shape[0], runner.model_inputs, runner.layout) from error

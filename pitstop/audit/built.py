@@ -18,12 +18,12 @@ from models.errors import ModelError, first_line
 from models.runtime.cuda_graphs import Graphed
 from models.runtime.layout import Layout
 from models.runtime.runner import Forward
-from models.startup.onednn_packing import Packed, packs
+from models.startup.onednn_packing import PackedForward, packs
 from models.startup.open_model import open_model
 from models.startup.parity import Tolerance, tolerance_for
 from models.startup.prepare import freeze_in_eval, prepare
 
-from .step import STARTED, Head, Setting, setting_of
+from .step import STARTED, ForwardSetting, Head, setting_of
 from .subject import Subject, arithmetic, stage
 
 _MIB = 2**20
@@ -63,7 +63,7 @@ class Built:
         return "; ".join(each for each in (sentences(self.refused), self.batches) if each)
 
 
-def build(subject: Subject, setting: Setting, more: Mapping[str, str] = MappingProxyType({})) -> Built:
+def build(subject: Subject, setting: ForwardSetting, more: Mapping[str, str] = MappingProxyType({})) -> Built:
     """Prepare and compile a copy of the model as a replica of this setting would; `more`: other lines of its config.
 
     Raises:
@@ -110,7 +110,7 @@ def started(subject: Subject, built: Built) -> Built:
         return found
     forward = served.runner.forward
     # Beside the packed forward the plain one stays, for smaller batches, and each has its weights.
-    copies = 2 if isinstance(forward, Packed) else 1
+    copies = 2 if isinstance(forward, PackedForward) else 1
     return replace(found, forward=forward, batches=batches_of(forward), weights_mib=copies * built.weights_mib)
 
 
@@ -118,7 +118,7 @@ def batches_of(forward: Forward) -> str:
     """Return for which batches the start took it."""
     if isinstance(forward, Graphed):
         return f"up to {max(shape[0] for [shape, *_] in forward.graphs)} rows"
-    return f"from {forward.from_rows} rows on" if isinstance(forward, Packed) else ""
+    return f"from {forward.from_rows} rows on" if isinstance(forward, PackedForward) else ""
 
 
 def unprepared(subject: Subject, training: bool) -> Built:
@@ -161,7 +161,7 @@ def _probe_rows(subject: Subject) -> list[int]:
 
 def _changed(forward: Forward, compiled: Forward) -> bool:
     """Whether a start made something of what was compiled. Packing takes the place of plain convolutions."""
-    return isinstance(forward, Packed | Graphed) or _convolutions(forward) < _convolutions(compiled)
+    return isinstance(forward, PackedForward | Graphed) or _convolutions(forward) < _convolutions(compiled)
 
 
 def _convolutions(forward: Forward) -> int:

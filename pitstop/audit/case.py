@@ -9,7 +9,18 @@ from configs.problems import Keys
 
 from ..plan.place import deployment_keys
 from .finding import Finding
-from .step import DEFAULT_BATCH, DEFAULT_ONE, Setting, Step, batches, configured, fastest, find, forgone, setting_of
+from .step import (
+    DEFAULT_BATCH,
+    DEFAULT_ONE,
+    ForwardSetting,
+    Step,
+    batches,
+    configured,
+    fastest,
+    find,
+    forgone,
+    setting_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +43,7 @@ class Case:
     complete: bool = True
 
     @property
-    def here(self) -> Setting:
+    def here(self) -> ForwardSetting:
         return setting_of(self.app.config)
 
     @property

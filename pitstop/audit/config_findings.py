@@ -14,8 +14,8 @@ from ..replicas import replica_bounds
 from ..report.numbers import number, plural
 from .case import Case, same_model
 from .finding import Finding
+from .formatting import ms
 from .step import NEW
-from .words import ms
 
 # Powers of two pad at most to the double; beyond that, most of a batch can be padding.
 _WIDEST_GAP = 2

@@ -27,7 +27,7 @@ CLEAN, MISTAKES, UNUSABLE, STOPPED = 0, 1, 2, 130
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class AuditOptions:
     """What the user asked for."""
 
     path: Path
@@ -37,37 +37,39 @@ class Wish:
     quick: bool = False
 
 
-def audit(wish: Wish, console: Console | None = None, look: "Look | None" = None) -> int:
+def audit(options: AuditOptions, console: Console | None = None, look: "Look | None" = None) -> int:
     """Audit one file, show what was found, and return the exit status. `look` measures; tests bring their own."""
     console = console or Console(highlight=False)
     document = None
     try:
-        document = read(wish.path)
-        return _audit(wish, document, _deployment(wish), console, look)
+        document = read(options.path)
+        return _audit(options, document, _deployment(options), console, look)
     except ConfigError as error:
         found = _open_sizes(error)
         if document is None or not found:
-            return _refuse(str(error), wish, console)
-        return _show_findings(found, document, wish, console)
+            return _refuse(str(error), options, console)
+        return _show_findings(found, document, options, console)
 
 
-def _deployment(wish: Wish) -> Deployment:
-    deployment = load(wish.path)
-    model_names(deployment, wish.name)
+def _deployment(options: AuditOptions) -> Deployment:
+    deployment = load(options.path)
+    model_names(deployment, options.name)
     return deployment
 
 
-def _audit(wish: Wish, document: Document, deployment: Deployment, console: Console, look: "Look | None") -> int:
+def _audit(
+    options: AuditOptions, document: Document, deployment: Deployment, console: Console, look: "Look | None"
+) -> int:
     # torch takes seconds to import; --help and a broken file need not wait for it.
     from .examine import examine
     from .sight import BUDGET_S, QUICK_BUDGET_S, Pace
 
     with Console(stderr=True).status("starting") as line:
-        budget_s = QUICK_BUDGET_S if wish.quick else BUDGET_S
-        pace = Pace(budget_s, wish.quick, lambda step: line.update(f"measuring {step.label}"))
-        audits = tuple(examine(deployment, wish.name, pace, look))
+        budget_s = QUICK_BUDGET_S if options.quick else BUDGET_S
+        pace = Pace(budget_s, options.quick, lambda step: line.update(f"measuring {step.label}"))
+        audits = tuple(examine(deployment, options.name, pace, look))
     status = _status(audits)
-    _show(wish, audits, document, console, status)
+    _show(options, audits, document, console, status)
     return status
 
 
@@ -79,7 +81,9 @@ def _status(audits: "Sequence[Examined]") -> int:
     return MISTAKES if any(each.made or each.refused for each in audits) else CLEAN
 
 
-def _show(wish: Wish, audits: "Sequence[Examined]", document: Document, console: Console, status: int) -> None:
+def _show(
+    options: AuditOptions, audits: "Sequence[Examined]", document: Document, console: Console, status: int
+) -> None:
     from ..measure import results
     from ..measure.hardware import hardware
     from .record import as_json
@@ -87,16 +91,16 @@ def _show(wish: Wish, audits: "Sequence[Examined]", document: Document, console:
 
     machine = hardware()
     record = as_json(audits, document, results.head(["pitstop", *sys.argv[1:]], gpu=True), status)
-    if wish.as_json:
+    if options.as_json:
         print(results.text(record), end="")
     else:
         for examined in audits:
             show(examined, document, machine, console)
-    if wish.report is not None:
+    if options.report is not None:
         from .report import write
 
-        page = write(wish.report, audits, document, machine, record)
-        if not wish.as_json:
+        page = write(options.report, audits, document, machine, record)
+        if not options.as_json:
             console.print(f"report: {page}", soft_wrap=True)
 
 
@@ -109,21 +113,23 @@ def _open_sizes(error: ConfigError) -> list[Finding]:
     return [Finding("mistake", each.what, each.keys, "lengths: [16, 32, 64]", mistake=2) for each in found]
 
 
-def _show_findings(found: list[Finding], document: Document, wish: Wish, console: Console) -> int:
+def _show_findings(found: list[Finding], document: Document, options: AuditOptions, console: Console) -> int:
     from .table import show_finding
 
-    if wish.as_json:
+    if options.as_json:
         shown: list[dict[str, Any]] = [each.as_json(document) for each in found]
-        print(json.dumps({"config": str(wish.path), "exit_code": MISTAKES, "models": [], "findings": shown}, indent=2))
+        print(
+            json.dumps({"config": str(options.path), "exit_code": MISTAKES, "models": [], "findings": shown}, indent=2)
+        )
     else:
         for each in found:
             show_finding(each, document, console)
     return MISTAKES
 
 
-def _refuse(text: str, wish: Wish, console: Console) -> int:
-    if wish.as_json:
-        print(json.dumps({"config": str(wish.path), "exit_code": UNUSABLE, "error": text}, indent=2))
+def _refuse(text: str, options: AuditOptions, console: Console) -> int:
+    if options.as_json:
+        print(json.dumps({"config": str(options.path), "exit_code": UNUSABLE, "error": text}, indent=2))
     else:
         console.print(text, style="red", markup=False, soft_wrap=True)
     return UNUSABLE

@@ -8,9 +8,9 @@ from configs.backends import BACKENDS, DEFAULT, EAGER
 from ..report.numbers import deviation, number, plural
 from .case import Case
 from .finding import Finding
-from .step import DEFAULT_ONE, NEW, PADDED, STARTED, Setting, Step
+from .formatting import times
+from .step import DEFAULT_ONE, NEW, PADDED, STARTED, ForwardSetting, Step
 from .timing_findings import BATCHING_PAYS, WORTH
-from .words import times
 
 NOT_MEASURED, UNCLEAR = "not measured", "unclear"
 TITLES = {
@@ -91,7 +91,7 @@ def _uncompiled(case: Case) -> Cost:
     if case.forgone:
         return _against_default(case)
     eager = case.step("search") or case.step(_eager_key(case))
-    scripted = Setting(DEFAULT, "fp32", case.here.memory_format)
+    scripted = ForwardSetting(DEFAULT, "fp32", case.here.memory_format)
     # Packing needs TorchScript; CUDA graphs do not, and are no gain of compiling.
     packed = case.step(STARTED) if case.here == scripted and case.device == "cpu" else None
     script = packed or case.step(scripted.key)

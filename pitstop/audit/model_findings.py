@@ -68,9 +68,9 @@ def ops_per_row(subject: Subject, built: Built) -> float:
 
 def varies(subject: Subject) -> bool:
     """Whether a preprocess gives shapes that nobody listed."""
-    if subject.draw.preprocess is None or subject.config.lengths:
+    if subject.samples.preprocess is None or subject.config.lengths:
         return False
-    drawn = [subject.draw(2, seed, length=words) for seed, words in ((1, 4), (2, 24), (3, 64))]
+    drawn = [subject.samples(2, seed, length=words) for seed, words in ((1, 4), (2, 24), (3, 64))]
     return len({tuple(array.shape[1:] for array in each.values()) for each in drawn}) > 1
 
 
@@ -130,14 +130,14 @@ def _proofs(subject: Subject, built: Built, args: Keys) -> Iterator[Finding]:
     layout = built.layout
     few = round_up(_PROBE_ROWS + 1, layout.sizes)
     layout = replace(layout, sizes=tuple(size for size in layout.sizes if size <= few))
-    ready = stages.Prepared(built.module, subject.draw, subject.outputs, layout, built.config)
-    runner = Runner(built.forward, subject.draw.feed, subject.outputs, layout)
+    ready = stages.Prepared(built.module, subject.samples, subject.outputs, layout, built.config)
+    runner = Runner(built.forward, subject.samples.model_inputs, subject.outputs, layout)
     checks: tuple[Callable[[], object], ...] = (
         lambda: stages.prove_rows(ready, runner, subject.reference),
         lambda: mistake_checks.warmed_shapes(runner, fixed=subject.fixed),
     )
     with arithmetic(built.config, subject.fixed):
-        warm(runner, subject.draw)
+        warm(runner, subject.samples)
         failed = [error for check in checks if (error := _failure(check)) is not None]
     for error in failed:
         yield Finding("mistake", error.what, (*args, "source"), error.help, mistake=error.result.mistake)

@@ -6,10 +6,10 @@ from ..measure.hardware import Hardware
 from ..report.numbers import TIMES, plural
 from .case import Case
 from .examine import Examined
+from .formatting import times
 from .plot import Panel, png
 from .step import NEW, PADDED, Group, Step, find, grouped, ran
 from .timing_findings import WORTH
-from .words import times
 
 
 def picture(examined: Examined, machine: Hardware) -> bytes | None:

@@ -2,12 +2,12 @@
 
 from configs.backends import DEFAULT, EAGER, tried_on
 
-from .step import Head, Kind, Setting
+from .step import ForwardSetting, Head, Kind
 
 _MOST_BATCHES = 7
 
 
-def single_rows(here: Setting, images: bool, gpu: bool, fixed: bool) -> list[Head]:
+def single_rows(here: ForwardSetting, images: bool, gpu: bool, fixed: bool) -> list[Head]:
     """Return the steps of one row, each building on those before.
 
     Args:
@@ -17,12 +17,14 @@ def single_rows(here: Setting, images: bool, gpu: bool, fixed: bool) -> list[Hea
         fixed: whether rows always have one shape, so that cuDNN's search pays.
     """
     plain = "contiguous" if images else here.memory_format
-    heads = [Head("inference_mode", "inference_mode", "path", 1, Setting(EAGER, "fp32", plain))]
+    heads = [Head("inference_mode", "inference_mode", "path", 1, ForwardSetting(EAGER, "fp32", plain))]
     if images:
         kind: Kind = "path" if here.memory_format == "channels_last" else "option"
-        heads.append(Head("channels_last", "channels_last", kind, 1, Setting(EAGER, "fp32", "channels_last")))
+        heads.append(Head("channels_last", "channels_last", kind, 1, ForwardSetting(EAGER, "fp32", "channels_last")))
     if gpu and fixed:
-        heads.append(Head("search", "cuDNN search, one shape", "path", 1, Setting(EAGER, "fp32", here.memory_format)))
+        heads.append(
+            Head("search", "cuDNN search, one shape", "path", 1, ForwardSetting(EAGER, "fp32", here.memory_format))
+        )
     known = {head.setting for head in heads}
     return heads + [_head(each, here) for each in _settings(here, images, gpu) if each not in known]
 
@@ -35,21 +37,21 @@ def thin(sizes: list[int]) -> list[int]:
     return [sizes[round(index * step)] for index in range(_MOST_BATCHES)]
 
 
-def _settings(here: Setting, images: bool, gpu: bool) -> list[Setting]:
+def _settings(here: ForwardSetting, images: bool, gpu: bool) -> list[ForwardSetting]:
     """The default backend first, as every waterfall has it; then the config's own; then what else there is."""
     precisions = ("fp32", "tf32", "bf16", "fp16") if gpu else ("fp32", "bf16")
-    found = [Setting(DEFAULT, "fp32", here.memory_format), here]
+    found = [ForwardSetting(DEFAULT, "fp32", here.memory_format), here]
     if images:
         other = "contiguous" if here.memory_format == "channels_last" else "channels_last"
-        found.append(Setting(here.backend, here.precision, other))
+        found.append(ForwardSetting(here.backend, here.precision, other))
     listed = [each.name for each in tried_on("cuda" if gpu else "cpu")]
     # Eager in fp32 is the step that all begins with.
     backends = [each for each in listed if each != EAGER or here.precision != "fp32"]
-    found += [Setting(backend, each, here.memory_format) for backend in backends for each in precisions]
+    found += [ForwardSetting(backend, each, here.memory_format) for backend in backends for each in precisions]
     return list(dict.fromkeys(found))
 
 
-def _head(setting: Setting, here: Setting) -> Head:
+def _head(setting: ForwardSetting, here: ForwardSetting) -> Head:
     on_path = setting == here or (setting.backend == here.backend == DEFAULT and setting.precision == "fp32")
     kind: Kind = "path" if on_path and setting.memory_format == here.memory_format else "option"
     return Head(setting.key, setting.label(here.memory_format), kind, 1, setting)

@@ -7,7 +7,7 @@ from configs.document import Document
 
 from ..measure.results import finite
 from .examine import Examined
-from .words import busy
+from .formatting import busy
 
 
 def as_json(audits: Sequence[Examined], document: Document, head: Mapping[str, Any], status: int) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from ..measure.results import told
 from ..report import folder
 from ..report.render import render
 from .examine import Examined
+from .formatting import HEADS, busy, cells, factor, first_items_s
 from .mistakes import Verdict
 from .picture import picture
 from .step import Step, grouped
-from .words import HEADS, busy, cells, factor, first_items_s
 
 
 def write(

@@ -21,7 +21,7 @@ from .built import Built, build, started
 from .plan import thin
 from .run import Arm, attempt, caller
 from .sight import Pace
-from .step import DEFAULT_BATCH, DEFAULT_ONE, NEW, PADDED, Head, Setting, Step, forgone, setting_of
+from .step import DEFAULT_BATCH, DEFAULT_ONE, NEW, PADDED, ForwardSetting, Head, Step, forgone, setting_of
 from .subject import Subject, arithmetic, stage
 from .timing import WARM_RUNS, summarise
 
@@ -60,7 +60,7 @@ def default(subject: Subject, how: str, pace: Pace) -> Iterator[Step]:
     if not lines:
         return
     here = setting_of(subject.config)
-    setting = Setting(DEFAULT, here.precision, here.memory_format)
+    setting = ForwardSetting(DEFAULT, here.precision, here.memory_format)
     made: list[Built] = []
 
     def arm() -> Arm:
@@ -108,7 +108,7 @@ def _ms(subject: Subject, built: Built, shape: Shape, warm_runs: int) -> float:
     return times_ms(call, inf, 1, most_runs=warm_runs + 1)[-1]
 
 
-def _opened(subject: Subject, setting: Setting, lines: dict[str, str]) -> Built:
+def _opened(subject: Subject, setting: ForwardSetting, lines: dict[str, str]) -> Built:
     built = build(subject, setting, lines)
     if built.fell_back:
         raise ModelError(f"no {BACKENDS[DEFAULT].title}: {sentences(built.refused)}")

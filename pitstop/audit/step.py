@@ -21,7 +21,7 @@ _TITLES = ("one row at a time", "in batches, as configured", "other settings", "
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ForwardSetting:
     """What a config may choose for the forward."""
 
     backend: str
@@ -53,7 +53,7 @@ class Head:
     label: str
     kind: Kind
     rows: int = 1
-    setting: Setting | None = None
+    setting: ForwardSetting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class Step:
         return {**own.pop("head"), "items_s": self.items_s, **own}
 
 
-def setting_of(config: ModelConfig) -> Setting:
-    return Setting(config.backend, config.precision, config.memory_format)
+def setting_of(config: ModelConfig) -> ForwardSetting:
+    return ForwardSetting(config.backend, config.precision, config.memory_format)
 
 
 def forgone(config: ModelConfig, how: str) -> dict[str, str]:
@@ -109,7 +109,7 @@ def ran(steps: Iterable[Step]) -> list[tuple[Step, Timing]]:
     return [(step, step.timing) for step in steps if step.timing is not None]
 
 
-def configured(steps: Iterable[Step], here: Setting) -> Step | None:
+def configured(steps: Iterable[Step], here: ForwardSetting) -> Step | None:
     """Return the step of one row that runs as the config says, where it was measured."""
     found = [step for step, _ in ran(steps) if step.head.setting == here and step.head.kind == "path"]
     return found[-1] if found else None

@@ -26,7 +26,7 @@ from models.startup.input_binding import bind
 from models.startup.parity import Tolerance, deviation
 from models.startup.precision import Arithmetic
 from models.startup.prepare import freeze_in_eval, layout_of, pick_device, set_arithmetic
-from models.startup.sample_inputs import Draw, draw_of
+from models.startup.sample_inputs import SampleInputs, draw_of
 
 from ..measure.hardware import device_here, threads_of
 
@@ -42,7 +42,7 @@ class Subject:
 
     config: ModelConfig
     device: torch.device
-    draw: Draw
+    samples: SampleInputs
     outputs: tuple[Tensor, ...]
     plain: nn.Module
     reference: Reference
@@ -78,8 +78,8 @@ class Subject:
         return _copy(self.plain)
 
     def arrays(self, rows: int, length: int | None = None) -> list[Array]:
-        drawn = self.draw.shaped((rows, length or self.length), _SEED + rows)
-        return [drawn[tensor.name] for tensor in self.draw.feed]
+        drawn = self.samples.shaped((rows, length or self.length), _SEED + rows)
+        return [drawn[tensor.name] for tensor in self.samples.model_inputs]
 
     def off(self, found: Sequence[torch.Tensor], rows: int, allowed: Tolerance) -> tuple[float, bool]:
         """Return the largest deviation from eager, which answers each row alone, and whether it is allowed."""
@@ -104,7 +104,7 @@ class Subject:
         return self._expected[rows]
 
     def _alone(self, rows: int) -> list[torch.Tensor]:
-        drawn = self.draw.shaped((rows, self.length), _SEED + rows)
+        drawn = self.samples.shaped((rows, self.length), _SEED + rows)
         with arithmetic(self.config, fixed=False):
             answers = [
                 self.reference({name: array[row : row + 1] for name, array in drawn.items()})
@@ -119,7 +119,7 @@ class Loaded:
 
     config: ModelConfig
     device: torch.device
-    draw: Draw
+    samples: SampleInputs
     module: nn.Module
 
 
@@ -139,9 +139,9 @@ def load(config: ModelConfig, device: str | None = None) -> Loaded:
 def subject_of(loaded: Loaded) -> Subject:
     """Return what is audited of a loaded model; raise ModelError where a start would refuse how it runs eagerly."""
     config, outputs = loaded.config, signature_of(loaded.config).outputs
-    bound, draw = bind(loaded.module, loaded.draw)
-    eager = first_that_runs(freeze_in_eval(_copy(bound.module)), config, loaded.device, draw, outputs)
-    return Subject(config, loaded.device, draw, outputs, bound.module, eager.reference, eager.arithmetic)
+    bound, samples = bind(loaded.module, loaded.samples)
+    eager = first_that_runs(freeze_in_eval(_copy(bound.module)), config, loaded.device, samples, outputs)
+    return Subject(config, loaded.device, samples, outputs, bound.module, eager.reference, eager.arithmetic)
 
 
 def _copy(module: nn.Module) -> nn.Module:

@@ -13,9 +13,9 @@ from ..report import terminal
 from ..report.numbers import deviation, plural
 from .examine import Examined
 from .finding import Finding
+from .formatting import HEADS, busy, cells, factor, first_items_s
 from .mistakes import NOT_MEASURED, UNCLEAR
 from .step import Step, grouped
-from .words import HEADS, busy, cells, factor, first_items_s
 
 _STYLES = {"refusal": "bold red", "mistake": "bold red", "warning": "yellow", "hint": "cyan"}
 _STYLE = {"bad": "bold red", "open": "bold yellow", "good": "bold green"}

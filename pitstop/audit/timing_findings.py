@@ -11,9 +11,9 @@ from configs.backends import BACKENDS, DEFAULT, EAGER
 from ..report.numbers import deviation, number
 from .case import Case
 from .finding import Finding, refusal
+from .formatting import gain, times
 from .step import DEFAULT_ONE, Step, fastest
 from .timing import clearly_faster
-from .words import gain, times
 
 # Below this, one backend is not worth changing for another.
 WORTH = 1.1

@@ -18,7 +18,7 @@ from .plan import single_rows, thin
 from .run import Arm, attempt
 from .side_steps import changes, changing, default
 from .sight import Pace
-from .step import Head, Setting, Step, batches, configured, fastest, find, forgone, ran, setting_of
+from .step import ForwardSetting, Head, Step, batches, configured, fastest, find, forgone, ran, setting_of
 from .subject import Subject, load, subject_of
 from .timing import clearly_faster
 
@@ -164,7 +164,7 @@ def _on_cpu(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Itera
     if subject.device.type == "cpu" or many is None:
         return
     here = setting_of(subject.config)
-    setting = Setting(here.backend, here.precision if here.precision == "bf16" else "fp32", here.memory_format)
+    setting = ForwardSetting(here.backend, here.precision if here.precision == "bf16" else "fp32", here.memory_format)
     rows, threads = many.head.rows, threads_of(subject.config)
     head = Head("cpu", f"on {plural(threads, 'CPU thread')}, batches of {rows}", "mistake", rows, setting)
 
@@ -183,11 +183,11 @@ def _recording(subject: Subject, training: bool) -> Arm:
     return Arm(unprepared(subject, training), records=True, search=False)
 
 
-def _prepared(subject: Subject, setting: Setting, ready: Built | None, search: bool | None) -> Arm:
+def _prepared(subject: Subject, setting: ForwardSetting, ready: Built | None, search: bool | None) -> Arm:
     return Arm(ready or _faithful(subject, setting), search=search)
 
 
-def _faithful(subject: Subject, setting: Setting) -> Built:
+def _faithful(subject: Subject, setting: ForwardSetting) -> Built:
     built = build(subject, setting)
     if built.fell_back:
         raise ModelError(built.note)

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from configs.lint.exposed_ports import doors, sentence, setting_of
+from configs.lint.exposed_ports import exposed_ports, sentence, setting_of
 from configs.loader import ConfigError, Deployment, check
 from configs.prices import load_prices
 from configs.problems import Problem, UnreadableError
@@ -26,7 +26,7 @@ PRICES = "prices.yaml"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CheckOptions:
     """What is checked beyond the file itself: whether its ports are free, and whether its models open."""
 
     ports: bool = False
@@ -35,15 +35,15 @@ class Wish:
     timeout_s: float = 600.0
 
 
-def check_files(paths: Sequence[Path], console: Console | None = None, wish: Wish | None = None) -> int:
+def check_files(paths: Sequence[Path], console: Console | None = None, options: CheckOptions | None = None) -> int:
     """Check each file, print the findings, and return the exit status: the worst of them."""
-    wish = wish or Wish()
+    options = options or CheckOptions()
     # Key paths and messages hold square brackets, which rich would take for markup.
     console = console or Console(markup=False, highlight=False, soft_wrap=True)
-    return max(_check_file(path, console, wish) for path in paths)
+    return max(_check_file(path, console, options) for path in paths)
 
 
-def _check_file(path: Path, console: Console, wish: Wish) -> int:
+def _check_file(path: Path, console: Console, options: CheckOptions) -> int:
     try:
         if path.name == PRICES:
             load_prices(path)
@@ -64,26 +64,26 @@ def _check_file(path: Path, console: Console, wish: Wish) -> int:
         return PROBLEMS
     if deployment is not None:
         console.print(_table(deployment))
-        if opened := sentence(list(doors(setting_of(deployment.raw)))):
+        if opened := sentence(list(exposed_ports(setting_of(deployment.raw)))):
             console.print(f"{path}: note: {opened}", style="cyan")
-        if not _show_cache(console) or not _fits(deployment, console, wish):
+        if not _show_cache(console) or not _fits(deployment, console, options):
             return PROBLEMS
     console.print(f"{path}: ok", style="green")
     return CLEAN
 
 
-def _fits(deployment: Deployment, console: Console, wish: Wish) -> bool:
+def _fits(deployment: Deployment, console: Console, options: CheckOptions) -> bool:
     """Whether this machine can start it, as far as was asked."""
     path, names = deployment.path, [app.name for app in deployment.models]
-    if wish.model is not None and wish.model not in names:
-        console.print(f"{path}: there is no model {wish.model!r}\nhelp: {advise(wish.model, names)}", style="red")
+    if options.model is not None and options.model not in names:
+        console.print(f"{path}: there is no model {options.model!r}\nhelp: {advise(options.model, names)}", style="red")
         return False
-    if wish.ports and (held := taken(deployment.raw)):
+    if options.ports and (held := taken(deployment.raw)):
         console.print(f"{path}: {held}", style="red")
         return False
     opened = (
-        [_told(each, path, console) for each in open_models(deployment, wish.model, wish.timeout_s)]
-        if wish.load
+        [_told(each, path, console) for each in open_models(deployment, options.model, options.timeout_s)]
+        if options.load
         else []
     )
     return all(opened)

@@ -20,6 +20,6 @@ def audit(
 
     Example: [bold]pitstop audit serve_config.yaml --model digits --report audit/[/bold]
     """
-    from ..audit.main import Wish, audit
+    from ..audit.main import AuditOptions, audit
 
-    raise typer.Exit(audit(Wish(config, model, as_json, report, quick)))
+    raise typer.Exit(audit(AuditOptions(config, model, as_json, report, quick)))

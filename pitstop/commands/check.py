@@ -21,7 +21,7 @@ def check(
 
     Example: [bold]pitstop check serve_config.yaml configs/*.yaml[/bold]
     """
-    from ..check.main import Wish, check_files
+    from ..check.main import CheckOptions, check_files
 
-    wish = Wish(ports, load_, model, timeout)
-    raise typer.Exit(check_files(configs or [Path("serve_config.yaml")], wish=wish))
+    options = CheckOptions(ports, load_, model, timeout)
+    raise typer.Exit(check_files(configs or [Path("serve_config.yaml")], options=options))

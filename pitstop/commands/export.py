@@ -41,10 +41,10 @@ def export(
 
     Example: [bold]pitstop export --mar densenet161.mar -o imported/densenet161[/bold]
     """
-    from ..export.main import Wish, export
+    from ..export.main import ExportOptions, export
 
     kwargs, inputs, outputs = (tuple(each or ()) for each in (kwarg, input_, output))
-    network = Wish(dest, source, to, factory, kwargs, inputs, outputs, lengths, config, model)
+    network = ExportOptions(dest, source, to, factory, kwargs, inputs, outputs, lengths, config, model)
     raise typer.Exit(
         export(replace(network, mar=mar, ts_config=ts_config, trust_pickle=trust_pickle, yaml=yaml, force=force))
     )

@@ -18,7 +18,7 @@ def kubernetes(
 
     Example: [bold]pitstop kubernetes configs/cluster.yaml --out configs/kubernetes/[/bold]
     """
-    from ..kubernetes.main import Wish
+    from ..kubernetes.main import KubernetesOptions
     from ..kubernetes.main import kubernetes as run
 
-    raise typer.Exit(run(Wish(config, out, image, name)))
+    raise typer.Exit(run(KubernetesOptions(config, out, image, name)))

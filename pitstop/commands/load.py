@@ -34,9 +34,9 @@ def load(
 
     Example: [bold]pitstop load http://127.0.0.1:8000/v2/models/digits --rate 500 --seconds 30[/bold]
     """
-    from ..load.main import Wish
+    from ..load.main import LoadOptions
     from ..load.main import load as run
     from ..load.plan import Plan
 
     plan = Plan(rate, connections, most, seconds, warmup, timeout, retries, seed)
-    raise typer.Exit(run(Wish(url, plan, format_, input_, rows, length, grpc_port, written=json_)))
+    raise typer.Exit(run(LoadOptions(url, plan, format_, input_, rows, length, grpc_port, written=json_)))

@@ -43,14 +43,14 @@ def plan(
 
     Example: [bold]pitstop plan serve_config.yaml --model digits-cpu --rate 500 --slo-ms 50 --verify[/bold]
     """
-    from ..plan.choose import Target
-    from ..plan.main import Wish
+    from ..plan.choose import LatencyTarget
+    from ..plan.main import PlanOptions
     from ..plan.main import plan as run
 
-    wish = Wish(
+    options = PlanOptions(
         path=config,
         name=model,
-        target=Target(rate, slo_ms, rows),
+        target=LatencyTarget(rate, slo_ms, rows),
         price_gpu=price_gpu,
         price_cpu=price_cpu,
         profiles=tuple(profile or ()),
@@ -65,4 +65,4 @@ def plan(
         seconds=seconds,
         save_profile=save_profile,
     )
-    raise typer.Exit(run(wish))
+    raise typer.Exit(run(options))

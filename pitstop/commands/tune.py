@@ -25,7 +25,7 @@ def tune(
 
     Example: [bold]pitstop tune serve_config.yaml --model digits-cpu --goal latency --quick --write[/bold]
     """
-    from ..tune.main import Wish
+    from ..tune.main import TuneOptions
     from ..tune.main import tune as run
 
-    raise typer.Exit(run(Wish(config, model, goal, quick, budget_s, write)))
+    raise typer.Exit(run(TuneOptions(config, model, goal, quick, budget_s, write)))

@@ -34,7 +34,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CompareOptions:
     """What the user asked for. Models are URLs, or names at `url`."""
 
     gpu_model: str
@@ -58,14 +58,14 @@ class Wish:
     report: Path | None = None
 
 
-def compare(wish: Wish, console: Console | None = None) -> int:
+def compare(options: CompareOptions, console: Console | None = None) -> int:
     """Measure both models, show what they cost, and return the exit status."""
     console = console or Console(highlight=False)
     errors = Console(stderr=True, highlight=False)
     try:
-        found = _compare(wish)
+        found = _compare(options)
         show(view(found), console)
-        write(found, wish.written, wish.report, console)
+        write(found, options.written, options.report, console)
     except (LoadError, ConfigError) as error:
         errors.print(str(error), style="red", markup=False, soft_wrap=True)
         return UNUSABLE
@@ -75,54 +75,59 @@ def compare(wish: Wish, console: Console | None = None) -> int:
     return DONE
 
 
-def _compare(wish: Wish) -> Comparison | PriceOnly:
-    _check(wish)
+def _compare(options: CompareOptions) -> Comparison | PriceOnly:
+    _check(options)
     # All that can be wrong is found before the first minute is spent.
-    gpu_price, cpu_price = _price(wish, "gpu", wish.gpu), _price(wish, "cpu", wish.cpu)
+    gpu_price, cpu_price = _price(options, "gpu", options.gpu), _price(options, "cpu", options.cpu)
     gpu: Unmeasured | Measured | Target
     served: Target | None = None
-    if wish.price_only:
-        served = _if_served(wish)
-        gpu = Unmeasured(_name(wish.gpu_model), gpu_price, wish.gpu.per_machine, _why_not(served))
+    if options.price_only:
+        served = _if_served(options)
+        gpu = Unmeasured(_name(options.gpu_model), gpu_price, options.gpu.per_machine, _why_not(served))
     else:
-        gpu = _gpu_target(wish) if wish.elsewhere is None else from_file(wish.elsewhere, wish.slo_ms)
-    cpu = find(_url(wish, wish.cpu_model))
+        gpu = _gpu_target(options) if options.elsewhere is None else from_file(options.elsewhere, options.slo_ms)
+    cpu = find(_url(options, options.cpu_model))
     other = served if isinstance(gpu, Unmeasured) else gpu
     if other is not None:
         check_same(other, cpu)
     if str(cpu.properties.get("device", "cpu")) != "cpu":
         raise LoadError(f"{cpu.model!r} runs on {cpu.properties['device']}, not on a CPU", "name a model of device cpu")
     if isinstance(gpu, Target):
-        gpu = _measure(wish, gpu)
-    cpu_side = Side(_measure(wish, cpu), cpu_price, wish.cpu.per_machine)
+        gpu = _measure(options, gpu)
+    cpu_side = Side(_measure(options, cpu), cpu_price, options.cpu.per_machine)
     if isinstance(gpu, Unmeasured):
-        return PriceOnly(gpu, cpu_side, wish.slo_ms)
-    return Comparison(Side(gpu, gpu_price, wish.gpu.per_machine), cpu_side, wish.slo_ms)
+        return PriceOnly(gpu, cpu_side, options.slo_ms)
+    return Comparison(Side(gpu, gpu_price, options.gpu.per_machine), cpu_side, options.slo_ms)
 
 
-def _check(wish: Wish) -> None:
-    given = {"--slo-ms": wish.slo_ms, "--seconds": wish.seconds, "--rows": wish.rows, "--length": wish.length}
-    given |= {"--gpu-per-machine": wish.gpu.per_machine, "--cpu-per-machine": wish.cpu.per_machine}
+def _check(options: CompareOptions) -> None:
+    given = {
+        "--slo-ms": options.slo_ms,
+        "--seconds": options.seconds,
+        "--rows": options.rows,
+        "--length": options.length,
+    }
+    given |= {"--gpu-per-machine": options.gpu.per_machine, "--cpu-per-machine": options.cpu.per_machine}
     for name, value in given.items():
         if value <= 0:
             raise LoadError(f"{name} is {value:g}", "it must be above 0")
-    if wish.price_only and wish.elsewhere is not None:
+    if options.price_only and options.elsewhere is not None:
         raise LoadError("--gpu-price-only and --as-measured-elsewhere exclude each other", "leave out one of them")
-    if wish.written is not None and not wish.written.resolve().parent.is_dir():
-        raise LoadError(f"{wish.written}: there is no such folder", "make it first, or name another file")
+    if options.written is not None and not options.written.resolve().parent.is_dir():
+        raise LoadError(f"{options.written}: there is no such folder", "make it first, or name another file")
 
 
-def _price(wish: Wish, side: str, machine: Machine) -> Price:
+def _price(options: CompareOptions, side: str, machine: Machine) -> Price:
     if machine.usd_per_hour is not None:
         return _own_price(side, machine.instance or f"your {side.upper()} machine", machine.usd_per_hour)
-    prices: Prices = load_prices(wish.prices, wish.prices_source, _day(wish.prices_date))
+    prices: Prices = load_prices(options.prices, options.prices_source, _day(options.prices_date))
     if machine.instance is None:
         names = ", ".join(sorted({each.instance for each in prices.prices})[:12])
         raise LoadError(
             f"nobody said what the {side.upper()} machine costs",
             f"add --{side}-instance, one of {names}, or --{side}-usd-per-hour",
         )
-    return prices.find(machine.instance, wish.region)
+    return prices.find(machine.instance, options.region)
 
 
 def _day(text: str | None) -> datetime.date | None:
@@ -143,9 +148,9 @@ def _own_price(side: str, instance: str, usd_per_hour: float) -> Price:
     )
 
 
-def _gpu_target(wish: Wish) -> Target:
+def _gpu_target(options: CompareOptions) -> Target:
     """Find the GPU model, and refuse one that runs on a CPU: its costs would be a CPU's under a GPU's name."""
-    target = find(_url(wish, wish.gpu_model))
+    target = find(_url(options, options.gpu_model))
     device = str(target.properties.get("device", ""))
     if device.startswith("cpu"):
         why = target.properties.get("fallback") or f"its metadata says device {device}"
@@ -157,10 +162,10 @@ def _gpu_target(wish: Wish) -> Target:
     return target
 
 
-def _if_served(wish: Wish) -> Target | None:
+def _if_served(options: CompareOptions) -> Target | None:
     """Find the GPU model where a server has it, on whatever device."""
     try:
-        return find(_url(wish, wish.gpu_model))
+        return find(_url(options, options.gpu_model))
     except LoadError:
         return None
 
@@ -176,12 +181,12 @@ def _name(model: str) -> str:
     return model.rstrip("/").rpartition("/")[2]
 
 
-def _url(wish: Wish, model: str) -> str:
-    return model if "://" in model else f"{wish.url.rstrip('/')}/v2/models/{model}"
+def _url(options: CompareOptions, model: str) -> str:
+    return model if "://" in model else f"{options.url.rstrip('/')}/v2/models/{model}"
 
 
-def _measure(wish: Wish, target: Target) -> Measured:
-    found = requests(target, wish.path, wish.rows, wish.length)
+def _measure(options: CompareOptions, target: Target) -> Measured:
+    found = requests(target, options.path, options.rows, options.length)
     errors = Console(stderr=True, highlight=False)
     with errors.status(f"{target.model}: starting") as line:
-        return measure(target, found, wish.kind, wish.slo_ms, wish.seconds, line.update, errors.print)
+        return measure(target, found, options.kind, options.slo_ms, options.seconds, line.update, errors.print)

@@ -6,8 +6,8 @@ from typing import Any
 
 from ..report.numbers import rate
 from .comparison import Comparison, Side
+from .formatting import HEADS, PRICE_HEADS, limits, price_row, priced, row, sustains
 from .price_only import NOT_MEASURED, PriceOnly
-from .words import HEADS, PRICE_HEADS, limits, price_row, priced, row, sustains
 
 CAVEAT = "The figures hold where each model ran alone, on the machine whose price is given."
 GPU_CAVEAT = f"The GPU is {NOT_MEASURED}: of it only the price of one machine is known, not the rate that it sustains."

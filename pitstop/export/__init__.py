@@ -1,1 +1,1 @@
-"""What `pitstop export` is made of. Only job.py, wish.py and signature_flags.py import no torch."""
+"""What `pitstop export` is made of. Only job.py, options.py and signature_flags.py import no torch."""

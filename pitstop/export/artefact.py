@@ -16,7 +16,7 @@ from models.sources import source
 from models.sources.resolve import make_preprocess
 from models.startup.input_binding import bind
 from models.startup.prepare import freeze_in_eval
-from models.startup.sample_inputs import Draw
+from models.startup.sample_inputs import SampleInputs
 
 from . import checkpoint, program
 from .fresh import TOLERANCE, compared, named_tensors, shown, steady
@@ -31,23 +31,23 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
     module = freeze_in_eval(subject)
     if not job.inputs:
         return _unrun(job, module)
-    bound, draw = bind(module, draw_of(job))
-    outputs = job.outputs or outputs_of(bound.module, draw)
-    steady(bound.module, draw, outputs)
+    bound, samples = bind(module, draw_of(job))
+    outputs = job.outputs or outputs_of(bound.module, samples)
+    steady(bound.module, samples, outputs)
     # Weights keep the names that the network itself gives them.
     written = module if job.to == "safetensors" else bound.module
-    made = _WRITERS[job.to](job, written, draw, Made(how="", outputs=outputs))
+    made = _WRITERS[job.to](job, written, samples, Made(how="", outputs=outputs))
     if job.to == "safetensors" and made.factory is None:
         return made
-    artefact, _ = bind(freeze_in_eval(source.load(_reload(job, made))), draw)
-    cases = compared(bound.module, artefact.module, draw, outputs)
+    artefact, _ = bind(freeze_in_eval(source.load(_reload(job, made))), samples)
+    cases = compared(bound.module, artefact.module, samples, outputs)
     return made.model_copy(update={"cases": cases, "tolerance": TOLERANCE.relative})
 
 
-def draw_of(job: Job) -> Draw:
+def draw_of(job: Job) -> SampleInputs:
     tensors = tuple(Tensor(each.name, each.datatype, each.shape, each.low, each.high) for each in job.inputs)
     preprocess = make_preprocess(job.preprocess)
-    return Draw(Signature(tensors, ()), preprocess, job.lengths)
+    return SampleInputs(Signature(tensors, ()), preprocess, job.lengths)
 
 
 def _weights_alone(job: Job, tensors: Mapping[str, object]) -> Made:
@@ -71,7 +71,7 @@ def _unrun(job: Job, module: nn.Module) -> Made:
     return made
 
 
-def _safetensors(job: Job, module: nn.Module, _: Draw | None, made: Made) -> Made:
+def _safetensors(job: Job, module: nn.Module, _: SampleInputs | None, made: Made) -> Made:
     count = checkpoint.write(module.state_dict(), Path(job.dest))
     made = made.model_copy(update={"how": "weights", "tensors": count})
     if job.source is not None:
@@ -92,12 +92,12 @@ def _own_class(module: nn.Module) -> str:
     return f"{type(module).__module__}:{type(module).__qualname__}"
 
 
-def _torchscript(job: Job, module: nn.Module, draw: Draw, made: Made) -> Made:
+def _torchscript(job: Job, module: nn.Module, samples: SampleInputs, made: Made) -> Made:
     if isinstance(module, torch.jit.ScriptModule):
         script, how, note = module, "script", "it was TorchScript already"
     else:
         # Not the backend's build: that freezes, and a frozen file's constants stay on the CPU wherever it is loaded.
-        found = faithful(module, shown(draw), named_tensors(made.outputs), job.torchscript, TOLERANCE)
+        found = faithful(module, shown(samples), named_tensors(made.outputs), job.torchscript, TOLERANCE)
         how, note = found.how, sentences(found.refused)
         if not isinstance(found.forward, torch.jit.ScriptModule):
             help_ = "rewrite what is named so that torch.jit.script takes it, or use --to pt2 or safetensors"
@@ -109,12 +109,12 @@ def _torchscript(job: Job, module: nn.Module, draw: Draw, made: Made) -> Made:
     return made.model_copy(update={"how": how, "note": note.removeprefix("; ")})
 
 
-def _pt2(job: Job, module: nn.Module, draw: Draw, made: Made) -> Made:
-    program.write(module, shown(draw)[0], draw.feed, draw.lengths, Path(job.dest))
+def _pt2(job: Job, module: nn.Module, samples: SampleInputs, made: Made) -> Made:
+    program.write(module, shown(samples)[0], samples.model_inputs, samples.lengths, Path(job.dest))
     return made.model_copy(update={"how": "torch.export"})
 
 
-_WRITERS: dict[str, Callable[[Job, nn.Module, Draw, Made], Made]] = {
+_WRITERS: dict[str, Callable[[Job, nn.Module, SampleInputs, Made], Made]] = {
     "safetensors": _safetensors,
     "torchscript": _torchscript,
     "pt2": _pt2,

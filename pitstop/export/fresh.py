@@ -12,7 +12,7 @@ from models.runtime.runner import in_order
 from models.runtime.user_code import call
 from models.signature import Tensor
 from models.startup.parity import TOLERANCES, compare, refuse_uncompared
-from models.startup.sample_inputs import Draw
+from models.startup.sample_inputs import SampleInputs
 
 from .job import Case
 
@@ -23,20 +23,20 @@ _SEEDS = 2
 _FIRST_SEED = 1000
 
 
-def shown(draw: Draw) -> list[list[torch.Tensor]]:
+def shown(samples: SampleInputs) -> list[list[torch.Tensor]]:
     """Return what an exporter is shown: inputs of three sizes, the first of four rows."""
-    lengths = draw.lengths[:1] or (0,)
-    return [staged(draw, rows, length, seed=rows) for rows in (SHOWN_ROWS, 1, 9) for length in lengths]
+    lengths = samples.lengths[:1] or (0,)
+    return [staged(samples, rows, length, seed=rows) for rows in (SHOWN_ROWS, 1, 9) for length in lengths]
 
 
-def steady(source: nn.Module, draw: Draw, outputs: Sequence[TensorConfig]) -> None:
+def steady(source: nn.Module, samples: SampleInputs, outputs: Sequence[TensorConfig]) -> None:
     """Raise a ModelError where the source itself answers the same question in two ways."""
     named = named_tensors(outputs)
-    inputs = staged(draw, 3, draw.lengths[0] if draw.lengths else 0, _FIRST_SEED)
-    others = staged(draw, 3, draw.lengths[0] if draw.lengths else 0, _FIRST_SEED + 1)
+    inputs = staged(samples, 3, samples.lengths[0] if samples.lengths else 0, _FIRST_SEED)
+    others = staged(samples, 3, samples.lengths[0] if samples.lengths else 0, _FIRST_SEED + 1)
     # Copies: a network may return its own state, which the next call changes.
     first, _, second = (
-        [each.clone() for each in in_order(ask(source, rows, draw), named)] for rows in (inputs, others, inputs)
+        [each.clone() for each in in_order(ask(source, rows, samples), named)] for rows in (inputs, others, inputs)
     )
     advice = "the forward draws random numbers or keeps state: use nn.Dropout, not functional.dropout, and no counters"
     compare(second, first, named, TOLERANCE, "the source, asked the same twice,", advice)
@@ -47,40 +47,42 @@ def named_tensors(outputs: Sequence[TensorConfig]) -> tuple[Tensor, ...]:
 
 
 def compared(
-    source: nn.Module, made: Callable[..., Any], draw: Draw, outputs: Sequence[TensorConfig]
+    source: nn.Module, made: Callable[..., Any], samples: SampleInputs, outputs: Sequence[TensorConfig]
 ) -> tuple[Case, ...]:
     """Return how far an artefact is off its source, or raise a ModelError where it answers otherwise."""
     named = named_tensors(outputs)
     cases, seen = [], set[str]()
-    for rows, length, seed in _cases(draw):
-        found = _off(source, made, draw, named, rows, length, seed)
+    for rows, length, seed in _cases(samples):
+        found = _off(source, made, samples, named, rows, length, seed)
         seen |= found.keys()
         cases.append(Case(rows=rows, length=length, seed=seed, deviation=max(found.values(), default=0.0)))
     refuse_uncompared(seen, named)
     return tuple(cases)
 
 
-def ask(module: nn.Module, inputs: Sequence[torch.Tensor], draw: Draw) -> Any:
+def ask(module: nn.Module, inputs: Sequence[torch.Tensor], samples: SampleInputs) -> Any:
     """Return what the source answers, as it returns it; a ModelError where it cannot take these inputs."""
     try:
         with torch.inference_mode():
             # A copy: a network that works in place would change the question that the artefact is asked next.
             return call(module, *[each.clone() for each in inputs])
     except Exception as error:  # The network's own code; whatever it raises, the inputs do not suit it.
-        shapes = ", ".join(f"{each.name} {list(value.shape)}" for each, value in zip(draw.feed, inputs, strict=True))
+        shapes = ", ".join(
+            f"{each.name} {list(value.shape)}" for each, value in zip(samples.model_inputs, inputs, strict=True)
+        )
         raise ModelError(
             f"the network cannot take {shapes} ({first_line(error)})\n"
             "help: check --input: names or order as forward has them, datatypes, shapes for any number of rows"
         ) from error
 
 
-def staged(draw: Draw, rows: int, length: int, seed: int) -> list[torch.Tensor]:
-    arrays = draw.shaped((rows, length), seed)
-    return [torch.from_numpy(arrays[tensor.name]) for tensor in draw.feed]
+def staged(samples: SampleInputs, rows: int, length: int, seed: int) -> list[torch.Tensor]:
+    arrays = samples.shaped((rows, length), seed)
+    return [torch.from_numpy(arrays[tensor.name]) for tensor in samples.model_inputs]
 
 
-def _cases(draw: Draw) -> Iterator[tuple[int, int, int]]:
-    lengths = sorted({draw.lengths[0], draw.lengths[-1]}) if draw.lengths else [0]
+def _cases(samples: SampleInputs) -> Iterator[tuple[int, int, int]]:
+    lengths = sorted({samples.lengths[0], samples.lengths[-1]}) if samples.lengths else [0]
     shapes = [(rows, length) for rows in _SIZES for length in lengths]
     for index, (rows, length) in enumerate(shapes * _SEEDS):
         yield rows, length, _FIRST_SEED + index
@@ -89,14 +91,14 @@ def _cases(draw: Draw) -> Iterator[tuple[int, int, int]]:
 def _off(
     source: nn.Module,
     made: Callable[..., Any],
-    draw: Draw,
+    samples: SampleInputs,
     outputs: tuple[Tensor, ...],
     rows: int,
     length: int,
     seed: int,
 ) -> dict[str, float]:
-    inputs = staged(draw, rows, length, seed)
-    expected = in_order(ask(source, inputs, draw), outputs)
+    inputs = staged(samples, rows, length, seed)
+    expected = in_order(ask(source, inputs, samples), outputs)
     try:
         with torch.inference_mode():
             found = in_order(made(*[each.clone() for each in inputs]), outputs)

@@ -15,10 +15,10 @@ from models.sources.urls import shown
 
 from ..measure.hardware import versions
 from .job import Job, Made
+from .options import ExportOptions
 from .origin import job_of
-from .wish import Wish
 
-__all__ = ["Wish", "export"]
+__all__ = ["ExportOptions", "export"]
 
 DONE, UNUSABLE = 0, 2
 _WARNING = (
@@ -27,38 +27,38 @@ _WARNING = (
 )
 
 
-def export(wish: Wish, console: Console | None = None) -> int:
+def export(options: ExportOptions, console: Console | None = None) -> int:
     """Export, show what was made, and return the exit status."""
     console = console or Console(markup=False, highlight=False, soft_wrap=True)
     try:
-        if wish.mar is not None:
+        if options.mar is not None:
             from .mar_import import bring
 
-            return bring(wish, console)
-        return _export(wish, console)
+            return bring(options, console)
+        return _export(options, console)
     except (ConfigError, ModelError) as error:
         console.print(str(error), style="red")
     except OSError as error:
-        console.print(f"{error.filename or wish.dest}: {error.strerror or error}", style="red")
+        console.print(f"{error.filename or options.dest}: {error.strerror or error}", style="red")
         console.print("help: check that the folder exists, has room, and may be written to", style="red")
     return UNUSABLE
 
 
-def _export(wish: Wish, console: Console) -> int:
-    if wish.dest.exists() and not wish.force:
-        raise ModelError(f"{wish.dest}: exists\nhelp: choose another name, or overwrite it with --force")
+def _export(options: ExportOptions, console: Console) -> int:
+    if options.dest.exists() and not options.force:
+        raise ModelError(f"{options.dest}: exists\nhelp: choose another name, or overwrite it with --force")
     # Beside its place and with its ending: readers go by it, and a rename must not cross disks.
-    wish.dest.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=wish.dest.parent, prefix=".part-") as folder:
-        job = job_of(wish, Path(folder).resolve() / wish.dest.name)
+    options.dest.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.dest.parent, prefix=".part-") as folder:
+        job = job_of(options, Path(folder).resolve() / options.dest.name)
         if job.trusted:
             console.print(_WARNING.format(shown(str(job.file))), style="yellow")
         try:
             made = _make(job)
         except ModelError as error:
-            raise ModelError(str(error).replace(f"{job.dest}: ", f"{wish.dest}: ")) from error
-        Path(job.dest).replace(wish.dest)
-    _show(wish, job, made, console)
+            raise ModelError(str(error).replace(f"{job.dest}: ", f"{options.dest}: ")) from error
+        Path(job.dest).replace(options.dest)
+    _show(options, job, made, console)
     return DONE
 
 
@@ -78,27 +78,29 @@ def _make(job: Job) -> Made:
     return artefact.make(job, checkpoint.read(str(job.file)))
 
 
-def _show(wish: Wish, job: Job, made: Made, console: Console) -> None:
+def _show(options: ExportOptions, job: Job, made: Made, console: Console) -> None:
     from models.sources.files import digest, fetch
 
     from . import manifest, yaml_lines
 
     source = {"file": shown(job.file) if job.file else None, "sha256": digest(fetch(job.file)) if job.file else None}
     source["factory"] = job.source.factory if job.source is not None else made.factory
-    content = manifest.manifest(job, made, wish.dest, source, versions(), datetime.now(UTC))
-    beside = manifest.write(content, wish.dest)
-    args = yaml_lines.args_of(job, made, str(wish.dest), content["sha256"])
+    content = manifest.manifest(job, made, options.dest, source, versions(), datetime.now(UTC))
+    beside = manifest.write(content, options.dest)
+    args = yaml_lines.args_of(job, made, str(options.dest), content["sha256"])
     lines = yaml_lines.dump(args)
-    console.print(f"{wish.dest}: {job.to} ({made.how}), {content['bytes']:,} bytes", style="green")
+    console.print(f"{options.dest}: {job.to} ({made.how}), {content['bytes']:,} bytes", style="green")
     for line in [*_parity(made), f"manifest: {beside}"]:
         console.print(line)
     if made.note:
         console.print(f"note: {made.note}", style="yellow")
     elif job.to == "safetensors" and made.factory is None:
         console.print("note: put the network's own factory in place of package.module:callable", style="yellow")
-    if wish.yaml is not None:
-        wish.yaml.write_text(lines, encoding="utf-8")
-    console.print(f"\nPaste into the application's args{f' (also in {wish.yaml})' if wish.yaml else ''}:\n\n{lines}")
+    if options.yaml is not None:
+        options.yaml.write_text(lines, encoding="utf-8")
+    console.print(
+        f"\nPaste into the application's args{f' (also in {options.yaml})' if options.yaml else ''}:\n\n{lines}"
+    )
 
 
 def _parity(made: Made) -> list[str]:

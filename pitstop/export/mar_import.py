@@ -17,51 +17,51 @@ from . import mar_code, mar_handler, mar_settings, mar_weights, mar_yaml, signat
 from .mar import Archive, unpack
 from .mar_handler import Handled
 from .mar_settings import Settings
-from .wish import Wish
+from .options import ExportOptions
 
 _UNWANTED = {"__pycache__", "__MACOSX"}
 
 
-def bring(wish: Wish, console: Console) -> int:
+def bring(options: ExportOptions, console: Console) -> int:
     """Import the archive and return the exit status; a ModelError leaves no new folder behind."""
-    assert wish.mar is not None
-    if wish.source or wish.config or wish.to:
+    assert options.mar is not None
+    if options.source or options.config or options.to:
         raise ModelError("--mar: goes with no SOURCE, --config or --to\nhelp: the archive says what it holds")
-    module = _module_of(wish.dest)
-    existed = wish.dest.exists()
-    if existed and not wish.force and (not wish.dest.is_dir() or any(wish.dest.iterdir())):
-        raise ModelError(f"{wish.dest}: is there already\nhelp: name a new folder, or write into it with --force")
+    module = _module_of(options.dest)
+    existed = options.dest.exists()
+    if existed and not options.force and (not options.dest.is_dir() or any(options.dest.iterdir())):
+        raise ModelError(f"{options.dest}: is there already\nhelp: name a new folder, or write into it with --force")
     try:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                _bring(wish, unpack(wish.mar, Path(folder)), module, console)
+                _bring(options, unpack(options.mar, Path(folder)), module, console)
             except ModelError as error:
                 raise ModelError(str(error).replace(f"{folder}/", "")) from error
     except BaseException:
         if not existed:
-            shutil.rmtree(wish.dest, ignore_errors=True)
+            shutil.rmtree(options.dest, ignore_errors=True)
         raise
     return 0
 
 
-def _bring(wish: Wish, archive: Archive, module: str, console: Console) -> None:
-    settings = mar_settings.translate(_own(archive), _properties(wish, archive), archive.name)
-    _copy(archive, wish.dest, settings)
-    handled = mar_handler.handle(archive, wish.dest, module, signature_flags.tensors("--input", wish.inputs))
-    if wish.outputs:
-        handled.outputs = signature_flags.tensors("--output", wish.outputs)
-    brought = mar_weights.bring(wish, archive, module, handled, console)
+def _bring(options: ExportOptions, archive: Archive, module: str, console: Console) -> None:
+    settings = mar_settings.translate(_own(archive), _properties(options, archive), archive.name)
+    _copy(archive, options.dest, settings)
+    handled = mar_handler.handle(archive, options.dest, module, signature_flags.tensors("--input", options.inputs))
+    if options.outputs:
+        handled.outputs = signature_flags.tensors("--output", options.outputs)
+    brought = mar_weights.bring(options, archive, module, handled, console)
     lost = [*settings.lost, *handled.lost, *brought.lost]
-    args = _args(wish, archive, settings, handled, brought)
+    args = _args(options, archive, settings, handled, brought)
     # Before anything is written: a name or a number may be one that this project does not take.
-    parse_model(args, str(wish.mar))
-    parse_tunables(settings.user_config, str(wish.mar))
+    parse_model(args, str(options.mar))
+    parse_tunables(settings.user_config, str(options.mar))
     deployment = dict(settings.deployment)
     if settings.user_config:
         deployment["user_config"] = settings.user_config
-    path = wish.yaml or wish.dest / f"{args['name']}.yaml"
-    path.write_text(mar_yaml.render(str(wish.mar), args, deployment, lost), encoding="utf-8")
-    _show(wish, path, [*settings.kept, *handled.kept, *brought.kept], lost, console)
+    path = options.yaml or options.dest / f"{args['name']}.yaml"
+    path.write_text(mar_yaml.render(str(options.mar), args, deployment, lost), encoding="utf-8")
+    _show(options, path, [*settings.kept, *handled.kept, *brought.kept], lost, console)
 
 
 def _module_of(dest: Path) -> str:
@@ -88,9 +88,9 @@ def _own(archive: Archive) -> dict[str, Any]:
     return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
 
 
-def _properties(wish: Wish, archive: Archive) -> dict[str, str]:
+def _properties(options: ExportOptions, archive: Archive) -> dict[str, str]:
     inside = archive.folder / "config.properties"
-    path = wish.ts_config or (inside if inside.is_file() else None)
+    path = options.ts_config or (inside if inside.is_file() else None)
     return mar_settings.properties_of(path.read_text(encoding="utf-8", errors="replace")) if path else {}
 
 
@@ -113,9 +113,12 @@ def _copy(archive: Archive, dest: Path, settings: Settings) -> None:
 
 
 def _args(
-    wish: Wish, archive: Archive, settings: Settings, handled: Handled, brought: mar_weights.Brought
+    options: ExportOptions, archive: Archive, settings: Settings, handled: Handled, brought: mar_weights.Brought
 ) -> dict[str, Any]:
-    args: dict[str, Any] = {"name": wish.model or archive.name, "version": str(archive.model.get("modelVersion", "1"))}
+    args: dict[str, Any] = {
+        "name": options.model or archive.name,
+        "version": str(archive.model.get("modelVersion", "1")),
+    }
     args["device"] = settings.args.pop("device", "auto")
     args |= {**brought.args, **settings.args}
     if handled.hooks:
@@ -123,8 +126,8 @@ def _args(
     return args
 
 
-def _show(wish: Wish, path: Path, kept: list[str], lost: list[str], console: Console) -> None:
-    console.print(f"{wish.dest}: imported from {wish.mar}", style="green")
+def _show(options: ExportOptions, path: Path, kept: list[str], lost: list[str], console: Console) -> None:
+    console.print(f"{options.dest}: imported from {options.mar}", style="green")
     for each in kept:
         console.print(f"kept: {each}")
     for each in lost:

@@ -18,8 +18,8 @@ from .job import Job, Made
 from .manifest import manifest, write
 from .mar import Archive
 from .mar_handler import Handled
+from .options import ExportOptions
 from .subprocess_unpickle import run
-from .wish import Wish
 
 _OUTPUT_HELP = "name what the model returns with --output NAME:DATATYPE:SHAPE, such as --output scores:FP32:-1,1000"
 _WARNING = (
@@ -37,17 +37,17 @@ class Brought:
     lost: list[str] = field(default_factory=list)
 
 
-def bring(wish: Wish, archive: Archive, module: str, handled: Handled, console: Console) -> Brought:
+def bring(options: ExportOptions, archive: Archive, module: str, handled: Handled, console: Console) -> Brought:
     """Write the weights into the folder, with a manifest. The archive's code runs only in a subprocess, if trusted."""
     _check(archive, handled)
     serialized = archive.file("serializedFile")
     assert serialized is not None
-    job = _job(wish, archive, module, handled, serialized)
+    job = _job(options, archive, module, handled, serialized)
     if job.trusted:
         console.print(_WARNING, style="yellow")
     made = _made(job, handled, archive.folder / serialized)
     dest = Path(job.dest)
-    origin = {"file": str(wish.mar), "member": serialized, "sha256": _digest(archive.folder / serialized)}
+    origin = {"file": str(options.mar), "member": serialized, "sha256": _digest(archive.folder / serialized)}
     content = manifest(job, made, dest, origin, versions(), datetime.now(UTC))
     write(content, dest)
     found = Brought(yaml_lines.args_of(job, made, _location(dest), content["sha256"]))
@@ -84,22 +84,24 @@ def _check(archive: Archive, handled: Handled) -> None:
         )
 
 
-def _job(wish: Wish, archive: Archive, module: str, handled: Handled, serialized: str) -> Job:
+def _job(options: ExportOptions, archive: Archive, module: str, handled: Handled, serialized: str) -> Job:
     path = archive.folder / serialized
     script = checkpoint.is_torchscript(path)
-    lengths = signature_flags.lengths(wish.lengths)
-    base = Job(to="torchscript", dest=str(wish.dest.resolve() / "model.pt"), file=str(path), lengths=lengths)
+    lengths = signature_flags.lengths(options.lengths)
+    base = Job(to="torchscript", dest=str(options.dest.resolve() / "model.pt"), file=str(path), lengths=lengths)
     base = base.model_copy(update={"inputs": handled.inputs, "outputs": handled.outputs})
     if script:
         return base.model_copy(update={"source": SourceConfig(torchscript=str(path))})
-    source = SourceConfig(factory=_factory(wish, archive, module), kwargs=signature_flags.kwargs(wish.kwargs))
-    dest = str(wish.dest.resolve() / "weights.safetensors")
-    return base.model_copy(update={"to": "safetensors", "dest": dest, "source": source, "trusted": wish.trust_pickle})
+    source = SourceConfig(factory=_factory(options, archive, module), kwargs=signature_flags.kwargs(options.kwargs))
+    dest = str(options.dest.resolve() / "weights.safetensors")
+    return base.model_copy(
+        update={"to": "safetensors", "dest": dest, "source": source, "trusted": options.trust_pickle}
+    )
 
 
-def _factory(wish: Wish, archive: Archive, module: str) -> str:
-    if wish.factory is not None:
-        return wish.factory
+def _factory(options: ExportOptions, archive: Archive, module: str) -> str:
+    if options.factory is not None:
+        return options.factory
     name = archive.file("modelFile")
     if name is None:
         raise ModelError(

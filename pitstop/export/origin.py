@@ -12,18 +12,18 @@ from models.errors import ModelError
 
 from . import signature_flags
 from .job import Job, Kind
-from .wish import Wish
+from .options import ExportOptions
 
 _SUFFIXES: dict[str, Kind] = {".safetensors": "safetensors", ".pt2": "pt2", ".pt": "torchscript", ".ts": "torchscript"}
 _ENDINGS = {"safetensors": (".safetensors",), "pt2": (".pt2",), "torchscript": (".pt", ".pth", ".ts")}
 
 
-def job_of(wish: Wish, dest: Path) -> Job:
+def job_of(options: ExportOptions, dest: Path) -> Job:
     """Return the job that writes `dest`, or a ModelError (ConfigError) that says which flag is missing or wrong."""
-    to = kind_of(wish)
-    if wish.config is not None:
-        return _from_config(wish, to, dest)
-    if wish.source is None and wish.factory is None:
+    to = kind_of(options)
+    if options.config is not None:
+        return _from_config(options, to, dest)
+    if options.source is None and options.factory is None:
         raise ModelError(
             "nothing to export: no SOURCE is given\n"
             "help: name a checkpoint, --config with --model, --factory package.module:callable, or --mar"
@@ -31,52 +31,52 @@ def job_of(wish: Wish, dest: Path) -> Job:
     return Job(
         to=to,
         dest=str(dest),
-        file=wish.source,
-        source=_source(wish),
-        trusted=wish.trust_pickle and wish.source is not None,
-        inputs=signature_flags.tensors("--input", wish.inputs),
-        outputs=signature_flags.tensors("--output", wish.outputs),
-        lengths=_lengths(wish),
+        file=options.source,
+        source=_source(options),
+        trusted=options.trust_pickle and options.source is not None,
+        inputs=signature_flags.tensors("--input", options.inputs),
+        outputs=signature_flags.tensors("--output", options.outputs),
+        lengths=_lengths(options),
     )
 
 
-def kind_of(wish: Wish) -> Kind:
+def kind_of(options: ExportOptions) -> Kind:
     """Return the kind asked for with --to, or the one that the ending of DEST stands for."""
-    suffix = wish.dest.suffix
-    if wish.to is None:
+    suffix = options.dest.suffix
+    if options.to is None:
         if suffix not in _SUFFIXES:
-            raise ModelError(f"{wish.dest}: does not say what to make\nhelp: add --to {'|'.join(get_args(Kind))}")
+            raise ModelError(f"{options.dest}: does not say what to make\nhelp: add --to {'|'.join(get_args(Kind))}")
         return _SUFFIXES[suffix]
     kinds: tuple[Kind, ...] = get_args(Kind)
-    found = next((kind for kind in kinds if kind == wish.to), None)
+    found = next((kind for kind in kinds if kind == options.to), None)
     if found is None:
-        raise ModelError(f"--to {wish.to}: is no kind of artefact\nhelp: {advise(wish.to, kinds)}")
+        raise ModelError(f"--to {options.to}: is no kind of artefact\nhelp: {advise(options.to, kinds)}")
     if suffix not in _ENDINGS[found]:
         ending = _ENDINGS[found][0]
         raise ModelError(
-            f"{wish.dest}: {found} files end with {ending}\nhelp: -o {wish.dest.with_suffix(ending)}; torch and "
+            f"{options.dest}: {found} files end with {ending}\nhelp: -o {options.dest.with_suffix(ending)}; torch and "
             "safetensors readers go by the ending"
         )
     return found
 
 
-def _source(wish: Wish) -> SourceConfig | None:
-    if wish.factory is None:
-        if wish.kwargs:
+def _source(options: ExportOptions) -> SourceConfig | None:
+    if options.factory is None:
+        if options.kwargs:
             raise ModelError("--kwarg: there is no factory to hand it to\nhelp: add --factory package.module:callable")
         return None
-    weights = None if wish.trust_pickle else wish.source
+    weights = None if options.trust_pickle else options.source
     try:
-        return SourceConfig(factory=wish.factory, kwargs=signature_flags.kwargs(wish.kwargs), weights=weights)
+        return SourceConfig(factory=options.factory, kwargs=signature_flags.kwargs(options.kwargs), weights=weights)
     except ValidationError as error:
         raise ModelError(
-            f"--factory {wish.factory}: is not package.module:callable\nhelp: such as models.zoo.digits:Digits"
+            f"--factory {options.factory}: is not package.module:callable\nhelp: such as models.zoo.digits:Digits"
         ) from error
 
 
-def _lengths(wish: Wish) -> tuple[int, ...]:
-    found = signature_flags.lengths(wish.lengths)
-    tensors = signature_flags.tensors("--input", wish.inputs)
+def _lengths(options: ExportOptions) -> tuple[int, ...]:
+    found = signature_flags.lengths(options.lengths)
+    tensors = signature_flags.tensors("--input", options.inputs)
     many = next((each for each in tensors if each.shape[2:].count(-1)), None)
     if many is not None:
         raise ModelError(
@@ -95,20 +95,20 @@ def _lengths(wish: Wish) -> tuple[int, ...]:
     return found
 
 
-def _from_config(wish: Wish, to: Kind, dest: Path) -> Job:
+def _from_config(options: ExportOptions, to: Kind, dest: Path) -> Job:
     given = {
-        "SOURCE": wish.source,
-        "--factory": wish.factory,
-        "--input": wish.inputs,
-        "--output": wish.outputs,
-        "--lengths": wish.lengths,
-        "--kwarg": wish.kwargs,
-        "--trust-pickle": wish.trust_pickle,
+        "SOURCE": options.source,
+        "--factory": options.factory,
+        "--input": options.inputs,
+        "--output": options.outputs,
+        "--lengths": options.lengths,
+        "--kwarg": options.kwargs,
+        "--trust-pickle": options.trust_pickle,
     }
     surplus = [flag for flag, value in given.items() if value]
     if surplus:
         raise ModelError(f"{surplus[0]}: the config says that already\nhelp: give either --config or {surplus[0]}")
-    config = _model(wish)
+    config = _model(options)
     return Job(
         to=to,
         dest=str(dest),
@@ -122,14 +122,14 @@ def _from_config(wish: Wish, to: Kind, dest: Path) -> Job:
     )
 
 
-def _model(wish: Wish) -> ModelConfig:
-    assert wish.config is not None
-    found = {app.config.name: app.config for app in load(wish.config).models}
+def _model(options: ExportOptions) -> ModelConfig:
+    assert options.config is not None
+    found = {app.config.name: app.config for app in load(options.config).models}
     if not found:
-        raise ModelError(f"{wish.config}: serves no model\nhelp: name a file like serve_config.yaml")
-    if wish.model is None and len(found) > 1:
-        raise ModelError(f"{wish.config}: serves {', '.join(found)}\nhelp: say which with --model")
-    name = wish.model or next(iter(found))
+        raise ModelError(f"{options.config}: serves no model\nhelp: name a file like serve_config.yaml")
+    if options.model is None and len(found) > 1:
+        raise ModelError(f"{options.config}: serves {', '.join(found)}\nhelp: say which with --model")
+    name = options.model or next(iter(found))
     if name not in found:
-        raise ModelError(f"{wish.config}: has no model {name!r}\nhelp: {advise(name, found)}")
+        raise ModelError(f"{options.config}: has no model {name!r}\nhelp: {advise(name, found)}")
     return found[name]

@@ -9,7 +9,7 @@ from configs.schema import TensorConfig
 from models.errors import ModelError
 from models.runtime.runner import torch_dtype
 from models.signature import NUMPY
-from models.startup.sample_inputs import Draw
+from models.startup.sample_inputs import SampleInputs
 
 from .fresh import ask, staged
 
@@ -17,10 +17,10 @@ _DATATYPES = {torch_dtype(dtype): name for name, dtype in NUMPY.items() if name 
 _HELP = "help: name the outputs yourself with --output NAME:DATATYPE:SHAPE, in the order that forward returns them"
 
 
-def outputs_of(module: nn.Module, draw: Draw) -> tuple[TensorConfig, ...]:
+def outputs_of(module: nn.Module, samples: SampleInputs) -> tuple[TensorConfig, ...]:
     """Return the outputs in forward's order; a dict's keys become their names, else output0, output1, …"""
-    length = draw.lengths[0] if draw.lengths else 0
-    two, three = (_named(ask(module, staged(draw, rows, length, seed=rows), draw)) for rows in (2, 3))
+    length = samples.lengths[0] if samples.lengths else 0
+    two, three = (_named(ask(module, staged(samples, rows, length, seed=rows), samples)) for rows in (2, 3))
     return tuple(_tensor(name, value, three.get(name)) for name, value in two.items())
 
 

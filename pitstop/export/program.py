@@ -14,7 +14,7 @@ from models.signature import Tensor
 def write(
     module: nn.Module,
     example: Sequence[torch.Tensor],
-    feed: Sequence[Tensor],
+    model_inputs: Sequence[Tensor],
     lengths: Sequence[int],
     path: Path,
 ) -> None:
@@ -25,7 +25,7 @@ def write(
     if len(lengths) > 1:
         # Bounded by what will come: a table of 512 positions takes no length without a limit.
         with_length[1] = torch.export.Dim("length", min=lengths[0], max=lengths[-1])
-    shapes = tuple(open_sizes if tensor.fixed else with_length for tensor in feed)
+    shapes = tuple(open_sizes if tensor.fixed else with_length for tensor in model_inputs)
     try:
         with torch.no_grad():
             program = torch.export.export(module, tuple(example), dynamic_shapes=shapes, strict=False)

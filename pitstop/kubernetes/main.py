@@ -14,7 +14,7 @@ DONE, UNUSABLE = 0, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class KubernetesOptions:
     """What the command line asks for."""
 
     config: Path
@@ -23,27 +23,27 @@ class Wish:
     name: str
 
 
-def kubernetes(wish: Wish, console: Console | None = None) -> int:
+def kubernetes(options: KubernetesOptions, console: Console | None = None) -> int:
     """Write the manifests, say which they are, and return the exit status."""
     console = console or Console(markup=False, highlight=False, soft_wrap=True)
     try:
-        files = rendered(wish)
+        files = rendered(options)
     except ConfigError as error:
         console.print(str(error), style="red")
         return UNUSABLE
-    wish.out.mkdir(parents=True, exist_ok=True)
+    options.out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (wish.out / name).write_text(text, encoding="utf-8")
-        console.print(str(wish.out / name))
+        (options.out / name).write_text(text, encoding="utf-8")
+        console.print(str(options.out / name))
     return DONE
 
 
-def rendered(wish: Wish) -> dict[str, str]:
+def rendered(options: KubernetesOptions) -> dict[str, str]:
     """Return the manifests by file name; raise ConfigError where the config has errors or cannot be served there."""
-    deployment, found = check(wish.config)
+    deployment, found = check(options.config)
     errors = [problem.text(place) for place, problem in found if problem.severity == "error"]
     if errors or deployment is None:
         raise ConfigError("\n".join(errors))
     groups = groups_of(deployment)
-    text = wish.config.read_text(encoding="utf-8")
-    return manifests(wish.name, wish.image, wish.config.as_posix(), text, deployment.raw, groups)
+    text = options.config.read_text(encoding="utf-8")
+    return manifests(options.name, options.image, options.config.as_posix(), text, deployment.raw, groups)

@@ -23,7 +23,7 @@ DONE, UNUSABLE, STOPPED = 0, 2, 130
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class LoadOptions:
     """What the user asked for."""
 
     url: str
@@ -36,29 +36,31 @@ class Wish:
     written: Path | None = None
 
 
-def load(wish: Wish, console: Console | None = None) -> int:
+def load(options: LoadOptions, console: Console | None = None) -> int:
     """Run the load, show what was found, and return the exit status."""
     console = console or Console(highlight=False)
     try:
-        _check(wish)
-        target, summary = measure(wish)
+        _check(options)
+        target, summary = measure(options)
         show(summary, f"{target.model} at {target.url}", console)
-        if wish.written is not None:
-            write(wish.written, _record(wish, target, summary))
+        if options.written is not None:
+            write(options.written, _record(options, target, summary))
     except LoadError as error:
         Console(stderr=True, highlight=False).print(str(error), style="red", markup=False, soft_wrap=True)
         return UNUSABLE
     return STOPPED if summary.stopped else DONE
 
 
-def measure(wish: Wish) -> tuple[Target, Summary]:
+def measure(options: LoadOptions) -> tuple[Target, Summary]:
     """Find the model, see that it answers, and run the plan."""
-    target = find(wish.url)
-    found = requests(target, wish.path, wish.rows, wish.length)
-    try_one(target, found[0], wish.kind, wish.plan.timeout_s)
+    target = find(options.url)
+    found = requests(target, options.path, options.rows, options.length)
+    try_one(target, found[0], options.kind, options.plan.timeout_s)
     with Console(stderr=True).status("starting") as line:
-        record = run(target, found, wish.kind, wish.grpc_port, wish.plan, lambda drive: _progress(drive, wish, line))
-    return target, summarise(wish.plan, record)
+        record = run(
+            target, found, options.kind, options.grpc_port, options.plan, lambda drive: _progress(drive, options, line)
+        )
+    return target, summarise(options.plan, record)
 
 
 def write(path: Path, record: dict[str, Any]) -> None:
@@ -68,21 +70,26 @@ def write(path: Path, record: dict[str, Any]) -> None:
         raise LoadError(f"{path}: cannot be written ({error.strerror})", "name another file") from error
 
 
-def _check(wish: Wish) -> None:
-    plan = wish.plan
+def _check(options: LoadOptions) -> None:
+    plan = options.plan
     positive = {"--rate": plan.rate_rps or 1, "--seconds": plan.seconds, "--timeout": plan.timeout_s}
-    positive |= {"--connections": plan.connections, "--rows": wish.rows, "--length": wish.length, "--most": plan.most}
+    positive |= {
+        "--connections": plan.connections,
+        "--rows": options.rows,
+        "--length": options.length,
+        "--most": plan.most,
+    }
     for name, value in positive.items():
         if value <= 0:
             raise LoadError(f"{name} is {value:g}", "it must be above 0")
     if plan.warmup_s < 0 or plan.retries < 0:
         raise LoadError("--warmup and --retries cannot be negative", "0 switches them off")
-    if wish.written is not None and not wish.written.resolve().parent.is_dir():
-        raise LoadError(f"{wish.written}: there is no such folder", "make it first, or name another file")
+    if options.written is not None and not options.written.resolve().parent.is_dir():
+        raise LoadError(f"{options.written}: there is no such folder", "make it first, or name another file")
 
 
-def _progress(drive: Drive, wish: Wish, line: Status) -> None:
-    record, plan = drive.record, wish.plan
+def _progress(drive: Drive, options: LoadOptions, line: Status) -> None:
+    record, plan = drive.record, options.plan
     recent = record.latency_s[-1000:]
     p99 = f", p99 of the last {len(recent)}: {percentile(recent, 0.99) * 1e3:.3g} ms" if recent else ""
     errors = f", [red]{len(record.failures)} errors[/]" if record.failures else ""
@@ -90,12 +97,12 @@ def _progress(drive: Drive, wish: Wish, line: Status) -> None:
     line.update(f"{phase} {drive.elapsed_s:.0f}/{plan.end_s:.0f} s: {len(record.latency_s):,} answers{p99}{errors}")
 
 
-def _record(wish: Wish, target: Target, summary: Summary) -> dict[str, Any]:
+def _record(options: LoadOptions, target: Target, summary: Summary) -> dict[str, Any]:
     return {
         **results.head(["pitstop", *sys.argv[1:]]),
         "target": {"url": target.url, "model": target.model, "properties": target.properties},
-        "format": wish.kind,
-        "rows": wish.rows,
-        "input": str(wish.path) if wish.path else "drawn from the metadata",
+        "format": options.kind,
+        "rows": options.rows,
+        "input": str(options.path) if options.path else "drawn from the metadata",
         **summary.as_json(),
     }

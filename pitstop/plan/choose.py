@@ -16,7 +16,7 @@ from models.runtime.padding import round_up
 from ..measure.arrivals import poisson
 from ..measure.percentiles import percentile
 from .profile import Profile
-from .simulate import Costs, Outcome, Setting, simulate
+from .simulate import Costs, Outcome, ReplicaSetting, simulate
 
 # Predictions are held to within 20 % of what is measured (tests/pitstop/test_simulate.py).
 MARGIN = 1.2
@@ -28,7 +28,7 @@ _WAIT_SHARES = (0.0, 0.1, 0.3)
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class LatencyTarget:
     """What is asked for. `rows` are those of one request."""
 
     rate_rps: float
@@ -45,7 +45,7 @@ class Option:
     """One setting on one device and what is predicted of it. `usd_per_hour` is for all replicas; None: no price."""
 
     profile: Profile
-    setting: Setting
+    setting: ReplicaSetting
     p50_ms: float
     p99_ms: float
     utilisation: float
@@ -65,14 +65,14 @@ class Bounds:
     most_rps: float
 
 
-def options(profile: Profile, target: Target, usd_per_hour: float | None, most_rows: int) -> list[Option]:
+def options(profile: Profile, target: LatencyTarget, usd_per_hour: float | None, most_rows: int) -> list[Option]:
     """Return, for every batch size and wait, the fewest replicas that meet the target, or why none would."""
     sizes = [size for size in profile.forward_ms if size <= most_rows]
     waits = [round(share * target.slo_ms, 1) for share in _WAIT_SHARES]
     found = []
     for size in sizes:
         for wait in waits if size > 1 else waits[:1]:
-            setting = fewest(profile.costs, target, Setting(size, wait))
+            setting = fewest(profile.costs, target, ReplicaSetting(size, wait))
             if setting is not None:
                 found.append(predict(profile, target, setting, usd_per_hour))
     return found
@@ -94,14 +94,14 @@ def pick(found: Sequence[Option]) -> Option | None:
     return min(equal, key=order)
 
 
-def neighbours(option: Option, target: Target, replica_usd: float | None) -> Iterator[Option]:
+def neighbours(option: Option, target: LatencyTarget, replica_usd: float | None) -> Iterator[Option]:
     """Yield the same setting with one replica fewer and one more, for comparison."""
     for replicas in (option.setting.replicas - 1, option.setting.replicas + 1):
         if replicas >= 1:
             yield predict(option.profile, target, replace(option.setting, replicas=replicas), replica_usd)
 
 
-def predict(profile: Profile, target: Target, setting: Setting, usd_per_hour: float | None) -> Option:
+def predict(profile: Profile, target: LatencyTarget, setting: ReplicaSetting, usd_per_hour: float | None) -> Option:
     """Simulate one setting at length. `usd_per_hour` is the price of one replica."""
     outcome = run(profile.costs, target, setting, _FINAL_ARRIVALS)
     p99_ms = outcome.percentile_ms(0.99)
@@ -119,7 +119,7 @@ def predict(profile: Profile, target: Target, setting: Setting, usd_per_hour: fl
     )
 
 
-def fewest(costs: Costs, target: Target, setting: Setting) -> Setting | None:
+def fewest(costs: Costs, target: LatencyTarget, setting: ReplicaSetting) -> ReplicaSetting | None:
     """Return the setting with the fewest replicas that meet the target; None where no number does."""
     if floor_ms(costs, target, setting) > target.aim_ms:
         return None
@@ -134,7 +134,7 @@ def fewest(costs: Costs, target: Target, setting: Setting) -> Setting | None:
     return replace(setting, replicas=high)
 
 
-def bounds(option: Option, target: Target, low_rps: float, peak_rps: float) -> Bounds:
+def bounds(option: Option, target: LatencyTarget, low_rps: float, peak_rps: float) -> Bounds:
     """Return the replicas needed at the lowest and the highest rate, and how many requests one may have under way."""
     costs, one = option.profile.costs, replace(option.setting, replicas=1)
     low = fewest(costs, replace(target, rate_rps=low_rps), one)
@@ -147,7 +147,7 @@ def bounds(option: Option, target: Target, low_rps: float, peak_rps: float) -> B
     return Bounds(min(least, here), max(most, here), max(1.0, round(ongoing, 1)), rate)
 
 
-def sustained(costs: Costs, target: Target, setting: Setting) -> float:
+def sustained(costs: Costs, target: LatencyTarget, setting: ReplicaSetting) -> float:
     """Return the highest rate that these replicas sustain within the target."""
     low, high = 0.0, capacity_rps(costs, target.rows, setting)
     for _ in range(8):
@@ -156,13 +156,13 @@ def sustained(costs: Costs, target: Target, setting: Setting) -> float:
     return low or high
 
 
-def meets(costs: Costs, target: Target, setting: Setting) -> bool:
+def meets(costs: Costs, target: LatencyTarget, setting: ReplicaSetting) -> bool:
     if load(costs, target, setting) > BUSIEST:
         return False
     return run(costs, target, setting, _SEARCH_ARRIVALS).percentile_ms(0.99) <= target.aim_ms
 
 
-def run(costs: Costs, target: Target, setting: Setting, count: int, seed: int = 1) -> Outcome:
+def run(costs: Costs, target: LatencyTarget, setting: ReplicaSetting, count: int, seed: int = 1) -> Outcome:
     return simulate(_arrivals(target.rate_rps, count, seed), setting, costs, target.rows, seed)
 
 
@@ -172,12 +172,12 @@ def _arrivals(rate_rps: float, count: int, seed: int) -> tuple[float, ...]:
     return tuple(1000 * at_s for at_s in islice(poisson(rate_rps, seed=seed), count))
 
 
-def load(costs: Costs, target: Target, setting: Setting) -> float:
+def load(costs: Costs, target: LatencyTarget, setting: ReplicaSetting) -> float:
     """Return the share of what these replicas can do at most that the target asks for."""
     return target.rate_rps / capacity_rps(costs, target.rows, setting)
 
 
-def capacity_rps(costs: Costs, rows: int, setting: Setting) -> float:
+def capacity_rps(costs: Costs, rows: int, setting: ReplicaSetting) -> float:
     """Return the requests a second at which every forward is full, or the event loop has no pause."""
     turn = costs.turn_ms
     best = max(
@@ -186,7 +186,7 @@ def capacity_rps(costs: Costs, rows: int, setting: Setting) -> float:
     return setting.replicas * min(best / rows, 1000 / costs.loop_ms if costs.loop_ms else float("inf"))
 
 
-def floor_ms(costs: Costs, target: Target, setting: Setting) -> float:
+def floor_ms(costs: Costs, target: LatencyTarget, setting: ReplicaSetting) -> float:
     """Return the p99 of a request that meets no other."""
     sizes = tuple(sorted(costs.forward_ms))
     size = min(round_up(min(target.rows, setting.max_batch_size), sizes), sizes[-1])

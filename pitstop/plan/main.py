@@ -14,11 +14,11 @@ from configs.loader import ConfigError, load
 from ..load.errors import LoadError
 from ..yaml_edit.patch import PatchError, diff, patch, write
 from . import choose, report, sources
-from .choose import Bounds, Option, Target
+from .choose import Bounds, LatencyTarget, Option
 from .place import Place, find_model, plan_changes, scales_itself
 from .profile import Profile, ProfileError
 from .serving import ServingError
-from .simulate import Setting
+from .simulate import ReplicaSetting
 
 DONE, IMPOSSIBLE, UNUSABLE, STOPPED = 0, 1, 2, 130
 
@@ -28,11 +28,11 @@ class PlanError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class PlanOptions:
     """What the user asked for. Prices are of one GPU and of one CPU core, in usd an hour."""
 
     path: Path
-    target: Target
+    target: LatencyTarget
     name: str | None = None
     price_gpu: float | None = None
     price_cpu: float | None = None
@@ -49,12 +49,12 @@ class Wish:
     save_profile: Path | None = None
 
 
-def plan(wish: Wish, console: Console | None = None) -> int:
+def plan(options: PlanOptions, console: Console | None = None) -> int:
     """Plan one model, show the plan, and return the exit status."""
     console = console or Console(highlight=False)
     try:
-        _check(wish)
-        return _plan(wish, console)
+        _check(options)
+        return _plan(options, console)
     except (ConfigError, LoadError, PlanError, ProfileError, ServingError, PatchError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return UNUSABLE
@@ -63,107 +63,123 @@ def plan(wish: Wish, console: Console | None = None) -> int:
         return STOPPED
 
 
-def _plan(wish: Wish, console: Console) -> int:
-    place = find_model(load(wish.path), wish.name)
-    profiles = _profiles(wish, place, console)
+def _plan(options: PlanOptions, console: Console) -> int:
+    place = find_model(load(options.path), options.name)
+    profiles = _profiles(options, place, console)
     with _status("simulating"):
-        found = [option for each in profiles for option in _options(wish, place, each)]
+        found = [option for each in profiles for option in _options(options, place, each)]
         chosen = choose.pick(found)
-        bounds = _bounds(wish, chosen) if chosen else None
+        bounds = _bounds(options, chosen) if chosen else None
     if chosen is None or bounds is None:
-        console.print(_impossible(wish, profiles), style="red", soft_wrap=True, markup=False)
+        console.print(_impossible(options, profiles), style="red", soft_wrap=True, markup=False)
         return IMPOSSIBLE
-    report.show_options(_shown(wish, place, found, chosen), chosen, wish.target, console)
-    autoscale = wish.autoscale or scales_itself(place)
-    report.show_choice(chosen, bounds, wish.target, autoscale, console)
-    patched = _patch(wish, place, chosen, bounds, autoscale, console)
-    if not wish.verify:
+    report.show_options(_shown(options, place, found, chosen), chosen, options.target, console)
+    autoscale = options.autoscale or scales_itself(place)
+    report.show_choice(chosen, bounds, options.target, autoscale, console)
+    patched = _patch(options, place, chosen, bounds, autoscale, console)
+    if not options.verify:
         return DONE
     # torch takes seconds to import, and a plan from a file does without it.
     from .verification_run import Stage, rehearse
 
-    stage = Stage(place, chosen, wish.target, patched, wish.url, wish.seconds)
+    stage = Stage(place, chosen, options.target, patched, options.url, options.seconds)
     return DONE if rehearse(stage, console) else STOPPED
 
 
-def _check(wish: Wish) -> None:
-    target = wish.target
-    numbers = {"--rate": target.rate_rps, "--slo-ms": target.slo_ms, "--rows": target.rows, "--seconds": wish.seconds}
-    optional = {"--low-rate": wish.low_rps, "--peak-rate": wish.peak_rps, "--length": wish.length}
-    numbers |= {"--budget-s": wish.budget_s} | {key: value for key, value in optional.items() if value is not None}
+def _check(options: PlanOptions) -> None:
+    target = options.target
+    numbers = {
+        "--rate": target.rate_rps,
+        "--slo-ms": target.slo_ms,
+        "--rows": target.rows,
+        "--seconds": options.seconds,
+    }
+    optional = {"--low-rate": options.low_rps, "--peak-rate": options.peak_rps, "--length": options.length}
+    numbers |= {"--budget-s": options.budget_s} | {key: value for key, value in optional.items() if value is not None}
     for name, value in numbers.items():
         if value <= 0:
             raise PlanError(f"{name} is {value:g}\nhelp: it must be above 0")
-    if min(wish.price_gpu or 0, wish.price_cpu or 0) < 0:
+    if min(options.price_gpu or 0, options.price_cpu or 0) < 0:
         raise PlanError("a price is below 0\nhelp: give usd an hour")
-    if wish.url and not wish.verify:
+    if options.url and not options.verify:
         raise PlanError("--url is where to verify\nhelp: add --verify; to read forward times from there use --profile")
 
 
-def _profiles(wish: Wish, place: Place, console: Console) -> list[Profile]:
+def _profiles(options: PlanOptions, place: Place, console: Console) -> list[Profile]:
     config, found = place.app.config, []
     with _status("starting") as line:
-        both = wish.price_gpu is not None and wish.price_cpu is not None
+        both = options.price_gpu is not None and options.price_cpu is not None
         for profile in (
-            sources.given(wish.profiles, config, wish.length)
-            if wish.profiles
-            else sources.measured(config, both, wish.budget_s, wish.length, line.update)
+            sources.given(options.profiles, config, options.length)
+            if options.profiles
+            else sources.measured(config, both, options.budget_s, options.length, line.update)
         ):
             report.show_profile(profile, console)
             found.append(profile)
-    if wish.save_profile is not None:
-        sources.save(found, wish.save_profile)
+    if options.save_profile is not None:
+        sources.save(found, options.save_profile)
     return found
 
 
-def _options(wish: Wish, place: Place, profile: Profile) -> list[Option]:
-    return choose.options(profile, wish.target, _replica_usd(wish, place, profile), place.app.config.max_batch_size)
+def _options(options: PlanOptions, place: Place, profile: Profile) -> list[Option]:
+    return choose.options(
+        profile, options.target, _replica_usd(options, place, profile), place.app.config.max_batch_size
+    )
 
 
-def _replica_usd(wish: Wish, place: Place, profile: Profile) -> float | None:
+def _replica_usd(options: PlanOptions, place: Place, profile: Profile) -> float | None:
     config = place.app.config
-    price, count = (wish.price_gpu, config.num_gpus) if profile.device == "cuda" else (wish.price_cpu, config.num_cpus)
+    price, count = (
+        (options.price_gpu, config.num_gpus) if profile.device == "cuda" else (options.price_cpu, config.num_cpus)
+    )
     return None if price is None else price * count
 
 
-def _bounds(wish: Wish, chosen: Option) -> Bounds:
-    rate = wish.target.rate_rps
-    return choose.bounds(chosen, wish.target, wish.low_rps or rate / 5, wish.peak_rps or 2 * rate)
+def _bounds(options: PlanOptions, chosen: Option) -> Bounds:
+    rate = options.target.rate_rps
+    return choose.bounds(chosen, options.target, options.low_rps or rate / 5, options.peak_rps or 2 * rate)
 
 
-def _shown(wish: Wish, place: Place, found: list[Option], chosen: Option) -> list[Option]:
+def _shown(options: PlanOptions, place: Place, found: list[Option], chosen: Option) -> list[Option]:
     """Return each batch size at its best, and the chosen one with its waits and with a replica fewer and more."""
     groups: dict[tuple[str, int], list[Option]] = {}
     for option in found:
         groups.setdefault((option.profile.device, option.setting.max_batch_size), []).append(option)
     shown = []
-    for options in groups.values():
-        if chosen in options:
-            usd = _replica_usd(wish, place, chosen.profile)
-            fewer_and_more = choose.neighbours(chosen, wish.target, usd)
-            shown += sorted([*options, *fewer_and_more], key=lambda each: (each.setting.wait_ms, each.setting.replicas))
+    for each_group in groups.values():
+        if chosen in each_group:
+            usd = _replica_usd(options, place, chosen.profile)
+            fewer_and_more = choose.neighbours(chosen, options.target, usd)
+            shown += sorted(
+                [*each_group, *fewer_and_more], key=lambda each: (each.setting.wait_ms, each.setting.replicas)
+            )
         else:
-            shown.append(choose.pick(options) or options[0])
+            shown.append(choose.pick(each_group) or each_group[0])
     return shown
 
 
-def _impossible(wish: Wish, profiles: list[Profile]) -> str:
-    alone = {each.device: choose.floor_ms(each.costs, wish.target, Setting(max(each.forward_ms))) for each in profiles}
+def _impossible(options: PlanOptions, profiles: list[Profile]) -> str:
+    alone = {
+        each.device: choose.floor_ms(each.costs, options.target, ReplicaSetting(max(each.forward_ms)))
+        for each in profiles
+    }
     device = min(alone, key=lambda each: alone[each])
     what = f"a request that meets no other takes {alone[device]:.3g} ms (p99) on {device}"
-    if alone[device] <= wish.target.aim_ms:
+    if alone[device] <= options.target.aim_ms:
         what = f"{choose.MOST_REPLICAS} replicas would not be enough"
     help_ = "try `pitstop tune` for a faster forward, a GPU, or a higher --slo-ms"
-    return f"no setting keeps p99 within {wish.target.slo_ms:g} ms: {what}\nhelp: {help_}"
+    return f"no setting keeps p99 within {options.target.slo_ms:g} ms: {what}\nhelp: {help_}"
 
 
-def _patch(wish: Wish, place: Place, chosen: Option, bounds: Bounds, autoscale: bool, console: Console) -> str:
+def _patch(
+    options: PlanOptions, place: Place, chosen: Option, bounds: Bounds, autoscale: bool, console: Console
+) -> str:
     """Show, and write where asked, what the plan changes in the file; return the new text."""
-    text = wish.path.read_text(encoding="utf-8")
+    text = options.path.read_text(encoding="utf-8")
     patched = patch(text, plan_changes(place, chosen, bounds, autoscale))
-    report.show_patch(diff(text, patched, wish.path), wish.path, wish.write, console)
-    if wish.write and patched != text:
-        write(wish.path, patched)
+    report.show_patch(diff(text, patched, options.path), options.path, options.write, console)
+    if options.write and patched != text:
+        write(options.path, patched)
     return patched
 
 

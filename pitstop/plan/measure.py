@@ -76,19 +76,19 @@ def _profile(
     import torch
 
     from models.startup.open_model import open_model
-    from models.startup.sample_inputs import Draw
+    from models.startup.sample_inputs import SampleInputs
 
     if device == "cpu":
         torch.set_num_threads(threads_of(config))
     tell(f"starting {config.name} on {device}")
     served = open_model(config, device)
-    draw = Draw(served.signature, served.preprocess, config.lengths or ())
+    samples = SampleInputs(served.signature, served.preprocess, config.lengths or ())
     chosen = length_of(config.lengths or (0,), length)
     sizes = served.runner.layout.sizes
     times: dict[int, tuple[float, ...]] = {}
     for size in sizes:
         tell(f"timing {config.name} on {device}, {size} rows")
-        rows = draw.shaped((size, chosen), seed=5)
+        rows = samples.shaped((size, chosen), seed=5)
         run = partial(served.runner.run, [rows])
         run()
         times[size] = quantiles(times_ms(run, budget_s / len(sizes), LEAST_RUNS, _PATIENCE, _MOST_RUNS))

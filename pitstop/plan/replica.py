@@ -7,7 +7,7 @@ from deployments.batching.queue import Answer, Item, Part, Waiting
 
 
 @dataclass(slots=True, eq=False)
-class Replica:
+class SimulatedReplica:
     """One replica at one moment.
 
     `held` are those that `@serve.batch` gathers; `groups` counts its groups that are closed, so that a late timer finds

@@ -9,7 +9,7 @@ from rich.console import Console
 from ..measure.percentiles import percentile
 from ..report import terminal
 from ..report.numbers import plural
-from .choose import MARGIN, Bounds, Option, Target
+from .choose import MARGIN, Bounds, LatencyTarget, Option
 from .profile import Profile
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def show_profile(profile: Profile, console: Console) -> None:
         console.print("only the fastest forward is known, no spread: p99 will be higher than predicted", style="yellow")
 
 
-def show_options(found: Sequence[Option], chosen: Option | None, target: Target, console: Console) -> None:
+def show_options(found: Sequence[Option], chosen: Option | None, target: LatencyTarget, console: Console) -> None:
     """Print the alternatives, the chosen one marked."""
     asked = f"{target.rate_rps:g} requests a second" + (f" of {target.rows} rows" if target.rows > 1 else "")
     aim = f"the plan aims at {target.aim_ms:.3g} ms, which leaves a margin of {MARGIN - 1:.0%}"
@@ -68,7 +68,7 @@ def show_options(found: Sequence[Option], chosen: Option | None, target: Target,
         console.print("! misses the target, or is too busy to be sure of it", style="dim")
 
 
-def show_choice(option: Option, bounds: Bounds, target: Target, autoscale: bool, console: Console) -> None:
+def show_choice(option: Option, bounds: Bounds, target: LatencyTarget, autoscale: bool, console: Console) -> None:
     """Print the proposal in words."""
     setting = option.setting
     replicas = f"{plural(setting.replicas, 'replica')} on {option.profile.device}"

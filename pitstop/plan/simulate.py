@@ -17,13 +17,13 @@ from deployments.batching.queue import Item, Waiting
 from models.runtime.padding import round_up
 
 from ..measure.percentiles import percentile
-from .replica import Replica, new_request
+from .replica import SimulatedReplica, new_request
 
 _LEAST_BUSY = attrgetter("ongoing", "asked")
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ReplicaSetting:
     """What a plan chooses."""
 
     max_batch_size: int
@@ -62,7 +62,7 @@ class Outcome:
 
 
 def simulate(
-    arrivals_ms: Sequence[float], setting: Setting, costs: Costs, rows: int | Sequence[int] = 1, seed: int = 0
+    arrivals_ms: Sequence[float], setting: ReplicaSetting, costs: Costs, rows: int | Sequence[int] = 1, seed: int = 0
 ) -> Outcome:
     """Return what the arrivals would meet with.
 
@@ -95,7 +95,7 @@ class _Run:
     """
 
     def __init__(
-        self, arrivals_ms: Sequence[float], requests: list[Item], setting: Setting, costs: Costs, seed: int
+        self, arrivals_ms: Sequence[float], requests: list[Item], setting: ReplicaSetting, costs: Costs, seed: int
     ) -> None:
         self._arrivals_ms = arrivals_ms
         self._requests = requests
@@ -105,8 +105,10 @@ class _Run:
         self._sizes = tuple(sorted(costs.forward_ms))
         self._draw = random.Random(seed).random
         policy = _policy(costs)
-        self._replicas = [Replica(Waiting(policy)) for _ in range(setting.replicas)]
-        self._events: list[tuple[float, int, Callable[[Replica, float, int], None], Replica, int]] = []
+        self._replicas = [SimulatedReplica(Waiting(policy)) for _ in range(setting.replicas)]
+        self._events: list[
+            tuple[float, int, Callable[[SimulatedReplica, float, int], None], SimulatedReplica, int]
+        ] = []
         self._order = 0
         self._busy_ms = 0.0
         self._forwards = 0
@@ -139,7 +141,7 @@ class _Run:
         replica.loop_free_ms = max(now_ms, replica.loop_free_ms) + self._costs.loop_ms
         self._later(replica.loop_free_ms, self._parsed, replica, number)
 
-    def _parsed(self, replica: Replica, now_ms: float, number: int) -> None:
+    def _parsed(self, replica: SimulatedReplica, now_ms: float, number: int) -> None:
         request, limit = self._requests[number], self._setting.max_batch_size
         if self._setting.wait_ms and request.rows < limit:
             if not replica.held:
@@ -152,12 +154,12 @@ class _Run:
             replica.waiting.append(request)
         self._start(replica, now_ms)
 
-    def _expired(self, replica: Replica, now_ms: float, group: int) -> None:
+    def _expired(self, replica: SimulatedReplica, now_ms: float, group: int) -> None:
         if replica.groups == group:
             replica.close_group()
             self._start(replica, now_ms)
 
-    def _start(self, replica: Replica, now_ms: float) -> None:
+    def _start(self, replica: SimulatedReplica, now_ms: float) -> None:
         if replica.running or not replica.waiting:
             return
         replica.running = replica.waiting.take(self._setting.max_batch_size, 0.0)
@@ -168,7 +170,7 @@ class _Run:
         self._forwards += 1
         self._later(now_ms + took, self._done, replica, 0)
 
-    def _done(self, replica: Replica, now_ms: float, _: int) -> None:
+    def _done(self, replica: SimulatedReplica, now_ms: float, _: int) -> None:
         for part in replica.running:
             if part.stop == part.item.rows:
                 self._answered_ms[part.item] = now_ms
@@ -176,6 +178,8 @@ class _Run:
         replica.running = []
         self._start(replica, now_ms)
 
-    def _later(self, at_ms: float, react: "Callable[[Replica, float, int], None]", replica: Replica, n: int) -> None:
+    def _later(
+        self, at_ms: float, react: "Callable[[SimulatedReplica, float, int], None]", replica: SimulatedReplica, n: int
+    ) -> None:
         self._order += 1
         heapq.heappush(self._events, (at_ms, self._order, react, replica, n))

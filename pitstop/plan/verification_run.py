@@ -14,10 +14,10 @@ from rich.console import Console
 
 from ..yaml_edit.patch import at
 from . import choose, report
-from .choose import Option, Target
+from .choose import LatencyTarget, Option
 from .place import Place
 from .serving import ServingError, served
-from .simulate import Setting
+from .simulate import ReplicaSetting
 from .verify import Check, Verifier
 
 # Beyond it an asyncio client on the server's own machine would measure itself.
@@ -31,7 +31,7 @@ class Stage:
 
     place: Place
     option: Option
-    target: Target
+    target: LatencyTarget
     patched: str
     url: str | None
     seconds: float
@@ -58,7 +58,7 @@ def rehearse(stage: Stage, console: Console) -> bool:
     return not any(check.stopped for check in checks)
 
 
-def _verifier(stage: Stage, url: str, setting: Setting) -> Verifier:
+def _verifier(stage: Stage, url: str, setting: ReplicaSetting) -> Verifier:
     profile = stage.option.profile
     verifier = Verifier(url, stage.place.app.config, profile, stage.target, setting)
     if verifier.device != profile.device:

@@ -16,15 +16,14 @@ from ..load.plan import Plan
 from ..load.run import run as put_load
 from ..load.run import try_one
 from ..load.summary import Summary, summarise
-from ..load.target import Target as Running
-from ..load.target import find
+from ..load.target import Target, find
 from ..load.token import token_header
 from ..measure.arrivals import poisson
 from ..measure.percentiles import percentile
-from .choose import Target
+from .choose import LatencyTarget
 from .payload import request_of
 from .profile import Profile
-from .simulate import Outcome, Setting, simulate
+from .simulate import Outcome, ReplicaSetting, simulate
 
 _CALIBRATION = Plan(connections=1, seconds=2.0, warmup_s=0.5)
 _WARMUP_S = 2.0
@@ -66,11 +65,13 @@ class Sent(NamedTuple):
 class Verifier:
     """One model that runs, and the requests to send it."""
 
-    def __init__(self, url: str, config: ModelConfig, profile: Profile, target: Target, setting: Setting) -> None:
+    def __init__(
+        self, url: str, config: ModelConfig, profile: Profile, target: LatencyTarget, setting: ReplicaSetting
+    ) -> None:
         self.profile = profile
         self._target = target
         self._setting = setting
-        self._running: Running = find(f"{url}/v2/models/{config.name}")
+        self._running: Target = find(f"{url}/v2/models/{config.name}")
         self._request = request_of(config, target.rows, profile.length)
         try_one(self._running, self._request, "binary", timeout_s=60)
 

@@ -36,7 +36,7 @@ _LARGER_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TuneOptions:
     """What the user asked for."""
 
     path: Path
@@ -50,8 +50,10 @@ class Wish:
 class Search:
     """One search on its way: what was tried so far, and how."""
 
-    def __init__(self, wish: Wish, place: Place, device: str, tell: Callable[[str], None], try_: Attempt) -> None:
-        self.wish = wish
+    def __init__(
+        self, options: TuneOptions, place: Place, device: str, tell: Callable[[str], None], try_: Attempt
+    ) -> None:
+        self.options = options
         self.config = place.app.config
         self.present = now(self.config, device)
         self.found: dict[Candidate, Trial] = {}
@@ -64,20 +66,20 @@ class Search:
 
     def run(self, listed: list[Candidate]) -> None:
         """Try what there is time for; `found` grows meanwhile."""
-        steps = halve(listed, self._trial, lambda pair: self.score(*pair), self.wish.budget_s, time.monotonic)
+        steps = halve(listed, self._trial, lambda pair: self.score(*pair), self.options.budget_s, time.monotonic)
         for step in steps:
             self._note(step)
-        if self.wish.goal != "latency":
+        if self.options.goal != "latency":
             self._more_rows()
 
     def score(self, candidate: Candidate, trial: Trial) -> float | None:
         """Return how good a trial is for the goal, the higher the better; None where it is out."""
         if trial.discarded or not trial.p50_ms:
             return None
-        if self.wish.goal == "latency":
+        if self.options.goal == "latency":
             return -trial.p50_ms[min(trial.p50_ms)]
         rate = trial.best[1]
-        return rate / candidate.threads if self.wish.goal == "cost" else rate
+        return rate / candidate.threads if self.options.goal == "cost" else rate
 
     def best(self) -> Candidate | None:
         """Return the best of those that came furthest; the present setting where none is clearly better."""
@@ -100,7 +102,7 @@ class Search:
 
     def _trial(self, candidate: Candidate, round_: Round) -> tuple[Candidate, Trial]:
         spent = time.monotonic() - self._began
-        self._tell(f"round {round_.number + 1}, {spent:.0f} of {self.wish.budget_s:.0f} s: {candidate.label}")
+        self._tell(f"round {round_.number + 1}, {spent:.0f} of {self.options.budget_s:.0f} s: {candidate.label}")
         args = candidate.args(self.config, self._device, thorough=round_.last)
         timeout_s = max(_LEAST_TRIAL_S, round_.left_s)
         return candidate, self._try(args, self._device, candidate.threads, round_.measure_s, timeout_s)
@@ -108,7 +110,7 @@ class Search:
     def _more_rows(self) -> None:
         """Try larger batches, as long as the largest is the best and there is time."""
         while (best := self.best()) is not None and self.found[best].best[0] == best.max_batch_size:
-            left_s = self.wish.budget_s - (time.monotonic() - self._began)
+            left_s = self.options.budget_s - (time.monotonic() - self._began)
             larger = replace(best, max_batch_size=2 * best.max_batch_size)
             if (
                 left_s <= 0
@@ -125,30 +127,30 @@ def _times_better(score: float, other: float) -> float:
     return score / other if score > 0 else other / score
 
 
-def tune(wish: Wish, console: Console | None = None, try_: Attempt = attempt) -> int:
+def tune(options: TuneOptions, console: Console | None = None, try_: Attempt = attempt) -> int:
     """Tune one model, show what was tried, and return the exit status. `try_` measures; tests bring their own."""
     console = console or Console(highlight=False)
     try:
-        if wish.budget_s <= 0:
-            raise ConfigError(f"--budget-s is {wish.budget_s:g}\nhelp: it must be above 0")
-        return _tune(wish, find_model(load(wish.path), wish.name), console, try_)
+        if options.budget_s <= 0:
+            raise ConfigError(f"--budget-s is {options.budget_s:g}\nhelp: it must be above 0")
+        return _tune(options, find_model(load(options.path), options.name), console, try_)
     except (ConfigError, PatchError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return UNUSABLE
 
 
-def _tune(wish: Wish, place: Place, console: Console, try_: Attempt) -> int:
+def _tune(options: TuneOptions, place: Place, console: Console, try_: Attempt) -> int:
     device = device_here(place.app.config.device)
     with Console(stderr=True).status("starting") as line:
-        search = Search(wish, place, device, line.update, try_)
+        search = Search(options, place, device, line.update, try_)
         images = any(len(tensor.shape) == 4 for tensor in place.app.config.inputs)
         stopped = False
         try:
-            search.run(candidates(place.app.config, device, cores(), images, wish.quick))
+            search.run(candidates(place.app.config, device, cores(), images, options.quick))
         except KeyboardInterrupt:
             stopped = True
     best = search.best()
-    console.print(f"\n{place.app.config.name} on {device}, for {wish.goal}", style="bold")
+    console.print(f"\n{place.app.config.name} on {device}, for {options.goal}", style="bold")
     show_tried(search.found, search.left, search.present, best, console, search.score)
     if stopped:
         console.print("stopped by Ctrl-C: this is what was measured so far; the file is as it was", style="yellow")
@@ -156,19 +158,19 @@ def _tune(wish: Wish, place: Place, console: Console, try_: Attempt) -> int:
     if best is None:
         console.print("no setting could be used: the reasons are above", style="red")
         return UNUSABLE
-    _propose(wish, place, best, search.found[best], console)
+    _propose(options, place, best, search.found[best], console)
     return DONE
 
 
-def _propose(wish: Wish, place: Place, best: Candidate, trial: Trial, console: Console) -> None:
-    text = wish.path.read_text(encoding="utf-8")
-    patched = patch(text, args_changes(place, _wanted(wish, place.app.config, best, trial)))
-    show_patch(diff(text, patched, wish.path), wish.path, wish.write, console)
-    if wish.write and patched != text:
-        write(wish.path, patched)
+def _propose(options: TuneOptions, place: Place, best: Candidate, trial: Trial, console: Console) -> None:
+    text = options.path.read_text(encoding="utf-8")
+    patched = patch(text, args_changes(place, _wanted(options, place.app.config, best, trial)))
+    show_patch(diff(text, patched, options.path), options.path, options.write, console)
+    if options.write and patched != text:
+        write(options.path, patched)
 
 
-def _wanted(wish: Wish, config: ModelConfig, best: Candidate, trial: Trial) -> dict[str, Any]:
+def _wanted(options: TuneOptions, config: ModelConfig, best: Candidate, trial: Trial) -> dict[str, Any]:
     """Return the args that differ from the config's."""
     wanted: dict[str, Any] = {
         "backend": best.backend,
@@ -177,7 +179,7 @@ def _wanted(wish: Wish, config: ModelConfig, best: Candidate, trial: Trial) -> d
     }
     if best.threads != now(config, device_here(config.device)).threads:
         wanted["num_cpus"] = best.threads
-    if wish.goal != "latency":
+    if options.goal != "latency":
         wanted["max_batch_size"] = _rows(trial)
     changed = {key: value for key, value in wanted.items() if getattr(config, key) != value}
     if "max_batch_size" in changed and config.batch_sizes is not None:

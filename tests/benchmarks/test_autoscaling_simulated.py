@@ -8,11 +8,11 @@ from ray.serve import autoscaling_policy
 from ray.serve.config import AutoscalingConfig
 
 from benchmarks.autoscaling.__main__ import one
-from benchmarks.autoscaling.cases import OURS, SERVE, Setting, config, models
+from benchmarks.autoscaling.cases import OURS, SERVE, PolicySetting, config, models
 from benchmarks.autoscaling.choose import as_cheap, as_good, best
 from benchmarks.autoscaling.controller import Clock, Controller, Reporter, time_of
 from benchmarks.autoscaling.fleet import run
-from benchmarks.autoscaling.replica import Replica
+from benchmarks.autoscaling.replica import SimulatedReplica
 from benchmarks.autoscaling.traffic import SHAPES, Shape
 from benchmarks.cache import PROJECT
 
@@ -43,7 +43,7 @@ def test_every_shape_stays_within_its_peak(shape: Shape) -> None:
 
 def test_a_replica_takes_what_waits_each_time_it_is_free() -> None:
     found: list[float] = []
-    replica = Replica({1: 100.0, 4: 200.0}, 0, 0)
+    replica = SimulatedReplica({1: 100.0, 4: 200.0}, 0, 0)
     for at_s in (0.0, 0.01, 0.02):
         replica.add(at_s)
     replica.advance(1.0, found)
@@ -55,7 +55,7 @@ def test_a_replica_takes_what_waits_each_time_it_is_free() -> None:
 
 def test_a_replica_takes_fewer_where_that_is_sooner_for_all_as_the_server_does() -> None:
     found: list[float] = []
-    replica = Replica({1: 100.0, 2: 190.0, 4: 400.0}, 0, 0)
+    replica = SimulatedReplica({1: 100.0, 2: 190.0, 4: 400.0}, 0, 0)
     for at_s in (0.0, 0.01, 0.02, 0.03):
         replica.add(at_s)
     replica.advance(1.0, found)
@@ -76,7 +76,7 @@ def test_what_is_too_much_waits_and_then_is_refused() -> None:
 
 def test_the_same_run_gives_the_same_outcome() -> None:
     model, shape = models()[0], replace(SHAPES[0], lasts_s=700)
-    chosen = config(model, shape, Setting(OURS, model.target_queue_ms, "of cluster.yaml"))
+    chosen = config(model, shape, PolicySetting(OURS, model.target_queue_ms, "of cluster.yaml"))
     at_s = shape.arrivals(40, 1)
     first, second = (run(at_s, 700, model.forward_ms, chosen, 20, model.slo_ms) for _ in range(2))
     assert first == second
@@ -130,5 +130,7 @@ def test_the_committed_runs_took_no_setting_away_from_serve() -> None:
 
 def test_a_committed_run_repeats() -> None:
     record, shape = json.loads(RESULTS.read_text()), next(each for each in SHAPES if each.name == "spike")
-    again = one((models()[0].name, shape.name, 60.0, Setting(OURS, models()[0].target_queue_ms, "of cluster.yaml")))
+    again = one(
+        (models()[0].name, shape.name, 60.0, PolicySetting(OURS, models()[0].target_queue_ms, "of cluster.yaml"))
+    )
     assert [each for each in record["runs"] if each == again]

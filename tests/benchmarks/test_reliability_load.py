@@ -13,7 +13,7 @@ from benchmarks.reliability.case import disturbed
 from benchmarks.reliability.load import Load, loaded
 from benchmarks.reliability.model import expected
 from benchmarks.reliability.questions import Questions
-from benchmarks.reliability.stand import until
+from benchmarks.reliability.server_under_test import until
 from pitstop.load.outcome import PROXY, WRONG
 from pitstop.load.sender_http import Address
 from pitstop.load.target import Target

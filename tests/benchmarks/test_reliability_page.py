@@ -35,14 +35,14 @@ def test_the_page_has_the_table_of_the_latest_results() -> None:
 def test_rows_of_one_fault_stand_together_and_say_what_repeats_them() -> None:
     rows = [
         Row("a", "pitstop", "the first", "100/s", sent=1000, recovered_s=1.23),
-        Row("b", "pitstop", "the second", "100/s", aborted="StandError: not ready\nafter 180 s"),
+        Row("b", "pitstop", "the second", "100/s", aborted="ServerError: not ready\nafter 180 s"),
         Row("a", "Ray Serve", "the first", "100/s", sent=1000, failed=7, wrong=3, recovered_s=None),
     ]
     text = report.page_table({**RECORD, "rows": [row.as_json() for row in rows]})
     assert text.splitlines()[4:] == [
         "| the first | pitstop | 100/s | 1,000 | 0 | 0 | 1.2 s |  | `a` |",
         "| the first | Ray Serve | 100/s | 1,000 | 7 | 3 | not seen |  | `a --server ray-serve` |",
-        "| the second | pitstop | 100/s |  |  |  |  | not measured: StandError: not ready after 180 s | `b` |",
+        "| the second | pitstop | 100/s |  |  |  |  | not measured: ServerError: not ready after 180 s | `b` |",
     ]
 
 

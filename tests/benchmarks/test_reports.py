@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks import reports
 from benchmarks.cache import PROJECT
-from benchmarks.report_index import Ran, render
-from benchmarks.report_steps import SUBJECTS, Step, steps
+from benchmarks.report_index import CommandRun, render
+from benchmarks.report_steps import SUBJECTS, ReportStep, steps
 from benchmarks.reports import reported
 from pitstop.plan.serving import ServingError
 
@@ -123,7 +123,7 @@ def test_a_server_that_does_not_start_fails_the_two_commands_that_need_it(
 
 
 def test_figures_that_are_not_there_are_a_failure_too(tmp_path: Path) -> None:
-    ran = [Ran(Step("audit", ("audit",)), 1, "")]
+    ran = [CommandRun(ReportStep("audit", ("audit",)), 1, "")]
     assert "**failed**: it left no figures (FileNotFoundError)" in render(_record(), [(DIGITS, ran)], tmp_path)
 
 

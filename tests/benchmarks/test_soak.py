@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.soaking import harm, picture, words
+from benchmarks.soaking import formatting, harm, picture
 from benchmarks.soaking.watch import Look, drift
 
 LOOKS = [
@@ -63,7 +63,7 @@ def test_too_little_to_speak_of_drift_has_none() -> None:
 
 
 def test_it_tells_what_failed_what_was_done_and_that_it_was_stopped() -> None:
-    text = words.markdown(RECORD, "soak.png")
+    text = formatting.markdown(RECORD, "soak.png")
     assert "4,000 requests in 16.6 minutes: 1 failed, 0 wrong, 12 sent again; 3 faults injected; stopped early." in text
     assert "| gcs_server |" not in text
     assert "| rollout | 1 |  |  | 1 |" in text
@@ -71,11 +71,11 @@ def test_it_tells_what_failed_what_was_done_and_that_it_was_stopped() -> None:
 
 
 def test_a_long_soak_names_the_processes_that_grew() -> None:
-    text = words.markdown({**RECORD, "minutes": 60.0}, "soak.png")
+    text = formatting.markdown({**RECORD, "minutes": 60.0}, "soak.png")
     assert "| gcs_server | 720.0 |" in text
     assert "| raylet |" not in text
 
 
 def test_the_picture_is_drawn_however_little_there_is() -> None:
-    assert picture.png("A soak", words.verdict(RECORD), LOOKS, EVENTS).startswith(b"\x89PNG")
+    assert picture.png("A soak", formatting.verdict(RECORD), LOOKS, EVENTS).startswith(b"\x89PNG")
     assert picture.png("A soak", "", [], []).startswith(b"\x89PNG")

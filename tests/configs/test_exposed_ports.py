@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from configs.lint.exposed_ports import doors, sentence, setting_of
+from configs.lint.exposed_ports import exposed_ports, sentence, setting_of
 from tests.configs.conftest import put
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -15,7 +15,7 @@ def opened(file: str = "serve_config.yaml", /, **changes: Any) -> list[int]:
     raw = yaml.safe_load((PROJECT / file).read_text())
     for path, value in changes.items():
         put(raw, path.split("__"), value)
-    return [door.port for door in doors(setting_of(raw)) if door.port is not None]
+    return [door.port for door in exposed_ports(setting_of(raw)) if door.port is not None]
 
 
 FRONT_HOST = "applications__0__args__grpc_host"
@@ -47,7 +47,7 @@ def test_ports_that_were_moved_are_named_where_they_are() -> None:
 
 def test_the_sentence_names_each_and_says_nothing_where_none_is() -> None:
     raw = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
-    told = sentence(list(doors(setting_of(raw))))
+    told = sentence(list(exposed_ports(setting_of(raw))))
     assert told.startswith("open to the network: 8404 (HAProxy's statistics page), ")
     assert "docs/security.md" in told
     assert sentence([]) == ""
@@ -59,6 +59,6 @@ def test_the_ports_that_unpickle_are_named_and_so_is_what_guards_them() -> None:
         ({}, "protected by Ray's token"),
         ({"RAY_AUTH_MODE": "disabled"}, "RAY_AUTH_MODE is disabled"),
     ):
-        told = sentence(list(doors(setting_of(raw)._replace(env=variables))))
+        told = sentence(list(exposed_ports(setting_of(raw)._replace(env=variables))))
         assert "one port of each replica (calls between replicas, which unpickle what they receive, " in told
         assert guard in told

@@ -26,7 +26,7 @@ from deployments.health.supervisor import Supervisor
 from deployments.metrics.model_metrics import ModelMetrics
 from models.runtime.forward_times import best_rows
 from models.signature import signature_of
-from models.startup.open_model import Served, open_model
+from models.startup.open_model import OpenedModel, open_model
 from tests.services.bad import KINDS
 
 REQUESTS, BAD_SHARE, AT_ONCE = 2000, 0.3, 64
@@ -63,14 +63,14 @@ def in_a_thread(answers: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, answers).result()
 
 
-async def service_of(served: Served, on_loop: bool) -> ModelService:
+async def service_of(served: OpenedModel, on_loop: bool) -> ModelService:
     """Put a service together as a replica does."""
     thread = DeviceThread()
     thread.start()
     supervisor = Supervisor(served)
-    device = open_device(thread, supervisor.runner, served.forward_ms, supervisor.room, on_loop=on_loop)
+    device = open_device(thread, supervisor.runner, served.forward_ms, supervisor.memory_limit, on_loop=on_loop)
     assert served.preprocess is not None
-    preprocess = Preprocessor(served.preprocess, served.runner.feed, None)
+    preprocess = Preprocessor(served.preprocess, served.runner.model_inputs, None)
     counts, canary = ModelMetrics(served.forward_ms), CanaryRouter(signature_of(CONFIG))
     best = best_rows(served.forward_ms)
     batcher = Batcher(Tunables(), CONFIG.max_batch_size, device, counts.count_forward, best)
@@ -89,7 +89,7 @@ async def answered(service: ModelService, sent: Sent, request_id: str) -> list[f
     return [float(each) for each in outputs["y"].ravel()]
 
 
-async def all_answered(served: Served, sent: list[Sent], on_loop: bool) -> list[list[float] | str]:
+async def all_answered(served: OpenedModel, sent: list[Sent], on_loop: bool) -> list[list[float] | str]:
     service = await service_of(served, on_loop)
     free = asyncio.Semaphore(AT_ONCE)
 
@@ -108,13 +108,13 @@ def _no_replica(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def served() -> Served:
+def served() -> OpenedModel:
     return open_model(CONFIG, "cpu")
 
 
 @pytest.mark.parametrize("on_loop", [True, False])
 def test_of_two_thousand_requests_each_bad_one_fails_alone_with_one_log_entry(
-    served: Served, on_loop: bool, heard: pytest.LogCaptureFixture
+    served: OpenedModel, on_loop: bool, heard: pytest.LogCaptureFixture
 ) -> None:
     sent = requests_of(random.Random(on_loop), REQUESTS)
     assert {kind for kind, _ in sent} == {"ok", *KINDS}
@@ -131,7 +131,7 @@ def test_of_two_thousand_requests_each_bad_one_fails_alone_with_one_log_entry(
     assert all(each.exc_info for each in heard.records)
 
 
-def test_every_request_of_one_turn_gets_its_own_answer_beside_each_kind(served: Served) -> None:
+def test_every_request_of_one_turn_gets_its_own_answer_beside_each_kind(served: OpenedModel) -> None:
     async def beside(kind: str) -> list[list[float] | str]:
         service = await service_of(served, True)
         turn = [("ok", [10]), (kind, [1]), ("ok", [11]), ("ok", [12, 13]), (kind, [2])]

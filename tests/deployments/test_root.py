@@ -9,7 +9,7 @@ import pytest
 from deployments.core.errors import NotFound, NotReady
 from deployments.http.bodies import Scope
 from deployments.root import Root
-from deployments.serve_status import Running
+from deployments.serve_status import ServeStatus
 
 LONG = "m" * 5_000_000
 
@@ -71,7 +71,7 @@ def test_head_has_no_body() -> None:
 
 @pytest.mark.parametrize("reached", [True, False])
 def test_a_model_that_is_not_there_is_named_in_short(reached: bool) -> None:
-    running = Running("root")
+    running = ServeStatus("root")
 
     async def apps() -> list[Any]:
         if not reached:

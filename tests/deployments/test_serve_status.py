@@ -9,7 +9,7 @@ import pytest
 from deployments import serve_status
 from deployments.applications import App, application, not_ready
 from deployments.serve_details import fill
-from deployments.serve_status import Running
+from deployments.serve_status import ServeStatus
 
 ONE, TWO = ["RUNNING"], ["RUNNING", "STARTING"]
 
@@ -139,7 +139,7 @@ def test_what_was_known_is_told_while_the_controller_is_away_and_not_for_ever(mo
 
     async def told() -> None:
         nonlocal now
-        found = Running("")
+        found = ServeStatus("")
         assert [app.name for app in await found.apps()] == ["m"]
         now += 20
         assert [app.name for app in await found.apps()] == ["m"]
@@ -164,7 +164,7 @@ def test_a_controller_that_hangs_is_asked_once_and_keeps_nobody_waiting_for_ever
     monkeypatch.setattr(serve_status, "_PATIENCE_S", 0.01)
 
     async def told() -> None:
-        found = Running("")
+        found = ServeStatus("")
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 await found.apps()

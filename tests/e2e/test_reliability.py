@@ -10,8 +10,8 @@ from benchmarks.reliability.case import Case
 from benchmarks.reliability.cases import CASES
 from benchmarks.reliability.faults import killed_and_retried
 from benchmarks.reliability.measure import measure
-from benchmarks.reliability.service import Wish
-from benchmarks.reliability.stand import PITSTOP
+from benchmarks.reliability.server_under_test import PITSTOP
+from benchmarks.reliability.service import ServiceOptions
 from benchmarks.reliability.standing import standing
 from pitstop.load.outcome import TIMEOUT
 
@@ -23,8 +23,8 @@ GOES_ON = [case for case in OURS if not case.name.startswith("overload")]
 
 @pytest.mark.long
 def test_a_killed_replica_costs_a_client_that_retries_nothing_and_is_replaced() -> None:
-    with standing(PITSTOP, Wish(deployment={"health_check_period_s": 2})) as stand:
-        found = killed_and_retried(stand, seconds=2.0)
+    with standing(PITSTOP, ServiceOptions(deployment={"health_check_period_s": 2})) as tested:
+        found = killed_and_retried(tested, seconds=2.0)
     assert found["wrong"] == 0, found
     assert found["failed"] == found["errors"].get(TIMEOUT, 0), found
     assert found["replicas_back_s"] is not None, found

@@ -11,7 +11,7 @@ import torch
 from configs.loader import load
 from configs.schema import ModelConfig
 from models.runtime.cuda_graphs import Graphed
-from models.startup.open_model import Served, open_model
+from models.startup.open_model import OpenedModel, open_model
 from tests.models.networks import Branches
 
 pytestmark = [
@@ -33,7 +33,7 @@ def configured(file: str, name: str, **changes: Any) -> ModelConfig:
     return ModelConfig.model_validate({**config.model_dump(), **changes})
 
 
-def resnet(**changes: Any) -> Served:
+def resnet(**changes: Any) -> OpenedModel:
     return open_model(configured("configs/resnet50.yaml", "resnet50", max_batch_size=8, **changes), "cuda")
 
 

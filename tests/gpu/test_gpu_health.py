@@ -11,9 +11,9 @@ import torch
 
 from configs.schema import ModelConfig
 from deployments.batching.batch_result import complete
-from deployments.batching.memory_limit import Room
+from deployments.batching.memory_limit import MemoryLimit
 from deployments.batching.queue import Item, Part
-from models.startup.open_model import Served, open_model
+from models.startup.open_model import OpenedModel, open_model
 from tests.models.oom_networks import MIB_A_ROW
 
 pytestmark = [
@@ -29,7 +29,7 @@ def _tidy() -> Iterator[None]:
     torch.cuda.empty_cache()
 
 
-def opened(factory: str) -> Served:
+def opened(factory: str) -> OpenedModel:
     tensor = {"datatype": "FP32", "shape": [-1, 1]}
     keys: dict[str, Any] = {
         "name": "m",
@@ -61,14 +61,14 @@ def part(value: float) -> Part:
 def test_a_batch_that_does_not_fit_into_what_is_left_of_the_gpu_is_answered_in_halves() -> None:
     runner = opened("tests.models.oom_networks:Hungry").runner
     taken = all_but(int(3.5 * MIB_A_ROW * MIB))
-    room, parts = Room(runner.layout.sizes), [part(n) for n in range(8)]
+    memory_limit, parts = MemoryLimit(runner.layout.sizes), [part(n) for n in range(8)]
     arrays = [each.arrays for each in parts]
-    ran = complete(runner, parts, lambda: runner.launch(runner.stage(arrays)), 0.0, room)
+    ran = complete(runner, parts, lambda: runner.launch(runner.stage(arrays)), 0.0, memory_limit)
     del taken
     assert [answer["y"].item() for _, answer in ran.answers if not isinstance(answer, Exception)] == [
         2.0 * n for n in range(8)
     ]
-    assert room.rows == 2
+    assert memory_limit.rows == 2
 
 
 def test_nan_is_found_on_the_gpu_and_in_its_own_row_only() -> None:

@@ -16,10 +16,10 @@ from models.compile.compiled import Compiled
 from models.errors import ModelError
 from models.startup.open_model import open_model
 from pitstop.audit.plan import single_rows
-from pitstop.audit.step import Setting
+from pitstop.audit.step import ForwardSetting
 from pitstop.tune.candidates import candidates
 from tests.models.networks import Linear
-from tests.models.test_served import config
+from tests.models.test_open_model import config
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -58,7 +58,7 @@ def test_tune_and_audit_try_what_is_listed_where_it_runs(twin: Backend) -> None:
     }
     assert twin.name in found["cpu"]
     assert twin.name not in found["cuda"]
-    here = Setting(DEFAULT, "fp32", "contiguous")
+    here = ForwardSetting(DEFAULT, "fp32", "contiguous")
     labels = {gpu: [head.label for head in single_rows(here, False, gpu, True)] for gpu in (False, True)}
     assert twin.title in labels[False]
     assert twin.title not in labels[True]

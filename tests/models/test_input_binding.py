@@ -11,9 +11,9 @@ from torch import nn
 from models.errors import ModelError
 from models.signature import Tensor
 from models.startup.input_binding import BY_NAME, BY_ORDER, bound_to
-from models.startup.open_model import Served, open_model
+from models.startup.open_model import OpenedModel, open_model
 from tests.models import strict_networks
-from tests.models.test_served import config
+from tests.models.test_open_model import config
 
 NETWORKS = "tests.models.strict_networks"
 NAMES = ("quantity", "discount", "price")
@@ -28,12 +28,12 @@ def tensors(*names: str) -> list[dict[str, Any]]:
     return [{"name": name, "datatype": "FP32", "shape": [-1]} for name in names]
 
 
-def opened(network: str, names: tuple[str, ...] = NAMES, **keys: Any) -> Served:
+def opened(network: str, names: tuple[str, ...] = NAMES, **keys: Any) -> OpenedModel:
     given = {"inputs": tensors(*names), "outputs": tensors("total"), "max_batch_size": 2, **keys}
     return open_model(config(f"{NETWORKS}:{network}", **given), "cpu")
 
 
-def total(served: Served) -> list[float]:
+def total(served: OpenedModel) -> list[float]:
     rows = {"price": 1, "quantity": 2, "discount": 3}
     found: list[float] = served.runner.run([{name: np.array([value], np.float32) for name, value in rows.items()}])[
         "total"
@@ -76,7 +76,7 @@ def test_an_export_is_called_by_name_as_it_was_exported(tmp_path: Path, by_keywo
 def test_what_a_preprocess_returns_is_passed_by_name() -> None:
     wire = [{"name": "all", "datatype": "FP32", "shape": [-1, 3]}]
     served = opened("Bill", inputs=wire, preprocess=f"{NETWORKS}:reversed_bill")
-    assert [tensor.name for tensor in served.runner.feed] == ["price", "quantity", "discount"]
+    assert [tensor.name for tensor in served.runner.model_inputs] == ["price", "quantity", "discount"]
     assert total(served) == [123]
 
 
@@ -105,7 +105,7 @@ def test_where_names_and_order_agree_the_network_itself_is_called() -> None:
     module = strict_networks.Bill()
     bound = bound_to(module, [Tensor(name, "FP32", (-1,)) for name in NAMES], "the config names")
     assert bound.module is module
-    assert [tensor.name for tensor in bound.feed] == ["price", "quantity", "discount"]
+    assert [tensor.name for tensor in bound.model_inputs] == ["price", "quantity", "discount"]
 
 
 def test_of_a_forward_that_names_nothing_several_inputs_are_given_by_name() -> None:
@@ -113,8 +113,8 @@ def test_of_a_forward_that_names_nothing_several_inputs_are_given_by_name() -> N
         def forward(self, *args: Any, **kwargs: Any) -> Any:
             return strict_networks.Bill()(*args, **kwargs)
 
-    feed = [Tensor(name, "FP32", (-1,)) for name in NAMES]
-    bound = bound_to(Wrapped(), feed, "the config names")
+    model_inputs = [Tensor(name, "FP32", (-1,)) for name in NAMES]
+    bound = bound_to(Wrapped(), model_inputs, "the config names")
     values = {"price": 1.0, "quantity": 2.0, "discount": 3.0}
-    assert float(bound.module(*[torch.tensor(values[tensor.name]) for tensor in bound.feed])) == 123
-    assert bound_to(Wrapped(), feed[:1], "the config names").how == BY_ORDER
+    assert float(bound.module(*[torch.tensor(values[tensor.name]) for tensor in bound.model_inputs])) == 123
+    assert bound_to(Wrapped(), model_inputs[:1], "the config names").how == BY_ORDER

@@ -8,9 +8,9 @@ import pytest
 
 from models.errors import ModelError
 from models.startup.check_results import CoBatchedRows, Padding, line
-from models.startup.open_model import Served, open_model
+from models.startup.open_model import OpenedModel, open_model
 from tests.models.strict_networks import LastStep
-from tests.models.test_served import config
+from tests.models.test_open_model import config
 
 NETWORKS = "tests.models.strict_networks"
 SAME = [{"name": "y", "datatype": "FP32", "shape": [-1, 4]}]
@@ -21,7 +21,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path))
 
 
-def opened(network: str, **keys: Any) -> Served:
+def opened(network: str, **keys: Any) -> OpenedModel:
     return open_model(config(f"{NETWORKS}:{network}", **{"outputs": SAME, **keys}), "cpu")
 
 

@@ -22,7 +22,7 @@ from models.startup.check_results import (
     as_json,
     line,
 )
-from tests.models.test_served import config, opened
+from tests.models.test_open_model import config, opened
 
 SLOW = Refused("script", "not_compilable", "RuntimeError: no")
 WRONG = Refused("trace", "wrong_branch", "line 3")

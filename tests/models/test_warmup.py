@@ -37,9 +37,9 @@ def warmed(monkeypatch: pytest.MonkeyPatch, took_ms: Sequence[float], overlaps: 
     clock = [0.0]
     monkeypatch.setattr(warmup, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     runner = Runner(took_ms, overlaps, clock)
-    draw: Any = SimpleNamespace(shaped=lambda *_, **__: {})
+    samples: Any = SimpleNamespace(shaped=lambda *_, **__: {})
     either: Any = runner
-    return warmup.warm(either, draw)[SHAPE], runner
+    return warmup.warm(either, samples)[SHAPE], runner
 
 
 def test_a_gpus_search_and_compiling_are_not_taken_for_its_forward(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,8 +72,8 @@ def test_a_shapes_runs_are_spread_over_rounds_of_all_shapes(monkeypatch: pytest.
         return {"y": np.zeros((parts[0], 1), np.float32)}
 
     runner.run = run
-    draw: Any = SimpleNamespace(shaped=lambda shape, **_: shape[0])
-    assert warmup.warm(runner, draw) == {(4, 0): pytest.approx(1), (2, 0): pytest.approx(1)}
+    samples: Any = SimpleNamespace(shaped=lambda shape, **_: shape[0])
+    assert warmup.warm(runner, samples) == {(4, 0): pytest.approx(1), (2, 0): pytest.approx(1)}
     assert order == [4] * 4 + [2] * 4 + [4] * 3 + [2] * 3 + [4] * 3 + [2] * 3
 
 

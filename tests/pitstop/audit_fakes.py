@@ -8,7 +8,7 @@ from configs.loader import ModelApp, load
 from configs.problems import Keys
 from pitstop.audit.case import Case
 from pitstop.audit.sight import Look, Pace, Sight
-from pitstop.audit.step import DEFAULT_BATCH, DEFAULT_ONE, Head, Kind, Setting, Step, setting_of
+from pitstop.audit.step import DEFAULT_BATCH, DEFAULT_ONE, ForwardSetting, Head, Kind, Step, setting_of
 from pitstop.audit.timing import Timing
 from pitstop.plan.place import app_keys
 
@@ -25,7 +25,7 @@ def step(key: str, ms: float, kind: Kind = "path", rows: int = 1, **keys: Any) -
     return Step(head, timing(ms, keys.pop("noise", 0.02)), 1.0, **{"deviation": 0.0, **keys})
 
 
-def steps(here: Setting, ms: Mapping[str, float] | None = None) -> tuple[Step, ...]:
+def steps(here: ForwardSetting, ms: Mapping[str, float] | None = None) -> tuple[Step, ...]:
     """Return a whole waterfall of the setting; `ms` overrides single steps, by key or number of rows."""
     given: dict[str, float] = {
         "train": 4,
@@ -39,9 +39,9 @@ def steps(here: Setting, ms: Mapping[str, float] | None = None) -> tuple[Step, .
         "default-64": 3,
     }
     given |= dict(ms or {})
-    script = Setting("torchscript", "fp32", here.memory_format)
-    half = Setting("torchscript", "bf16", here.memory_format)
-    plain = Setting("eager", "fp32", "contiguous")
+    script = ForwardSetting("torchscript", "fp32", here.memory_format)
+    half = ForwardSetting("torchscript", "bf16", here.memory_format)
+    plain = ForwardSetting("eager", "fp32", "contiguous")
     found = [
         step("train", given["train"], "mistake", deviation=0.9),
         step("eval", given["eval"], "mistake"),

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from configs.loader import ModelApp
 from configs.problems import Keys
 from models.errors import ModelError
-from pitstop.audit.main import Wish, audit
+from pitstop.audit.main import AuditOptions, audit
 from pitstop.audit.sight import Look, Pace, Sight
 from pitstop.cli import app
 from pitstop.measure import hardware
@@ -29,7 +29,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(path: Path, seen: Look | None = None, **keys: object) -> tuple[int, str]:
     console = Console(width=80, highlight=False)
     with console.capture() as capture:
-        status = audit(Wish(path, **keys), console, seen or look())  # type: ignore[arg-type]  # Tests name its fields.
+        status = audit(AuditOptions(path, **keys), console, seen or look())  # type: ignore[arg-type]  # Tests name its fields.
     return status, capture.get()
 
 

@@ -8,12 +8,12 @@ import pytest
 from pitstop.audit.case import Case
 from pitstop.audit.config_findings import config_findings
 from pitstop.audit.mistakes import verdicts
-from pitstop.audit.step import DEFAULT_ONE, STARTED, Head, Setting, Step
+from pitstop.audit.step import DEFAULT_ONE, STARTED, ForwardSetting, Head, Step
 from pitstop.audit.timing_findings import timing_findings
 from tests.pitstop.audit_fakes import MISTAKES, case, edited, step, steps, timing
 from tests.pitstop.test_audit_findings import DIGITS, SCRIPT, of
 
-EAGER = Setting("eager", "fp32", "contiguous")
+EAGER = ForwardSetting("eager", "fp32", "contiguous")
 
 
 def verdict_3(found: Case) -> str:
@@ -50,7 +50,7 @@ def test_eager_is_no_mistake_where_torchscript_would_not_be_faithful() -> None:
 
 def test_torch_compile_that_serves_less_than_the_default_is_the_same_mistake(tmp_path: Path) -> None:
     path = edited(tmp_path, MISTAKES / "eager.yaml", ("backend: eager", "backend: compile"))
-    found = of(case(path, steps=steps(Setting("compile", "fp32", "contiguous"))), mistake=3)
+    found = of(case(path, steps=steps(ForwardSetting("compile", "fp32", "contiguous"))), mistake=3)
     assert found[0].what.startswith("runs torch.compile")
 
 

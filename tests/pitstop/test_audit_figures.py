@@ -5,17 +5,17 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.repeated_audit import merged
+from pitstop.audit.formatting import busy
 from pitstop.audit.picture import drawn
 from pitstop.audit.plan import single_rows, thin
 from pitstop.audit.plot import Panel, lines, png, waterfalls
 from pitstop.audit.run import highest
 from pitstop.audit.side_steps import unseen
-from pitstop.audit.step import Group, Head, Setting, Step, grouped
+from pitstop.audit.step import ForwardSetting, Group, Head, Step, grouped
 from pitstop.audit.timing import LEAST_RUNS, clearly_faster, measure, summarise
-from pitstop.audit.words import busy
 from tests.pitstop.audit_fakes import step, steps, timing
 
-SCRIPT = Setting("torchscript", "fp32", "channels_last")
+SCRIPT = ForwardSetting("torchscript", "fp32", "channels_last")
 
 
 class Clock:
@@ -78,7 +78,7 @@ def test_memory_is_the_highest_of_what_is_held_at_once() -> None:
     assert highest([]) == 0
 
 
-def labels(here: Setting, images: bool, gpu: bool) -> list[str]:
+def labels(here: ForwardSetting, images: bool, gpu: bool) -> list[str]:
     return [f"{head.kind}: {head.label}" for head in single_rows(here, images, gpu, fixed=True)]
 
 
@@ -101,7 +101,7 @@ def test_a_gpu_has_its_search_and_its_precisions() -> None:
 
 
 def test_no_search_is_tried_where_a_size_is_open() -> None:
-    heads = single_rows(Setting("torchscript", "fp32", "contiguous"), images=False, gpu=True, fixed=False)
+    heads = single_rows(ForwardSetting("torchscript", "fp32", "contiguous"), images=False, gpu=True, fixed=False)
     assert "search" not in [head.key for head in heads]
 
 
@@ -109,7 +109,7 @@ def test_no_search_is_tried_where_a_size_is_open() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("images", [True, False])
 def test_the_configs_own_setting_is_measured_once_and_on_the_path(backend: str, precision: str, images: bool) -> None:
-    here = Setting(backend, precision, "channels_last" if images else "contiguous")
+    here = ForwardSetting(backend, precision, "channels_last" if images else "contiguous")
     heads = single_rows(here, images, gpu=False, fixed=True)
     assert [head.kind for head in heads if head.setting == here] == ["path"]
     assert len({head.key for head in heads}) == len({head.setting for head in heads}) == len(heads)
@@ -149,7 +149,7 @@ def test_a_step_that_most_runs_left_out_is_left_out_whatever_a_run_measured() ->
 
 
 def test_the_way_to_the_config_is_shown_first_and_what_lies_beside_it_after() -> None:
-    found = steps(Setting("torchscript", "fp32", "contiguous"))
+    found = steps(ForwardSetting("torchscript", "fp32", "contiguous"))
     assert [(group.title, len(group.steps)) for group in grouped(found)] == [
         ("one row at a time", 4),
         ("in batches, as configured", 2),
@@ -168,7 +168,7 @@ def test_every_measured_step_gets_a_bar_and_changing_shapes_only_where_they_cost
 
 
 def test_a_picture_is_a_png_of_any_number_of_panels() -> None:
-    groups = grouped(steps(Setting("torchscript", "fp32", "contiguous")))
+    groups = grouped(steps(ForwardSetting("torchscript", "fp32", "contiguous")))
     panel = Panel("m on a machine", "why", groups, groups[1].steps[0])
     assert png([panel, panel]).startswith(b"\x89PNG")
 

@@ -9,12 +9,12 @@ from pitstop.audit.case import Case
 from pitstop.audit.config_findings import config_findings
 from pitstop.audit.finding import Finding
 from pitstop.audit.mistakes import verdicts
-from pitstop.audit.step import STARTED, Head, Setting, Step, setting_of
+from pitstop.audit.step import STARTED, ForwardSetting, Head, Step, setting_of
 from pitstop.audit.timing_findings import timing_findings
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, case, edited, step, steps
 
 DIGITS = PROJECT / "serve_config.yaml"
-SCRIPT = Setting("torchscript", "fp32", "contiguous")
+SCRIPT = ForwardSetting("torchscript", "fp32", "contiguous")
 
 
 def of(found: Case, **keys: object) -> list[Finding]:
@@ -22,7 +22,7 @@ def of(found: Case, **keys: object) -> list[Finding]:
     return [each for each in every if all(getattr(each, key) == value for key, value in keys.items())]
 
 
-def with_steps(path: Path, here: Setting, **ms: float) -> Case:
+def with_steps(path: Path, here: ForwardSetting, **ms: float) -> Case:
     return case(path, steps=steps(here, ms))
 
 
@@ -60,7 +60,7 @@ def test_starved_batches_cost_what_small_ones_give() -> None:
 
 def test_wrong_answers_are_mistake_3_and_name_the_line(tmp_path: Path) -> None:
     path = edited(tmp_path, MISTAKES / "eager.yaml", ("backend: eager", "precision: bf16"))
-    here = Setting("torchscript", "bf16", "contiguous")
+    here = ForwardSetting("torchscript", "bf16", "contiguous")
     wrong = Step(Head(here.key, "TorchScript, bf16", "path", 1, here), deviation=0.2, skipped="off eager fp32 by 0.2")
     found = of(case(path, steps=(step("train", 4, "mistake"), wrong)), mistake=3)
     assert (found[0].keys[-1], found[0].fix) == ("precision", "precision: fp32")
@@ -73,7 +73,7 @@ def test_a_faster_setting_is_a_hint_with_its_lines() -> None:
 
 
 def test_where_it_was_tried_in_batches_those_decide() -> None:
-    half = Setting("torchscript", "bf16", "contiguous")
+    half = ForwardSetting("torchscript", "bf16", "contiguous")
     found = steps(SCRIPT, {"bf16": 0.4})
     slower = step("option-batch", 7.0, "option", 64, setting=half)
     assert not [each for each in of(case(DIGITS, steps=(*found, slower))) if each.fix == "precision: bf16"]
@@ -115,7 +115,7 @@ def test_a_limit_between_warmed_sizes_is_padding(tmp_path: Path) -> None:
 
 def test_more_threads_than_cores_are_told_with_what_fewer_would_give(tmp_path: Path) -> None:
     path = edited(tmp_path, MISTAKES / "eager.yaml", ("max_batch_size: 64", "max_batch_size: 64\n      num_cpus: 8"))
-    here = Setting("eager", "fp32", "contiguous")
+    here = ForwardSetting("eager", "fp32", "contiguous")
     found = of(case(path, cores=2, steps=(*steps(here), step("threads", 0.5, "option"))), fix="num_cpus: 2")
     assert found[0].cost == "2.00 ms a forward; on 2 threads 0.500 ms"
 
@@ -194,7 +194,7 @@ def test_where_a_start_gains_nothing_the_compiled_forward_is_what_counts() -> No
 
 
 def test_a_busy_machine_fails_no_build() -> None:
-    here = Setting("eager", "fp32", "contiguous")
+    here = ForwardSetting("eager", "fp32", "contiguous")
     noisy = tuple(
         step(each.head.key, 1 if "torchscript" in each.head.key else 1.3, each.head.kind, noise=0.4,
              setting=each.head.setting)

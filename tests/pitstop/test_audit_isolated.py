@@ -12,7 +12,7 @@ import torch
 from configs.loader import ModelApp
 from configs.problems import Keys
 from pitstop.audit import isolated
-from pitstop.audit.main import Wish, audit
+from pitstop.audit.main import AuditOptions, audit
 from pitstop.audit.sight import Pace, Sight
 from tests.models.networks import Linear
 from tests.pitstop.audit_fakes import MISTAKES, edited, look
@@ -34,7 +34,7 @@ def config(folder: Path, network: str, *edits: tuple[str, str]) -> Path:
     )
 
 
-def apart(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
+def isolated_look(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
     yield from isolated.look(app, keys, FAST)
 
 
@@ -43,14 +43,14 @@ def here(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
 
 
 def audited(path: Path, capsys: pytest.CaptureFixture[str], seen: Any) -> tuple[int, dict[str, Any]]:
-    status = audit(Wish(path, as_json=True), look=seen)
+    status = audit(AuditOptions(path, as_json=True), look=seen)
     return status, json.loads(capsys.readouterr().out)["models"][0]
 
 
 def test_a_step_that_ends_the_process_is_left_out_and_all_others_are_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, found = audited(config(tmp_path, "CrashesInBf16"), capsys, apart)
+    status, found = audited(config(tmp_path, "CrashesInBf16"), capsys, isolated_look)
     skipped = {step["label"]: step["skipped"] for step in found["steps"] if step["skipped"]}
     assert status == 0
     assert skipped["TorchScript, bf16"] == "ended the process with signal 11 (SIGSEGV)"
@@ -59,7 +59,7 @@ def test_a_step_that_ends_the_process_is_left_out_and_all_others_are_measured(
 
 
 def test_a_model_that_ends_every_process_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, found = audited(config(tmp_path, "Exits"), capsys, apart)
+    status, found = audited(config(tmp_path, "Exits"), capsys, isolated_look)
     assert status == 1
     assert found["verdict"] == "a start refuses this config"
     assert "exit status 3" in found["findings"][0]["what"]
@@ -139,7 +139,7 @@ def test_models_that_ctrl_c_came_before_are_said_not_to_be_audited(capsys: pytes
         yield from look()(app, keys, pace)
         raise KeyboardInterrupt
 
-    assert audit(Wish(MISTAKES.parents[2] / "serve_config.yaml"), look=stopped) == 130
+    assert audit(AuditOptions(MISTAKES.parents[2] / "serve_config.yaml"), look=stopped) == 130
     output = capsys.readouterr().out
     assert "not audited: stopped by Ctrl-C before its turn" in output
     assert "none of the five mistakes" not in output

@@ -16,12 +16,12 @@ from models.errors import ModelError
 from models.runtime.cuda_graphs import Graphed
 from models.runtime.runner import Runner
 from models.startup import stages
-from models.startup.onednn_packing import Packed
-from models.startup.sample_inputs import Draw
+from models.startup.onednn_packing import PackedForward
+from models.startup.sample_inputs import SampleInputs
 from models.startup.warmup import Warmed, warm
 from pitstop.audit.built import batches_of, build
 from pitstop.audit.isolated import look_here
-from pitstop.audit.main import Wish, audit
+from pitstop.audit.main import AuditOptions, audit
 from pitstop.audit.model_findings import model_findings
 from pitstop.audit.sight import Pace, Sight
 from pitstop.audit.step import STARTED, Step, find, setting_of
@@ -63,7 +63,7 @@ def quickly(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
 def test_a_model_that_makes_a_mistake_gives_itself_away(
     name: str, mistake: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status = audit(Wish(MISTAKES / f"{name}.yaml"), look=quickly)
+    status = audit(AuditOptions(MISTAKES / f"{name}.yaml"), look=quickly)
     output = " ".join(capsys.readouterr().out.split())
     assert status == 1
     assert f"MISTAKE {mistake}" in output
@@ -85,13 +85,13 @@ def packing(monkeypatch: pytest.MonkeyPatch, wins: bool) -> list[int]:
     """Have the start find the packed forward faster, or not, and return a list of the rows that it is then given."""
     rows: list[int] = []
 
-    def pack(runner: Runner, draw: Draw) -> Warmed:
+    def pack(runner: Runner, samples: SampleInputs) -> Warmed:
         def forward(*inputs: torch.Tensor) -> Any:
             rows.append(len(inputs[0]))
             return runner.forward(*inputs)
 
         chosen = runner.with_forward(forward) if wins else runner
-        return Warmed(chosen, warm(chosen, draw))
+        return Warmed(chosen, warm(chosen, samples))
 
     monkeypatch.setattr(stages, "pack", pack)
     return rows
@@ -120,7 +120,7 @@ def test_a_model_without_convolutions_has_nothing_to_pack() -> None:
 def test_for_which_batches_a_start_took_it_stands_in_the_note() -> None:
     found = subject(PROJECT / "serve_config.yaml")
     forward = build(found, setting_of(found.config)).forward
-    assert batches_of(Packed(forward, forward, from_rows=4)) == "from 4 rows on"
+    assert batches_of(PackedForward(forward, forward, from_rows=4)) == "from 4 rows on"
     assert batches_of(Graphed(forward, {((rows, 3),): None for rows in (1, 8)})) == "up to 8 rows"  # type: ignore[misc]
     assert batches_of(forward) == ""
 
@@ -179,7 +179,7 @@ def test_ray_is_neither_needed_nor_imported() -> None:
     code = (
         "import sys; sys.modules['ray'] = None; from pathlib import Path; from pitstop.audit.main import *; "
         "from tests.pitstop.test_audit_models import quickly; "
-        f"sys.exit(audit(Wish(Path({str(PROJECT / 'configs/mlp.yaml')!r})), look=quickly))"
+        f"sys.exit(audit(AuditOptions(Path({str(PROJECT / 'configs/mlp.yaml')!r})), look=quickly))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ from pitstop.compare import capacity
 from pitstop.compare import main as module
 from pitstop.compare import measured as measured_module
 from pitstop.compare.capacity import Capacity, Probe
-from pitstop.compare.main import DONE, UNUSABLE, Machine, Wish, compare
+from pitstop.compare.main import DONE, UNUSABLE, CompareOptions, Machine, compare
 from pitstop.compare.measured import Measured
 from pitstop.load.errors import LoadError
 from pitstop.load.sender_http import Address
@@ -39,8 +39,8 @@ def pretending(devices: dict[str, str], rates: dict[str, float]) -> Iterator[Non
         shape = {"name": "x", "datatype": "FP32", "shape": [-1, 1]}
         return Target(url, name, "", Address("h", 80), (shape,), {"device": devices[name]})
 
-    def measure(wish: Wish, target: Target) -> Measured:
-        return measured(target.model, devices[target.model], rates[target.model], wish.slo_ms)
+    def measure(options: CompareOptions, target: Target) -> Measured:
+        return measured(target.model, devices[target.model], rates[target.model], options.slo_ms)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "find", find)
@@ -52,7 +52,7 @@ def test_it_prints_the_table_and_the_crossover_and_writes_reports(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pretending({"m": "cuda:0", "m-cpu": "cpu"}, {"m": 700, "m-cpu": 22}):
-        status = compare(Wish("m", "m-cpu", gpu=GPU, cpu=CPU, report=tmp_path / "r"), Console(width=80))
+        status = compare(CompareOptions("m", "m-cpu", gpu=GPU, cpu=CPU, report=tmp_path / "r"), Console(width=80))
     said = capsys.readouterr().out
     assert status == DONE
     assert "Below 44 a second the CPU costs less" in said
@@ -70,7 +70,7 @@ def test_it_prints_the_table_and_the_crossover_and_writes_reports(
 
 def test_a_gpu_model_that_fell_back_to_the_cpu_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pretending({"m": "cpu", "m-cpu": "cpu"}, {}):
-        assert compare(Wish("m", "m-cpu", gpu=GPU, cpu=CPU)) == UNUSABLE
+        assert compare(CompareOptions("m", "m-cpu", gpu=GPU, cpu=CPU)) == UNUSABLE
     said = capsys.readouterr().err
     assert "'m' is not on a GPU" in said
     assert "--as-measured-elsewhere" in said
@@ -78,7 +78,7 @@ def test_a_gpu_model_that_fell_back_to_the_cpu_is_refused(capsys: pytest.Capture
 
 def test_a_cpu_model_that_runs_on_a_gpu_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pretending({"m": "cuda:0", "m-cpu": "cuda:0"}, {}):
-        assert compare(Wish("m", "m-cpu", gpu=GPU, cpu=CPU)) == UNUSABLE
+        assert compare(CompareOptions("m", "m-cpu", gpu=GPU, cpu=CPU)) == UNUSABLE
     assert "not on a CPU" in capsys.readouterr().err
 
 
@@ -86,8 +86,8 @@ def test_a_gpu_measured_elsewhere_is_taken_from_its_comparison(tmp_path: Path) -
     file = tmp_path / "gpu.json"
     file.write_text(json.dumps({"gpu": measured("m", "cuda:0", 700).as_json()}))
     with pretending({"m-cpu": "cpu"}, {"m-cpu": 22}):
-        wish = Wish("m", "m-cpu", gpu=GPU, cpu=CPU, elsewhere=file, written=tmp_path / "x.json")
-        assert compare(wish) == DONE
+        options = CompareOptions("m", "m-cpu", gpu=GPU, cpu=CPU, elsewhere=file, written=tmp_path / "x.json")
+        assert compare(options) == DONE
     assert json.loads((tmp_path / "x.json").read_text())["gpu"]["capacity"]["rate_rps"] == 700
 
 
@@ -105,7 +105,7 @@ def test_a_file_that_is_no_gpus_measurement_is_refused(
 ) -> None:
     (tmp_path / "gpu.json").write_text(content)
     with pretending({"m-cpu": "cpu"}, {"m-cpu": 22}):
-        assert compare(Wish("m", "m-cpu", gpu=GPU, cpu=CPU, elsewhere=tmp_path / "gpu.json")) == UNUSABLE
+        assert compare(CompareOptions("m", "m-cpu", gpu=GPU, cpu=CPU, elsewhere=tmp_path / "gpu.json")) == UNUSABLE
     assert said in capsys.readouterr().err
 
 
@@ -113,8 +113,8 @@ def test_without_a_gpu_the_cpu_is_measured_and_of_the_gpu_only_its_price_is_told
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pretending({"m": "cpu", "m-cpu": "cpu"}, {"m-cpu": 22}):
-        wish = Wish("m", "m-cpu", gpu=GPU, cpu=CPU, price_only=True, report=tmp_path)
-        assert compare(wish, Console(width=120)) == DONE
+        options = CompareOptions("m", "m-cpu", gpu=GPU, cpu=CPU, price_only=True, report=tmp_path)
+        assert compare(options, Console(width=120)) == DONE
     said = capsys.readouterr().out
     assert "GPU, not measured" in said
     # g6.xlarge costs as much as two of c7i.2xlarge and a little: 0.8048 / 0.357 = 2.254.
@@ -132,12 +132,12 @@ def test_without_a_gpu_the_cpu_is_measured_and_of_the_gpu_only_its_price_is_told
 
 def test_a_price_alone_is_not_taken_for_a_gpus_measurement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pretending({"m-cpu": "cpu"}, {"m-cpu": 22}):
-        wish = Wish("m", "m-cpu", gpu=GPU, cpu=CPU, price_only=True, written=tmp_path / "x.json")
-        assert compare(wish) == DONE
+        options = CompareOptions("m", "m-cpu", gpu=GPU, cpu=CPU, price_only=True, written=tmp_path / "x.json")
+        assert compare(options) == DONE
         assert "it is not served here" in capsys.readouterr().out
-        assert compare(Wish("m", "m-cpu", gpu=GPU, cpu=CPU, elsewhere=tmp_path / "x.json")) == UNUSABLE
+        assert compare(CompareOptions("m", "m-cpu", gpu=GPU, cpu=CPU, elsewhere=tmp_path / "x.json")) == UNUSABLE
         assert "is not a comparison" in capsys.readouterr().err
-        assert compare(Wish("m", "m-cpu", gpu=GPU, cpu=CPU, elsewhere=Path("x"), price_only=True)) == UNUSABLE
+        assert compare(CompareOptions("m", "m-cpu", gpu=GPU, cpu=CPU, elsewhere=Path("x"), price_only=True)) == UNUSABLE
         assert "exclude each other" in capsys.readouterr().err
 
 
@@ -145,7 +145,7 @@ def test_a_cpu_that_sustains_nothing_leaves_nothing_to_say_of_the_gpu(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pretending({"m-cpu": "cpu"}, {"m-cpu": 0}):
-        assert compare(Wish("m", "m-cpu", gpu=GPU, cpu=CPU, price_only=True, report=tmp_path)) == DONE
+        assert compare(CompareOptions("m", "m-cpu", gpu=GPU, cpu=CPU, price_only=True, report=tmp_path)) == DONE
     said = " ".join(capsys.readouterr().out.split())
     assert "The CPU cannot keep p99 within 50 ms at any rate; the GPU is not measured." in said
     assert not (tmp_path / "compare.png").exists()
@@ -166,7 +166,10 @@ def test_what_cannot_be_compared_is_told_with_a_way_out(
     change: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pretending({"m": "cuda:0", "m-cpu": "cpu"}, {}):
-        assert compare(Wish(**{"gpu_model": "m", "cpu_model": "m-cpu", "gpu": GPU, "cpu": CPU, **change})) == UNUSABLE
+        assert (
+            compare(CompareOptions(**{"gpu_model": "m", "cpu_model": "m-cpu", "gpu": GPU, "cpu": CPU, **change}))
+            == UNUSABLE
+        )
     errors = capsys.readouterr().err
     assert said in errors
     assert "help: " in errors
@@ -175,14 +178,14 @@ def test_what_cannot_be_compared_is_told_with_a_way_out(
 def test_your_own_price_needs_no_price_file() -> None:
     own = Machine(usd_per_hour=0.1)
     with pretending({"m": "cuda:0", "m-cpu": "cpu"}, {"m": 700, "m-cpu": 22}):
-        assert compare(Wish("m", "m-cpu", gpu=own, cpu=own, prices=Path("none.yaml"))) == DONE
+        assert compare(CompareOptions("m", "m-cpu", gpu=own, cpu=own, prices=Path("none.yaml"))) == DONE
 
 
 def test_a_model_that_never_meets_the_target_is_named_and_nothing_is_drawn(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pretending({"m": "cuda:0", "m-cpu": "cpu"}, {"m": 700, "m-cpu": 0}):
-        assert compare(Wish("m", "m-cpu", gpu=GPU, cpu=CPU, report=tmp_path)) == DONE
+        assert compare(CompareOptions("m", "m-cpu", gpu=GPU, cpu=CPU, report=tmp_path)) == DONE
     assert "The CPU cannot keep p99 within 50 ms at any rate." in capsys.readouterr().out
     assert not (tmp_path / "compare.png").exists()
 
@@ -192,8 +195,8 @@ def test_two_real_servers_are_measured_and_compared(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(capacity, "_CLOSE", 2.0)
     monkeypatch.setattr(measured_module, "_ANSWERS", 50)
     with paced(ms=5, one_by_one=True) as fast, paced(ms=1300) as slow:
-        wish = Wish(fast, slow, 1000, GPU, CPU, seconds=0.5, written=tmp_path / "x.json")
-        assert compare(wish) == DONE
+        options = CompareOptions(fast, slow, 1000, GPU, CPU, seconds=0.5, written=tmp_path / "x.json")
+        assert compare(options) == DONE
     found = json.loads((tmp_path / "x.json").read_text())
     assert 0 < found["gpu"]["capacity"]["rate_rps"] < 1000
     assert found["gpu"]["capacity"]["best"]["p99_ms"] <= 1000

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from pitstop.compare import main as module
-from pitstop.compare.main import DONE, UNUSABLE, Wish, compare
+from pitstop.compare.main import DONE, UNUSABLE, CompareOptions, compare
 from pitstop.compare.measured import Measured
 from pitstop.load.target import Target
 from tests.pitstop.test_compare_command import CPU, GPU, pretending
@@ -34,7 +34,7 @@ def test_models_of_different_inputs_or_outputs_are_refused_by_name(
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "find", other)
-            assert compare(Wish("photo", "sentiment", gpu=GPU, cpu=CPU, price_only=price_only)) == UNUSABLE
+            assert compare(CompareOptions("photo", "sentiment", gpu=GPU, cpu=CPU, price_only=price_only)) == UNUSABLE
     said = capsys.readouterr().err
     assert "'photo' and 'sentiment' are not the same model" in said
     assert "text BYTES [-1, 1]" in said
@@ -45,18 +45,18 @@ def test_where_the_client_was_the_limit_the_headline_says_at_least(
     price_only: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pretending({"m": "cuda:0", "m-cpu": "cpu"}, {"m": 700, "m-cpu": 22}):
-        real: Callable[[Wish, Target], Measured] = vars(module)["_measure"]
+        real: Callable[[CompareOptions, Target], Measured] = vars(module)["_measure"]
 
-        def limited(wish: Wish, target: Target) -> Measured:
-            found = real(wish, target)
+        def limited(options: CompareOptions, target: Target) -> Measured:
+            found = real(options, target)
             if target.model != "m-cpu":
                 return found
             return replace(found, capacity=replace(found.capacity, at_least="sent late", unsteady_rps=(40.0,)))
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "_measure", limited)
-            wish = Wish("m", "m-cpu", gpu=GPU, cpu=CPU, price_only=price_only, report=tmp_path)
-            assert compare(wish, Console(width=200)) == DONE
+            options = CompareOptions("m", "m-cpu", gpu=GPU, cpu=CPU, price_only=price_only, report=tmp_path)
+            assert compare(options, Console(width=200)) == DONE
     headline = "The client was the limit for m-cpu: it sustains at least 22 a second"
     assert headline in capsys.readouterr().out
     assert json.loads((tmp_path / "compare.json").read_text())["verdict"].startswith(headline)

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from configs.loader import ConfigError, load
 from pitstop.kubernetes.groups import Group, Size, groups_of, pods
-from pitstop.kubernetes.main import DONE, UNUSABLE, Wish, kubernetes, rendered
+from pitstop.kubernetes.main import DONE, UNUSABLE, KubernetesOptions, kubernetes, rendered
 from pitstop.replicas import replica_bounds
 from tests.pitstop.fields_schema import schema
 
@@ -48,7 +48,7 @@ def all_pods() -> list[dict[str, Any]]:
 
 
 def test_the_shipped_manifests_are_those_that_the_command_writes() -> None:
-    wanted = rendered(Wish(CONFIG, SHIPPED, "pitstop:latest", "pitstop"))
+    wanted = rendered(KubernetesOptions(CONFIG, SHIPPED, "pitstop:latest", "pitstop"))
     found = {path.name: path.read_text(encoding="utf-8") for path in SHIPPED.glob("*.yaml")}
     assert found == wanted, "run `pitstop kubernetes configs/cluster.yaml --out configs/kubernetes/` again"
 
@@ -212,18 +212,18 @@ def test_ingress_replicas_get_cores(tmp_path: Path) -> None:
     ],
 )
 def test_a_config_that_no_cluster_can_serve_is_refused(tmp_path: Path, old: str, new: str, sentence: str) -> None:
-    wish = Wish(edited(tmp_path, (old, new)), tmp_path / "out", "image", "name")
+    options = KubernetesOptions(edited(tmp_path, (old, new)), tmp_path / "out", "image", "name")
     with pytest.raises(ConfigError, match=sentence):
-        rendered(wish)
+        rendered(options)
     said = StringIO()
-    assert kubernetes(wish, Console(file=said, markup=False)) == UNUSABLE
+    assert kubernetes(options, Console(file=said, markup=False)) == UNUSABLE
     assert "help:" in said.getvalue()
-    assert not wish.out.exists()
+    assert not options.out.exists()
 
 
 def test_image_and_name_are_the_users(tmp_path: Path) -> None:
-    wish = Wish(CONFIG, tmp_path / "new", "registry.example/mine:3", "mine")
-    assert kubernetes(wish, Console(file=StringIO())) == DONE
+    options = KubernetesOptions(CONFIG, tmp_path / "new", "registry.example/mine:3", "mine")
+    assert kubernetes(options, Console(file=StringIO())) == DONE
     [service] = yaml.safe_load_all((tmp_path / "new" / "rayservice.yaml").read_text())
     assert service["metadata"]["name"] == "mine"
     images = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pitstop.load.main import DONE, STOPPED, UNUSABLE, Wish, load, measure
+from pitstop.load.main import DONE, STOPPED, UNUSABLE, LoadOptions, load, measure
 from pitstop.load.plan import Plan
 from tests.pitstop.paced import WRK, asked, paced, wrk
 from tests.serving import free_port
@@ -27,7 +27,7 @@ def test_agrees_with_wrk_on_closed_loop_throughput(tmp_path: Path) -> None:
     with paced(ms=10) as url:
         # Whatever else runs on the machine only takes away, so each tool is held to the best of its turns.
         for turn in range(_ROUNDS.stop):
-            _, summary = measure(Wish(url, Plan(connections=8, seconds=2, warmup_s=0.2)))
+            _, summary = measure(LoadOptions(url, Plan(connections=8, seconds=2, warmup_s=0.2)))
             ours = max(ours, summary.answered_rps)
             theirs = max(theirs, wrk(url, 8, 2, tmp_path))
             if turn >= _ROUNDS.start and abs(ours / theirs - 1) < 0.05:
@@ -38,8 +38,8 @@ def test_agrees_with_wrk_on_closed_loop_throughput(tmp_path: Path) -> None:
 @pytest.mark.timing
 def test_open_loop_shows_a_stall_that_closed_loop_hides() -> None:
     with paced(ms=1, stall_ms=200, every_s=1.8) as url:
-        _, opened = measure(Wish(url, Plan(rate_rps=200, seconds=8)))
-        _, closed = measure(Wish(url, Plan(connections=1, seconds=8)))
+        _, opened = measure(LoadOptions(url, Plan(rate_rps=200, seconds=8)))
+        _, closed = measure(LoadOptions(url, Plan(connections=1, seconds=8)))
     shown, hidden = opened.level(0.99), closed.level(0.99)
     assert shown is not None
     assert hidden is not None
@@ -49,7 +49,8 @@ def test_open_loop_shows_a_stall_that_closed_loop_hides() -> None:
 def test_what_it_finds_is_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with paced(ms=1) as url:
         status = load(
-            Wish(url, Plan(rate_rps=200, seconds=1, warmup_s=0.1), "json", written=tmp_path / "x.json"), Console()
+            LoadOptions(url, Plan(rate_rps=200, seconds=1, warmup_s=0.1), "json", written=tmp_path / "x.json"),
+            Console(),
         )
     assert status == DONE
     found = json.loads((tmp_path / "x.json").read_text())
@@ -61,8 +62,8 @@ def test_what_it_finds_is_printed_and_written(tmp_path: Path, capsys: pytest.Cap
 
 def test_errors_are_counted_by_kind_and_hidden_only_by_retries() -> None:
     with paced(ms=1, failing=10, retry_after=True) as url:
-        _, plain = measure(Wish(url, Plan(rate_rps=300, seconds=1, warmup_s=0)))
-        _, retried = measure(Wish(url, Plan(rate_rps=300, seconds=1, warmup_s=0, retries=9)))
+        _, plain = measure(LoadOptions(url, Plan(rate_rps=300, seconds=1, warmup_s=0)))
+        _, retried = measure(LoadOptions(url, Plan(rate_rps=300, seconds=1, warmup_s=0, retries=9)))
     assert 0.05 < plain.failed_share < 0.15
     assert list(plain.errors) == ["HTTP 503"]
     assert retried.errors == {}
@@ -71,7 +72,7 @@ def test_errors_are_counted_by_kind_and_hidden_only_by_retries() -> None:
 
 def test_a_server_that_never_answers_in_time_shows_as_timeouts_and_in_the_percentiles() -> None:
     with paced(ms=1, stall_ms=900, every_s=0.5) as url:
-        _, found = measure(Wish(url, Plan(rate_rps=100, seconds=3, warmup_s=0, timeout_s=0.3)))
+        _, found = measure(LoadOptions(url, Plan(rate_rps=100, seconds=3, warmup_s=0, timeout_s=0.3)))
     assert found.errors["timeout"] > 10
     assert found.max_ms >= 300
 
@@ -107,7 +108,7 @@ def test_a_wrong_url_is_told_in_one_sentence_with_a_way_out(
     url: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with paced(ms=1) as running:
-        status = load(Wish(url.format(free=free_port(), paced=running)))
+        status = load(LoadOptions(url.format(free=free_port(), paced=running)))
     assert status == UNUSABLE
     errors = capsys.readouterr().err
     assert said in errors
@@ -118,6 +119,9 @@ def test_a_wrong_url_is_told_in_one_sentence_with_a_way_out(
 def test_settings_that_cannot_be_are_refused_before_anything_is_sent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for wish in (Wish("http://x", Plan(rate_rps=-1)), Wish("http://x", written=tmp_path / "no" / "x.json")):
-        assert load(wish) == UNUSABLE
+    for options in (
+        LoadOptions("http://x", Plan(rate_rps=-1)),
+        LoadOptions("http://x", written=tmp_path / "no" / "x.json"),
+    ):
+        assert load(options) == UNUSABLE
     assert "--rate is -1" in capsys.readouterr().err

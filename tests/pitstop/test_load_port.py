@@ -13,7 +13,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from pitstop.load.main import UNUSABLE, Wish, load
+from pitstop.load.main import UNUSABLE, LoadOptions, load
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def _certificate(folder: Path) -> Path:
 
 
 def told(url: str, capsys: pytest.CaptureFixture[str]) -> str:
-    assert load(Wish(url)) == UNUSABLE
+    assert load(LoadOptions(url)) == UNUSABLE
     return capsys.readouterr().err
 
 

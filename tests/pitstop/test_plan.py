@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pitstop.plan import choose
-from pitstop.plan.choose import Option, Target
+from pitstop.plan.choose import LatencyTarget, Option
 from pitstop.plan.profile import Profile, ProfileError, parse, quantiles, read
-from pitstop.plan.simulate import Setting
+from pitstop.plan.simulate import ReplicaSetting
 
 SLOW = Profile("m", "cpu", {1: (10.0,), 2: (12.0,), 4: (16.0,), 8: (24.0,)}, "given", overhead_ms=0.5)
 FAST = Profile("m", "cuda", {1: (2.0,), 2: (2.0,), 4: (2.1,), 8: (2.4,)}, "given", overhead_ms=0.5)
@@ -23,7 +23,7 @@ def short_simulations(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def chosen(profile: Profile, rate: float, slo_ms: float, most_rows: int = 8) -> Option | None:
-    return choose.pick(choose.options(profile, Target(rate, slo_ms), None, most_rows))
+    return choose.pick(choose.options(profile, LatencyTarget(rate, slo_ms), None, most_rows))
 
 
 def test_batching_saves_replicas_that_one_by_one_would_need() -> None:
@@ -35,7 +35,7 @@ def test_batching_saves_replicas_that_one_by_one_would_need() -> None:
 
 
 def test_what_is_chosen_keeps_a_margin_and_one_replica_fewer_would_not() -> None:
-    target, option = Target(900, 50), chosen(SLOW, 900, 50)
+    target, option = LatencyTarget(900, 50), chosen(SLOW, 900, 50)
     assert option is not None
     assert option.p99_ms <= 50 / choose.MARGIN
     fewer = next(choose.neighbours(option, target, None))
@@ -44,18 +44,20 @@ def test_what_is_chosen_keeps_a_margin_and_one_replica_fewer_would_not() -> None
 
 
 def test_a_target_below_the_forward_itself_has_no_plan() -> None:
-    assert choose.options(SLOW, Target(1, 10), None, 8) == []
-    assert choose.floor_ms(SLOW.costs, Target(1, 10), Setting(8)) == pytest.approx(10.5 + SLOW.loop_ms + SLOW.turn_ms)
+    assert choose.options(SLOW, LatencyTarget(1, 10), None, 8) == []
+    assert choose.floor_ms(SLOW.costs, LatencyTarget(1, 10), ReplicaSetting(8)) == pytest.approx(
+        10.5 + SLOW.loop_ms + SLOW.turn_ms
+    )
 
 
 def test_a_request_of_many_rows_is_planned_for_as_such() -> None:
-    option = choose.pick(choose.options(SLOW, Target(20, 100, rows=8), None, 8))
+    option = choose.pick(choose.options(SLOW, LatencyTarget(20, 100, rows=8), None, 8))
     assert option is not None
     assert option.p50_ms > 24
 
 
 def test_the_cheaper_device_wins_where_both_have_prices() -> None:
-    target = Target(300, 60)
+    target = LatencyTarget(300, 60)
     both = [*choose.options(SLOW, target, 0.05, 8), *choose.options(FAST, target, 4.0, 8)]
     cheap = choose.pick(both)
     assert cheap is not None
@@ -68,7 +70,7 @@ def test_the_cheaper_device_wins_where_both_have_prices() -> None:
 
 
 def test_without_a_price_for_both_the_fewest_replicas_win() -> None:
-    target = Target(600, 60)
+    target = LatencyTarget(600, 60)
     found = choose.pick([*choose.options(SLOW, target, 0.05, 8), *choose.options(FAST, target, None, 8)])
     assert found is not None
     assert found.profile.device == "cuda"
@@ -82,7 +84,7 @@ def test_a_wait_is_taken_only_where_it_saves_a_replica() -> None:
 
 
 def test_bounds_hold_the_plan_between_a_quiet_hour_and_the_peak() -> None:
-    target, option = Target(900, 50), chosen(SLOW, 900, 50)
+    target, option = LatencyTarget(900, 50), chosen(SLOW, 900, 50)
     assert option is not None
     bounds = choose.bounds(option, target, low_rps=50, peak_rps=2000)
     assert bounds.least == 1
@@ -94,7 +96,7 @@ def test_bounds_hold_the_plan_between_a_quiet_hour_and_the_peak() -> None:
 
 def test_a_busy_event_loop_bounds_what_a_tiny_model_can_do() -> None:
     tiny = Profile("m", "cpu", {1: (0.01,), 8: (0.01,)}, "given", loop_ms=0.1, turn_ms=0.1)
-    assert choose.capacity_rps(tiny.costs, 1, Setting(8, replicas=2)) == 20_000
+    assert choose.capacity_rps(tiny.costs, 1, ReplicaSetting(8, replicas=2)) == 20_000
 
 
 def test_a_profile_is_read_as_it_was_saved(tmp_path: Path) -> None:

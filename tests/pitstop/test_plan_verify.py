@@ -11,10 +11,10 @@ import yaml
 
 from configs.loader import load
 from pitstop.plan import serving
-from pitstop.plan.choose import Target, capacity_rps
+from pitstop.plan.choose import LatencyTarget, capacity_rps
 from pitstop.plan.profile import Profile
 from pitstop.plan.serving import ServingError, served
-from pitstop.plan.simulate import Setting
+from pitstop.plan.simulate import ReplicaSetting
 from pitstop.plan.verify import Check, Verifier
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -42,7 +42,7 @@ def verifier(config: Path) -> Iterator[Verifier]:
     # Scheduling adds about a tenth of a millisecond to a sleep.
     profile = Profile("sleeper", "cpu", dict.fromkeys((1, 2, 4, 8), (MS + 0.1,)), "given")
     with served(yaml.safe_load(config.read_text()), "sleeper", lambda _: None) as url:
-        found = Verifier(url, load(config).models[0].config, profile, Target(1, 1000), Setting(ROWS))
+        found = Verifier(url, load(config).models[0].config, profile, LatencyTarget(1, 1000), ReplicaSetting(ROWS))
         assert found.device == "cpu"
         found.calibrate()
         yield found
@@ -52,7 +52,7 @@ def verifier(config: Path) -> Iterator[Verifier]:
 @pytest.mark.timing
 @pytest.mark.parametrize("share", [0.5, 0.8])
 def test_predicted_and_measured_latency_agree_within_a_fifth(verifier: Verifier, share: float) -> None:
-    rate = share * capacity_rps(verifier.profile.costs, 1, Setting(ROWS))
+    rate = share * capacity_rps(verifier.profile.costs, 1, ReplicaSetting(ROWS))
     tried: list[Check] = []
     for _ in range(3):
         tried += verifier.checks({f"{share:.0%}": rate}, 8.0, lambda _: None)

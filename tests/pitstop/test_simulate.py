@@ -21,7 +21,7 @@ from models.runtime.padding import round_up
 from models.signature import Rows
 from pitstop.measure.arrivals import poisson
 from pitstop.measure.percentiles import percentile
-from pitstop.plan.simulate import Costs, Setting, simulate
+from pitstop.plan.simulate import Costs, ReplicaSetting, simulate
 
 TEN = Costs({1: [10.0]})
 
@@ -32,43 +32,43 @@ def arrivals_ms(rate_rps: float, count: int, seed: int) -> list[float]:
 
 def test_a_lone_request_takes_its_forward_and_what_surrounds_it() -> None:
     costs = Costs({1: [10.0]}, loop_ms=1, overhead_ms=0.5, turn_ms=0.25)
-    assert simulate([0.0], Setting(1), costs).latencies_ms == (11.75,)
+    assert simulate([0.0], ReplicaSetting(1), costs).latencies_ms == (11.75,)
 
 
 def test_what_waits_while_the_device_is_busy_goes_together_padded_to_a_measured_size() -> None:
     costs = Costs({1: [10.0], 4: [20.0]})
-    assert simulate([0.0, 1.0, 2.0, 3.0], Setting(4), costs).latencies_ms == (10.0, 29.0, 28.0, 27.0)
+    assert simulate([0.0, 1.0, 2.0, 3.0], ReplicaSetting(4), costs).latencies_ms == (10.0, 29.0, 28.0, 27.0)
 
 
 def test_a_batch_takes_no_more_rows_than_the_limit() -> None:
     costs = Costs({1: [10.0], 2: [10.0]})
-    assert simulate([0.0, 1.0, 2.0, 3.0], Setting(2), costs).latencies_ms == (10.0, 19.0, 18.0, 27.0)
+    assert simulate([0.0, 1.0, 2.0, 3.0], ReplicaSetting(2), costs).latencies_ms == (10.0, 19.0, 18.0, 27.0)
 
 
 def test_a_request_that_does_not_fit_opens_the_next_batch_and_one_over_the_limit_is_split() -> None:
     costs = Costs({4: [10.0]})
-    assert simulate([0.0, 1.0, 2.0], Setting(4), costs, rows=[1, 3, 2]).latencies_ms == (10.0, 19.0, 28.0)
-    assert simulate([0.0], Setting(4), costs, rows=[9]).latencies_ms == (30.0,)
+    assert simulate([0.0, 1.0, 2.0], ReplicaSetting(4), costs, rows=[1, 3, 2]).latencies_ms == (10.0, 19.0, 28.0)
+    assert simulate([0.0], ReplicaSetting(4), costs, rows=[9]).latencies_ms == (30.0,)
 
 
 def test_a_wait_gathers_a_group_from_its_first_request_and_a_full_group_goes_at_once() -> None:
     costs = Costs({4: [10.0]})
-    assert simulate([0.0, 4.0], Setting(4, wait_ms=5), costs).latencies_ms == (15.0, 11.0)
-    assert simulate([0.0, 1.0], Setting(2, wait_ms=5), Costs({2: [10.0]})).latencies_ms == (11.0, 10.0)
-    assert simulate([0.0, 1.0], Setting(4, wait_ms=5), costs, rows=[4, 1]).latencies_ms == (10.0, 19.0)
+    assert simulate([0.0, 4.0], ReplicaSetting(4, wait_ms=5), costs).latencies_ms == (15.0, 11.0)
+    assert simulate([0.0, 1.0], ReplicaSetting(2, wait_ms=5), Costs({2: [10.0]})).latencies_ms == (11.0, 10.0)
+    assert simulate([0.0, 1.0], ReplicaSetting(4, wait_ms=5), costs, rows=[4, 1]).latencies_ms == (10.0, 19.0)
 
 
 def test_a_request_goes_to_the_replica_with_the_fewest_under_way() -> None:
-    assert simulate([0.0, 1.0, 2.0], Setting(1, replicas=2), TEN).latencies_ms == (10.0, 10.0, 18.0)
+    assert simulate([0.0, 1.0, 2.0], ReplicaSetting(1, replicas=2), TEN).latencies_ms == (10.0, 10.0, 18.0)
 
 
 def test_the_event_loop_serves_one_request_at_a_time() -> None:
     costs = Costs({1: [0.0], 2: [0.0]}, loop_ms=5)
-    assert simulate([0.0, 0.0, 0.0], Setting(2), costs).latencies_ms == (5.0, 10.0, 15.0)
+    assert simulate([0.0, 0.0, 0.0], ReplicaSetting(2), costs).latencies_ms == (5.0, 10.0, 15.0)
 
 
 def test_one_row_at_a_time_agrees_with_the_formula_for_a_queue_of_fixed_service() -> None:
-    outcome = simulate(arrivals_ms(80, 40_000, seed=3), Setting(1), TEN)
+    outcome = simulate(arrivals_ms(80, 40_000, seed=3), ReplicaSetting(1), TEN)
     assert np.mean(outcome.latencies_ms) == pytest.approx(10 + 10 * 0.8 / (2 * 0.2), rel=0.05)
     assert outcome.utilisation == pytest.approx(0.8, rel=0.03)
     assert outcome.ongoing == pytest.approx(80 * np.mean(outcome.latencies_ms) / 1000, rel=0.03)
@@ -76,9 +76,9 @@ def test_one_row_at_a_time_agrees_with_the_formula_for_a_queue_of_fixed_service(
 
 def test_the_same_seed_gives_the_same_outcome() -> None:
     costs = Costs({1: [5.0, 20.0], 8: [10.0, 30.0]})
-    runs = [simulate(arrivals_ms(100, 500, seed=1), Setting(8), costs, seed=2) for _ in range(2)]
+    runs = [simulate(arrivals_ms(100, 500, seed=1), ReplicaSetting(8), costs, seed=2) for _ in range(2)]
     assert runs[0] == runs[1]
-    assert simulate(arrivals_ms(100, 500, seed=1), Setting(8), costs, seed=3) != runs[0]
+    assert simulate(arrivals_ms(100, 500, seed=1), ReplicaSetting(8), costs, seed=3) != runs[0]
 
 
 SLEEPS_MS = {1: 22.0, 2: 23.0, 4: 25.0, 8: 29.0}
@@ -149,7 +149,7 @@ def _compare(load: float, wait_ms: float) -> Compared:
     arrived_ms, measured, sleeper = asyncio.run(_drive(due_ms, wait_ms))
     # Of a sleep's overrun the median belongs to it; what is more is other work, which strikes once and at random.
     profile = {size: [statistics.median(took)] if took else [SLEEPS_MS[size]] for size, took in sleeper.took_ms.items()}
-    outcome = simulate(arrived_ms, Setting(LIMIT, wait_ms), Costs(profile, overhead_ms=0.1, turn_ms=0.2))
+    outcome = simulate(arrived_ms, ReplicaSetting(LIMIT, wait_ms), Costs(profile, overhead_ms=0.1, turn_ms=0.2))
     overruns = [max(took) - SLEEPS_MS[size] for size, took in sleeper.took_ms.items() if took]
     late = [arrived - due for arrived, due in zip(arrived_ms, due_ms, strict=True)]
     p50, p99 = ((outcome.percentile_ms(share), percentile(measured, share)) for share in (0.5, 0.99))

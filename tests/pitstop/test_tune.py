@@ -17,7 +17,7 @@ from configs.schema import ModelConfig
 from pitstop.cli import app
 from pitstop.tune.candidates import candidates, now, thread_counts
 from pitstop.tune.halving import Round, Tried, halve
-from pitstop.tune.main import Wish, tune
+from pitstop.tune.main import TuneOptions, tune
 from pitstop.tune.trial import Trial, attempt, failed
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -102,10 +102,10 @@ def fake(price: Price, discard: str = "") -> Callable[[dict[str, Any], str, int,
     return run
 
 
-def tuned(folder: Path, price: Price, discard: str = "", **wish: Any) -> tuple[int, dict[str, Any], str]:
+def tuned(folder: Path, price: Price, discard: str = "", **options: Any) -> tuple[int, dict[str, Any], str]:
     path = Path(shutil.copy(PROJECT / "serve_config.yaml", folder / "serve_config.yaml"))
     console = Console(width=120, record=True, quiet=False, file=(folder / "out").open("w"))
-    status = tune(Wish(path, "digits-cpu", **wish), console, fake(price, discard))
+    status = tune(TuneOptions(path, "digits-cpu", **options), console, fake(price, discard))
     args: dict[str, Any] = yaml.safe_load(path.read_text())["applications"][2]["args"]
     return status, args, " ".join(console.export_text().split())
 
@@ -166,7 +166,7 @@ def test_ctrl_c_shows_what_was_measured_and_leaves_the_file(tmp_path: Path) -> N
 def test_nothing_usable_ends_with_2(tmp_path: Path) -> None:
     path = Path(shutil.copy(PROJECT / "serve_config.yaml", tmp_path / "serve_config.yaml"))
     console = Console(file=(tmp_path / "out").open("w"), record=True)
-    status = tune(Wish(path, "digits-cpu", quick=True), console, lambda *_: failed("no"))
+    status = tune(TuneOptions(path, "digits-cpu", quick=True), console, lambda *_: failed("no"))
     assert status == 2
     assert "no setting could be used" in console.export_text()
 

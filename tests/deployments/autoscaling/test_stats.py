@@ -4,7 +4,7 @@ import pytest
 
 from deployments.autoscaling.policy import read
 from deployments.autoscaling.stats import Recorder
-from deployments.batching.batch_result import Ran
+from deployments.batching.batch_result import BatchResult
 from deployments.metrics.statistics import Stats
 
 
@@ -19,7 +19,7 @@ class Replica:
         self.look()
 
     def ran(self, rows: int, size: int, forward_s: float, idle_s: float = 0) -> None:
-        self.stats.ran(Ran([], rows, (size, 0), forward_s=forward_s, idle_s=idle_s))
+        self.stats.ran(BatchResult([], rows, (size, 0), forward_s=forward_s, idle_s=idle_s))
 
     def look(self, waiting: int = 0, limit: int = 8) -> dict[str, float]:
         return self.recorder.look(waiting, self.offered, limit, clock=lambda: self.now_s, cpu=lambda: self.cpu_s)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from configs.schema import Tunables
-from deployments.batching.batch_result import Ran
+from deployments.batching.batch_result import BatchResult
 from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
 from deployments.batching.local import open_device
@@ -86,7 +86,7 @@ class Bench:
         **tunables: Any,
     ) -> None:
         self.device = device
-        self.rans: list[Ran] = []
+        self.rans: list[BatchResult] = []
         thread = DeviceThread()
         thread.start()
         self.worker = open_device(thread, device, forward_ms, on_loop=on_loop)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deployments.batching import remote
-from deployments.batching.batch_result import Ran
+from deployments.batching.batch_result import BatchResult
 from deployments.batching.grouping import Grouping
 from deployments.batching.queue import Answer, Item
 from deployments.batching.remote import RemoteDevice, Reply
@@ -30,7 +30,7 @@ def answers(send: Send, *requests: Any, timeout_s: float = 60, grouping: Groupin
         device.set_limit(32)
         told: list[asyncio.Future[Any]] = []
 
-        def done(ran: Ran) -> None:
+        def done(ran: BatchResult) -> None:
             for part, answer in ran.answers:
                 part.item.on_result(answer)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from deployments.batching.batch_result import Ran
-from deployments.batching.memory_limit import Room
+from deployments.batching.batch_result import BatchResult
+from deployments.batching.memory_limit import MemoryLimit
 from deployments.batching.queue import Item, Part
 from deployments.core.errors import InferenceFailed, NotFinite, OutOfMemory, ServeError
 from deployments.health import health
@@ -27,7 +27,7 @@ class Bench:
         self.act: Callable[[], Awaitable[None]] = self.passes
         self.closed = False
         self.ended: list[str] = []
-        self.health = Health(self._probe, lambda: hang_s, Room(), self._close, self.ended.append)
+        self.health = Health(self._probe, lambda: hang_s, MemoryLimit(), self._close, self.ended.append)
 
     async def _probe(self) -> None:
         await self.act()
@@ -49,7 +49,7 @@ class Bench:
 
     def ran(self, *answers: Any) -> None:
         item = Item({}, 1, 0, 1, on_result=lambda _: None)
-        self.health.ran(Ran([(Part(item, 0, 1), answer) for answer in answers], 1, (1, 0)))
+        self.health.ran(BatchResult([(Part(item, 0, 1), answer) for answer in answers], 1, (1, 0)))
 
 
 @pytest.fixture(autouse=True)

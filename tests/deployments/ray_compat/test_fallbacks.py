@@ -78,7 +78,7 @@ def without_client(_: pytest.MonkeyPatch) -> bool:
 def without_details(monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setattr(serve, "status", lambda: STATUS)
     monkeypatch.setattr(controller, "running_replicas", dict)
-    known = serve_status.Running("root")
+    known = serve_status.ServeStatus("root")
     loads, runs = asyncio.run(known.apps())
     assert (loads.state, loads.held, loads.message) == ("LOADING", True, "it loads")
     assert (runs.state, runs.version, runs.replicas) == ("READY", "1", 2)

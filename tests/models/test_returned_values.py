@@ -8,7 +8,7 @@ import torch
 
 from models.errors import ModelError
 from models.runtime.layout import Layout
-from models.runtime.returned_values import check_feed, too_long
+from models.runtime.returned_values import check_model_inputs, too_long
 from models.runtime.runner import Runner
 from models.signature import Tensor
 
@@ -21,7 +21,7 @@ LAYOUT = Layout(torch.device("cpu"), torch.float32, False, (1, 2, 4), ())
 def test_what_was_declared_passes_in_the_models_order_whatever_mapping_it_came_in() -> None:
     from collections import UserDict  # As transformers' BatchEncoding is.
 
-    found = check_feed(UserDict({"x": X, "ids": IDS}), 2, FEED)
+    found = check_model_inputs(UserDict({"x": X, "ids": IDS}), 2, FEED)
     assert list(found) == ["ids", "x"]
     assert found["x"] is X
 
@@ -48,7 +48,7 @@ def test_what_was_declared_passes_in_the_models_order_whatever_mapping_it_came_i
 )
 def test_anything_else_is_refused_with_what_came_and_what_was_expected(found: Any, said: str) -> None:
     with pytest.raises(ModelError) as raised:
-        check_feed(found, 2, FEED)
+        check_model_inputs(found, 2, FEED)
     assert str(raised.value).startswith(f"preprocess returned {said} for 2 rows; expected a dict with ")
     assert "'ids' as int64 [2, -1], 'x' as float32 [2, 3]" in str(raised.value)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs.schema import Tunables
-from deployments.batching.batch_result import Ran
+from deployments.batching.batch_result import BatchResult
 from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
 from deployments.batching.local import LocalDevice, open_device
@@ -85,7 +85,7 @@ def test_an_answer_that_cannot_be_handed_over_costs_the_others_nothing(on_loop: 
 
 @pytest.mark.parametrize("on_loop", [True, False])
 def test_a_batch_that_cannot_be_counted_is_answered_all_the_same(on_loop: bool) -> None:
-    def refuses(_: Ran) -> None:
+    def refuses(_: BatchResult) -> None:
         raise RuntimeError("a metric is full")
 
     async def test(_: Batcher, worker: LocalDevice) -> None:

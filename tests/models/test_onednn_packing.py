@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from configs.schema import ModelConfig
 from models import zoo
 from models.startup import onednn_packing
-from models.startup.onednn_packing import Packed, _first_win
-from models.startup.open_model import Served, open_model
+from models.startup.onednn_packing import PackedForward, _first_win
+from models.startup.open_model import OpenedModel, open_model
 from models.zoo.digits import Digits
 
 WEIGHTS = Path(zoo.__file__).with_name("digits.safetensors")
@@ -24,7 +24,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path))
 
 
-def opened(**keys: Any) -> Served:
+def opened(**keys: Any) -> OpenedModel:
     base: dict[str, Any] = {
         "name": "digits",
         "source": {"factory": "models.zoo.digits:Digits", "weights": str(WEIGHTS)},
@@ -58,7 +58,7 @@ def test_the_packed_forward_begins_where_it_wins_from_there_on(
 def test_packed_and_plain_give_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onednn_packing, "_first_win", lambda *_: 4)
     served = opened()
-    assert isinstance(served.runner.forward, Packed)
+    assert isinstance(served.runner.forward, PackedForward)
     eager = Digits().eval()
     eager.load_state_dict(load_file(WEIGHTS))
     for rows in (ROWS, ROWS[:2]):
@@ -73,7 +73,9 @@ def test_where_packing_never_wins_the_plain_forward_stays(monkeypatch: pytest.Mo
     assert isinstance(opened().runner.forward, torch.jit.ScriptModule)
 
 
-@pytest.mark.parametrize("first, kind", [(1, torch.jit.ScriptModule), (None, torch.jit.ScriptModule), (2, Packed)])
+@pytest.mark.parametrize(
+    "first, kind", [(1, torch.jit.ScriptModule), (None, torch.jit.ScriptModule), (2, PackedForward)]
+)
 def test_where_large_batches_are_slow_the_smallest_decides_and_all_are_warmed(
     first: int | None, kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ExportOptions:
     """The flags, unread. `source` is a file or URL, `mar` a TorchServe archive; `config` names a served model."""
 
     dest: Path

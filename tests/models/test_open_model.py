@@ -12,7 +12,7 @@ from models.compile.compiled import compile_with
 from models.errors import ModelError
 from models.runtime.layout import Layout
 from models.startup.check_results import line
-from models.startup.open_model import Served, open_model
+from models.startup.open_model import OpenedModel, open_model
 
 NETWORKS = "tests.models.networks"
 
@@ -34,7 +34,7 @@ def config(network: str = f"{NETWORKS}:Linear", **keys: Any) -> ModelConfig:
     return ModelConfig.model_validate({**base, **keys})
 
 
-def opened(network: str = "Linear", **keys: Any) -> Served:
+def opened(network: str = "Linear", **keys: Any) -> OpenedModel:
     return open_model(config(f"{NETWORKS}:{network}", **keys), "cpu")
 
 

@@ -10,10 +10,10 @@ import torch
 from configs.loader import ConfigError, parse_model
 from models.errors import ModelError
 from models.signature import Tensor
-from models.startup.open_model import Served, open_model
+from models.startup.open_model import OpenedModel, open_model
 from models.startup.parity import OffError, Tolerance, compare, deviation
 from models.startup.precision import refuse_without_fp64
-from tests.models.test_served import config
+from tests.models.test_open_model import config
 
 NETWORKS = "tests.models.strict_networks"
 EXTREMES = [1.7976931348623157e308, -0.0, 5e-324, 0.1]
@@ -28,7 +28,7 @@ def tensor(name: str, datatype: str, size: int = 4) -> list[dict[str, Any]]:
     return [{"name": name, "datatype": datatype, "shape": [-1, size]}]
 
 
-def opened(network: str, taken: str, given: str, **keys: Any) -> Served:
+def opened(network: str, taken: str, given: str, **keys: Any) -> OpenedModel:
     signature = {"inputs": tensor("x", taken), "outputs": tensor("y", given)}
     return open_model(config(network, **{**signature, **keys}), "cpu")
 

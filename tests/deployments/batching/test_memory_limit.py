@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployments.batching.memory_limit import Room
+from deployments.batching.memory_limit import MemoryLimit
 
 
 @pytest.mark.parametrize(
@@ -20,27 +20,27 @@ from deployments.batching.memory_limit import Room
 def test_the_next_size_to_try_is_the_next_smaller_warmed_one(
     sizes: tuple[int, ...], failed: int, expected: int | None
 ) -> None:
-    assert Room(sizes).below(failed) == expected
+    assert MemoryLimit(sizes).below(failed) == expected
 
 
 def test_what_was_staged_before_the_room_shrank_goes_on_at_the_size_that_is_known_to_fit() -> None:
-    room = Room((1, 2, 4, 8, 16))
-    room.keep_to(4, failed=8)
-    assert room.below(16) == 4
-    assert room.below(4) == 2
+    memory_limit = MemoryLimit((1, 2, 4, 8, 16))
+    memory_limit.keep_to(4, failed=8)
+    assert memory_limit.below(16) == 4
+    assert memory_limit.below(4) == 2
 
 
 def test_it_limits_batches_until_it_is_told_to_forget() -> None:
-    room = Room((1, 2, 4, 8))
-    assert room.within(8) == 8
-    room.keep_to(2, failed=4)
-    room.keep_to(4, failed=8)
-    assert (room.within(8), room.within(1)) == (2, 1)
-    room.forget()
-    assert room.within(8) == 8
+    memory_limit = MemoryLimit((1, 2, 4, 8))
+    assert memory_limit.within(8) == 8
+    memory_limit.keep_to(2, failed=4)
+    memory_limit.keep_to(4, failed=8)
+    assert (memory_limit.within(8), memory_limit.within(1)) == (2, 1)
+    memory_limit.forget()
+    assert memory_limit.within(8) == 8
 
 
 def test_the_log_says_which_key_to_set_to_what(heard: pytest.LogCaptureFixture) -> None:
-    Room((1, 2, 4)).keep_to(2, failed=4)
+    MemoryLimit((1, 2, 4)).keep_to(2, failed=4)
     assert "out of memory at 4 rows" in heard.text
     assert "write max_batch_size: 2 into user_config" in heard.text

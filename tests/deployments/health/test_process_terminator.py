@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from deployments.health import process_terminator
-from deployments.health.process_terminator import Ending
+from deployments.health.process_terminator import ProcessTerminator
 from tests.serving import PROJECT
 
 
@@ -29,7 +29,7 @@ def test_it_tells_on_the_loop_and_leaves_once_a_moment_later(monkeypatch: pytest
             order.append("told")
             told.set()
 
-        end = Ending("m", asyncio.get_running_loop(), tell, leave)
+        end = ProcessTerminator("m", asyncio.get_running_loop(), tell, leave)
         assert not end.begun
         await asyncio.to_thread(end, "it hangs")
         end("it hangs again")
@@ -43,14 +43,14 @@ def test_it_tells_on_the_loop_and_leaves_once_a_moment_later(monkeypatch: pytest
 
 CHILD = """
     import asyncio, sys, threading, time
-    from deployments.health.process_terminator import Ending
-    from deployments.health.heartbeat import Pulse
+    from deployments.health.process_terminator import ProcessTerminator
+    from deployments.health.heartbeat import Heartbeat
     from deployments.health.watchdog import Watchdog
 
     async def main():
-        loop, pulse = asyncio.get_running_loop(), Pulse()
-        end = Ending("m", loop, lambda: print("told", flush=True))
-        Watchdog(pulse, loop, lambda: 0.5, end).start()
+        loop, heartbeat = asyncio.get_running_loop(), Heartbeat()
+        end = ProcessTerminator("m", loop, lambda: print("told", flush=True))
+        Watchdog(heartbeat, loop, lambda: 0.5, end).start()
         await asyncio.sleep(0.2)
         {hang}
 
@@ -58,7 +58,8 @@ CHILD = """
 """
 HANGS = {
     "a device thread": (
-        "threading.Thread(target=lambda: (pulse.begin(), threading.Event().wait())).start(); await asyncio.sleep(600)",
+        "threading.Thread(target=lambda: (heartbeat.begin(), threading.Event().wait())).start(); "
+        "await asyncio.sleep(600)",
         "a forward has not come back",
     ),
     "the event loop": ("time.sleep(600)", "the event loop has not had a turn"),

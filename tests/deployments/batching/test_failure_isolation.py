@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from deployments.batching.answers import join
-from deployments.batching.failure_isolation import Answers, apart, told
-from deployments.batching.memory_limit import Room
+from deployments.batching.failure_isolation import Answers, isolate_failure, told
+from deployments.batching.memory_limit import MemoryLimit
 from deployments.batching.queue import Answer, Item, Part
 from deployments.core.errors import InferenceFailed, NotFinite, OutOfMemory
 from models.runtime.batch import Batch
@@ -75,52 +75,60 @@ def more_than(rows: int) -> Wrong:
 
 
 def test_out_of_memory_halves_a_batch_until_it_fits_and_everybody_is_answered() -> None:
-    device, room = Device(more_than(4)), Room(SIZES)
+    device, memory_limit = Device(more_than(4)), MemoryLimit(SIZES)
     asked = parts(*[[float(n)] for n in range(32)])
-    assert said(apart(device, asked, OUT, room)) == [[2.0 * n] for n in range(32)]
+    assert said(isolate_failure(device, asked, OUT, memory_limit)) == [[2.0 * n] for n in range(32)]
     assert device.tried == [16, 8, 4, 4, 4, 4, 4, 4, 4, 4]
-    assert (room.rows, room.misses) == (4, 3)
+    assert (memory_limit.rows, memory_limit.misses) == (4, 3)
 
 
 def test_a_request_of_many_rows_is_cut_and_joined_again() -> None:
-    device, room = Device(more_than(4)), Room(SIZES)
+    device, memory_limit = Device(more_than(4)), MemoryLimit(SIZES)
     asked = parts([0, 1, 2], range(10, 20), [7])
-    assert said(apart(device, asked, OUT, room)) == [[0, 2, 4], [2.0 * n for n in range(10, 20)], [14]]
+    assert said(isolate_failure(device, asked, OUT, memory_limit)) == [
+        [0, 2, 4],
+        [2.0 * n for n in range(10, 20)],
+        [14],
+    ]
 
 
 def test_one_row_that_never_fits_fails_alone_and_costs_the_others_no_batch_size() -> None:
-    device, room = Device(lambda x: OUT if (x == 5).any() else None), Room(SIZES)
-    found = said(apart(device, parts(*[[float(n)] for n in range(8)]), OUT, room))
+    device, memory_limit = Device(lambda x: OUT if (x == 5).any() else None), MemoryLimit(SIZES)
+    found = said(isolate_failure(device, parts(*[[float(n)] for n in range(8)]), OUT, memory_limit))
     assert found == [[0], [2], [4], [6], [8], OutOfMemory, [12], [14]]
-    assert room.rows is None
+    assert memory_limit.rows is None
 
 
 def test_where_not_even_the_smallest_size_fits_each_request_is_told_so() -> None:
-    device, room = Device(more_than(0)), Room(SIZES)
-    assert said(apart(device, parts([1], [2]), OUT, room)) == [OutOfMemory, OutOfMemory]
-    assert room.rows is None
+    device, memory_limit = Device(more_than(0)), MemoryLimit(SIZES)
+    assert said(isolate_failure(device, parts([1], [2]), OUT, memory_limit)) == [OutOfMemory, OutOfMemory]
+    assert memory_limit.rows is None
 
 
 def test_a_guilty_request_is_found_among_the_halves_too() -> None:
     def wrong(x: np.ndarray) -> Exception | None:
         return more_than(2)(x) or (ValueError("a secret") if (x < 0).any() else None)
 
-    room = Room(SIZES)
-    found = said(apart(Device(wrong), parts([1], [-1], [3], [4]), OUT, room))
+    memory_limit = MemoryLimit(SIZES)
+    found = said(isolate_failure(Device(wrong), parts([1], [-1], [3], [4]), OUT, memory_limit))
     assert found == [[2], InferenceFailed, [6], [8]]
-    assert room.rows == 2
+    assert memory_limit.rows == 2
 
 
 def test_any_other_error_runs_each_request_by_itself() -> None:
-    device, room = Device(lambda x: ValueError("no") if (x < 0).any() else None), Room(SIZES)
-    assert said(apart(device, parts([1], [-1], [3]), ValueError("no"), room)) == [[2], InferenceFailed, [6]]
+    device, memory_limit = Device(lambda x: ValueError("no") if (x < 0).any() else None), MemoryLimit(SIZES)
+    assert said(isolate_failure(device, parts([1], [-1], [3]), ValueError("no"), memory_limit)) == [
+        [2],
+        InferenceFailed,
+        [6],
+    ]
     assert device.tried == [1, 1, 1]
-    assert (room.rows, room.misses) == (None, 0)
+    assert (memory_limit.rows, memory_limit.misses) == (None, 0)
 
 
 def test_a_lone_request_that_failed_is_not_run_twice() -> None:
     device = Device(lambda _: None)
-    assert said(apart(device, parts([1]), ValueError("no"), Room(SIZES))) == [InferenceFailed]
+    assert said(isolate_failure(device, parts([1]), ValueError("no"), MemoryLimit(SIZES))) == [InferenceFailed]
     assert device.tried == []
 
 

@@ -17,19 +17,19 @@ from pitstop.load.target import Target
 
 from . import service
 from .questions import Form
-from .service import Config, Wish
+from .service import Config, ServiceOptions
 
 PITSTOP, RAY_SERVE = "pitstop", "Ray Serve"
 _PATHS = {PITSTOP: "/v2/models/", RAY_SERVE: "/"}
 _LOOK_S = 0.1
 
 
-class StandError(Exception):
+class ServerError(Exception):
     """The server did not come up, or did not do what it was told; says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Replica:
+class ReplicaProcess:
     """A replica that serves."""
 
     pid: int
@@ -38,11 +38,11 @@ class Replica:
 
 
 @dataclass
-class Stand:
+class ServerUnderTest:
     """One running server. `folder` holds its weights, its log, and the files that make its model misbehave."""
 
     server: str
-    wish: Wish
+    options: ServiceOptions
     port: int
     folder: Path
     mark: str
@@ -77,12 +77,12 @@ class Stand:
             told, cwd=isolated_server.PROJECT, env=self.env, capture_output=True, text=True, timeout=60, check=False
         )
         if done.returncode:
-            raise StandError(f"serve deploy: {done.stderr.strip().splitlines()[-1:]}")
+            raise ServerError(f"serve deploy: {done.stderr.strip().splitlines()[-1:]}")
 
-    def replicas(self, name: str = service.NAME) -> list[Replica]:
+    def replicas(self, name: str = service.NAME) -> list[ReplicaProcess]:
         """Return the replicas that serve a model, as Serve's controller knows them; none where it does not answer."""
         return [
-            Replica(int(each["pid"]), str(each["node_id"]), str(each["replica_id"]))
+            ReplicaProcess(int(each["pid"]), str(each["node_id"]), str(each["replica_id"]))
             for deployment in self._app(name).get("deployments", {}).values()
             for each in deployment.get("replicas", ())
             if each["state"] == "RUNNING"
@@ -95,7 +95,7 @@ class Stand:
     def _app(self, name: str) -> dict[str, Any]:
         try:
             found = requests.get(f"{self.dashboard}/api/serve/applications/", timeout=10).json()
-        except (requests.RequestException, ValueError, StandError):
+        except (requests.RequestException, ValueError, ServerError):
             return {}
         return dict(found.get("applications", {}).get(name, {}))
 
@@ -103,7 +103,7 @@ class Stand:
     def pid(self) -> int:
         """The process that was started."""
         if self.process is None:
-            raise StandError("it was not started")
+            raise ServerError("it was not started")
         return self.process.pid
 
     def all_pids(self) -> dict[int, str]:
@@ -121,7 +121,7 @@ class Stand:
     def dashboard(self) -> str:
         found = re.search(r"View the dashboard at\D*127\.0\.0\.1:(\d+)", self.log)
         if found is None:
-            raise StandError("Ray names no dashboard")
+            raise ServerError("Ray names no dashboard")
         return f"http://127.0.0.1:{found[1]}"
 
     @property
@@ -145,12 +145,12 @@ class Stand:
         return processes.memory_mib(self.all_pids())
 
 
-def again(stand: Stand) -> None:
+def again(tested: ServerUnderTest) -> None:
     """Start `serve run`, the first time or once more."""
-    inside = _full_disk(stand.folder / "cache") if stand.wish.full_disk else ()
-    with (stand.folder / "log").open("a") as out:
-        stand.log_from = out.tell()
-        stand.process = isolated_server.serve_run(stand.config, stand.env, out, inside=inside)
+    inside = _full_disk(tested.folder / "cache") if tested.options.full_disk else ()
+    with (tested.folder / "log").open("a") as out:
+        tested.log_from = out.tell()
+        tested.process = isolated_server.serve_run(tested.config, tested.env, out, inside=inside)
 
 
 def _full_disk(folder: Path) -> tuple[str, ...]:

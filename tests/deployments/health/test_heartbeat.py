@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deployments.health.heartbeat import Pulse
+from deployments.health.heartbeat import Heartbeat
 from deployments.health.watchdog import Watchdog, tick_s
 
 HANG_S = 10.0
@@ -18,9 +18,9 @@ class Bench:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.pulse = Pulse()
+        self.heartbeat = Heartbeat()
         self.ended: list[str] = []
-        self.watchdog = Watchdog(self.pulse, loop, lambda: HANG_S, self.ended.append)
+        self.watchdog = Watchdog(self.heartbeat, loop, lambda: HANG_S, self.ended.append)
 
     def look(self, times: int, loop_turns: bool = True, elapsed_s: float = TICK_S) -> None:
         for _ in range(times):
@@ -43,7 +43,7 @@ def test_an_idle_replica_lives_for_ever(bench: Bench) -> None:
 
 
 def test_a_forward_that_does_not_come_back_ends_the_replica_after_hang_s_and_not_before(bench: Bench) -> None:
-    bench.pulse.begin()
+    bench.heartbeat.begin()
     bench.look(10)
     assert bench.ended == []
     bench.look(1)
@@ -51,21 +51,21 @@ def test_a_forward_that_does_not_come_back_ends_the_replica_after_hang_s_and_not
 
 
 def test_a_step_that_hangs_is_seen_while_those_of_another_thread_come_and_go(bench: Bench) -> None:
-    thread = threading.Thread(target=bench.pulse.begin)
+    thread = threading.Thread(target=bench.heartbeat.begin)
     thread.start()
     thread.join()
     for _ in range(20):
-        bench.pulse.begin()
+        bench.heartbeat.begin()
         bench.look(1)
-        bench.pulse.end()
+        bench.heartbeat.end()
     assert len(bench.ended) >= 1
 
 
 def test_many_steps_one_after_the_other_are_no_hang(bench: Bench) -> None:
     for _ in range(50):
-        bench.pulse.begin()
+        bench.heartbeat.begin()
         bench.look(2)
-        bench.pulse.end()
+        bench.heartbeat.end()
     assert bench.ended == []
 
 
@@ -76,7 +76,7 @@ def test_an_event_loop_that_stands_still_ends_the_replica(bench: Bench) -> None:
 
 
 def test_a_process_that_was_stopped_for_an_hour_is_not_taken_for_one_that_hangs(bench: Bench) -> None:
-    bench.pulse.begin()
+    bench.heartbeat.begin()
     bench.look(2)
     bench.look(1, elapsed_s=3600)
     assert bench.ended == []

@@ -35,9 +35,11 @@ def held(
     clock = [0.0]
     monkeypatch.setattr(batch_size_selection, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     runner = Runner(took_ms or {rows: [ms] for rows, ms in warmed_ms.items()}, ragged, clock)
-    draw: Any = SimpleNamespace(shaped=lambda shape, **_: shape[0])
+    samples: Any = SimpleNamespace(shaped=lambda shape, **_: shape[0])
     either: Any = runner
-    return batch_size_selection.contest(either, draw, {(rows, 0): ms for rows, ms in warmed_ms.items()}), runner
+    return batch_size_selection.select_batch_size(
+        either, samples, {(rows, 0): ms for rows, ms in warmed_ms.items()}
+    ), runner
 
 
 def test_a_lone_row_that_was_lucky_once_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ class Start:
         unused: Any = None
         return None if shape == self.fails_at else Captured(unused, inputs, None)
 
-    def warm(self, runner: Any, draw: Any, shapes: list[Shape]) -> dict[Shape, float]:  # noqa: ARG002
+    def warm(self, runner: Any, samples: Any, shapes: list[Shape]) -> dict[Shape, float]:  # noqa: ARG002
         assert isinstance(runner.forward, Graphed)
         return {shape: self.graphed_ms[shape] for shape in shapes}
 
