@@ -39,7 +39,8 @@ class Tunables(Strict):
         None,
         ge=1,
         le=_DAY_S,
-        description="A forward that takes longer ends the replica; by default request_timeout_s, but at least 30 s.",
+        description="A forward that takes longer ends the replica; by default request_timeout_s, but at least 30 s "
+        "and at least ten times the slowest forward of the start.",
     )
     check_finite: bool = Field(False, description="Refuse answers with NaN or infinity in a float output.")
 

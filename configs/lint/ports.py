@@ -1,6 +1,6 @@
 """The ports that a config uses on a machine, and their rule: never two listeners on one port.
 
-The list is that of doors.py as if every port were open, plus Serve's fallback and the replicas' port ranges.
+The list is that of exposed_ports.py as if every port were open, plus Serve's fallback and the replicas' port ranges.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Checks a Serve config. Ray drops a misspelt key without a message, so every key is compared with Ray's own classes.
 
-The known keys come from the Ray that is installed, so this file cannot go stale. Project rules are in rules.py.
+The known keys come from the Ray that is installed, so this file cannot go stale. Project rules are in applications.py.
 """
 
 import copy

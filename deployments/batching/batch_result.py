@@ -1,6 +1,6 @@
 """One batch through the device, whatever happens, with a measure of where the time went.
 
-When a forward fails, apart.py runs its requests again in smaller batches, and only the guilty one fails.
+When a forward fails, failure_isolation.py runs its requests again in smaller batches, and only the guilty one fails.
 """
 
 import time

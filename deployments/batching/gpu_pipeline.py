@@ -97,9 +97,12 @@ class GpuPipeline:
             self._delivery.broken(error)
             return
         if parts:
-            staged = _Ahead(parts, _attempt(self._runner.stage, [part.arrays for part in parts]))
+            staged = _Ahead(parts, _attempt(self._stage_parts, parts))
             self._ready = True
             self._thread.submit(partial(self._advance, staged))
+
+    def _stage_parts(self, parts: list[Part]) -> Batch:
+        return self._runner.stage([part.arrays for part in parts])
 
     def _advance(self, batch: _Ahead) -> None:
         """Launch what is staged, and finish what was launched before; on the device's thread."""

@@ -2,8 +2,8 @@
 
 Where in a request's life each is raised: the token (401, 403), path and method (404, 405), encoding and size of the
 body (415, 413), its content (400), the queue (503), the forward (500, or 503 where a sick device is the cause), the
-clock (408). Whatever else is raised is a fault of ours: fault.py logs it, and the client gets 500 and the id to find it
-by.
+clock (408). Whatever else is raised is a fault of ours: error_logging.py logs it, and the client gets 500 and the id
+to find it by.
 """
 
 # ruff: noqa: N818  # The names say what happened, as HTTP's own do; each has its status beside it.
@@ -129,7 +129,7 @@ class NotReady(ServeError):
 
 
 class InferenceFailed(ServeError):
-    """User code raised on one request, or returned what it must not; fault.py logs why, once, under a request id.
+    """User code raised on one request, or returned what it must not; the log says why, once, under a request id.
 
     `logged_as` is that id. `cause` is let go with it, for its traceback keeps the tensors of the forward.
     """

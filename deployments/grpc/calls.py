@@ -1,7 +1,7 @@
 """A model over gRPC: the RPCs of the Open Inference service, each a method that Serve finds by its name.
 
 Serve answers a method's exception with its text, so none is let out: a refusal sets code and details and returns an
-empty answer, which gRPC then does not send. Requests come as bytes (rpc/service.py says why), and answers go as bytes.
+empty answer, which gRPC then does not send. Requests come as bytes (grpc/service.py says why), and answers go as bytes.
 """
 
 import time

@@ -2,8 +2,8 @@
 
 A small call takes 0.57 ms of a replica's time here and 0.77 ms through the wrapper (benchmarks/results/grpc_*.json,
 64 at once); the rest is gRPC's own. What the wrapper does for us is done by the batcher and in Serve's books
-(../ledger.py). Switched by the same line of the YAML as over HTTP; without it, or in Ray's own proxy, calls go Serve's
-way.
+(../serve_accounting.py). Switched by the same line of the YAML as over HTTP; without it, or in Ray's own proxy, calls
+go Serve's way.
 """
 
 from collections.abc import AsyncIterator

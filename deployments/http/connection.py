@@ -1,7 +1,7 @@
 """A connection of the short path as a state machine: bytes in, requests out; replies in, bytes out, in their order.
 
 No I/O and no clock. At most one request is under way; what comes behind it waits. What is not for the short path
-(heads.py) comes out as the bytes that it was.
+(request_head_cache.py) comes out as the bytes that it was.
 """
 
 from collections.abc import Sequence

@@ -29,6 +29,10 @@ def read_infer(service: Service, headers: Given, body: bytes, version: str = "")
         if request is None:
             request = parse(body, None if given is None else _header_length(given), service.signature)
     service.counts.count_time("parse", time.perf_counter() - began)
+    if version and request.version not in ("", version):
+        raise BadRequest(
+            f"the path names version {version!r}, and the message {show(request.version)}: name the same, or one alone"
+        )
     return msgspec.structs.replace(request, version=version) if version else request
 
 

@@ -2,7 +2,7 @@
 
 An `Upgrade` is answered as without it: uvicorn hands the connection to `websockets`, which never answers a POST. Header
 values that Serve cannot decode are left out: Serve answers them with 500. An answer that comes before the body was read
-closes the connection (lingering.py). A head has a bound.
+closes the connection (lingering_close.py). A head has a bound.
 
 Serve builds its servers itself and has no setting for any of it, so `install` names this class where uvicorn looks its
 protocols up.

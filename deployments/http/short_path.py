@@ -3,11 +3,11 @@
 Under Serve's way a request costs uvicorn's cycle and task, Serve's two tasks, ids and metrics: several times what a
 small request itself takes (`python -m benchmarks.paths` measures it). Here uvicorn's protocol, still in charge of the
 connection, is passed by where a whole POST to /infer arrives; everything else, and whatever is unusual about such a
-POST, is uvicorn's and Serve's as before. What Serve's wrapper did is done by ../ledger.py, the batcher and this file:
-the count of ongoing requests, request ids, timeouts, clients that leave, and a server that stops.
+POST, is uvicorn's and Serve's as before. What Serve's wrapper did is done by ../serve_accounting.py, the batcher and
+this file: the count of ongoing requests, request ids, timeouts, clients that leave, and a server that stops.
 
-Ray calls ledger.install because the config names it in RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH. Without that line
-every request goes Serve's way: same answers, only slower.
+Ray calls serve_accounting.install because the config names it in RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH. Without
+that line every request goes Serve's way: same answers, only slower.
 """
 
 import asyncio

@@ -137,6 +137,7 @@ def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.
         mistake_checks.device(ready.config, chosen.runner, fallback, best.rows_s),
         mistake_checks.batching(chosen.forward_ms),
     )
+    chosen.runner.unwarmed = 0  # The start's own rows may be longer than any warmed length.
     signature, preprocess = signature_of(config), ready.samples.preprocess
     times = chosen.forward_ms, laps.start_s
     return OpenedModel(chosen.runner, signature, preprocess, checks, *times, ready.config.precision, bound.passed)

@@ -12,9 +12,9 @@ from deployments.batching.batch_result import BatchResult
 from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
 from deployments.batching.local import LocalDevice, open_device
-from deployments.batching.queue import Item, Waiting
+from deployments.batching.queue import Item, Part, Waiting
 from deployments.batching.remote import RemoteDevice
-from deployments.core.errors import InferenceFailed, ServeError
+from deployments.core.errors import InferenceFailed, OutOfMemory, ServeError
 from models.signature import Rows
 from tests.deployments.batching.test_batching import Device
 
@@ -132,6 +132,27 @@ def test_the_devices_threads_outlive_what_nobody_foresaw_and_tell_everybody(
 
     run(test, Device(overlaps=overlaps))
     assert [each.getMessage().partition(", ")[0] for each in heard.records] == ["the device's threads: internal error"]
+
+
+def test_rows_that_cannot_be_handed_to_the_feeder_are_told_and_the_next_ones_are_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arrays, broken = Part.arrays.fget, [True]  # type: ignore[attr-defined]
+
+    def breaks_once(self: Part) -> Rows:
+        if broken:
+            broken.clear()
+            raise MemoryError
+        found: Rows = arrays(self)
+        return found
+
+    monkeypatch.setattr(Part, "arrays", property(breaks_once))
+
+    async def test(batcher: Batcher, _: LocalDevice) -> None:
+        assert await asyncio.gather(*asked(batcher, 1)) == [OutOfMemory]
+        assert await asyncio.gather(*asked(batcher, 3)) == [6]
+
+    run(test, Device(overlaps=True))
 
 
 def test_a_block_that_cannot_be_collated_ends_with_its_requests_and_the_next_one_goes() -> None:

@@ -53,6 +53,16 @@ def test_what_is_wrong_is_said_in_json_with_its_kind(body: Any, status: int, kin
     assert answer.json["error"]
 
 
+@pytest.mark.parametrize("named, status", [("", 200), ("1", 200), ("2", 400)])
+def test_a_message_that_names_another_version_than_its_path_is_refused(named: str, status: int) -> None:
+    service = identity("FP32")
+    service.versions = lambda: ("1", "2")  # type: ignore[method-assign]
+    message = raw(column([1], np.float32), "FP32", model_version=named).SerializeToString()
+    answer = ask(service, "/versions/1/infer", message, headers={"Content-Type": "application/x-protobuf"})
+    assert answer.status == status, answer.body
+    assert status == 200 or "the path names version '1'" in answer.json["error"]
+
+
 @pytest.mark.parametrize("error, kind", [(QueueFull(1), "queue_full"), (RuntimeError("secret"), "internal")])
 def test_every_error_names_its_kind(error: Exception, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("pitstop"), "disabled", True)

@@ -35,8 +35,8 @@ def test_a_client_that_leaves_is_not_answered() -> None:
         (b" " * 2048, {}),
         (b"", {"Content-Length": "2048"}),
         (b"", {"Content-Length": "9" * 5000}),
-        (gzip.compress(b" " * 100_000), {"Content-Encoding": "gzip"}),
-        (gzip.compress(b" " * 600) * 2, {"Content-Encoding": "gzip"}),
+        (gzip.compress(b" " * 100_000, mtime=0), {"Content-Encoding": "gzip"}),
+        (gzip.compress(b" " * 600, mtime=0) * 2, {"Content-Encoding": "gzip"}),
         (zlib.compress(b" " * 100_000), {"Content-Encoding": "deflate"}),
     ],
 )
@@ -63,15 +63,15 @@ def bare(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     "encoding, body",
     [
-        ("gzip", gzip.compress(RAW)),
-        ("GZIP", gzip.compress(RAW)),
-        ("x-gzip", gzip.compress(RAW)),
+        ("gzip", gzip.compress(RAW, mtime=0)),
+        ("GZIP", gzip.compress(RAW, mtime=0)),
+        ("x-gzip", gzip.compress(RAW, mtime=0)),
         ("deflate", zlib.compress(RAW)),
         ("deflate", bare(RAW)),
         ("identity", RAW),
-        ("gzip", gzip.compress(orjson.dumps(long_request()))),
-        ("gzip", gzip.compress(RAW[:9]) + gzip.compress(b"") + gzip.compress(RAW[9:])),
-        ("gzip", gzip.compress(RAW) + gzip.compress(b" " * 1_000_000)),
+        ("gzip", gzip.compress(orjson.dumps(long_request()), mtime=0)),
+        ("gzip", gzip.compress(RAW[:9], mtime=0) + gzip.compress(b"", mtime=0) + gzip.compress(RAW[9:], mtime=0)),
+        ("gzip", gzip.compress(RAW, mtime=0) + gzip.compress(b" " * 1_000_000, mtime=0)),
     ],
 )
 def test_compressed_bodies_are_read(encoding: str, body: bytes) -> None:
@@ -84,11 +84,11 @@ def test_compressed_bodies_are_read(encoding: str, body: bytes) -> None:
         ("gzip", RAW, 400, "does not decompress as gzip"),
         ("deflate", RAW, 400, "does not decompress as deflate"),
         ("gzip", b"", 400, "body is incomplete"),
-        ("gzip", gzip.compress(RAW)[:-9], 400, "body is incomplete"),
-        ("gzip", gzip.compress(RAW) + b"xx", 400, "2 bytes are left over after the gzip body"),
-        ("gzip", gzip.compress(RAW) + gzip.compress(RAW)[:12], 400, "body is incomplete"),
-        ("gzip", gzip.compress(RAW) + b"\x1f\x8b" + bytes(30), 400, "does not decompress as gzip"),
-        ("gzip", gzip.compress(b"") * 70_000, 400, "left over after the gzip body"),
+        ("gzip", gzip.compress(RAW, mtime=0)[:-9], 400, "body is incomplete"),
+        ("gzip", gzip.compress(RAW, mtime=0) + b"xx", 400, "2 bytes are left over after the gzip body"),
+        ("gzip", gzip.compress(RAW, mtime=0) + gzip.compress(RAW, mtime=0)[:12], 400, "body is incomplete"),
+        ("gzip", gzip.compress(RAW, mtime=0) + b"\x1f\x8b" + bytes(30), 400, "does not decompress as gzip"),
+        ("gzip", gzip.compress(b"", mtime=0) * 70_000, 400, "left over after the gzip body"),
         ("deflate", zlib.compress(RAW) * 2, 400, "left over after the deflate body"),
         ("br", RAW, 415, "Content-Encoding is 'br': send gzip, deflate or none"),
         ("gzip, deflate", RAW, 415, "send gzip, deflate or none"),
@@ -146,7 +146,7 @@ def test_what_predict_answers_is_compressed_too() -> None:
 def test_a_limit_beyond_all_measure_is_none(limit: float, encoding: str) -> None:
     service = identity("FP32")
     service.tunables = Tunables.model_construct(**{**dict(service.tunables), "max_body_mib": limit})
-    body = {"gzip": gzip.compress(RAW), "deflate": zlib.compress(RAW)}.get(encoding, RAW)
+    body = {"gzip": gzip.compress(RAW, mtime=0), "deflate": zlib.compress(RAW)}.get(encoding, RAW)
     assert ask(service, "/infer", body, headers={"Content-Encoding": encoding}).status == 200
 
 
@@ -169,7 +169,7 @@ def test_the_header_length_counts_uncompressed_bytes_both_ways() -> None:
         "Content-Encoding": "gzip",
         "Accept-Encoding": "gzip",
     }
-    answer = ask(identity("FP32"), "/infer", gzip.compress(head + blob), headers=headers)
+    answer = ask(identity("FP32"), "/infer", gzip.compress(head + blob, mtime=0), headers=headers)
     assert len(answer.body) < len(blob)
     found = outputs_of(answer._replace(body=gzip.decompress(answer.body)))
     assert found["OUTPUT0"][1] == blob
