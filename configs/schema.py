@@ -156,7 +156,9 @@ class ModelConfig(Strict):
     )
     max_batch_size: int = Field(32, ge=1, le=65536, description="Largest batch, in rows.")
     lengths: tuple[int, ...] | None = Field(
-        None, strict=False, description="Sizes to warm of the one open dimension besides the rows."
+        None,
+        strict=False,
+        description="Sizes to warm of the one open dimension besides the rows, the same in every input of a request.",
     )
     preprocess: ImportPath | None = Field(
         None, description="Factory of a callable that turns request arrays into model arrays."

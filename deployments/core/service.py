@@ -1,4 +1,4 @@
-"""One model as a transport sees it (inference.Service): what it is, what it counted, and a way to ask it.
+"""One model as a transport sees it (request.Service): what it is, what it counted, and a way to ask it.
 
 The same in a replica that owns a device and in an ingress replica that sends blocks to one; they differ in the batcher
 that they hand over.
@@ -13,7 +13,7 @@ import numpy as np
 
 from configs.loader import parse_tunables
 from configs.schema import ModelConfig, Tunables
-from models.runtime.returned_values import too_long
+from models.runtime.returned_values import too_long, uneven
 from models.signature import signature_of
 
 from ..auth.authenticator import Guard
@@ -31,7 +31,7 @@ from .request import InferRequest, InferResult, OnInferResult
 
 
 class ModelService:
-    """Satisfies inference.Service. `properties` is what metadata tells of where and how the model runs.
+    """Satisfies request.Service. `properties` is what metadata tells of where and how the model runs.
 
     What it is given is complete, and nobody changes a field of it later.
     """
@@ -90,7 +90,7 @@ class ModelService:
 
         Raises:
             QueueFull: too much is waiting already.
-            BadRequest: a row is longer than the longest that was warmed.
+            BadRequest: a row is longer than the longest that was warmed, or its inputs differ in their open size.
             NotFound: the version asked for is no longer here.
         """
         version = self.version
@@ -107,8 +107,11 @@ class ModelService:
                 on_result(InferResult(version, answer))
 
         rows, batcher = request.rows, self._batcher
-        if self._longest and (sentence := too_long(request.inputs, self._open_inputs, self._longest)):
-            raise BadRequest(sentence)
+        if self._longest:
+            inputs = request.inputs
+            sentence = too_long(inputs, self._open_inputs, self._longest) or uneven(inputs, self._open_inputs)
+            if sentence:
+                raise BadRequest(sentence)
         if rows == 0:
             deliver({each.name: np.empty((0, *each.shape[1:]), each.numpy) for each in self.signature.outputs})
         elif self._preprocess is None:

@@ -47,6 +47,14 @@ def too_long(arrays: Mapping[str, Array], open_inputs: Sequence[str], longest: i
     return None
 
 
+def uneven(arrays: Mapping[str, Array], open_inputs: Sequence[str]) -> str | None:
+    """Return what to tell a client whose inputs differ in the open size that they share, or None."""
+    given = {name: arrays[name].shape[1] for name in open_inputs}
+    if len(set(given.values())) < 2:
+        return None
+    return f"the open size must be the same in every input; got {given}: pad the shorter ones, a mask with 0"
+
+
 def check_returned(found: Sequence[Any], rows: int, outputs: Sequence[Tensor], seen: Sequence[Any]) -> None:
     """Hold the tensors that forward returned for a batch of `rows` (padded) rows against the config.
 

@@ -8,7 +8,7 @@ import torch
 
 from models.errors import ModelError
 from models.runtime.layout import Layout
-from models.runtime.returned_values import check_model_inputs, too_long
+from models.runtime.returned_values import check_model_inputs, too_long, uneven
 from models.runtime.runner import Runner
 from models.signature import Tensor
 
@@ -113,3 +113,12 @@ def test_answers_stay_as_they_were_where_forward_writes_into_memory_of_its_own()
     first = made.run([{"x": X}])["y"]
     made.run([{"x": X + 1}])
     assert (first == X[:, :2]).all()
+
+
+def test_inputs_of_one_request_share_their_open_size() -> None:
+    ids, mask = np.ones((1, 3)), np.ones((1, 4))
+    assert uneven({"ids": ids, "mask": mask[:, :3]}, ("ids", "mask")) is None
+    assert uneven({"ids": ids}, ("ids",)) is None
+    told = uneven({"ids": ids, "mask": mask}, ("ids", "mask"))
+    assert told is not None
+    assert "got {'ids': 3, 'mask': 4}" in told

@@ -152,6 +152,24 @@ def test_a_row_longer_than_the_longest_that_was_warmed_is_refused_with_both_numb
     served(test, OPEN)
 
 
+def test_inputs_that_differ_in_their_open_size_are_refused_with_both() -> None:
+    tensors = [{"name": name, "datatype": "FP32", "shape": [-1, -1]} for name in ("ids", "mask")]
+
+    async def test(service: ModelService, device: Device) -> None:
+        for length in (4, 3):
+            inputs = {"ids": np.zeros((1, 4), np.float32), "mask": np.ones((1, length), np.float32)}
+            request = InferRequest(inputs, 1, None, ())
+            if length == 4:
+                service.begin(request, lambda _: None)
+            else:
+                with pytest.raises(BadRequest, match=r"same in every input; got {'ids': 4, 'mask': 3}"):
+                    service.begin(request, lambda _: None)
+        await asyncio.sleep(0)
+        assert len(device.given) == 1
+
+    served(test, {**OPEN, "inputs": tensors})
+
+
 def test_neither_a_request_nor_its_result_can_be_rewritten_on_its_way() -> None:
     for frozen in (texts(), InferResult("1", {})):
         with pytest.raises(AttributeError):
