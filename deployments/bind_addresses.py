@@ -27,7 +27,7 @@ async def http_host() -> str:
     return (await _setting(RootConfig())).http_host
 
 
-async def open_doors(config: RootConfig) -> str:
+async def reachable_ports(config: RootConfig) -> str:
     """Return a sentence that names what the network reaches; empty where that is nothing."""
     return sentence(list(exposed_ports(await _setting(config))))
 

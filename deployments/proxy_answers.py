@@ -24,18 +24,21 @@ _BODY_S = 10.0
 
 def install() -> None:
     """Put our answers before Serve's in this process, where it is a proxy; elsewhere this does nothing."""
-    running = ServeStatus("")
+    serve_status = ServeStatus("")
     proxies.replace_sending(
-        lambda original: answering(original, running, _http), lambda original: answering(original, running, _grpc)
+        lambda original: answering(original, serve_status, _http),
+        lambda original: answering(original, serve_status, _grpc),
     )
 
 
-def answering(original: Send, running: ServeStatus, write: Callable[[Any, str, NotReady], AsyncIterator[Any]]) -> Send:
+def answering(
+    original: Send, serve_status: ServeStatus, write: Callable[[Any, str, NotReady], AsyncIterator[Any]]
+) -> Send:
     """Return what sends a request to a replica where there is one or will be one, and else answers itself."""
 
     async def send(self: Any, *, handle: Any, proxy_request: Any, **given: Any) -> AsyncIterator[Any]:
         name = str(handle.deployment_id.app_name)
-        refused = None if proxies.has_replicas(handle) else await refusal(running, name)
+        refused = None if proxies.has_replicas(handle) else await refusal(serve_status, name)
         if refused is None:
             messages = original(self, handle=handle, proxy_request=proxy_request, **given)
         else:
@@ -47,10 +50,10 @@ def answering(original: Send, running: ServeStatus, write: Callable[[Any, str, N
     return send
 
 
-async def refusal(running: ServeStatus, name: str) -> NotReady | None:
+async def refusal(serve_status: ServeStatus, name: str) -> NotReady | None:
     """Return what to tell who asks an application without replicas; None where the request is to wait for one."""
     try:
-        apps = await running.apps()
+        apps = await serve_status.apps()
     except Exception:  # Serve itself then does what it always does.
         return None
     found = next((app for app in apps if app.name == name), None)

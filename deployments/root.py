@@ -13,7 +13,7 @@ from configs.schema import RootConfig
 
 from . import log_format
 from .auth.authenticator import open_guard
-from .bind_addresses import http_host, narrow_grpc, open_doors
+from .bind_addresses import http_host, narrow_grpc, reachable_ports
 from .core.errors import Headers, NotFound, NotReady, ServeError, sentence, show
 from .grpc.front import Front
 from .grpc.without_model import without_model
@@ -37,11 +37,11 @@ class Root:
         self._front: Front | None = None  # Serve awaits __del__ also of one that did not come up.
         self._guard = open_guard(config.auth, None)
         await narrow_grpc()
-        self._running = ServeStatus(serve.get_replica_context().app_name)
+        self._serve_status = ServeStatus(serve.get_replica_context().app_name)
         self._front = await self._start_front(config)
-        if opened := await open_doors(config):
+        if opened := await reachable_ports(config):
             self._log.warning("%s", opened)
-        self._watcher = asyncio.get_running_loop().create_task(announce(self._running, to_terminal))
+        self._watcher = asyncio.get_running_loop().create_task(announce(self._serve_status, to_terminal))
 
     async def __del__(self) -> None:
         """Serve awaits this when the replica stops."""
@@ -86,21 +86,21 @@ class Root:
         return _json({"ready": False, "waiting_for": waiting_for or []}, 503)
 
     async def _models(self, _headers: Given, _receive: Receive) -> Reply:
-        return _json({"models": [app.name for app in await self._running.apps() if app.ready]})
+        return _json({"models": [app.name for app in await self._serve_status.apps() if app.ready]})
 
     async def _index(self, _headers: Given, _receive: Receive) -> Reply:
         keys = ("name", "version", "state", "reason", "replicas")
-        return _json([{key: getattr(app, key) for key in keys} for app in await self._running.apps()])
+        return _json([{key: getattr(app, key) for key in keys} for app in await self._serve_status.apps()])
 
     async def _waiting_for(self) -> list[str] | None:
         """Return the models that are not ready; None where there is no model at all."""
-        apps = await self._running.apps()
+        apps = await self._serve_status.apps()
         return [app.name for app in apps if not (app.ready or app.canary)] if apps else None
 
     async def _start_front(self, config: RootConfig) -> Front | None:
         if config.grpc_port is None:
             return None
-        front = Front(self._running, self._server_name, self._all_ready, self._guard)
+        front = Front(self._serve_status, self._server_name, self._all_ready, self._guard)
         await front.start(config.grpc_port, config.grpc_host or await http_host())
         return front
 
@@ -114,7 +114,7 @@ class Root:
 async def _absent(root: Root, _headers: Given, _receive: Receive, path: str) -> Reply:
     """Answer for a model that does not answer itself."""
     name, _, rest = path.removeprefix(_PREFIX).partition("/")
-    found = await root._running.absent(name)
+    found = await root._serve_status.absent(name)
     if rest == "ready" and isinstance(found, NotReady):
         return _json({"name": name, "ready": False}, found.status, found.headers)
     raise found

@@ -26,7 +26,7 @@ class Applications(Protocol):
 
 
 async def announce(
-    running: Applications,
+    applications: Applications,
     say: Callable[[str], object],
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> None:
@@ -37,7 +37,7 @@ async def announce(
         await pause(_LOOK_EVERY_S)
         looks += 1
         try:
-            apps = await running.apps()
+            apps = await applications.apps()
         except Exception:  # Serve may still be starting; ask again.
             continue
         for app in apps:
@@ -52,7 +52,7 @@ async def announce(
         if looks % _PATIENCE_LOOKS == 0:
             for app in waiting:
                 _log.warning("still waiting for %s: %s", app.name, app.message or "Serve gives no reason")
-    say(_invitation([app for app in apps if app.ready], sorted(failed), running.port))
+    say(_invitation([app for app in apps if app.ready], sorted(failed), applications.port))
 
 
 def to_terminal(text: str) -> None:

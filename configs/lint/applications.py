@@ -114,8 +114,12 @@ def _actor_options(raw: object, deployment: App, keys: Keys) -> Iterator[Problem
         yield Problem(at, where(raw, at), what, "remove it; use args.num_cpus, args.num_gpus and args.accelerator_type")
 
 
+def _warmed_rows(app: App) -> object:
+    return mapping(app, "args").get("max_batch_size", ModelConfig.model_fields["max_batch_size"].default)
+
+
 def _ongoing(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Problem]:
-    rows = mapping(app, "args").get("max_batch_size", ModelConfig.model_fields["max_batch_size"].default)
+    rows = _warmed_rows(app)
     ongoing = deployment.get("max_ongoing_requests")
     at = (*keys, "max_ongoing_requests")
     if ongoing is None:
@@ -128,7 +132,7 @@ def _ongoing(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Pro
 
 
 def _rows(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Problem]:
-    warmed = mapping(app, "args").get("max_batch_size", ModelConfig.model_fields["max_batch_size"].default)
+    warmed = _warmed_rows(app)
     wanted = mapping(deployment, "user_config").get("max_batch_size")
     if type(warmed) is int and type(wanted) is int and wanted > warmed:
         at = (*keys, "user_config", "max_batch_size")
@@ -137,11 +141,9 @@ def _rows(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Proble
 
 
 def _queue(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Problem]:
-    default = ModelConfig.model_fields["max_batch_size"].default
-    rows = mapping(deployment, "user_config").get("max_batch_size") or mapping(app, "args").get(
-        "max_batch_size", default
-    )
-    bound = mapping(deployment, "user_config").get("max_queue_size")
+    user_config = mapping(deployment, "user_config")
+    rows = user_config.get("max_batch_size") or _warmed_rows(app)
+    bound = user_config.get("max_queue_size")
     if type(rows) is int and type(bound) is int and bound < rows:
         at = (*keys, "user_config", "max_queue_size")
         what = f"is {bound}, below max_batch_size ({rows}): no batch could fill"

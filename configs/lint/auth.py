@@ -8,7 +8,7 @@ from ..problems import Keys, Problem, items, mapping, where
 from .applications import MODEL, ROOT
 
 
-def access_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
+def auth_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield the applications without `auth`, if another has it."""
     ours = [(index, app) for index, app in items(raw, "applications") if app.get("import_path") in (MODEL, ROOT)]
     yield from _token_files(raw, ours)

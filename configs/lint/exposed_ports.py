@@ -15,7 +15,7 @@ _HAPROXY = "RAY_SERVE_ENABLE_HA_PROXY"
 Env = Mapping[str, Any]
 
 
-class Door(NamedTuple):
+class ExposedPort(NamedTuple):
     """A port on every interface, and what answers there; `chosen` if the config asks for it.
 
     `port` is None for a port of each replica, which Ray chooses from the free ones.
@@ -42,24 +42,24 @@ def is_open(host: str) -> bool:
     return host in _ANY
 
 
-def exposed_ports(setting: PortSetting) -> Iterator[Door]:
+def exposed_ports(setting: PortSetting) -> Iterator[ExposedPort]:
     """Yield those ports of pitstop and Serve that are open to the network."""
     http_open = is_open(setting.http_host)
     haproxy = str(setting.env.get(_HAPROXY, "0")) == "1"
     if http_open:
-        yield Door(setting.http_port, "HTTP", True)
+        yield ExposedPort(setting.http_port, "HTTP", True)
     if setting.front is not None and is_open(setting.front_host or setting.http_host):
-        yield Door(setting.front, "gRPC for any client", True)
+        yield ExposedPort(setting.front, "gRPC for any client", True)
     if setting.serve_grpc is not None and (http_open or not haproxy):
-        yield Door(setting.serve_grpc, "Serve's gRPC", http_open)
+        yield ExposedPort(setting.serve_grpc, "Serve's gRPC", http_open)
     if haproxy:
-        yield Door(_port(setting.env, "RAY_SERVE_HAPROXY_STATS_PORT", 8404), "HAProxy's statistics page")
-        yield Door(_port(setting.env, "RAY_SERVE_HAPROXY_METRICS_PORT", 9101), "HAProxy's metrics")
+        yield ExposedPort(_port(setting.env, "RAY_SERVE_HAPROXY_STATS_PORT", 8404), "HAProxy's statistics page")
+        yield ExposedPort(_port(setting.env, "RAY_SERVE_HAPROXY_METRICS_PORT", 9101), "HAProxy's metrics")
         if setting.serve_grpc is not None:
-            yield Door(_port(setting.env, "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT", 9500), "Serve's fallback gRPC")
+            yield ExposedPort(_port(setting.env, "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT", 9500), "Serve's fallback gRPC")
     without_token = str(setting.env.get("RAY_AUTH_MODE", "")) == "disabled"
     guard = "without a token, because RAY_AUTH_MODE is disabled" if without_token else "protected by Ray's token"
-    yield Door(None, f"calls between replicas, which unpickle what they receive, {guard}")
+    yield ExposedPort(None, f"calls between replicas, which unpickle what they receive, {guard}")
 
 
 def setting_of(raw: Mapping[str, Any]) -> PortSetting:
@@ -77,7 +77,7 @@ def setting_of(raw: Mapping[str, Any]) -> PortSetting:
     )
 
 
-def sentence(found: list[Door]) -> str:
+def sentence(found: list[ExposedPort]) -> str:
     """List the open ports in one sentence; empty if there are none."""
     if not found:
         return ""

@@ -13,7 +13,7 @@ from ..key_paths import entries
 from ..key_places import advise_key, serve_schema
 from ..problems import Keys, Problem, child, where
 from .applications import rules
-from .auth import access_rules
+from .auth import auth_rules
 from .autoscaling import autoscaling_rules
 from .canary import canary_rules
 from .environment import environment
@@ -32,7 +32,7 @@ def lint(raw: Mapping[str, Any]) -> list[Problem]:
         rules,
         grpc_rules,
         port_rules,
-        access_rules,
+        auth_rules,
         autoscaling_rules,
         canary_rules,
         ingress_rules,

@@ -54,7 +54,7 @@ def complete(
         parts: what the batch is made of.
         go: returns the batch, launched.
         free_since_s: when the forward before this one ended, on time.perf_counter's clock.
-        room: how many rows fit into the device's memory; a forward that runs out of it makes this less.
+        memory_limit: how many rows fit into the device's memory; a forward that runs out of it makes this less.
     """
     try:
         batch = go()

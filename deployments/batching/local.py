@@ -89,7 +89,7 @@ def open_device(
         thread: the device's, on which the model was loaded.
         runner: runs the batches.
         forward_ms: the forward's time by shape; it decides which of the rows that wait share a forward.
-        room: what fits into memory.
+        memory_limit: what fits into memory.
         on_loop: whether the event loop may run a short forward itself.
     """
     times, memory_limit = forward_ms or {}, memory_limit or MemoryLimit()

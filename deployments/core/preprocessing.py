@@ -24,7 +24,7 @@ _INLINE_ROWS = 8
 
 
 class Preprocessor:
-    """Turns the rows of a request into those that the model takes: `feed` has what the start saw."""
+    """Turns the rows of a request into those that the model takes: `model_inputs` has what the start saw."""
 
     def __init__(self, hook: Preprocess, model_inputs: Sequence[Tensor], longest: int | None) -> None:
         self._hook = hook
@@ -37,7 +37,7 @@ class Preprocessor:
     async def __call__(
         self, request: InferRequest, until_s: float, is_disconnected: IsDisconnected | None = None
     ) -> dict[str, Array]:
-        """Return an array for each of `feed`, with as many rows as the request.
+        """Return an array for each of the model's inputs, with as many rows as the request.
 
         Raises:
             BadRequest: the hook raised ValueError, or a row is longer than the longest that was warmed.

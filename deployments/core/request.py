@@ -61,7 +61,7 @@ OnInferResult = Callable[[InferResult], None]
 
 
 class Counts(Protocol):
-    """What a transport counts of a model; figures.model_metrics.ModelMetrics is one."""
+    """What a transport counts of a model; metrics.model_metrics.ModelMetrics is one."""
 
     def count_failure(self, kind: str) -> None: ...
 

@@ -49,10 +49,10 @@ class Front:
     """The server. Its methods are the RPCs, by their names."""
 
     def __init__(
-        self, running: ModelLocator, server_name: str, ready: Callable[[], Awaitable[bool]], guard: Guard | None = None
+        self, locator: ModelLocator, server_name: str, ready: Callable[[], Awaitable[bool]], guard: Guard | None = None
     ) -> None:
         self._guard = guard
-        self._behind = ModelClient(running)
+        self._models = ModelClient(locator)
         self._server_name = server_name
         self._ready = ready
         self._server: Any = None
@@ -73,7 +73,7 @@ class Front:
     async def stop(self) -> None:
         """Take no more calls, and let those under way come to their end."""
         await self._server.stop(_STOP_WITHIN_S)
-        self._behind.close()
+        self._models.close()
 
     async def ServerLive(self, _request: bytes, _context: Any) -> bytes:  # noqa: N802
         return _written(pb.ServerLiveResponse(live=True))
@@ -115,17 +115,17 @@ class Front:
 
     async def _model_ready(self, request: bytes) -> bytes:
         asked = read(pb.ModelReadyRequest, request)
-        return _written(pb.ModelReadyResponse(ready=await self._behind.ready(asked.name, asked.version)))
+        return _written(pb.ModelReadyResponse(ready=await self._models.ready(asked.name, asked.version)))
 
     async def _model_metadata(self, request: bytes, context: Any) -> bytes:
         asked, left_s = read(pb.ModelMetadataRequest, request), context.time_remaining()
         return _written(
-            model_message(await self._behind.metadata(asked.name, asked.version, _headers(context), left_s))
+            model_message(await self._models.metadata(asked.name, asked.version, _headers(context), left_s))
         )
 
     async def _infer(self, request: bytes, context: Any) -> bytes:
         [name] = text(request, _NAME)
-        return await self._behind.infer(name, request, _headers(context), context.time_remaining())
+        return await self._models.infer(name, request, _headers(context), context.time_remaining())
 
     async def _told(self, context: Any, answer: Awaitable[bytes]) -> bytes:
         """Await an answer; where there is none, end the call with what the client may know."""

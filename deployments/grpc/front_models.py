@@ -35,8 +35,8 @@ class ModelLocator(Protocol):
 class ModelClient:
     """Asks models by name. Every method raises ServeError where there is no answer."""
 
-    def __init__(self, running: ModelLocator) -> None:
-        self._running = running
+    def __init__(self, locator: ModelLocator) -> None:
+        self._locator = locator
         self._upstream: HttpClient | None = None
 
     async def infer(self, name: str, message: bytes, headers: Headers = (), within_s: float | None = None) -> bytes:
@@ -77,12 +77,12 @@ class ModelClient:
         if not name:
             raise BadRequest("the message names no model")
         if not _A_NAME.fullmatch(name):
-            raise await self._running.absent(name)
+            raise await self._locator.absent(name)
         upstream = self._upstream
         try:
             async with asyncio.timeout(within_s):
                 if upstream is None:
-                    upstream = self._upstream = HttpClient(*await self._running.http_address())
+                    upstream = self._upstream = HttpClient(*await self._locator.http_address())
                 return await ask(upstream)
         except TimeoutError:
             raise TimedOut from None
@@ -91,14 +91,14 @@ class ModelClient:
             if upstream is not None and upstream is self._upstream:
                 upstream.close()
                 self._upstream = None
-            raise await self._running.absent(name) from None
+            raise await self._locator.absent(name) from None
 
     async def _error(self, name: str, reply: Reply) -> ServeError:
         """Return what a reply stands for; one without a kind is Serve's or HAProxy's, which did not reach the model."""
         kind = reply.headers.get(KIND)
         if kind is not None:
             return known(kind.decode("latin-1"), reply.status, orjson.loads(reply.body)["error"])
-        return TimedOut() if reply.status == 408 else await self._running.absent(name)
+        return TimedOut() if reply.status == 408 else await self._locator.absent(name)
 
 
 def _path(name: str, version: str) -> str:

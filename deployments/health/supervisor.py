@@ -1,4 +1,4 @@
-"""All that watches over one replica, put together: pulse, watchdog, health and room."""
+"""All that watches over one replica, put together: heartbeat, watchdog, health and memory limit."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -51,7 +51,7 @@ class LoopSupervisor:
 
 
 class Supervisor(LoopSupervisor):
-    """Watches the device and the model too; the device is to run `runner`, and to keep to `room`."""
+    """Watches the device and the model too; the device is to run `runner`, and to keep to `memory_limit`."""
 
     def __init__(self, served: "OpenedModel") -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A runner whose steps are timed by the pulse, each by itself: requests that run apart one by one are not a hang."""
+"""A runner whose steps are timed by the heartbeat, each by itself: a batch that runs again one by one is no hang."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar

@@ -33,7 +33,7 @@ class ModelMetrics:
         self._stats.errors[kind] += 1
 
     def count_time(self, stage: str, seconds: float) -> None:
-        """Add to one of stats.STAGES."""
+        """Add to one of statistics.STAGES."""
         self._stats.stage_s[stage] += seconds
 
     def failures(self, kind: str) -> int:

@@ -1,7 +1,7 @@
 """The friendly /predict: an image, or {"instances": [...]}, to the rows of a request, and outputs to plain objects.
 
 Its hooks are the user's own: they are called at the border for user code, and what they return is checked. By contract
-the ValueError of an image hook is a sentence for the client.
+the ValueError of a decode hook is a sentence for the client.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ class Predictor:
 
         Raises:
             BadRequest: the body is neither an image that the model takes nor JSON with instances.
-            InferenceFailed: the image hook raised anything but a ValueError, or returned no row of the input.
+            InferenceFailed: the decode hook raised anything but a ValueError, or returned no row of the input.
         """
         refuse_form(content_type)
         if is_json(body, content_type):
@@ -54,7 +54,7 @@ class Predictor:
         """Turn every row of the outputs, [rows, ...] each, into one object, for orjson to write.
 
         Raises:
-            InferenceFailed: the answer hook raised, or returned no object that JSON can hold.
+            InferenceFailed: the encode hook raised, or returned no object that JSON can hold.
         """
         if self._answer is not None:
             count = len(next(iter(outputs.values())))
@@ -100,7 +100,7 @@ def predictor(config: ModelConfig) -> Predictor:
 
 
 def _written(answer: WriteAnswer, row: Mapping[str, Array]) -> orjson.Fragment:
-    """Call the answer hook and write its object at once: what JSON cannot hold is the hook's fault, found here."""
+    """Call the encode hook and write its object at once: what JSON cannot hold is the hook's fault, found here."""
     try:
         found: object = call(answer, row)
         if not isinstance(found, dict):
@@ -111,7 +111,7 @@ def _written(answer: WriteAnswer, row: Mapping[str, Array]) -> orjson.Fragment:
 
 
 def _one_row(tensor: Tensor, row: Array) -> Array:
-    """Hold what the image hook returned against the signature: a misfit is the hook's fault, not the client's."""
+    """Hold what the decode hook returned against the signature: a misfit is the hook's fault, not the client's."""
     rows = row if row.ndim == len(tensor.shape) else row[None]
     try:
         check_shape(tensor, rows.shape)

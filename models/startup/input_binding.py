@@ -27,7 +27,7 @@ _INNER = "inner"
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A module that takes its inputs by position, in the order of `feed`; `how` says how that order was found."""
+    """A module that takes its inputs by position, as in `model_inputs`; `how` says how that order was found."""
 
     module: nn.Module
     model_inputs: tuple[Tensor, ...]

@@ -33,6 +33,14 @@ def changed(shipped: dict[str, Any]) -> Callable[..., list[Problem]]:
     return lint_changed
 
 
+def assert_one_error(problems: list[Problem], where: str, what: str, help_: str) -> None:
+    """Hold that one of the problems is at that place and says that, that it is an error, and what its help is."""
+    found = [problem for problem in problems if problem.where.endswith(where) and what in problem.what]
+    assert len(found) == 1
+    assert help_ in found[0].help
+    assert found[0].severity == "error"
+
+
 def put(raw: Any, path: list[str], value: object) -> None:
     *parents, last = [int(key) if key.isdigit() else key for key in path]
     for key in parents:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from configs.problems import Problem
+from tests.configs.conftest import assert_one_error
 
 Lint = Callable[..., list[Problem]]
 ARGS = "applications__1__args__"
@@ -49,11 +50,7 @@ def test_looking_for_a_callable_imports_nothing(changed: Lint, tmp_path: Path, m
 def test_what_a_config_points_at_and_is_not_there_is_named(
     changed: Lint, path: str, value: object, told: tuple[str, str, str]
 ) -> None:
-    where, what, help_ = told
-    found = [problem for problem in changed(**{path: value}) if problem.where.endswith(where) and what in problem.what]
-    assert len(found) == 1
-    assert help_ in found[0].help
-    assert found[0].severity == "error"
+    assert_one_error(changed(**{path: value}), *told)
 
 
 NETS = """

@@ -6,6 +6,7 @@ import pytest
 
 from configs.lint.serve_keys import lint
 from configs.problems import Problem
+from tests.configs.conftest import assert_one_error
 
 Lint = Callable[..., list[Problem]]
 MODEL = "applications__1__deployments__0__"
@@ -97,11 +98,7 @@ def test_every_known_key_of_serve_passes() -> None:
 def test_a_broken_rule_says_where_what_and_what_to_do(
     changed: Lint, path: str, value: object, told: tuple[str, str, str]
 ) -> None:
-    where, what, help_ = told
-    found = [problem for problem in changed(**{path: value}) if problem.where.endswith(where) and what in problem.what]
-    assert len(found) == 1
-    assert help_ in found[0].help
-    assert found[0].severity == "error"
+    assert_one_error(changed(**{path: value}), *told)
 
 
 def test_a_url_and_a_user_s_own_application_are_left_alone(changed: Lint, shipped: dict[str, Any]) -> None:

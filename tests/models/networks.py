@@ -1,9 +1,13 @@
 """Small networks, each with one property that a test is about."""
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from models.signature import Array, Rows
 
 
 class Linear(nn.Module):
@@ -108,6 +112,18 @@ class Unmasked(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         return values.mean(dim=1, keepdim=True)
+
+
+class Added(nn.Module):
+    """Adds up the padded length; padding does not matter."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values.sum(dim=1, keepdim=True)
+
+
+def twice_as_long() -> Callable[[Rows], dict[str, Array]]:
+    """Return values of twice the length that they come with, as a tokenizer may return more tokens than words."""
+    return lambda rows: {"values": np.hstack([rows["values"], rows["values"]])}
 
 
 class Counts(nn.Module):

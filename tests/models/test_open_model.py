@@ -200,6 +200,12 @@ def test_every_batch_size_up_to_the_limit_takes_a_warmed_shape() -> None:
     assert runner.layout.sizes == (1, 2, 4, 8, 13)
 
 
+def test_rows_that_only_the_start_drew_do_not_count_as_unwarmed() -> None:
+    inputs = [{"name": "values", "datatype": "FP32", "shape": [-1, 3]}]
+    keys = {**LENGTHS, "inputs": inputs, "lengths": [4], "preprocess": f"{NETWORKS}:twice_as_long"}
+    assert opened("Added", **keys).runner.unwarmed == 0
+
+
 def test_a_length_that_nobody_warmed_keeps_no_memory() -> None:
     mask = {"name": "mask", "datatype": "FP32", "shape": [-1, -1]}
     runner = opened("Masked", **{**LENGTHS, "inputs": [*LENGTHS["inputs"], mask]}).runner  # type: ignore[misc]

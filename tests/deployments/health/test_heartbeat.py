@@ -1,4 +1,4 @@
-"""The pulse's own clock, and the watchdog's verdicts on it."""
+"""The heartbeat's own clock, and the watchdog's verdicts on it."""
 
 import asyncio
 import threading
