@@ -84,9 +84,12 @@ def test_an_output_that_is_the_input_survives_the_next_batch() -> None:
     assert first[0, 0] == 1
 
 
-def test_dropout_that_ignores_eval_is_refused() -> None:
-    with pytest.raises(ModelError, match="output 'y'"):
-        opened("StubbornDropout")
+@pytest.mark.parametrize("max_batch_size", [1, 8])
+@pytest.mark.parametrize("seed", range(20))
+def test_dropout_that_ignores_eval_is_refused_by_whatever_it_draws(max_batch_size: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    with pytest.raises(ModelError, match="the same input, asked twice"):
+        opened("StubbornDropout", max_batch_size=max_batch_size)
 
 
 def test_rows_that_influence_each_other_are_refused() -> None:
