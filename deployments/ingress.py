@@ -29,7 +29,7 @@ from .health.supervisor import LoopSupervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
 from .metrics.model_metrics import ModelMetrics
-from .ray_compat.handles import by_reference
+from .ray_compat.handles import by_grpc
 from .start_errors import starting
 
 
@@ -41,7 +41,7 @@ class Ingress:
         config = parse_model(args)
         guard = open_guard(config.auth, config.name)
         await narrow_grpc()
-        self._device = by_reference(device)
+        self._device = by_grpc(device)
         # Serve starts this replica once the device's is up; asking it makes ready mean warm here too.
         self._properties = await device.properties.remote()
         with starting(config.name):

@@ -13,9 +13,13 @@ from .path_checks import missing_callable
 from .ray_variables import known as known_to_ray
 from .ray_variables import unreadable
 
+# Calls between replicas go by gRPC only where this is set: Ray's limit of 4 MiB is too low for them.
+MESSAGE_LIMIT = "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH"
+_HIGHEST_LIMIT = 2**31 - 1
 FAST_PATH = (
     "RAY_SERVE_ENABLE_HA_PROXY",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED",
+    MESSAGE_LIMIT,
     "RAY_SERVE_HAPROXY_NBTHREAD",
     "RAY_SERVE_HAPROXY_METRICS_ENABLED",
 )
@@ -41,6 +45,7 @@ def environment(raw: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _callbacks(raw, keys)
     for keys in places:
         yield from _one_sided(raw, keys)
+    yield from _message_limit(raw)
     yield from _patience(raw)
     yield from _open_socket(raw)
     yield from _drain(raw)
@@ -90,6 +95,26 @@ def _one_sided(raw: object, keys: Keys) -> Iterator[Problem]:
         else:
             what = f"{name} is {here!r} here, but {there!r} in controller_options"
         yield Problem(keys, where(raw, keys), what, _HELP)
+
+
+def _message_limit(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Where replicas call each other, a call must go by gRPC, and gRPC must take it whatever its size."""
+    for i, app in items(raw, "applications"):
+        has_canary = any(child(mapping(each, "user_config"), "canary") for _, each in items(app, "deployments"))
+        if not has_canary and not child(mapping(app, "args"), "ingress_replicas"):
+            continue
+        keys: Keys = ("applications", i, "runtime_env", "env_vars")
+        given = str(mapping(raw, *keys).get(MESSAGE_LIMIT) or "")
+        if not given:
+            what = f"without {MESSAGE_LIMIT} a caller that hangs can freeze the replica that it called"
+        elif given.isdigit() and int(given) < _HIGHEST_LIMIT:
+            keys, what = (
+                (*keys, MESSAGE_LIMIT),
+                f"calls between replicas that are larger than {given} bytes are refused",
+            )
+        else:
+            continue
+        yield Problem(keys, where(raw, keys), what, f'write {MESSAGE_LIMIT}: "{_HIGHEST_LIMIT}"', "warning")
 
 
 def _open_socket(raw: Mapping[str, Any]) -> Iterator[Problem]:

@@ -25,7 +25,7 @@ class Handle:
         """Ask the canary what it is; only after an answer it may be asked for more."""
         if self._handle is None:
             found = await asyncio.to_thread(handles.handle_to, "Model", self._application)
-            self._handle = handles.by_reference(found)
+            self._handle = handles.by_grpc(found)
         status: dict[str, Any] = await self._handle.canary_status.remote()
         return status
 

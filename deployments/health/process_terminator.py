@@ -1,7 +1,8 @@
 """The end of a replica's process by its own hand, where nothing less helps: a thread stuck in CUDA cannot be ended.
 
 Who waits is told first, and a quarter of a second is left to send it; then the process goes, and Serve starts another.
-Longer would do harm: a replica that refuses at once looks idle to HAProxy, which sends it more than its share.
+Longer would do harm: a replica that refuses at once looks idle to HAProxy, which sends it more than its share. An event
+loop that has no turn within two seconds tells nobody.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Callable
 
 FAREWELL_S = 0.25
+LONGEST_S = 2.0
 _log = logging.getLogger("pitstop")
 
 
@@ -41,13 +43,18 @@ class ProcessTerminator:
         if not self._lock.acquire(blocking=False):
             return
         # First of all, so that nothing below can keep the process from its end.
-        timer = threading.Timer(FAREWELL_S, self._leave)
+        timer = threading.Timer(LONGEST_S, self._leave)
         timer.daemon = True
         timer.start()
-        self._loop.call_soon_threadsafe(self._tell)
+        self._loop.call_soon_threadsafe(self._say_farewell)
         _log.error("%s: %s; this replica ends itself, and Serve starts another", self._name, why)
         if sys.__stderr__ is not None:
             faulthandler.dump_traceback(sys.__stderr__)
+
+    def _say_farewell(self) -> None:
+        # The time runs from here: on a busy machine the loop may have its turn late.
+        self._loop.call_later(FAREWELL_S, self._leave)
+        self._tell()
 
 
 def _leave() -> None:

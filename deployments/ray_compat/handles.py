@@ -1,14 +1,17 @@
 """Handles to deployments, by which replicas call each other."""
 
+import os
 from typing import Any
 
 from ray import serve
 
+from configs.lint.environment import MESSAGE_LIMIT
+
 from .names import Part, functions, usable
 
-BY_REFERENCE = Part(
-    "calls between replicas through Ray's object store",
-    "calls go by gRPC, which refuses over 4 MiB unless RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH allows it",
+BY_GRPC = Part(
+    "the choice of gRPC for calls between replicas",
+    "calls go as Serve has it: by gRPC with RAY_SERVE_THROUGHPUT_OPTIMIZED, else through Ray's object store",
     functions("ray.serve.handle", {"DeploymentHandle.options": "_by_reference"}),
 )
 UNCHECKED = Part(
@@ -18,12 +21,13 @@ UNCHECKED = Part(
 )
 
 
-def by_reference(handle: Any) -> Any:
-    """Return a handle whose calls go through Ray's object store.
+def by_grpc(handle: Any) -> Any:
+    """Return a handle whose calls go by gRPC, or through Ray's object store where gRPC would refuse over 4 MiB.
 
-    By gRPC, Serve's default in throughput mode, a call of over 4 MiB would be refused.
+    Through the object store a call ends only once its caller has taken the answer. Ray waits for that on the event loop
+    of the replica that was called, so a caller that is stopped can freeze it.
     """
-    return handle.options(_by_reference=True) if usable(BY_REFERENCE) else handle
+    return handle.options(_by_reference=MESSAGE_LIMIT not in os.environ) if usable(BY_GRPC) else handle
 
 
 def handle_to(deployment: str, application: str) -> Any:

@@ -14,7 +14,7 @@ PARTS = (
     controller.OPTIONS,
     proxies.SENDING,
     proxies.ROUTER,
-    handles.BY_REFERENCE,
+    handles.BY_GRPC,
     handles.UNCHECKED,
     haproxy.PART,
     autoscaling.PART,

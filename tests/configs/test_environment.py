@@ -73,6 +73,23 @@ GRACE = "applications__{}__deployments__0__graceful_shutdown_timeout_s"
 PROJECT = Path(__file__).resolve().parents[2]
 
 
+LIMIT = "applications__1__runtime_env__env_vars__RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH"
+CANARY = {"applications__1__deployments__0__user_config__canary": {"application": "mlp", "percent": 5}}
+INGRESS = {"applications__1__args__ingress_replicas": 2}
+
+
+@pytest.mark.parametrize("caller", [CANARY, INGRESS])
+@pytest.mark.parametrize(
+    "limit, said", [(None, "a caller that hangs"), ("4194304", "larger than 4194304"), ("2147483647", None)]
+)
+def test_replicas_that_call_each_other_need_the_highest_limit_of_a_call(
+    changed: Lint, caller: dict[str, object], limit: str | None, said: str | None
+) -> None:
+    found = [problem for problem in changed(**caller, **{LIMIT: limit}) if "2147483647" in problem.help]
+    assert [problem.severity for problem in found] == ["warning"] * (said is not None)
+    assert all(str(said) in problem.what for problem in found)
+
+
 def test_a_haproxy_whose_socket_is_open_to_others_is_a_warning(changed: Lint) -> None:
     (problem,) = changed(**{f"{ENV}__RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH": None})
     assert (problem.severity, problem.help) == (

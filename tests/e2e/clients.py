@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
@@ -16,6 +17,8 @@ from tests.serving import Serving
 BODY = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [3]}]}
 CONTENTS = pb.InferTensorContents(fp32_contents=[3])
 TENSOR = pb.ModelInferRequest.InferInputTensor(name="x", datatype="FP32", shape=[1, 1], contents=CONTENTS)
+# A call is not on its way back at every moment; of so many stops of a replica one meets it.
+STOPS = 10
 
 Kind = TypeVar("Kind", bound="Load")
 
@@ -114,3 +117,19 @@ def asking(found: Kind, clients: int) -> Iterator[Kind]:
         for thread in threads:
             thread.join()
     assert found.bad == [], found.bad[:5]
+
+
+def replicas(serving: Serving, application: str, deployment: str = "Model") -> list[int]:
+    """Return the processes of a deployment's replicas, among those of this run."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                title = (process / "cmdline").read_bytes().decode(errors="replace")
+                mine = serving.mark.encode() in (process / "environ").read_bytes()
+            except OSError:
+                continue
+            if mine and f"ServeReplica:{application}:{deployment}" in title:
+                found.append(int(process.name))
+    assert found, f"no replica of {application} runs"
+    return found

@@ -94,5 +94,5 @@ def test_a_canary_is_found_and_gets_its_share(serving: Serving) -> None:
 
 
 def test_the_log_says_what_is_lost(serving: Serving) -> None:
-    parts = (servers.ADDRESS, uvicorn_protocol.PROTOCOL, controller.DETAILS, handles.BY_REFERENCE)
+    parts = (servers.ADDRESS, uvicorn_protocol.PROTOCOL, controller.DETAILS, handles.BY_GRPC)
     assert [part.noun for part in parts if part.lost not in serving.log] == []

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
@@ -38,7 +39,27 @@ def test_it_tells_on_the_loop_and_leaves_once_a_moment_later(monkeypatch: pytest
         assert await asyncio.to_thread(left.wait, 60)
 
     asyncio.run(main())
-    assert sorted(order) == ["left", "told"]
+    assert order == ["told", "left"]
+
+
+def test_a_loop_that_has_its_turn_late_still_tells_before_the_process_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_terminator, "FAREWELL_S", 0.01)
+    order: list[str] = []
+
+    async def main() -> None:
+        left = asyncio.Event()
+
+        def leave() -> None:
+            order.append("left")
+            left.set()
+
+        end = ProcessTerminator("m", asyncio.get_running_loop(), lambda: order.append("told"), leave)
+        end("it hangs")
+        time.sleep(0.1)  # The loop is busy for longer than the farewell.
+        await asyncio.wait_for(left.wait(), 60)
+
+    asyncio.run(main())
+    assert order[:2] == ["told", "left"]
 
 
 CHILD = """

@@ -106,7 +106,7 @@ def without_router(_: pytest.MonkeyPatch) -> bool:
 
 
 def without_reference(_: pytest.MonkeyPatch) -> bool:
-    return bool(handles.by_reference(stand_ins.Handle()).chosen == {})
+    return bool(handles.by_grpc(stand_ins.Handle()).chosen == {})
 
 
 def without_unchecked(monkeypatch: pytest.MonkeyPatch) -> bool:
@@ -138,7 +138,7 @@ FALLBACKS: dict[Part, Fallback] = {
     controller.OPTIONS: without_options,
     proxies.SENDING: without_sending,
     proxies.ROUTER: without_router,
-    handles.BY_REFERENCE: without_reference,
+    handles.BY_GRPC: without_reference,
     handles.UNCHECKED: without_unchecked,
     haproxy.PART: without_manager,
     autoscaling.PART: without_autoscaling,

@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,7 +16,7 @@ from configs.document import application
 from deployments.canary.canary import in_share
 from deployments.stubs import open_inference_pb2 as pb
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.e2e.clients import BODY, load
+from tests.e2e.clients import BODY, STOPS, load, replicas
 from tests.e2e.conftest import model
 from tests.serving import Serving, deploy, wait_until
 
@@ -61,6 +60,13 @@ def version(serving: Serving, identity: str | None = None, path: str = "/infer")
     assert found["model_name"] == "slow"
     assert found["outputs"][0]["data"] == ANSWERS[found["model_version"]]
     return str(found["model_version"])
+
+
+def ask_canary(serving: Serving) -> list[float]:
+    """Ask the canary by its own name."""
+    answer = requests.post(f"{serving.model('slow-canary')}/infer", json=BODY, timeout=20)
+    found: list[float] = answer.json()["outputs"][0]["data"]
+    return found
 
 
 def many(serving: Serving, identities: list[str] | list[None]) -> list[str]:
@@ -123,7 +129,7 @@ def test_statistics_are_kept_for_each_version(pair: Serving) -> None:
 
 def test_no_request_fails_when_the_canary_is_killed_and_it_is_used_again_when_it_is_back(pair: Serving) -> None:
     with load(pair, "slow") as loaded:
-        os.kill(replica("slow-canary", pair), signal.SIGKILL)
+        os.kill(replicas(pair, "slow-canary")[0], signal.SIGKILL)
         loaded.wait_for(100)
         assert requests.get(f"{pair.url}/v2/health/ready", timeout=20).status_code == 200
         wait_until(lambda: canary(pair)["up"], "the canary did not come back")
@@ -131,22 +137,24 @@ def test_no_request_fails_when_the_canary_is_killed_and_it_is_used_again_when_it
         wait_until(lambda: canary(pair)["outcomes"]["answered"] > answered, "the canary got no request")
 
 
+def test_a_stopped_replica_of_the_stable_version_does_not_stop_the_canary(pair: Serving) -> None:
+    deploy(pair, share(50))
+    wait_until(lambda: canary(pair)["percent"] == 50, "the share did not change")
+    wait_until(lambda: canary(pair)["up"], "the canary is away")
+    [stable] = replicas(pair, "slow")
+    with load(pair, "slow") as loaded:
+        for _ in range(STOPS):
+            os.kill(stable, signal.SIGSTOP)
+            try:
+                answers = [ask_canary(pair) for _ in range(10)]
+            finally:
+                os.kill(stable, signal.SIGCONT)
+            assert answers == [ANSWERS["2"]] * 10
+            loaded.wait_for(50)
+
+
 def test_the_share_changes_in_place_down_to_none(pair: Serving) -> None:
     with load(pair, "slow"):
         deploy(pair, share(0))
         wait_until(lambda: canary(pair)["percent"] == 0, "the share did not change")
         assert set(many(pair, [None] * 100)) == {"1"}
-
-
-def replica(application: str, serving: Serving) -> int:
-    """Return the process of an application's replica, among those of this run."""
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                title = (process / "cmdline").read_bytes().decode(errors="replace")
-                mine = serving.mark.encode() in (process / "environ").read_bytes()
-            except OSError:
-                continue
-            if mine and f"ServeReplica:{application}:" in title:
-                return int(process.name)
-    raise AssertionError(f"no replica of {application} runs")

@@ -1,6 +1,9 @@
 """Ingress replicas in front of a device: the same answers, whichever replica reads, and only the guilty one fails."""
 
 import json
+import os
+import signal
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 import requests
 
 from models.zoo.train_digits import split
+from tests.e2e.clients import BODY, STOPS, load, replicas
 from tests.e2e.conftest import model
 from tests.e2e.paths.test_digits import ask_binary, ask_json
 from tests.e2e.paths.test_service import SECRET, forwards, outputs, tensor, together
@@ -69,3 +73,20 @@ def test_more_rows_than_a_forward_come_back_whole(serving: Serving) -> None:
     values = [float(n) for n in range(500)]
     [answer] = together(serving, "blocks", [tensor(*values)])
     assert outputs(answer) == [2 * value for value in values]
+
+
+def test_a_stopped_ingress_replica_does_not_stop_the_device_behind_it(serving: Serving) -> None:
+    first, _ = replicas(serving, "blocks", "Ingress")
+    url = f"{serving.model('blocks')}/infer"
+    with load(serving, "blocks") as loaded, ThreadPoolExecutor(16) as pool:
+        for _ in range(STOPS):
+            os.kill(first, signal.SIGSTOP)
+            try:
+                # Half of them are sent to the stopped replica, and wait there.
+                asked = [pool.submit(requests.post, url, json=BODY, timeout=60) for _ in range(16)]
+                done, _ = wait(asked, timeout=20, return_when=FIRST_COMPLETED)
+            finally:
+                os.kill(first, signal.SIGCONT)
+            assert done
+            assert {answer.result().status_code for answer in asked} == {200}
+            loaded.wait_for(20)
