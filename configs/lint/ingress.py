@@ -6,7 +6,8 @@ from typing import Any
 from ..problems import Keys, Problem, items, mapping, where
 from .applications import INGRESS, MODEL
 
-# The keys that ingress replicas read. The others belong to the device, or to the canary, which has its own rules.
+# The keys that say the same in front and behind. Each side has a forward_timeout_s of its own, the device check_finite;
+# the canary has its own rules.
 _READ_IN_FRONT = (
     "max_batch_size",
     "batch_wait_timeout_s",

@@ -4,6 +4,7 @@ The device's thread loads the model and runs its forwards, so that torch's threa
 """
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import TypeVar
 from models.runtime.user_code import call
 
 T = TypeVar("T")
+_log = logging.getLogger("pitstop")
 
 
 class DeviceThread:
@@ -49,8 +51,11 @@ class DeviceThread:
     def _work(self) -> None:
         while not self._stopped:
             task = self._tasks.get()
-            self._run_jobs()
-            task()
+            try:
+                self._run_jobs()
+                task()
+            except Exception:  # Not foreseen. Those of this task run into their time limit; the next ones must not.
+                _log.exception("a task of the device's thread failed")
 
     def _run_jobs(self) -> None:
         while self._jobs:

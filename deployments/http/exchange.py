@@ -21,25 +21,25 @@ def read_infer(service: Service, headers: Given, body: bytes, version: str = "")
     """Read a request for /infer of this version, or of any; raises BadRequest for whatever is wrong with it."""
     began = time.perf_counter()
     request: InferRequest | None
-    if headers.get(b"content-type") == PROTOBUF:
+    if _is_protobuf(headers):
         request = rpc_tensors.parse(service, body, _left_s(headers))
     else:
         given = headers.get(LENGTH)
         request = service.quick(body) if given is None else None
         if request is None:
             request = parse(body, None if given is None else _header_length(given), service.signature)
-    service.counts.count_time("parse", time.perf_counter() - began)
     if version and request.version not in ("", version):
         raise BadRequest(
             f"the path names version {version!r}, and the message {show(request.version)}: name the same, or one alone"
         )
+    service.counts.count_time("parse", time.perf_counter() - began)
     return msgspec.structs.replace(request, version=version) if version else request
 
 
 def write_infer(service: Service, headers: Given, request: InferRequest, result: InferResult) -> Reply:
     """Write the answer of /infer, in the encoding of the request."""
     began = time.perf_counter()
-    if headers.get(b"content-type") == PROTOBUF:
+    if _is_protobuf(headers):
         reply = Reply(b"".join(rpc_tensors.render(service, request, result)), content_type=PROTOBUF)
     else:
         payload, json_length = render(service.name, request, result)
@@ -54,6 +54,11 @@ def refuse(service: Service, error: Exception, headers: Given) -> Reply:
     service.counts.count_failure(known.kind)
     body = orjson.dumps({"error": sentence(known)})
     return Reply(body, known.status, headers=(*known.headers, (KIND, known.kind.encode())), compress=False)
+
+
+def _is_protobuf(headers: Given) -> bool:
+    media_type, _, _ = headers.get(b"content-type", b"").partition(b";")
+    return media_type.strip().lower() == PROTOBUF
 
 
 def _with_binary(payload: bytes, json_length: int) -> Reply:

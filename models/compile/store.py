@@ -78,7 +78,7 @@ def read(backend: str, key: str | None, load: Callable[[Path], T]) -> T | None:
             continue
         except OSError as error:
             _log.warning("compiled artefact %s cannot be read and will be made again: %s\n%s", path, error, _HELP)
-        except (RuntimeError, ValueError, KeyError) as error:
+        except Exception as error:  # Whatever a loader makes of a file that another version or nobody has written.
             _log.warning("compiled artefact %s is damaged and will be made again (%s)", path, type(error).__name__)
             with suppress(OSError):
                 path.unlink()

@@ -55,8 +55,10 @@ class Prepared:
 
 def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundModel:
     """Load what the source names, in eval, and put its inputs into forward's order."""
+    # The hook first: what is wrong with it shows at once, while weights may take minutes.
+    samples = draw_of(config)
     loaded = source.load(config.source) if module is None else module
-    bound, samples = bind(freeze_in_eval(loaded), draw_of(config))
+    bound, samples = bind(freeze_in_eval(loaded), samples)
     if bound.how != BY_NAME:
         _log.info("%s: inputs are passed %s", config.name, bound.how)
     return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how)

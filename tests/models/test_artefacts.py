@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 
+from models.compile import store
 from models.compile.compiled import Compiled
 from models.compile.refused import Refused
 from models.compile.store import key_of
@@ -75,6 +76,16 @@ def test_a_full_disk_leaves_nothing_behind_and_costs_one_warning_with_advice(
     [record] = caplog.records
     assert "the next start compiles again" in record.getMessage()
     assert "set PITSTOP_CACHE to another folder" in record.getMessage()
+
+
+@pytest.mark.parametrize("error", [TypeError, AttributeError, EOFError, RuntimeError, KeyError])
+def test_an_artefact_whose_loading_raises_anything_is_made_again(error: type[Exception], cache: Path) -> None:
+    def load(path: Path) -> None:
+        raise error(path)
+
+    keep("key", scripted())
+    assert store.read("torchscript", "key", load) is None
+    assert files(cache) == []
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])

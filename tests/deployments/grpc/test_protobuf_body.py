@@ -28,6 +28,15 @@ def test_it_is_answered_in_kind() -> None:
 
 
 @pytest.mark.parametrize(
+    "content_type",
+    ["application/x-protobuf; charset=utf-8", "application/x-protobuf;proto=x", "Application/X-Protobuf ; a=b"],
+)
+def test_a_media_type_is_compared_without_its_parameters_and_its_case(content_type: str) -> None:
+    answer = ask(identity("FP32"), "/infer", GOOD.SerializeToString(), headers={"Content-Type": content_type})
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/x-protobuf")
+
+
+@pytest.mark.parametrize(
     "asked_us, left, limit_s",
     [(None, None, None), (None, "2000", 0.002), (1000, "2000", 0.001), (3000, "2000", 0.002), (None, "x", None)],
 )

@@ -1,0 +1,25 @@
+"""The thread of a device outlives whatever its tasks raise."""
+
+import asyncio
+import logging
+
+import pytest
+
+from deployments.batching.device_thread import DeviceThread
+
+
+def test_a_task_that_raises_is_logged_and_the_next_one_runs(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("pitstop"), "propagate", True)
+    thread = DeviceThread()
+    thread.start()
+
+    def task() -> None:
+        raise IndexError("not foreseen")
+
+    with caplog.at_level(logging.ERROR, "pitstop"):
+        thread.submit(task)
+        assert asyncio.run(thread.call(lambda: 7)) == 7
+    thread.stop()
+    assert "IndexError: not foreseen" in caplog.text
