@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 VARIABLE = "BENCH_DEVICE"
 _PRECISION = "BENCH_PRECISION"
-# models.startup.parity has the same. This is a copy, since this file is used without torch; a test compares them.
+# models.parity has the same. This is a copy, since this file is used without torch; a test compares them.
 _TOLERANCES = {"fp32": 1e-3, "tf32": 1e-2, "fp16": 1e-2, "bf16": 6e-2}
 PRECISIONS = tuple(_TOLERANCES)
 

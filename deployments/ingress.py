@@ -21,15 +21,15 @@ from .batching.batching import Batcher
 from .batching.remote import RemoteDevice, Reply
 from .bind_addresses import narrow_grpc
 from .canary.router import CanaryRouter
-from .core.preprocessing import preprocessor
-from .core.service import ModelService
 from .grpc import calls
 from .grpc import short_path as rpc_short_path
 from .health.supervisor import LoopSupervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
 from .metrics.model_metrics import ModelMetrics
+from .preprocessing import preprocessor
 from .ray_compat.handles import by_grpc
+from .service import ModelService
 from .start_errors import starting
 
 

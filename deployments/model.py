@@ -30,17 +30,17 @@ from .batching.remote import Reply
 from .bind_addresses import narrow_grpc
 from .canary import handle
 from .canary.router import CanaryRouter
+from .core.error_logging import log_once
 from .core.errors import InferenceFailed, ServeError
-from .core.preprocessing import preprocessor
-from .core.service import ModelService
-from .error_logging import log_once
 from .grpc import calls
 from .grpc import short_path as rpc_short_path
 from .health.supervisor import Supervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
 from .metrics.model_metrics import ModelMetrics
+from .preprocessing import preprocessor
 from .resources import Placement, confine
+from .service import ModelService
 from .start_errors import starting
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from models.errors import ModelError
-from models.runtime.user_code import described
+from models.user_code import described
 
 _log = logging.getLogger("pitstop")
 

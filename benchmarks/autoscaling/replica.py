@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping
 
-from deployments.autoscaling.stats import Recorder
 from deployments.batching.fifo import Fifo
 from deployments.batching.queue import Answer, Item, Part, Waiting
+from deployments.metrics.autoscaling_stats import Recorder
 from deployments.metrics.statistics import Stats
 from models.runtime.padding import round_up
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .decide import Load, needed
 
-# What replicas report (stats.py), and what this file reads.
+# What replicas report (metrics/autoscaling_stats.py), and what this file reads.
 WAITING, RUNNING, COMING, LOOP, STARTED = "rows_waiting", "rows_running", "rows_per_s", "loop_share", "started_s"
 FORWARD = "forward_ms_"
 _KEYS = (WAITING, RUNNING, COMING, LOOP, STARTED)

@@ -14,13 +14,14 @@ from collections.abc import Callable
 from configs.schema import Tunables
 from models.signature import Rows
 
+from ..core.error_logging import fault, log_unheard
 from ..core.errors import BadRequest, InferenceFailed, QueueFull, ServeError
-from ..error_logging import fault, log_unheard
+from ..core.request import IsDisconnected
 from .answers import joined
 from .batch_result import BatchResult
 from .deadlines import Deadlines
 from .gathering import Block, Gathering
-from .queue import Answer, IsDisconnected, Item, OnResult
+from .queue import Answer, Item, OnResult
 from .remote import Device
 
 _DROP_EVERY_S = 0.1

@@ -13,7 +13,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
-from models.runtime.user_code import call
+from models.user_code import call
 
 T = TypeVar("T")
 _log = logging.getLogger("pitstop")

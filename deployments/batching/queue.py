@@ -12,10 +12,10 @@ from typing import NamedTuple, Protocol
 from models.signature import Array, Rows
 
 from ..core.errors import InferenceFailed
+from ..core.request import IsDisconnected
 
 Answer = dict[str, Array]
 OnResult = Callable[[Answer | Exception], None]
-IsDisconnected = Callable[[], bool]
 
 # 1 goes first. The protocol's 0, or none given, counts as the middle, so that there is room on both sides.
 LEVELS = 10

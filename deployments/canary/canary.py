@@ -13,9 +13,8 @@ from ray.serve import metrics
 
 from configs.schema import Tunables
 
-from ..batching.queue import IsDisconnected
 from ..core.errors import BY_KIND, NotReady
-from ..core.request import InferRequest, InferResult, OnInferResult
+from ..core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
 from .client import CanaryClient, CanaryUnavailable
 
 # The canary gets this part of a request's time; the rest is for the stable version, should it not answer.

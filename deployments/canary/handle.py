@@ -9,8 +9,8 @@ from typing import Any
 from models.signature import Array
 
 from ..batching.remote import Reply
+from ..core.error_logging import told
 from ..core.request import InferRequest, Service, infer
-from ..error_logging import told
 from ..ray_compat import handles
 
 

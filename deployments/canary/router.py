@@ -6,8 +6,7 @@ from typing import Any
 from configs.schema import CanaryConfig
 from models.signature import Signature
 
-from ..batching.queue import IsDisconnected
-from ..core.request import InferRequest, OnInferResult
+from ..core.request import InferRequest, IsDisconnected, OnInferResult
 from .canary import Canary, Stable
 from .client import CanaryClient, Transport
 from .handle import Handle

@@ -5,7 +5,7 @@ frozen: whoever needs another one, say with less time left, makes a copy. Knows 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,11 +14,10 @@ import msgspec
 from configs.schema import Tunables
 from models.signature import Array, Signature
 
-from ..auth.authenticator import Guard
-from ..batching.queue import IsDisconnected
-from ..predict.predict import Predictor
+from .errors import ServeError
 
 Outputs = dict[str, Array]
+IsDisconnected = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +67,36 @@ class Counts(Protocol):
     def count_time(self, stage: str, seconds: float) -> None: ...
 
 
+class Guard(Protocol):
+    """What stands before a model; auth.authenticator.Guard is one."""
+
+    def refusal(self, given: bytes | None) -> ServeError | None: ...
+
+    def check(self, given: bytes | None) -> None: ...
+
+    def check_metadata(self, metadata: Iterable[tuple[str, Any]] | None) -> None: ...
+
+
+class Predictor(Protocol):
+    """How a model reads /predict's body and writes its answer; predict.predict.Predictor is one."""
+
+    def read(self, body: bytes, content_type: str) -> tuple[dict[str, Array], bool]: ...
+
+    def answers(self, outputs: Mapping[str, Array]) -> list[object]: ...
+
+
 class Service(Protocol):
     """A model as a transport sees it; service.ModelService is one."""
 
     name: str
     version: str
     signature: Signature
-    predict: Predictor
-    guard: Guard | None
+
+    @property
+    def predict(self) -> Predictor: ...
+
+    @property
+    def guard(self) -> Guard | None: ...
 
     @property
     def counts(self) -> Counts: ...

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from ..core.error_logging import told
 from ..core.errors import NotReady, ServeError, TooLarge
 from ..core.request import Service, infer
-from ..error_logging import told
 from ..http.decompression import bytes_of
 from ..protobuf.tensors import check_model, parse, read, render
 from ..protobuf.wire import Buffer

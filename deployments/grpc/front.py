@@ -14,8 +14,8 @@ import grpc
 
 from ..auth.authenticator import Guard, authorization
 from ..bind_addresses import LOCAL, on
+from ..core.error_logging import fault
 from ..core.errors import NotFound, NotReady, ServeError
-from ..error_logging import fault
 from ..http_client.request import Headers
 from ..protobuf.tensors import read
 from ..protobuf.wire import text

@@ -12,7 +12,7 @@ import grpc
 
 from ..http import server_protocol
 from ..ray_compat.servers import answer_directly
-from ..serve_accounting import of_grpc_server
+from ..serve_ledger import of_grpc_server
 from ..stubs import open_inference_pb2
 
 SERVICE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]

@@ -2,7 +2,7 @@
 
 A small call takes 0.57 ms of a replica's time here and 0.77 ms through the wrapper (benchmarks/results/grpc_*.json,
 64 at once); the rest is gRPC's own. What the wrapper does for us is done by the batcher and in Serve's books
-(../serve_accounting.py). Switched by the same line of the YAML as over HTTP; without it, or in Ray's own proxy, calls
+(../serve_ledger.py). Switched by the same line of the YAML as over HTTP; without it, or in Ray's own proxy, calls
 go Serve's way.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..core.errors import ServeError
 from ..core.request import Service
-from ..serve_accounting import Ledger
+from ..serve_ledger import Ledger
 from .calls import METHODS, Method
 
 _REQUEST_ID = "request_id"

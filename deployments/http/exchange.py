@@ -8,9 +8,9 @@ import time
 import msgspec
 import orjson
 
+from ..core.error_logging import told
 from ..core.errors import BadRequest, sentence, show
 from ..core.request import InferRequest, InferResult, Service
-from ..error_logging import told
 from ..protobuf import tensors as rpc_tensors
 from ..protocol.headers import KIND, LEFT_US, LENGTH, PROTOBUF, REQUEST_ID
 from .bodies import Given, Reply

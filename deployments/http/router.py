@@ -6,8 +6,9 @@ Raw, because a framework costs more than the rest of a small request (`python -m
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ..auth.authenticator import AUTHORIZATION, Guard
+from ..auth.authenticator import AUTHORIZATION
 from ..core.errors import MethodNotAllowed, ServeError
+from ..core.request import Guard
 from .bodies import ASGIApp, Disconnected, Given, Receive, Reply, Scope, Send, lifespan, send_reply
 
 Context = TypeVar("Context")

@@ -3,7 +3,7 @@
 Under Serve's way a request costs uvicorn's cycle and task, Serve's two tasks, ids and metrics: several times what a
 small request itself takes (`python -m benchmarks.paths` measures it). Here uvicorn's protocol, still in charge of the
 connection, is passed by where a whole POST to /infer arrives; everything else, and whatever is unusual about such a
-POST, is uvicorn's and Serve's as before. What Serve's wrapper did is done by ../serve_accounting.py, the batcher and
+POST, is uvicorn's and Serve's as before. What Serve's wrapper did is done by ../serve_ledger.py, the batcher and
 this file: the count of ongoing requests, request ids, timeouts, clients that leave, and a server that stops.
 
 Ray calls serve_accounting.install because the config names it in RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH. Without
@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from ..core.request import InferRequest, InferResult
-from ..serve_accounting import Ledger
+from ..serve_ledger import Ledger
 from .bodies import HEAVY_BYTES, Reply, compressed, encoding_for
 from .connection import Connection, Received
 from .exchange import read_infer, refuse, write_infer

@@ -7,8 +7,8 @@ from typing import Any
 
 from models.signature import Shape
 
-from ..autoscaling.stats import Recorder
 from ..batching.batch_result import BatchResult
+from .autoscaling_stats import Recorder
 from .efficiency import Efficiency
 from .prometheus import Metrics
 from .statistics import Stats

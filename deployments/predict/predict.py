@@ -11,9 +11,9 @@ import numpy as np
 import orjson
 
 from configs.schema import ModelConfig
-from models.runtime.user_code import call, text_of
 from models.signature import Array, Signature, Tensor, signature_of
 from models.sources.resolve import resolve
+from models.user_code import call, text_of
 
 from ..core.errors import BadRequest, InferenceFailed, show
 from ..protocol.encoding import from_json, texts

@@ -1,7 +1,7 @@
 """What Serve counts of a replica's requests, for requests that Serve's wrapper never sees.
 
 By the number of ongoing requests Serve drains a replica that stops and scales a deployment; its dashboards show the
-rest. ../serve_accounting.py counts with what `counters` finds.
+rest. ../serve_ledger.py counts with what `counters` finds.
 """
 
 from collections import defaultdict, deque

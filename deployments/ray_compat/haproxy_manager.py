@@ -12,7 +12,7 @@ from typing import Any
 from ray.serve._private import constants
 from ray.serve._private import haproxy as _haproxy
 
-from ..haproxy import changed, end_with_parent, port_taken, private_folder
+from ..haproxy_safety import changed, end_with_parent, port_taken, private_folder
 from .names import without_actor
 
 haproxy: Any = _haproxy  # Its types are none of ours.

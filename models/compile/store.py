@@ -20,10 +20,10 @@ from torch import nn
 
 from configs.backends import BACKENDS
 
+from .. import cache
 from ..runtime.layout import Layout
-from ..runtime.user_code import call
 from ..sources.files import digest, written_atomically
-from . import cache
+from ..user_code import call
 from .attributes import NotComparableError, constants, settings, source_file, tensor_bytes
 
 T = TypeVar("T")

@@ -16,23 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from configs.backends import EAGER
 from configs.schema import ModelConfig
 
 from ..errors import first_line
+from ..parity import Tolerance, deviation, tolerance_for
 from ..runtime.layout import Layout
 from ..runtime.runner import Forward, in_order
-from ..runtime.user_code import call
 from ..signature import Tensor
-from ..startup.input_binding import loaded_script
-from ..startup.parity import Tolerance, deviation, tolerance_for
+from ..user_code import call
 from . import store
 from .compiled import Compiled, Staged
 from .refused import Refused, sentences
 from .saving import save
 
+# Under this name a module that is called by keyword stands in a graph of one call (startup/input_binding.py).
+INNER = "inner"
 _NAME = "torchscript"
 _MADE = "made.json"
 _WAYS = {"auto": ("script", "trace"), "script": ("script",), "trace": ("trace", "script")}
@@ -63,6 +64,12 @@ def build(
     frozen = Compiled(_frozen(made.forward), made.how, made.refused)
     keep(key, frozen)
     return frozen
+
+
+def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
+    """Return the TorchScript file's own module, also where it is called by keyword; None for any other network."""
+    inner = module._modules.get(INNER) if isinstance(module, fx.GraphModule) else module
+    return inner if isinstance(inner, torch.jit.ScriptModule) else None
 
 
 def faithful(

@@ -2,7 +2,7 @@
 
 import traceback
 
-from .user_code import text_of
+from ..user_code import text_of
 
 # TorchScript and the compiler wrap torch's own error in a plain RuntimeError and leave only its text.
 _TEXTS = (

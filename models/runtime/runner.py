@@ -15,13 +15,13 @@ import torch
 
 from ..errors import ModelError
 from ..signature import Array, Rows, Shape, Tensor
+from ..user_code import call
 from . import padding
 from .batch import Batch
 from .layout import Layout
 from .nan_check import all_finite, rows_off
 from .returned_values import check_returned
 from .staging import Staging, to_device
-from .user_code import call
 
 Forward = Callable[..., Any]
 

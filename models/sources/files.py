@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..compile import cache
-from ..compile.cache import cache_dir
+from .. import cache
+from ..cache import cache_dir
 from ..errors import ModelError
 from . import allowlist
 from .urls import file_name, shown, without_secrets

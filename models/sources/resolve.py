@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from ..runtime.user_code import call_at_start
+from ..user_code import call_at_start
 
 _AT_IMPORT = (
     "correct the module, or install the versions that it was written for; "

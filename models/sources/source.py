@@ -12,7 +12,7 @@ from torch import nn
 from configs.schema import SourceConfig
 
 from ..errors import ModelError
-from ..runtime.user_code import call, call_at_start, described
+from ..user_code import call, call_at_start, described
 from . import checkpoint, exported_program
 from .files import fetch, shown
 from .resolve import resolve

@@ -14,11 +14,11 @@ import torch
 from configs.schema import ModelConfig
 
 from ..errors import ModelError
+from ..parity import OffError, compare
 from ..runtime.runner import Runner
-from ..runtime.user_code import described
 from ..signature import Array, Rows
+from ..user_code import described
 from .check_results import CoBatchedRows
-from .parity import OffError, compare
 from .row_checks import prepared, probe_rows, rounding
 from .sample_inputs import SampleInputs
 

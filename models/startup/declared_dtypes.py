@@ -7,8 +7,8 @@ import torch
 from ..errors import ModelError
 from ..runtime.layout import Layout
 from ..runtime.returned_values import dtype_class
-from ..runtime.user_code import described
 from ..signature import NUMPY, Tensor
+from ..user_code import described
 
 _WIRE = {torch.from_numpy(NUMPY[name].type(0).reshape(1)).dtype: name for name in NUMPY if name != "BYTES"}
 _DTYPE = {name: dtype for dtype, name in _WIRE.items()}

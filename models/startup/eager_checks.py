@@ -10,14 +10,14 @@ from torch import nn
 from configs.schema import ModelConfig
 
 from ..errors import ModelError
+from ..parity import compare
 from ..runtime.layout import Layout
-from ..runtime.user_code import call
 from ..signature import Tensor
+from ..user_code import call
 from .check_error import failing
 from .check_results import InferenceMode
 from .declared_dtypes import check_returned, fails
 from .eager_reference import Reference, eager_of
-from .parity import compare
 from .precision import Arithmetic, choices
 from .prepare import in_layout, layout_of, refuse_cast
 from .row_checks import probe_rows, repeated, same_twice

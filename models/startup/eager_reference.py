@@ -8,8 +8,8 @@ from torch import nn
 from ..runtime.layout import Layout
 from ..runtime.runner import in_order
 from ..runtime.staging import to_device
-from ..runtime.user_code import call
 from ..signature import Rows, Tensor
+from ..user_code import call
 from .precision import has_float64
 from .prepare import plain_arithmetic, reference_of
 from .sample_inputs import SampleInputs

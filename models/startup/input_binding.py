@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from ..compile.torchscript import INNER
 from ..errors import ModelError
 from ..signature import Tensor
 from .sample_inputs import SampleInputs
@@ -22,7 +23,6 @@ from .sample_inputs import SampleInputs
 BY_NAME = "by name"
 BY_ORDER = "by order, no input's name is a parameter of forward"
 _BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-_INNER = "inner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,6 @@ def bound_to(module: nn.Module, model_inputs: Sequence[Tensor], who: str) -> Bou
     return Bound(module, tuple(model_inputs), BY_ORDER)
 
 
-def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
-    """Return the TorchScript file's own module, also where it is called by keyword; None for any other network."""
-    inner = module._modules.get(_INNER) if isinstance(module, fx.GraphModule) else module
-    return inner if isinstance(inner, torch.jit.ScriptModule) else None
-
-
 def _by_name(
     module: nn.Module, model_inputs: Sequence[Tensor], own: Sequence[Parameter], spare: Sequence[str], who: str
 ) -> Bound:
@@ -103,8 +97,8 @@ def _with_keywords(module: nn.Module, by_position: Sequence[str], by_keyword: Se
     nodes = {name: graph.placeholder(name) for name in [*by_position, *by_keyword]}
     args = tuple(nodes[name] for name in by_position)
     kwargs: dict[str, Any] = {name: nodes[name] for name in by_keyword}
-    graph.output(graph.call_module(_INNER, args, kwargs))
-    wrapped = fx.GraphModule({_INNER: module}, graph)
+    graph.output(graph.call_module(INNER, args, kwargs))
+    wrapped = fx.GraphModule({INNER: module}, graph)
     # Not eval(): an exported program refuses it.
     wrapped.training = module.training if hasattr(module, "training") else False
     return wrapped

@@ -13,15 +13,15 @@ from configs.schema import ModelConfig
 
 from ..compile.compiled import Compiled
 from ..errors import ModelError
-from ..runtime.cuda_graphs import Graphed
+from ..parity import TOLERANCES, compare, refuse_uncompared, tolerance_for
 from ..runtime.forward_times import ends
 from ..runtime.runner import Runner
 from ..signature import Rows, Shape
 from .check_error import failing
 from .check_results import Batching, Code, Compilation, Device, InferenceMode, WarmedShapes
+from .cuda_graphs import Graphed
 from .declared_dtypes import check_returned
 from .eager_reference import Reference
-from .parity import TOLERANCES, compare, refuse_uncompared, tolerance_for
 from .precision import Arithmetic
 from .row_checks import prepared, probe_rows, same_twice
 from .sample_inputs import SampleInputs

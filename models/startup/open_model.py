@@ -14,8 +14,8 @@ from configs.schema import ModelConfig
 
 from ..runtime.forward_times import ends
 from ..runtime.runner import Runner
-from ..runtime.user_code import call_at_start
 from ..signature import Shape, Signature, signature_of
+from ..user_code import call_at_start
 from . import mistake_checks, stages
 from .check_results import (
     Batching,

@@ -8,12 +8,12 @@ import torch
 from configs.schema import ModelConfig
 
 from ..errors import ModelError, first_line
+from ..parity import OffError, Tolerance, compare, tolerance_for
 from ..runtime.runner import Runner
 from ..signature import Array, Rows
 from . import co_batched_rows
 from .check_results import Padding
 from .eager_reference import Reference
-from .parity import OffError, Tolerance, compare, tolerance_for
 from .row_checks import PROBE_ROWS, count_of, prepared, rounding
 from .sample_inputs import SampleInputs, stretch
 

@@ -15,7 +15,7 @@ from configs.schema import ModelConfig
 from ..errors import ModelError
 from ..runtime.layout import Layout
 from ..runtime.padding import powers_of_two
-from ..runtime.user_code import call
+from ..user_code import call
 from .precision import has_float64, refuse_without_fp64
 
 DTYPES = {

@@ -10,10 +10,10 @@ import torch
 
 from configs.schema import ModelConfig
 
+from ..parity import TOLERANCES, Tolerance, compare
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
 from ..signature import Array, Rows, Tensor
-from .parity import TOLERANCES, Tolerance, compare
 from .sample_inputs import SampleInputs
 
 Answer = Callable[[Rows], Sequence[torch.Tensor]]

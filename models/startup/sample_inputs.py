@@ -10,9 +10,9 @@ from configs.schema import ModelConfig
 
 from ..errors import ModelError
 from ..runtime.returned_values import check_model_inputs
-from ..runtime.user_code import call_at_start
 from ..signature import NUMPY, Array, Rows, Shape, Signature, Tensor, signature_of
 from ..sources.resolve import make_preprocess
+from ..user_code import call_at_start
 from . import probe
 
 Preprocess = Callable[[Rows], dict[str, Array]]

@@ -8,7 +8,6 @@ import torch
 from configs.schema import ModelConfig
 
 from ..compile.compiled import Compiled, compile_with
-from ..runtime.cuda_graphs import graph
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
 from ..runtime.staging import to_device
@@ -19,6 +18,7 @@ from .batch_size_selection import select_batch_size
 from .check_error import failing
 from .check_results import CoBatchedRows, InferenceMode, Padding
 from .co_batched_rows import co_batched_rows
+from .cuda_graphs import graph
 from .eager_checks import Eager, eager
 from .eager_reference import Reference
 from .input_binding import BY_NAME, bind

@@ -15,12 +15,12 @@ from configs.schema import ModelConfig
 from models.compile.compiled import compile_with
 from models.compile.refused import WRONG_TRACE, Refused, sentences
 from models.errors import ModelError, first_line
-from models.runtime.cuda_graphs import Graphed
+from models.parity import Tolerance, tolerance_for
 from models.runtime.layout import Layout
 from models.runtime.runner import Forward
+from models.startup.cuda_graphs import Graphed
 from models.startup.onednn_packing import PackedForward, packs
 from models.startup.open_model import open_model
-from models.startup.parity import Tolerance, tolerance_for
 from models.startup.prepare import freeze_in_eval, prepare
 
 from .step import STARTED, ForwardSetting, Head, setting_of

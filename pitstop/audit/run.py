@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
+from models import user_code
 from models.errors import first_line
-from models.runtime import user_code
-from models.runtime.cuda_graphs import Graphed
 from models.runtime.runner import in_order
+from models.startup.cuda_graphs import Graphed
 
 from .built import Built
 from .sight import Pace

@@ -14,19 +14,19 @@ from torch import nn
 
 from configs.schema import ModelConfig
 from models.errors import ModelError, first_line
+from models.parity import Tolerance, deviation
 from models.runtime.layout import Layout
 from models.runtime.padding import powers_of_two
 from models.runtime.staging import to_device
-from models.runtime.user_code import call
 from models.signature import Array, Tensor, signature_of
 from models.sources import source
 from models.startup.eager_checks import first_that_runs
 from models.startup.eager_reference import Reference
 from models.startup.input_binding import bind
-from models.startup.parity import Tolerance, deviation
 from models.startup.precision import Arithmetic
 from models.startup.prepare import freeze_in_eval, layout_of, pick_device, set_arithmetic
 from models.startup.sample_inputs import SampleInputs, draw_of
+from models.user_code import call
 
 from ..measure.hardware import device_here, threads_of
 

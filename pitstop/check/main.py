@@ -12,7 +12,7 @@ from configs.loader import ConfigError, Deployment, check
 from configs.prices import load_prices
 from configs.problems import Problem, UnreadableError
 from configs.suggest import advise
-from models.compile import cache
+from models import cache
 from models.errors import ModelError
 
 from ..report import terminal

@@ -8,12 +8,12 @@ from torch import nn
 
 from configs.schema import TensorConfig
 from models.errors import ModelError, first_line
+from models.parity import TOLERANCES, compare, refuse_uncompared
 from models.runtime.runner import in_order
-from models.runtime.user_code import call
 from models.signature import Tensor
-from models.startup.parity import TOLERANCES, compare, refuse_uncompared
 from models.startup.row_checks import compare_again
 from models.startup.sample_inputs import SampleInputs
+from models.user_code import call
 
 from .job import Case
 

@@ -8,7 +8,7 @@ from benchmarks.device import PRECISIONS, Device, chosen
 from benchmarks.gpu import _instance_of
 from benchmarks.peers import PEERS
 from benchmarks.run import parse
-from models.startup.parity import TOLERANCES
+from models.parity import TOLERANCES
 
 
 @pytest.mark.parametrize("rows, top, expected", [(1, 64, 1), (3, 64, 4), (33, 64, 64), (5, 6, 6), (64, 64, 64)])

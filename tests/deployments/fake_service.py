@@ -10,8 +10,7 @@ import orjson
 
 from configs.schema import Tunables
 from deployments.auth.authenticator import Guard
-from deployments.batching.queue import IsDisconnected
-from deployments.core.request import Counts, InferRequest, InferResult, OnInferResult
+from deployments.core.request import Counts, InferRequest, InferResult, IsDisconnected, OnInferResult
 from deployments.http.bodies import Scope
 from deployments.http.json_fast_path import reader
 from deployments.http.rest import build

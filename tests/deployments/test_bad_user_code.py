@@ -18,12 +18,12 @@ from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
 from deployments.batching.local import open_device
 from deployments.canary.router import CanaryRouter
-from deployments.core.preprocessing import Preprocessor
+from deployments.core.error_logging import told
 from deployments.core.request import InferRequest, infer
-from deployments.core.service import ModelService
-from deployments.error_logging import told
 from deployments.health.supervisor import Supervisor
 from deployments.metrics.model_metrics import ModelMetrics
+from deployments.preprocessing import Preprocessor
+from deployments.service import ModelService
 from models.runtime.forward_times import best_rows
 from models.signature import signature_of
 from models.startup.open_model import OpenedModel, open_model

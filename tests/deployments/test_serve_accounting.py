@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deployments import serve_accounting
+from deployments import serve_accounting, serve_ledger
 from deployments.http.server_protocol import ServerProtocol
 from deployments.http.short_path import ShortPath
 from deployments.ray_compat.names import say_once
@@ -17,7 +17,7 @@ from tests.deployments.ray_compat import stand_ins
 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(serve_accounting, "_installed", [True])
+    monkeypatch.setattr(serve_ledger, "_enabled", [True])
     monkeypatch.setattr(logging.getLogger("pitstop"), "propagate", True)
     say_once.cache_clear()
     yield
@@ -31,7 +31,7 @@ def test_where_the_model_has_an_event_loop_of_its_own_requests_go_serve_s_way_an
     one, other = asyncio.new_event_loop(), asyncio.new_event_loop()
     try:
         replica = stand_ins.replica(servers=one, model=one if shared else other)
-        found = serve_accounting.of_grpc_server(stand_ins.grpc_server(replica))
+        found = serve_ledger.of_grpc_server(stand_ins.grpc_server(replica))
     finally:
         one.close()
         other.close()
@@ -41,7 +41,7 @@ def test_where_the_model_has_an_event_loop_of_its_own_requests_go_serve_s_way_an
 
 def test_a_request_is_ongoing_from_its_begin_to_its_end_and_counted_once() -> None:
     replica = stand_ins.replica()
-    books = serve_accounting.of_grpc_server(stand_ins.grpc_server(replica))
+    books = serve_ledger.of_grpc_server(stand_ins.grpc_server(replica))
     assert books is not None
     manager = replica._metrics_manager
     began = books.begin()

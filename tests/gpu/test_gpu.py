@@ -10,7 +10,7 @@ import torch
 
 from configs.loader import load
 from configs.schema import ModelConfig
-from models.runtime.cuda_graphs import Graphed
+from models.startup.cuda_graphs import Graphed
 from models.startup.open_model import OpenedModel, open_model
 from tests.models.networks import Branches
 

@@ -11,7 +11,8 @@ import torch
 from configs.backends import BACKENDS, DEFAULT, EAGER, Backend, tried_on
 from configs.loader import ConfigError, load, parse_model
 from configs.schema import ModelConfig
-from models.compile import cache, store
+from models import cache
+from models.compile import store
 from models.compile.compiled import Compiled
 from models.errors import ModelError
 from models.startup.open_model import open_model

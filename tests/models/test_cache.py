@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.compile import cache, torchscript
+from models import cache
+from models.compile import torchscript
 from models.compile.compiled import Compiled
 from models.errors import ModelError
 from models.sources import files
@@ -58,7 +59,7 @@ def test_neither_the_newest_nor_what_is_in_use_goes(folder: Path) -> None:
 
 def test_what_another_process_uses_stays_and_goes_once_that_has_ended(folder: Path) -> None:
     used, newest = kept(folder, "a", 20 * KIB, 0), kept(folder, "b", 1 * KIB, 1)
-    code = "import sys; from pathlib import Path; from models.compile import cache; cache.use(Path(sys.argv[1]));"
+    code = "import sys; from pathlib import Path; from models import cache; cache.use(Path(sys.argv[1]));"
     code += "print('used', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(used)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=files.PROJECT

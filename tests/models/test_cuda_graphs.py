@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from models.runtime import cuda_graphs
-from models.runtime.cuda_graphs import Captured, Graphed, graph
 from models.signature import Shape
+from models.startup import cuda_graphs
+from models.startup.cuda_graphs import Captured, Graphed, graph
 from models.startup.warmup import Warmed
 
 PLAIN_MS: Mapping[Shape, float] = {(4, 0): 4.0, (2, 0): 3.0, (1, 0): 3.0}

@@ -9,9 +9,9 @@ import torch
 
 from configs.loader import ConfigError, parse_model
 from models.errors import ModelError
+from models.parity import OffError, Tolerance, compare, deviation
 from models.signature import Tensor
 from models.startup.open_model import OpenedModel, open_model
-from models.startup.parity import OffError, Tolerance, compare, deviation
 from models.startup.precision import refuse_without_fp64
 from tests.models.test_open_model import config
 

@@ -9,9 +9,9 @@ import pytest
 
 from configs.schema import SourceConfig
 from models.errors import ModelError
-from models.runtime.user_code import UserCodeError, call, described
 from models.sources import source
 from models.sources.resolve import make_preprocess, resolve
+from models.user_code import UserCodeError, call, described
 
 
 def raising(error: BaseException) -> object:

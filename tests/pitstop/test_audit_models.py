@@ -13,9 +13,9 @@ import torch
 from configs.loader import ModelApp, load
 from configs.problems import Keys
 from models.errors import ModelError
-from models.runtime.cuda_graphs import Graphed
 from models.runtime.runner import Runner
 from models.startup import stages
+from models.startup.cuda_graphs import Graphed
 from models.startup.onednn_packing import PackedForward
 from models.startup.sample_inputs import SampleInputs
 from models.startup.warmup import Warmed, warm

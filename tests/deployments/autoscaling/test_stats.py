@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from deployments.autoscaling.policy import read
-from deployments.autoscaling.stats import Recorder
 from deployments.batching.batch_result import BatchResult
+from deployments.metrics.autoscaling_stats import Recorder
 from deployments.metrics.statistics import Stats
 
 

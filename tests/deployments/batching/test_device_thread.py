@@ -12,6 +12,7 @@ def test_a_task_that_raises_is_logged_and_the_next_one_runs(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("pitstop"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("pitstop"), "disabled", False)
     thread = DeviceThread()
     thread.start()
 

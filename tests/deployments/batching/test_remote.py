@@ -13,8 +13,8 @@ from deployments.batching.batch_result import BatchResult
 from deployments.batching.grouping import Grouping
 from deployments.batching.queue import Answer, Item
 from deployments.batching.remote import RemoteDevice, Reply
+from deployments.core.error_logging import told
 from deployments.core.errors import InferenceFailed, NotFinite, NotReady, Unavailable
-from deployments.error_logging import told
 from models.signature import Array
 
 Send = Callable[[dict[str, Array], int, float, int], Awaitable[Reply]]

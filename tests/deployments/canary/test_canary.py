@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from configs.schema import Tunables
-from deployments.batching.queue import IsDisconnected
 from deployments.batching.remote import Reply
 from deployments.canary.canary import Canary, in_share, position
 from deployments.canary.client import CanaryClient
 from deployments.core.errors import BadRequest, NotReady, ServeError
-from deployments.core.request import InferRequest, InferResult, OnInferResult
+from deployments.core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
 from models.signature import Array
 from tests.deployments.fake_service import identity
 

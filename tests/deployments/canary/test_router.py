@@ -16,12 +16,12 @@ from deployments.batching.queue import Item
 from deployments.canary.router import CanaryRouter
 from deployments.core.errors import NotFound
 from deployments.core.request import InferResult, Service, infer
-from deployments.core.service import ModelService
 from deployments.http.bodies import Scope
 from deployments.http.exchange import read_infer, write_infer
 from deployments.http.rest import build, infer_paths
 from deployments.metrics.model_metrics import ModelMetrics
 from deployments.protobuf import tensors as rpc_tensors
+from deployments.service import ModelService
 from deployments.stubs import open_inference_pb2 as pb
 from models.signature import signature_of
 from tests.deployments.fake_service import identity

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from deployments.core.errors import BadRequest, InferenceFailed, TimedOut
-from deployments.core.preprocessing import Preprocessor
 from deployments.core.request import InferRequest
+from deployments.preprocessing import Preprocessor
 from models.signature import Tensor
 
 FEED = (Tensor("ids", "INT64", (-1, -1)),)

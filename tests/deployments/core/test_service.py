@@ -13,10 +13,10 @@ from deployments.batching.batching import Batcher
 from deployments.batching.queue import Item
 from deployments.canary.router import CanaryRouter
 from deployments.core.errors import BadRequest, NotFound, QueueFull, TimedOut
-from deployments.core.preprocessing import Preprocessor
 from deployments.core.request import InferRequest, InferResult, infer
-from deployments.core.service import ModelService
 from deployments.metrics.model_metrics import ModelMetrics
+from deployments.preprocessing import Preprocessor
+from deployments.service import ModelService
 from models.signature import Array, Tensor, signature_of
 
 ROWS = 9  # More than are preprocessed on the event loop.

@@ -13,8 +13,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from configs.schema import Tunables
-from deployments.batching.queue import IsDisconnected
-from deployments.core.request import InferRequest, OnInferResult
+from deployments.core.request import InferRequest, IsDisconnected, OnInferResult
 from deployments.http import short_path
 from deployments.http.bodies import Receive, Scope, Send
 from deployments.http.request_head_cache import Endpoint

@@ -12,7 +12,7 @@ import pytest
 ray_haproxy = pytest.importorskip("ray.serve._private.haproxy")
 from ray.serve._private import controller as ray_controller  # noqa: E402  # Ray first: else there is nothing to test.
 
-from deployments import haproxy  # noqa: E402
+from deployments import haproxy, haproxy_safety  # noqa: E402
 from deployments.ray_compat import haproxy_manager  # noqa: E402
 from deployments.ray_compat.haproxy_manager import SupervisedHAProxy  # noqa: E402
 
@@ -20,14 +20,18 @@ controller: Any = ray_controller
 
 
 def test_this_ray_s_template_has_each_part_that_is_changed_once() -> None:
-    assert [ray_haproxy.HAPROXY_CONFIG_TEMPLATE.count(old) for old, _ in haproxy.CHANGES] == [1] * len(haproxy.CHANGES)
+    assert [ray_haproxy.HAPROXY_CONFIG_TEMPLATE.count(old) for old, _ in haproxy_safety.CHANGES] == [1] * len(
+        haproxy_safety.CHANGES
+    )
 
 
 @pytest.mark.parametrize("routes", [False, True])
 def test_haproxy_takes_the_changed_configuration_and_says_503_until_it_has_routes(
     routes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_haproxy, "HAPROXY_CONFIG_TEMPLATE", haproxy.changed(ray_haproxy.HAPROXY_CONFIG_TEMPLATE))
+    monkeypatch.setattr(
+        ray_haproxy, "HAPROXY_CONFIG_TEMPLATE", haproxy_safety.changed(ray_haproxy.HAPROXY_CONFIG_TEMPLATE)
+    )
     config = ray_haproxy.HAProxyConfig(socket_path=str(tmp_path / "admin.sock"), has_received_routes=routes)
     config.server_state_file = str(tmp_path / "state")
     api = ray_haproxy.HAProxyApi(config, config_file_path=str(tmp_path / "haproxy.cfg"))
@@ -44,8 +48,8 @@ def test_haproxy_takes_the_changed_configuration_and_says_503_until_it_has_route
 def test_the_folder_is_closed_to_others_also_where_it_was_open_before(tmp_path: Path) -> None:
     (tmp_path / "base" / "node").mkdir(parents=True)
     (tmp_path / "base" / "node").chmod(0o755)
-    assert haproxy.private_folder(tmp_path / "base", "node").stat().st_mode & 0o777 == 0o700
-    assert haproxy.private_folder(tmp_path / "new", "node").stat().st_mode & 0o777 == 0o700
+    assert haproxy_safety.private_folder(tmp_path / "base", "node").stat().st_mode & 0o777 == 0o700
+    assert haproxy_safety.private_folder(tmp_path / "new", "node").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("trick", ["everybody writes to the base", "a link", "another owner"])
@@ -61,7 +65,7 @@ def test_a_folder_that_others_can_replace_is_refused(trick: str, tmp_path: Path)
     else:
         pytest.skip("only root can give a folder away")
     with pytest.raises(RuntimeError, match="RAY_SERVE_HAPROXY_SOCKET_PATH"):
-        haproxy.private_folder(base, "node")
+        haproxy_safety.private_folder(base, "node")
 
 
 def test_ray_s_manager_is_replaced_by_one_that_starts_haproxy_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +125,6 @@ def test_a_port_that_is_taken_is_named_in_two_lines() -> None:
     said = (
         "[ALERT] Binding [/x/haproxy.cfg:50] for frontend f: cannot bind (Address already in use) for [127.0.0.1:8000]"
     )
-    told = haproxy.port_taken(said)
+    told = haproxy_safety.port_taken(said)
     assert told.splitlines()[0] == "HAProxy cannot listen on 127.0.0.1:8000: another program holds it"
     assert told.splitlines()[1].startswith("help: ")

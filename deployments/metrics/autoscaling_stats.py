@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from models.signature import Shape
 
-from ..metrics.statistics import Stats
-from .policy import COMING, FORWARD, LOOP, RUNNING, STARTED, WAITING
+from ..autoscaling.policy import COMING, FORWARD, LOOP, RUNNING, STARTED, WAITING
+from .statistics import Stats
 
 
 @dataclass(frozen=True, slots=True)

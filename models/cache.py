@@ -14,7 +14,7 @@ from pathlib import Path
 
 from configs.backends import BACKENDS
 
-from ..errors import ModelError
+from .errors import ModelError
 
 VARIABLE = "PITSTOP_CACHE_GIB"
 _DEFAULT_GIB = 20.0

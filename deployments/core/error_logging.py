@@ -3,7 +3,7 @@
 import logging
 import uuid
 
-from .core.errors import InferenceFailed, ServeError
+from .errors import InferenceFailed, ServeError
 
 _log = logging.getLogger("pitstop")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ..errors import ModelError
-from ..signature import Tensor
+from .errors import ModelError
+from .signature import Tensor
 
 
 @dataclass(frozen=True, slots=True)

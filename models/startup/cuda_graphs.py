@@ -15,14 +15,14 @@ from typing import Any
 
 import torch
 
+from ..runtime import memory
+from ..runtime.forward_times import WINS
+from ..runtime.runner import Forward, Runner
+from ..runtime.staging import to_device
 from ..signature import Shape
-from ..startup.sample_inputs import SampleInputs
-from ..startup.warmup import Warmed, warm
-from . import memory
-from .forward_times import WINS
-from .runner import Forward, Runner
-from .staging import to_device
-from .user_code import call
+from ..user_code import call
+from .sample_inputs import SampleInputs
+from .warmup import Warmed, warm
 
 _log = logging.getLogger("pitstop")
 

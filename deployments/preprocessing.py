@@ -11,13 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from models.runtime.returned_values import check_model_inputs, too_long
-from models.runtime.user_code import call, text_of
 from models.signature import Array, Rows, Tensor
 from models.startup.sample_inputs import Preprocess
+from models.user_code import call, text_of
 
-from ..batching.queue import IsDisconnected
-from .errors import BadRequest, InferenceFailed, TimedOut
-from .request import InferRequest
+from .core.errors import BadRequest, InferenceFailed, TimedOut
+from .core.request import InferRequest, IsDisconnected
 
 # Above this many rows preprocessing leaves the event loop; below, the hop to a thread costs more than it frees.
 _INLINE_ROWS = 8

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from ..errors import ModelError
+from .errors import ModelError
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -16,18 +16,18 @@ from configs.schema import ModelConfig, Tunables
 from models.runtime.returned_values import too_long, uneven
 from models.signature import signature_of
 
-from ..auth.authenticator import Guard
-from ..batching.batching import Batcher
-from ..batching.queue import Answer, IsDisconnected, OnResult
-from ..canary.router import CanaryRouter
-from ..health.health import Health
-from ..http import json_fast_path
-from ..metrics.model_metrics import ModelMetrics
-from ..predict.predict import predictor
-from ..protocol.requested_outputs import no_version
-from .errors import BadRequest
+from .auth.authenticator import Guard
+from .batching.batching import Batcher
+from .batching.queue import Answer, OnResult
+from .canary.router import CanaryRouter
+from .core.errors import BadRequest
+from .core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
+from .health.health import Health
+from .http import json_fast_path
+from .metrics.model_metrics import ModelMetrics
+from .predict.predict import predictor
 from .preprocessing import Preprocessor
-from .request import InferRequest, InferResult, OnInferResult
+from .protocol.requested_outputs import no_version
 
 
 class ModelService:
