@@ -48,7 +48,9 @@ if TYPE_CHECKING:
 
 
 class Model:
-    """Serves one model; its methods beyond Serve's own are RPCs of the Open Inference service, and `block`."""
+    """Serves one model. Its methods beyond Serve's own are RPCs of the Open Inference service, and calls from replicas:
+    `block`, `model_inputs`, `grouping` and `properties` from ingress ones, `canary_status` and `answer` from a stable one.
+    """
 
     async def __init__(self, args: dict[str, Any], placement: Placement) -> None:  # type: ignore[misc]  # As Ray has it.
         began_s = time.monotonic()

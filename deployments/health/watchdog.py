@@ -20,7 +20,7 @@ End = Callable[[str], None]
 
 
 class Watchdog:
-    """Calls `end` with the reason, once, where a step or the loop takes longer than `forward_timeout_s` says."""
+    """Calls `end` with the reason, once, where a step or the loop takes longer than `hang_s()`."""
 
     def __init__(
         self, heartbeat: Heartbeat, loop: asyncio.AbstractEventLoop, hang_s: Callable[[], float], end: End

@@ -43,7 +43,7 @@ class HttpClient:
                 if connection.open:
                     try:
                         return await self._send_on(connection, head, body)
-                    except StaleError:  # It was closed while it was idle, before this request was read.
+                    except StaleError:  # Sent again, also if it was read: inference has no side effects.
                         continue
             loop = asyncio.get_running_loop()
             _, connection = await loop.create_connection(Connection, *self._address)

@@ -11,7 +11,7 @@ Ended = Callable[[Reply | ConnectionError], None]
 
 
 class StaleError(ConnectionError):
-    """A connection that had served before was closed without a byte in answer: the request was not read."""
+    """A connection that had served before was closed without a byte in answer: most likely the request was not read."""
 
 
 class NotHttpError(ConnectionError):

@@ -1,6 +1,6 @@
 """Runs one step: its answers are compared, then it is timed, then the peak of what it allocates is counted.
 
-A step that cannot run, or answers too far off eager fp32, is no failure of the audit: it says why and is left out.
+A step that cannot run, or answers too far off eager, is no failure of the audit: it says why and is left out.
 On a GPU memory is the allocator's own count, on the CPU its events are replayed: resident memory would not do, since
 allocators keep what they freed, and a second step would seem to need nothing.
 """
@@ -77,7 +77,7 @@ def highest(changes: Iterable[int]) -> int:
 
 
 def _off(arm: Arm, rows: int, call: Callable[[], Any], subject: Subject) -> tuple[float, bool]:
-    """Compare with eager fp32; a step of one row is judged by several rows, one after the other."""
+    """Compare with eager; a step of one row is judged by several rows, one after the other."""
     if rows > 1:
         return subject.off(in_order(call(), subject.outputs), rows, arm.built.tolerance)
     staged = stage(subject.arrays(COMPARED_ROWS), arm.built.layout)
@@ -99,7 +99,7 @@ def _run(head: Head, arm: Arm, subject: Subject, budget_s: float) -> Step:
         step = Step(head, deviation=off, how=built.how, note=built.note, wrong_trace=built.wrong_trace)
         if not within:
             limit = built.tolerance.relative
-            return replace(step, skipped=f"off eager fp32 by {off:.2g}, {limit:g} is allowed")
+            return replace(step, skipped=f"off eager by {off:.2g}, {limit:g} is allowed")
         timing = measure(call, budget_s)
         if subject.device.type == "cuda":
             # Waiting for a GPU may well be done asleep.
