@@ -48,10 +48,10 @@ if TYPE_CHECKING:
 
 
 class Model:
-    """Serves one model. Its methods beyond Serve's own are RPCs of the Open Inference service, and calls of other replicas.
+    """Serves one model. Its methods beyond Serve's own are RPCs of the Open Inference service, and what replicas call.
 
-    Ingress replicas call `block`, `model_inputs`, `grouping` and `properties`; a stable version calls `canary_status` and
-    `answer`.
+    Ingress replicas call `block`, `model_inputs`, `grouping` and `properties`; a stable version calls `canary_status`
+    and `answer`.
     """
 
     async def __init__(self, args: dict[str, Any], placement: Placement) -> None:  # type: ignore[misc]  # As Ray has it.
