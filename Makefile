@@ -4,21 +4,22 @@ BIN := .venv/bin
 CONFIG ?= serve_config.yaml
 SOAK_MINUTES ?= 60
 
-.PHONY: run test test-fast test-e2e test-others test-timing test-long fuzz check bench reports autoscaling reliability soak bench-gpu install lock stubs clean
+.PHONY: run test test-fast test-ray test-paths test-timing test-long fuzz check bench reports autoscaling reliability soak bench-gpu install lock stubs clean
 
 run: install ## serve CONFIG, once it is checked and its ports are free
 	@$(BIN)/pitstop check --ports $(CONFIG)
 	$(BIN)/serve run $(CONFIG)
 
-# Two halves that take about as long as each other: what starts Ray often waits for other processes.
+# Two jobs at a time: what starts Ray often waits for other processes.
 test: install ## what CI runs: lint, types, and every test but those of test-timing and test-long
 	$(MAKE) --no-print-directory check
-	$(MAKE) --no-print-directory --jobs=2 --keep-going test-e2e test-others
+	$(MAKE) --no-print-directory test-fast
+	$(MAKE) --no-print-directory --jobs=2 --keep-going test-ray test-paths
 
-test-e2e: TESTS := tests/e2e --ignore=tests/e2e/paths
-test-others: TESTS := tests/e2e/paths tests --ignore=tests/e2e/together --ignore-glob='tests/e2e/test_*'
-test-e2e test-others: install
-	$(BIN)/python -m pytest $(TESTS) -m "not timing and not long" -o cache_dir=.pytest_cache/$@
+test-ray: TESTS := tests --ignore=tests/e2e/paths --ignore=tests/fuzz
+test-paths: TESTS := tests/e2e/paths tests/fuzz
+test-ray test-paths: install
+	$(BIN)/python -m pytest $(TESTS) -m "ray and not timing and not long" -o cache_dir=.pytest_cache/$@
 
 test-fast: install ## every test that starts no Ray
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not ray and not timing and not long"

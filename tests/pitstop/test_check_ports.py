@@ -25,6 +25,8 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     with Ports() as ports, socket.socket() as other:
+        # As servers do: connections of one that has just ended may still hold the port.
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         raw = dict(read(PROJECT / "serve_config.yaml").raw)
         raw["http_options"] = {"host": "127.0.0.1", "port": ports.one()}
         raw["grpc_options"]["port"] = ports.one()

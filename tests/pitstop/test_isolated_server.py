@@ -39,9 +39,7 @@ def test_replicas_ranges_do_not_overlap(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_not_given_out() -> None:
     with Ports() as ports:
         first = ports.one()
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", first + 1))
-            taken.listen()
+        with socket.create_server(("127.0.0.1", first + 1)):
             assert not is_free(first + 1)
             assert ports.one() != first + 1
 

@@ -34,7 +34,8 @@ def python(client: str) -> Path:
         if not made.exists() or json.loads(made.read_text()) != PACKAGES[client]:
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
             pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*pip, *PACKAGES[client]], check=True)
+            # Most of what they bring is never imported.
+            subprocess.run([*pip, "--no-compile", *PACKAGES[client]], check=True)
             made.write_text(json.dumps(PACKAGES[client]))
     return folder / "bin" / "python"
 
