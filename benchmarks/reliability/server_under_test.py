@@ -87,6 +87,10 @@ class ServerUnderTest:
             if each["state"] == "RUNNING"
         ]
 
+    def pids(self, name: str = service.NAME) -> set[int]:
+        """Return the processes of the replicas that serve a model."""
+        return {each.pid for each in self.replicas(name)}
+
     def state(self, name: str = service.NAME) -> str:
         """Return Serve's word for a model's application: RUNNING, DEPLOYING, DEPLOY_FAILED and so on."""
         return str(self._app(name).get("status", ""))
