@@ -26,7 +26,6 @@ class Trial:
     p99_ms: Mapping[int, float]
     how: str = ""
     deviation: float | None = None
-    started_s: float = 0.0
     peak_mib: float = 0.0
     discarded: str = ""
 
@@ -96,6 +95,5 @@ def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) 
         p99_ms={size: percentile(each, 0.99) for size, each in times.items()},
         how=served.how,
         deviation=served.checks.compilation.deviation,
-        started_s=round(served.started_s, 2),
         peak_mib=round(peak / 2**20, 1),
     )

@@ -69,7 +69,7 @@ def write(path: Path, text: str) -> None:
 def _patched(text: str, change: Change) -> str:
     """Edit one place after the other, until the file reads as wanted: the change's own, then what shares its block."""
     wanted = _read(text)
-    _put(wanted, change.keys, change.value)
+    put(wanted, change.keys, change.value)
     editor = round_trip()
     tree = editor.load(text)
     _keep_anchors(tree)
@@ -80,7 +80,7 @@ def _patched(text: str, change: Change) -> str:
         tried.add(place)
         if value_at(wanted, place) is None and change.default is not None:
             # A key new to a block that others share: they go on with the default.
-            _put(wanted, place, change.default)
+            put(wanted, place, change.default)
         _edit(tree, place, wanted)
         edited = merge(text, before, dump(editor, tree))
     return edited
@@ -141,7 +141,8 @@ def _read(text: str) -> Any:
     return _plain(yaml.safe_load(text))
 
 
-def _put(raw: Any, keys: Keys, value: Any) -> None:
+def put(raw: Any, keys: Keys, value: Any) -> None:
+    """Set what lies under a key path; mappings on the way to it that are missing are made."""
     for key in keys[:-1]:
         inner = child(raw, key)
         if not isinstance(inner, dict | list):
