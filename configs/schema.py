@@ -4,6 +4,7 @@
 Frozen, and an unknown key is an error: Ray itself would drop it without a message.
 """
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -173,6 +174,11 @@ class ModelConfig(Strict):
         """The one of `lengths` that is measured where nobody names one: the middle; 0 where no size is open."""
         lengths = self.lengths or (0,)
         return lengths[len(lengths) // 2]
+
+    @property
+    def threads(self) -> int:
+        """The threads that a replica runs on a CPU."""
+        return max(1, math.floor(self.num_cpus))
 
     @model_validator(mode="after")
     def _consistent(self) -> "ModelConfig":

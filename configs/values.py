@@ -2,10 +2,12 @@
 
 import ipaddress
 import math
-from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from .schema import TensorConfig
 
 # The kind of this error: `pitstop audit` knows it for one of the five mistakes.
 OPEN_SIZE = "open_size"
@@ -13,17 +15,6 @@ _FLOATS = {"FP16": 65504.0, "FP32": 3.4028234663852886e38, "FP64": math.inf}
 _BITS = {"BOOL": 8, "BYTES": 64}
 # More memory than any machine has. A size with a digit too many is found before the start allocates such a batch.
 _TIB = 2**40
-
-
-class Tensor(Protocol):
-    """The attributes of a tensor that are read here."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def datatype(self) -> str: ...
-    @property
-    def shape(self) -> Sequence[int]: ...
 
 
 def printable(name: str) -> str:
@@ -94,7 +85,7 @@ def _plain(value: float) -> str:
     return str(int(value)) if abs(value) <= 2**64 and value == int(value) else f"{value:g}"
 
 
-def check_batch_bytes(tensor: Tensor, rows: int, length: int) -> None:
+def check_batch_bytes(tensor: "TensorConfig", rows: int, length: int) -> None:
     """Raise ValueError if one batch of a tensor is larger than any machine's memory."""
     bits = _BITS.get(tensor.datatype) or int(tensor.datatype.strip("UINTFP"))
     total = rows * math.prod(length if size == -1 else size for size in tensor.shape[1:]) * bits // 8

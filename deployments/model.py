@@ -171,7 +171,9 @@ class Model:
             self._metrics,
             CanaryRouter(signature_of(self._config)),
             self.properties,
-            preprocess=preprocessor(self._served.preprocess, self._served.runner.model_inputs, self._config.lengths),
+            preprocess=preprocessor(
+                self._served.samples.preprocess, self._served.runner.model_inputs, self._config.lengths
+            ),
             guard=guard,
             health=self._supervisor.health,
         )

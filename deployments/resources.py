@@ -1,6 +1,5 @@
 """Which device a model gets, and what Ray must reserve for it. GPU and CPU replicas differ here and nowhere else."""
 
-import math
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -42,4 +41,4 @@ def confine(config: ModelConfig, placement: Placement) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         import torch
 
-        torch.set_num_threads(max(1, math.floor(config.num_cpus)))
+        torch.set_num_threads(config.threads)

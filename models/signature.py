@@ -76,8 +76,8 @@ class Signature:
 
 
 def signature_of(config: ModelConfig) -> Signature:
-    return Signature(_tensors(config.inputs), _tensors(config.outputs))
+    return Signature(as_tensors(config.inputs), as_tensors(config.outputs))
 
 
-def _tensors(configs: Sequence[TensorConfig]) -> tuple[Tensor, ...]:
+def as_tensors(configs: Sequence[TensorConfig]) -> tuple[Tensor, ...]:
     return tuple(Tensor(each.name, each.datatype, each.shape, each.low, each.high) for each in configs)

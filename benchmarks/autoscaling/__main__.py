@@ -17,7 +17,7 @@ from pitstop.measure.results import head, write
 from .. import script
 from .cases import DELAYS, Model, PolicySetting, config, models, settings
 from .choose import as_good, named, ours
-from .fleet import run
+from .fleet import Fleet
 from .plot import draw
 from .table import render
 from .traffic import SHAPES, Shape
@@ -81,7 +81,7 @@ def one(case: Case) -> dict[str, Any]:
     shape = next(each for each in SHAPES if each.name == shape_name)
     at_s = _arrivals(shape, model.peak_rps)
     scaling = config(model, shape, setting)
-    outcome = run(at_s, shape.lasts_s, model.forward_ms, scaling, starts_in_s, model.slo_ms)
+    outcome = Fleet(at_s, shape.lasts_s, model.forward_ms, scaling, starts_in_s).run(model.slo_ms)
     figures = {key: round(value, 5) for key, value in asdict(outcome).items()}
     return {"model": name, "shape": shape_name, "starts_in_s": starts_in_s, **asdict(setting), **figures}
 

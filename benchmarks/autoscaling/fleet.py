@@ -30,19 +30,9 @@ class Outcome:
     changes: int
 
 
-def run(
-    arrivals_s: Sequence[float],
-    lasts_s: float,
-    forward_ms: Mapping[int, float],
-    config: AutoscalingConfig,
-    starts_in_s: float,
-    slo_ms: float,
-) -> Outcome:
-    """Return what this traffic meets with under this autoscaling. `worst_p99_ms` is that of the worst minute."""
-    return _Run(arrivals_s, lasts_s, forward_ms, config, starts_in_s).outcome(slo_ms)
+class Fleet:
+    """Replicas that Serve scales, under this traffic."""
 
-
-class _Run:
     def __init__(
         self,
         arrivals_s: Sequence[float],
@@ -62,7 +52,8 @@ class _Run:
         self._replica_s = 0.0
         self._refused = self._most = self._changes = self._named = 0
 
-    def outcome(self, slo_ms: float) -> Outcome:
+    def run(self, slo_ms: float) -> Outcome:
+        """Return what the traffic meets with; it runs once. `worst_p99_ms` is that of the worst minute."""
         with time_of(self._clock):
             self._go()
         everything = [latency for minute in self._minutes for latency in minute]

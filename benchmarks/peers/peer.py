@@ -52,7 +52,6 @@ class Peer:
     codec: Callable[[Workload], Codec]
     announces: str = ""  # what its log says once everything is up; the path may be answered before
     watched: str = ""  # in the command line of the process whose memory is followed over many requests
-    start_s: float = 180.0
     keeps_freed: bool = False  # has malloc keep what a forward frees, without being told by variables
     # On a GPU every server may fill the same batches; how long it waits for them is its own.
     wait_on_gpu_ms: float | None = 0

@@ -1,15 +1,18 @@
 """What breaks by itself: a replica that is killed, hangs, runs out of memory or begins to answer NaN."""
 
+import math
 import os
 import signal
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from .case import RATE_RPS, Case, disturbed, steady
 from .load import Load
 from .model import HANG, NAN, OOM, OOM_ROWS
 from .questions import Questions
-from .server_under_test import PITSTOP, ServerUnderTest
+from .server_under_test import PITSTOP, ReplicaProcess, ServerUnderTest
 from .service import ServiceOptions
 
 _OOM_S = 5.0
@@ -24,13 +27,9 @@ def killed(tested: ServerUnderTest, seconds: float, retries: int = 0) -> dict[st
     """
     before = tested.replicas()
     load = steady(tested, retries=retries)
-
-    def restored() -> bool:
-        found = tested.replicas()
-        return len(found) >= len(before) and before[0].pid not in {each.pid for each in found}
-
+    restored = partial(is_replaced, tested, before)
     found = disturbed(load, lambda: os.kill(before[0].pid, signal.SIGKILL), restored, seconds)
-    last_s = load.last_failed_s()
+    last_s = load.recovered_s(math.inf)
     note = f"{found['under_way']} under way when it came; the last to fail was due {last_s * 1000:.0f} ms later"
     return {**found, "note": note, "figures": {"last_failed_s": last_s}}
 
@@ -40,21 +39,18 @@ def killed_and_retried(tested: ServerUnderTest, seconds: float) -> dict[str, Any
     return {**found, "note": f"{found['retried']} sent again by the client"}
 
 
-def hung(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
-    """Have one forward never return."""
-    return _replaced(tested, HANG, seconds)
+def is_replaced(tested: ServerUnderTest, before: Sequence[ReplicaProcess]) -> bool:
+    """Whether as many replicas serve as before, and the first of those is not among them."""
+    found = tested.pids()
+    return len(found) >= len(before) and before[0].pid not in found
 
 
-def not_a_number(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
-    """Have one replica answer NaN from now on."""
-    return _replaced(tested, NAN, seconds)
-
-
-def _replaced(tested: ServerUnderTest, kind: str, seconds: float) -> dict[str, Any]:
-    before = {each.pid for each in tested.replicas()}
+def misbehaving(kind: str, tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
+    """Have one replica misbehave until another has taken its place: see model.SlowLine."""
+    before = tested.pids()
 
     def restored() -> bool:
-        found = {each.pid for each in tested.replicas()}
+        found = tested.pids()
         return len(found) >= len(before) and found != before
 
     return disturbed(steady(tested), lambda: tested.trouble(kind), restored, seconds)
@@ -101,6 +97,6 @@ CASES = (
         out_of_memory,
         GUARDED,
     ),
-    Case("nan", "one of two replicas begins to answer NaN", _LOAD, not_a_number, GUARDED),
-    Case("hung-forward", "a forward of one of two replicas never returns", _LOAD, hung, GUARDED),
+    Case("nan", "one of two replicas begins to answer NaN", _LOAD, partial(misbehaving, NAN), GUARDED),
+    Case("hung-forward", "a forward of one of two replicas never returns", _LOAD, partial(misbehaving, HANG), GUARDED),
 )

@@ -1,17 +1,19 @@
 """What stands in front of the replicas: HAProxy or Ray's proxy killed, a replica stopped, and what the probe says."""
 
 import contextlib
+import math
 import os
 import signal
 import threading
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import requests
 
 from .case import RATE_RPS, Case, disturbed, steady
-from .faults import GUARDED
+from .faults import GUARDED, is_replaced
 from .rollouts import failed_parity, new_weights
 from .server_under_test import PITSTOP, ServerUnderTest
 
@@ -46,18 +48,14 @@ def _fronts(tested: ServerUnderTest) -> set[int]:
 def stopped(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
     """Stop one replica's process, as a frozen container or a debugger does: it accepts, and never answers."""
     before = tested.replicas()
-
-    def restored() -> bool:
-        found = {each.pid for each in tested.replicas()}
-        return len(found) >= len(before) and before[0].pid not in found
-
+    restored = partial(is_replaced, tested, before)
     load = steady(tested)
     try:
         found = disturbed(load, lambda: os.kill(before[0].pid, signal.SIGSTOP), restored, seconds, _MOST_S)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(before[0].pid, signal.SIGCONT)
-    return {**found, "note": f"the last to fail was due {load.last_failed_s():.1f} s later"}
+    return {**found, "note": f"the last to fail was due {load.recovered_s(math.inf):.1f} s later"}
 
 
 class _Probe(threading.Thread):

@@ -135,16 +135,14 @@ class Load:
         self.fault_s, self.under_way = self.drive.elapsed_s, self.drive.under_way
 
     def recovered_s(self, slow_s: float = SLOW_S) -> float:
-        """Return how long after the fault the last request was due that failed, was wrong or took too long."""
+        """Return how long after the fault the last request was due that failed, was wrong or took too long.
+
+        Where nothing is too slow, at math.inf, only failures and wrong answers count.
+        """
         began = self.fault_s or 0.0
         slow = [due for due, took in zip(self.record.due_s, self.record.latency_s, strict=False) if took > slow_s]
         bad = [due for due, _ in self.record.failures]
         return max([due - began for due in (*slow, *bad) if due >= began], default=0.0)
-
-    def last_failed_s(self) -> float:
-        """Return how long after the fault the last request was due that failed or was wrong."""
-        began = self.fault_s or 0.0
-        return max((due - began for due, _ in self.record.failures if due >= began), default=0.0)
 
     def quiet_for_s(self) -> float:
         """Return for how long everything has gone well; no time at all while a request waits for too long."""

@@ -28,10 +28,10 @@ def new_weights(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
 
 
 def _changed(tested: ServerUnderTest, load: Any, edit: Any, seconds: float) -> dict[str, Any]:
-    before = {each.pid for each in tested.replicas()}
+    before = tested.pids()
 
     def restored() -> bool:
-        found = {each.pid for each in tested.replicas()}
+        found = tested.pids()
         return len(found) == len(before) and not found & before and tested.state() == "RUNNING"
 
     return disturbed(load, lambda: tested.deploy(edit), restored, seconds, _DEPLOYED_S)
@@ -76,17 +76,17 @@ def failed_parity(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
 
 def _refused(tested: ServerUnderTest, edit: Any, seconds: float) -> dict[str, Any]:
     """Hand in a version that must not serve; then the good one again."""
-    before = {each.pid for each in tested.replicas()}
+    before = tested.pids()
     good = tested.config.read_text()
     load = steady(tested)
 
     def settled() -> bool:
-        pids = {each.pid for each in tested.replicas()}
+        pids = tested.pids()
         return tested.state() in _FAILED or (len(pids) == len(before) and not pids & before)
 
     found = disturbed(load, lambda: tested.deploy(edit), settled, seconds, _DEPLOYED_S)
     refused = tested.state() in _FAILED
-    kept = before <= {each.pid for each in tested.replicas()}
+    kept = before <= tested.pids()
     tested.config.write_text(good)
     tested.deploy(lambda _: None)
     until(lambda: tested.state() == "RUNNING" and tested.answers(), _DEPLOYED_S)
@@ -96,7 +96,7 @@ def _refused(tested: ServerUnderTest, edit: Any, seconds: float) -> dict[str, An
 
 def settings(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
     """Change the tunables three times; the replicas stay."""
-    before = {each.pid for each in tested.replicas()}
+    before = tested.pids()
 
     def fault() -> None:
         for wait_s in (0.005, 0.001, 0):
@@ -104,7 +104,7 @@ def settings(tested: ServerUnderTest, seconds: float) -> dict[str, Any]:
             until(lambda: tested.state() == "RUNNING", _DEPLOYED_S)
 
     found = disturbed(steady(tested), fault, lambda: tested.state() == "RUNNING", seconds, _DEPLOYED_S)
-    stayed = {each.pid for each in tested.replicas()} == before
+    stayed = tested.pids() == before
     return {**found, "note": "same replicas" if stayed else "replicas were replaced"}
 
 

@@ -34,7 +34,6 @@ class ReplicaProcess:
 
     pid: int
     node: str
-    id: str
 
 
 @dataclass
@@ -82,11 +81,15 @@ class ServerUnderTest:
     def replicas(self, name: str = service.NAME) -> list[ReplicaProcess]:
         """Return the replicas that serve a model, as Serve's controller knows them; none where it does not answer."""
         return [
-            ReplicaProcess(int(each["pid"]), str(each["node_id"]), str(each["replica_id"]))
+            ReplicaProcess(int(each["pid"]), str(each["node_id"]))
             for deployment in self._app(name).get("deployments", {}).values()
             for each in deployment.get("replicas", ())
             if each["state"] == "RUNNING"
         ]
+
+    def pids(self, name: str = service.NAME) -> set[int]:
+        """Return the processes of the replicas that serve a model."""
+        return {each.pid for each in self.replicas(name)}
 
     def state(self, name: str = service.NAME) -> str:
         """Return Serve's word for a model's application: RUNNING, DEPLOYING, DEPLOY_FAILED and so on."""

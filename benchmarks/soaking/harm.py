@@ -52,11 +52,11 @@ def do(harm: Harm, tested: ServerUnderTest) -> dict[str, Any]:
 
 
 def _kill(harm: Harm, tested: ServerUnderTest) -> dict[str, Any]:
-    replicas = sorted(tested.replicas(harm.model), key=lambda each: each.pid)
+    replicas = sorted(tested.pids(harm.model))
     if replicas:
-        gone = replicas[harm.draw % len(replicas)].pid
+        gone = replicas[harm.draw % len(replicas)]
         os.kill(gone, signal.SIGKILL)
-        until(lambda: gone not in {each.pid for each in tested.replicas(harm.model)}, _WELL_S)
+        until(lambda: gone not in tested.pids(harm.model), _WELL_S)
     return {}
 
 

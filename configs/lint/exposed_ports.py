@@ -53,10 +53,10 @@ def exposed_ports(setting: PortSetting) -> Iterator[ExposedPort]:
     if setting.serve_grpc is not None and (http_open or not haproxy):
         yield ExposedPort(setting.serve_grpc, "Serve's gRPC", http_open)
     if haproxy:
-        yield ExposedPort(_port(setting.env, "RAY_SERVE_HAPROXY_STATS_PORT", 8404), "HAProxy's statistics page")
-        yield ExposedPort(_port(setting.env, "RAY_SERVE_HAPROXY_METRICS_PORT", 9101), "HAProxy's metrics")
+        yield ExposedPort(number(setting.env, "RAY_SERVE_HAPROXY_STATS_PORT", 8404), "HAProxy's statistics page")
+        yield ExposedPort(number(setting.env, "RAY_SERVE_HAPROXY_METRICS_PORT", 9101), "HAProxy's metrics")
         if setting.serve_grpc is not None:
-            yield ExposedPort(_port(setting.env, "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT", 9500), "Serve's fallback gRPC")
+            yield ExposedPort(number(setting.env, "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT", 9500), "Serve's fallback gRPC")
     without_token = str(setting.env.get("RAY_AUTH_MODE", "")) == "disabled"
     guard = "without a token, because RAY_AUTH_MODE is disabled" if without_token else "protected by Ray's token"
     yield ExposedPort(None, f"calls between replicas, which unpickle what they receive, {guard}")
@@ -69,9 +69,9 @@ def setting_of(raw: Mapping[str, Any]) -> PortSetting:
     args = mapping(roots[0], "args") if roots else {}
     return PortSetting(
         http_host=str(http.get("host") or _LOCAL),
-        http_port=_number(http.get("port"), 8000),
-        serve_grpc=_number(grpc.get("port"), 9000) if child(grpc, "grpc_servicer_functions") else None,
-        front=_number(args.get("grpc_port"), 8001) if args.get("grpc_port") else None,
+        http_port=number(http, "port", 8000),
+        serve_grpc=number(grpc, "port", 9000) if child(grpc, "grpc_servicer_functions") else None,
+        front=number(args, "grpc_port", 8001) if args.get("grpc_port") else None,
         front_host=args.get("grpc_host"),
         env=mapping(raw, "controller_options", "runtime_env", "env_vars"),
     )
@@ -85,12 +85,9 @@ def sentence(found: list[ExposedPort]) -> str:
     return f"open to the network: {listed}. docs/security.md says how to close each"
 
 
-def _port(env: Env, variable: str, default: int) -> int:
-    return _number(env.get(variable), default)
-
-
-def _number(value: object, default: int) -> int:
+def number(values: Mapping[str, Any], key: str, default: int) -> int:
+    """Return the whole number under a key; the default where there is none."""
     try:
-        return int(str(value))
+        return int(str(values.get(key)))
     except ValueError:
         return default

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..problems import Keys, Problem, child, items, mapping, where
+from ..problems import Keys, Problem, items, mapping, value_at, where
 from .applications import ROOT
 
 SERVICE = "deployments.grpc.service:add_to_server"
@@ -53,6 +53,5 @@ def _front(raw: Mapping[str, Any]) -> tuple[Keys, object] | None:
 
 
 def _port(raw: object, keys: Keys, default: int) -> object:
-    for key in keys:
-        raw = child(raw, key)
-    return default if raw is None else raw
+    found = value_at(raw, keys)
+    return default if found is None else found

@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
-from ..problems import Keys, Problem, child, items, mapping, where
+from ..problems import Keys, Problem, items, mapping, value_at, where
 from ..suggest import advise
 from .applications import MODEL
 from .call_arguments import wrong_arguments
@@ -28,7 +28,7 @@ def references(raw: Mapping[str, Any]) -> Iterator[Problem]:
             continue
         for keys, look in [*((keys, _file) for keys in _FILES), *((keys, missing_callable) for keys in _CALLABLES)]:
             path: Keys = ("applications", index, "args", *keys)
-            value = _at(raw, path)
+            value = value_at(raw, path)
             wrong = look(value) if isinstance(value, str) else None
             if wrong:
                 yield Problem(path, where(raw, path), *wrong)
@@ -36,17 +36,11 @@ def references(raw: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _checksum(raw, ("applications", index, "args", "source"))
 
 
-def _at(raw: object, keys: Keys) -> object:
-    for key in keys:
-        raw = child(raw, key)
-    return raw
-
-
 def _arguments(raw: object, args: Keys) -> Iterator[Problem]:
     """Yield wrong and missing arguments of a factory, and a preprocess that needs arguments."""
     kwargs = (*args, "source", "kwargs")
     for keys, given in (((*args, "source", "factory"), mapping(raw, *kwargs)), ((*args, "preprocess"), {})):
-        module, _, name = str(_at(raw, keys)).partition(":")
+        module, _, name = str(value_at(raw, keys)).partition(":")
         body = _body(module) if name else None
         for key, what, help_ in wrong_arguments(body, name, given) if isinstance(body, list) else ():
             if keys[-1] == "preprocess":

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..problems import Keys, Problem, items, mapping, where
 from ..values import host
 from .applications import ROOT
-from .exposed_ports import PortSetting, exposed_ports, setting_of
+from .exposed_ports import PortSetting, exposed_ports, number, setting_of
 
 _RAY = ((6379, 6379, "Ray's own store"), (8265, 8265, "Ray's dashboard"), (10001, 19999, "Ray's clients and workers"))
 _HELP = "choose another port, such as 8000 for HTTP and 8001 for gRPC"
@@ -37,11 +37,11 @@ def given_by_serve(raw: Mapping[str, Any]) -> list[Listener]:
     found = [_one(each.port, each.what) for each in exposed_ports(setting) if each.port and each.what not in named]
     if str(env.get("RAY_SERVE_ENABLE_HA_PROXY", "0")) != "1":
         return found
-    found.append(_one(_number(env, "FALLBACK_PROXY_HTTP_PORT", 8500), "Serve's fallback HTTP"))
+    found.append(_one(number(env, "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", 8500), "Serve's fallback HTTP"))
     kinds = [("HTTP", 30000, 31000), ("GRPC", 40000, 41000)]
     for kind, first, last in kinds if setting.serve_grpc is not None else kinds[:1]:
-        least = _number(env, f"DIRECT_INGRESS_MIN_{kind}_PORT", first)
-        most = _number(env, f"DIRECT_INGRESS_MAX_{kind}_PORT", last)
+        least = number(env, f"RAY_SERVE_DIRECT_INGRESS_MIN_{kind}_PORT", first)
+        most = number(env, f"RAY_SERVE_DIRECT_INGRESS_MAX_{kind}_PORT", last)
         found.append(Listener(least, most, f"the replicas' {'HTTP' if kind == 'HTTP' else 'gRPC'}"))
     return found
 
@@ -92,10 +92,3 @@ def _all_open(raw: Mapping[str, Any], env: Mapping[str, Any]) -> PortSetting:
 
 def _one(port: int, what: str) -> Listener:
     return Listener(port, port, what)
-
-
-def _number(env: Mapping[str, Any], name: str, default: int) -> int:
-    try:
-        return int(str(env[f"RAY_SERVE_{name}"]))
-    except (KeyError, ValueError):
-        return default

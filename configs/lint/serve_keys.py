@@ -21,7 +21,7 @@ from .grpc import grpc_rules
 from .ingress import ingress_rules
 from .path_checks import references
 from .ports import port_rules
-from .serve_values import serve_values
+from .serve_values import refused, serve_values
 
 
 def lint(raw: Mapping[str, Any]) -> list[Problem]:
@@ -72,10 +72,7 @@ def _refused(raw: Mapping[str, Any], schema: type[BaseModel]) -> Iterator[Proble
     try:
         schema.model_validate(copy.deepcopy(dict(raw)))
     except ValidationError as error:
-        for found in error.errors(include_url=False):
-            path = tuple(found["loc"])
-            what = found["msg"].removeprefix("Value error, ")
-            yield Problem(path, where(raw, path), what, "Ray Serve itself would refuse this value: correct it")
+        yield from refused(raw, (), error)
     except (ImportError, AttributeError) as error:  # Serve imports the policies and routers that a file names.
         what = f"names something that cannot be imported: {error}"
         yield Problem(("applications",), "applications", what, "correct the import path, or install its package")

@@ -55,12 +55,17 @@ def _unread(raw: object, path: Keys, value: Mapping[str, Any], classes: list[typ
         try:
             each.model_validate(dict(value))
         except ValidationError as error:
-            for found in error.errors(include_url=False):
-                at = (*path, *found["loc"])
-                what = found["msg"].removeprefix("Value error, ")
-                yield Problem(at, where(raw, at), what, "Ray Serve itself would refuse this value: correct it")
+            yield from refused(raw, path, error)
         except (ImportError, AttributeError):
             continue  # It imports what a policy names; Ray's own validation reports that.
+
+
+def refused(raw: object, path: Keys, error: ValidationError) -> Iterator[Problem]:
+    """Yield what Ray's class says of the value under a key path."""
+    for found in error.errors(include_url=False):
+        at = (*path, *found["loc"])
+        what = found["msg"].removeprefix("Value error, ")
+        yield Problem(at, where(raw, at), what, "Ray Serve itself would refuse this value: correct it")
 
 
 def _types(annotation: Any) -> Iterator[object]:

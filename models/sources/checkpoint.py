@@ -66,10 +66,6 @@ def is_extra(key: object) -> bool:
     return str(key).rpartition(".")[2] == _EXTRA
 
 
-def pickle_help(location: str) -> str:
-    return _TRUST_HELP.format(location)
-
-
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(64)
@@ -118,7 +114,9 @@ def _weights_only(path: Path, location: str) -> dict[str, Any]:
     except (pickle.UnpicklingError, ModuleNotFoundError, AttributeError) as error:
         if not zipfile.is_zipfile(path) and not _head(path).startswith(b"\x80"):
             raise ModelError(f"{location}: is not a checkpoint that torch can read\nhelp: save it again") from error
-        raise ModelError(f"{location}: holds a pickled object, not plain weights\n{pickle_help(location)}") from error
+        raise ModelError(
+            f"{location}: holds a pickled object, not plain weights\n{_TRUST_HELP.format(location)}"
+        ) from error
     except Exception as error:
         raise ModelError(f"{location}: torch cannot read it ({type(error).__name__})\nhelp: save it again") from error
     if not isinstance(found, Mapping):

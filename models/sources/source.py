@@ -77,9 +77,7 @@ def _takes(make: object, kwargs: dict[str, object]) -> bool:
     """Whether a callable's signature has these arguments; unknown where it has none, as for built-ins."""
     try:
         inspect.signature(make).bind(**kwargs)  # type: ignore[arg-type]
-    except TypeError:
-        return False
-    except ValueError:
+    except (TypeError, ValueError):
         return False
     return True
 

@@ -7,11 +7,12 @@ import torch
 from ..errors import ModelError
 from ..runtime.layout import Layout
 from ..runtime.returned_values import dtype_class
+from ..runtime.runner import torch_dtype
 from ..signature import NUMPY, Tensor
 from ..user_code import described
 
-_WIRE = {torch.from_numpy(NUMPY[name].type(0).reshape(1)).dtype: name for name in NUMPY if name != "BYTES"}
-_DTYPE = {name: dtype for dtype, name in _WIRE.items()}
+_DTYPE = {name: torch_dtype(dtype) for name, dtype in NUMPY.items() if name != "BYTES"}
+DATATYPES = {dtype: name for name, dtype in _DTYPE.items()}
 
 
 def check_returned(found: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> None:
@@ -35,10 +36,12 @@ def check_returned(found: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> 
                 f"output {tensor.name!r}: forward returns {name}, which the protocol cannot carry\n"
                 "help: let forward return torch.view_as_real(y), or y.abs()"
             )
+        # bfloat16 has no form on the wire.
+        wire = DATATYPES.get(value.dtype, "FP32")
         narrow = ", which cannot hold it" if alike and dtype_class(declared) == "integer" else ""
         raise ModelError(
             f"output {tensor.name!r}: forward returns {name}, the config says {tensor.datatype}{narrow}\n"
-            f"help: write datatype: {_datatype(value.dtype)}, or let forward convert it"
+            f"help: write datatype: {wire}, or let forward convert it"
         )
 
 
@@ -80,8 +83,3 @@ def _fits(found: torch.dtype, declared: torch.dtype) -> bool:
         return declared != torch.float64 or found == torch.float64
     one, other = torch.iinfo(declared), torch.iinfo(found)
     return one.min <= other.min and other.max <= one.max
-
-
-def _datatype(dtype: torch.dtype) -> str:
-    # bfloat16 has no form on the wire.
-    return _WIRE.get(dtype, "FP32")

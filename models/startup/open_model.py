@@ -14,7 +14,7 @@ from configs.schema import ModelConfig
 
 from ..runtime.forward_times import ends
 from ..runtime.runner import Runner
-from ..signature import Shape, Signature, signature_of
+from ..signature import Shape
 from ..user_code import call_at_start
 from . import mistake_checks, stages
 from .check_results import (
@@ -29,7 +29,7 @@ from .check_results import (
     as_json,
 )
 from .prepare import pick_device, set_arithmetic
-from .sample_inputs import Preprocess
+from .sample_inputs import SampleInputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,7 @@ class OpenedModel:
     """A model that has proved itself, with what was found and measured on the way; `start_s` by the start's steps."""
 
     runner: Runner
-    signature: Signature
-    preprocess: Preprocess | None
+    samples: SampleInputs
     checks: Checks
     forward_ms: dict[Shape, float]
     start_s: dict[str, float]
@@ -138,9 +137,8 @@ def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.
         mistake_checks.batching(chosen.forward_ms),
     )
     chosen.runner.unwarmed = 0  # The start's own rows may be longer than any warmed length.
-    signature, preprocess = signature_of(config), ready.samples.preprocess
     times = chosen.forward_ms, laps.start_s
-    return OpenedModel(chosen.runner, signature, preprocess, checks, *times, ready.config.precision, bound.passed)
+    return OpenedModel(chosen.runner, ready.samples, checks, *times, ready.config.precision, bound.passed)
 
 
 def _label(shape: Shape) -> str:

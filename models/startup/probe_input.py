@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from ..signature import Array
-from .sample_inputs import SampleInputs
 
 if TYPE_CHECKING:
     from .open_model import OpenedModel
@@ -12,5 +11,4 @@ if TYPE_CHECKING:
 def known_good_row(served: "OpenedModel") -> dict[str, Array]:
     """Return a row in the form that the runner takes, of the smallest warmed shape."""
     lengths = served.runner.layout.lengths
-    samples = SampleInputs(served.signature, served.preprocess, lengths)
-    return samples.shaped((1, lengths[0] if lengths else 0), seed=3)
+    return served.samples.shaped((1, lengths[0] if lengths else 0), seed=3)

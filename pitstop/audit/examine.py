@@ -119,7 +119,7 @@ def _looked_at(case: Case, pace: Pace, look: Look) -> Examined:
 def _judged(examined: Examined, sight: Sight | None) -> Examined:
     case = examined.case
     found: tuple[Finding, ...] = ()
-    threads = hardware.threads_of(case.app.config)
+    threads = case.app.config.threads
     if sight is not None:
         # A twin's findings are told where the twin itself stands in the file.
         found = tuple(replace(each, keys=(*case.keys, *each.keys[2:])) for each in sight.found)

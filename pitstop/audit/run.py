@@ -8,6 +8,7 @@ allocators keep what they freed, and a second step would seem to need nothing.
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -69,11 +70,7 @@ def peak_mib(call: Callable[[], object], device: torch.device) -> float:
 
 def highest(changes: Iterable[int]) -> int:
     """Return the highest running sum of allocations (positive) and releases (negative)."""
-    now = top = 0
-    for change in changes:
-        now += change
-        top = max(top, now)
-    return top
+    return max(accumulate(changes, initial=0))
 
 
 def _off(arm: Arm, rows: int, call: Callable[[], Any], subject: Subject) -> tuple[float, bool]:

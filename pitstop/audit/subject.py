@@ -28,7 +28,7 @@ from models.startup.prepare import freeze_in_eval, layout_of, pick_device, set_a
 from models.startup.sample_inputs import SampleInputs, draw_of
 from models.user_code import call
 
-from ..measure.hardware import device_here, threads_of
+from ..measure.hardware import device_here
 
 COMPARED_ROWS = 3
 _SEED = 100
@@ -161,7 +161,7 @@ def arithmetic(config: ModelConfig, fixed: bool, threads: int | None = None) -> 
     before = (cuda.allow_tf32, cudnn.allow_tf32, cudnn.enabled, cudnn.benchmark, torch.get_num_threads())
     try:
         set_arithmetic(config, fixed)
-        torch.set_num_threads(threads or threads_of(config))
+        torch.set_num_threads(threads or config.threads)
         yield
     finally:
         cuda.allow_tf32, cudnn.allow_tf32, cudnn.enabled, cudnn.benchmark = before[:4]

@@ -59,16 +59,11 @@ def summarise(times_ms: Sequence[float]) -> Timing:
     return Timing(len(times_ms), *(percentile(times_ms, level) for level in (0.25, 0.50, 0.75, 0.99)))
 
 
-def speedup(slow: Timing, fast: Timing) -> float:
-    """Return how many times faster one is, at the median."""
-    return slow.p50_ms / fast.p50_ms
-
-
 def clearly_faster(slow: Timing, fast: Timing, factor: float, slow_rows: int = 1, fast_rows: int = 1) -> bool:
     """Whether `fast` is at least `factor` times faster per row, and no noise.
 
     Noise is where the middle halves overlap, and where other processes had the core.
     """
     apart = slow.p25_ms / slow_rows > fast.p75_ms / fast_rows
-    gain = speedup(slow, fast) * fast_rows / slow_rows
+    gain = slow.p50_ms / fast.p50_ms * fast_rows / slow_rows
     return gain >= factor and apart and not slow.disturbed and not fast.disturbed

@@ -117,7 +117,7 @@ def _loops(case: Case) -> Iterator[Finding]:
 def _past_its_best(case: Case) -> Iterator[Finding]:
     """Batches beyond the best size: more latency for fewer items."""
     full = case.step(f"batch-{case.rows}")
-    best = max((step for step in (case.one, case.many) if step), key=lambda step: step.items_s or 0, default=None)
+    best = case.best
     if best is not None and _clearly(full, best, WORTH):
         limited = case.app.tunables.max_batch_size is not None
         keys = case.deployed("user_config", "max_batch_size") if limited else case.args("max_batch_size")
@@ -131,7 +131,7 @@ def _faster(case: Case) -> Iterator[Finding]:
     # Without a batch of its own an option is as compiled, and so is what it is held against.
     slow = case.many if batch else case.step(case.here.key) or case.one
     options = [batch] if batch else [step for step in case.steps if step.head.kind == "option" and step.head.setting]
-    fast = max((step for step in options if step), key=lambda step: step.items_s or 0, default=None)
+    fast = fastest(options)
     if fast is None or fast.head.setting is None or not _clearly(slow, fast, WORTH):
         return
     lines = {key: value for key, value in fast.head.setting.lines.items() if case.here.lines[key] != value}

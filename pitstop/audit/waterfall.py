@@ -10,7 +10,7 @@ from functools import partial
 from configs.backends import BACKENDS
 from models.errors import ModelError, first_line
 
-from ..measure.hardware import cores, threads_of
+from ..measure.hardware import cores
 from ..report.numbers import plural
 from .built import Built, build, four_dimensional, started, started_head, started_label, unprepared
 from .finding import refusal_text
@@ -155,7 +155,7 @@ def _threads(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Itera
 
 
 def _has_spare_threads(subject: Subject) -> bool:
-    return subject.device.type == "cpu" and threads_of(subject.config) > cores()
+    return subject.device.type == "cpu" and subject.config.threads > cores()
 
 
 def _on_cpu(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Iterator[Step]:
@@ -165,7 +165,7 @@ def _on_cpu(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Itera
         return
     here = setting_of(subject.config)
     setting = ForwardSetting(here.backend, here.precision if here.precision == "bf16" else "fp32", here.memory_format)
-    rows, threads = many.head.rows, threads_of(subject.config)
+    rows, threads = many.head.rows, subject.config.threads
     head = Head("cpu", f"on {plural(threads, 'CPU thread')}, batches of {rows}", "mistake", rows, setting)
 
     def arm() -> Arm:

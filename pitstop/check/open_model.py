@@ -7,7 +7,7 @@ from configs.loader import ModelApp, load
 from configs.problems import ConfigError
 
 from ..child_process import Report
-from ..measure.hardware import device_here, threads_of
+from ..measure.hardware import device_here
 
 
 def open_one(order: tuple[str, str], report: Report) -> None:
@@ -46,7 +46,7 @@ def _place(app: ModelApp) -> tuple[str, str]:
     note = "device: auto found no GPU on this machine" if (app.config.device, device) == ("auto", "cpu") else ""
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        torch.set_num_threads(threads_of(app.config))
+        torch.set_num_threads(app.config.threads)
     return device, note
 
 

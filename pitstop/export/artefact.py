@@ -11,7 +11,7 @@ from configs.schema import SourceConfig
 from models.compile.refused import sentences
 from models.compile.torchscript import faithful
 from models.errors import ModelError
-from models.signature import Signature, Tensor
+from models.signature import Signature, as_tensors
 from models.sources import source
 from models.sources.resolve import make_preprocess
 from models.startup.input_binding import bind
@@ -19,7 +19,7 @@ from models.startup.prepare import freeze_in_eval
 from models.startup.sample_inputs import SampleInputs
 
 from . import checkpoint, program
-from .fresh import TOLERANCE, compared, named_tensors, shown, steady
+from .fresh import TOLERANCE, compared, shown, steady
 from .job import Job, Made
 from .outputs import outputs_of
 
@@ -45,9 +45,7 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
 
 
 def draw_of(job: Job) -> SampleInputs:
-    tensors = tuple(Tensor(each.name, each.datatype, each.shape, each.low, each.high) for each in job.inputs)
-    preprocess = make_preprocess(job.preprocess)
-    return SampleInputs(Signature(tensors, ()), preprocess, job.lengths)
+    return SampleInputs(Signature(as_tensors(job.inputs), ()), make_preprocess(job.preprocess), job.lengths)
 
 
 def _weights_alone(job: Job, tensors: Mapping[str, object]) -> Made:
@@ -97,7 +95,7 @@ def _torchscript(job: Job, module: nn.Module, samples: SampleInputs, made: Made)
         script, how, note = module, "script", "it was TorchScript already"
     else:
         # Not the backend's build: that freezes, and a frozen file's constants stay on the CPU wherever it is loaded.
-        found = faithful(module, shown(samples), named_tensors(made.outputs), job.torchscript, TOLERANCE)
+        found = faithful(module, shown(samples), as_tensors(made.outputs), job.torchscript, TOLERANCE)
         how, note = found.how, sentences(found.refused)
         if not isinstance(found.forward, torch.jit.ScriptModule):
             help_ = "rewrite what is named so that torch.jit.script takes it, or use --to pt2 or safetensors"

@@ -10,7 +10,7 @@ from configs.schema import TensorConfig
 from models.errors import ModelError, first_line
 from models.parity import TOLERANCES, compare, refuse_uncompared
 from models.runtime.runner import in_order
-from models.signature import Tensor
+from models.signature import Tensor, as_tensors
 from models.startup.row_checks import compare_again
 from models.startup.sample_inputs import SampleInputs
 from models.user_code import call
@@ -32,7 +32,7 @@ def shown(samples: SampleInputs) -> list[list[torch.Tensor]]:
 
 def steady(source: nn.Module, samples: SampleInputs, outputs: Sequence[TensorConfig]) -> None:
     """Raise a ModelError where the source itself answers the same question in two ways."""
-    named = named_tensors(outputs)
+    named = as_tensors(outputs)
     inputs = staged(samples, 3, samples.lengths[0] if samples.lengths else 0, _FIRST_SEED)
     others = staged(samples, 3, samples.lengths[0] if samples.lengths else 0, _FIRST_SEED + 1)
 
@@ -45,15 +45,11 @@ def steady(source: nn.Module, samples: SampleInputs, outputs: Sequence[TensorCon
     compare_again(lambda: answer(inputs), first, named, TOLERANCE, "the source, asked the same twice,", advice)
 
 
-def named_tensors(outputs: Sequence[TensorConfig]) -> tuple[Tensor, ...]:
-    return tuple(Tensor(each.name, each.datatype, each.shape) for each in outputs)
-
-
 def compared(
     source: nn.Module, made: Callable[..., Any], samples: SampleInputs, outputs: Sequence[TensorConfig]
 ) -> tuple[Case, ...]:
     """Return how far an artefact is off its source, or raise a ModelError where it answers otherwise."""
-    named = named_tensors(outputs)
+    named = as_tensors(outputs)
     cases, seen = [], set[str]()
     for rows, length, seed in _cases(samples):
         found = _off(source, made, samples, named, rows, length, seed)

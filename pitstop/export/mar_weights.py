@@ -10,6 +10,7 @@ from rich.console import Console
 
 from configs.schema import SourceConfig
 from models.errors import ModelError
+from models.sources.files import digest
 
 from ..measure.hardware import versions
 from . import checkpoint, mar_code, signature_flags, yaml_lines
@@ -47,7 +48,7 @@ def bring(options: ExportOptions, archive: Archive, module: str, handled: Handle
         console.print(_WARNING, style="yellow")
     made = _made(job, handled, archive.folder / serialized)
     dest = Path(job.dest)
-    origin = {"file": str(options.mar), "member": serialized, "sha256": _digest(archive.folder / serialized)}
+    origin = {"file": str(options.mar), "member": serialized, "sha256": digest(archive.folder / serialized)}
     content = manifest(job, made, dest, origin, versions(), datetime.now(UTC))
     write(content, dest)
     found = Brought(yaml_lines.args_of(job, made, _location(dest), content["sha256"]))
@@ -126,12 +127,6 @@ def _made(job: Job, handled: Handled, path: Path) -> Made:
     assert job.source is not None
     made = make(job.model_copy(update={"source": None, "inputs": ()}), checkpoint.read(str(path)))
     return made.model_copy(update={"factory": job.source.factory, "outputs": handled.outputs})
-
-
-def _digest(path: Path) -> str:
-    from models.sources.files import digest
-
-    return digest(path)
 
 
 def _location(path: Path) -> str:

@@ -7,13 +7,11 @@ from torch import nn
 
 from configs.schema import TensorConfig
 from models.errors import ModelError
-from models.runtime.runner import torch_dtype
-from models.signature import NUMPY
+from models.startup.declared_dtypes import DATATYPES
 from models.startup.sample_inputs import SampleInputs
 
 from .fresh import ask, staged
 
-_DATATYPES = {torch_dtype(dtype): name for name, dtype in NUMPY.items() if name != "BYTES"}
 _HELP = "help: name the outputs yourself with --output NAME:DATATYPE:SHAPE, in the order that forward returns them"
 
 
@@ -34,7 +32,7 @@ def _named(result: Any) -> dict[str, Any]:
 def _tensor(name: str, value: Any, other: Any) -> TensorConfig:
     if not isinstance(value, torch.Tensor) or not isinstance(other, torch.Tensor):
         raise ModelError(f"output {name!r}: is a {type(value).__name__}, not a tensor\nhelp: return tensors alone")
-    if value.dtype not in _DATATYPES:
+    if value.dtype not in DATATYPES:
         raise ModelError(f"output {name!r}: has dtype {value.dtype}, which has no wire form\nhelp: return .float()")
     if value.dim() == 0 or value.shape[0] != 2 or other.shape[0] != 3:
         raise ModelError(
@@ -42,5 +40,5 @@ def _tensor(name: str, value: Any, other: Any) -> TensorConfig:
         )
     if value.shape[1:] != other.shape[1:]:
         raise ModelError(f"output {name!r}: its sizes besides the rows change with the batch\n{_HELP}")
-    found = {"name": name, "datatype": _DATATYPES[value.dtype], "shape": (-1, *value.shape[1:])}
+    found = {"name": name, "datatype": DATATYPES[value.dtype], "shape": (-1, *value.shape[1:])}
     return TensorConfig.model_validate(found)

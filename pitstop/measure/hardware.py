@@ -1,6 +1,5 @@
 """Which machine, versions and commit a measurement was made with: without them it is worth nothing to anybody else."""
 
-import math
 import os
 import platform
 import re
@@ -10,8 +9,6 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-from configs.schema import ModelConfig
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _NAMED = ("torch", "ray", "numpy", "orjson", "tokenizers", "pitstop")
@@ -63,11 +60,6 @@ def cores() -> int:
         return os.cpu_count() or 1
     siblings = {_siblings(cpu) for cpu in usable}
     return max(1, len(siblings))
-
-
-def threads_of(config: ModelConfig) -> int:
-    """Return the threads that a CPU replica of this config runs."""
-    return max(1, math.floor(config.num_cpus))
 
 
 def has_gpu() -> bool:

@@ -12,7 +12,8 @@ from rich.status import Status
 from configs.loader import ConfigError, load
 
 from ..load.errors import LoadError
-from ..yaml_edit.patch import PatchError, diff, patch, write
+from ..yaml_edit.patch import PatchError
+from ..yaml_edit.propose import propose
 from . import choose, report, sources
 from .choose import Bounds, LatencyTarget, Option
 from .place import Place, find_model, plan_changes, scales_itself
@@ -76,7 +77,8 @@ def _plan(options: PlanOptions, console: Console) -> int:
     report.show_options(_shown(options, place, found, chosen), chosen, options.target, console)
     autoscale = options.autoscale or scales_itself(place)
     report.show_choice(chosen, bounds, options.target, autoscale, console)
-    patched = _patch(options, place, chosen, bounds, autoscale, console)
+    changes = plan_changes(place, chosen, bounds, autoscale)
+    patched = propose(options.path, changes, options.write, console)
     if not options.verify:
         return DONE
     # torch takes seconds to import, and a plan from a file does without it.
@@ -169,18 +171,6 @@ def _impossible(options: PlanOptions, profiles: list[Profile]) -> str:
         what = f"{choose.MOST_REPLICAS} replicas would not be enough"
     help_ = "try `pitstop tune` for a faster forward, a GPU, or a higher --slo-ms"
     return f"no setting keeps p99 within {options.target.slo_ms:g} ms: {what}\nhelp: {help_}"
-
-
-def _patch(
-    options: PlanOptions, place: Place, chosen: Option, bounds: Bounds, autoscale: bool, console: Console
-) -> str:
-    """Show, and write where asked, what the plan changes in the file; return the new text."""
-    text = options.path.read_text(encoding="utf-8")
-    patched = patch(text, plan_changes(place, chosen, bounds, autoscale))
-    report.show_patch(diff(text, patched, options.path), options.path, options.write, console)
-    if options.write and patched != text:
-        write(options.path, patched)
-    return patched
 
 
 def _status(text: str) -> Status:

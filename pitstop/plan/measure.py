@@ -7,7 +7,7 @@ from functools import partial
 from configs.schema import ModelConfig
 
 from .. import child_process
-from ..measure.hardware import device_here, threads_of
+from ..measure.hardware import device_here
 from ..measure.timing import times_ms
 from ..report.numbers import plural
 from .profile import Profile, length_of, quantiles
@@ -76,19 +76,17 @@ def _profile(
     import torch
 
     from models.startup.open_model import open_model
-    from models.startup.sample_inputs import SampleInputs
 
     if device == "cpu":
-        torch.set_num_threads(threads_of(config))
+        torch.set_num_threads(config.threads)
     tell(f"starting {config.name} on {device}")
     served = open_model(config, device)
-    samples = SampleInputs(served.signature, served.preprocess, config.lengths or ())
     chosen = length_of(config.lengths or (0,), length)
     sizes = served.runner.layout.sizes
     times: dict[int, tuple[float, ...]] = {}
     for size in sizes:
         tell(f"timing {config.name} on {device}, {size} rows")
-        rows = samples.shaped((size, chosen), seed=5)
+        rows = served.samples.shaped((size, chosen), seed=5)
         run = partial(served.runner.run, [rows])
         run()
         times[size] = quantiles(times_ms(run, budget_s / len(sizes), LEAST_RUNS, _PATIENCE, _MOST_RUNS))
@@ -100,5 +98,5 @@ def _where(config: ModelConfig, device: str) -> str:
 
     if device == "cuda":
         return str(torch.cuda.get_device_name(0))
-    threads = threads_of(config)
+    threads = config.threads
     return f"{plural(threads, 'thread')} of a CPU with {os.cpu_count()}"

@@ -2,9 +2,8 @@
 
 from configs.schema import ModelConfig
 from models.signature import Array, signature_of
-from models.sources.resolve import make_preprocess
 from models.startup import probe
-from models.startup.sample_inputs import SampleInputs
+from models.startup.sample_inputs import draw_of
 
 from ..load.tensor import Tensor
 
@@ -24,7 +23,7 @@ def _arrays(config: ModelConfig, rows: int, length: int) -> dict[str, Array]:
     if not config.preprocess or not length:
         return drawn
     shorter = max((each for each in config.lengths or () if each < length), default=0)
-    samples = SampleInputs(signature_of(config), make_preprocess(config.preprocess), config.lengths or ())
+    samples = draw_of(config)
     for seed in range(_TRIES):
         drawn = probe.sample(tensors, rows, seed, max(2, length - seed * length // _TRIES))
         wide = max(array.shape[1] for array in samples.preprocessed(drawn, rows).values() if array.ndim > 1)

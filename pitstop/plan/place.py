@@ -10,7 +10,7 @@ from configs.problems import Keys, items, mapping
 from configs.schema import ModelConfig
 from configs.suggest import advise
 
-from ..yaml_edit.patch import Change
+from ..yaml_edit.patch import Change, put
 from .choose import Bounds, Option
 
 # Serve's own default of 5 would keep batches empty.
@@ -70,9 +70,11 @@ def plan_changes(place: Place, option: Option, bounds: Bounds, autoscale: bool) 
     scale = _autoscaling(option, bounds) if autoscale else {"num_replicas": setting.replicas}
     device = _device(place, option)
     if place.deployment is None:
-        entry = {"name": "Model", **_nested(scale), "max_ongoing_requests": ONGOING}
-        listed = [entry | {"user_config": wanted}]
-        return [*device, Change((*place.keys, "deployments"), listed)]
+        entry: dict[str, Any] = {"name": "Model"}
+        for key, value in scale.items():
+            put(entry, tuple(key.split(".")), value)
+        entry |= {"max_ongoing_requests": ONGOING, "user_config": wanted}
+        return [*device, Change((*place.keys, "deployments"), [entry])]
     at = place.deployment
     changes = [Change((*at, *key.split(".")), value) for key, value in scale.items()]
     changes += [Change((*at, "user_config", key), value, default=_DEFAULTS[key]) for key, value in wanted.items()]
@@ -112,14 +114,3 @@ def _autoscaling(option: Option, bounds: Bounds) -> dict[str, Any]:
         "autoscaling_config.max_replicas": bounds.most,
         "autoscaling_config.target_ongoing_requests": bounds.target_ongoing,
     }
-
-
-def _nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in dotted.items():
-        outer, _, inner = key.partition(".")
-        if inner:
-            found.setdefault(outer, {})[inner] = value
-        else:
-            found[outer] = value
-    return found

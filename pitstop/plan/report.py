@@ -1,7 +1,6 @@
 """Prints a plan for a terminal: what was tried, what is proposed and why, and predictions beside measurements."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -80,15 +79,6 @@ def show_choice(option: Option, bounds: Bounds, target: LatencyTarget, autoscale
     if option.usd_per_hour is not None:
         millions = 1e6 / (3600 * target.rate_rps)
         console.print(f"{option.usd_per_hour:.2f} usd an hour, {option.usd_per_hour * millions:.4f} a million requests")
-
-
-def show_patch(diff: str, path: Path, written: bool, console: Console) -> None:
-    """Print what the file needs."""
-    if not diff:
-        console.print(f"\n{path} is set so already")
-        return
-    console.print(f"\n{'written to' if written else 'for'} {path}{'' if written else ' (--write makes the change)'}:")
-    console.print(diff, markup=False, soft_wrap=True)
 
 
 def show_checks(checks: "Sequence[Check]", console: Console) -> None:

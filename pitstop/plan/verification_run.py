@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from ..yaml_edit.patch import at
+from configs.problems import value_at
+
 from . import choose, report
 from .choose import LatencyTarget, Option
 from .place import Place
@@ -83,7 +84,7 @@ def _server(stage: Stage, replicas: int, tell: Callable[[str], None]) -> Iterato
         return
     raw: dict[str, Any] = yaml.safe_load(stage.patched)
     keys = stage.place.deployment or (*stage.place.keys, "deployments", 0)
-    deployment = at(raw, keys)
+    deployment = value_at(raw, keys)
     deployment.pop("autoscaling_config", None)
     deployment["num_replicas"] = replicas
     with served(raw, stage.place.app.config.name, tell) as url:

@@ -11,8 +11,6 @@ from configs.backends import tried_on
 from configs.schema import ModelConfig
 from models.runtime.padding import powers_of_two
 
-from ..measure.hardware import threads_of
-
 _PRECISIONS = {"cuda": ("fp16", "bf16", "tf32", "fp32"), "cpu": ("fp32", "bf16")}
 # A first look times a batch of one, a middle one and a full one.
 _FIRST_LOOK = 3
@@ -53,7 +51,7 @@ class Candidate:
 
 def now(config: ModelConfig, device: str) -> Candidate:
     """Return the setting that the config has."""
-    threads = threads_of(config) if device == "cpu" else 1
+    threads = config.threads if device == "cpu" else 1
     return Candidate(config.backend, config.precision, config.memory_format, threads, config.max_batch_size)
 
 

@@ -16,8 +16,8 @@ from configs.schema import ModelConfig
 
 from ..measure.hardware import cores, device_here
 from ..plan.place import Place, args_changes, find_model
-from ..plan.report import show_patch
-from ..yaml_edit.patch import PatchError, diff, patch, write
+from ..yaml_edit.patch import PatchError
+from ..yaml_edit.propose import propose
 from .candidates import Candidate, alike, candidates, now
 from .halving import Round, Tried, halve
 from .report import show_tried
@@ -158,16 +158,9 @@ def _tune(options: TuneOptions, place: Place, console: Console, try_: Attempt) -
     if best is None:
         console.print("no setting could be used: the reasons are above", style="red")
         return UNUSABLE
-    _propose(options, place, best, search.found[best], console)
+    changes = args_changes(place, _wanted(options, place.app.config, best, search.found[best]))
+    propose(options.path, changes, options.write, console)
     return DONE
-
-
-def _propose(options: TuneOptions, place: Place, best: Candidate, trial: Trial, console: Console) -> None:
-    text = options.path.read_text(encoding="utf-8")
-    patched = patch(text, args_changes(place, _wanted(options, place.app.config, best, trial)))
-    show_patch(diff(text, patched, options.path), options.path, options.write, console)
-    if options.write and patched != text:
-        write(options.path, patched)
 
 
 def _wanted(options: TuneOptions, config: ModelConfig, best: Candidate, trial: Trial) -> dict[str, Any]:

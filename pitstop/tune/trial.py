@@ -26,7 +26,6 @@ class Trial:
     p99_ms: Mapping[int, float]
     how: str = ""
     deviation: float | None = None
-    started_s: float = 0.0
     peak_mib: float = 0.0
     discarded: str = ""
 
@@ -79,18 +78,16 @@ def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) 
     from configs.backends import BACKENDS, EAGER
     from configs.loader import parse_model
     from models.startup.open_model import open_model
-    from models.startup.sample_inputs import SampleInputs
 
     torch.set_num_threads(threads)
     config = parse_model(args)
     served = open_model(config, device)
     if served.how == EAGER != config.backend and config.source.exported_program is None:
         return failed(f"{BACKENDS[config.backend].title} would not be faithful, so it would run eagerly")
-    samples = SampleInputs(served.signature, served.preprocess, config.lengths or ())
     sizes = served.runner.layout.sizes
     times = {}
     for size in sizes:
-        rows = samples.shaped((size, config.middle_length), seed=5)
+        rows = served.samples.shaped((size, config.middle_length), seed=5)
         times[size] = times_ms(partial(served.runner.run, [rows]), measure_s / len(sizes), LEAST_RUNS)
     peak = torch.cuda.max_memory_allocated() if device == "cuda" else 1024 * resource.getrusage(0).ru_maxrss
     return Trial(
@@ -98,6 +95,5 @@ def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) 
         p99_ms={size: percentile(each, 0.99) for size, each in times.items()},
         how=served.how,
         deviation=served.checks.compilation.deviation,
-        started_s=round(served.started_s, 2),
         peak_mib=round(peak / 2**20, 1),
     )

@@ -15,7 +15,7 @@ import yaml
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from configs.problems import Keys, child, where
+from configs.problems import Keys, child, value_at, where
 
 from .merge import merge
 from .text import dump, node, round_trip
@@ -42,7 +42,7 @@ def patch(text: str, changes: Sequence[Change]) -> str:
     """
     for change in changes:
         before = _read(text)
-        if at(before, change.keys) == change.value:
+        if value_at(before, change.keys) == change.value:
             continue
         try:
             text = _patched(text, change)
@@ -66,17 +66,10 @@ def write(path: Path, text: str) -> None:
     beside.replace(path)
 
 
-def at(raw: Any, keys: Keys) -> Any:
-    """Return what lies under a key path, or None."""
-    for key in keys:
-        raw = child(raw, key)
-    return raw
-
-
 def _patched(text: str, change: Change) -> str:
     """Edit one place after the other, until the file reads as wanted: the change's own, then what shares its block."""
     wanted = _read(text)
-    _put(wanted, change.keys, change.value)
+    put(wanted, change.keys, change.value)
     editor = round_trip()
     tree = editor.load(text)
     _keep_anchors(tree)
@@ -85,9 +78,9 @@ def _patched(text: str, change: Change) -> str:
         if place in tried:
             raise LookupError(place)
         tried.add(place)
-        if at(wanted, place) is None and change.default is not None:
+        if value_at(wanted, place) is None and change.default is not None:
             # A key new to a block that others share: they go on with the default.
-            _put(wanted, place, change.default)
+            put(wanted, place, change.default)
         _edit(tree, place, wanted)
         edited = merge(text, before, dump(editor, tree))
     return edited
@@ -98,12 +91,12 @@ def _edit(tree: Any, keys: Keys, wanted: Any) -> None:
     inner = tree
     for depth, key in enumerate(keys[:-1]):
         if not _is_own(tree, inner, key):
-            inner[key] = node(at(wanted, keys[: depth + 1]))
+            inner[key] = node(value_at(wanted, keys[: depth + 1]))
             return
         inner = inner[key]
     if not inner:
         inner.fa.set_flow_style()
-    inner[keys[-1]] = node(at(wanted, keys))
+    inner[keys[-1]] = node(value_at(wanted, keys))
 
 
 def _keep_anchors(tree: Any) -> None:
@@ -148,7 +141,8 @@ def _read(text: str) -> Any:
     return _plain(yaml.safe_load(text))
 
 
-def _put(raw: Any, keys: Keys, value: Any) -> None:
+def put(raw: Any, keys: Keys, value: Any) -> None:
+    """Set what lies under a key path; mappings on the way to it that are missing are made."""
     for key in keys[:-1]:
         inner = child(raw, key)
         if not isinstance(inner, dict | list):

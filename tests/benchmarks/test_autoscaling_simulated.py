@@ -11,7 +11,7 @@ from benchmarks.autoscaling.__main__ import one
 from benchmarks.autoscaling.cases import OURS, SERVE, PolicySetting, config, models
 from benchmarks.autoscaling.choose import as_cheap, as_good, best
 from benchmarks.autoscaling.controller import Clock, Controller, Reporter, time_of
-from benchmarks.autoscaling.fleet import run
+from benchmarks.autoscaling.fleet import Fleet
 from benchmarks.autoscaling.replica import SimulatedReplica
 from benchmarks.autoscaling.traffic import SHAPES, Shape
 from benchmarks.cache import PROJECT
@@ -63,13 +63,13 @@ def test_a_replica_takes_fewer_where_that_is_sooner_for_all_as_the_server_does()
 
 
 def test_a_fleet_that_may_not_scale_costs_its_replicas() -> None:
-    outcome = run(STEADY.arrivals(5, 1), 300, TEN, fixed(2), 60, 1000)
+    outcome = Fleet(STEADY.arrivals(5, 1), 300, TEN, fixed(2), 60).run(1000)
     assert outcome.replica_hours == pytest.approx(2 * 300 / 3600)
     assert (outcome.attained, outcome.refused, outcome.changes) == (1, 0, 0)
 
 
 def test_what_is_too_much_waits_and_then_is_refused() -> None:
-    outcome = run(STEADY.arrivals(20, 1), 300, TEN, fixed(1), 60, 1000)
+    outcome = Fleet(STEADY.arrivals(20, 1), 300, TEN, fixed(1), 60).run(1000)
     assert outcome.refused > 0
     assert outcome.attained < 0.1
 
@@ -78,7 +78,7 @@ def test_the_same_run_gives_the_same_outcome() -> None:
     model, shape = models()[0], replace(SHAPES[0], lasts_s=700)
     chosen = config(model, shape, PolicySetting(OURS, model.target_queue_ms, "of cluster.yaml"))
     at_s = shape.arrivals(40, 1)
-    first, second = (run(at_s, 700, model.forward_ms, chosen, 20, model.slo_ms) for _ in range(2))
+    first, second = (Fleet(at_s, 700, model.forward_ms, chosen, 20).run(model.slo_ms) for _ in range(2))
     assert first == second
     assert first.changes > 0
 

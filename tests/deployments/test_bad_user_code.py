@@ -69,8 +69,8 @@ async def service_of(served: OpenedModel, on_loop: bool) -> ModelService:
     thread.start()
     supervisor = Supervisor(served)
     device = open_device(thread, supervisor.runner, served.forward_ms, supervisor.memory_limit, on_loop=on_loop)
-    assert served.preprocess is not None
-    preprocess = Preprocessor(served.preprocess, served.runner.model_inputs, None)
+    assert served.samples.preprocess is not None
+    preprocess = Preprocessor(served.samples.preprocess, served.runner.model_inputs, None)
     counts, canary = ModelMetrics(served.forward_ms), CanaryRouter(signature_of(CONFIG))
     best = best_rows(served.forward_ms)
     batcher = Batcher(Tunables(), CONFIG.max_batch_size, device, counts.count_forward, best)

@@ -169,7 +169,7 @@ def test_every_integer_type_arrives_unchanged() -> None:
             inputs=[{"name": "x", "datatype": datatype, "shape": [-1, 4], "high": 50}],
             outputs=[{"name": "y", "datatype": datatype, "shape": [-1, 4]}],
         )
-        rows = np.array([[1, 2, 3, 4]], dtype=served.signature.inputs[0].numpy)
+        rows = np.array([[1, 2, 3, 4]], dtype=served.samples.inputs[0].numpy)
         assert served.runner.run([{"x": rows}])["y"].tolist() == [[2, 4, 6, 8]]
 
 

@@ -97,7 +97,7 @@ def fake(price: Price, discard: str = "") -> Callable[[dict[str, Any], str, int,
         if discard and args["precision"] == discard:
             return failed("output 'probabilities': differs by 0.2 of its largest value, 0.06 is allowed")
         ms = {size: price(args, threads) * (1 + (size - 1) / 100) for size in args["batch_sizes"]}
-        return Trial(ms, ms, "script", 1e-7, 1.0, 100.0)
+        return Trial(ms, ms, "script", 1e-7, 100.0)
 
     return run
 

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from configs.loader import load
+from configs.problems import value_at
 from pitstop.yaml_edit.merge import merge
-from pitstop.yaml_edit.patch import Change, at, patch
+from pitstop.yaml_edit.patch import Change, patch
 
 PROJECT = Path(__file__).resolve().parents[2]
 # What ruamel.yaml would write otherwise: spaces, line breaks, and what YAML 1.1 and 1.2 read differently.
@@ -77,13 +78,13 @@ def test_what_was_on_several_lines_is_on_one_where_it_is_edited() -> None:
 )
 def test_text_that_looks_like_something_else_is_read_back_as_text(text: str) -> None:
     for keys in (("octal",), ("flow", "x"), ("list", 1, "l"), ("deep", "new")):
-        assert at(yaml.safe_load(patch(ODD, [Change(keys, text)])), keys) == text
+        assert value_at(yaml.safe_load(patch(ODD, [Change(keys, text)])), keys) == text
 
 
 @pytest.mark.parametrize("value", [0.1, 1e-5, 1e20, -3, 8, True, False, [], [0.5, "no"], {"a": {"b": ["x: y"]}}])
 def test_a_value_is_read_back_as_it_was_asked_for(value: Any) -> None:
     for keys in (("octal",), ("flow", "x"), ("list", 1, "l"), ("deep", "new")):
-        assert at(yaml.safe_load(patch(ODD, [Change(keys, value)])), keys) == value
+        assert value_at(yaml.safe_load(patch(ODD, [Change(keys, value)])), keys) == value
 
 
 def test_the_loader_reads_the_words_of_yaml_1_1_as_before(tmp_path: Path) -> None:

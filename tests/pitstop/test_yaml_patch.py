@@ -5,7 +5,8 @@ import pytest
 import yaml
 
 from configs.loader import load
-from pitstop.yaml_edit.patch import Change, PatchError, at, diff, patch, write
+from configs.problems import value_at
+from pitstop.yaml_edit.patch import Change, PatchError, diff, patch, write
 
 PROJECT = Path(__file__).resolve().parents[2]
 FILES = [PROJECT / "serve_config.yaml", *sorted((PROJECT / "configs").glob("*.yaml"))]
@@ -92,7 +93,7 @@ def test_every_model_of_every_shipped_config_can_be_changed_alone(path: Path) ->
             Change((*deployment, "user_config", "batch_wait_timeout_s"), 2.5, default=0),
         ]
         patched = patch(text, changes)
-        assert [at(yaml.safe_load(patched), each.keys) for each in changes] == ["bf16", 2, 7, 2.5]
+        assert [value_at(yaml.safe_load(patched), each.keys) for each in changes] == ["bf16", 2, 7, 2.5]
         assert _comments(patched) == _comments(text)
         others = [i for i in range(len(raw["applications"])) if i != index]
         assert [_effective(patched, i) for i in others] == [_effective(text, i) for i in others]
