@@ -68,7 +68,7 @@ def not_ready(app: App) -> NotReady:
 
 
 def application(name: str, found: dict[str, Any], canary: bool = False) -> App:
-    status = _word(found["status"])
+    status = word(found["status"])
     args = (found.get("deployed_app_config") or {}).get("args") or {}
     deployments = list(found.get("deployments", {}).values())
     answering = bool(deployments) and all(_answering(each, status) for each in deployments)
@@ -87,7 +87,7 @@ def application(name: str, found: dict[str, Any], canary: bool = False) -> App:
 
 def _answering(deployment: Mapping[str, Any], status: str) -> bool:
     """Whether a request to it is answered: by a replica, or where it is scaled to zero by the one that it starts."""
-    states = [_word(each["state"]) for each in deployment.get("replicas", ())]
+    states = [word(each["state"]) for each in deployment.get("replicas", ())]
     if any(state in _ANSWERING for state in states):
         return True
     # Serve calls an application RUNNING while the autoscaler starts a replica.
@@ -99,7 +99,8 @@ def _to_zero(deployment: Mapping[str, Any]) -> bool:
     return isinstance(scaling, Mapping) and scaling.get("min_replicas") == 0
 
 
-def _word(state: Any) -> str:
+def word(state: Any) -> str:
+    """Return Serve's own word for a state, which is an enumeration's or a plain text."""
     return str(getattr(state, "value", state))
 
 

@@ -7,6 +7,7 @@ the change still answer.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .applications import word
 from .ray_compat import controller
 
 
@@ -25,16 +26,12 @@ def fill(applications: Mapping[str, dict[str, Any]], running: Mapping[tuple[str,
             config = (found.get("deployed_app_config") or {}).get("deployments") or ()
             ours = {deployment: count for (app, deployment), count in running.items() if app == name}
             # One at zero is started once the change is built; where the build failed, Serve does not scale any more.
-            least = 0 if _status(found) == "DEPLOYING" else 1
+            least = 0 if word(found["status"]) == "DEPLOYING" else 1
             found["deployments"] = {each: _deployment(each, count, least, config) for each, count in ours.items()}
 
 
 def _lists_none(found: Mapping[str, Any]) -> bool:
-    return not found.get("deployments") and _status(found) != "DELETING"
-
-
-def _status(found: Mapping[str, Any]) -> str:
-    return str(getattr(found["status"], "value", found["status"]))
+    return not found.get("deployments") and word(found["status"]) != "DELETING"
 
 
 def _deployment(name: str, count: int, least: int, config: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

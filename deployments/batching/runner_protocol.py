@@ -1,4 +1,4 @@
-"""What the device's threads need of a runner; models.runtime.runner.Runner is one, health.watched.Watched another."""
+"""What the device's threads need of a runner: models.runtime.runner.Runner is one, health.timed_runner.Watched too."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -9,6 +9,7 @@ import math
 import struct
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Generic, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ from models.signature import Signature, Tensor
 from ..core.request import InferRequest, RequestedOutput
 
 Quick = Callable[[bytes], InferRequest | None]
+Number = TypeVar("Number", float, int)
 
 _CODES = {
     "FP32": "f",
@@ -33,27 +35,15 @@ _CODES = {
 }
 
 
-class _FloatTensor(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class _Tensor(msgspec.Struct, Generic[Number], forbid_unknown_fields=True, gc=False):
     name: str
     shape: list[int]
     datatype: str
-    data: list[float]
+    data: list[Number]
 
 
-class _IntTensor(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    name: str
-    shape: list[int]
-    datatype: str
-    data: list[int]
-
-
-class _Floats(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    inputs: list[_FloatTensor]
-    id: str | None = None
-
-
-class _Ints(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    inputs: list[_IntTensor]
+class _Body(msgspec.Struct, Generic[Number], forbid_unknown_fields=True, gc=False):
+    inputs: list[_Tensor[Number]]
     id: str | None = None
 
 
@@ -70,7 +60,7 @@ def _none(_body: bytes) -> None:
 
 def _reader(tensor: Tensor, signature: Signature) -> Quick:
     code = _CODES[tensor.datatype]
-    kind: type[_Floats | _Ints] = _Floats if code in "fd" else _Ints
+    kind: type[_Body[float] | _Body[int]] = _Body[float] if code in "fd" else _Body[int]
     decoder = msgspec.json.Decoder(kind)
     outputs = tuple(RequestedOutput(each.name, False, 0) for each in signature.outputs)
     name, datatype, tail = tensor.name, tensor.datatype, list(tensor.shape[1:])

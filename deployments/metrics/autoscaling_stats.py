@@ -15,20 +15,12 @@ from .statistics import Stats
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts since the start at one moment.
-
-    `cpu_s` is the event loop's own time on a core; `idle_s` is how long the device stood still between two forwards
-    though rows waited.
-    """
+    """Counts since the start at one moment; `cpu_s` is the event loop's own time on a core."""
 
     at_s: float
     cpu_s: float
     offered_rows: int
-    rows: int
-    forwards: int
-    forward_s: float
-    idle_s: float
-    by_shape: Mapping[Shape, tuple[float, float]]
+    stats: Stats
 
 
 class Recorder:
@@ -43,7 +35,7 @@ class Recorder:
             self._forward_ms[rows] = max(ms, self._forward_ms.get(rows, 0.0))
         self._turn_ms = 0.0
         self._started_s = started_s
-        self._last = _totals(stats, 0, time.monotonic(), time.thread_time())
+        self._last = Totals(time.monotonic(), time.thread_time(), 0, stats.copy())
 
     def look(
         self,
@@ -62,22 +54,24 @@ class Recorder:
             clock: seconds that pass.
             cpu: seconds that this thread spent on a core.
         """
-        before, now = self._last, _totals(self._stats, offered_rows, clock(), cpu())
+        before, now = self._last, Totals(clock(), cpu(), offered_rows, self._stats.copy())
         self._last = now
         passed_s = max(now.at_s - before.at_s, 1e-6)
-        self._learn(before, now)
-        forwards = now.forwards - before.forwards
-        rows_a_forward = (now.rows - before.rows) / forwards if forwards else 0.0
+        old, new = before.stats, now.stats
+        self._learn(old, new)
+        forwards = new.forwards - old.forwards
+        rows_a_forward = (new.rows - old.rows) / forwards if forwards else 0.0
+        forward_s = new.stage_s["forward"] - old.stage_s["forward"]
         return {
             WAITING: waiting_rows,
-            RUNNING: rows_a_forward * (now.forward_s - before.forward_s) / passed_s,
+            RUNNING: rows_a_forward * forward_s / passed_s,
             COMING: (now.offered_rows - before.offered_rows) / passed_s,
             LOOP: min(1.0, max(0.0, now.cpu_s - before.cpu_s) / passed_s),
             STARTED: self._started_s,
             **{f"{FORWARD}{rows}": ms + self._turn_ms for rows, ms in self._sizes(limit).items()},
         }
 
-    def _learn(self, before: Totals, now: Totals) -> None:
+    def _learn(self, before: Stats, now: Stats) -> None:
         ran: dict[int, tuple[float, float]] = {}
         for shape, (count, total_s) in now.by_shape.items():
             old_count, old_s = before.by_shape.get(shape, (0, 0.0))
@@ -92,16 +86,3 @@ class Recorder:
     def _sizes(self, limit: int) -> dict[int, float]:
         smallest = min(self._forward_ms, default=0)
         return {rows: ms for rows, ms in self._forward_ms.items() if rows <= max(limit, smallest)}
-
-
-def _totals(stats: Stats, offered_rows: int, at_s: float, cpu_s: float) -> Totals:
-    return Totals(
-        at_s,
-        cpu_s,
-        offered_rows,
-        stats.rows,
-        stats.forwards,
-        stats.stage_s["forward"],
-        stats.idle_s,
-        {shape: (count, total_s) for shape, (count, total_s) in stats.by_shape.items()},
-    )

@@ -6,7 +6,6 @@ them. Only time counts in which the model had something to do: an idle model is 
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from models.signature import Shape
@@ -16,38 +15,24 @@ from .statistics import STAGES, Stats
 _WINDOW = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Totals at one moment."""
-
-    requests: int
-    rows: int
-    padded_rows: int
-    forwards: int
-    busy_s: float
-    idle_s: float
-    stage_s: Mapping[str, float]
-    by_shape: Mapping[Shape, float]
-
-
 class Efficiency:
     """The figure over the last ten looks, one a second."""
 
     def __init__(self, stats: Stats, raw_ms: Mapping[Shape, float]) -> None:
         self._stats = stats
         self._raw_ms = raw_ms
-        self._looks: deque[Snapshot] = deque([_snapshot(stats)], maxlen=_WINDOW)
+        self._looks: deque[Stats] = deque([stats.copy()], maxlen=_WINDOW)
 
     def look(self) -> None:
         """Remember the totals as they are now."""
-        self._looks.append(_snapshot(self._stats))
+        self._looks.append(self._stats.copy())
 
     def as_json(self) -> dict[str, Any]:
-        return between(self._looks[0], _snapshot(self._stats), self._raw_ms)
+        return _between(self._looks[0], self._stats, self._raw_ms)
 
 
-def between(before: Snapshot, after: Snapshot, raw_ms: Mapping[Shape, float]) -> dict[str, Any]:
-    """Compare two snapshots.
+def _between(before: Stats, after: Stats, raw_ms: Mapping[Shape, float]) -> dict[str, Any]:
+    """Compare the totals at two moments.
 
     Returns:
         `efficiency` is 0 to 1, or None where nothing ran; `rows_per_s` and `raw_rows_per_s` are its two sides;
@@ -56,7 +41,7 @@ def between(before: Snapshot, after: Snapshot, raw_ms: Mapping[Shape, float]) ->
     """
     rows, forwards = after.rows - before.rows, after.forwards - before.forwards
     busy_s = after.busy_s - before.busy_s
-    ran = {shape: count - before.by_shape.get(shape, 0) for shape, count in after.by_shape.items()}
+    ran = {shape: count - before.by_shape.get(shape, [0])[0] for shape, (count, _) in after.by_shape.items()}
     raw_s = sum(count * raw_ms[shape] / 1000 for shape, count in ran.items() if shape in raw_ms)
     if not rows or busy_s <= 0 or raw_s <= 0:
         return {"efficiency": None, "rows": 0, "forwards": 0}
@@ -72,16 +57,3 @@ def between(before: Snapshot, after: Snapshot, raw_ms: Mapping[Shape, float]) ->
         "idle_share": round((after.idle_s - before.idle_s) / max(stages["forward"], 1e-9), 4),
         "stages_ms": {name: round(1000 * seconds / rows, 5) for name, seconds in stages.items()},
     }
-
-
-def _snapshot(stats: Stats) -> Snapshot:
-    return Snapshot(
-        stats.requests,
-        stats.rows,
-        stats.padded_rows,
-        stats.forwards,
-        stats.busy_s,
-        stats.idle_s,
-        dict(stats.stage_s),
-        {shape: count for shape, (count, _) in stats.by_shape.items()},
-    )

@@ -1,7 +1,7 @@
 """Counts what a model did since it started, and writes it as the protocol's statistics."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from models.signature import Shape
@@ -14,7 +14,11 @@ STAGES = ("parse", "queue", "collate", "copy", "forward", "fetch", "split", "sen
 
 @dataclass(slots=True)
 class Stats:
-    """Totals since the start; times in seconds. `queue` sums over rows, the other stages over requests or forwards."""
+    """Totals since the start; times in seconds. `queue` sums over rows, the other stages over requests or forwards.
+
+    `idle_s` is how long the device stood still between two forwards though rows waited. `by_shape` has the number of
+    forwards and their seconds.
+    """
 
     requests: int = 0
     request_s: float = 0
@@ -46,6 +50,11 @@ class Stats:
         size = self.by_shape.setdefault(ran.shape, [0, 0.0])
         size[0] += 1
         size[1] += ran.forward_s
+
+    def copy(self) -> "Stats":
+        """Return the totals as they are now."""
+        by_shape = {shape: list(size) for shape, size in self.by_shape.items()}
+        return replace(self, stage_s=dict(self.stage_s), errors=self.errors.copy(), by_shape=by_shape)
 
     def as_json(self, name: str, version: str) -> dict[str, Any]:
         """Return one entry of `model_stats`."""

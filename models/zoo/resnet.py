@@ -1,4 +1,4 @@
-"""ResNet-18 and -50 with torchvision's parameter names, so that its checkpoints load (its v1.5: the 3x3 strides).
+"""ResNet-50 with torchvision's parameter names, so that its checkpoints load (its v1.5: the 3x3 strides).
 
 He et al., https://arxiv.org/abs/1512.03385. Pixels travel as bytes and are normalised here, on the device.
 """
@@ -16,14 +16,17 @@ _conv3 = partial(nn.Conv2d, kernel_size=3, padding=1, bias=False)
 _conv1 = partial(nn.Conv2d, kernel_size=1, bias=False)
 
 
-def resnet18(num_classes: int = 1000, seed: int = 0) -> nn.Module:
-    """Return ResNet-18 with seeded random weights: image uint8 [n, 3, h, w] to logits [n, num_classes]."""
-    return _build(Basic, (2, 2, 2, 2), num_classes, seed)
-
-
 def resnet50(num_classes: int = 1000, seed: int = 0) -> nn.Module:
     """Return ResNet-50 with seeded random weights: image uint8 [n, 3, h, w] to logits [n, num_classes]."""
-    return _build(Bottleneck, (3, 4, 6, 3), num_classes, seed)
+    with seeded(seed):
+        net = ResNet(num_classes)
+        for part in net.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+            if isinstance(part, Bottleneck):
+                # Untrained batch norm tames nothing in eval: at 1, each block would double the variance of its input.
+                nn.init.constant_(part.bn3.weight, 0.25)
+    return net
 
 
 class ResNet(nn.Module):
@@ -32,7 +35,7 @@ class ResNet(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, block: "type[Basic | Bottleneck]", depths: tuple[int, int, int, int], num_classes: int) -> None:
+    def __init__(self, num_classes: int) -> None:
         super().__init__()
         # Not persistent: the state dict must hold torchvision's keys and no other.
         self.register_buffer("mean", 255 * torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
@@ -40,12 +43,11 @@ class ResNet(nn.Module):
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        growth = block.growth
-        self.layer1 = _stage(block, 64, 64, depths[0], 1)
-        self.layer2 = _stage(block, 64 * growth, 128, depths[1], 2)
-        self.layer3 = _stage(block, 128 * growth, 256, depths[2], 2)
-        self.layer4 = _stage(block, 256 * growth, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * growth, num_classes)
+        self.layer1 = _stage(64, 64, 3, 1)
+        self.layer2 = _stage(256, 128, 4, 2)
+        self.layer3 = _stage(512, 256, 6, 2)
+        self.layer4 = _stage(1024, 512, 3, 2)
+        self.fc = nn.Linear(2048, num_classes)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map image uint8 [n, 3, h, w] to logits [n, num_classes]."""
@@ -56,29 +58,8 @@ class ResNet(nn.Module):
         return logits
 
 
-class Basic(nn.Module):
-    """Two 3x3 convolutions and the way around them."""
-
-    growth = 1
-
-    def __init__(self, narrow: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = _conv3(narrow, width, stride=stride)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = _conv3(width, width)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.downsample = _shortcut(narrow, width, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.bn1(self.conv1(x)).relu()
-        z: Tensor = self.bn2(self.conv2(y)) + self.downsample(x)
-        return z.relu()
-
-
 class Bottleneck(nn.Module):
     """1x1 down, 3x3, 1x1 up to four times the width, and the way around them."""
-
-    growth = 4
 
     def __init__(self, narrow: int, width: int, stride: int) -> None:
         super().__init__()
@@ -104,21 +85,6 @@ def _shortcut(narrow: int, wide: int, stride: int) -> nn.Sequential:
     return nn.Sequential(_conv1(narrow, wide, stride=stride), nn.BatchNorm2d(wide))
 
 
-def _stage(block: type[Basic | Bottleneck], narrow: int, width: int, depth: int, stride: int) -> nn.Sequential:
-    rest = [block(width * block.growth, width, 1) for _ in range(1, depth)]
-    return nn.Sequential(block(narrow, width, stride), *rest)
-
-
-def _build(
-    block: type[Basic | Bottleneck], depths: tuple[int, int, int, int], num_classes: int, seed: int
-) -> nn.Module:
-    with seeded(seed):
-        net = ResNet(block, depths, num_classes)
-        for part in net.modules():
-            if isinstance(part, nn.Conv2d):
-                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
-            if isinstance(part, Basic | Bottleneck):
-                last = part.bn2 if isinstance(part, Basic) else part.bn3
-                # Untrained batch norm tames nothing in eval: at 1, each block would double the variance of its input.
-                nn.init.constant_(last.weight, 0.25)
-    return net
+def _stage(narrow: int, width: int, depth: int, stride: int) -> nn.Sequential:
+    rest = [Bottleneck(4 * width, width, 1) for _ in range(1, depth)]
+    return nn.Sequential(Bottleneck(narrow, width, stride), *rest)
