@@ -1,6 +1,6 @@
 """The backends that a config may name, and all that is asked of one but how it is built. No torch here.
 
-To add one, write its module, with a `build` as models/compile/compiled.py describes it, and list it here: the schema,
+To add one, write its module, with a `build` as models/compile/build.py describes it, and list it here: the schema,
 the start, `audit` and `tune` ask this list and have none of their own.
 """
 
@@ -51,7 +51,7 @@ BACKENDS: dict[str, Backend] = {
             sources=("factory", "torchscript"),
             artefact=".pt",
         ),
-        Backend("compile", "torch.compile", "models.compile.compile", slow=True),
+        Backend("compile", "torch.compile", "models.compile.torch_compile", slow=True),
         Backend(EAGER, "eager", "models.compile.eager", sources=("factory", "exported_program")),
     )
 }

@@ -27,13 +27,13 @@ class ExposedPort(NamedTuple):
 
 
 class PortSetting(NamedTuple):
-    """What decides which ports are open. `serve_grpc` and `front` are ports, None if they are off."""
+    """What decides which ports are open. `serve_grpc` and `grpc_proxy` are ports, None if they are off."""
 
     http_host: str
     http_port: int
     serve_grpc: int | None
-    front: int | None
-    front_host: str | None
+    grpc_proxy: int | None
+    grpc_proxy_host: str | None
     env: Env
 
 
@@ -48,8 +48,8 @@ def exposed_ports(setting: PortSetting) -> Iterator[ExposedPort]:
     haproxy = str(setting.env.get(_HAPROXY, "0")) == "1"
     if http_open:
         yield ExposedPort(setting.http_port, "HTTP", True)
-    if setting.front is not None and is_open(setting.front_host or setting.http_host):
-        yield ExposedPort(setting.front, "gRPC for any client", True)
+    if setting.grpc_proxy is not None and is_open(setting.grpc_proxy_host or setting.http_host):
+        yield ExposedPort(setting.grpc_proxy, "gRPC for any client", True)
     if setting.serve_grpc is not None and (http_open or not haproxy):
         yield ExposedPort(setting.serve_grpc, "Serve's gRPC", http_open)
     if haproxy:
@@ -71,8 +71,8 @@ def setting_of(raw: Mapping[str, Any]) -> PortSetting:
         http_host=str(http.get("host") or _LOCAL),
         http_port=_number(http.get("port"), 8000),
         serve_grpc=_number(grpc.get("port"), 9000) if child(grpc, "grpc_servicer_functions") else None,
-        front=_number(args.get("grpc_port"), 8001) if args.get("grpc_port") else None,
-        front_host=args.get("grpc_host"),
+        grpc_proxy=_number(args.get("grpc_port"), 8001) if args.get("grpc_port") else None,
+        grpc_proxy_host=args.get("grpc_host"),
         env=mapping(raw, "controller_options", "runtime_env", "env_vars"),
     )
 

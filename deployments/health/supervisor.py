@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from configs.schema import Tunables
-from models.startup.probe_input import known_good_row
+from models.startup.known_good_row import known_good_row
 
 from ..batching.batching import Batcher
 from ..batching.local import LocalDevice
@@ -14,7 +14,7 @@ from .health import Health
 from .heartbeat import Heartbeat
 from .probe import Probe
 from .process_terminator import ProcessTerminator
-from .timed_runner import Watched
+from .timed_runner import TimedRunner
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Supervisor(LoopSupervisor):
         super().__init__()
         self._served = served
         self._least_s = _SLOWEST * max(served.forward_ms.values(), default=0.0) / 1000
-        self.runner = Watched(served.runner, self.heartbeat)
+        self.runner = TimedRunner(served.runner, self.heartbeat)
         self.memory_limit = MemoryLimit(served.runner.layout.sizes)
 
     def watch_device(self, name: str, batcher: Batcher, device: LocalDevice) -> None:

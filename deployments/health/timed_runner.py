@@ -13,7 +13,7 @@ from .heartbeat import Heartbeat
 T = TypeVar("T")
 
 
-class Watched:
+class TimedRunner:
     """Satisfies runner_protocol.RunnerProtocol."""
 
     def __init__(self, runner: RunnerProtocol, heartbeat: Heartbeat) -> None:

@@ -1,6 +1,6 @@
 """The connections to one address, kept alive between requests.
 
-Written for the gRPC front, since it decides what that costs: 0.35 ms of CPU time a call with this, 0.6 ms with gRPC's
+Written for the gRPC proxy, since it decides what that costs: 0.35 ms of CPU time a call with this, 0.6 ms with gRPC's
 own client (benchmarks/results/grpc_*.json, 16 at once).
 """
 

@@ -28,7 +28,7 @@ from ..runtime.runner import Forward, in_order
 from ..signature import Tensor
 from ..user_code import call
 from . import store
-from .compiled import Compiled, Staged
+from .build import Compiled, Staged
 from .refused import Refused, sentences
 from .saving import save
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from configs.schema import ModelConfig
 
-from ..compile.compiled import Compiled
+from ..compile.build import Compiled
 from ..errors import ModelError
 from ..parity import TOLERANCES, compare, refuse_uncompared, tolerance_for
 from ..runtime.forward_times import ends

@@ -12,7 +12,7 @@ from torch import nn
 
 from configs.backends import EAGER
 from configs.schema import ModelConfig
-from models.compile.compiled import compile_with
+from models.compile.build import compile_with
 from models.compile.refused import WRONG_TRACE, Refused, sentences
 from models.errors import ModelError, first_line
 from models.parity import Tolerance, tolerance_for

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from configs.schema import ModelConfig
-from models.compile.compiled import compile_with
+from models.compile.build import compile_with
 from models.errors import ModelError
 from models.runtime.layout import Layout
 from models.startup.check_results import line
