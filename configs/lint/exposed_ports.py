@@ -58,8 +58,8 @@ def exposed_ports(setting: PortSetting) -> Iterator[ExposedPort]:
         if setting.serve_grpc is not None:
             yield ExposedPort(_port(setting.env, "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT", 9500), "Serve's fallback gRPC")
     without_token = str(setting.env.get("RAY_AUTH_MODE", "")) == "disabled"
-    guard = "without a token, because RAY_AUTH_MODE is disabled" if without_token else "protected by Ray's token"
-    yield ExposedPort(None, f"calls between replicas, which unpickle what they receive, {guard}")
+    how = "without a token, because RAY_AUTH_MODE is disabled" if without_token else "protected by Ray's token"
+    yield ExposedPort(None, f"calls between replicas, which unpickle what they receive, {how}")
 
 
 def setting_of(raw: Mapping[str, Any]) -> PortSetting:
@@ -81,7 +81,7 @@ def sentence(found: list[ExposedPort]) -> str:
     """List the open ports in one sentence; empty if there are none."""
     if not found:
         return ""
-    listed = ", ".join(f"{door.port or 'one port of each replica'} ({door.what})" for door in found)
+    listed = ", ".join(f"{each.port or 'one port of each replica'} ({each.what})" for each in found)
     return f"open to the network: {listed}. docs/security.md says how to close each"
 
 

@@ -1,6 +1,6 @@
 """Checks the values of Serve's own keys against their types: Ray takes `true` for 1, "8000" for 8000, and .inf.
 
-Ray also does not read an autoscaling_config until the deployment starts; this module does.
+Ray does not read an autoscaling_config until the deployment starts; this module does.
 """
 
 import math
@@ -55,9 +55,9 @@ def _unread(raw: object, path: Keys, value: Mapping[str, Any], classes: list[typ
         try:
             each.model_validate(dict(value))
         except ValidationError as error:
-            for found in error.errors(include_url=False):
-                at = (*path, *found["loc"])
-                what = found["msg"].removeprefix("Value error, ")
+            for refusal in error.errors(include_url=False):
+                at = (*path, *refusal["loc"])
+                what = refusal["msg"].removeprefix("Value error, ")
                 yield Problem(at, where(raw, at), what, "Ray Serve itself would refuse this value: correct it")
         except (ImportError, AttributeError):
             continue  # It imports what a policy names; Ray's own validation reports that.

@@ -6,7 +6,7 @@ Rules that `pitstop check` has too are taken from there; here they get their pri
 from collections.abc import Iterator
 from itertools import pairwise
 
-from configs.lint.applications import rules
+from configs.lint.applications import application_rules
 from configs.problems import Problem
 from models.runtime.padding import powers_of_two, round_up
 
@@ -29,7 +29,7 @@ def config_findings(case: Case) -> Iterator[Finding]:
 
 def _ruled(case: Case) -> Iterator[Finding]:
     rest = []
-    for problem in rules(case.raw):
+    for problem in application_rules(case.raw):
         if problem.keys[:2] != case.keys:
             continue
         if problem.keys[-1] == "max_ongoing_requests":
