@@ -50,13 +50,13 @@ def _starved(case: Case, problem: Problem) -> Finding:
     held, full = _rate(case, ongoing), case.many and case.many.items_s
     cost = ""
     if held and full and case.many:
-        cost = f"at most {number(held)} items/s, where batches of {case.many.head.rows} give {number(full)}"
+        cost = f"at most {number(held)} items/s, where batches of {case.many.spec.rows} give {number(full)}"
     return Finding("mistake", problem.what, problem.keys, "max_ongoing_requests: 1024", cost, 5)
 
 
 def _rate(case: Case, held: int) -> float | None:
     """Return items a second of batches that hold so many rows, padded to the next measured size."""
-    measured = {step.head.rows: step for step in case.steps if step.head.key.startswith("batch-") and step.timing}
+    measured = {step.spec.rows: step for step in case.steps if step.spec.key.startswith("batch-") and step.timing}
     if case.one is not None:
         measured[1] = case.one
     step = measured.get(round_up(held, tuple(sorted(measured)) or (1,)))
