@@ -63,7 +63,7 @@ def finish_batch(
         batch = launched()
         outputs = runner.finish(batch)
         began = time.perf_counter()
-        ran = BatchResult(split_finite(parts, outputs, batch.off), batch.rows, batch.shape)
+        ran = BatchResult(split_finite(parts, outputs, batch.nonfinite), batch.rows, batch.shape)
         ran.split_s = time.perf_counter() - began
         ran.collate_s, ran.copy_s = batch.collate_s, batch.copy_s
         ran.ended_s, ran.fetch_s = batch.launched_s + batch.forward_s, batch.fetch_s

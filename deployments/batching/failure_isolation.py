@@ -7,7 +7,7 @@ alone, only that row fails and later batches keep their size. After any other er
 from collections import deque
 
 from models.runtime.memory import is_out_of_memory, release
-from models.runtime.nan_check import Off
+from models.runtime.nan_check import NonfiniteRows
 
 from ..core.errors import InferenceFailed, NotFinite, OutOfMemory
 from .answers import split
@@ -35,15 +35,15 @@ def isolate_failure(runner: RunnerProtocol, parts: list[Part], error: Exception,
     return _each(runner, parts, memory_limit)
 
 
-def split_finite(parts: list[Part], outputs: Answer, off: Off | None) -> Answers:
-    """Give every part its own rows, or NotFinite if one of them is marked in `off` as having NaN or infinity."""
-    if off is None:
+def split_finite(parts: list[Part], outputs: Answer, nonfinite: NonfiniteRows | None) -> Answers:
+    """Give every part its own rows, or NotFinite if one of them is in `nonfinite`."""
+    if nonfinite is None:
         return list(split(parts, outputs))
     found: Answers = []
     row = 0
     for part, answer in split(parts, outputs):
         stop = row + part.stop - part.start
-        found.append((part, NotFinite() if off[row:stop].any() else answer))
+        found.append((part, NotFinite() if nonfinite[row:stop].any() else answer))
         row = stop
     return found
 
@@ -56,7 +56,7 @@ def _attempt(runner: RunnerProtocol, parts: list[Part], memory_limit: MemoryLimi
     try:
         batch = runner.launch(runner.stage([part.arrays for part in parts]))
         outputs = runner.finish(batch)
-        return split_finite(parts, outputs, batch.off)
+        return split_finite(parts, outputs, batch.nonfinite)
     except Exception as error:  # The model may raise anything; only the guilty request may suffer.
         return isolate_failure(runner, parts, error, memory_limit)
 

@@ -1,4 +1,4 @@
-"""All that watches over one replica, put together: heartbeat, watchdog, health and memory limit."""
+"""Puts together what watches one replica: heartbeat, watchdog, health and memory limit."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from .watchdog import Watchdog
 if TYPE_CHECKING:
     from models.startup.open_model import OpenedModel
 
-# No forward of a healthy device takes this many times what the slowest did at the start.
+# A forward that takes this many times as long as the slowest at the start hangs.
 _SLOWEST = 10
 
 
@@ -33,7 +33,7 @@ class LoopSupervisor:
         self._least_s = 0.0
 
     def watch(self, name: str, batcher: Batcher) -> None:
-        """Begin; at the end of the process `name` is told, and those who wait in `batcher` are."""
+        """Begin. When the process ends, the log has `name`, and the requests that wait in `batcher` get an error."""
         self._batcher = batcher
         self.end = ProcessTerminator(name, self._loop, self._refuse_all)
         self._watchdog = Watchdog(self.heartbeat, self._loop, self.hang_s, self.end)
@@ -51,7 +51,7 @@ class LoopSupervisor:
 
 
 class Supervisor(LoopSupervisor):
-    """Watches the device and the model too; the device is to run `runner`, and to keep to `memory_limit`."""
+    """Watches the device and the model too; the device must use its `runner` and its `memory_limit`."""
 
     def __init__(self, served: "OpenedModel") -> None:
         super().__init__()
@@ -61,16 +61,16 @@ class Supervisor(LoopSupervisor):
         self.memory_limit = MemoryLimit(served.runner.layout.sizes)
 
     def watch_device(self, name: str, batcher: Batcher, device: LocalDevice) -> None:
-        """Begin, with a probe through this device."""
+        """Begin, with probes through this device."""
         self.watch(name, batcher)
         probe = Probe(self.runner, known_good_row(self._served))
-        self.health = Health(lambda: device.call(probe), self.hang_s, self.memory_limit, self._close, self.end)
+        self.health = Health(lambda: device.call(probe), self.hang_s, self.memory_limit, self._set_closed, self.end)
 
     def reconfigure(self, tunables: Tunables) -> None:
         """Take new tunables; rows that once did not fit are tried again."""
         self.memory_limit.forget()
         self._served.runner.check_finite = tunables.check_finite
 
-    def _close(self, closed: bool) -> None:
+    def _set_closed(self, closed: bool) -> None:
         if not self.end.begun:
             self._batcher.closed = self._unavailable() if closed else None

@@ -77,9 +77,9 @@ def test_nan_is_found_on_the_gpu_and_in_its_own_row_only() -> None:
     rows = np.array([[1], [np.nan], [3]], np.float32)
     batch = runner.launch(runner.stage([{"x": rows}]))
     found = runner.finish(batch)
-    assert batch.off is not None
-    assert batch.off.tolist() == [False, True, False]
+    assert batch.nonfinite is not None
+    assert batch.nonfinite.tolist() == [False, True, False]
     assert found["y"][[0, 2]].tolist() == [[2], [6]]
     batch = runner.launch(runner.stage([{"x": rows[:1]}]))
     runner.finish(batch)
-    assert batch.off is None
+    assert batch.nonfinite is None
