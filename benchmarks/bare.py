@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deployments.http.bodies import ASGIApp, Receive, Reply, Scope, Send, lifespan, read, send_reply
+from deployments.http.bodies import ASGIApp, Receive, Response, Scope, Send, lifespan, read, send_reply
 from pitstop.ports import free_port
 
 from . import cache
@@ -76,7 +76,7 @@ def app(answer: bytes) -> ASGIApp:
             await lifespan(receive, send)
             return
         await read({}, receive, 1)
-        await send_reply(send, {}, Reply(answer), False)
+        await send_reply(send, {}, Response(answer), False)
 
     return answering
 

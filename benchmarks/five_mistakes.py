@@ -15,11 +15,11 @@ from rich.console import Console
 
 from configs.document import read
 from configs.loader import load
+from pitstop.audit.audit_result import BUDGET_S, QUICK_BUDGET_S, Budget
 from pitstop.audit.examine import Examined, examine
 from pitstop.audit.formatting import HEADS, busy, cells, factor, first_items_s
 from pitstop.audit.picture import poster
 from pitstop.audit.record import model_json
-from pitstop.audit.sight import BUDGET_S, QUICK_BUDGET_S, Pace
 from pitstop.audit.step import Step, grouped
 from pitstop.measure.hardware import hardware
 from pitstop.measure.results import head, stem, told, write
@@ -57,8 +57,8 @@ def _arguments() -> argparse.Namespace:
 def _measured(path: str, name: str, options: argparse.Namespace) -> Iterator[Examined]:
     with Console(stderr=True).status("starting") as line:
         budget_s = QUICK_BUDGET_S if options.quick else BUDGET_S
-        pace = Pace(budget_s, options.quick, lambda step: line.update(f"measuring {step.label}"))
-        for examined in examine(load(path), name, pace, repeated(options.runs)):
+        budget = Budget(budget_s, options.quick, lambda step: line.update(f"measuring {step.label}"))
+        for examined in examine(load(path), name, budget, repeated(options.runs)):
             if examined.cut:
                 sys.exit("stopped: nothing was written, since a result must be whole")
             if examined.unmeasured:
@@ -94,7 +94,7 @@ def _steps(steps: Sequence[Step]) -> str:
     rows = []
     for group in grouped(steps):
         rows.append([f"*{group.title}*", *[""] * len(HEADS)])
-        rows += [[step.head.label, *_cells(step, first)] for step in group.steps]
+        rows += [[step.spec.label, *_cells(step, first)] for step in group.steps]
     return "\n".join(table(["step", *HEADS], rows, "l" + "r" * len(HEADS))) + "\n"
 
 

@@ -8,19 +8,19 @@ from dataclasses import replace
 
 from configs.loader import ModelApp
 from configs.problems import Keys
-from pitstop.audit.isolated import look as look_isolated
-from pitstop.audit.sight import Look, Pace, Sight
+from pitstop.audit.audit_result import AuditResult, Budget, ExamineModel
+from pitstop.audit.isolated import examine_model
 from pitstop.audit.step import Step, ran
 
 
-def repeated(runs: int, look: Look = look_isolated) -> Look:
-    """Return a look that measures `runs` times; after Ctrl-C it has the whole runs before, or the broken first."""
+def repeated(runs: int, once: ExamineModel = examine_model) -> ExamineModel:
+    """Return what measures a model `runs` times; after Ctrl-C it has the whole runs before, or the broken first."""
 
-    def several(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
-        done: list[Sight] = []
+    def several(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditResult]:
+        done: list[AuditResult] = []
         for _ in range(runs):
             latest = None
-            for latest in look(app, keys, pace):
+            for latest in once(app, keys, budget):
                 if not done:
                     yield latest
             if latest is not None:
@@ -34,7 +34,7 @@ def merged(runs: Sequence[Sequence[Step]]) -> tuple[Step, ...]:
     """Return the middle run of each step with the spread over all; a step that most runs lack is dropped."""
     found: dict[tuple[str, str], list[Step]] = {}
     for step in (step for steps in runs for step in steps):
-        found.setdefault((step.head.key, step.head.label), []).append(step)
+        found.setdefault((step.spec.key, step.spec.label), []).append(step)
     return tuple(_middle(steps) for steps in found.values() if 2 * len(steps) > len(runs))
 
 

@@ -1,7 +1,7 @@
-"""The backends that a config may name, and all that is asked of one but how it is built. No torch here.
+"""The backends that a config may name, and everything about them but how they compile. No torch here.
 
-To add one, write its module, with a `build` as models/compile/compiled.py describes it, and list it here: the schema,
-the start, `audit` and `tune` ask this list and have none of their own.
+To add one, write its module, with a `build` as models/compile/build.py describes it, and list it here: the schema, the
+start, `audit` and `tune` use this list. Then write docs/settings.md with `python -m configs.settings_page`.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class Backend:
     """One way to run a forward.
 
-    `title` is its name in reports, and `builder` the module that builds it, imported only where torch is. `sources` are
-    the kinds of source that it makes something of: a file is a graph already. `slow`: it compiles for minutes, so
-    `--quick` leaves it out. `artefact` is the suffix of the files in which its compiled models are kept between starts,
-    in a folder of its name; "" where none are kept.
+    `title` is its name in reports; `builder` is the module that compiles, imported only where torch is. `sources` are
+    the kinds of source that it can compile; a file is already a graph, which most backends cannot compile again.
+    `slow`: it compiles for minutes, so `--quick` leaves it out. `artefact` is the suffix of the files that keep its
+    compiled models between starts, in a folder of its name; "" if none are kept.
     """
 
     name: str
@@ -34,12 +34,12 @@ class Backend:
     artefact: str = ""
 
     def takes(self, source: "SourceConfig") -> bool:
-        """Whether it makes something of this kind of source."""
+        """Whether it can compile this kind of source."""
         return any(getattr(source, kind) is not None for kind in self.sources)
 
 
 EAGER, DEFAULT = "eager", "torchscript"
-# By how often they win, so that a short search is well spent.
+# Those that win most often come first, so that a short search tries them.
 BACKENDS: dict[str, Backend] = {
     each.name: each
     for each in (
@@ -50,7 +50,7 @@ BACKENDS: dict[str, Backend] = {
             sources=("factory", "torchscript"),
             artefact=".pt",
         ),
-        Backend("compile", "torch.compile", "models.compile.compile", slow=True),
+        Backend("compile", "torch.compile", "models.compile.torch_compile", slow=True),
         Backend(EAGER, "eager", "models.compile.eager", sources=("factory", "exported_program")),
     )
 }

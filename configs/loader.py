@@ -12,7 +12,7 @@ from typing import Any
 
 from .document import Document, read
 from .lint.applications import INGRESS, MODEL, ROOT
-from .lint.serve_keys import lint
+from .lint.lint import lint
 from .parse import parse_model, parse_root, parse_tunables, problems_in
 from .problems import ConfigError, Keys, Problem, child, items, mapping, where
 from .schema import ModelConfig, RootConfig, Tunables

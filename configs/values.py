@@ -72,7 +72,7 @@ def check_bounds(datatype: str, low: float | None, high: float | None) -> None:
             raise ValueError(f"{key} is {_plain(value)}, which {datatype} cannot hold\nhelp: its range is {range_}")
         if datatype not in _FLOATS and value != int(value):
             raise ValueError(f"{key} is {value:g}, but {datatype} holds whole numbers\nhelp: round it")
-    # The bounds of models/startup/probe.py if only one of the two is given.
+    # The bounds of models/startup/random_inputs.py if only one of the two is given.
     default = 255.0 if datatype == "UINT8" else 1.0
     bottom, top = 0.0 if low is None else low, default if high is None else high
     if bottom > top:

@@ -1,6 +1,6 @@
-"""The builders that serve_config.yaml names: `model` for each model, `root` for what belongs to none.
+"""The builders that serve_config.yaml names: `model` for each model, `root` for the server's own pages.
 
-The only .bind() is here.
+Every .bind() is here.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ _HERE = Path(__file__).resolve().parents[1]
 
 
 def model(args: dict[str, Any]) -> serve.Application:
-    """Build the application of one model; `args` are those of configs.schema.ModelConfig."""
+    """Build the application of one model; `args` are the fields of configs.schema.ModelConfig."""
     _check_packages()
     from . import ingress, model
 
@@ -30,8 +30,10 @@ def model(args: dict[str, Any]) -> serve.Application:
     if config.ingress_replicas == 0:
         return model.Deployment.options(ray_actor_options=options).bind(args, placement)
     device = model.DeviceDeployment.options(ray_actor_options=options).bind(args, placement)
-    front = ingress.Deployment.options(num_replicas=config.ingress_replicas, ray_actor_options={"num_cpus": 1})
-    return front.bind(args, device)
+    options = {"num_cpus": 1}
+    return ingress.Deployment.options(num_replicas=config.ingress_replicas, ray_actor_options=options).bind(
+        args, device
+    )
 
 
 def root(args: dict[str, Any]) -> serve.Application:

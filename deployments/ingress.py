@@ -16,9 +16,9 @@ from models.signature import Array, signature_of
 from models.sources.resolve import make_preprocess
 
 from . import gc_tuning, log_format
-from .auth.authenticator import open_guard
+from .auth.authenticator import open_authenticator
 from .batching.batching import Batcher
-from .batching.remote import RemoteDevice, Reply
+from .batching.remote import BlockReply, RemoteDevice
 from .bind_addresses import narrow_grpc
 from .canary.router import CanaryRouter
 from .grpc import calls
@@ -39,7 +39,7 @@ class Ingress:
     async def __init__(self, args: dict[str, Any], device: DeploymentHandle[Any]) -> None:  # type: ignore[misc]  # As Ray has it.
         log_format.set_up()
         config = parse_model(args)
-        guard = open_guard(config.auth, config.name)
+        authenticator = open_authenticator(config.auth, config.name)
         await narrow_grpc()
         self._device = by_grpc(device)
         # Serve starts this replica once the device's is up; asking it makes ready mean warm here too.
@@ -54,7 +54,13 @@ class Ingress:
         LoopSupervisor().watch(config.name, batcher)
         canary = CanaryRouter(signature_of(config))
         self.service = ModelService(
-            config, batcher, metrics, canary, lambda: self._properties, preprocess=preprocess, guard=guard
+            config,
+            batcher,
+            metrics,
+            canary,
+            lambda: self._properties,
+            preprocess=preprocess,
+            authenticator=authenticator,
         )
         gc_tuning.freeze()
 
@@ -68,8 +74,8 @@ class Ingress:
         """Take new tunables in place; a bad one is refused and the old ones stay."""
         self.service.reconfigure(user_config)
 
-    async def _block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> Reply:
-        found: Reply = await self._device.block.remote(arrays, rows, timeout_s, requests)
+    async def _block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> BlockReply:
+        found: BlockReply = await self._device.block.remote(arrays, rows, timeout_s, requests)
         return found
 
 

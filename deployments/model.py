@@ -19,14 +19,14 @@ from models.signature import Array, Tensor, signature_of
 from models.startup.check_results import line
 
 from . import gc_tuning, log_format, malloc_tuning
-from .auth.authenticator import Guard, open_guard
+from .auth.authenticator import Authenticator, open_authenticator
 from .batching.batch_result import BatchResult
 from .batching.batching import Batcher
 from .batching.device_thread import DeviceThread
 from .batching.grouping import Grouping
 from .batching.local import LocalDevice, open_device
 from .batching.queue import Answer
-from .batching.remote import Reply
+from .batching.remote import BlockReply
 from .bind_addresses import narrow_grpc
 from .canary import handle
 from .canary.router import CanaryRouter
@@ -59,7 +59,7 @@ class Model:
         self._log = log_format.set_up()
         self._config = parse_model(args)
         self._placement = placement
-        guard = open_guard(self._config.auth, self._config.name)
+        authenticator = open_authenticator(self._config.auth, self._config.name)
         await narrow_grpc()
         thread = DeviceThread()
         thread.start()
@@ -72,7 +72,7 @@ class Model:
         device = self._open_device(thread)
         self._batcher = self._open_batcher(device)
         self._supervisor.watch_device(self._config.name, self._batcher, device)
-        self.service = self._open_service(guard)
+        self.service = self._open_service(authenticator)
         self._grouping = device.grouping
         self._announce()
         gc_tuning.freeze()
@@ -97,7 +97,7 @@ class Model:
         """Tell Serve's controller what the policy of deployments/autoscaling/ reads; Serve calls it by this name."""
         return self.service.autoscaling_stats()
 
-    async def block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> Reply:
+    async def block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> BlockReply:
         """Answer a block that an ingress replica collated: ("answer", outputs), or an error's kind and arguments.
 
         Of a block of several requests that fails nothing is logged: each of them is asked again, alone.
@@ -133,7 +133,7 @@ class Model:
         """Tell the stable version, whose canary this may be, what is here."""
         return handle.canary_status(self.service)
 
-    async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> Reply:
+    async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> BlockReply:
         """Answer a request that the stable version handed over."""
         return await handle.answer(self.service, inputs, rows, timeout_s, priority)
 
@@ -164,7 +164,7 @@ class Model:
         best = best_rows(self._served.forward_ms)
         return Batcher(Tunables(), self._config.max_batch_size, device, self._count_forward, best)
 
-    def _open_service(self, guard: Guard | None) -> ModelService:
+    def _open_service(self, authenticator: Authenticator | None) -> ModelService:
         return ModelService(
             self._config,
             self._batcher,
@@ -174,7 +174,7 @@ class Model:
             preprocess=preprocessor(
                 self._served.samples.preprocess, self._served.runner.model_inputs, self._config.lengths
             ),
-            guard=guard,
+            authenticator=authenticator,
             health=self._supervisor.health,
         )
 

@@ -12,13 +12,13 @@ from ray import serve
 from configs.schema import RootConfig
 
 from . import log_format
-from .auth.authenticator import open_guard
+from .auth.authenticator import open_authenticator
 from .bind_addresses import http_host, narrow_grpc, reachable_ports
 from .core.errors import Headers, NotFound, NotReady, ServeError, sentence, show
-from .grpc.front import Front
+from .grpc.proxy import GrpcProxy
 from .grpc.without_model import without_model
 from .http import server_protocol
-from .http.bodies import ASGIApp, Given, Receive, Reply, Scope
+from .http.bodies import ASGIApp, Given, Receive, Response, Scope
 from .http.router import Route, application, refusing
 from .protocol.server_metadata import server_metadata
 from .serve_status import ServeStatus
@@ -34,26 +34,26 @@ class Root:
     async def __init__(self, config: RootConfig) -> None:  # type: ignore[misc]  # As Ray has it.
         self._log = log_format.set_up()
         self._server_name = config.server_name
-        self._front: Front | None = None  # Serve awaits __del__ also of one that did not come up.
-        self._guard = open_guard(config.auth, None)
+        self._grpc_proxy: GrpcProxy | None = None  # Serve awaits __del__ also of one that did not come up.
+        self._authenticator = open_authenticator(config.auth, None)
         await narrow_grpc()
         self._serve_status = ServeStatus(serve.get_replica_context().app_name)
-        self._front = await self._start_front(config)
+        self._grpc_proxy = await self._start_grpc_proxy(config)
         if opened := await reachable_ports(config):
             self._log.warning("%s", opened)
         self._watcher = asyncio.get_running_loop().create_task(announce(self._serve_status, to_terminal))
 
     async def __del__(self) -> None:
         """Serve awaits this when the replica stops."""
-        if self._front is not None:
-            await self._front.stop()
+        if self._grpc_proxy is not None:
+            await self._grpc_proxy.stop()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         server_protocol.install()
         return self.build()
 
     def build(self) -> ASGIApp:
-        return application(self._find, self._guard, self._refuse)
+        return application(self._find, self._authenticator, self._refuse)
 
     def _find(self, scope: Scope) -> "tuple[Root, Route[Root]]":
         path = scope["path"].rstrip("/")
@@ -67,28 +67,28 @@ class Root:
             return self, refusing(NotFound(text))
         return self, Route((), partial(_absent, path=path))
 
-    def _refuse(self, error: Exception, _headers: Given) -> Reply:
+    def _refuse(self, error: Exception, _headers: Given) -> Response:
         if not isinstance(error, ServeError):  # A probe must get an answer even while the controller is away.
             self._log.error("Serve did not say what runs", exc_info=error)
             error = NotReady("the server cannot tell at the moment which models run: try again in 1 s")
         return _json({"error": sentence(error)}, error.status, error.headers)
 
-    async def _metadata(self, _headers: Given, _receive: Receive) -> Reply:
+    async def _metadata(self, _headers: Given, _receive: Receive) -> Response:
         return _json(server_metadata(self._server_name, _EXTENSIONS))
 
-    async def _live(self, _headers: Given, _receive: Receive) -> Reply:
+    async def _live(self, _headers: Given, _receive: Receive) -> Response:
         return _json({"live": True})
 
-    async def _ready(self, _headers: Given, _receive: Receive) -> Reply:
+    async def _ready(self, _headers: Given, _receive: Receive) -> Response:
         waiting_for = await self._waiting_for()
         if waiting_for == []:
             return _json({"ready": True})
         return _json({"ready": False, "waiting_for": waiting_for or []}, 503)
 
-    async def _models(self, _headers: Given, _receive: Receive) -> Reply:
+    async def _models(self, _headers: Given, _receive: Receive) -> Response:
         return _json({"models": [app.name for app in await self._serve_status.apps() if app.ready]})
 
-    async def _index(self, _headers: Given, _receive: Receive) -> Reply:
+    async def _index(self, _headers: Given, _receive: Receive) -> Response:
         keys = ("name", "version", "state", "reason", "replicas")
         return _json([{key: getattr(app, key) for key in keys} for app in await self._serve_status.apps()])
 
@@ -97,12 +97,12 @@ class Root:
         apps = await self._serve_status.apps()
         return [app.name for app in apps if not (app.ready or app.canary)] if apps else None
 
-    async def _start_front(self, config: RootConfig) -> Front | None:
+    async def _start_grpc_proxy(self, config: RootConfig) -> GrpcProxy | None:
         if config.grpc_port is None:
             return None
-        front = Front(self._serve_status, self._server_name, self._all_ready, self._guard)
-        await front.start(config.grpc_port, config.grpc_host or await http_host())
-        return front
+        proxy = GrpcProxy(self._serve_status, self._server_name, self._all_ready, self._authenticator)
+        await proxy.start(config.grpc_port, config.grpc_host or await http_host())
+        return proxy
 
     async def _all_ready(self) -> bool:
         try:
@@ -111,7 +111,7 @@ class Root:
             return False
 
 
-async def _absent(root: Root, _headers: Given, _receive: Receive, path: str) -> Reply:
+async def _absent(root: Root, _headers: Given, _receive: Receive, path: str) -> Response:
     """Answer for a model that does not answer itself."""
     name, _, rest = path.removeprefix(_PREFIX).partition("/")
     found = await root._serve_status.absent(name)
@@ -120,8 +120,8 @@ async def _absent(root: Root, _headers: Given, _receive: Receive, path: str) -> 
     raise found
 
 
-def _json(found: object, status: int = 200, headers: Headers = ()) -> Reply:
-    return Reply(orjson.dumps(found), status, headers=headers, compress=False)
+def _json(found: object, status: int = 200, headers: Headers = ()) -> Response:
+    return Response(orjson.dumps(found), status, headers=headers, compress=False)
 
 
 _GET = ("GET", "HEAD")

@@ -16,7 +16,7 @@ from configs.schema import ModelConfig, Tunables
 from models.runtime.returned_values import too_long, uneven
 from models.signature import signature_of
 
-from .auth.authenticator import Guard
+from .auth.authenticator import Authenticator
 from .batching.batching import Batcher
 from .batching.queue import Answer, OnResult
 from .canary.router import CanaryRouter
@@ -45,13 +45,13 @@ class ModelService:
         properties: Callable[[], dict[str, Any]],
         *,
         preprocess: Preprocessor | None = None,
-        guard: Guard | None = None,
+        authenticator: Authenticator | None = None,
         health: Health | None = None,
     ) -> None:
-        self.name, self.version, self.guard = config.name, config.version, guard
+        self.name, self.version, self.authenticator = config.name, config.version, authenticator
         self.signature = signature_of(config)
         self.predict = predictor(config)
-        self.quick = json_fast_path.reader(self.signature)
+        self.read_usual_json = json_fast_path.reader(self.signature)
         self.counts = counts
         self._batcher = batcher
         self._canary = canary

@@ -1,6 +1,6 @@
-"""What the terminal of `serve run` shows: that all models are ready, with a command to try; or which is not, and why.
+"""Tells the terminal of `serve run` that all models are ready, with a command to try, or which one is not, and why.
 
-`serve run` itself prints nothing when an application fails or waits for a GPU that does not come.
+`serve run` itself prints nothing when an application fails, or waits for a GPU that is not there.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _log = logging.getLogger("pitstop")
 
 
 class Applications(Protocol):
-    """What it needs to know; serve_status.ServeStatus is one."""
+    """Knows the port and the applications; serve_status.ServeStatus is one."""
 
     @property
     def port(self) -> int: ...
@@ -30,7 +30,7 @@ async def announce(
     say: Callable[[str], object],
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> None:
-    """Watch until every model is ready or has failed, and say so once. A model that takes long is named meanwhile."""
+    """Watch until every model is ready or has failed, and say so once. Until then, log the models that take long."""
     failed: set[str] = set()
     looks = 0
     while True:
@@ -43,7 +43,8 @@ async def announce(
         for app in apps:
             if app.failed and app.name not in failed:
                 failed.add(app.name)
-                # Ray holds back a line whose words another process has printed; the replica's log has these too.
+                # Ray deduplicates log lines across processes, and the replica logs the same text; the name in front
+                # makes each line unique.
                 lines = [f"  {app.name}: {line}" for line in app.message.splitlines()]
                 _log.error("%s will not be served:\n%s", app.name, "\n".join(lines))
         waiting = [app for app in apps if not ((app.ready and app.settled) or app.name in failed)]
@@ -52,16 +53,16 @@ async def announce(
         if looks % _PATIENCE_LOOKS == 0:
             for app in waiting:
                 _log.warning("still waiting for %s: %s", app.name, app.message or "Serve gives no reason")
-    say(_invitation([app for app in apps if app.ready], sorted(failed), applications.port))
+    say(_ready_line([app for app in apps if app.ready], sorted(failed), applications.port))
 
 
 def to_terminal(text: str) -> None:
-    """Write past Serve, which takes what is printed in a replica into its log."""
+    """Write to the real stderr: Serve moves what a replica prints into its log."""
     sys.__stderr__.write(text + "\n")  # type: ignore[union-attr]
     sys.__stderr__.flush()  # type: ignore[union-attr]
 
 
-def _invitation(ready: Sequence[App], failed: Sequence[str], port: int) -> str:
+def _ready_line(ready: Sequence[App], failed: Sequence[str], port: int) -> str:
     names = [app.name for app in ready]
     without = f", without {', '.join(failed)}" if failed else ""
     if not names:

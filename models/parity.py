@@ -1,6 +1,6 @@
-"""Compares two answers to the same rows, and says which output is off, by how much, and what to change.
+"""Compares two answers to the same rows, and says which output deviates, by how much, and what to change.
 
-What is not finite is not equal to a number, and where nothing is finite, nothing was compared.
+NaN and infinity never equal a number. An output without one finite value is not compared.
 """
 
 from collections.abc import Container, Sequence
@@ -21,7 +21,7 @@ class Tolerance:
 
 
 # bf16 keeps 8 bits of mantissa, fp16 and tf32 11, fp32 24, fp64 53; a deep network adds up a few hundred roundings.
-# For fp64 it is below what fp32 rounds away (6e-8), so that fp32 in disguise is found out.
+# fp64's is below fp32's rounding (6e-8), so that a model that computes in fp32 is found.
 TOLERANCES = {
     "fp64": Tolerance(1e-9, 0.0),
     "fp32": Tolerance(1e-3, 0.0),
@@ -31,17 +31,17 @@ TOLERANCES = {
 }
 
 
-# Below this magnitude an output counts as zero, so that the rounding of a difference is not taken for its value.
+# A smaller output is compared with this magnitude: there a difference is only rounding.
 _LEAST_FP32_SCALE = 1e-6
 _LEAST_SCALE = {torch.float64: 1e-15}
 
 
-class OffError(ModelError):
-    """An output is further off than it may be, by `off`."""
+class DeviationError(ModelError):
+    """An output deviates by more than its tolerance."""
 
-    def __init__(self, text: str, off: float) -> None:
+    def __init__(self, text: str, deviation: float) -> None:
         super().__init__(text)
-        self.off = off
+        self.deviation = deviation
 
 
 def tolerance_for(precision: str, override: float | None) -> Tolerance:
@@ -52,7 +52,8 @@ def tolerance_for(precision: str, override: float | None) -> Tolerance:
 def deviation(found: torch.Tensor, expected: torch.Tensor) -> float | None:
     """Return the largest difference over the largest magnitude, or the share of integers that differ.
 
-    None where there is nothing to compare: both have the same NaN and infinities, and not one number.
+    Infinity if the shapes, or the places of NaN and infinities, differ. None if there is nothing to compare: an output
+    without one finite value, or of no integers.
     """
     found, expected = found.detach().cpu(), expected.detach().cpu()
     if found.shape != expected.shape:
@@ -71,7 +72,7 @@ def _of_floats(found: torch.Tensor, expected: torch.Tensor, least_scale: float) 
         return float("inf")
     if not bool(finite.any()):
         return None
-    # Halved first: the largest numbers of fp64 may lie further apart than the largest number is large.
+    # Halved first: the difference of two large numbers of fp64 may be infinite.
     found, expected = found[finite] / 2, expected[finite] / 2
     return float((found - expected).abs().max()) / max(least_scale / 2, float(expected.abs().max()))
 
@@ -84,30 +85,29 @@ def compare(
     what: str,
     advice: str,
 ) -> dict[str, float]:
-    """Return the deviation of every output in which there was something to compare.
+    """Return the deviation of every output that could be compared.
 
     Raises:
-        ModelError: an output is further off than it may be.
+        DeviationError: an output deviates by more than its tolerance.
     """
     compared = {}
     for left, right, tensor in zip(found, expected, outputs, strict=True):
-        off = deviation(left, right)
-        if off is None:
+        by = deviation(left, right)
+        if by is None:
             continue
         # An output is no finer than its own datatype, whatever the arithmetic before it.
         allowed = max(tolerance.relative, _rounding(left)) if right.is_floating_point() else tolerance.disagree
-        if off > allowed:
+        if by > allowed:
             kind = "of its largest value" if right.is_floating_point() else "of its integers"
-            raise OffError(
-                f"output {tensor.name!r}: {what} differs by {off:.2g} {kind}, {allowed:g} is allowed\nhelp: {advice}",
-                off,
+            raise DeviationError(
+                f"output {tensor.name!r}: {what} differs by {by:.2g} {kind}, {allowed:g} is allowed\nhelp: {advice}", by
             )
-        compared[tensor.name] = off
+        compared[tensor.name] = by
     return compared
 
 
 def refuse_uncompared(compared: Container[str], outputs: Sequence[Tensor]) -> None:
-    """Raise a ModelError for an output that was compared in nothing: eager itself gives no finite number there."""
+    """Raise a ModelError for an output that was never compared, since eager gives no finite number there."""
     for tensor in outputs:
         if tensor.name not in compared:
             raise ModelError(

@@ -1,4 +1,4 @@
-"""configs <- models <- deployments; pitstop may use configs, models, and the pure rooms of deployments."""
+"""configs <- models <- deployments; pitstop may use configs, models, and parts of deployments without Ray and torch."""
 
 import ast
 import subprocess
@@ -17,7 +17,7 @@ ANYWHERE = {
     "deployments": {"pitstop"},
     "pitstop": {"deployments"},
 }
-# Rooms of deployments that know neither Ray nor torch: pitstop may use them.
+# Parts of deployments without Ray and torch: pitstop may use them.
 PURE = ("deployments.http_client", "deployments.stubs")
 # The server's own queue and policy, which the simulations run too: pitstop may use them.
 POLICY = ("deployments.batching.fifo", "deployments.batching.grouping", "deployments.batching.queue")
@@ -51,21 +51,21 @@ def test_no_module_imports_itself_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize("package", ["models", "deployments"])
-def test_no_room_imports_itself_in_a_circle(package: str) -> None:
-    """A room is a folder of a package, or a file beside the folders; what a function imports counts too."""
-    rooms: dict[str, set[str]] = {}
+def test_no_part_imports_itself_in_a_circle(package: str) -> None:
+    """A part is a folder of a package, or a file beside the folders; what a function imports counts too."""
+    parts: dict[str, set[str]] = {}
     for path in sorted((PROJECT / package).rglob("*.py")):
-        room = path.relative_to(PROJECT / package).parts[0].removesuffix(".py")
-        found = {name.split(".")[1] for name in needed(path, nested=True) if name.startswith(f"{package}.")}
-        rooms.setdefault(room, set()).update(found - {room})
-    assert len(rooms) > 5
-    TopologicalSorter(rooms).prepare()
+        part = path.relative_to(PROJECT / package).parts[0].removesuffix(".py")
+        others = {name.split(".")[1] for name in needed(path, nested=True) if name.startswith(f"{package}.")}
+        parts.setdefault(part, set()).update(others - {part})
+    assert len(parts) > 5
+    TopologicalSorter(parts).prepare()
 
 
 def needed(path: Path, nested: bool = False) -> Iterator[str]:
-    """Yield what a file imports, but for types: modules, and whatever is taken out of modules.
+    """Yield what a file imports, except for types: modules, and the names imported from modules.
 
-    `nested` is whether that counts which is imported only when a function runs.
+    `nested`: also yield what is imported only when a function runs.
     """
     for node in ast.parse(path.read_text(encoding="utf-8"), str(path)).body:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
@@ -76,15 +76,15 @@ def needed(path: Path, nested: bool = False) -> Iterator[str]:
                 yield from (f"{name}.{alias.name}" for alias in getattr(node, "names", ()))
 
 
-@pytest.mark.parametrize("room", PURE)
-def test_a_pure_room_knows_neither_ray_nor_torch_nor_the_rest_of_deployments(room: str) -> None:
-    files = sorted((PROJECT / room.replace(".", "/")).glob("*.py"))
+@pytest.mark.parametrize("part", PURE)
+def test_a_part_for_pitstop_knows_neither_ray_nor_torch_nor_the_rest_of_deployments(part: str) -> None:
+    files = sorted((PROJECT / part.replace(".", "/")).glob("*.py"))
     assert files
-    code = "".join(f"import {room}.{path.stem}\n" for path in files) + "import sys; print(*sys.modules)"
+    code = "".join(f"import {part}.{path.stem}\n" for path in files) + "import sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     others = {"configs", "models", "ray", "torch"}
     wrong = [each for each in done.stdout.split() if each in others or each.startswith("deployments.")]
-    assert [each for each in wrong if not each.startswith(room)] == []
+    assert [each for each in wrong if not each.startswith(part)] == []
 
 
 def test_the_policy_and_the_simulation_of_it_import_neither_ray_nor_torch() -> None:

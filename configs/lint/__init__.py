@@ -1,1 +1,1 @@
-"""The linter: one rule a file. It never imports torch, and Ray only for Serve's own schema."""
+"""The linter: one subject a file, and all of them in lint.py. No torch, and of Ray only Serve's schema."""

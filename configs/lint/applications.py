@@ -15,7 +15,7 @@ App = Mapping[str, Any]
 _DEPLOYMENT = {MODEL: "Model", ROOT: "Root"}
 
 
-def rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
+def application_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield every breach of these rules, in the order of the file."""
     apps = items(raw, "applications")
     yield from _duplicates(raw, "name", "default")

@@ -1,6 +1,6 @@
 """Checks the environment variables of a Serve config.
 
-The fast path works only if controller and replicas have the same variables, and nothing reads a misspelt variable.
+Some of them must be the same for the controller and the replicas, and nothing reads a misspelt variable.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,8 @@ from .ray_variables import unreadable
 # Calls between replicas go by gRPC only where this is set: Ray's limit of 4 MiB is too low for them.
 MESSAGE_LIMIT = "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH"
 _HIGHEST_LIMIT = 2**31 - 1
-FAST_PATH = (
+# The controller and the replicas must have the same values.
+SHARED_VARIABLES = (
     "RAY_SERVE_ENABLE_HA_PROXY",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED",
     MESSAGE_LIMIT,
@@ -37,7 +38,7 @@ _CONTROLLER: Keys = ("controller_options", "runtime_env", "env_vars")
 _HELP = "give it the same value in controller_options and in every application; a YAML anchor does that"
 
 
-def environment(raw: Mapping[str, Any]) -> Iterator[Problem]:
+def environment_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield variables that are misspelt, not strings, or set on one side only."""
     places: list[Keys] = [("applications", i, "runtime_env", "env_vars") for i, _ in items(raw, "applications")]
     for keys in [_CONTROLLER, *places]:
@@ -84,7 +85,7 @@ def _callbacks(raw: object, keys: Keys) -> Iterator[Problem]:
 
 def _one_sided(raw: object, keys: Keys) -> Iterator[Problem]:
     controller, app = mapping(raw, *_CONTROLLER), mapping(raw, *keys)
-    for name in FAST_PATH:
+    for name in SHARED_VARIABLES:
         here, there = child(app, name), child(controller, name)
         if here == there:
             continue

@@ -27,13 +27,13 @@ class ExposedPort(NamedTuple):
 
 
 class PortSetting(NamedTuple):
-    """What decides which ports are open. `serve_grpc` and `front` are ports, None if they are off."""
+    """What decides which ports are open. `serve_grpc` and `grpc_proxy` are ports, None if they are off."""
 
     http_host: str
     http_port: int
     serve_grpc: int | None
-    front: int | None
-    front_host: str | None
+    grpc_proxy: int | None
+    grpc_proxy_host: str | None
     env: Env
 
 
@@ -48,8 +48,8 @@ def exposed_ports(setting: PortSetting) -> Iterator[ExposedPort]:
     haproxy = str(setting.env.get(_HAPROXY, "0")) == "1"
     if http_open:
         yield ExposedPort(setting.http_port, "HTTP", True)
-    if setting.front is not None and is_open(setting.front_host or setting.http_host):
-        yield ExposedPort(setting.front, "gRPC for any client", True)
+    if setting.grpc_proxy is not None and is_open(setting.grpc_proxy_host or setting.http_host):
+        yield ExposedPort(setting.grpc_proxy, "gRPC for any client", True)
     if setting.serve_grpc is not None and (http_open or not haproxy):
         yield ExposedPort(setting.serve_grpc, "Serve's gRPC", http_open)
     if haproxy:
@@ -58,8 +58,8 @@ def exposed_ports(setting: PortSetting) -> Iterator[ExposedPort]:
         if setting.serve_grpc is not None:
             yield ExposedPort(number(setting.env, "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT", 9500), "Serve's fallback gRPC")
     without_token = str(setting.env.get("RAY_AUTH_MODE", "")) == "disabled"
-    guard = "without a token, because RAY_AUTH_MODE is disabled" if without_token else "protected by Ray's token"
-    yield ExposedPort(None, f"calls between replicas, which unpickle what they receive, {guard}")
+    how = "without a token, because RAY_AUTH_MODE is disabled" if without_token else "protected by Ray's token"
+    yield ExposedPort(None, f"calls between replicas, which unpickle what they receive, {how}")
 
 
 def setting_of(raw: Mapping[str, Any]) -> PortSetting:
@@ -71,8 +71,8 @@ def setting_of(raw: Mapping[str, Any]) -> PortSetting:
         http_host=str(http.get("host") or _LOCAL),
         http_port=number(http, "port", 8000),
         serve_grpc=number(grpc, "port", 9000) if child(grpc, "grpc_servicer_functions") else None,
-        front=number(args, "grpc_port", 8001) if args.get("grpc_port") else None,
-        front_host=args.get("grpc_host"),
+        grpc_proxy=number(args, "grpc_port", 8001) if args.get("grpc_port") else None,
+        grpc_proxy_host=args.get("grpc_host"),
         env=mapping(raw, "controller_options", "runtime_env", "env_vars"),
     )
 
@@ -81,7 +81,7 @@ def sentence(found: list[ExposedPort]) -> str:
     """List the open ports in one sentence; empty if there are none."""
     if not found:
         return ""
-    listed = ", ".join(f"{door.port or 'one port of each replica'} ({door.what})" for door in found)
+    listed = ", ".join(f"{each.port or 'one port of each replica'} ({each.what})" for each in found)
     return f"open to the network: {listed}. docs/security.md says how to close each"
 
 

@@ -14,17 +14,17 @@ _HTTP_PORT: Keys = ("http_options", "port")
 
 def grpc_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield the problems of a config's gRPC ports."""
-    front = _front(raw)
+    grpc_proxy = _grpc_proxy(raw)
     functions = mapping(raw, "grpc_options").get("grpc_servicer_functions")
     serves = isinstance(functions, list) and bool(functions)
     if isinstance(functions, list) and SERVICE not in functions:
         what = f"does not have {SERVICE}: Serve's gRPC port would serve no model"
         yield Problem(_FUNCTIONS, where(raw, _FUNCTIONS), what, f"write `grpc_servicer_functions: [{SERVICE}]`")
-    if serves and front is None:
-        yield from _without_front(raw)
+    if serves and grpc_proxy is None:
+        yield from _without_grpc_proxy(raw)
     taken: dict[object, Keys] = {_port(raw, _HTTP_PORT, 8000): _HTTP_PORT}
     others = [(_SERVE_PORT, _port(raw, _SERVE_PORT, 9000))] if serves else []
-    for keys, port in [*others, *([front] if front else [])]:
+    for keys, port in [*others, *([grpc_proxy] if grpc_proxy else [])]:
         if port in taken:
             what = f"is {port}, the same as {where(raw, taken[port])}"
             yield Problem(
@@ -33,7 +33,7 @@ def grpc_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
         taken[port] = keys
 
 
-def _without_front(raw: Mapping[str, Any]) -> Iterator[Problem]:
+def _without_grpc_proxy(raw: Mapping[str, Any]) -> Iterator[Problem]:
     for index, app in items(raw, "applications"):
         if app.get("import_path") == ROOT:
             keys: Keys = ("applications", index, "args", "grpc_port")
@@ -43,7 +43,7 @@ def _without_front(raw: Mapping[str, Any]) -> Iterator[Problem]:
             )
 
 
-def _front(raw: Mapping[str, Any]) -> tuple[Keys, object] | None:
+def _grpc_proxy(raw: Mapping[str, Any]) -> tuple[Keys, object] | None:
     """Return the keys of the root application's grpc_port, and the port."""
     for index, app in items(raw, "applications"):
         port = mapping(app, "args").get("grpc_port")

@@ -6,9 +6,9 @@ from typing import Any
 from ..problems import Keys, Problem, items, mapping, where
 from .applications import INGRESS, MODEL
 
-# The keys that say the same in front and behind. Each side has a forward_timeout_s of its own, the device check_finite;
-# the canary has its own rules.
-_READ_IN_FRONT = (
+# The ingress replicas use these in the model's place. Both have a forward_timeout_s of their own, only the device has
+# check_finite, and the canary has its own rules.
+_READ_BY_INGRESS = (
     "max_batch_size",
     "batch_wait_timeout_s",
     "max_queue_size",
@@ -23,14 +23,14 @@ def ingress_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
     for index, app in items(raw, "applications"):
         if app.get("import_path") != MODEL or not mapping(app, "args").get("ingress_replicas"):
             continue
-        front = next((each for _, each in items(app, "deployments") if each.get("name") == INGRESS), {})
-        known = mapping(front, "user_config")
+        ingress = next((each for _, each in items(app, "deployments") if each.get("name") == INGRESS), {})
+        known = mapping(ingress, "user_config")
         for number, deployment in items(app, "deployments"):
             if deployment.get("name") == INGRESS:
                 continue
             keys: Keys = ("applications", index, "deployments", number, "user_config")
             for key, value in mapping(deployment, "user_config").items():
-                if key in _READ_IN_FRONT and known.get(key) != value:
+                if key in _READ_BY_INGRESS and known.get(key) != value:
                     what = (
                         f"differs from the deployment named {INGRESS}, which reads the requests and uses its own value"
                     )

@@ -21,7 +21,7 @@ _FILES: tuple[Keys, ...] = (("source", "weights"), ("source", "torchscript"), ("
 _CALLABLES: tuple[Keys, ...] = (("source", "factory"), ("preprocess",), ("predict", "decode"), ("predict", "encode"))
 
 
-def references(raw: Mapping[str, Any]) -> Iterator[Problem]:
+def path_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield every file and callable that a model names and that does not exist."""
     for index, app in items(raw, "applications"):
         if app.get("import_path") != MODEL:

@@ -78,7 +78,7 @@ def _ports(raw: Mapping[str, Any]) -> Iterator[tuple[Keys, int]]:
     places: list[tuple[Keys, int | None]] = [
         (("http_options", "port"), setting.http_port),
         (("grpc_options", "port"), setting.serve_grpc),
-        *((("applications", index, "args", "grpc_port"), setting.front) for index in roots[:1]),
+        *((("applications", index, "args", "grpc_port"), setting.grpc_proxy) for index in roots[:1]),
     ]
     for keys, port in places:
         given = mapping(raw, *keys[:-1]).get(str(keys[-1]), port)
@@ -87,7 +87,7 @@ def _ports(raw: Mapping[str, Any]) -> Iterator[tuple[Keys, int]]:
 
 
 def _all_open(raw: Mapping[str, Any], env: Mapping[str, Any]) -> PortSetting:
-    return setting_of(raw)._replace(http_host="", front_host=None, env=env)
+    return setting_of(raw)._replace(http_host="", grpc_proxy_host=None, env=env)
 
 
 def _one(port: int, what: str) -> Listener:

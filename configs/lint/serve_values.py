@@ -1,6 +1,6 @@
 """Checks the values of Serve's own keys against their types: Ray takes `true` for 1, "8000" for 8000, and .inf.
 
-Ray also does not read an autoscaling_config until the deployment starts; this module does.
+Ray does not read an autoscaling_config until the deployment starts; this module does.
 """
 
 import math
@@ -60,12 +60,11 @@ def _unread(raw: object, path: Keys, value: Mapping[str, Any], classes: list[typ
             continue  # It imports what a policy names; Ray's own validation reports that.
 
 
-def refused(raw: object, path: Keys, error: ValidationError) -> Iterator[Problem]:
-    """Yield what Ray's class says of the value under a key path."""
-    for found in error.errors(include_url=False):
-        at = (*path, *found["loc"])
-        what = found["msg"].removeprefix("Value error, ")
-        yield Problem(at, where(raw, at), what, "Ray Serve itself would refuse this value: correct it")
+def refused(raw: object, path: Keys, error: ValidationError) -> list[Problem]:
+    """Return what Ray's class says of the value under a key path."""
+    help_ = "Ray Serve itself would refuse this value: correct it"
+    places = [((*path, *each["loc"]), each["msg"].removeprefix("Value error, ")) for each in error.errors()]
+    return [Problem(at, where(raw, at), what, help_) for at, what in places]
 
 
 def _types(annotation: Any) -> Iterator[object]:

@@ -1,6 +1,6 @@
-"""Lets in whoever shows a token that opens the model: the `Authorization: Bearer` header, or metadata of that name.
+"""Checks a request's token: from the `Authorization: Bearer` header, or from gRPC metadata of that name.
 
-Without `auth` in the config there is no guard, and a request costs one comparison with None.
+Without `auth` in the config there is no authenticator, and the check is one comparison with None.
 """
 
 from collections.abc import Iterable
@@ -9,25 +9,25 @@ from typing import Any
 from configs.schema import AuthConfig
 
 from ..core.errors import Forbidden, ServeError, Unauthorized
-from .token_store import Source
+from .token_store import TokenStore
 from .tokens import find
 
 AUTHORIZATION = b"authorization"
 _SCHEME = b"bearer "
 
 
-class Guard:
-    """Stands before one model, or, where `model` is None, before the server's own pages."""
+class Authenticator:
+    """Protects one model, or the server's own pages if `model` is None."""
 
-    def __init__(self, source: Source, model: str | None) -> None:
-        self._source = source
+    def __init__(self, store: TokenStore, model: str | None) -> None:
+        self._store = store
         self._model = model
 
     def refusal(self, given: bytes | None) -> ServeError | None:
-        """Return what keeps the sender of this Authorization header out: Unauthorized, Forbidden or nothing."""
+        """Return why the sender of this Authorization header is refused: Unauthorized or Forbidden; else None."""
         if given is None or given[: len(_SCHEME)].lower() != _SCHEME:
             return Unauthorized()
-        token = find(self._source.tokens(), given[len(_SCHEME) :].strip())
+        token = find(self._store.tokens(), given[len(_SCHEME) :].strip())
         if token is None:
             return Unauthorized()
         return None if token.opens(self._model) else Forbidden()
@@ -43,13 +43,13 @@ class Guard:
         self.check(authorization(metadata))
 
 
-def open_guard(config: AuthConfig | None, model: str | None) -> Guard | None:
-    """Return the guard that a config asks for; raises ConfigError where its tokens cannot be read."""
-    return None if config is None else Guard(Source(config), model)
+def open_authenticator(config: AuthConfig | None, model: str | None) -> Authenticator | None:
+    """Return the authenticator of a config; raises ConfigError if its tokens cannot be read."""
+    return None if config is None else Authenticator(TokenStore(config), model)
 
 
 def authorization(metadata: Iterable[tuple[str, Any]] | None) -> bytes | None:
-    """Return what a gRPC call's metadata has as its authorization; names of metadata are in lower case."""
+    """Return the authorization in a gRPC call's metadata, whose names are in lower case."""
     for name, value in metadata or ():
         if name == "authorization":
             return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")

@@ -1,6 +1,6 @@
-"""Where tokens come from: an environment variable, read once, or a file, read again whenever it has changed.
+"""The valid tokens: from an environment variable, read once, or from a file, read again when it has changed.
 
-So tokens rotate without a restart: write the new one beside the old, change the clients, take the old one out.
+So tokens rotate without a restart: add the new one, change the clients, remove the old one.
 """
 
 import logging
@@ -17,11 +17,11 @@ _LOOK_EVERY_S = 1.0
 _log = logging.getLogger("pitstop")
 
 
-class Source:
-    """The tokens that hold at the moment.
+class TokenStore:
+    """The tokens that are valid now.
 
     Raises:
-        ConfigError: where they cannot be read at the start. Later the last good ones stay, and the log says why.
+        ConfigError: they cannot be read at the start. Later the last good ones stay, and the log says why.
     """
 
     def __init__(self, config: AuthConfig) -> None:
@@ -31,7 +31,7 @@ class Source:
         self._tokens = _read(config.tokens_env, self._path)
 
     def tokens(self) -> tuple[Token, ...]:
-        """Return them; looks at the file at most once a second."""
+        """Return them; checks the file at most once a second."""
         if self._path is not None:
             now_s = time.monotonic()
             if now_s - self._looked_s >= _LOOK_EVERY_S:
@@ -52,7 +52,7 @@ class Source:
 
 
 def _stamp(path: Path | None) -> tuple[int, int, int] | None:
-    """Return what changes with the file, a symlink that is pointed elsewhere included; None where it is not there."""
+    """Return what changes when the file does, or the target of a symlink; None without a file."""
     try:
         found = path.stat() if path is not None else None
     except OSError:

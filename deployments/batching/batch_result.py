@@ -1,4 +1,4 @@
-"""One batch through the device, whatever happens, with a measure of where the time went.
+"""One batch through the device, whatever happens, and where its time went.
 
 When a forward fails, failure_isolation.py runs its requests again in smaller batches, and only the guilty one fails.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from models.runtime.batch import Batch
 
 from ..core.errors import InferenceFailed
-from .failure_isolation import Answers, isolate_failure, told
+from .failure_isolation import Answers, isolate_failure, split_finite
 from .memory_limit import MemoryLimit
 from .queue import Answer, Part
 from .runner_protocol import RunnerProtocol
@@ -18,12 +18,11 @@ from .runner_protocol import RunnerProtocol
 
 @dataclass(slots=True)
 class BatchResult:
-    """What one forward did. Times in seconds; those of steps that overlap other forwards count all the same.
+    """What one forward did. Times are in seconds, also of steps that overlap other forwards.
 
-    `broken` is set where the device's threads met what they had not foreseen: nobody who waits is answered any more.
-    `waited_s` is the longest wait of its rows, `row_wait_s` the sum over all rows; `idle_s` is how long the device
-    stood still before it though the first of its rows had already come, `busy_s` the time from when it could have
-    begun to its end.
+    `broken` is the error if the device's threads themselves failed: nothing that waits is answered any more.
+    `waited_s` is the longest wait of its rows, `row_wait_s` the sum over all rows. `idle_s` is how long the device was
+    idle before this forward while its first row waited, `busy_s` the time from when it could have begun to its end.
     """
 
     answers: list[tuple[Part, Answer | Exception]]
@@ -44,27 +43,31 @@ class BatchResult:
     broken: Exception | None = None
 
 
-def complete(
-    runner: RunnerProtocol, parts: list[Part], go: Callable[[], Batch], free_since_s: float, memory_limit: MemoryLimit
+def finish_batch(
+    runner: RunnerProtocol,
+    parts: list[Part],
+    launched: Callable[[], Batch],
+    free_since_s: float,
+    memory_limit: MemoryLimit,
 ) -> BatchResult:
-    """Launch what `go` stages, and return the answers of all parts.
+    """Wait for a batch, and return the answers of all its parts.
 
     Args:
         runner: the model.
-        parts: what the batch is made of.
-        go: returns the batch, launched.
+        parts: the rows of the batch.
+        launched: returns the batch, launched.
         free_since_s: when the forward before this one ended, on time.perf_counter's clock.
-        memory_limit: how many rows fit into the device's memory; a forward that runs out of it makes this less.
+        memory_limit: how many rows fit into the device's memory; lowered when a forward runs out of it.
     """
     try:
-        batch = go()
+        batch = launched()
         outputs = runner.finish(batch)
         began = time.perf_counter()
-        ran = BatchResult(told(parts, outputs, batch.off), batch.rows, batch.shape)
+        ran = BatchResult(split_finite(parts, outputs, batch.nonfinite), batch.rows, batch.shape)
         ran.split_s = time.perf_counter() - began
         ran.collate_s, ran.copy_s = batch.collate_s, batch.copy_s
         ran.ended_s, ran.fetch_s = batch.launched_s + batch.forward_s, batch.fetch_s
-        # One that was launched behind another began when that one ended.
+        # A batch that is launched behind another begins when that one ends.
         ran.forward_s = ran.ended_s - max(batch.launched_s, free_since_s)
         _waits(ran, batch.launched_s, free_since_s)
     except Exception as error:  # The model may raise anything; only the guilty request may suffer.
@@ -79,7 +82,7 @@ def complete(
 def _answers(runner: RunnerProtocol, parts: list[Part], error: Exception, memory_limit: MemoryLimit) -> Answers:
     try:
         return isolate_failure(runner, parts, error, memory_limit)
-    except Exception as again:  # Not foreseen: whoever waits must hear of it all the same.
+    except Exception as again:  # Not foreseen: every request must still get an answer.
         return [(part, InferenceFailed(again)) for part in parts]
 
 

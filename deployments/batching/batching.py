@@ -1,6 +1,6 @@
-"""Requests to batches and back. Mistake 5, closed: no request reaches the device as a lone vector while others wait.
+"""Requests to batches and back. Prevents mistake 5 (docs/five-mistakes.md): waiting requests share a forward.
 
-Requests of one loop tick make a block. Where the device is free it gets the block at once; where it is not, or a wait
+The requests of one turn of the event loop make a block. A free device gets the block at once; if it is busy, or a wait
 is configured, `@serve.batch` gathers blocks (gathering.py), and the device takes what waits when it is free again.
 Waiting for a full batch inside `@serve.batch` would not fill it: Serve forms the next batch before a slot is free
 (docs/architecture.md).
@@ -14,15 +14,15 @@ from collections.abc import Callable
 from configs.schema import Tunables
 from models.signature import Rows
 
-from ..core.error_logging import fault, log_unheard
+from ..core.error_logging import internal_error, log_unheard
 from ..core.errors import BadRequest, InferenceFailed, QueueFull, ServeError
 from ..core.request import IsDisconnected
 from .answers import joined
 from .batch_result import BatchResult
 from .deadlines import Deadlines
+from .device_protocol import DeviceProtocol
 from .gathering import Block, Gathering
 from .queue import Answer, Item, OnResult
-from .remote import Device
 
 _DROP_EVERY_S = 0.1
 _log = logging.getLogger("pitstop")
@@ -35,7 +35,7 @@ class Batcher:
         self,
         tunables: Tunables,
         max_batch_size: int,
-        device: Device,
+        device: DeviceProtocol,
         observe: Callable[[BatchResult], None],
         best_rows: int | None = None,
     ) -> None:
@@ -46,12 +46,12 @@ class Batcher:
         self._best_rows = best_rows or max_batch_size
         self._block: Block = []
         self._held_rows = 0
-        # Rows that are still being preprocessed, on their way here.
+        # Rows admitted that are still being preprocessed.
         self.preparing_rows = 0
         self.offered_rows = 0
         self._dropped_s = 0.0
         self._deadlines = Deadlines(self._loop)
-        # What every new request is told while no answer is to be had here; health/ sets it.
+        # The error of every new request while the replica cannot answer; health/ sets it.
         self.closed: ServeError | None = None
         self._device = device
         device.listen(self._deliver_all)
@@ -59,7 +59,7 @@ class Batcher:
         self.reconfigure(tunables)
 
     def reconfigure(self, tunables: Tunables) -> None:
-        """Change limits in place; what waits already goes by the new ones."""
+        """Change limits in place, also for the requests that already wait."""
         self.tunables = tunables
         # What the start timed is a default; a number in the YAML is a decision.
         self._device.set_limit(min(tunables.max_batch_size or self._best_rows, self._max_rows))
@@ -72,7 +72,7 @@ class Batcher:
 
     @property
     def waiting_rows(self) -> int:
-        """Rows admitted that no forward has taken yet: those the device has, and those on their way to it."""
+        """Rows admitted that no forward has taken yet: in the device's queue or on their way to it."""
         return self.preparing_rows + self._held_rows + self._device.waiting_rows
 
     def add(
@@ -84,10 +84,10 @@ class Batcher:
         priority: int = 0,
         is_disconnected: IsDisconnected | None = None,
     ) -> Item:
-        """Queue `rows` rows, which may share forwards with strangers; `on_result` gets the answer or an error, once.
+        """Queue rows, which may share forwards with other clients'; `on_result` gets the answer or an error, once.
 
-        The error is TimedOut where no answer came within request_timeout_s, or `timeout_s` if that is shorter;
-        InferenceFailed where the model raised on these rows with no one else's among them.
+        The error is TimedOut if no answer came within request_timeout_s, or `timeout_s` if that is shorter;
+        InferenceFailed if the model raised on these rows alone.
 
         Raises:
             QueueFull: the bound on waiting rows is reached.
@@ -107,7 +107,7 @@ class Batcher:
         return item
 
     def admit(self, rows: int) -> None:
-        """Raise what `add` would raise of so many more rows."""
+        """Raise what `add` would raise for so many rows."""
         if self.closed is not None:
             raise self.closed.with_traceback(None)  # Else it keeps the frames of every request that it refused.
         bound = self.tunables.max_queue_size
@@ -117,16 +117,16 @@ class Batcher:
                 raise self._refusal(rows)
 
     def allowed_s(self, timeout_s: float | None) -> float:
-        """Return how long a request may take that asked for so long, or for nothing."""
+        """Return how long a request with this timeout, or with none, may take."""
         return self.tunables.request_timeout_s if timeout_s is None else min(timeout_s, self.tunables.request_timeout_s)
 
     def end_all(self, error: ServeError) -> None:
-        """Tell this to everybody who waits, and from now on to everybody who comes."""
+        """End every waiting request, and every later one, with this error."""
         self.closed = error
         self._deadlines.end_all(error)
 
     def _drop_expired(self) -> None:
-        """Make room of what nobody waits for any more; under overload that is not worth a look at each request."""
+        """Drop what nobody waits for any more; not at each request, which would cost too much under overload."""
         now = time.perf_counter()
         if now - self._dropped_s >= _DROP_EVERY_S:
             self._dropped_s = now
@@ -136,20 +136,20 @@ class Batcher:
         bound = self.tunables.max_queue_size
         if rows > bound:
             return BadRequest(f"the request has {rows} rows, this model takes at most {bound} at once: split it")
-        # Refused for want of room, it still tells how many replicas are needed.
+        # Rows refused for want of room count too: the autoscaling policy reads the load that was offered.
         self.offered_rows += rows
         return QueueFull(self.tunables.retry_after_s)
 
     def _hand_over(self) -> None:
         block, self._block = self._block, []
         if self.tunables.batch_wait_timeout_s:
-            self._wait_for_company(block)
+            self._gather_one_by_one(block)
         elif self._device.idle:
             self._pass_on(block)
         else:
             self._gathering.add(block)
 
-    def _wait_for_company(self, block: Block) -> None:
+    def _gather_one_by_one(self, block: Block) -> None:
         """Gather the requests one by one: Serve waits for as many blocks as a forward has rows."""
         # A full request has nothing to wait for.
         if full := [item for item in block if item.rows >= self.limit]:
@@ -164,13 +164,13 @@ class Batcher:
             self._held_rows -= item.rows
         try:
             self._device.put(items)
-        except Exception as error:  # On the event loop nobody else would tell those who wait.
+        except Exception as error:  # On the event loop nobody else would answer these requests.
             for item in items:
                 self._end(item, InferenceFailed(error))
 
     def _deliver_all(self, ran: BatchResult) -> None:
         if ran.broken is not None:
-            self._deadlines.end_all(fault("the device's threads", ran.broken, None))
+            self._deadlines.end_all(internal_error("the device's threads", ran.broken, None))
             return
         now = time.perf_counter()
         for part, answer in ran.answers:
@@ -185,7 +185,7 @@ class Batcher:
                 ran.request_s += now - item.arrived_s
         try:
             self._observe(ran)
-        except Exception as error:  # A figure that is lost costs nobody an answer.
+        except Exception as error:  # A lost figure must not cost anybody an answer.
             _log.error("a batch could not be counted", exc_info=error)
 
     def _end(self, item: Item, answer: Answer | Exception) -> None:

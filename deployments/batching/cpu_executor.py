@@ -1,6 +1,6 @@
-"""One batch at a time on the device's thread: what waits when a forward has ended is in the next one.
+"""One batch at a time on the device's thread; the rows that wait when a forward ends make the next one.
 
-A forward that is over sooner than a thread wakes up runs on the event loop.
+A forward that takes less time than waking a thread runs on the event loop.
 """
 
 import threading
@@ -25,7 +25,7 @@ INLINE_MS = 0.3
 
 
 class CpuExecutor:
-    """`inline_ms` is the forward's time by shape, where the event loop may run a short one itself."""
+    """Runs batches. `inline_ms` is the forward's time by shape, empty if the event loop must not run a short one."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class CpuExecutor:
         return ()
 
     def wake(self) -> None:
-        """Have what waits run, unless that is about to happen."""
+        """Have the next batch run, unless that is about to happen."""
         if not self._woken:
             self._woken = True
             self._thread.submit(self._turn)
@@ -83,12 +83,12 @@ class CpuExecutor:
             return False
         try:
             shape = self._runner.shape([item.arrays for item in items])
-        except Exception:  # The device's thread finds out whose fault that is.
+        except Exception:  # The device's thread finds out which request fails.
             return False
         return self._inline_ms.get(shape, INLINE_MS) < INLINE_MS
 
     def _turn(self) -> None:
-        """Run the next batch; jobs get their turn before the one behind it."""
+        """Run the next batch; waiting jobs run before the batch after it."""
         self._woken = False
         try:
             with self._busy:
@@ -96,7 +96,7 @@ class CpuExecutor:
                 ran = self._run(parts) if parts else None
             if ran is not None:
                 self._delivery.deliver(ran)
-        except Exception as error:  # Whoever waits would wait in vain.
+        except Exception as error:  # Else the requests would wait for ever.
             self._queue.clear()
             self._delivery.broken(error)
         if self._queue.rows:

@@ -1,4 +1,4 @@
-"""Batches to their answers, and these to the event loop: what every executor needs, whichever way it runs."""
+"""Completes batches and hands their answers to the event loop, for every executor."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from models.runtime.batch import Batch
 
-from .batch_result import BatchResult, complete
+from .batch_result import BatchResult, finish_batch
 from .memory_limit import MemoryLimit
 from .queue import Part
 from .runner_protocol import RunnerProtocol
@@ -15,7 +15,7 @@ Done = Callable[[BatchResult], None]
 
 
 class Delivery:
-    """Of one runner; one thread at a time may complete batches."""
+    """Completes and delivers the batches of one runner; only one thread at a time may complete them."""
 
     def __init__(self, runner: RunnerProtocol, memory_limit: MemoryLimit, loop: asyncio.AbstractEventLoop) -> None:
         self._runner = runner
@@ -29,9 +29,9 @@ class Delivery:
         self._done = done
 
     def complete(self, parts: list[Part], launched: Callable[[], Batch]) -> BatchResult:
-        """Return the answers of a batch; `launched` returns it, or raises what its staging or its launch did."""
+        """Return the answers of a batch; `launched` returns it, or raises the error of its staging or launch."""
         try:
-            ran = complete(self._runner, parts, launched, self._free_since_s, self._memory_limit)
+            ran = finish_batch(self._runner, parts, launched, self._free_since_s, self._memory_limit)
         except Exception as error:
             return _broken(error)
         self._free_since_s = ran.ended_s
@@ -47,7 +47,7 @@ class Delivery:
         self._done(ran)
 
     def broken(self, error: Exception) -> None:
-        """Tell of an error that nobody foresaw: those who wait are not answered any more."""
+        """Report an error of the device's threads themselves: after it nothing that waits is answered."""
         self.deliver(_broken(error))
 
 
@@ -56,4 +56,4 @@ def _broken(error: Exception) -> BatchResult:
 
 
 def _nobody(_: BatchResult) -> None:
-    """Before anyone listens nothing runs."""
+    """Nothing runs before `listen`."""

@@ -1,13 +1,13 @@
-"""A batch whose forward failed, run again in smaller ones, so that only the guilty request fails.
+"""Runs a failed batch again in smaller ones, so that only the guilty request fails.
 
-Out of memory, it is halved until it fits, and later batches stay that small. Where a row does not fit even alone it is
-the row's fault, and the others keep their batches. After any other error every request runs by itself.
+A batch that ran out of memory is halved until it fits, and later batches stay that small; if one row does not fit even
+alone, only that row fails and later batches keep their size. After any other error every request runs by itself.
 """
 
 from collections import deque
 
 from models.runtime.memory import is_out_of_memory, release
-from models.runtime.nan_check import Off
+from models.runtime.nan_check import NonfiniteRows
 
 from ..core.errors import InferenceFailed, NotFinite, OutOfMemory
 from .answers import split
@@ -35,15 +35,15 @@ def isolate_failure(runner: RunnerProtocol, parts: list[Part], error: Exception,
     return _each(runner, parts, memory_limit)
 
 
-def told(parts: list[Part], outputs: Answer, off: Off | None) -> Answers:
-    """Give every part its own rows, or NotFinite where `off`, True for rows with NaN or infinity, has one of them."""
-    if off is None:
+def split_finite(parts: list[Part], outputs: Answer, nonfinite: NonfiniteRows | None) -> Answers:
+    """Give every part its own rows, or NotFinite if one of them is in `nonfinite`."""
+    if nonfinite is None:
         return list(split(parts, outputs))
     found: Answers = []
     row = 0
     for part, answer in split(parts, outputs):
         stop = row + part.stop - part.start
-        found.append((part, NotFinite() if off[row:stop].any() else answer))
+        found.append((part, NotFinite() if nonfinite[row:stop].any() else answer))
         row = stop
     return found
 
@@ -56,7 +56,7 @@ def _attempt(runner: RunnerProtocol, parts: list[Part], memory_limit: MemoryLimi
     try:
         batch = runner.launch(runner.stage([part.arrays for part in parts]))
         outputs = runner.finish(batch)
-        return told(parts, outputs, batch.off)
+        return split_finite(parts, outputs, batch.nonfinite)
     except Exception as error:  # The model may raise anything; only the guilty request may suffer.
         return isolate_failure(runner, parts, error, memory_limit)
 
@@ -65,7 +65,7 @@ def _smaller(runner: RunnerProtocol, parts: list[Part], failed: int, rows: int, 
     found: Answers = []
     left = deque(parts)
     while left:
-        # What one piece taught goes for the next.
+        # A smaller limit found by one piece goes for the next.
         found += _attempt(runner, _cut(left, memory_limit.within(rows)), memory_limit)
     if not any(isinstance(answer, OutOfMemory) for _, answer in found):
         memory_limit.keep_to(rows, failed)
@@ -73,7 +73,7 @@ def _smaller(runner: RunnerProtocol, parts: list[Part], failed: int, rows: int, 
 
 
 def _cut(left: deque[Part], rows: int) -> list[Part]:
-    """Take at most `rows` rows off the left; a part may be cut in two, for its item joins what comes in order."""
+    """Take at most `rows` rows off the left; a part may be cut in two, since its item joins its answers in order."""
     taken = []
     while left and rows:
         part = left.popleft()

@@ -15,7 +15,7 @@ _log = logging.getLogger("pitstop")
 
 
 class Gathering:
-    """Hands each block on once, in company or alone."""
+    """Hands each block on once, together with other blocks or alone."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pass_on: Callable[[Block], None]) -> None:
         self._loop = loop
@@ -25,7 +25,7 @@ class Gathering:
         self._gather: Any = serve.batch(max_batch_size=1, batch_wait_timeout_s=0, max_concurrent_batches=64)(self._put)
 
     def configure(self, wait_s: float, blocks: int) -> None:
-        """Wait so long for so many blocks; what waits already goes by the new limits."""
+        """Wait so long for so many blocks, also with the blocks that already wait."""
         self._gather.set_batch_wait_timeout_s(wait_s)
         self._gather.set_max_batch_size(blocks)
 
@@ -40,7 +40,7 @@ class Gathering:
 
     def _gathered(self, block: Block, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        # Serve's queue can break for good (ray-project/ray#66140); what it was given must not be lost with it.
+        # Serve's queue can break for good (ray-project/ray#66140); its blocks must not be lost with it.
         error = None if task.cancelled() else task.exception()
         if error is not None:
             _log.error("@serve.batch failed, the block goes on without it", exc_info=error)

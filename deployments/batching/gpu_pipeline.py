@@ -1,7 +1,7 @@
 """The next batch is collated and copied while one runs, and launched behind it.
 
-The feeder's thread stages a batch as soon as it is full; one that is not full waits for company until the device is
-free. The device's thread launches what is staged, and then finishes what was launched before.
+The feeder's thread stages a batch as soon as it is full; one that is not full waits for more rows until the device is
+free. The device's thread launches the staged batch, and then finishes the one launched before it.
 """
 
 import sys
@@ -20,22 +20,22 @@ from .shared_queue import SharedQueue
 
 T = TypeVar("T")
 
-# Each call into torch or numpy lets go of the interpreter, and beside a busy loop waits for it again. Python's own 5 ms
-# may come on top of each of a batch's dozens of such calls while requests are parsed: long beside a GPU's forward. On
-# two CPU cores less gained nothing.
+# Each call into torch or numpy releases the interpreter's lock, and must wait for it again while the event loop is
+# busy: up to Python's default of 5 ms, for each of a batch's dozens of calls, which is long beside a GPU's forward. On
+# two CPU cores a lower value gained nothing.
 _SWITCH_S = 0.0001
 
 
 class _Ahead(NamedTuple):
-    """A batch that is staged or launched, or the error of that, which is told where the batch would be answered."""
+    """A staged or launched batch, or the error of its staging or launch, which is raised when it is finished."""
 
     parts: list[Part]
-    found: Batch | Exception
+    outcome: Batch | Exception
 
     def launched(self) -> Batch:
-        if isinstance(self.found, Exception):
-            raise self.found
-        return self.found
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
 
 
 class GpuPipeline:
@@ -50,12 +50,12 @@ class GpuPipeline:
         self._feeder = DeviceThread("feeder")
         self._feeder.start()
         self._lock = threading.Lock()
-        # Under the lock: whether a batch is staged or is about to be, whether it waits for its launch, and how many
-        # are launched.
+        # Under the lock: whether a batch is staged or about to be, whether one waits for its launch, and how many are
+        # launched.
         self._staging = False
         self._ready = False
         self._in_flight = 0
-        # Of the device's thread alone: what was launched last.
+        # Only for the device's thread: the batch launched last.
         self._running: _Ahead | None = None
 
     @property
@@ -67,7 +67,7 @@ class GpuPipeline:
         return items
 
     def wake(self) -> None:
-        """Have the next batch staged, unless one is, or company may still come."""
+        """Have the next batch staged, unless one is already, or more rows may still come."""
         with self._lock:
             if self._staging or not self._worth_staging():
                 return
@@ -86,13 +86,13 @@ class GpuPipeline:
         return self._queue.rows >= self._queue.most or (self._queue.rows > 0 and not self._in_flight)
 
     def _stage(self) -> None:
-        """Stage what waits; on the feeder's thread."""
+        """Stage the next batch; on the feeder's thread."""
         try:
             with self._lock:
                 self._staging = False
                 parts = self._queue.take()
                 self._staging = bool(parts)
-        except Exception as error:  # Whoever waits would wait in vain.
+        except Exception as error:  # Else the requests would wait for ever.
             self._queue.clear()
             self._delivery.broken(error)
             return
@@ -105,13 +105,13 @@ class GpuPipeline:
         return self._runner.stage([part.arrays for part in parts])
 
     def _advance(self, batch: _Ahead) -> None:
-        """Launch what is staged, and finish what was launched before; on the device's thread."""
+        """Launch the staged batch, and finish the one launched before it; on the device's thread."""
         with self._lock:
             self._staging = self._ready = False
             self._in_flight += 1
         self.wake()
-        if isinstance(batch.found, Batch):
-            batch = _Ahead(batch.parts, _attempt(self._runner.launch, batch.found))
+        if isinstance(batch.outcome, Batch):
+            batch = _Ahead(batch.parts, _attempt(self._runner.launch, batch.outcome))
         self._finish_running()
         self._running = batch
         if not self._ready:

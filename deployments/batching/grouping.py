@@ -1,8 +1,8 @@
-"""The policy where lengths differ: which of the rows that wait share a forward. Pure; no torch, no clock.
+"""The policy for rows of different lengths: which of the waiting rows share a forward. Pure; no torch, no clock.
 
 A batch is padded to its longest row and to a warmed number of rows. On a CPU core, whose time grows with both, four
-short texts and then four long ones are through long before all eight together; a GPU, which takes nearly as long for
-four as for eight, takes all. The start has timed every shape, so the sums decide.
+short texts and then four long ones end long before all eight together would; a GPU, which takes nearly as long for four
+as for eight, takes all. The start has timed every shape, so the sums of these times decide.
 """
 
 from bisect import bisect_left
@@ -16,14 +16,14 @@ from models.signature import Rows, Shape
 from .fifo import TURN_MS, Fifo
 from .queue import Item
 
-# How many requests are looked at to find those of like length: enough choice, and a bound on what the looking costs.
+# How many requests are considered for a batch: enough to find similar lengths, few enough to be cheap.
 _WINDOW = 128
 
 
 class Grouping:
     """Groups by the forward's time of each warmed shape, (rows, length), in ms.
 
-    `open_inputs` are the names of the inputs that differ in length. An ingress replica gets a copy of its device's.
+    `open_inputs` are the names of the inputs that differ in length. An ingress replica gets a copy of the device's one.
     """
 
     def __init__(self, forward_ms: Mapping[Shape, float], open_inputs: Sequence[str]) -> None:
@@ -31,7 +31,7 @@ class Grouping:
         self._lengths = tuple(sorted({length for _, length in forward_ms}))
         self._sizes = tuple(sorted({rows for rows, _ in forward_ms}))
         padded = [round_up(count, self._sizes) for count in range(self._sizes[-1] + 1)]
-        # For every number of rows: it is looked up some hundred times for a batch.
+        # Computed for every number of rows, since a batch needs some hundred of them.
         self._ms: dict[int, list[float]] = {
             length: [forward_ms[size, length] + TURN_MS for size in padded] for _, length in forward_ms
         }
@@ -53,7 +53,7 @@ class Grouping:
                 continue
             if window[0].rows > limit or window[0].taken:
                 return self._fifo.choose([chain(window, behind), *lower], rows, limit)
-            # One that must be split is so when it is the oldest.
+            # Items over the limit are left out here; each is split when it becomes the oldest.
             fit = [item for item in window if item.rows <= limit]
             places = self.with_first([item.rows for item in fit], [item.length for item in fit], limit)
             chosen = [fit[place] for place in places]
@@ -63,8 +63,8 @@ class Grouping:
     def with_first(self, rows: Sequence[int], lengths: Sequence[int], limit: int) -> list[int]:
         """Return which requests share the next forward, by their place in the queue; the first is always among them.
 
-        All are divided into batches that together take the least time: by length, since a row costs as much as the
-        longest beside it, a batch is a stretch of the requests in order of length.
+        All are divided into the batches that together take the least time. A batch is a stretch of the requests in
+        order of length, since each row is padded to the longest one of its batch.
 
         Args:
             rows: of each request, none more than `limit`.
@@ -95,13 +95,13 @@ class Grouping:
         return _oldest_first(order, starts[stop], stop, rows, lengths)
 
     def room(self, rows: int, length: int, limit: int) -> int:
-        """Return up to how many rows of this length a forward takes no longer than with so many of them."""
+        """Return the most rows of this length whose forward takes about as long as one of `rows`."""
         ms = self._of_length(length)
         tops = (rows, *self._sizes, min(limit, self._sizes[-1]))
         return max(size for size in tops if rows <= size <= limit and WINS * ms[size] <= ms[rows])
 
     def _alongside(self, chosen: Sequence[Item], levels: Sequence[Iterable[Item]], limit: int) -> list[Item]:
-        """Return what makes the forward of the chosen items no longer, of lower levels."""
+        """Return items of lower levels that do not make the forward of the chosen ones longer."""
         found = []
         rows, length = sum(item.rows for item in chosen), max(item.length for item in chosen)
         room = self.room(rows, length, limit) - rows
@@ -117,12 +117,12 @@ class Grouping:
     def _of_length(self, length: int) -> list[float]:
         """Return the time by number of rows."""
         ms = self._ms.get(length)
-        # Longer than any that was warmed: by its length, as the longest.
+        # Beyond the warmed lengths: scaled from the longest.
         return [each * length / self._lengths[-1] for each in self._ms[self._lengths[-1]]] if ms is None else ms
 
 
 def _first(level: Iterator[Item], limit: int) -> list[Item]:
-    """Return the first items of a level, a forward's worth at least."""
+    """Return the first items of a level, enough for at least one forward."""
     window: list[Item] = []
     rows = 0
     while (len(window) < _WINDOW or rows < limit) and (item := next(level, None)) is not None:
@@ -134,7 +134,7 @@ def _first(level: Iterator[Item], limit: int) -> list[Item]:
 def _oldest_first(
     order: Sequence[int], start: int, stop: int, rows: Sequence[int], lengths: Sequence[int]
 ) -> list[int]:
-    """Return a stretch of the order, in which of requests that are alike none overtakes an older one."""
+    """Return a stretch of the order, in which no request overtakes an older one of the same length and rows."""
     chosen = set(order[start:stop])
     for length in {lengths[order[start]], lengths[order[stop - 1]]}:
         alike = [each for each in order if lengths[each] == length]

@@ -1,4 +1,4 @@
-"""The device in this process, as the batcher sees it: a queue, what runs it, and the way back to the event loop."""
+"""A device in this process: the queue, the executor that runs batches, and the delivery to the event loop."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class LocalDevice:
-    """Satisfies remote.Device; its methods are called on the event loop."""
+    """Satisfies DeviceProtocol; its methods are called on the event loop."""
 
     def __init__(self, queue: SharedQueue, delivery: Delivery, executor: CpuExecutor | GpuPipeline) -> None:
         self._queue = queue
@@ -35,7 +35,7 @@ class LocalDevice:
 
     @property
     def grouping(self) -> Grouping | None:
-        """What decides which rows share a forward, where their lengths differ."""
+        """The policy, if rows differ in length."""
         policy = self._queue.policy
         return policy if isinstance(policy, Grouping) else None
 
@@ -63,7 +63,7 @@ class LocalDevice:
             self._executor.wake()
 
     def drop_expired(self) -> None:
-        """Let go of what nobody waits for any more."""
+        """Drop the items that nobody waits for any more."""
         self._queue.drop_expired()
 
     async def call(self, job: Callable[[], T]) -> T:
@@ -71,7 +71,7 @@ class LocalDevice:
         return await self._executor.call(job)
 
     def stop(self) -> None:
-        """End the threads, each after what it is at."""
+        """End the threads, each after its current job."""
         self._executor.stop()
 
 
@@ -83,13 +83,13 @@ def open_device(
     *,
     on_loop: bool = False,
 ) -> LocalDevice:
-    """Return the device of this event loop: a pipeline where the runner's batches overlap, else one batch at a time.
+    """Return a device for this event loop: a pipeline if the runner's batches overlap, else one batch at a time.
 
     Args:
-        thread: the device's, on which the model was loaded.
+        thread: the device's thread, which loaded the model.
         runner: runs the batches.
-        forward_ms: the forward's time by shape; it decides which of the rows that wait share a forward.
-        memory_limit: what fits into memory.
+        forward_ms: the forward's time by shape; from it the policy chooses which waiting rows share a forward.
+        memory_limit: how many rows fit into memory.
         on_loop: whether the event loop may run a short forward itself.
     """
     times, memory_limit = forward_ms or {}, memory_limit or MemoryLimit()

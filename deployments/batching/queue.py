@@ -28,9 +28,10 @@ class Item:
     """One request's rows on their way through the device.
 
     `on_result` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more;
-    `is_disconnected` asks the transport the same. `length` is the padded length of its open sizes, 0 where rows are all
-    alike, and `level` its priority among those that wait. `taken` counts the rows that are in a batch already.
-    `answers` has those of its parts, by their first row; `ended_by` is the error, if any.
+    `is_disconnected` asks the transport the same. `passed_on`: the device has it, so that gathering.py does not pass it
+    on again. `length` is the padded length of its open sizes, 0 if all rows are alike, and `level` its priority.
+    `taken` counts the rows that are already in a batch. `answers`: the results so far, by first row of each part;
+    `ended_by` is the error, if any.
     """
 
     arrays: Rows

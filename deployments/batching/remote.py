@@ -1,6 +1,6 @@
-"""The device as an ingress replica sees it: in another process, given whole blocks, two on their way at a time.
+"""A device in another process: an ingress replica sends it whole blocks, at most two at a time.
 
-Two, so that one crosses while the other is in its forward; not more, so that the rest waits here, where it can still
+Two, so that one is sent while the other is in its forward; not more, so that the rest waits here, where it can still
 share a block, be overtaken by a higher priority, or be dropped when its client leaves.
 """
 
@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -24,33 +24,13 @@ from .grouping import Grouping
 from .queue import Answer, Item, Part, Waiting
 
 BLOCKS_ON_THEIR_WAY = 2
-# The device's replica answers a block when its time is up; this much later it will not answer at all.
+# The device's replica answers a block when its time is up; this much later it is taken for lost.
 _PATIENCE_S = 5.0
 _log = logging.getLogger("pitstop")
-Reply = tuple[str, Any]
-# Arrays, rows, seconds, and of how many requests they are.
-Send = Callable[[dict[str, Array], int, float, int], Awaitable[Reply]]
-
-
-class Device(Protocol):
-    """What the batcher needs of a device; local.LocalDevice is one too."""
-
-    @property
-    def limit(self) -> int: ...
-
-    @property
-    def waiting_rows(self) -> int: ...
-
-    @property
-    def idle(self) -> bool: ...
-
-    def set_limit(self, rows: int) -> None: ...
-
-    def put(self, items: Sequence[Item]) -> None: ...
-
-    def drop_expired(self) -> None: ...
-
-    def listen(self, done: Callable[[BatchResult], None]) -> None: ...
+# ("answer", outputs), or an error's kind and its arguments.
+BlockReply = tuple[str, Any]
+# Takes the arrays, their number of rows, the seconds left and the number of requests.
+Send = Callable[[dict[str, Array], int, float, int], Awaitable[BlockReply]]
 
 
 class RemoteDevice:
@@ -86,14 +66,14 @@ class RemoteDevice:
         self._go_on()
 
     def drop_expired(self) -> None:
-        """Let go of what nobody waits for any more."""
+        """Drop the items that nobody waits for any more."""
         self._waiting.drop_expired(time.perf_counter())
 
     def _go_on(self) -> None:
         while self._waiting and len(self._tasks) < BLOCKS_ON_THEIR_WAY:
             try:
                 parts = self._waiting.take(self.limit, time.perf_counter())
-            except Exception as error:  # Not foreseen; what was in hand is lost to the queue, not to those who wait.
+            except Exception as error:  # Not foreseen: the queue is lost, and `broken` tells those who wait.
                 self._waiting.clear()
                 self._done(BatchResult([], 0, (0, 0), broken=error))
                 return
@@ -113,7 +93,7 @@ class RemoteDevice:
             arrays = collate([part.arrays for part in parts])
             sent = time.perf_counter()
             answers = await self._answers(parts, arrays, rows, sent)
-        except Exception as error:  # Not foreseen: whoever waits must hear of it all the same.
+        except Exception as error:  # Not foreseen: every request must still get an answer.
             answers = [(part, InferenceFailed(error)) for part in parts]
         back = time.perf_counter()
         ran = BatchResult(answers, rows, (rows, 0), collate_s=sent - began, forward_s=back - sent, ended_s=back)
@@ -137,10 +117,10 @@ class RemoteDevice:
 
     async def _ask(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> Answer | Exception:
         try:
-            # A replica that is stopped, not gone, would keep the block, and one of the two places, for ever.
+            # A stopped process would hold the block, and one of the two places, for ever.
             async with asyncio.timeout(timeout_s + _PATIENCE_S):
                 kind, value = await self._send(arrays, rows, timeout_s, requests)
-        except Exception as error:  # Ray has many ways to say that a replica is away; to a client they are one.
+        except Exception as error:  # Ray has many errors for a lost replica; a client gets one.
             _log.warning("no replica with a device took a block of %d rows (%s)", rows, type(error).__name__)
             return NotReady()
         if kind == "answer":

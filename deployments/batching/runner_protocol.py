@@ -12,8 +12,8 @@ from .queue import Answer
 class RunnerProtocol(Protocol):
     """Runs a batch in three steps.
 
-    `overlaps`: one may be staged while another runs. `open_inputs`: names of those that differ in length from
-    row to row.
+    `overlaps`: one may be staged while another runs. `open_inputs`: the names of the inputs whose length differs
+    between rows.
     """
 
     overlaps: bool

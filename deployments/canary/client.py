@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from models.signature import Array, Signature
 
-from ..batching.remote import Reply
+from ..batching.remote import BlockReply
 
 _LOOK_EVERY_S = 0.5
 _LOOK_WITHIN_S = 2.0
@@ -35,7 +35,7 @@ class Transport(Protocol):
 
     async def canary_status(self) -> dict[str, Any]: ...
 
-    async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> Reply: ...
+    async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> BlockReply: ...
 
 
 class CanaryClient:

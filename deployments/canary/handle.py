@@ -8,8 +8,8 @@ from typing import Any
 
 from models.signature import Array
 
-from ..batching.remote import Reply
-from ..core.error_logging import told
+from ..batching.remote import BlockReply
+from ..core.error_logging import client_error
 from ..core.request import InferRequest, Service, infer
 from ..ray_compat import handles
 
@@ -29,8 +29,8 @@ class Handle:
         status: dict[str, Any] = await self._handle.canary_status.remote()
         return status
 
-    async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> Reply:
-        reply: Reply = await self._handle.answer.remote(inputs, rows, timeout_s, priority)
+    async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> BlockReply:
+        reply: BlockReply = await self._handle.answer.remote(inputs, rows, timeout_s, priority)
         return reply
 
 
@@ -40,11 +40,11 @@ def canary_status(service: Service) -> dict[str, Any]:
     return {"metadata": service.metadata(version), "stats": service.stats(version)["model_stats"][0]}
 
 
-async def answer(service: Service, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> Reply:
+async def answer(service: Service, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> BlockReply:
     """Answer one request, as it came on the wire: ("answer", outputs), or an error's kind and arguments."""
     try:
         request = InferRequest(inputs, rows, timeout_s=timeout_s, priority=priority, version=service.version)
         return "answer", (await infer(service, request)).outputs
     except Exception as error:
-        known = told(service.name, error, None)
+        known = client_error(service.name, error, None)
         return known.kind, known.args

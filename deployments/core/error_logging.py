@@ -1,4 +1,4 @@
-"""What is told of a fault of ours: everything to the log, and to the client only where it is to be found there."""
+"""Errors inside the server: the log gets everything, the client only the request id to find it by."""
 
 import logging
 import uuid
@@ -8,36 +8,36 @@ from .errors import InferenceFailed, ServeError
 _log = logging.getLogger("pitstop")
 
 
-def told(name: str, error: Exception, given: str | None) -> ServeError:
-    """Return what a client may know of an exception. What failed in the server is logged under the request id."""
+def client_error(name: str, error: Exception, given: str | None) -> ServeError:
+    """Return the error that the client gets for an exception. What failed in the server is logged."""
     if isinstance(error, InferenceFailed):
         log_once(name, error, given)
-    return error if isinstance(error, ServeError) else fault(name, error, given)
+    return error if isinstance(error, ServeError) else internal_error(name, error, given)
 
 
-def fault(name: str, error: Exception, given: str | None) -> ServeError:
-    """Log an exception under the request id that was given, or one made for it."""
-    request_id = _shown(given)
+def internal_error(name: str, error: Exception, given: str | None) -> ServeError:
+    """Log an exception under the request id, or one made for it, and return an error that names only that id."""
+    request_id = _printable(given)
     _log.disabled = False  # logging.config.dictConfig, where user code calls it, disables the loggers that there are.
     _log.error("%s: internal error, request id %s", name, request_id, exc_info=error)
     return ServeError(f"internal error; the server log has it under request id {request_id}")
 
 
 def log_once(name: str, error: InferenceFailed, given: str | None = None) -> None:
-    """Log why the model failed on a request, unless that was done, here or in the replica that has the device."""
+    """Log why the model failed on a request, unless this replica or the one with the device has logged it."""
     if error.logged_as is None:
-        request_id = _shown(given)
+        request_id = _printable(given)
         _log.disabled = False  # As above.
         _log.error("%s: %s, request id %s", name, error.why, request_id, exc_info=error.cause)
         error.logged(request_id)
 
 
 def log_unheard(answer: object, ended_by: Exception | None) -> None:
-    """Log why the model failed on a request that nobody waits for any more, unless it ended by such a failure."""
+    """Log why the model failed on a request that has already ended, unless it ended by such a failure."""
     if isinstance(answer, InferenceFailed) and not isinstance(ended_by, InferenceFailed):
         log_once("after its request had ended", answer)
 
 
-def _shown(given: str | None) -> str:
-    """Return an id as it may stand in a log: what a client sends must not write lines of its own there."""
+def _printable(given: str | None) -> str:
+    """Return the id if it is printable, else a new one: a client must not write lines of its own into the log."""
     return given[:128] if given and given.isprintable() else uuid.uuid4().hex

@@ -67,8 +67,8 @@ class Counts(Protocol):
     def count_time(self, stage: str, seconds: float) -> None: ...
 
 
-class Guard(Protocol):
-    """What stands before a model; auth.authenticator.Guard is one."""
+class AuthenticatorProtocol(Protocol):
+    """What checks the tokens of a model's requests; auth.authenticator.Authenticator is one."""
 
     def refusal(self, given: bytes | None) -> ServeError | None: ...
 
@@ -96,7 +96,7 @@ class Service(Protocol):
     def predict(self) -> Predictor: ...
 
     @property
-    def guard(self) -> Guard | None: ...
+    def authenticator(self) -> AuthenticatorProtocol | None: ...
 
     @property
     def counts(self) -> Counts: ...
@@ -104,7 +104,7 @@ class Service(Protocol):
     @property
     def tunables(self) -> Tunables: ...
 
-    def quick(self, body: bytes) -> InferRequest | None:
+    def read_usual_json(self, body: bytes) -> InferRequest | None:
         """Read the body of the usual request; None for one that takes the whole protocol to read."""
         ...
 

@@ -1,1 +1,1 @@
-"""The Open Inference Protocol over gRPC: in a replica, and in the front."""
+"""The Open Inference Protocol over gRPC: in a replica, and in the gRPC proxy."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from ..core.error_logging import told
+from ..core.error_logging import client_error
 from ..core.errors import NotReady, ServeError, TooLarge
 from ..core.request import Service, infer
 from ..http.decompression import bytes_of
@@ -61,7 +61,7 @@ def _method(handle: Handle, guarded: bool = True) -> Method:
                 _let_in(self.service, grpc_context)
             return await handle(self.service, request, grpc_context)
         except Exception as error:
-            refuse(grpc_context, _told(self.service, grpc_context, error))
+            refuse(grpc_context, _counted_error(self.service, grpc_context, error))
         return SerializedMessage()
 
     return method
@@ -99,13 +99,14 @@ async def _model_stream_infer(
     self: Owner, request_stream: AsyncIterator[bytes], grpc_context: Context
 ) -> AsyncIterator[Any]:
     """Answer each request of a stream, in their order; one that fails is told in its answer, and the stream goes on."""
-    infer_one, told = partial(_infer, self.service, context=grpc_context), partial(_told, self.service, grpc_context)
+    infer_one = partial(_infer, self.service, context=grpc_context)
+    counted = partial(_counted_error, self.service, grpc_context)
     try:
         _let_in(self.service, grpc_context)
-        async for parts in answers(request_stream, infer_one, told):
+        async for parts in answers(request_stream, infer_one, counted):
             yield SerializedMessage(*parts)
     except Exception as error:
-        raise refuse(grpc_context, told(error)) from None
+        raise refuse(grpc_context, counted(error)) from None
 
 
 async def _infer(service: Service, request: bytes, context: Context) -> list[Buffer]:
@@ -125,13 +126,13 @@ async def _infer(service: Service, request: bytes, context: Context) -> list[Buf
 
 
 def _let_in(service: Service, context: Any) -> None:
-    if service.guard is not None:
-        service.guard.check_metadata(context.invocation_metadata())
+    if service.authenticator is not None:
+        service.authenticator.check_metadata(context.invocation_metadata())
 
 
-def _told(service: Service, context: Context, error: Exception) -> ServeError:
+def _counted_error(service: Service, context: Context, error: Exception) -> ServeError:
     """Count an exception, and return what the client may know of it."""
-    known = told(service.name, error, _request_id(context))
+    known = client_error(service.name, error, _request_id(context))
     service.counts.count_failure(known.kind)
     return known
 

@@ -1,9 +1,9 @@
 """The Open Inference service as Ray Serve's gRPC servers register it: grpc_options in the YAML names `add_to_server`.
 
-It stands in for the generated function of that kind. Messages are handed on as bytes, so that one which does not parse
-is refused by us (gRPC would answer with protobuf's exception text), Ray's own proxy need not pickle protobuf objects,
-and tensors are not copied out of their message. And where the server is a replica's own, calls take the short path. It
-must import wherever Serve has a proxy.
+It replaces protoc's add_GRPCInferenceServiceServicer_to_server. Messages stay bytes, so that we refuse one that does
+not parse (gRPC would answer with protobuf's exception text), Ray's own proxy need not pickle protobuf objects, and
+tensors are not copied out of their message. In a replica's own server, calls take the short path. Proxies import this
+module too: no torch, no model code.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ import grpc
 
 from ..http import server_protocol
 from ..ray_compat.servers import answer_directly
-from ..serve_ledger import of_grpc_server
+from ..serve_request_counter import of_grpc_server
 from ..stubs import open_inference_pb2
 
 SERVICE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
@@ -21,12 +21,12 @@ SERVICE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 def add_to_server(servicer: Any, server: Any) -> None:
     """Register the service's methods, those of `servicer`, with bytes in and bytes out."""
     server_protocol.install()  # In Ray's own proxy nothing else of ours runs before its HTTP server starts.
-    ledger = of_grpc_server(server)
-    if ledger is not None:
-        # Only a replica has what it takes to import a model's transport.
+    counter = of_grpc_server(server)
+    if counter is not None:
+        # Only replicas may import the model's transport.
         from . import short_path
 
-        offered = short_path.servicer(ledger)
+        offered = short_path.servicer(counter)
         if offered is not None:
             servicer = offered
             answer_directly(server, SERVICE.full_name)

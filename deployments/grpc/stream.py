@@ -17,21 +17,21 @@ _FINAL = pb.ModelInferResponse(
 async def answers(
     requests: AsyncIterable[bytes],
     infer: Callable[[bytes], Awaitable[Sequence[Buffer]]],
-    told: Callable[[Exception], ServeError],
+    client_error: Callable[[Exception], ServeError],
 ) -> AsyncIterator[list[Buffer]]:
     """Yield the answer to each request of a stream, in their order.
 
     Args:
         requests: ModelInferRequests as they come.
         infer: returns the ModelInferResponse to one, in parts.
-        told: what the client may know of an exception.
+        client_error: turns an exception into the error that the client gets.
     """
 
     async def answer(request: bytes) -> list[Buffer]:
         try:
             return _answered(await infer(request))
         except Exception as error:
-            return _failed(told(error), request)
+            return _failed(client_error(error), request)
 
     async for each in in_order(requests, answer, STREAM_AT_ONCE):
         yield each

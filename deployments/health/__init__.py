@@ -1,1 +1,1 @@
-"""What makes a fault of the device, the model or the memory harmless. docs/health.md has the whole of it."""
+"""Handles faults of the device, the model and the memory; docs/health.md describes all of it."""

@@ -1,8 +1,8 @@
-"""Whether this replica's device and model are well, as what they did last proves it. All on the event loop.
+"""Whether this replica's device and model work. All on the event loop.
 
-A batch with an answer in it is proof. Where there was none since the last look, and at once where a whole batch failed,
-the known-good row of the start is run: it alone may call a replica sick. Requests may not, however many fail in a row,
-or one client with bad inputs could have every replica restarted.
+A batch with an answer in it proves that they do. If there was none since the last check, and at once if a whole batch
+failed, the known-good row of the start is run. Only this row makes a replica unhealthy: if failed requests could, one
+client with bad inputs could have every replica restarted.
 """
 
 import asyncio
@@ -18,28 +18,28 @@ from ..core.errors import InferenceFailed, OutOfMemory
 from .probe import Unhealthy
 
 AGAIN_S = 1.0
-# A replica that refuses at once looks idle to HAProxy and is sent more than its share: it must be sure of itself soon.
+# Short, since a replica that refuses at once looks idle to HAProxy, which then sends it more than its share.
 SICK_AGAIN_S = 0.25
 FAILURES_TO_END = 3
 _log = logging.getLogger("pitstop")
 
 
 class Health:
-    """`why` says what is wrong, None where nothing is."""
+    """Tracks whether the replica is healthy. `why`: the reason why it is not, else None."""
 
     def __init__(
         self,
         probe: Callable[[], Awaitable[None]],
         hang_s: Callable[[], float],
         memory_limit: MemoryLimit,
-        close: Callable[[bool], None],
+        set_closed: Callable[[bool], None],
         end: Callable[[str], None],
     ) -> None:
-        """Learn by `probe`; `close` (True) and open (False) the door to requests, and `end` the process at the last."""
+        """`probe` runs the known-good row, `set_closed` refuses requests or admits them, `end` ends the process."""
         self._probe = probe
         self._hang_s = hang_s
         self._memory_limit = memory_limit
-        self._close = close
+        self._set_closed = set_closed
         self._end = end
         self._proved = False
         self._proof: asyncio.Future[None] | None = None
@@ -50,7 +50,7 @@ class Health:
         self.probes = 0
 
     def ran(self, ran: BatchResult) -> None:
-        """Learn from a batch: any answer is proof; nothing but failed requests calls for a probe."""
+        """Learn from a batch: any answer proves health; a batch in which every request failed asks for a probe."""
         kinds = [type(answer) for _, answer in ran.answers]
         if any(not issubclass(kind, Exception) for kind in kinds):
             self._proved = True
@@ -60,7 +60,7 @@ class Health:
             self._suspect()
 
     async def check(self) -> None:
-        """Serve asks this once a period; raise Unhealthy where this replica should not live on."""
+        """Serve calls this once a period; raise Unhealthy if this replica should be replaced."""
         if self.why is not None or not self._proved:
             await self._find_out()
         self._proved = False
@@ -68,7 +68,7 @@ class Health:
             raise Unhealthy(self.why)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what /stats shows."""
+        """Return its part of /stats."""
         return {
             "unhealthy": self.why,
             "probes": self.probes,
@@ -77,7 +77,7 @@ class Health:
         }
 
     def _suspect(self) -> None:
-        """Probe soon, and again until that ends well; at most one at a time, and one a second while they do."""
+        """Probe now, and again until the replica is healthy; one at a time, and while healthy one a second at most."""
         if self._suspicion is None or self._suspicion.done():
             self._suspicion = asyncio.get_running_loop().create_task(self._make_sure())
 
@@ -95,7 +95,7 @@ class Health:
         await asyncio.shield(self._finding)
 
     async def _run(self) -> None:
-        """Run the row, but be content with a batch's answer where that comes first: under load it may."""
+        """Run the row; a batch's answer ends the wait too, and under load it may come first."""
         loop = asyncio.get_running_loop()
         proof = self._proof = loop.create_future()
         probe = asyncio.ensure_future(self._probe())
@@ -112,15 +112,15 @@ class Health:
         if error is None:
             if self.why is not None:
                 _log.warning("the known-good row passes again")
-                self._close(False)
+                self._set_closed(False)
             self.why, self._failures = None, 0
             return
         self.why = str(error) if isinstance(error, Unhealthy | TimeoutError) else _described(error)
         _log.error("the replica is not well: %s", self.why, exc_info=error)
-        # Memory may come back, and what hangs is the watchdog's: both are left to Serve's own count of failed checks.
+        # Memory may become free again, and the watchdog ends a hang: Serve's own count of failed checks handles both.
         if is_out_of_memory(error) or isinstance(error, TimeoutError):
             return
-        self._close(True)
+        self._set_closed(True)
         self._failures += 1
         if self._failures == FAILURES_TO_END:
             self._end(f"the known-good row failed {FAILURES_TO_END} times in a row")
@@ -131,6 +131,6 @@ def _described(error: BaseException) -> str:
 
 
 def _heard(probe: asyncio.Future[None]) -> None:
-    """Take a late probe's exception, so that asyncio does not complain that nobody did."""
+    """Retrieve a late probe's exception, or asyncio would log that nobody did."""
     if not probe.cancelled():
         probe.exception()

@@ -1,7 +1,7 @@
-"""How long the device's steps and the event loop have been without a sign of life. Pure: its clock is passed in.
+"""How long the device's steps and the event loop have not responded. Pure: its clock is passed in.
 
-The clock runs only as far as the watchdog itself ran: a process that was stopped, or a machine that slept, counts as a
-short pause and never as a device that hangs.
+The clock advances only when the watchdog runs, and by a bounded step: a process that was stopped, or a machine that
+slept, counts as a short pause and never as a device that hangs.
 """
 
 import threading
@@ -16,7 +16,7 @@ class Heartbeat:
         self._steps: dict[int, float] = {}
 
     def advance(self, elapsed_s: float, most_s: float) -> None:
-        """Let time pass, but no more of it than `most_s`."""
+        """Advance the clock, by at most `most_s`."""
         self._time_s += min(elapsed_s, most_s)
 
     def begin(self) -> None:
@@ -24,7 +24,7 @@ class Heartbeat:
         self._steps[threading.get_ident()] = self._time_s
 
     def end(self) -> None:
-        """The step of this thread came back."""
+        """The step of this thread ended."""
         self._steps.pop(threading.get_ident(), None)
 
     def beat(self) -> None:
@@ -33,7 +33,7 @@ class Heartbeat:
 
     @property
     def step_s(self) -> float:
-        """How long the oldest open step has been open; 0 where none is."""
+        """How long the oldest open step has been open; 0 if there is none."""
         return self._time_s - min(list(self._steps.values()), default=self._time_s)
 
     @property

@@ -1,8 +1,8 @@
-"""The end of a replica's process by its own hand, where nothing less helps: a thread stuck in CUDA cannot be ended.
+"""Ends a replica's process from within, since a thread that is stuck in CUDA cannot be ended.
 
-Who waits is told first, and a quarter of a second is left to send it; then the process goes, and Serve starts another.
-Longer would do harm: a replica that refuses at once looks idle to HAProxy, which sends it more than its share. An event
-loop that has no turn within two seconds tells nobody.
+Waiting requests get an error first, with a quarter of a second to send it; then the process ends, and Serve starts
+another. Waiting longer would do harm: a replica that refuses at once looks idle to HAProxy, which sends it more than
+its share. If the event loop has no turn within two seconds, the process ends without an answer.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _log = logging.getLogger("pitstop")
 
 
 class ProcessTerminator:
-    """Ends the process, once. `tell` is called on the event loop, if that still turns."""
+    """Ends the process, once. `tell` is called on the event loop, if that still runs."""
 
     def __init__(
         self,
@@ -39,10 +39,10 @@ class ProcessTerminator:
         return self._lock.locked()
 
     def __call__(self, why: str) -> None:
-        """Say why in the log, with the stack of every thread, and leave a moment later. From any thread."""
+        """Log why, with the stack of every thread, and end the process a moment later. Callable from any thread."""
         if not self._lock.acquire(blocking=False):
             return
-        # First of all, so that nothing below can keep the process from its end.
+        # First, so that nothing below can keep the process alive.
         timer = threading.Timer(LONGEST_S, self._leave)
         timer.daemon = True
         timer.start()
@@ -52,11 +52,11 @@ class ProcessTerminator:
             faulthandler.dump_traceback(sys.__stderr__)
 
     def _say_farewell(self) -> None:
-        # The time runs from here: on a busy machine the loop may have its turn late.
+        # The time runs from here: on a busy machine the loop may get here late.
         self._loop.call_later(FAREWELL_S, self._leave)
         self._tell()
 
 
 def _leave() -> None:
-    # Not sys.exit, nor any clean-up: either could wait for the thread that is stuck.
+    # No sys.exit and no clean-up: both could wait for the stuck thread.
     os._exit(1)

@@ -1,10 +1,10 @@
-"""All that watches over one replica, put together: heartbeat, watchdog, health and memory limit."""
+"""Puts together what watches one replica: heartbeat, watchdog, health and memory limit."""
 
 import asyncio
 from typing import TYPE_CHECKING
 
 from configs.schema import Tunables
-from models.startup.probe_input import known_good_row
+from models.startup.known_good_row import known_good_row
 
 from ..batching.batching import Batcher
 from ..batching.local import LocalDevice
@@ -14,13 +14,13 @@ from .health import Health
 from .heartbeat import Heartbeat
 from .probe import Probe
 from .process_terminator import ProcessTerminator
-from .timed_runner import Watched
+from .timed_runner import TimedRunner
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
     from models.startup.open_model import OpenedModel
 
-# No forward of a healthy device takes this many times what the slowest did at the start.
+# A forward that takes this many times as long as the slowest at the start hangs.
 _SLOWEST = 10
 
 
@@ -33,7 +33,7 @@ class LoopSupervisor:
         self._least_s = 0.0
 
     def watch(self, name: str, batcher: Batcher) -> None:
-        """Begin; at the end of the process `name` is told, and those who wait in `batcher` are."""
+        """Begin. When the process ends, the log has `name`, and the requests that wait in `batcher` get an error."""
         self._batcher = batcher
         self.end = ProcessTerminator(name, self._loop, self._refuse_all)
         self._watchdog = Watchdog(self.heartbeat, self._loop, self.hang_s, self.end)
@@ -51,26 +51,26 @@ class LoopSupervisor:
 
 
 class Supervisor(LoopSupervisor):
-    """Watches the device and the model too; the device is to run `runner`, and to keep to `memory_limit`."""
+    """Watches the device and the model too; the device must use its `runner` and its `memory_limit`."""
 
     def __init__(self, served: "OpenedModel") -> None:
         super().__init__()
         self._served = served
         self._least_s = _SLOWEST * max(served.forward_ms.values(), default=0.0) / 1000
-        self.runner = Watched(served.runner, self.heartbeat)
+        self.runner = TimedRunner(served.runner, self.heartbeat)
         self.memory_limit = MemoryLimit(served.runner.layout.sizes)
 
     def watch_device(self, name: str, batcher: Batcher, device: LocalDevice) -> None:
-        """Begin, with a probe through this device."""
+        """Begin, with probes through this device."""
         self.watch(name, batcher)
         probe = Probe(self.runner, known_good_row(self._served))
-        self.health = Health(lambda: device.call(probe), self.hang_s, self.memory_limit, self._close, self.end)
+        self.health = Health(lambda: device.call(probe), self.hang_s, self.memory_limit, self._set_closed, self.end)
 
     def reconfigure(self, tunables: Tunables) -> None:
         """Take new tunables; rows that once did not fit are tried again."""
         self.memory_limit.forget()
         self._served.runner.check_finite = tunables.check_finite
 
-    def _close(self, closed: bool) -> None:
+    def _set_closed(self, closed: bool) -> None:
         if not self.end.begun:
             self._batcher.closed = self._unavailable() if closed else None

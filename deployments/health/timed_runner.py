@@ -1,4 +1,4 @@
-"""A runner whose steps are timed by the heartbeat, each by itself: a batch that runs again one by one is no hang."""
+"""A runner whose steps the heartbeat times, each by itself: a batch that runs again one by one does not hang."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -13,8 +13,8 @@ from .heartbeat import Heartbeat
 T = TypeVar("T")
 
 
-class Watched:
-    """Satisfies runner_protocol.RunnerProtocol."""
+class TimedRunner:
+    """Satisfies RunnerProtocol."""
 
     def __init__(self, runner: RunnerProtocol, heartbeat: Heartbeat) -> None:
         self._runner = runner

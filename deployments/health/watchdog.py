@@ -1,7 +1,7 @@
-"""A plain thread that notices a forward which does not come back, and an event loop that stands still.
+"""A thread that notices a forward which does not return, and an event loop that is blocked.
 
-It runs whatever hangs, as long as Python itself runs. Where native code keeps the interpreter's lock, not even this
-thread runs; then faulthandler's own thread, which needs no interpreter, ends the process at twice the time.
+It works as long as Python runs. If native code holds the interpreter's lock, this thread cannot run either; then
+faulthandler's own thread, which needs no interpreter, ends the process after twice the time.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ End = Callable[[str], None]
 
 
 class Watchdog:
-    """Calls `end` with the reason, once, where a step or the loop takes longer than `hang_s()`."""
+    """Calls `end` with the reason, once, if a step or the loop takes longer than `hang_s()`."""
 
     def __init__(
         self, heartbeat: Heartbeat, loop: asyncio.AbstractEventLoop, hang_s: Callable[[], float], end: End
@@ -39,7 +39,7 @@ class Watchdog:
         self._stopped.set()
 
     def look(self, elapsed_s: float) -> bool:
-        """Look once, `elapsed_s` after the last time; return whether there is reason to go on.
+        """Check once, `elapsed_s` after the last time; return whether to go on.
 
         Raises:
             RuntimeError: the event loop is closed.
@@ -51,9 +51,8 @@ class Watchdog:
             self._loop.call_soon_threadsafe(self._beat)
         if self._heartbeat.loop_s >= hang_s:
             self._end(f"the event loop has not had a turn for {self._heartbeat.loop_s:.3g} s")
-        elif self._heartbeat.step_s >= hang_s + tick_s(
-            hang_s
-        ):  # A step may have begun up to a tick later than it says.
+        # A step may have begun up to a tick later than the heartbeat says.
+        elif self._heartbeat.step_s >= hang_s + tick_s(hang_s):
             self._end(
                 f"a forward has not come back for {self._heartbeat.step_s:.3g} s (forward_timeout_s is {hang_s:g})"
             )
@@ -80,7 +79,7 @@ class Watchdog:
 
 
 def tick_s(hang_s: float) -> float:
-    """Return the time between two looks."""
+    """Return the time between two checks."""
     return min(_LONGEST_TICK_S, hang_s / _LOOKS)
 
 

@@ -23,7 +23,7 @@ _WORTH_COMPRESSING_BYTES = 1024
 _GZIP, _ZLIB = 31, 15  # zlib's wbits
 
 
-class Reply(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True):
     """An answer. Only those of inference are compressed: tritonclient's asyncio client inflates no others."""
 
     body: bytes
@@ -52,7 +52,7 @@ async def read(headers: Given, receive: Receive, limit_mib: float) -> bytes:
     return inflate(body, encoding, limit_mib)
 
 
-async def send_reply(send: Send, headers: Given, reply: Reply, head: bool) -> None:
+async def send_reply(send: Send, headers: Given, reply: Response, head: bool) -> None:
     """Send an answer, compressed where the client asks for it and it is worth the while."""
     if encoding := encoding_for(headers, reply):
         heavy = len(reply.body) > HEAVY_BYTES
@@ -63,7 +63,7 @@ async def send_reply(send: Send, headers: Given, reply: Reply, head: bool) -> No
     await send({"type": "http.response.body", "body": b"" if head else body})
 
 
-def encoding_for(headers: Given, reply: Reply) -> bytes | None:
+def encoding_for(headers: Given, reply: Response) -> bytes | None:
     """Return gzip or deflate where the client wants it and it is worth the while."""
     accepted = headers.get(b"accept-encoding")
     if accepted is None or len(reply.body) <= _WORTH_COMPRESSING_BYTES or not reply.compress:
@@ -71,7 +71,7 @@ def encoding_for(headers: Given, reply: Reply) -> bytes | None:
     return _choose(accepted)
 
 
-def compressed(reply: Reply, encoding: bytes) -> Reply:
+def compressed(reply: Response, encoding: bytes) -> Response:
     stream = zlib.compressobj(1, zlib.DEFLATED, _GZIP if encoding == b"gzip" else _ZLIB)
     body = stream.compress(reply.body) + stream.flush()
     headers = (*reply.headers, (b"content-encoding", encoding), (b"vary", b"accept-encoding"))

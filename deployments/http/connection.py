@@ -12,7 +12,7 @@ import msgspec
 from ..auth.authenticator import AUTHORIZATION
 from ..core.errors import ServeError, TooLarge
 from ..protocol.headers import REQUEST_ID
-from .bodies import HEAVY_BYTES, Reply
+from .bodies import HEAVY_BYTES, Response
 from .decompression import bytes_of
 from .request_head_cache import RequestHead, RequestHeadCache
 
@@ -63,7 +63,7 @@ class Connection:
         data, self._behind = self._behind, _NONE
         return self._begin(data)
 
-    def reply(self, reply: Reply, default_headers: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
+    def reply(self, reply: Response, default_headers: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
         """Return the bytes of the answer to the request under way, which ends it."""
         head = self.head
         assert head is not None
@@ -110,8 +110,8 @@ class Connection:
         if head is None:
             return data
         self.head = head
-        guard = head.service.guard
-        self._refusal = None if guard is None else guard.refusal(head.headers.get(AUTHORIZATION))
+        authenticator = head.service.authenticator
+        self._refusal = None if authenticator is None else authenticator.refusal(head.headers.get(AUTHORIZATION))
         limit_mib = head.service.tunables.max_body_mib
         end = start + head.length
         if head.length > bytes_of(limit_mib):

@@ -8,13 +8,13 @@ import time
 import msgspec
 import orjson
 
-from ..core.error_logging import told
+from ..core.error_logging import client_error
 from ..core.errors import BadRequest, sentence, show
 from ..core.request import InferRequest, InferResult, Service
 from ..protobuf import tensors as rpc_tensors
 from ..protocol.headers import KIND, LEFT_US, LENGTH, PROTOBUF, REQUEST_ID
-from .bodies import Given, Reply
-from .tensors import parse, render
+from .bodies import Given, Response
+from .infer_json import parse, render
 
 
 def read_infer(service: Service, headers: Given, body: bytes, version: str = "") -> InferRequest:
@@ -25,7 +25,7 @@ def read_infer(service: Service, headers: Given, body: bytes, version: str = "")
         request = rpc_tensors.parse(service, body, _left_s(headers))
     else:
         given = headers.get(LENGTH)
-        request = service.quick(body) if given is None else None
+        request = service.read_usual_json(body) if given is None else None
         if request is None:
             request = parse(body, None if given is None else _header_length(given), service.signature)
     if version and request.version not in ("", version):
@@ -36,24 +36,24 @@ def read_infer(service: Service, headers: Given, body: bytes, version: str = "")
     return msgspec.structs.replace(request, version=version) if version else request
 
 
-def write_infer(service: Service, headers: Given, request: InferRequest, result: InferResult) -> Reply:
+def write_infer(service: Service, headers: Given, request: InferRequest, result: InferResult) -> Response:
     """Write the answer of /infer, in the encoding of the request."""
     began = time.perf_counter()
     if _is_protobuf(headers):
-        reply = Reply(b"".join(rpc_tensors.render(service, request, result)), content_type=PROTOBUF)
+        reply = Response(b"".join(rpc_tensors.render(service, request, result)), content_type=PROTOBUF)
     else:
         payload, json_length = render(service.name, request, result)
-        reply = Reply(payload) if json_length is None else _with_binary(payload, json_length)
+        reply = Response(payload) if json_length is None else _with_binary(payload, json_length)
     service.counts.count_time("send", time.perf_counter() - began)
     return reply
 
 
-def refuse(service: Service, error: Exception, headers: Given) -> Reply:
+def refuse(service: Service, error: Exception, headers: Given) -> Response:
     """Count an error, and turn it into what the client may read of it."""
-    known = told(service.name, error, headers.get(REQUEST_ID, b"").decode("latin-1"))
+    known = client_error(service.name, error, headers.get(REQUEST_ID, b"").decode("latin-1"))
     service.counts.count_failure(known.kind)
     body = orjson.dumps({"error": sentence(known)})
-    return Reply(body, known.status, headers=(*known.headers, (KIND, known.kind.encode())), compress=False)
+    return Response(body, known.status, headers=(*known.headers, (KIND, known.kind.encode())), compress=False)
 
 
 def _is_protobuf(headers: Given) -> bool:
@@ -61,8 +61,8 @@ def _is_protobuf(headers: Given) -> bool:
     return media_type.strip().lower() == PROTOBUF
 
 
-def _with_binary(payload: bytes, json_length: int) -> Reply:
-    return Reply(payload, 200, b"application/octet-stream", ((LENGTH, b"%d" % json_length),))
+def _with_binary(payload: bytes, json_length: int) -> Response:
+    return Response(payload, 200, b"application/octet-stream", ((LENGTH, b"%d" % json_length),))
 
 
 def _left_s(headers: Given) -> float | None:

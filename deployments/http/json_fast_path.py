@@ -1,8 +1,7 @@
-"""Reads the request that nearly everybody sends, and nothing else: one JSON tensor of numbers, all outputs as JSON.
+"""Reads only the usual request body: one JSON tensor of numbers, all outputs as JSON.
 
-Types are checked while msgspec parses, ranges while struct packs; neither costs a loop in Python. Whatever is unusual
-or wrong is left to tensors.py, which knows the whole protocol and says what is wrong. A test holds that both read alike
-whatever this one reads.
+msgspec checks types while it parses, struct checks ranges while it packs; neither needs a loop in Python. infer_json.py
+reads every other body, and says what is wrong with a bad one. A test holds that both read the usual body alike.
 """
 
 import math
@@ -18,7 +17,7 @@ from models.signature import Signature, Tensor
 
 from ..core.request import InferRequest, RequestedOutput
 
-Quick = Callable[[bytes], InferRequest | None]
+Reader = Callable[[bytes], InferRequest | None]
 Number = TypeVar("Number", float, int)
 
 _CODES = {
@@ -47,8 +46,8 @@ class _Body(msgspec.Struct, Generic[Number], forbid_unknown_fields=True, gc=Fals
     id: str | None = None
 
 
-def reader(signature: Signature) -> Quick:
-    """Return a reader for this model; it returns None for every body that it leaves to tensors.parse."""
+def reader(signature: Signature) -> Reader:
+    """Return a reader for this model; it returns None for every body that it leaves to infer_json.parse."""
     tensor = signature.inputs[0]
     plain = len(signature.inputs) == 1 and tensor.fixed and tensor.datatype in _CODES
     return _reader(tensor, signature) if plain and all(each.datatype != "FP16" for each in signature.outputs) else _none
@@ -58,7 +57,7 @@ def _none(_body: bytes) -> None:
     return None
 
 
-def _reader(tensor: Tensor, signature: Signature) -> Quick:
+def _reader(tensor: Tensor, signature: Signature) -> Reader:
     code = _CODES[tensor.datatype]
     kind: type[_Body[float] | _Body[int]] = _Body[float] if code in "fd" else _Body[int]
     decoder = msgspec.json.Decoder(kind)

@@ -11,7 +11,7 @@ from ..core.errors import NotFound, NotReady, show
 from ..core.request import InferRequest, Service, infer
 from ..protocol.requested_outputs import check, no_version
 from ..ray_compat.uvicorn_protocol import leaving
-from .bodies import HEAVY_BYTES, ASGIApp, Given, Receive, Reply, Scope, read
+from .bodies import HEAVY_BYTES, ASGIApp, Given, Receive, Response, Scope, read
 from .exchange import read_infer, refuse, write_infer
 from .request_head_cache import Endpoint
 from .router import Route, application, refusing
@@ -27,7 +27,7 @@ def build(service: Service) -> ASGIApp:
     def find(scope: Scope) -> tuple[Endpoint, Route[Endpoint]]:
         return found.get(scope["path"]) or _find(service, scope["path"])
 
-    return application(find, service.guard, lambda error, headers: refuse(service, error, headers))
+    return application(find, service.authenticator, lambda error, headers: refuse(service, error, headers))
 
 
 def infer_paths(service: Service) -> dict[str, Endpoint]:
@@ -57,24 +57,24 @@ def _find(service: Service, path: str) -> tuple[Endpoint, Route[Endpoint]]:
     return Endpoint(service), refusing(missing)
 
 
-async def _metadata(at: Endpoint, _headers: Given, _receive: Receive) -> Reply:
+async def _metadata(at: Endpoint, _headers: Given, _receive: Receive) -> Response:
     return _json(at.service.metadata(at.version))
 
 
-async def _config(at: Endpoint, _headers: Given, _receive: Receive) -> Reply:
+async def _config(at: Endpoint, _headers: Given, _receive: Receive) -> Response:
     return _json(at.service.config())
 
 
-async def _stats(at: Endpoint, _headers: Given, _receive: Receive) -> Reply:
+async def _stats(at: Endpoint, _headers: Given, _receive: Receive) -> Response:
     return _json(at.service.stats(at.version))
 
 
-async def _ready(at: Endpoint, _headers: Given, _receive: Receive) -> Reply:
+async def _ready(at: Endpoint, _headers: Given, _receive: Receive) -> Response:
     ready = at.service.ready(at.version)
-    return Reply(orjson.dumps({"name": at.service.name, "ready": ready}), 200 if ready else 503, compress=False)
+    return Response(orjson.dumps({"name": at.service.name, "ready": ready}), 200 if ready else 503, compress=False)
 
 
-async def _infer(at: Endpoint, headers: Given, receive: Receive) -> Reply:
+async def _infer(at: Endpoint, headers: Given, receive: Receive) -> Response:
     service = at.service
     body = await read(headers, receive, service.tunables.max_body_mib)
     request = read_infer(service, headers, body, at.version)
@@ -83,7 +83,7 @@ async def _infer(at: Endpoint, headers: Given, receive: Receive) -> Reply:
     return write_infer(service, headers, request, await infer(service, request, leaving(receive)))
 
 
-async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Reply:
+async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Response:
     service, predict = at.service, at.service.predict
     body = await read(headers, receive, service.tunables.max_body_mib)
     content_type = headers.get(b"content-type", b"").decode("latin-1")
@@ -98,8 +98,8 @@ async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Reply:
     return _json(answers[0] if single else {"predictions": answers}, compress=True)
 
 
-def _json(found: object, compress: bool = False) -> Reply:
-    return Reply(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY), compress=compress)
+def _json(found: object, compress: bool = False) -> Response:
+    return Response(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY), compress=compress)
 
 
 _GET = ("GET", "HEAD")

@@ -8,11 +8,11 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..auth.authenticator import AUTHORIZATION
 from ..core.errors import MethodNotAllowed, ServeError
-from ..core.request import Guard
-from .bodies import ASGIApp, Disconnected, Given, Receive, Reply, Scope, Send, lifespan, send_reply
+from ..core.request import AuthenticatorProtocol
+from .bodies import ASGIApp, Disconnected, Given, Receive, Response, Scope, Send, lifespan, send_reply
 
 Context = TypeVar("Context")
-Handler = Callable[[Context, Given, Receive], Awaitable[Reply]]
+Handler = Callable[[Context, Given, Receive], Awaitable[Response]]
 
 
 class Route(NamedTuple, Generic[Context]):
@@ -26,7 +26,7 @@ class Route(NamedTuple, Generic[Context]):
 def refusing(error: ServeError) -> Route[Any]:
     """Return the route of a path that is not there."""
 
-    async def refuse(_context: Any, _headers: Given, _receive: Receive) -> Reply:
+    async def refuse(_context: Any, _headers: Given, _receive: Receive) -> Response:
         raise error
 
     return Route((), refuse)
@@ -34,8 +34,8 @@ def refusing(error: ServeError) -> Route[Any]:
 
 def application(
     find: Callable[[Scope], tuple[Context, Route[Context]]],
-    guard: Guard | None,
-    refuse: Callable[[Exception, Given], Reply],
+    authenticator: AuthenticatorProtocol | None,
+    refuse: Callable[[Exception, Given], Response],
 ) -> ASGIApp:
     """Return the ASGI application that answers by what `find` finds, and with `refuse` what is raised there."""
 
@@ -44,8 +44,8 @@ def application(
         method = scope["method"]
         context, route = find(scope)
         try:
-            if guard is not None and not route.open:
-                guard.check(headers.get(AUTHORIZATION))
+            if authenticator is not None and not route.open:
+                authenticator.check(headers.get(AUTHORIZATION))
             if route.methods and method not in route.methods:
                 raise MethodNotAllowed(method, route.methods)
             reply = await route.handle(context, headers, receive)

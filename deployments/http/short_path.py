@@ -3,8 +3,8 @@
 Under Serve's way a request costs uvicorn's cycle and task, Serve's two tasks, ids and metrics: several times what a
 small request itself takes (`python -m benchmarks.paths` measures it). Here uvicorn's protocol, still in charge of the
 connection, is passed by where a whole POST to /infer arrives; everything else, and whatever is unusual about such a
-POST, is uvicorn's and Serve's as before. What Serve's wrapper did is done by ../serve_ledger.py, the batcher and
-this file: the count of ongoing requests, request ids, timeouts, clients that leave, and a server that stops.
+POST, is uvicorn's and Serve's as before. ../serve_request_counter.py, the batcher and this file do what Serve's wrapper
+did: the count of ongoing requests, request ids, timeouts, clients that leave, and a server that stops.
 
 Ray calls serve_accounting.install because the config names it in RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH. Without
 that line every request goes Serve's way: same answers, only slower.
@@ -17,8 +17,8 @@ from functools import partial
 from typing import Any
 
 from ..core.request import InferRequest, InferResult
-from ..serve_ledger import Ledger
-from .bodies import HEAVY_BYTES, Reply, compressed, encoding_for
+from ..serve_request_counter import RequestCounter
+from .bodies import HEAVY_BYTES, Response, compressed, encoding_for
 from .connection import Connection, Received
 from .exchange import read_infer, refuse, write_infer
 from .request_head_cache import Endpoint, RequestHeadCache
@@ -32,22 +32,22 @@ def offer(paths: Mapping[str, Endpoint]) -> None:
     _offered.update({path.encode(): endpoint for path, endpoint in paths.items()})
 
 
-def protocol(ledger: Ledger) -> type["ShortPath"]:
+def protocol(counter: RequestCounter) -> type["ShortPath"]:
     """Return the protocol class for a server of this process."""
-    return type("ShortPath", (ShortPath,), {"ledger": ledger, "heads": RequestHeadCache(_offered)})
+    return type("ShortPath", (ShortPath,), {"counter": counter, "heads": RequestHeadCache(_offered)})
 
 
 class ShortPath(ServerProtocol):
     """Moves bytes and requests between a socket, uvicorn, a `Connection` and its model."""
 
-    ledger: Ledger
+    counter: RequestCounter
     heads: RequestHeadCache
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connection = Connection(self.heads)
         self._request: InferRequest | None = None
-        self._began_s: float | None = None  # By the ledger, which counts the request under way.
+        self._began_s: float | None = None  # Set while a request is under way, and counted as ongoing.
         self._disconnected = False
         self._idle_since_s = 0.0
         self._closer: asyncio.TimerHandle | None = None
@@ -85,7 +85,7 @@ class ShortPath(ServerProtocol):
         connection = self._connection
         if self._began_s is None and connection.head is not None:
             self._unset_keepalive_if_required()
-            self._began_s = self.ledger.begin()
+            self._began_s = self.counter.begin()
         if received is None:
             if connection.is_full:
                 self.flow.pause_reading()
@@ -123,7 +123,7 @@ class ShortPath(ServerProtocol):
             reply = refuse(head.service, error, head.headers)
         self._send(reply)
 
-    def _send(self, reply: Reply) -> None:
+    def _send(self, reply: Response) -> None:
         head = self._connection.head
         encoding = None if head is None else encoding_for(head.headers, reply)
         if encoding is None:
@@ -134,7 +134,7 @@ class ShortPath(ServerProtocol):
             work = self.loop.run_in_executor(None, compressed, reply, encoding)
             work.add_done_callback(lambda done: self._write(done.result()))
 
-    def _write(self, reply: Reply) -> None:
+    def _write(self, reply: Response) -> None:
         connection = self._connection
         if connection.head is None:  # The client has left.
             return
@@ -151,10 +151,10 @@ class ShortPath(ServerProtocol):
             self._take(self._connection.resume())
 
     def _finish(self) -> None:
-        """Take the request under way, where there is one, off the books."""
+        """End the request under way, if there is one, and count it."""
         if self._began_s is None:
             return
-        self.ledger.end(self._began_s)
+        self.counter.end(self._began_s)
         self._began_s = self._request = None
         self._idle_since_s = time.monotonic()
         if self._closer is None and not self._disconnected:

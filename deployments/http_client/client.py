@@ -1,7 +1,7 @@
 """The connections to one address, kept alive between requests.
 
-Written for the gRPC front, since it decides what that costs: 0.35 ms of CPU time a call with this, 0.6 ms with gRPC's
-own client (benchmarks/results/grpc_*.json, 16 at once).
+Written for the gRPC proxy, whose cost it decides: 0.35 ms of CPU time a call with this, 0.6 ms with gRPC's own client
+(benchmarks/results/grpc_*.json, 16 at once).
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from .connection import Connection, StaleError
 from .reply import Reply
 from .request import Headers
 
-# HAProxy takes 4096 connections in all.
+# A quarter of the connections that HAProxy takes in all, so that other clients get theirs.
 _MOST_CONNECTIONS = 1024
 
 
 class HttpClient:
-    """Requests to one address. A caller that is cancelled takes its connection along, and its request."""
+    """Requests to one address. If the caller is cancelled, its connection is closed and the request abandoned."""
 
     def __init__(self, host: str, port: int, most: int = _MOST_CONNECTIONS) -> None:
         self._address, self._name = (host, port), f"{host}:{port}"
@@ -31,10 +31,10 @@ class HttpClient:
         return await self.send(request.post_head(path, self._name, headers, len(body)), body)
 
     async def send(self, head: bytes, body: bytes = b"") -> Reply:
-        """Send a request as it goes over the wire; return the answer.
+        """Send the bytes of a request; return the answer.
 
         Raises:
-            ConnectionError: the connection closed before the answer was whole, or the answer is not HTTP.
+            ConnectionError: the connection closed before the answer was complete, or the answer is not HTTP.
             OSError: there is no connection.
         """
         async with self._places:
@@ -43,7 +43,7 @@ class HttpClient:
                 if connection.open:
                     try:
                         return await self._send_on(connection, head, body)
-                    except StaleError:  # Sent again, also if it was read: inference has no side effects.
+                    except StaleError:  # Sent again, even if it was read: inference has no side effects.
                         continue
             loop = asyncio.get_running_loop()
             _, connection = await loop.create_connection(Connection, *self._address)

@@ -1,4 +1,4 @@
-"""One keep-alive connection: a request goes out, its answer comes back, never two at a time."""
+"""One keep-alive connection, with one request at a time."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,22 +6,22 @@ from typing import cast
 
 from .reply import Reply, ReplyReader
 
-# Called once for each request: with its answer, or with why there is none.
+# Called once for each request, with its answer or its error.
 Ended = Callable[[Reply | ConnectionError], None]
 
 
 class StaleError(ConnectionError):
-    """A connection that had served before was closed without a byte in answer: most likely the request was not read."""
+    """A used connection was closed before any byte of an answer: most likely the request was not read."""
 
 
 class NotHttpError(ConnectionError):
-    """What came is not HTTP/1.1."""
+    """The answer is not HTTP/1.1."""
 
 
 class Connection(asyncio.Protocol):
     """An asyncio protocol. `open` says whether another request may be sent, once the last one has ended.
 
-    `lazy` is ReplyReader's: for who looks at the status of most answers and at nothing else.
+    `lazy` is ReplyReader's: for a caller that looks only at the status of most answers.
     """
 
     __slots__ = ("_ended", "_reader", "_served", "_silent", "_transport", "open")
@@ -35,19 +35,19 @@ class Connection(asyncio.Protocol):
     def send(self, ended: Ended, head: bytes, body: bytes = b"") -> None:
         """Send a request: its head and its body, or all of it in `head`."""
         self._ended, self._silent = ended, True
-        # asyncio of Python 3.12 keeps an empty piece in its buffer for ever: it would never close, and spin meanwhile.
+        # asyncio of Python 3.12 keeps an empty piece in its buffer for ever: it would spin and never close.
         if body:
             self._transport.writelines((head, body))
         else:
             self._transport.write(head)
 
     def close(self) -> None:
-        """Close at once, and give up on an answer that has not come: nobody is told."""
+        """Close at once; a pending request gets neither an answer nor an error."""
         self.open, self._ended = False, None
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are none of asyncio's classes.
+        # uvloop's transports are not of asyncio's classes.
         self._transport = cast(asyncio.Transport, transport)
         self.open = True
 

@@ -1,7 +1,7 @@
 """An HTTP/1.1 answer, read from bytes as they come: no socket, no clock. The parser is httptools'.
 
-Load looks at the status of most answers and at nothing else. A lazy reader finds only where each of them ends; the
-headers and the body are taken out of the bytes when they are first asked for.
+`pitstop load` looks only at the status of most answers. A lazy reader only finds where each answer ends; it parses the
+headers and the body when they are first used.
 """
 
 import httptools
@@ -35,7 +35,7 @@ class Reply:
 class ReplyReader:
     """Reads the answers of one connection, one at a time. httptools calls the on_ methods that it finds.
 
-    `keep_alive` says after an answer whether the connection can carry another.
+    `keep_alive` says after an answer whether the connection takes another request.
     """
 
     __slots__ = (
@@ -56,7 +56,7 @@ class ReplyReader:
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> Reply | None:
-        """Take what has come; return the answer once it is whole.
+        """Take bytes that have come; return the answer once it is complete.
 
         Raises:
             ValueError: this is not HTTP/1.1, or more than one answer.
@@ -73,7 +73,7 @@ class ReplyReader:
         return reply
 
     def end(self) -> Reply | None:
-        """The connection has closed: return the answer that this ends, which is one without a length."""
+        """The connection has closed: return the answer, if it is one without a length, which ends so."""
         parts = _parts_of(self._data) if self._lazy else self._parts
         if not parts.has_head or b"content-length" in parts.headers or b"transfer-encoding" in parts.headers:
             return None
@@ -84,7 +84,7 @@ class ReplyReader:
 
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
-        # 1xx answers come ahead of the real one.
+        # A 1xx answer comes before the final one.
         if status >= 200:
             self._reply = Reply(status, self._data, None if self._lazy else self._parts)
             self._data = []
@@ -113,7 +113,7 @@ class _Parts:
         self.has_head = False
 
     def on_message_begin(self) -> None:
-        # Of 1xx answers ahead of it nothing is left.
+        # Discard a 1xx answer that came first.
         self.headers, self.body, self.has_head = {}, [], False
 
     def on_header(self, name: bytes, value: bytes) -> None:

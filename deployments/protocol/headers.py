@@ -1,10 +1,10 @@
-"""Headers and content types by which HTTP carries what the protocol and the gRPC front need."""
+"""Headers and content types by which HTTP carries what the protocol and the gRPC proxy need."""
 
 LENGTH = b"inference-header-content-length"
 REQUEST_ID = b"x-request-id"
 # With this Content-Type the body is a ModelInferRequest of the gRPC service, and the answer a ModelInferResponse.
 PROTOBUF = b"application/x-protobuf"
-# Beside it, the microseconds until the deadline of the call that the gRPC front passes on.
+# Sent by the gRPC proxy: the microseconds until the deadline of the call.
 LEFT_US = b"pitstop-left-us"
-# The header of an error that names its kind, for the front to tell apart what the same status stands for.
+# The kind of an error, since the gRPC proxy must tell apart errors of the same status.
 KIND = b"pitstop-error"

@@ -1,4 +1,4 @@
-"""Shapes that clients claim, held against the signature in plain integers: nothing is allocated on a client's word."""
+"""Compares a client's shapes with the signature, in plain integers and before any allocation."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from models.signature import Tensor
 
 from ..core.errors import BadRequest, show
 
-# No memory holds more, and in bytes numpy can still count them.
+# More than any memory holds, and few enough for numpy to count their bytes.
 _MOST_ELEMENTS = 2**48
 
 
@@ -14,13 +14,13 @@ def check_shape(tensor: Tensor, shape: object) -> int:
     """Return the number of elements of a shape that fits the tensor, counted without allocating any.
 
     Raises:
-        BadRequest: says which shape the tensor takes, and which one came.
+        BadRequest: says which shape the tensor takes, and which one was sent.
     """
     if not isinstance(shape, list | tuple):
         raise _not_sizes(tensor, shape)
     if len(shape) != len(tensor.shape):
         raise _misfit(tensor, shape)
-    # With no rows the other sizes must be countable as well: numpy multiplies them.
+    # Without rows the other sizes must be countable too: numpy multiplies them.
     counted = 1
     for want, size in zip(tensor.shape, shape, strict=True):
         if type(size) is not int or size < 0:

@@ -1,7 +1,6 @@
-"""What Serve counts of a replica's requests, for requests that Serve's wrapper never sees.
+"""Serve's own counters of a replica's requests; ../serve_request_counter.py counts with them.
 
-By the number of ongoing requests Serve drains a replica that stops and scales a deployment; its dashboards show the
-rest. ../serve_ledger.py counts with what `counters` finds.
+Serve drains a replica and scales a deployment by the number of ongoing requests; its dashboards show the rest.
 """
 
 from collections import defaultdict, deque

@@ -11,7 +11,7 @@ _TO_CONTROLLER = (
 )
 DETAILS = Part(
     "what the controller tells of applications",
-    "each version reads 1, a request for a model without a replica waits for one, and the gRPC front needs port 8000",
+    "each version reads 1, a request for a model without a replica waits for one, and the gRPC proxy needs port 8000",
     (
         *functions("ray.serve.context", {"_get_global_client": ""}),
         *functions(_CLIENT, {"ServeControllerClient.get_serve_details": ""}),

@@ -8,8 +8,8 @@ from .names import Part, classes, fields, functions, usable, values
 _HAPROXY, _CONSTANTS = "ray.serve._private.haproxy", "ray.serve._private.constants"
 PART = Part(
     "Ray's manager of HAProxy",
-    "a HAProxy that dies is back after three failed health checks, one whose manager dies keeps its port, and its "
-    "admin socket is open to every user of the machine",
+    "a HAProxy that dies is replaced only after three failed health checks. If its manager dies, it keeps its port. "
+    "Its admin socket is open to every user of the machine",
     (
         *values("ray.serve._private.controller", "HAProxyManager"),
         *classes(_HAPROXY, {"HAProxyManager": "http_options grpc_options node_id ..."}),

@@ -1,1 +1,1 @@
-"""From a prepared module to a forward: one backend a file, as configs/backends.py lists them."""
+"""From a prepared module to a forward: build.py calls the backend, one file each, that configs/backends.py lists."""

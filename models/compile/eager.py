@@ -4,7 +4,7 @@ from torch import nn
 
 from configs.backends import EAGER
 
-from .compiled import Compiled
+from .build import Compiled
 
 
 def build(module: nn.Module, *_: object) -> Compiled:

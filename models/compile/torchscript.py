@@ -28,7 +28,7 @@ from ..runtime.runner import Forward, in_order
 from ..signature import Tensor
 from ..user_code import call
 from . import store
-from .compiled import Compiled, Staged
+from .build import Compiled, Staged
 from .refused import Refused, sentences
 from .saving import save
 
@@ -75,14 +75,14 @@ def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
 def faithful(
     module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], method: str, tolerance: Tolerance
 ) -> Compiled:
-    """Script or trace so that it answers as eager does; the module itself, eager, where neither does.
+    """Script or trace a module so that it answers as eager does; return it unchanged, as eager, if neither works.
 
     Args:
-        module: what is compiled.
+        module: the module.
         probes: inputs on the device, of several batch sizes.
         outputs: what forward returns.
         method: auto, script or trace.
-        tolerance: how far a trace may be off.
+        tolerance: how far a trace may deviate from eager.
     """
     refused: tuple[Refused, ...] = ()
     for way in _WAYS[method]:
@@ -138,14 +138,14 @@ def _trace(
     froze = [str(each.message) for each in heard if issubclass(each.category, torch.jit._trace.TracerWarning)]
     if froze:
         return Refused("trace", "wrong_branch", froze[0].partition(". ")[0])
-    off = _disagreement(module, traced, probes, outputs)
-    if off > max(tolerance.relative, tolerance.disagree):
-        return Refused("trace", "deviates", deviation=off)
+    worst = _worst_deviation(module, traced, probes, outputs)
+    if worst > max(tolerance.relative, tolerance.disagree):
+        return Refused("trace", "deviates", deviation=worst)
     made: torch.jit.ScriptModule = traced
     return made
 
 
-def _disagreement(module: nn.Module, traced: Forward, probes: Sequence[Staged], outputs: Sequence[Tensor]) -> float:
+def _worst_deviation(module: nn.Module, traced: Forward, probes: Sequence[Staged], outputs: Sequence[Tensor]) -> float:
     worst = 0.0
     with torch.no_grad():
         for probe in probes:
@@ -154,8 +154,8 @@ def _disagreement(module: nn.Module, traced: Forward, probes: Sequence[Staged], 
             except RuntimeError:
                 return float("inf")
             expected = in_order(call(module, *probe), outputs)
-            offs = [deviation(*pair) for pair in zip(found, expected, strict=True)]
-            worst = max([worst, *(off for off in offs if off is not None)])
+            deviations = [deviation(*pair) for pair in zip(found, expected, strict=True)]
+            worst = max([worst, *(each for each in deviations if each is not None)])
     return worst
 
 

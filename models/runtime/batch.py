@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..signature import Shape
-from .nan_check import Off
+from .nan_check import NonfiniteRows
 
 if TYPE_CHECKING:
     import torch
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Batch:
     """One batch on its way, with the seconds that each step took.
 
-    `finite` is a flag over all outputs, where they are checked; `off`, once finished, marks the rows with NaN or
-    infinity, and is None where there are none.
+    `finite` is a flag over all outputs, if they are checked. `nonfinite`, once finished, marks the rows with NaN or
+    infinity; it is None if there are none.
     """
 
     shape: Shape
@@ -31,4 +31,4 @@ class Batch:
     forward_s: float = 0
     fetch_s: float = 0
     finite: "torch.Tensor | None" = None
-    off: Off | None = None
+    nonfinite: NonfiniteRows | None = None

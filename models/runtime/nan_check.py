@@ -1,4 +1,4 @@
-"""Finds NaN and infinity in outputs: one flag a batch, on the device; rows are looked at only where it is off."""
+"""Finds NaN and infinity in outputs: one flag a batch, on the device; rows are checked only if the flag is false."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -11,19 +11,19 @@ from ..signature import Array
 if TYPE_CHECKING:
     import torch
 
-Off = npt.NDArray[np.bool_]
+NonfiniteRows = npt.NDArray[np.bool_]
 
 
 def all_finite(outputs: "Sequence[torch.Tensor]") -> "torch.Tensor | None":
-    """Return a flag on the outputs' device, not waited for; None where no output is of a float kind."""
+    """Return a flag on the outputs' device, without waiting for it; None if no output is of floats."""
     import torch
 
     flags = [torch.isfinite(value).all() for value in outputs if value.is_floating_point()]
     return torch.stack(flags).all() if flags else None
 
 
-def rows_off(outputs: Mapping[str, Array]) -> Off:
-    """Return, for each row of the outputs, whether any of them has a NaN or an infinity there; [rows]."""
+def nonfinite_rows(outputs: Mapping[str, Array]) -> NonfiniteRows:
+    """Return for each row whether any output has a NaN or an infinity in it; [rows]."""
     found = np.zeros(len(next(iter(outputs.values()))), np.bool_)
     for array in outputs.values():
         if array.dtype.kind == "f":

@@ -19,7 +19,7 @@ from ..user_code import call
 from . import padding
 from .batch import Batch
 from .layout import Layout
-from .nan_check import all_finite, rows_off
+from .nan_check import all_finite, nonfinite_rows
 from .returned_values import check_returned
 from .staging import Staging, to_device
 
@@ -129,7 +129,7 @@ class Runner:
         fetched = self._own([_on_cpu(value, dtype, batch.rows) for value, dtype in pairs], batch.inputs)
         found = {tensor.name: value.numpy() for tensor, value in zip(self.outputs, fetched, strict=True)}
         if batch.finite is not None and not bool(batch.finite):
-            batch.off = rows_off(found)
+            batch.nonfinite = nonfinite_rows(found)
         batch.fetch_s = time.perf_counter() - began
         return found
 

@@ -1,8 +1,8 @@
 """Whether a row's answer depends on the rows that share its batch.
 
-Rows are asked alone and together with others of the longest shape: first with one, then with a whole batch of them
-with large numbers, where nothing says how large an input may be. A config that allows an influence of the batch knows
-that it grows with such numbers.
+Rows are run alone, then together with others of the longest shape: first with one, then with a whole batch of large
+numbers, in inputs without a range. A config with batch_tolerance skips the large numbers, with which the influence of
+the batch grows.
 """
 
 import logging
@@ -14,7 +14,7 @@ import torch
 from configs.schema import ModelConfig
 
 from ..errors import ModelError
-from ..parity import OffError, compare
+from ..parity import DeviationError, compare
 from ..runtime.runner import Runner
 from ..signature import Array, Rows
 from ..user_code import described
@@ -22,9 +22,9 @@ from .check_results import CoBatchedRows
 from .row_checks import prepared, probe_rows, rounding
 from .sample_inputs import SampleInputs
 
-# What the other rows' numbers are multiplied by: no row's answer may depend on how large another's are.
+# The other rows' numbers are multiplied by this: no row's answer may depend on how large they are.
 _LARGE = 1000
-# Up to here a deviation may be meant, as where int8 activations are scaled by the batch; beyond it is a fault.
+# A smaller deviation may be intended, as with int8 activations that are scaled by the batch.
 _MAY_BE_MEANT = 0.1
 _MEANT = "or allow it where it is meant, as with int8 activations, whose scale is the batch's"
 ADVICE = (
@@ -35,20 +35,20 @@ _log = logging.getLogger("pitstop")
 
 
 def co_batched_rows(runner: Runner, samples: SampleInputs, config: ModelConfig) -> CoBatchedRows:
-    """Return how far a row's answer depends on the others of its batch; a ModelError where too far."""
-    off = _worst(runner, samples, config)
-    if off is None:
+    """Return how far a row's answer depends on the others of its batch; raise ModelError if too far."""
+    worst = _worst(runner, samples, config)
+    if worst is None:
         return CoBatchedRows("not_applicable", reason="a forward takes one row")
     if config.batch_tolerance is not None:
-        return CoBatchedRows("waived", off, waived_by="batch_tolerance", allowed=config.batch_tolerance)
-    return CoBatchedRows("passed", off)
+        return CoBatchedRows("waived", worst, waived_by="batch_tolerance", allowed=config.batch_tolerance)
+    return CoBatchedRows("passed", worst)
 
 
-def refuse(error: OffError) -> NoReturn:
-    """Raise what a start says of rows that influence each other, with the key that allows it where it may be meant."""
-    if error.off >= _MAY_BE_MEANT:
+def refuse(error: DeviationError) -> NoReturn:
+    """Raise the error for rows that influence each other; it names the key that allows it, if it may be intended."""
+    if error.deviation >= _MAY_BE_MEANT:
         raise error
-    raise ModelError(f"{error}; {_MEANT}: batch_tolerance: {2 * error.off:.1g}") from error
+    raise ModelError(f"{error}; {_MEANT}: batch_tolerance: {2 * error.deviation:.1g}") from error
 
 
 def _worst(runner: Runner, samples: SampleInputs, config: ModelConfig) -> float | None:
@@ -67,13 +67,13 @@ def _worst(runner: Runner, samples: SampleInputs, config: ModelConfig) -> float 
             worst = max(worst, _together(runner, rows, [others], config))
         except ModelError:
             raise
-        except Exception as error:  # The user's own code: it may refuse such numbers, and they then fail alone.
+        except Exception as error:  # The user's own code may refuse such numbers.
             _log.info("large numbers beside a row are not checked: on them the network raises %s", described(error))
     return worst
 
 
 def _enlarged(samples: SampleInputs, rows: dict[str, Array]) -> dict[str, Array]:
-    """Return rows with large numbers in the float inputs of which the config gives no range."""
+    """Return rows with large numbers in the float inputs without a range in the config."""
     free: set[str] = (
         set()
         if samples.preprocess
@@ -94,8 +94,8 @@ def _together(runner: Runner, rows: Rows, others: Sequence[Rows], config: ModelC
         alone = answer({name: array[row : row + 1] for name, array in rows.items()})
         expected = [tensor[row : row + 1] for tensor in together]
         try:
-            off = compare(alone, expected, runner.outputs, allowed, "a row alone and in company", ADVICE)
-        except OffError as error:
+            compared = compare(alone, expected, runner.outputs, allowed, "a row alone and in a batch", ADVICE)
+        except DeviationError as error:
             refuse(error)
-        worst = max(worst, *off.values(), 0.0)
+        worst = max(worst, *compared.values(), 0.0)
     return worst

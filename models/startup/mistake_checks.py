@@ -11,7 +11,7 @@ from torch import nn
 
 from configs.schema import ModelConfig
 
-from ..compile.compiled import Compiled
+from ..compile.build import Compiled
 from ..errors import ModelError
 from ..parity import TOLERANCES, compare, refuse_uncompared, tolerance_for
 from ..runtime.forward_times import ends
@@ -65,10 +65,11 @@ def compilation(
     """What was compiled answers as eager does, at every warmed size."""
     config = arithmetic.config
     with failing(Compilation):
-        off = _deviations(runner, reference, samples, config)
+        deviations = _deviations(runner, reference, samples, config)
     standard = TOLERANCES[config.precision]
     floats = {tensor.name: tensor.numpy.kind == "f" for tensor in runner.outputs}
-    waived = any(each > (standard.relative if floats[name] else standard.disagree) for name, each in off.items())
+    limits = {name: standard.relative if is_float else standard.disagree for name, is_float in floats.items()}
+    waived = any(each > limits[name] for name, each in deviations.items())
     return Compilation(
         code="waived" if waived and config.tolerance is not None else "passed",
         asked=config.backend,
@@ -76,7 +77,7 @@ def compilation(
         made=compiled.made,
         refused=compiled.refused,
         graphs=len(runner.forward.graphs) if isinstance(runner.forward, Graphed) else 0,
-        deviation=max(off.values()),
+        deviation=max(deviations.values()),
         reference=reference.precision,
         precision_reason=arithmetic.why,
         waived_by="tolerance" if waived and config.tolerance is not None else "",
@@ -123,6 +124,6 @@ def _deviations(runner: Runner, reference: Reference, samples: SampleInputs, con
         rows = samples.shaped(shape, seed=100 + seed)
         what = f"at {shape[0]} rows, {runner.layout.dtype}"
         compared = compare(answer(rows), reference(rows), runner.outputs, tolerance, what, advice)
-        worst |= {name: max(off, worst.get(name, 0.0)) for name, off in compared.items()}
+        worst |= {name: max(each, worst.get(name, 0.0)) for name, each in compared.items()}
     refuse_uncompared(worst, runner.outputs)
     return worst

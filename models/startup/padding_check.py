@@ -1,4 +1,4 @@
-"""Whether a row's answer depends on its padding: rows are asked unpadded and padded, by eager and as prepared."""
+"""Whether a row's answer depends on its padding: rows are run unpadded and padded, eagerly and as prepared."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,7 +8,7 @@ import torch
 from configs.schema import ModelConfig
 
 from ..errors import ModelError, first_line
-from ..parity import OffError, Tolerance, compare, tolerance_for
+from ..parity import DeviationError, Tolerance, compare, tolerance_for
 from ..runtime.runner import Runner
 from ..signature import Array, Rows
 from . import co_batched_rows
@@ -17,20 +17,20 @@ from .eager_reference import Reference
 from .row_checks import PROBE_ROWS, count_of, prepared, rounding
 from .sample_inputs import SampleInputs, stretch
 
-# So many lengths are tried where a network does not take every one: it may want a multiple of some number.
+# How many lengths are tried if a network does not take every one: it may want a multiple of some number.
 _TRIED = 64
 _ADVICE = "the network reads its padding, zeros behind the row: mask it in forward, or fix the size in shape"
 _Answered = tuple[dict[str, Array], list[torch.Tensor]]
 
 
 def padding(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> Padding:
-    """Return how far a row's answer depends on its padding; a ModelError where too far."""
-    off = _worst(runner, reference, samples, config)
-    if off is None:
+    """Return how far a row's answer depends on its padding; raise ModelError if too far."""
+    worst = _worst(runner, reference, samples, config)
+    if worst is None:
         return Padding("not_applicable", reason="nothing is padded")
     if config.batch_tolerance is not None:
-        return Padding("waived", off, waived_by="batch_tolerance", allowed=config.batch_tolerance)
-    return Padding("passed", off)
+        return Padding("waived", worst, waived_by="batch_tolerance", allowed=config.batch_tolerance)
+    return Padding("passed", worst)
 
 
 def _worst(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> float | None:
@@ -38,28 +38,28 @@ def _worst(runner: Runner, reference: Reference, samples: SampleInputs, config: 
     if not layout.lengths:
         return _with_rows(runner, reference, samples, config) if layout.sizes[0] > 1 else None
     steps = zip((0, *layout.lengths), layout.lengths, strict=False)
-    offs = [
+    deviations = [
         _to_length(length, before, runner, reference, samples, config)
         for before, length in steps
         if length - before > 1
     ]
-    return max(offs, default=None)
+    return max(deviations, default=None)
 
 
 def _with_rows(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> float | None:
-    """Compare a row that is padded with copies of itself with the same row alone, where eager takes one alone."""
+    """Compare a row padded with copies of itself with the same row alone, if eager takes one row."""
     row, what = samples(1, seed=17), f"a row padded to {runner.layout.sizes[0]} rows"
     try:
         alone = reference(row)
-    except Exception:  # The user's own code: a network may want two rows at least, as batch_sizes then says.
+    except Exception:  # The user's own code: a network may need at least two rows, as batch_sizes then says.
         return None
     if any(value.shape[:1] != (1,) for value in alone):
         return None
     try:
-        found = compare(prepared(runner)(row), alone, runner.outputs, _arithmetic(config), what, co_batched_rows.ADVICE)
-    except OffError as error:
+        by = compare(prepared(runner)(row), alone, runner.outputs, _arithmetic(config), what, co_batched_rows.ADVICE)
+    except DeviationError as error:
         co_batched_rows.refuse(error)
-    return max(found.values(), default=0.0)
+    return max(by.values(), default=0.0)
 
 
 def _to_length(
@@ -69,23 +69,23 @@ def _to_length(
     rows = count_of(runner.layout.sizes[-1])
     eager_may, prepared_may = rounding(reference.precision, config), _arithmetic(config)
     worst = 0.0
-    # Where one row makes a batch, three requests show what one of three rows does.
+    # If a batch is one row, three of them take the place of one of three rows.
     for seed in range(17, 17 + PROBE_ROWS // rows):
         for row, alone in _shorter(samples.shaped((rows, length), seed), length, before, reference):
             padded = {tensor.name: stretch(row[tensor.name], tensor, length) for tensor in samples.model_inputs}
             kept = max(row[name].shape[1] for name in runner.open_inputs)
             what = f"a row of length {kept}, padded to {length} and unpadded,"
             for answer, asked, allowed in ((reference, padded, eager_may), (prepared(runner), row, prepared_may)):
-                off = compare(answer(asked), alone, runner.outputs, allowed, what, _ADVICE)
-                worst = max(worst, *off.values(), 0.0)
+                compared = compare(answer(asked), alone, runner.outputs, allowed, what, _ADVICE)
+                worst = max(worst, *compared.values(), 0.0)
     return worst
 
 
 def _shorter(whole: Rows, length: int, before: int, reference: Reference) -> list[_Answered]:
     """Return rows that eager takes and that are padded to this length, with their answers.
 
-    They are the shortest, some of half the padding and the longest. A network may want so many steps, or a multiple of
-    some number, and give numbers only from some length on: so for each, lengths are tried until one suits.
+    One is the shortest possible, one has half the padding, one is the longest possible. A network may need a least
+    length or a multiple of some number: so for each, lengths are tried until one suits.
     """
     found: dict[int, _Answered] = {}
     failure = "its answers there have no finite number"
@@ -94,7 +94,7 @@ def _shorter(whole: Rows, length: int, before: int, reference: Reference) -> lis
             row = _cut(whole, kept, reference)
             try:
                 alone = reference(row)
-            except Exception as error:  # The user's own code; whatever it raises, this length does not suit it.
+            except Exception as error:  # The user's own code: whatever it raises, this length does not suit.
                 failure = first_line(error)
                 continue
             if all(not value.is_floating_point() or bool(value.isfinite().any()) for value in alone):
@@ -125,6 +125,6 @@ def _cut(whole: Rows, kept: int, reference: Reference) -> dict[str, Array]:
 
 
 def _arithmetic(config: ModelConfig) -> Tolerance:
-    """What the prepared model may be off eager, and what the config says that a batch may change."""
+    """Return the tolerance against eager, or that for rows in a batch, whichever is larger."""
     own, strict = tolerance_for(config.precision, config.tolerance), rounding(config.precision, config)
     return Tolerance(max(own.relative, strict.relative), max(own.disagree, strict.disagree))

@@ -13,7 +13,7 @@ from ..runtime.returned_values import check_model_inputs
 from ..signature import NUMPY, Array, Rows, Shape, Signature, Tensor, signature_of
 from ..sources.resolve import make_preprocess
 from ..user_code import call_at_start
-from . import probe
+from . import random_inputs
 
 Preprocess = Callable[[Rows], dict[str, Array]]
 _FIRST_ROWS = 2
@@ -38,7 +38,7 @@ class SampleInputs:
 
     def __call__(self, rows: int, seed: int, length: int | None = None) -> dict[str, Array]:
         words = length or (self.lengths[0] if self.lengths else 8)
-        arrays = probe.sample(self.inputs, rows, seed, words)
+        arrays = random_inputs.sample(self.inputs, rows, seed, words)
         return arrays if self.preprocess is None else self.preprocessed(arrays, rows)
 
     def shaped(self, shape: Shape, seed: int) -> dict[str, Array]:

@@ -7,7 +7,7 @@ import torch
 
 from configs.schema import ModelConfig
 
-from ..compile.compiled import Compiled, compile_with
+from ..compile.build import Compiled, compile_with
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
 from ..runtime.staging import to_device

@@ -1,1 +1,1 @@
-"""What `pitstop audit` is made of: measure, judge, show. Imports nothing heavy."""
+"""`pitstop audit`: measure, judge, show. Imports nothing heavy."""

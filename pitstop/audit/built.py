@@ -12,7 +12,7 @@ from torch import nn
 
 from configs.backends import EAGER
 from configs.schema import ModelConfig
-from models.compile.compiled import compile_with
+from models.compile.build import compile_with
 from models.compile.refused import WRONG_TRACE, Refused, sentences
 from models.errors import ModelError, first_line
 from models.parity import Tolerance, tolerance_for
@@ -23,7 +23,7 @@ from models.startup.onednn_packing import PackedForward, packs
 from models.startup.open_model import open_model
 from models.startup.prepare import freeze_in_eval, prepare
 
-from .step import STARTED, ForwardSetting, Head, setting_of
+from .step import STARTED, ForwardSetting, StepSpec, setting_of
 from .subject import Subject, arithmetic, stage
 
 _MIB = 2**20
@@ -91,8 +91,10 @@ def started_label(subject: Subject, built: Built) -> str | None:
     return "packed for this CPU" if packs(built.forward, built.layout) else None
 
 
-def started_head(subject: Subject, built: Built) -> Head:
-    return Head(STARTED, started_label(subject, built) or "as a start runs it", "path", 1, setting_of(subject.config))
+def started_spec(subject: Subject, built: Built) -> StepSpec:
+    return StepSpec(
+        STARTED, started_label(subject, built) or "as a start runs it", "path", 1, setting_of(subject.config)
+    )
 
 
 def started(subject: Subject, built: Built) -> Built:

@@ -1,4 +1,4 @@
-"""All that is known of one model when it is judged: its config, its neighbours, and what was measured. Pure."""
+"""What an audit judges: one model's config, its neighbours, and what was measured. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ from .step import (
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One model. `model_findings` is what its code and its own answers gave away before anything was timed.
+    """One model. `model_findings` come from its code and its answers, before anything was timed.
 
-    `ops_per_row` is how many operations more forward runs for each row; `complete` is false where steps are missing.
+    `ops_per_row` is how many more operations forward runs for each row; `complete` is false if steps are missing.
     """
 
     app: ModelApp
@@ -63,12 +63,12 @@ class Case:
 
     @property
     def default(self) -> Step | None:
-        """The default backend at its best, where the config has forgone it."""
+        """The default backend at its best, if the config has chosen another."""
         return fastest([self.step(DEFAULT_ONE), self.step(DEFAULT_BATCH)])
 
     @property
     def forgone(self) -> dict[str, str]:
-        """The lines of the default backend that the config has forgone."""
+        """The YAML lines of the default backend, if the config has chosen another."""
         return forgone(self.app.config, self.one.how if self.one else "")
 
     @property

@@ -6,7 +6,7 @@ Rules that `pitstop check` has too are taken from there; here they get their pri
 from collections.abc import Iterator
 from itertools import pairwise
 
-from configs.lint.applications import rules
+from configs.lint.applications import application_rules
 from configs.problems import Problem
 from models.runtime.padding import powers_of_two, round_up
 
@@ -29,7 +29,7 @@ def config_findings(case: Case) -> Iterator[Finding]:
 
 def _ruled(case: Case) -> Iterator[Finding]:
     rest = []
-    for problem in rules(case.raw):
+    for problem in application_rules(case.raw):
         if problem.keys[:2] != case.keys:
             continue
         if problem.keys[-1] == "max_ongoing_requests":
@@ -50,13 +50,13 @@ def _starved(case: Case, problem: Problem) -> Finding:
     held, full = _rate(case, ongoing), case.many and case.many.items_s
     cost = ""
     if held and full and case.many:
-        cost = f"at most {number(held)} items/s, where batches of {case.many.head.rows} give {number(full)}"
+        cost = f"at most {number(held)} items/s, where batches of {case.many.spec.rows} give {number(full)}"
     return Finding("mistake", problem.what, problem.keys, "max_ongoing_requests: 1024", cost, 5)
 
 
 def _rate(case: Case, held: int) -> float | None:
     """Return items a second of batches that hold so many rows, padded to the next measured size."""
-    measured = {step.head.rows: step for step in case.steps if step.head.key.startswith("batch-") and step.timing}
+    measured = {step.spec.rows: step for step in case.steps if step.spec.key.startswith("batch-") and step.timing}
     if case.one is not None:
         measured[1] = case.one
     step = measured.get(round_up(held, tuple(sorted(measured)) or (1,)))

@@ -1,4 +1,4 @@
-"""Examines the models of a file, one after the other: load, look, time, judge.
+"""Examines the models of a file, one after the other: load, check, time, judge.
 
 Two models that differ only in their names are timed once; without a GPU, `auto` and `cpu` are such twins.
 """
@@ -14,11 +14,11 @@ from ..measure import hardware
 from ..plan.place import app_keys
 from ..report.numbers import plural
 from . import isolated
+from .audit_result import AuditResult, Budget, ExamineModel
 from .case import Case
 from .config_findings import config_findings
 from .finding import Finding, in_order
 from .mistakes import NOT_MEASURED, UNCLEAR, Verdict, verdicts
-from .sight import Look, Pace, Sight
 from .timing_findings import timing_findings
 
 FALLBACK = "device: auto found no GPU on this machine, so all of this was measured on the CPU"
@@ -30,8 +30,8 @@ NO_GPU = "device: cuda is a GPU or nothing, and this machine has none: only its 
 class Examined:
     """One model's audit.
 
-    `unmeasured` says why there are no steps, `broken` that there should be some, `twin` whose steps these are, and
-    `cut` that Ctrl-C came before the last of them.
+    `unmeasured` says why there are no steps, `broken` that this is an error, `twin` which model's steps these are, and
+    `cut` that Ctrl-C came before the last one.
     """
 
     case: Case
@@ -55,7 +55,7 @@ class Examined:
 
     @property
     def unclear(self) -> list[int]:
-        """The mistakes of which the figures say too little."""
+        """The mistakes that the measurements neither show nor rule out."""
         return [each.number for each in self.verdicts if each.word == UNCLEAR]
 
     @property
@@ -79,69 +79,71 @@ class Examined:
         return said or (NOT_MEASURED if self.unmeasured else "none of the five mistakes")
 
 
-def examine(deployment: Deployment, name: str | None, pace: Pace, look: Look | None = None) -> Iterator[Examined]:
+def examine(
+    deployment: Deployment, name: str | None, budget: Budget, examine_model: ExamineModel | None = None
+) -> Iterator[Examined]:
     """Yield the audit of each model, or of the one called `name`; after Ctrl-C that of what was measured."""
-    seen: dict[str, tuple[str, Sight]] = {}
+    seen: dict[str, tuple[str, AuditResult]] = {}
     stopped = False
     for app, keys in zip(deployment.models, app_keys(deployment), strict=True):
         if name is not None and app.config.name != name:
             continue
         neighbours = tuple(other for other in deployment.models if other is not app)
         case = Case(app, keys, deployment.raw, neighbours, app.config.device, None, hardware.cores())
-        twin, sight = seen.get(_likeness(app), ("", None))
+        twin, result = seen.get(_likeness(app), ("", None))
         if stopped:
             yield _judged(Examined(case, 1, (), (), unmeasured=NOT_REACHED, cut=True), None)
         elif app.config.device == "cuda" and not hardware.has_gpu():
             yield _judged(Examined(case, 1, (), (), unmeasured=NO_GPU), None)
-        elif sight is not None:
-            yield _judged(Examined(case, 1, (), (), twin=twin), sight)
+        elif result is not None:
+            yield _judged(Examined(case, 1, (), (), twin=twin), result)
         else:
-            found = _looked_at(case, pace, look or isolated.look)
+            found = _examined(case, budget, examine_model or isolated.examine_model)
             yield found
             if found.cut:
                 stopped = True
             elif not found.broken:
-                seen[_likeness(app)] = (app.config.name, _sight(found))
+                seen[_likeness(app)] = (app.config.name, _result(found))
 
 
-def _looked_at(case: Case, pace: Pace, look: Look) -> Examined:
-    sight, broken, cut = None, "", False
+def _examined(case: Case, budget: Budget, examine_model: ExamineModel) -> Examined:
+    result, broken, cut = None, "", False
     try:
-        for latest in look(case.app, case.keys, pace):
-            sight = latest
+        for latest in examine_model(case.app, case.keys, budget):
+            result = latest
     except ModelError as error:
         broken = str(error)
     except KeyboardInterrupt:
         cut = True
-    return _judged(Examined(case, 1, (), (), unmeasured=broken, broken=bool(broken), cut=cut), sight)
+    return _judged(Examined(case, 1, (), (), unmeasured=broken, broken=bool(broken), cut=cut), result)
 
 
-def _judged(examined: Examined, sight: Sight | None) -> Examined:
+def _judged(examined: Examined, result: AuditResult | None) -> Examined:
     case = examined.case
     found: tuple[Finding, ...] = ()
     threads = case.app.config.threads
-    if sight is not None:
-        # A twin's findings are told where the twin itself stands in the file.
-        found = tuple(replace(each, keys=(*case.keys, *each.keys[2:])) for each in sight.found)
-        fallback = FALLBACK if (case.app.config.device, sight.device) == ("auto", "cpu") else None
+    if result is not None:
+        # A twin's findings get the twin's own place in the file.
+        found = tuple(replace(each, keys=(*case.keys, *each.keys[2:])) for each in result.findings)
+        fallback = FALLBACK if (case.app.config.device, result.device) == ("auto", "cpu") else None
         case = replace(
             case,
-            device=sight.device,
+            device=result.device,
             fallback=fallback,
-            steps=sight.steps,
+            steps=result.steps,
             model_findings=found,
-            ops_per_row=sight.ops_per_row,
+            ops_per_row=result.ops_per_row,
         )
-        examined = replace(examined, planned=sight.planned)
+        examined = replace(examined, planned=result.planned)
     case = replace(case, complete=bool(case.steps) and not examined.cut)
     findings = in_order([*found, *config_findings(case), *timing_findings(case)])
     judged = tuple(verdicts(case, findings))
     return replace(examined, case=case, threads=threads, findings=tuple(findings), verdicts=judged)
 
 
-def _sight(examined: Examined) -> Sight:
+def _result(examined: Examined) -> AuditResult:
     case = examined.case
-    return Sight(case.device, case.model_findings, case.steps, case.ops_per_row, examined.planned)
+    return AuditResult(case.device, case.model_findings, case.steps, case.ops_per_row, examined.planned)
 
 
 def _likeness(app: ModelApp) -> str:

@@ -38,7 +38,7 @@ def gain(slow: Step | None, fast: Step | None, words: tuple[str, str] = ("now", 
     if slow is None or fast is None or not slow.items_s or not fast.items_s:
         return ""
     first, second = (
-        f"{number(step.items_s or 0)} items/s {word} ({plural(step.head.rows, 'row')})"
+        f"{number(step.items_s or 0)} items/s {word} ({plural(step.spec.rows, 'row')})"
         for step, word in ((slow, words[0]), (fast, words[1]))
     )
     return f"{first}, {second}: {times(slow, fast):.1f} times"

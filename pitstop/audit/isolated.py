@@ -1,6 +1,6 @@
-"""Looks at a model in a process of its own: where a step ends the process, it is left out and another one goes on.
+"""Examines a model in a process of its own: if a step ends the process, that step is left out and a new one goes on.
 
-TorchScript in bf16, for one, ends it with a segmentation fault where forward makes float32 of an input.
+TorchScript in bf16, for one, ends it with a segmentation fault if forward converts an input to float32.
 """
 
 import logging
@@ -15,62 +15,62 @@ from models.errors import ModelError
 
 from .. import child_process
 from ..measure.hardware import device_here
+from .audit_result import LOADING, PROVING, AuditResult, Budget
 from .finding import Finding, refusal, refusal_text
-from .sight import LOADING, PROVING, Pace, Sight
-from .step import STARTED, Head, Step, setting_of
+from .step import STARTED, Step, StepSpec, setting_of
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the child is to look at; see sight.Pace."""
+    """What the child examines; see Budget."""
 
     app: ModelApp
     keys: Keys
-    budget_s: float
+    step_s: float
     quick: bool
     known: dict[str, Step]
 
 
-def look(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
-    """Yield what is known so far after each step, as look_here does; raise ModelError where it cannot be loaded."""
+def examine_model(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditResult]:
+    """Yield what is known so far after each step, as examine_here does; raise ModelError if it cannot be loaded."""
     known: dict[str, Step] = {}
     while True:
-        head = LOADING
-        order = Order(app, keys, pace.budget_s, pace.quick, known)
+        spec = LOADING
+        order = Order(app, keys, budget.step_s, budget.quick, known)
         try:
-            for told in child_process.run(f"{__name__}:look_in_child", order, pace.limit_s, app.environment()):
-                if isinstance(told, Head):
-                    head = told
-                    pace.announce(replace(head, label=f"{app.config.name}: {head.label}"))
-                elif isinstance(told, Sight):
-                    # A process that goes on where another one ended tells again what it was told.
+            for told in child_process.run(f"{__name__}:examine_in_child", order, budget.limit_s, app.environment()):
+                if isinstance(told, StepSpec):
+                    spec = told
+                    budget.announce(replace(spec, label=f"{app.config.name}: {spec.label}"))
+                elif isinstance(told, AuditResult):
+                    # A process that goes on after another one first reports the steps that it was given.
                     if len(told.steps) >= len(known):
                         yield told
-                    known = known | {step.head.key: step for step in told.steps}
+                    known = known | {step.spec.key: step for step in told.steps}
                 else:
                     raise ModelError(told)
             return
         except child_process.EndedError as ended:
             how = str(ended)
-        if head == LOADING:
+        if spec == LOADING:
             raise ModelError(f"loading the model {how}\nhelp: correct what args.source names")
-        if head == PROVING:
-            yield Sight(device_here(app.config.device), (refusal(how, (*keys, "args")),), ())
+        if spec == PROVING:
+            yield AuditResult(device_here(app.config.device), (refusal(how, (*keys, "args")),), ())
             return
-        known[head.key] = Step(head, skipped=how, refusal=how if head.key == STARTED else "")
+        known[spec.key] = Step(spec, skipped=how, refusal=how if spec.key == STARTED else "")
 
 
-def look_in_child(order: Order, report: child_process.Report) -> None:
+def examine_in_child(order: Order, report: child_process.Report) -> None:
     """The child: report each step ahead of it, and what is known after it; a ModelError as its text."""
-    pace = Pace(order.budget_s, order.quick, report, order.known)
+    budget = Budget(order.step_s, order.quick, report, order.known)
     try:
-        for sight in look_here(order.app, order.keys, pace):
-            report(sight)
+        for result in examine_here(order.app, order.keys, budget):
+            report(result)
     except ModelError as error:
         report(str(error))
 
 
-def look_here(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
+def examine_here(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditResult]:
     """Load and time one model in this process; yields what is known so far after each step.
 
     Raises:
@@ -83,21 +83,21 @@ def look_here(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
 
     args = (*keys, "args")
     with _quiet():
-        pace.announce(LOADING)
+        budget.announce(LOADING)
         loaded = load(app.config)
-        pace.announce(PROVING)
+        budget.announce(PROVING)
         found: tuple[Finding, ...] = ()
         try:
             subject = subject_of(loaded)
             built = build(subject, setting_of(app.config))
             found = tuple(model_findings(subject, built, args))
         except Exception as error:  # Whatever it raises, a replica would not start.
-            yield Sight(loaded.device.type, (refusal(refusal_text(error), args),), ())
+            yield AuditResult(loaded.device.type, (refusal(refusal_text(error), args),), ())
             return
-        sight = Sight(subject.device.type, found, (), ops_per_row(subject, built), planned(subject, built))
-        for step in waterfall(subject, built, pace):
-            sight = replace(sight, steps=(*sight.steps, step))
-            yield sight
+        result = AuditResult(subject.device.type, found, (), ops_per_row(subject, built), planned(subject, built))
+        for step in waterfall(subject, built, budget):
+            result = replace(result, steps=(*result.steps, step))
+            yield result
 
 
 @contextmanager

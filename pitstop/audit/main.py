@@ -1,6 +1,6 @@
 """`pitstop audit`: which of the five mistakes a config still makes, and what each costs on this machine.
 
-Exits with 1 where a mistake is made, so that CI can hold a deployment back; hints and warnings do not count.
+Exits with 1 if a mistake is made, so that CI can stop a deployment; hints and warnings do not count.
 """
 
 import json
@@ -20,8 +20,8 @@ from ..plan.place import model_names
 from .finding import Finding
 
 if TYPE_CHECKING:
+    from .audit_result import ExamineModel
     from .examine import Examined
-    from .sight import Look
 
 CLEAN, MISTAKES, UNUSABLE, STOPPED = 0, 1, 2, 130
 
@@ -37,13 +37,13 @@ class AuditOptions:
     quick: bool = False
 
 
-def audit(options: AuditOptions, console: Console | None = None, look: "Look | None" = None) -> int:
-    """Audit one file, show what was found, and return the exit status. `look` measures; tests bring their own."""
+def audit(options: AuditOptions, console: Console | None = None, examine_model: "ExamineModel | None" = None) -> int:
+    """Audit one file, show what was found, and return the exit status. Tests bring their own `examine_model`."""
     console = console or Console(highlight=False)
     document = None
     try:
         document = read(options.path)
-        return _audit(options, document, _deployment(options), console, look)
+        return _audit(options, document, _deployment(options), console, examine_model)
     except ConfigError as error:
         found = _open_sizes(error)
         if document is None or not found:
@@ -58,16 +58,20 @@ def _deployment(options: AuditOptions) -> Deployment:
 
 
 def _audit(
-    options: AuditOptions, document: Document, deployment: Deployment, console: Console, look: "Look | None"
+    options: AuditOptions,
+    document: Document,
+    deployment: Deployment,
+    console: Console,
+    examine_model: "ExamineModel | None",
 ) -> int:
     # torch takes seconds to import; --help and a broken file need not wait for it.
+    from .audit_result import BUDGET_S, QUICK_BUDGET_S, Budget
     from .examine import examine
-    from .sight import BUDGET_S, QUICK_BUDGET_S, Pace
 
     with Console(stderr=True).status("starting") as line:
         budget_s = QUICK_BUDGET_S if options.quick else BUDGET_S
-        pace = Pace(budget_s, options.quick, lambda step: line.update(f"measuring {step.label}"))
-        audits = tuple(examine(deployment, options.name, pace, look))
+        budget = Budget(budget_s, options.quick, lambda step: line.update(f"measuring {step.label}"))
+        audits = tuple(examine(deployment, options.name, budget, examine_model))
     status = _status(audits)
     _show(options, audits, document, console, status)
     return status
@@ -105,8 +109,7 @@ def _show(
 
 
 def _open_sizes(error: ConfigError) -> list[Finding]:
-    """Return the findings for a file that has no other fault than open sizes."""
-    # The schema refuses this one; it is mistake 2 all the same.
+    """Return the findings of a file whose only errors are open sizes, which the schema refuses: mistake 2."""
     found = [each for each in error.problems if each.kind == OPEN_SIZE]
     if len(found) < len(error.problems):
         return []

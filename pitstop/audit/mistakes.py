@@ -96,7 +96,7 @@ def _uncompiled(case: Case) -> Cost:
     packed = case.step(STARTED) if case.here == scripted and case.device == "cpu" else None
     script = packed or case.step(scripted.key)
     if eager is None or script is None:
-        reason = next((step.skipped for step in case.steps if step.head.key.startswith(f"{DEFAULT}-fp32")), "")
+        reason = next((step.skipped for step in case.steps if step.spec.key.startswith(f"{DEFAULT}-fp32")), "")
         return None, reason or NOT_MEASURED
     if script.how == EAGER:
         return None, f"no {BACKENDS[DEFAULT].title}: {script.note}"
@@ -107,18 +107,18 @@ def _against_default(case: Case) -> Cost:
     """Compare a config that has forgone the default backend with it, both as served, each at its best."""
     here, there = case.best, case.default
     if here is None or there is None:
-        skipped = next((step.skipped for step in case.steps if step.head.key == DEFAULT_ONE), "")
+        skipped = next((step.skipped for step in case.steps if step.spec.key == DEFAULT_ONE), "")
         return None, skipped or NOT_MEASURED
-    return times(here, there), f"{_pair(here, there)}, by the default backend in batches of {there.head.rows}"
+    return times(here, there), f"{_pair(here, there)}, by the default backend in batches of {there.spec.rows}"
 
 
 def _cpu(case: Case) -> Cost:
     here, cpu = case.many or case.one, case.step("cpu")
     if case.device == "cuda" and here and cpu:
-        return times(cpu, here), f"{_pair(cpu, here)}, in batches of {here.head.rows}"
+        return times(cpu, here), f"{_pair(cpu, here)}, in batches of {here.spec.rows}"
     if here is None:
         return None, NOT_MEASURED
-    rate = f"{number(here.items_s or 0)} items/s at {plural(here.head.rows, 'row')}"
+    rate = f"{number(here.items_s or 0)} items/s at {plural(here.spec.rows, 'row')}"
     return None, f"this CPU: {rate}; no GPU here to compare"
 
 
@@ -126,7 +126,7 @@ def _one_by_one(case: Case) -> Cost:
     one, many = case.one, case.many
     if one is None or many is None:
         return None, NOT_MEASURED
-    return times(one, many), f"{_pair(one, many)}, in batches of {many.head.rows}"
+    return times(one, many), f"{_pair(one, many)}, in batches of {many.spec.rows}"
 
 
 def _eager_key(case: Case) -> str:

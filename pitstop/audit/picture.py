@@ -27,13 +27,13 @@ def drawn(steps: Sequence[Step]) -> list[Step]:
     """Return the steps worth a bar: what was left out, or costs nothing here, stays in the table."""
     padded, new = find(steps, PADDED), find(steps, NEW)
     costs = padded is not None and new is not None and times(new, padded) >= WORTH
-    return [step for step, _ in ran(steps) if costs or step.head.key not in (PADDED, NEW)]
+    return [step for step, _ in ran(steps) if costs or step.spec.key not in (PADDED, NEW)]
 
 
 def brief(case: Case) -> list[Step]:
     """Return the steps of a poster, in order."""
-    found = [step for step, _ in ran(case.steps) if step.head.rows == 1 and step.head.kind in ("mistake", "path")]
-    found = [step for step in found if step.head.key not in (PADDED, NEW)]
+    found = [step for step, _ in ran(case.steps) if step.spec.rows == 1 and step.spec.kind in ("mistake", "path")]
+    found = [step for step in found if step.spec.key not in (PADDED, NEW)]
     best, option = case.many, case.step("option-batch")
     found += [best] if best else []
     found += [option] if option and best and times(best, option) >= WORTH else []

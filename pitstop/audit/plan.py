@@ -2,12 +2,12 @@
 
 from configs.backends import DEFAULT, EAGER, tried_on
 
-from .step import ForwardSetting, Head, Kind
+from .step import ForwardSetting, Kind, StepSpec
 
 _MOST_BATCHES = 7
 
 
-def single_rows(here: ForwardSetting, images: bool, gpu: bool, fixed: bool) -> list[Head]:
+def single_rows(here: ForwardSetting, images: bool, gpu: bool, fixed: bool) -> list[StepSpec]:
     """Return the steps of one row, each building on those before.
 
     Args:
@@ -17,16 +17,18 @@ def single_rows(here: ForwardSetting, images: bool, gpu: bool, fixed: bool) -> l
         fixed: whether rows always have one shape, so that cuDNN's search pays.
     """
     plain = "contiguous" if images else here.memory_format
-    heads = [Head("inference_mode", "inference_mode", "path", 1, ForwardSetting(EAGER, "fp32", plain))]
+    specs = [StepSpec("inference_mode", "inference_mode", "path", 1, ForwardSetting(EAGER, "fp32", plain))]
     if images:
         kind: Kind = "path" if here.memory_format == "channels_last" else "option"
-        heads.append(Head("channels_last", "channels_last", kind, 1, ForwardSetting(EAGER, "fp32", "channels_last")))
-    if gpu and fixed:
-        heads.append(
-            Head("search", "cuDNN search, one shape", "path", 1, ForwardSetting(EAGER, "fp32", here.memory_format))
+        specs.append(
+            StepSpec("channels_last", "channels_last", kind, 1, ForwardSetting(EAGER, "fp32", "channels_last"))
         )
-    known = {head.setting for head in heads}
-    return heads + [_head(each, here) for each in _settings(here, images, gpu) if each not in known]
+    if gpu and fixed:
+        specs.append(
+            StepSpec("search", "cuDNN search, one shape", "path", 1, ForwardSetting(EAGER, "fp32", here.memory_format))
+        )
+    known = {spec.setting for spec in specs}
+    return specs + [_spec(each, here) for each in _settings(here, images, gpu) if each not in known]
 
 
 def thin(sizes: list[int]) -> list[int]:
@@ -51,7 +53,7 @@ def _settings(here: ForwardSetting, images: bool, gpu: bool) -> list[ForwardSett
     return list(dict.fromkeys(found))
 
 
-def _head(setting: ForwardSetting, here: ForwardSetting) -> Head:
+def _spec(setting: ForwardSetting, here: ForwardSetting) -> StepSpec:
     on_path = setting == here or (setting.backend == here.backend == DEFAULT and setting.precision == "fp32")
     kind: Kind = "path" if on_path and setting.memory_format == here.memory_format else "option"
-    return Head(setting.key, setting.label(here.memory_format), kind, 1, setting)
+    return StepSpec(setting.key, setting.label(here.memory_format), kind, 1, setting)

@@ -56,7 +56,7 @@ def lines(groups: Sequence[Group]) -> list[Line]:
             found.append(Line(y, None, group.title))
             y += 0.95
         for step in group.steps:
-            found.append(Line(y, step, step.head.label))
+            found.append(Line(y, step, step.spec.label))
             y += 1
         y += 0.45
     return found
@@ -78,7 +78,7 @@ def waterfalls(panels: Sequence[Panel]) -> "Figure":
         plots.heading(figure, panel.title, panel.subtitle, top)
         top -= _HEAD_INCHES + inches
         _draw(figure.add_axes((left, top / height, _RIGHT_SHARE - left, inches / height)), each, panel.best)
-    _legend(figure, {line.step.head.kind for each in placed for line in each if line.step}, height)
+    _legend(figure, {line.step.spec.kind for each in placed for line in each if line.step}, height)
     return figure
 
 
@@ -122,7 +122,7 @@ def _bars(axes: "Axes", bars: Sequence[tuple[float, Step]], best: Step | None) -
         [y for y, _ in bars],
         rates,
         height=0.72,
-        color=[_COLOURS[step.head.kind] for step in steps],
+        color=[_COLOURS[step.spec.kind] for step in steps],
         xerr=[
             [max(rate - low, 0) for rate, (low, _) in zip(rates, spreads, strict=True)],
             [high - rate for rate, (_, high) in zip(rates, spreads, strict=True)],

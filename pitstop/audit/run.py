@@ -1,8 +1,8 @@
-"""Runs one step: its answers are compared, then it is timed, then the peak of what it allocates is counted.
+"""Runs one step: compares its answers, times it, and counts the peak of its allocations.
 
-A step that cannot run, or answers too far off eager, is no failure of the audit: it says why and is left out.
-On a GPU memory is the allocator's own count, on the CPU its events are replayed: resident memory would not do, since
-allocators keep what they freed, and a second step would seem to need nothing.
+A step that cannot run, or whose answers deviate too far from eager, does not fail the audit: it is left out, with the
+reason. On a GPU memory is the allocator's own count; on the CPU the allocator's events are added up. Resident memory
+would not do: allocators keep what they freed, so a second step would seem to need nothing.
 """
 
 import os
@@ -18,9 +18,9 @@ from models.errors import first_line
 from models.runtime.runner import in_order
 from models.startup.cuda_graphs import Graphed
 
+from .audit_result import Budget
 from .built import Built
-from .sight import Pace
-from .step import Head, Step
+from .step import Step, StepSpec
 from .subject import COMPARED_ROWS, Subject, arithmetic, stage
 from .timing import measure
 
@@ -29,32 +29,32 @@ _MIB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """How to run a model that is built: with a graph or without, cuDNN's search on or off, on how many threads."""
+    """How to run a built model; `cudnn_autotuning` and `threads` are None for what a replica would use."""
 
     built: Built
-    records: bool = False
-    search: bool | None = None
+    records_gradients: bool = False
+    cudnn_autotuning: bool | None = None
     threads: int | None = None
 
 
-def attempt(head: Head, make: Callable[[], Arm], subject: Subject, pace: Pace) -> Step:
-    """Make and run one step, unless it is known; whatever stops it becomes the reason that the step gives."""
-    if head.key in pace.known:
-        return pace.known[head.key]
-    pace.announce(head)
+def attempt(spec: StepSpec, make: Callable[[], Arm], subject: Subject, budget: Budget) -> Step:
+    """Make and run one step, unless it is known; any error becomes the reason why the step was skipped."""
+    if spec.key in budget.known:
+        return budget.known[spec.key]
+    budget.announce(spec)
     try:
-        return _run(head, make(), subject, pace.budget_s)
-    except Exception as error:  # Backends raise dozens of unrelated types; each means "not here".
-        return Step(head, skipped=first_line(error))
+        return _run(spec, make(), subject, budget.step_s)
+    except Exception as error:  # Backends raise dozens of unrelated types.
+        return Step(spec, skipped=first_line(error))
 
 
 def caller(arm: Arm, inputs: Sequence[torch.Tensor], device: torch.device) -> Callable[[], Any]:
     """Return a call that ends when the answer is there, on a GPU too."""
-    forward, records = arm.built.forward, arm.records
+    forward, records_gradients = arm.built.forward, arm.records_gradients
 
     def call() -> Any:
-        # Entered anew each time, as the replica does.
-        with torch.inference_mode(not records):
+        # Entered for each call, as the replica does.
+        with torch.inference_mode(not records_gradients):
             found = user_code.call(forward, *inputs)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
@@ -73,10 +73,10 @@ def highest(changes: Iterable[int]) -> int:
     return max(accumulate(changes, initial=0))
 
 
-def _off(arm: Arm, rows: int, call: Callable[[], Any], subject: Subject) -> tuple[float, bool]:
+def _compared(arm: Arm, rows: int, call: Callable[[], Any], subject: Subject) -> tuple[float, bool]:
     """Compare with eager; a step of one row is judged by several rows, one after the other."""
     if rows > 1:
-        return subject.off(in_order(call(), subject.outputs), rows, arm.built.tolerance)
+        return subject.compared(in_order(call(), subject.outputs), rows, arm.built.tolerance)
     staged = stage(subject.arrays(COMPARED_ROWS), arm.built.layout)
     alone = [[each[row : row + 1] for each in staged] for row in range(COMPARED_ROWS)]
     # Copies: a CUDA graph writes every answer where the one before it was.
@@ -84,25 +84,25 @@ def _off(arm: Arm, rows: int, call: Callable[[], Any], subject: Subject) -> tupl
         [each.clone() for each in in_order(caller(arm, inputs, subject.device)(), subject.outputs)] for inputs in alone
     ]
     joined = [torch.cat(parts).detach() for parts in zip(*found, strict=True)]
-    return subject.off(joined, COMPARED_ROWS, arm.built.tolerance)
+    return subject.compared(joined, COMPARED_ROWS, arm.built.tolerance)
 
 
-def _run(head: Head, arm: Arm, subject: Subject, budget_s: float) -> Step:
+def _run(spec: StepSpec, arm: Arm, subject: Subject, budget_s: float) -> Step:
     built = arm.built
-    inputs = stage(subject.arrays(head.rows), built.layout)
-    with arithmetic(built.config, subject.fixed if arm.search is None else arm.search, arm.threads):
+    inputs = stage(subject.arrays(spec.rows), built.layout)
+    with arithmetic(built.config, subject.fixed if arm.cudnn_autotuning is None else arm.cudnn_autotuning, arm.threads):
         call = caller(arm, inputs, subject.device)
-        off, within = _off(arm, head.rows, call, subject)
-        step = Step(head, deviation=off, how=built.how, note=built.note, wrong_trace=built.wrong_trace)
+        deviation, within = _compared(arm, spec.rows, call, subject)
+        step = Step(spec, deviation=deviation, how=built.how, note=built.note, wrong_trace=built.wrong_trace)
         if not within:
             limit = built.tolerance.relative
-            return replace(step, skipped=f"off eager by {off:.2g}, {limit:g} is allowed")
+            return replace(step, skipped=f"off eager by {deviation:.2g}, {limit:g} is allowed")
         timing = measure(call, budget_s)
         if subject.device.type == "cuda":
-            # Waiting for a GPU may well be done asleep.
+            # The CPU may sleep while the GPU works, so its share says nothing.
             timing = replace(timing, share=1.0)
         if isinstance(built.forward, Graphed):
-            # Its memory was taken when it was captured; a replay takes none.
+            # Its memory was allocated at the capture; a replay allocates none.
             return replace(step, timing=timing)
         return replace(step, timing=timing, peak_mib=built.weights_mib + peak_mib(call, subject.device))
 
@@ -117,7 +117,7 @@ def _peak_on_gpu(call: Callable[[], object], device: torch.device) -> float:
 
 
 def _peak_on_cpu(call: Callable[[], object]) -> float:
-    # The profiler reports each start and stop on stderr, in the middle of our table.
+    # Else the profiler reports each start and stop on stderr, in the middle of our table.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     with torch.autograd.profiler.profile(profile_memory=True) as profile:
         call()

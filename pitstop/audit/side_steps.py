@@ -1,7 +1,7 @@
-"""Steps beside the configured setting: shapes that nobody warmed, and the default backend where it was forgone.
+"""Steps beside the configured setting: shapes that were not warmed, and the default backend if another is configured.
 
-Shapes are counted per item, since they differ in their rows. A new shape is met once only, so it is timed once. The
-default backend is run as its start leaves it, in batches too.
+Times are per item, since shapes differ in their rows. A shape is new only once, so it is timed once. The default
+backend is run as a start leaves it, in batches too.
 """
 
 import time
@@ -17,45 +17,48 @@ from models.runtime.padding import round_up
 from models.signature import Shape
 
 from ..measure.timing import times_ms
+from .audit_result import Budget
 from .built import Built, build, started
 from .plan import thin
 from .run import Arm, attempt, caller
-from .sight import Pace
-from .step import DEFAULT_BATCH, DEFAULT_ONE, NEW, PADDED, ForwardSetting, Head, Step, forgone, setting_of
+from .step import DEFAULT_BATCH, DEFAULT_ONE, NEW, PADDED, ForwardSetting, Step, StepSpec, forgone, setting_of
 from .subject import Subject, arithmetic, stage
 from .timing import WARM_RUNS, summarise
 
 # Past this many budgets no further shape is tried: torch.compile may take half a minute for each.
 _PATIENCE = 5
-_HEADS = (Head(PADDED, "sizes vary, padded to warmed", "batch"), Head(NEW, "sizes vary, each one new", "mistake"))
+_SPECS = (
+    StepSpec(PADDED, "sizes vary, padded to warmed", "batch"),
+    StepSpec(NEW, "sizes vary, each one new", "mistake"),
+)
 
 
 def changes(subject: Subject) -> bool:
-    """Whether there are shapes that nobody warmed."""
+    """Whether there are shapes that were not warmed."""
     return bool(unseen(subject.sizes, subject.config.lengths or ())) and subject.config.max_batch_size > 1
 
 
-def changing(subject: Subject, serve: Callable[[], Built], pace: Pace) -> Iterator[Step]:
-    """Yield the padded and the unpadded way; nothing where every shape is a warmed one."""
+def changing(subject: Subject, serve: Callable[[], Built], budget: Budget) -> Iterator[Step]:
+    """Yield the padded and the unpadded step; nothing if every shape is warmed."""
     if not changes(subject):
         return
-    heads, shapes = _HEADS, unseen(subject.sizes, subject.config.lengths or ())
-    if NEW in pace.known:
-        # Where the process ended in it, nothing is known of the padded way either.
-        ended = pace.known[NEW]
-        yield from (pace.known.get(head.key, replace(ended, head=head)) for head in heads)
+    specs, shapes = _SPECS, unseen(subject.sizes, subject.config.lengths or ())
+    if NEW in budget.known:
+        # If it ended the process, nothing is known of the padded step either.
+        ended = budget.known[NEW]
+        yield from (budget.known.get(spec.key, replace(ended, spec=spec)) for spec in specs)
         return
-    pace.announce(heads[1])
+    budget.announce(specs[1])
     try:
         built = serve()
-        times = _times(subject, built, shapes, pace.budget_s)
-        yield from (Step(head, summarise(each), how=built.how) for head, each in zip(heads, times, strict=True))
+        times = _times(subject, built, shapes, budget.step_s)
+        yield from (Step(spec, summarise(each), how=built.how) for spec, each in zip(specs, times, strict=True))
     except Exception as error:  # As in run.attempt: the model may refuse a shape in any way it likes.
-        yield from (Step(head, skipped=first_line(error)) for head in heads)
+        yield from (Step(spec, skipped=first_line(error)) for spec in specs)
 
 
-def default(subject: Subject, how: str, pace: Pace) -> Iterator[Step]:
-    """Yield one row, and the best batch size; nothing where the config has what is the default."""
+def default(subject: Subject, how: str, budget: Budget) -> Iterator[Step]:
+    """Yield one row, and the best batch size; nothing if the config has the default backend."""
     lines = forgone(subject.config, how)
     if not lines:
         return
@@ -68,20 +71,23 @@ def default(subject: Subject, how: str, pace: Pace) -> Iterator[Step]:
             made.append(_opened(subject, setting, lines))
         return Arm(made[0])
 
-    one = Head(DEFAULT_ONE, "the default backend", "option", 1, setting)
-    yield attempt(one, arm, subject, pace)
-    # Known beforehand where the process ended in this step.
-    if DEFAULT_BATCH in pace.known:
-        yield pace.known[DEFAULT_BATCH]
+    one = StepSpec(DEFAULT_ONE, "the default backend", "option", 1, setting)
+    yield attempt(one, arm, subject, budget)
+    # Known already if this step ended the process before.
+    if DEFAULT_BATCH in budget.known:
+        yield budget.known[DEFAULT_BATCH]
     elif made and made[0].fastest_rows > 1:
         rows = made[0].fastest_rows
         yield attempt(
-            Head(DEFAULT_BATCH, f"the default backend, batches of {rows}", "option", rows, setting), arm, subject, pace
+            StepSpec(DEFAULT_BATCH, f"the default backend, batches of {rows}", "option", rows, setting),
+            arm,
+            subject,
+            budget,
         )
 
 
 def unseen(sizes: tuple[int, ...], lengths: tuple[int, ...]) -> list[Shape]:
-    """Return shapes between the warmed ones: lengths half-way where a size is open, else row counts."""
+    """Return shapes between the warmed ones: lengths half-way if a size is open, else numbers of rows."""
     if len(lengths) > 1:
         return [(1, (low + high) // 2) for low, high in pairwise(lengths) if high - low > 1]
     rows = [count for count in range(2, sizes[-1]) if count not in sizes]

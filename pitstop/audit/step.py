@@ -9,20 +9,21 @@ from configs.schema import ModelConfig
 
 from .timing import Timing
 
-# mistake: nobody should serve so; path: towards the config; option: beside it; batch: as configured, in batches.
+# mistake: no way to serve; path: towards the configured setting; option: another setting; batch: as configured, in
+# batches.
 Kind = Literal["mistake", "path", "option", "batch"]
 
 NEW, PADDED = "shapes-new", "shapes-padded"
-# As a replica runs it, after all that its start does to the compiled forward.
+# As a replica runs it: after everything that its start does to the compiled forward.
 STARTED = "started"
-# As a replica would run it with the default backend, where the config has forgone that.
+# As a replica would run it with the default backend, if the config has chosen another.
 DEFAULT_ONE, DEFAULT_BATCH = "default-1", "default-batch"
 _TITLES = ("one row at a time", "in batches, as configured", "other settings", "for comparison")
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardSetting:
-    """What a config may choose for the forward."""
+    """What a config chooses for the forward."""
 
     backend: str
     precision: str
@@ -30,7 +31,7 @@ class ForwardSetting:
 
     @property
     def lines(self) -> dict[str, str]:
-        """The YAML keys that ask for it."""
+        """The YAML keys that choose it."""
         return asdict(self)
 
     @property
@@ -38,7 +39,7 @@ class ForwardSetting:
         return "-".join(self.lines.values())
 
     def label(self, memory_format: str) -> str:
-        """Name it; the format is worth a word only where it is not the usual one."""
+        """Name it; the memory format only if it is not `memory_format`."""
         parts = [BACKENDS[self.backend].title]
         parts += [self.precision] * (self.precision != "fp32")
         parts += [self.memory_format] * (self.memory_format != memory_format)
@@ -46,8 +47,8 @@ class ForwardSetting:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """How a step is called, before it is run. `rows` is how many share one forward."""
+class StepSpec:
+    """How a step is named, before it is run. `rows` is how many share one forward."""
 
     key: str
     label: str
@@ -65,7 +66,7 @@ class Step:
     inputs. `refusal` is what a start says against the config.
     """
 
-    head: Head
+    spec: StepSpec
     timing: Timing | None = None
     peak_mib: float | None = None
     deviation: float | None = None
@@ -79,11 +80,11 @@ class Step:
     @property
     def items_s(self) -> float | None:
         """Items a second at the median forward."""
-        return None if self.timing is None else self.head.rows * 1000 / self.timing.p50_ms
+        return None if self.timing is None else self.spec.rows * 1000 / self.timing.p50_ms
 
     def as_json(self) -> dict[str, Any]:
         own = asdict(self)
-        return {**own.pop("head"), "items_s": self.items_s, **own}
+        return {**own.pop("spec"), "items_s": self.items_s, **own}
 
 
 def setting_of(config: ModelConfig) -> ForwardSetting:
@@ -91,9 +92,9 @@ def setting_of(config: ModelConfig) -> ForwardSetting:
 
 
 def forgone(config: ModelConfig, how: str) -> dict[str, str]:
-    """Return the YAML lines of the default backend that a config has forgone. `how`: what its forward came out as."""
+    """Return the YAML lines of the default backend, if the config has chosen another. `how` its forward was made."""
     if config.backend != DEFAULT:
-        # An exported program is a graph already: the default would run it just so.
+        # An exported program is already a graph, which the default backend cannot compile again.
         suits = BACKENDS[config.backend].takes(config.source) and not BACKENDS[DEFAULT].takes(config.source)
         return {} if suits else {"backend": DEFAULT}
     return {"torchscript": "auto"} if how == EAGER and config.torchscript != "auto" else {}
@@ -110,19 +111,19 @@ def ran(steps: Iterable[Step]) -> list[tuple[Step, Timing]]:
 
 
 def configured(steps: Iterable[Step], here: ForwardSetting) -> Step | None:
-    """Return the step of one row that runs as the config says, where it was measured."""
-    found = [step for step, _ in ran(steps) if step.head.setting == here and step.head.kind == "path"]
+    """Return the step of one row that runs as the config says, if it was measured."""
+    found = [step for step, _ in ran(steps) if step.spec.setting == here and step.spec.kind == "path"]
     return found[-1] if found else None
 
 
 def batches(steps: Iterable[Step]) -> list[Step]:
     """Return the measured steps of more than one row that run as the config says."""
-    return [step for step, _ in ran(steps) if step.head.key.startswith("batch-")]
+    return [step for step, _ in ran(steps) if step.spec.key.startswith("batch-")]
 
 
 def find(steps: Iterable[Step], key: str) -> Step | None:
-    """Return the step of this key, where it was measured."""
-    return next((step for step, _ in ran(steps) if step.head.key == key), None)
+    """Return the step of this key, if it was measured."""
+    return next((step for step, _ in ran(steps) if step.spec.key == key), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def grouped(steps: Sequence[Step]) -> list[Group]:
 
 
 def _group(step: Step) -> int:
-    key, kind = step.head.key, step.head.kind
+    key, kind = step.spec.key, step.spec.kind
     if key.startswith("shapes-") or key == "cpu":
         return 3
     return {"mistake": 0, "path": 0, "batch": 1, "option": 2}[kind]

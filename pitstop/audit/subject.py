@@ -1,7 +1,7 @@
 """The model under audit: loaded once, and copied for every step, so that no step can spoil another.
 
-The eager model in eval, one row at a time, is what every step's answers are held against: in fp32, or in fp64 where the
-model is declared so.
+Every step's answers are compared with the eager model in eval mode, one row at a time: in fp32, or in fp64 if the model
+is declared so.
 """
 
 import copy
@@ -32,13 +32,13 @@ from ..measure.hardware import device_here
 
 COMPARED_ROWS = 3
 _SEED = 100
-# What batching would bring is measured up to here where the config has none.
+# If the config does not batch, batches up to this size show what batching would gain.
 _BATCH_ANYWAY = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A loaded model on its device. `plain` is as its author left it, on the CPU."""
+    """A loaded model on its device. `plain` is the module as it was loaded, on the CPU."""
 
     config: ModelConfig
     device: torch.device
@@ -60,7 +60,7 @@ class Subject:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The batch sizes to try: those configured, or those that batching would have."""
+        """The batch sizes to try: those configured, or without batching those up to _BATCH_ANYWAY."""
         configured = self.config.batch_sizes or powers_of_two(self.config.max_batch_size)
         return configured if configured[-1] > 1 else powers_of_two(_BATCH_ANYWAY)
 
@@ -81,18 +81,18 @@ class Subject:
         drawn = self.samples.shaped((rows, length or self.length), _SEED + rows)
         return [drawn[tensor.name] for tensor in self.samples.model_inputs]
 
-    def off(self, found: Sequence[torch.Tensor], rows: int, allowed: Tolerance) -> tuple[float, bool]:
+    def compared(self, found: Sequence[torch.Tensor], rows: int, allowed: Tolerance) -> tuple[float, bool]:
         """Return the largest deviation from eager, which answers each row alone, and whether it is allowed."""
         worst, within = 0.0, True
         for left, right in zip(found, self.expected(rows), strict=True):
-            off = deviation(left[: right.shape[0]], right)
-            assert off is not None  # `expected` has refused what nothing can be compared with.
-            worst = max(worst, off)
-            within &= off <= (allowed.relative if right.is_floating_point() else allowed.disagree)
+            by = deviation(left[: right.shape[0]], right)
+            assert by is not None  # `expected` has refused an output without a finite number.
+            worst = max(worst, by)
+            within &= by <= (allowed.relative if right.is_floating_point() else allowed.disagree)
         return worst, within
 
     def expected(self, rows: int) -> list[torch.Tensor]:
-        """Return what eager answers, each row alone; raise ModelError where no number of it is finite."""
+        """Return what eager answers, each row alone; raise ModelError if an output has no finite number."""
         if rows not in self._expected:
             self._expected[rows] = self._alone(rows)
         for tensor, answer in zip(self.outputs, self._expected[rows], strict=True):
@@ -124,7 +124,7 @@ class Loaded:
 
 
 def load(config: ModelConfig, device: str | None = None) -> Loaded:
-    """Load the model for the device that its config asks for, or for another; raise ModelError where it cannot be."""
+    """Load the model for the device of its config, or for another; raise ModelError if it cannot be loaded."""
     place = pick_device(device or device_here(config.device))
     try:
         return Loaded(config, place, draw_of(config), source.load(config.source))
@@ -137,7 +137,7 @@ def load(config: ModelConfig, device: str | None = None) -> Loaded:
 
 
 def subject_of(loaded: Loaded) -> Subject:
-    """Return what is audited of a loaded model; raise ModelError where a start would refuse how it runs eagerly."""
+    """Return the subject of an audit; raise ModelError if a start would refuse how the model runs eagerly."""
     config, outputs = loaded.config, signature_of(loaded.config).outputs
     bound, samples = bind(loaded.module, loaded.samples)
     eager = first_that_runs(freeze_in_eval(_copy(bound.module)), config, loaded.device, samples, outputs)
@@ -156,7 +156,7 @@ def stage(arrays: Sequence[Array], layout: Layout) -> list[torch.Tensor]:
 
 @contextmanager
 def arithmetic(config: ModelConfig, fixed: bool, threads: int | None = None) -> Iterator[None]:
-    """Set the process as the replica would; afterwards it is as it was."""
+    """Set torch's arithmetic and threads as a replica does; restore them afterwards."""
     cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = (cuda.allow_tf32, cudnn.allow_tf32, cudnn.enabled, cudnn.benchmark, torch.get_num_threads())
     try:

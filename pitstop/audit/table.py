@@ -74,7 +74,7 @@ def steps_table(steps: Iterable[Step]) -> Table:
         table.add_row(group.title, style="bold")
         for step in group.steps:
             left_out = ["-", "-", "left out", "", "", deviation(step.deviation)]
-            table.add_row(f"  {step.head.label}", *(cells(step, first_items_s(steps)) or left_out))
+            table.add_row(f"  {step.spec.label}", *(cells(step, first_items_s(steps)) or left_out))
     return table
 
 
@@ -83,7 +83,7 @@ def _notes(steps: Sequence[Step], console: Console) -> None:
     reasons: dict[str, list[str]] = {}
     for step in steps:
         if step.skipped:
-            reasons.setdefault(step.skipped, []).append(step.head.label)
+            reasons.setdefault(step.skipped, []).append(step.spec.label)
     for reason, labels in reasons.items():
         console.print(f"left out: {'; '.join(labels)}: {reason}", style="dim", markup=False)
     if spoilt := busy(steps):

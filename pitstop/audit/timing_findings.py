@@ -42,9 +42,9 @@ def _inexact(case: Case) -> Iterator[Finding]:
     if any(finding.mistake == 1 for finding in case.model_findings):
         return
     for step in case.steps:
-        head = step.head
-        if head.setting == case.here and head.rows == 1 and step.deviation is not None and step.skipped:
-            what = f"as configured ({head.label}) it is {step.skipped}: a replica would refuse to start"
+        spec = step.spec
+        if spec.setting == case.here and spec.rows == 1 and step.deviation is not None and step.skipped:
+            what = f"as configured ({spec.label}) it is {step.skipped}: a replica would refuse to start"
             exact = case.here.precision == "fp32"
             key, fix = ("backend", "backend: eager") if exact else ("precision", "precision: fp32")
             yield Finding("mistake", what, case.args(key), fix, "wrong answers", 3)
@@ -83,8 +83,8 @@ def _runs_eagerly(case: Case) -> Iterator[Finding]:
     # To write eager there would hide this, and change nothing else.
     others = [replace(case.here, backend=each) for each in BACKENDS if each not in (DEFAULT, EAGER)]
     other = fastest(case.step(each.key) for each in others)
-    if other is not None and other.head.setting is not None and _clearly(step, other, WORTH):
-        fix = f"backend: {other.head.setting.backend}"
+    if other is not None and other.spec.setting is not None and _clearly(step, other, WORTH):
+        fix = f"backend: {other.spec.setting.backend}"
         yield Finding("hint", what, case.args("backend"), fix, gain(step, other))
     else:
         yield Finding(
@@ -100,7 +100,7 @@ def _one_by_one(case: Case) -> Iterator[Finding]:
     limited = case.app.config.max_batch_size > 1
     keys = case.deployed("user_config", "max_batch_size") if limited else case.args("max_batch_size")
     what = "feeds one row at a time, where a batch costs hardly more than a row"
-    yield Finding("mistake", what, keys, f"max_batch_size: {many.head.rows}", gain(one, many), 5)
+    yield Finding("mistake", what, keys, f"max_batch_size: {many.spec.rows}", gain(one, many), 5)
 
 
 def _loops(case: Case) -> Iterator[Finding]:
@@ -110,7 +110,7 @@ def _loops(case: Case) -> Iterator[Finding]:
     what = f"does forward loop over its rows? Each row more costs it {number(case.ops_per_row)} operations more"
     fix = "in forward, compute all rows at once: x @ w for a matrix x, in place of a loop over its rows"
     one, many = case.one, case.many
-    cost = f"batching: {times(one, many):.1f} times at batch size {many.head.rows}" if one and many else ""
+    cost = f"batching: {times(one, many):.1f} times at batch size {many.spec.rows}" if one and many else ""
     yield Finding("hint", what, case.args("source"), fix, cost, 5)
 
 
@@ -121,8 +121,8 @@ def _past_its_best(case: Case) -> Iterator[Finding]:
     if best is not None and _clearly(full, best, WORTH):
         limited = case.app.tunables.max_batch_size is not None
         keys = case.deployed("user_config", "max_batch_size") if limited else case.args("max_batch_size")
-        what = f"{case.rows} rows in a forward are past the best size here, which is {best.head.rows}"
-        yield Finding("hint", what, keys, f"max_batch_size: {best.head.rows}", gain(full, best))
+        what = f"{case.rows} rows in a forward are past the best size here, which is {best.spec.rows}"
+        yield Finding("hint", what, keys, f"max_batch_size: {best.spec.rows}", gain(full, best))
 
 
 def _faster(case: Case) -> Iterator[Finding]:
@@ -130,14 +130,14 @@ def _faster(case: Case) -> Iterator[Finding]:
     batch = case.step("option-batch")
     # Without a batch of its own an option is as compiled, and so is what it is held against.
     slow = case.many if batch else case.step(case.here.key) or case.one
-    options = [batch] if batch else [step for step in case.steps if step.head.kind == "option" and step.head.setting]
+    options = [batch] if batch else [step for step in case.steps if step.spec.kind == "option" and step.spec.setting]
     fast = fastest(options)
-    if fast is None or fast.head.setting is None or not _clearly(slow, fast, WORTH):
+    if fast is None or fast.spec.setting is None or not _clearly(slow, fast, WORTH):
         return
-    lines = {key: value for key, value in fast.head.setting.lines.items() if case.here.lines[key] != value}
+    lines = {key: value for key, value in fast.spec.setting.lines.items() if case.here.lines[key] != value}
     if not lines or lines == {"backend": DEFAULT}:
         return  # That is the default backend, and mistake 3 where it is faster.
-    what = f"{fast.head.label} would be faster here, off eager by {deviation(fast.deviation)}"
+    what = f"{fast.spec.label} would be faster here, off eager by {deviation(fast.deviation)}"
     fix = "\n".join(f"{key}: {value}" for key, value in lines.items())
     yield Finding("hint", what, case.args(next(iter(lines))), fix, gain(slow, fast))
 
@@ -145,4 +145,4 @@ def _faster(case: Case) -> Iterator[Finding]:
 def _clearly(slow: Step | None, fast: Step | None, factor: float) -> bool:
     if slow is None or fast is None or slow.timing is None or fast.timing is None:
         return False
-    return clearly_faster(slow.timing, fast.timing, factor, slow.head.rows, fast.head.rows)
+    return clearly_faster(slow.timing, fast.timing, factor, slow.spec.rows, fast.spec.rows)

@@ -12,24 +12,24 @@ from models.errors import ModelError, first_line
 
 from ..measure.hardware import cores
 from ..report.numbers import plural
-from .built import Built, build, four_dimensional, started, started_head, started_label, unprepared
+from .audit_result import Budget
+from .built import Built, build, four_dimensional, started, started_label, started_spec, unprepared
 from .finding import refusal_text
 from .plan import single_rows, thin
 from .run import Arm, attempt
 from .side_steps import changes, changing, default
-from .sight import Pace
-from .step import ForwardSetting, Head, Step, batches, configured, fastest, find, forgone, ran, setting_of
+from .step import ForwardSetting, Step, StepSpec, batches, configured, fastest, find, forgone, ran, setting_of
 from .subject import Subject, load, subject_of
 from .timing import clearly_faster
 
-# An option that gains less on one row is not tried on many.
+# An option that gains less than this on one row is not tried in batches.
 PROMISING = 1.1
 _LEFT_OUT = "compiling takes long: left out by --quick"
 
 
 @dataclass(slots=True)
 class Own:
-    """The model in the config's setting: as it was compiled, and as a start leaves it, once that was asked for."""
+    """The model in the config's setting: as compiled, and, once `served` was called, as a start leaves it."""
 
     compiled: Built
     started: Built | None = None
@@ -41,21 +41,21 @@ class Own:
         return self.started
 
 
-def waterfall(subject: Subject, as_configured: Built, pace: Pace) -> Iterator[Step]:
+def waterfall(subject: Subject, as_configured: Built, budget: Budget) -> Iterator[Step]:
     """Yield every step, the worst way to run the model first."""
     done: list[Step] = []
     own = Own(as_configured)
     for part in (_careless, _single, _started, _batches, _best_option, _default, _changing, _threads, _on_cpu):
-        for step in part(subject, own, pace, tuple(done)):
+        for step in part(subject, own, budget, tuple(done)):
             done.append(step)
             yield step
 
 
 def planned(subject: Subject, as_configured: Built) -> int:
-    """Return how many steps there will be, but for those that hang on what others find."""
+    """Return how many steps there will be, without those that depend on the results of others."""
     return (
         2
-        + len(_single_heads(subject))
+        + len(_single_specs(subject))
         + (started_label(subject, as_configured) is not None)
         + len(_batch_rows(subject))
         + 2 * bool(forgone(subject.config, as_configured.how))
@@ -65,108 +65,108 @@ def planned(subject: Subject, as_configured: Built) -> int:
     )
 
 
-def _careless(subject: Subject, _: Own, pace: Pace, __: Iterable[Step]) -> Iterator[Step]:
+def _careless(subject: Subject, _: Own, budget: Budget, __: Iterable[Step]) -> Iterator[Step]:
     for key, training in (("train", True), ("eval", False)):
-        head = Head(key, f"{key} mode, gradients", "mistake")
-        yield attempt(head, partial(_recording, subject, training), subject, pace)
+        spec = StepSpec(key, f"{key} mode, gradients", "mistake")
+        yield attempt(spec, partial(_recording, subject, training), subject, budget)
 
 
-def _single(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
+def _single(subject: Subject, own: Own, budget: Budget, _: Iterable[Step]) -> Iterator[Step]:
     here = setting_of(subject.config)
-    for head in _single_heads(subject):
-        setting = head.setting
+    for spec in _single_specs(subject):
+        setting = spec.setting
         assert setting is not None
-        if pace.quick and BACKENDS[setting.backend].slow and setting != here:
-            yield Step(head, skipped=_LEFT_OUT)
+        if budget.quick and BACKENDS[setting.backend].slow and setting != here:
+            yield Step(spec, skipped=_LEFT_OUT)
             continue
-        search = False if head.key in ("inference_mode", "channels_last") else None
+        autotuning = False if spec.key in ("inference_mode", "channels_last") else None
         ready = own.compiled if setting == here else None
-        yield attempt(head, partial(_prepared, subject, setting, ready, search), subject, pace)
+        yield attempt(spec, partial(_prepared, subject, setting, ready, autotuning), subject, budget)
 
 
-def _single_heads(subject: Subject) -> list[Head]:
+def _single_specs(subject: Subject) -> list[StepSpec]:
     gpu = subject.device.type == "cuda"
     return single_rows(setting_of(subject.config), four_dimensional(subject), gpu, subject.fixed)
 
 
-def _started(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
-    """The start itself: whatever a replica checks is checked, and what it would run is measured."""
-    head = started_head(subject, own.compiled)
-    if head.key in pace.known:
-        known = pace.known[head.key]
-        # What was refused, or ended the process, is not opened again.
+def _started(subject: Subject, own: Own, budget: Budget, _: Iterable[Step]) -> Iterator[Step]:
+    """The start itself: every check of a replica, and the forward that it would run."""
+    spec = started_spec(subject, own.compiled)
+    if spec.key in budget.known:
+        known = budget.known[spec.key]
+        # A start that was refused, or ended the process, is not tried again.
         own.started = own.compiled if known.skipped else None
         yield known
         return
-    pace.announce(head)
+    budget.announce(spec)
     try:
         found = own.served(subject)
     except Exception as error:  # Whatever it raises, a replica would not start.
         own.started = own.compiled
-        yield Step(head, skipped="a start refuses this config", refusal=refusal_text(error))
+        yield Step(spec, skipped="a start refuses this config", refusal=refusal_text(error))
         return
     if found.forward is not own.compiled.forward:
-        yield attempt(head, lambda: Arm(found), subject, pace)
+        yield attempt(spec, lambda: Arm(found), subject, budget)
     elif started_label(subject, own.compiled):
-        yield Step(head, skipped="no faster here, at any batch size: the start leaves it out")
+        yield Step(spec, skipped="no faster here, at any batch size: the start leaves it out")
 
 
-def _batches(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
+def _batches(subject: Subject, own: Own, budget: Budget, _: Iterable[Step]) -> Iterator[Step]:
     for rows in _batch_rows(subject):
-        head = Head(f"batch-{rows}", f"batches of {rows}", "batch", rows, setting_of(subject.config))
-        yield attempt(head, lambda: Arm(own.served(subject)), subject, pace)
+        spec = StepSpec(f"batch-{rows}", f"batches of {rows}", "batch", rows, setting_of(subject.config))
+        yield attempt(spec, lambda: Arm(own.served(subject)), subject, budget)
 
 
 def _batch_rows(subject: Subject) -> list[int]:
     return thin([size for size in subject.sizes if size > 1])
 
 
-def _default(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
-    yield from default(subject, own.compiled.how, pace)
+def _default(subject: Subject, own: Own, budget: Budget, _: Iterable[Step]) -> Iterator[Step]:
+    yield from default(subject, own.compiled.how, budget)
 
 
-def _best_option(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Iterator[Step]:
-    """The option that gains most on one row, at the best batch size: that is what its hint has to be worth."""
-    # Options are compared as compiled: what a start makes of them it would make of the config's own too.
+def _best_option(subject: Subject, _: Own, budget: Budget, done: Iterable[Step]) -> Iterator[Step]:
+    """The option that gains most on one row, at the best batch size: its hint is judged by that."""
+    # Options are compared as compiled: a start would improve them as it does the config's own setting.
     setting_here = setting_of(subject.config)
     here = find(done, setting_here.key) or configured(done, setting_here)
     many = fastest(batches(done))
-    options = [(step, timing) for step, timing in ran(done) if step.head.kind == "option" and step.head.setting]
+    options = [(step, timing) for step, timing in ran(done) if step.spec.kind == "option" and step.spec.setting]
     if here is None or here.timing is None or many is None or not options:
         return
     step, timing = min(options, key=lambda each: each[1].p50_ms)
-    setting = step.head.setting
+    setting = step.spec.setting
     if setting is None or not clearly_faster(here.timing, timing, PROMISING):
         return
-    rows = many.head.rows
-    head = Head("option-batch", f"{step.head.label}, batches of {rows}", "option", rows, setting)
-    yield attempt(head, lambda: Arm(started(subject, _faithful(subject, setting))), subject, pace)
+    rows = many.spec.rows
+    spec = StepSpec("option-batch", f"{step.spec.label}, batches of {rows}", "option", rows, setting)
+    yield attempt(spec, lambda: Arm(started(subject, _faithful(subject, setting))), subject, budget)
 
 
-def _changing(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
-    yield from changing(subject, lambda: own.served(subject), pace)
+def _changing(subject: Subject, own: Own, budget: Budget, _: Iterable[Step]) -> Iterator[Step]:
+    yield from changing(subject, lambda: own.served(subject), budget)
 
 
-def _threads(subject: Subject, own: Own, pace: Pace, _: Iterable[Step]) -> Iterator[Step]:
-    """Where the config asks for more threads than there are cores: the same with one thread a core."""
+def _threads(subject: Subject, own: Own, budget: Budget, _: Iterable[Step]) -> Iterator[Step]:
+    """If the config asks for more threads than there are cores: the same with one thread per core."""
     if _has_spare_threads(subject):
-        head = Head("threads", f"only {cores()} threads", "option", 1, None)
-        yield attempt(head, lambda: Arm(own.served(subject), threads=cores()), subject, pace)
+        spec = StepSpec("threads", f"only {cores()} threads", "option", 1, None)
+        yield attempt(spec, lambda: Arm(own.served(subject), threads=cores()), subject, budget)
 
 
 def _has_spare_threads(subject: Subject) -> bool:
     return subject.device.type == "cpu" and subject.config.threads > cores()
 
 
-def _on_cpu(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Iterator[Step]:
-    """Beside a GPU: the same model on the CPU, so that its price can be compared and not guessed."""
+def _on_cpu(subject: Subject, _: Own, budget: Budget, done: Iterable[Step]) -> Iterator[Step]:
+    """On a machine with a GPU: the same model on the CPU, so that both prices are measured."""
     many = fastest(batches(done))
     if subject.device.type == "cpu" or many is None:
         return
     here = setting_of(subject.config)
     setting = ForwardSetting(here.backend, here.precision if here.precision == "bf16" else "fp32", here.memory_format)
-    rows, threads = many.head.rows, subject.config.threads
-    head = Head("cpu", f"on {plural(threads, 'CPU thread')}, batches of {rows}", "mistake", rows, setting)
+    rows, threads = many.spec.rows, subject.config.threads
+    spec = StepSpec("cpu", f"on {plural(threads, 'CPU thread')}, batches of {rows}", "mistake", rows, setting)
 
     def arm() -> Arm:
         return Arm(started(elsewhere, build(elsewhere, setting)))
@@ -174,17 +174,17 @@ def _on_cpu(subject: Subject, _: Own, pace: Pace, done: Iterable[Step]) -> Itera
     try:
         elsewhere = subject_of(load(subject.config, "cpu"))
     except ModelError as error:
-        yield Step(head, skipped=first_line(error))
+        yield Step(spec, skipped=first_line(error))
         return
-    yield attempt(head, arm, elsewhere, pace)
+    yield attempt(spec, arm, elsewhere, budget)
 
 
 def _recording(subject: Subject, training: bool) -> Arm:
-    return Arm(unprepared(subject, training), records=True, search=False)
+    return Arm(unprepared(subject, training), records_gradients=True, cudnn_autotuning=False)
 
 
-def _prepared(subject: Subject, setting: ForwardSetting, ready: Built | None, search: bool | None) -> Arm:
-    return Arm(ready or _faithful(subject, setting), search=search)
+def _prepared(subject: Subject, setting: ForwardSetting, ready: Built | None, autotuning: bool | None) -> Arm:
+    return Arm(ready or _faithful(subject, setting), cudnn_autotuning=autotuning)
 
 
 def _faithful(subject: Subject, setting: ForwardSetting) -> Built:

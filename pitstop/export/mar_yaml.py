@@ -20,7 +20,7 @@ grpc_options: {{port: 9000, grpc_servicer_functions: [deployments.grpc.service:a
 
 controller_options:
   runtime_env:
-    env_vars: &fast_path
+    env_vars: &ray_env_vars
       RAY_SERVE_ENABLE_HA_PROXY: "1"
       RAY_SERVE_THROUGHPUT_OPTIMIZED: "1"
       RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH: "2147483647"
@@ -41,7 +41,7 @@ applications:
   - name: root
     route_prefix: /
     import_path: deployments.app:root
-    runtime_env: {{env_vars: *fast_path}}
+    runtime_env: {{env_vars: *ray_env_vars}}
     args: {{grpc_port: 8001}}
 
 """
@@ -49,7 +49,7 @@ _MODEL = """\
   - name: {name}
     route_prefix: /v2/models/{name}
     import_path: deployments.app:model
-    runtime_env: {{env_vars: *fast_path}}
+    runtime_env: {{env_vars: *ray_env_vars}}
     args:
 {args}
     deployments:

@@ -2,7 +2,7 @@
 
 from configs.schema import ModelConfig
 from models.signature import Array, signature_of
-from models.startup import probe
+from models.startup import random_inputs
 from models.startup.sample_inputs import draw_of
 
 from ..load.tensor import Tensor
@@ -19,13 +19,13 @@ def request_of(config: ModelConfig, rows: int, length: int) -> list[Tensor]:
 def _arrays(config: ModelConfig, rows: int, length: int) -> dict[str, Array]:
     """Draw rows that are padded to `length`, and to no less: texts hold more or fewer tokens than words."""
     tensors = signature_of(config).inputs
-    drawn = probe.sample(tensors, rows, seed=9, length=length or 16)
+    drawn = random_inputs.sample(tensors, rows, seed=9, length=length or 16)
     if not config.preprocess or not length:
         return drawn
     shorter = max((each for each in config.lengths or () if each < length), default=0)
     samples = draw_of(config)
     for seed in range(_TRIES):
-        drawn = probe.sample(tensors, rows, seed, max(2, length - seed * length // _TRIES))
+        drawn = random_inputs.sample(tensors, rows, seed, max(2, length - seed * length // _TRIES))
         wide = max(array.shape[1] for array in samples.preprocessed(drawn, rows).values() if array.ndim > 1)
         if shorter < wide <= length:
             break

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from configs.document import read
-from configs.lint.serve_keys import lint
+from configs.lint.lint import lint
 from configs.problems import Problem
 
 PROJECT = Path(__file__).resolve().parents[2]

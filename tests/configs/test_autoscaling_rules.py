@@ -6,7 +6,7 @@ import pytest
 
 from configs.document import read
 from configs.lint.autoscaling import TARGET_QUEUE
-from configs.lint.serve_keys import lint
+from configs.lint.lint import lint
 from configs.problems import Problem
 
 Lint = Callable[..., list[Problem]]

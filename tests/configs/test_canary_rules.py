@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from configs.lint.serve_keys import lint
+from configs.lint.lint import lint
 from configs.problems import Problem
 from tests.configs.conftest import put, unshare
 

@@ -22,7 +22,7 @@ Lint = Callable[..., list[Problem]]
         ),
     ],
 )
-def test_a_fast_path_set_on_one_side_only_is_named(
+def test_a_variable_set_on_one_side_only_is_named(
     changed: Lint, path: str, value: object, where: str, what: str
 ) -> None:
     found = [problem for problem in changed(**{path: value}) if problem.where.endswith(where) and what in problem.what]

@@ -18,7 +18,7 @@ def opened(file: str = "serve_config.yaml", /, **changes: Any) -> list[int]:
     return [door.port for door in exposed_ports(setting_of(raw)) if door.port is not None]
 
 
-FRONT_HOST = "applications__0__args__grpc_host"
+GRPC_PROXY_HOST = "applications__0__args__grpc_host"
 ENV = "controller_options__runtime_env__env_vars"
 
 
@@ -31,9 +31,9 @@ def test_an_open_one_shows_all() -> None:
     assert opened("configs/cluster.yaml") == [8000, 8001, 9000, 8404, 9101, 9500]
 
 
-def test_the_grpc_front_follows_http_unless_it_is_told_otherwise() -> None:
-    assert 8001 in opened(**{FRONT_HOST: "0.0.0.0"})
-    assert 8001 not in opened("configs/cluster.yaml", **{FRONT_HOST: "127.0.0.1"})
+def test_the_grpc_proxy_follows_http_unless_it_is_told_otherwise() -> None:
+    assert 8001 in opened(**{GRPC_PROXY_HOST: "0.0.0.0"})
+    assert 8001 not in opened("configs/cluster.yaml", **{GRPC_PROXY_HOST: "127.0.0.1"})
 
 
 def test_ray_s_own_proxy_puts_grpc_on_every_interface() -> None:

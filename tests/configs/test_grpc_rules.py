@@ -5,7 +5,7 @@ import pytest
 from configs.problems import Problem
 
 Lint = Callable[..., list[Problem]]
-FRONT = "applications__0__args__grpc_port"
+GRPC_PROXY = "applications__0__args__grpc_port"
 FUNCTIONS = "grpc_options__grpc_servicer_functions"
 GENERATED = "deployments.stubs.open_inference_pb2_grpc:add_GRPCInferenceServiceServicer_to_server"
 
@@ -30,8 +30,8 @@ def test_services_of_the_user_s_own_may_stand_beside_ours(changed: Lint) -> None
     assert changed(**{FUNCTIONS: ["deployments.grpc.service:add_to_server", "mine:add"]}) == []
 
 
-def test_without_a_front_unmodified_clients_are_lost(changed: Lint) -> None:
-    [problem] = changed(**{FRONT: None})
+def test_without_a_grpc_proxy_unmodified_clients_are_lost(changed: Lint) -> None:
+    [problem] = changed(**{GRPC_PROXY: None})
     assert problem.severity == "warning"
     assert "grpc_port: 8001" in problem.help
 
@@ -39,8 +39,8 @@ def test_without_a_front_unmodified_clients_are_lost(changed: Lint) -> None:
 @pytest.mark.parametrize(
     "path, port, told",
     [
-        (FRONT, 8000, "applications[0] (root).args.grpc_port: is 8000, the same as http_options.port"),
-        (FRONT, 9000, "applications[0] (root).args.grpc_port: is 9000, the same as grpc_options.port"),
+        (GRPC_PROXY, 8000, "applications[0] (root).args.grpc_port: is 8000, the same as http_options.port"),
+        (GRPC_PROXY, 9000, "applications[0] (root).args.grpc_port: is 9000, the same as grpc_options.port"),
         ("grpc_options__port", 8000, "grpc_options.port: is 8000, the same as http_options.port"),
         ("http_options__port", 9000, "grpc_options.port: is 9000, the same as http_options.port"),
     ],
@@ -50,6 +50,6 @@ def test_no_two_of_them_share_a_port(changed: Lint, path: str, port: int, told: 
 
 
 def test_a_default_port_counts_too(changed: Lint) -> None:
-    assert [each.where for each in changed(grpc_options__port=None, **{FRONT: 9000})] == [
+    assert [each.where for each in changed(grpc_options__port=None, **{GRPC_PROXY: 9000})] == [
         "applications[0] (root).args.grpc_port"
     ]

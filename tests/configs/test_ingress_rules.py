@@ -6,11 +6,11 @@ import pytest
 
 from configs.problems import Problem
 
-IN_FRONT = "applications__1__args__ingress_replicas"
+INGRESS_REPLICAS = "applications__1__args__ingress_replicas"
 MODEL = "applications__1__deployments__0__user_config"
 
 
-def front(**user_config: object) -> dict[str, object]:
+def ingress(**user_config: object) -> dict[str, object]:
     return {"name": "Ingress", "max_ongoing_requests": 1024, "user_config": user_config}
 
 
@@ -28,17 +28,17 @@ def front(**user_config: object) -> dict[str, object]:
 def test_a_tunable_that_stands_under_the_model_alone_is_told_with_where_it_belongs(
     key: str, value: float, changed: Callable[..., list[Problem]]
 ) -> None:
-    found = changed(**{IN_FRONT: 2, MODEL: {key: value}})
+    found = changed(**{INGRESS_REPLICAS: 2, MODEL: {key: value}})
     assert [(problem.severity, problem.keys[-1]) for problem in found] == [("warning", key)]
     assert f"also write `{key}: {value}` into the user_config of a deployment named Ingress" in found[0].help
     assert (
         changed(
             **{
-                IN_FRONT: 2,
+                INGRESS_REPLICAS: 2,
                 MODEL: {key: value},
                 "applications__1__deployments": [
                     {"name": "Model", "max_ongoing_requests": 1024, "user_config": {key: value}},
-                    front(**{key: value}),
+                    ingress(**{key: value}),
                 ],
             }
         )
@@ -47,7 +47,7 @@ def test_a_tunable_that_stands_under_the_model_alone_is_told_with_where_it_belon
 
 
 def test_what_the_device_alone_goes_by_needs_no_second_place(changed: Callable[..., list[Problem]]) -> None:
-    assert changed(**{IN_FRONT: 2, MODEL: {"forward_timeout_s": 5, "check_finite": True}}) == []
+    assert changed(**{INGRESS_REPLICAS: 2, MODEL: {"forward_timeout_s": 5, "check_finite": True}}) == []
 
 
 def test_without_ingress_replicas_there_is_nothing_to_tell(changed: Callable[..., list[Problem]]) -> None:

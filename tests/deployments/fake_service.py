@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from configs.schema import Tunables
-from deployments.auth.authenticator import Guard
+from deployments.auth.authenticator import Authenticator
 from deployments.core.request import Counts, InferRequest, InferResult, IsDisconnected, OnInferResult
 from deployments.http.bodies import Scope
 from deployments.http.json_fast_path import reader
@@ -45,8 +45,8 @@ class FakeService:
         self.act = act
         self.up = True
         self.failures: list[str] = []
-        self.guard: Guard | None = None
-        self.quick = reader(signature)
+        self.authenticator: Authenticator | None = None
+        self.read_usual_json = reader(signature)
         self.seen: list[InferRequest] = []
         self.is_disconnected: IsDisconnected | None = None
 

@@ -18,7 +18,7 @@ from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
 from deployments.batching.local import open_device
 from deployments.canary.router import CanaryRouter
-from deployments.core.error_logging import told
+from deployments.core.error_logging import client_error
 from deployments.core.request import InferRequest, infer
 from deployments.health.supervisor import Supervisor
 from deployments.metrics.model_metrics import ModelMetrics
@@ -85,7 +85,7 @@ async def answered(service: ModelService, sent: Sent, request_id: str) -> list[f
     try:
         outputs = (await infer(service, InferRequest({"text": texts}, len(texts)))).outputs
     except Exception as error:
-        return told("bad", error, request_id).message
+        return client_error("bad", error, request_id).message
     return [float(each) for each in outputs["y"].ravel()]
 
 

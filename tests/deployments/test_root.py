@@ -25,7 +25,7 @@ class Bare(Root):
     """Serve awaits Root's own __init__ and __del__."""
 
     def __init__(self) -> None:
-        self._guard, self._serve_status = None, Few()  # type: ignore[assignment]
+        self._authenticator, self._serve_status = None, Few()  # type: ignore[assignment]
 
     def __del__(self) -> None:  # type: ignore[override]
         pass

@@ -1,4 +1,4 @@
-"""Serve's own books: what is counted of a request, and of which replicas they may be kept."""
+"""Requests of the short path, counted for Serve: what is counted, and in which replicas."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deployments import serve_accounting, serve_ledger
+from deployments import serve_accounting, serve_request_counter
 from deployments.http.server_protocol import ServerProtocol
 from deployments.http.short_path import ShortPath
 from deployments.ray_compat.names import say_once
@@ -17,7 +17,7 @@ from tests.deployments.ray_compat import stand_ins
 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(serve_ledger, "_enabled", [True])
+    monkeypatch.setattr(serve_request_counter, "_enabled", [True])
     monkeypatch.setattr(logging.getLogger("pitstop"), "propagate", True)
     say_once.cache_clear()
     yield
@@ -31,7 +31,7 @@ def test_where_the_model_has_an_event_loop_of_its_own_requests_go_serve_s_way_an
     one, other = asyncio.new_event_loop(), asyncio.new_event_loop()
     try:
         replica = stand_ins.replica(servers=one, model=one if shared else other)
-        found = serve_ledger.of_grpc_server(stand_ins.grpc_server(replica))
+        found = serve_request_counter.of_grpc_server(stand_ins.grpc_server(replica))
     finally:
         one.close()
         other.close()
@@ -41,12 +41,12 @@ def test_where_the_model_has_an_event_loop_of_its_own_requests_go_serve_s_way_an
 
 def test_a_request_is_ongoing_from_its_begin_to_its_end_and_counted_once() -> None:
     replica = stand_ins.replica()
-    books = serve_ledger.of_grpc_server(stand_ins.grpc_server(replica))
-    assert books is not None
+    counter = serve_request_counter.of_grpc_server(stand_ins.grpc_server(replica))
+    assert counter is not None
     manager = replica._metrics_manager
-    began = books.begin()
+    began = counter.begin()
     assert (manager._num_ongoing_requests, dict(manager._cached_request_counter)) == (1, {})
-    books.end(began)
+    counter.end(began)
     assert (manager._num_ongoing_requests, dict(manager._cached_request_counter)) == (0, {"/v2/models/m": 1})
     [[route, [latency_ms]]] = manager._cached_latencies.items()
     assert (route, 0 <= latency_ms < 1000 * (time.perf_counter() - began)) == ("/v2/models/m", True)

@@ -40,7 +40,7 @@ def model(name: str, tunables: dict[str, Any] | None = None, ms: float = 50, **a
         "name": name,
         "route_prefix": f"/v2/models/{name}",
         "import_path": "deployments.app:model",
-        "runtime_env": {"env_vars": FAST},
+        "runtime_env": {"env_vars": RAY_ENV_VARS},
         "args": {
             "name": name,
             "device": "cpu",
@@ -69,11 +69,5 @@ def identity(name: str, datatypes: list[str], row: list[int]) -> dict[str, Any]:
     )
 
 
-def fast_path() -> dict[str, str]:
-
-    raw = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
-    found: dict[str, str] = raw["controller_options"]["runtime_env"]["env_vars"]
-    return found
-
-
-FAST = fast_path()
+_SERVED = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
+RAY_ENV_VARS: dict[str, str] = _SERVED["controller_options"]["runtime_env"]["env_vars"]

@@ -81,7 +81,7 @@ def test_grpc_asks_for_the_same_tokens_on_both_ports(served: Served) -> None:
                 assert answer.infer_response.outputs == []
 
 
-def test_the_front_names_no_model_to_who_has_no_token(served: Served) -> None:
+def test_the_grpc_proxy_names_no_model_to_who_has_no_token(served: Served) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{served.serving.grpc_port}") as channel:
         stub: Any = GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]
         call = stub.ModelInfer.future(pb.ModelInferRequest(model_name="nothing"), timeout=60)

@@ -53,7 +53,7 @@ def test_mutated_requests_cut_anywhere_never_break_a_connection(monkeypatch: pyt
             await connection.send(*cut(chance, mutated(chance, chance.choice(good)) + post()))
             connection.protocol.connection_lost(None)
             statuses.update(re.findall(rb"HTTP/1.1 (\d+) ", connection.socket.sent))
-            assert connection.books.ongoing == 0
+            assert connection.counter.ongoing == 0
 
     run(test, identity("FP32"), monkeypatch)
     assert {b"200", b"400"} <= statuses

@@ -125,11 +125,11 @@ def _send(talk: Talk, strategy: Any) -> None:
     sends()
 
 
-@pytest.mark.parametrize("way", ["front", "one hop"])
+@pytest.mark.parametrize("way", ["proxy", "one hop"])
 def test_messages_broken_at_random(served: Served, way: str) -> None:
     chance, good = random.Random(23), seeds.grpc()
     one_hop = yaml.safe_load(served.serving.config.read_text())["grpc_options"]["port"]
-    port = served.serving.grpc_port if way == "front" else one_hop
+    port = served.serving.grpc_port if way == "proxy" else one_hop
     metadata = [("authorization", f"Bearer {ALL}"), *([("application", "echo")] if way == "one hop" else [])]
     codes: set[Any] = set()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from configs.schema import ModelConfig
-from deployments.batching.batch_result import complete
+from deployments.batching.batch_result import finish_batch
 from deployments.batching.memory_limit import MemoryLimit
 from deployments.batching.queue import Item, Part
 from models.startup.open_model import OpenedModel, open_model
@@ -63,7 +63,7 @@ def test_a_batch_that_does_not_fit_into_what_is_left_of_the_gpu_is_answered_in_h
     taken = all_but(int(3.5 * MIB_A_ROW * MIB))
     memory_limit, parts = MemoryLimit(runner.layout.sizes), [part(n) for n in range(8)]
     arrays = [each.arrays for each in parts]
-    ran = complete(runner, parts, lambda: runner.launch(runner.stage(arrays)), 0.0, memory_limit)
+    ran = finish_batch(runner, parts, lambda: runner.launch(runner.stage(arrays)), 0.0, memory_limit)
     del taken
     assert [answer["y"].item() for _, answer in ran.answers if not isinstance(answer, Exception)] == [
         2.0 * n for n in range(8)
@@ -77,9 +77,9 @@ def test_nan_is_found_on_the_gpu_and_in_its_own_row_only() -> None:
     rows = np.array([[1], [np.nan], [3]], np.float32)
     batch = runner.launch(runner.stage([{"x": rows}]))
     found = runner.finish(batch)
-    assert batch.off is not None
-    assert batch.off.tolist() == [False, True, False]
+    assert batch.nonfinite is not None
+    assert batch.nonfinite.tolist() == [False, True, False]
     assert found["y"][[0, 2]].tolist() == [[2], [6]]
     batch = runner.launch(runner.stage([{"x": rows[:1]}]))
     runner.finish(batch)
-    assert batch.off is None
+    assert batch.nonfinite is None

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from models.compile import store
-from models.compile.compiled import Compiled
+from models.compile.build import Compiled
 from models.compile.refused import Refused
 from models.compile.store import key_of
 from models.compile.torchscript import keep, kept

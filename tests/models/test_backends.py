@@ -13,7 +13,7 @@ from configs.loader import ConfigError, load, parse_model
 from configs.schema import ModelConfig
 from models import cache
 from models.compile import store
-from models.compile.compiled import Compiled
+from models.compile.build import Compiled
 from models.errors import ModelError
 from models.startup.open_model import open_model
 from pitstop.audit.plan import single_rows

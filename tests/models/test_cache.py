@@ -11,7 +11,7 @@ import torch
 
 from models import cache
 from models.compile import torchscript
-from models.compile.compiled import Compiled
+from models.compile.build import Compiled
 from models.errors import ModelError
 from models.sources import files
 from tests.models.networks import Linear

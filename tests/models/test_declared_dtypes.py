@@ -9,7 +9,7 @@ import torch
 
 from configs.loader import ConfigError, parse_model
 from models.errors import ModelError
-from models.parity import OffError, Tolerance, compare, deviation
+from models.parity import DeviationError, Tolerance, compare, deviation
 from models.signature import Tensor
 from models.startup.open_model import OpenedModel, open_model
 from models.startup.precision import refuse_without_fp64
@@ -149,5 +149,5 @@ def test_compare_names_only_what_it_compared() -> None:
     outputs = (Tensor("a", "FP32", (-1,)), Tensor("b", "FP32", (-1,)))
     pair = [torch.tensor([1.0]), torch.tensor([NAN])]
     assert compare(pair, pair, outputs, Tolerance(0.1, 0), "it", "do so") == {"a": 0.0}
-    with pytest.raises(OffError, match="output 'a': it differs by 1 "):
+    with pytest.raises(DeviationError, match="output 'a': it differs by 1 "):
         compare([torch.tensor([2.0]), pair[1]], pair, outputs, Tolerance(0.1, 0), "it", "do so")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.runtime.layout import Layout
-from models.runtime.nan_check import all_finite, rows_off
+from models.runtime.nan_check import all_finite, nonfinite_rows
 from models.runtime.runner import Runner
 from models.signature import Array, Tensor
 
@@ -29,7 +29,7 @@ def test_rows_are_found_over_all_outputs_whatever_their_shape() -> None:
         "b": np.array([1, 1, INF], np.float16),
         "c": np.array([1, 2, 3]),
     }
-    assert rows_off(outputs).tolist() == [False, True, True]
+    assert nonfinite_rows(outputs).tolist() == [False, True, True]
 
 
 def runner(datatype: str = "FP32", check: bool = True) -> Runner:
@@ -48,18 +48,18 @@ def test_a_runner_that_checks_marks_the_real_rows_of_a_batch(rows: list[float], 
     made = runner()
     batch = made.launch(made.stage([{"x": np.array(rows, np.float32).reshape(-1, 1)}]))
     made.finish(batch)
-    assert (None if batch.off is None else batch.off.tolist()) == off
+    assert (None if batch.nonfinite is None else batch.nonfinite.tolist()) == off
 
 
 def test_what_overflows_only_in_the_declared_type_is_found() -> None:
     made = runner("FP16")
     batch = made.launch(made.stage([{"x": np.array([[70_000]], np.float32)}]))
     made.finish(batch)
-    assert batch.off is not None
+    assert batch.nonfinite is not None
 
 
 def test_without_check_finite_nothing_is_looked_at() -> None:
     made = runner(check=False)
     batch = made.launch(made.stage([{"x": np.array([[NAN]], np.float32)}]))
     made.finish(batch)
-    assert (batch.finite, batch.off) == (None, None)
+    assert (batch.finite, batch.nonfinite) == (None, None)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from configs.schema import ModelConfig
-from models.compile.compiled import compile_with
+from models.compile.build import compile_with
 from models.errors import ModelError
 from models.runtime.layout import Layout
 from models.startup.check_results import line
@@ -93,7 +93,7 @@ def test_dropout_that_ignores_eval_is_refused_by_whatever_it_draws(max_batch_siz
 
 
 def test_rows_that_influence_each_other_are_refused() -> None:
-    with pytest.raises(ModelError, match="a row alone and in company"):
+    with pytest.raises(ModelError, match="a row alone and in a batch"):
         opened("BatchStatistics")
 
 

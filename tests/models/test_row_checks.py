@@ -49,7 +49,7 @@ def test_what_a_network_keeps_of_the_rows_that_it_saw_first_is_found(backend: st
 
 
 def test_large_numbers_beside_a_row_change_nothing_unless_the_config_bounds_them() -> None:
-    with pytest.raises(ModelError, match="a row alone and in company"):
+    with pytest.raises(ModelError, match="a row alone and in a batch"):
         opened("SilencedBySum", backend="eager")
     bounded = [{"name": "x", "datatype": "FP32", "shape": [-1, 4], "low": -1, "high": 1}]
     opened("SilencedBySum", backend="eager", inputs=bounded)
@@ -120,7 +120,7 @@ INT8: dict[str, Any] = {
 
 @pytest.mark.parametrize("keys", [{}, {"tolerance": 10}])
 def test_int8_scaled_by_the_batch_is_refused_with_the_key_that_allows_it(keys: dict[str, Any]) -> None:
-    with pytest.raises(ModelError, match=r"alone and in company differs .*\n.* batch_tolerance: 0\.0\d"):
+    with pytest.raises(ModelError, match=r"alone and in a batch differs .*\n.* batch_tolerance: 0\.0\d"):
         opened("int8", **INT8, **keys)
 
 
@@ -131,7 +131,7 @@ def test_what_batch_tolerance_allows_is_shown_as_allowed() -> None:
 
 
 def test_rows_that_influence_each_other_much_are_not_told_to_be_allowed() -> None:
-    with pytest.raises(ModelError, match="a row alone and in company") as caught:
+    with pytest.raises(ModelError, match="a row alone and in a batch") as caught:
         open_model(config("tests.models.networks:BatchStatistics", tolerance=10), "cpu")
     assert "batch_tolerance" not in str(caught.value)
 

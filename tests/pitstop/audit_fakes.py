@@ -6,9 +6,9 @@ from typing import Any
 
 from configs.loader import ModelApp, load
 from configs.problems import Keys
+from pitstop.audit.audit_result import AuditResult, Budget, ExamineModel
 from pitstop.audit.case import Case
-from pitstop.audit.sight import Look, Pace, Sight
-from pitstop.audit.step import DEFAULT_BATCH, DEFAULT_ONE, ForwardSetting, Head, Kind, Step, setting_of
+from pitstop.audit.step import DEFAULT_BATCH, DEFAULT_ONE, ForwardSetting, Kind, Step, StepSpec, setting_of
 from pitstop.audit.timing import Timing
 from pitstop.plan.place import app_keys
 
@@ -21,8 +21,8 @@ def timing(ms: float, noise: float = 0.02) -> Timing:
 
 
 def step(key: str, ms: float, kind: Kind = "path", rows: int = 1, **keys: Any) -> Step:
-    head = Head(key, keys.pop("label", key), kind, rows, keys.pop("setting", None))
-    return Step(head, timing(ms, keys.pop("noise", 0.02)), 1.0, **{"deviation": 0.0, **keys})
+    spec = StepSpec(key, keys.pop("label", key), kind, rows, keys.pop("setting", None))
+    return Step(spec, timing(ms, keys.pop("noise", 0.02)), 1.0, **{"deviation": 0.0, **keys})
 
 
 def steps(here: ForwardSetting, ms: Mapping[str, float] | None = None) -> tuple[Step, ...]:
@@ -56,11 +56,11 @@ def steps(here: ForwardSetting, ms: Mapping[str, float] | None = None) -> tuple[
     return tuple(found)
 
 
-def look(ms: Mapping[str, float] | None = None, device: str = "cpu") -> Look:
+def examined_as(ms: Mapping[str, float] | None = None, device: str = "cpu") -> ExamineModel:
     """Return what stands in for loading and timing a model."""
 
-    def seen(app: ModelApp, _: Keys, __: Pace) -> Iterator[Sight]:
-        yield Sight(device, (), steps(setting_of(app.config), ms))
+    def seen(app: ModelApp, _: Keys, __: Budget) -> Iterator[AuditResult]:
+        yield AuditResult(device, (), steps(setting_of(app.config), ms))
 
     return seen
 

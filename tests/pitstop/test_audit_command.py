@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 from configs.loader import ModelApp
 from configs.problems import Keys
 from models.errors import ModelError
+from pitstop.audit.audit_result import AuditResult, Budget, ExamineModel
 from pitstop.audit.main import AuditOptions, audit
-from pitstop.audit.sight import Look, Pace, Sight
 from pitstop.cli import app
 from pitstop.measure import hardware
-from tests.pitstop.audit_fakes import MISTAKES, PROJECT, edited, look
+from tests.pitstop.audit_fakes import MISTAKES, PROJECT, edited, examined_as
 
 SHIPPED = [PROJECT / "serve_config.yaml", *sorted((PROJECT / "configs").glob("[!p]*.yaml"))]
 SERVED = [path for path in SHIPPED if "deployments.app:model" in path.read_text(encoding="utf-8")]
@@ -26,10 +26,10 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "has_gpu", lambda: False)
 
 
-def run(path: Path, seen: Look | None = None, **keys: object) -> tuple[int, str]:
+def run(path: Path, seen: ExamineModel | None = None, **keys: object) -> tuple[int, str]:
     console = Console(width=80, highlight=False)
     with console.capture() as capture:
-        status = audit(AuditOptions(path, **keys), console, seen or look())  # type: ignore[arg-type]  # Tests name its fields.
+        status = audit(AuditOptions(path, **keys), console, seen or examined_as())  # type: ignore[arg-type]  # Tests name its fields.
     return status, capture.get()
 
 
@@ -104,10 +104,10 @@ def test_a_missing_file_and_an_unknown_model_end_with_2_and_a_way_out(tmp_path: 
 
 
 def test_a_model_that_cannot_be_loaded_ends_with_2_and_the_others_are_still_shown() -> None:
-    def broken(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
+    def broken(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditResult]:
         if app.config.name == "resnet50":
             raise ModelError("weights.pt: no such file\nhelp: check the path")
-        yield from look()(app, keys, pace)
+        yield from examined_as()(app, keys, budget)
 
     status, output = run(PROJECT / "configs/resnet50.yaml", broken)
     assert status == 2
@@ -116,8 +116,8 @@ def test_a_model_that_cannot_be_loaded_ends_with_2_and_the_others_are_still_show
 
 
 def test_ctrl_c_shows_what_was_measured_so_far() -> None:
-    def stopped(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
-        yield from look()(app, keys, pace)
+    def stopped(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditResult]:
+        yield from examined_as()(app, keys, budget)
         raise KeyboardInterrupt
 
     status, output = run(PROJECT / "serve_config.yaml", stopped)
@@ -129,9 +129,9 @@ def test_ctrl_c_shows_what_was_measured_so_far() -> None:
 def test_twins_are_measured_once_and_a_fallback_is_told_loudly() -> None:
     calls: list[str] = []
 
-    def counting(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
+    def counting(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditResult]:
         calls.append(app.config.name)
-        yield from look()(app, keys, pace)
+        yield from examined_as()(app, keys, budget)
 
     _, output = run(PROJECT / "serve_config.yaml", counting)
     assert calls == ["digits"]

@@ -8,7 +8,7 @@ import pytest
 from pitstop.audit.case import Case
 from pitstop.audit.config_findings import config_findings
 from pitstop.audit.mistakes import verdicts
-from pitstop.audit.step import DEFAULT_ONE, STARTED, ForwardSetting, Head, Step
+from pitstop.audit.step import DEFAULT_ONE, STARTED, ForwardSetting, Step, StepSpec
 from pitstop.audit.timing_findings import timing_findings
 from tests.pitstop.audit_fakes import MISTAKES, case, edited, step, steps, timing
 from tests.pitstop.test_audit_findings import DIGITS, SCRIPT, of
@@ -41,8 +41,8 @@ def test_eager_that_costs_nothing_is_said_to_cost_nothing() -> None:
 
 
 def test_eager_is_no_mistake_where_torchscript_would_not_be_faithful() -> None:
-    kept = tuple(each for each in steps(EAGER) if not each.head.key.startswith(("torchscript", "default")))
-    left_out = Step(Head(DEFAULT_ONE, "the default backend", "option"), skipped="a trace would be wrong")
+    kept = tuple(each for each in steps(EAGER) if not each.spec.key.startswith(("torchscript", "default")))
+    left_out = Step(StepSpec(DEFAULT_ONE, "the default backend", "option"), skipped="a trace would be wrong")
     found = case(MISTAKES / "eager.yaml", steps=(*kept, left_out))
     assert not of(found, mistake=3)
     assert verdicts(found, [])[2].cost == "a trace would be wrong"
@@ -84,7 +84,7 @@ def test_no_advice_silences_a_hint_and_gains_nothing() -> None:
 
 def test_what_a_start_refuses_gets_no_clean_bill() -> None:
     refused = Step(
-        Head(STARTED, "as a start runs it", "path", 1, SCRIPT), refusal="output 'p': wrong\nhelp: correct it"
+        StepSpec(STARTED, "as a start runs it", "path", 1, SCRIPT), refusal="output 'p': wrong\nhelp: correct it"
     )
     [found] = of(case(DIGITS, steps=(*steps(SCRIPT), refused)), severity="refusal")
     assert (found.what, found.fix) == ("a start refuses this config: output 'p': wrong", "correct it")

@@ -11,7 +11,7 @@ from pitstop.audit.plan import single_rows, thin
 from pitstop.audit.plot import Panel, lines, png, waterfalls
 from pitstop.audit.run import highest
 from pitstop.audit.side_steps import unseen
-from pitstop.audit.step import ForwardSetting, Group, Head, Step, grouped
+from pitstop.audit.step import ForwardSetting, Group, Step, StepSpec, grouped
 from pitstop.audit.timing import LEAST_RUNS, clearly_faster, measure, summarise
 from tests.pitstop.audit_fakes import step, steps, timing
 
@@ -65,7 +65,9 @@ def test_what_others_spoilt_is_not_judged_but_short_forwards_are_not_spoilt() ->
     assert slow.disturbed
     assert not clearly_faster(slow, fast, 1.1)
     assert not replace(timing(0.2), share=0.4).disturbed
-    assert busy([Step(Head("train", "train", "mistake"), slow)]).startswith("busy machine: 1 step had as little as 40%")
+    assert busy([Step(StepSpec("train", "train", "mistake"), slow)]).startswith(
+        "busy machine: 1 step had as little as 40%"
+    )
 
 
 def test_rows_share_a_forward() -> None:
@@ -79,7 +81,7 @@ def test_memory_is_the_highest_of_what_is_held_at_once() -> None:
 
 
 def labels(here: ForwardSetting, images: bool, gpu: bool) -> list[str]:
-    return [f"{head.kind}: {head.label}" for head in single_rows(here, images, gpu, fixed=True)]
+    return [f"{spec.kind}: {spec.label}" for spec in single_rows(here, images, gpu, fixed=True)]
 
 
 def test_the_way_to_a_torchscript_config_on_a_cpu() -> None:
@@ -101,8 +103,8 @@ def test_a_gpu_has_its_search_and_its_precisions() -> None:
 
 
 def test_no_search_is_tried_where_a_size_is_open() -> None:
-    heads = single_rows(ForwardSetting("torchscript", "fp32", "contiguous"), images=False, gpu=True, fixed=False)
-    assert "search" not in [head.key for head in heads]
+    specs = single_rows(ForwardSetting("torchscript", "fp32", "contiguous"), images=False, gpu=True, fixed=False)
+    assert "search" not in [spec.key for spec in specs]
 
 
 @pytest.mark.parametrize("backend", ["eager", "torchscript", "compile"])
@@ -110,9 +112,9 @@ def test_no_search_is_tried_where_a_size_is_open() -> None:
 @pytest.mark.parametrize("images", [True, False])
 def test_the_configs_own_setting_is_measured_once_and_on_the_path(backend: str, precision: str, images: bool) -> None:
     here = ForwardSetting(backend, precision, "channels_last" if images else "contiguous")
-    heads = single_rows(here, images, gpu=False, fixed=True)
-    assert [head.kind for head in heads if head.setting == here] == ["path"]
-    assert len({head.key for head in heads}) == len({head.setting for head in heads}) == len(heads)
+    specs = single_rows(here, images, gpu=False, fixed=True)
+    assert [spec.kind for spec in specs if spec.setting == here] == ["path"]
+    assert len({spec.key for spec in specs}) == len({spec.setting for spec in specs}) == len(specs)
 
 
 @pytest.mark.parametrize(
@@ -131,19 +133,19 @@ def test_unseen_shapes_lie_between_the_warmed_ones() -> None:
 
 def test_of_several_runs_the_middle_is_kept_with_its_spread() -> None:
     runs = [[step("train", ms), step("gone", ms)] for ms in (4.0, 2.0)] + [[step("train", 3.0)]]
-    found = {each.head.key: each for each in merged(runs)}
+    found = {each.spec.key: each for each in merged(runs)}
     assert found["train"].timing == timing(3.0)
     assert found["train"].spread == (250.0, 500.0)
     assert merged([[step("once", 1.0)], [], []]) == ()
 
 
 def test_a_step_left_out_in_every_run_keeps_its_reason() -> None:
-    left_out = Step(Head("compile", "torch.compile", "option"), skipped="no compiler")
+    left_out = Step(StepSpec("compile", "torch.compile", "option"), skipped="no compiler")
     assert merged([[left_out], [left_out]]) == (left_out,)
 
 
 def test_a_step_that_most_runs_left_out_is_left_out_whatever_a_run_measured() -> None:
-    left_out = Step(Head("started", "started", "path"), skipped="no faster")
+    left_out = Step(StepSpec("started", "started", "path"), skipped="no faster")
     assert merged([[left_out], [step("started", 2.0)], [left_out]]) == (left_out,)
     assert merged([[step("started", 2.0)], [left_out], [step("started", 4.0)]])[0].timing is not None
 
@@ -159,8 +161,8 @@ def test_the_way_to_the_config_is_shown_first_and_what_lies_beside_it_after() ->
 
 def test_every_measured_step_gets_a_bar_and_changing_shapes_only_where_they_cost() -> None:
     shapes = [step("shapes-padded", 1.0, "batch"), step("shapes-new", 1.05, "mistake")]
-    left_out = Step(Head("compile", "torch.compile", "option"), skipped="no compiler")
-    assert [each.head.key for each in drawn([step("train", 4), left_out, *shapes])] == ["train"]
+    left_out = Step(StepSpec("compile", "torch.compile", "option"), skipped="no compiler")
+    assert [each.spec.key for each in drawn([step("train", 4), left_out, *shapes])] == ["train"]
     costly = [step("train", 4), shapes[0], step("shapes-new", 3, "mistake")]
     assert len(drawn(costly)) == 3
     bars = [line for line in lines(grouped(costly)) if line.step]

@@ -9,7 +9,7 @@ from pitstop.audit.case import Case
 from pitstop.audit.config_findings import config_findings
 from pitstop.audit.finding import Finding
 from pitstop.audit.mistakes import verdicts
-from pitstop.audit.step import STARTED, ForwardSetting, Head, Step, setting_of
+from pitstop.audit.step import STARTED, ForwardSetting, Step, StepSpec, setting_of
 from pitstop.audit.timing_findings import timing_findings
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, case, edited, step, steps
 
@@ -61,7 +61,7 @@ def test_starved_batches_cost_what_small_ones_give() -> None:
 def test_wrong_answers_are_mistake_3_and_name_the_line(tmp_path: Path) -> None:
     path = edited(tmp_path, MISTAKES / "eager.yaml", ("backend: eager", "precision: bf16"))
     here = ForwardSetting("torchscript", "bf16", "contiguous")
-    wrong = Step(Head(here.key, "TorchScript, bf16", "path", 1, here), deviation=0.2, skipped="off eager by 0.2")
+    wrong = Step(StepSpec(here.key, "TorchScript, bf16", "path", 1, here), deviation=0.2, skipped="off eager by 0.2")
     found = of(case(path, steps=(step("train", 4, "mistake"), wrong)), mistake=3)
     assert (found[0].keys[-1], found[0].fix) == ("precision", "precision: fp32")
 
@@ -175,7 +175,7 @@ def test_what_a_start_gains_on_top_of_compiling_is_lost_with_it() -> None:
     here = setting_of(case(DIGITS).app.config)
     found = case(DIGITS, steps=(*steps(here), step(STARTED, 0.5, setting=here, how="script")))
     assert found.one is not None
-    assert found.one.head.key == STARTED
+    assert found.one.spec.key == STARTED
     [_, _, uncompiled, *_] = verdicts(found, [])
     assert uncompiled.factor == pytest.approx(4)
 
@@ -188,7 +188,7 @@ def test_what_cuda_graphs_gain_is_not_lost_with_compiling() -> None:
 
 def test_where_a_start_gains_nothing_the_compiled_forward_is_what_counts() -> None:
     here = setting_of(case(DIGITS).app.config)
-    found = case(DIGITS, steps=(*steps(here), Step(Head(STARTED, "packed", "path", 1, here), skipped="no faster")))
+    found = case(DIGITS, steps=(*steps(here), Step(StepSpec(STARTED, "packed", "path", 1, here), skipped="no faster")))
     [_, _, uncompiled, *_] = verdicts(found, [])
     assert uncompiled.factor == pytest.approx(2)
 
@@ -196,8 +196,8 @@ def test_where_a_start_gains_nothing_the_compiled_forward_is_what_counts() -> No
 def test_a_busy_machine_fails_no_build() -> None:
     here = ForwardSetting("eager", "fp32", "contiguous")
     noisy = tuple(
-        step(each.head.key, 1 if "torchscript" in each.head.key else 1.3, each.head.kind, noise=0.4,
-             setting=each.head.setting)
+        step(each.spec.key, 1 if "torchscript" in each.spec.key else 1.3, each.spec.kind, noise=0.4,
+             setting=each.spec.setting)
         for each in steps(here)
     )  # fmt: skip
     assert not of(case(MISTAKES / "eager.yaml", steps=noisy), mistake=3)

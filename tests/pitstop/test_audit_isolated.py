@@ -12,13 +12,13 @@ import torch
 from configs.loader import ModelApp
 from configs.problems import Keys
 from pitstop.audit import isolated
+from pitstop.audit.audit_result import AuditResult, Budget
 from pitstop.audit.main import AuditOptions, audit
-from pitstop.audit.sight import Pace, Sight
 from tests.models.networks import Linear
-from tests.pitstop.audit_fakes import MISTAKES, edited, look
+from tests.pitstop.audit_fakes import MISTAKES, edited, examined_as
 
 CRASHING = "tests.pitstop.mistakes.crashing"
-FAST = Pace(0.002, quick=True)
+FAST = Budget(0.002, quick=True)
 
 
 @pytest.fixture(autouse=True)
@@ -34,23 +34,23 @@ def config(folder: Path, network: str, *edits: tuple[str, str]) -> Path:
     )
 
 
-def isolated_look(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
-    yield from isolated.look(app, keys, FAST)
+def in_child(app: ModelApp, keys: Keys, _: Budget) -> Iterator[AuditResult]:
+    yield from isolated.examine_model(app, keys, FAST)
 
 
-def here(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
-    yield from isolated.look_here(app, keys, FAST)
+def here(app: ModelApp, keys: Keys, _: Budget) -> Iterator[AuditResult]:
+    yield from isolated.examine_here(app, keys, FAST)
 
 
 def audited(path: Path, capsys: pytest.CaptureFixture[str], seen: Any) -> tuple[int, dict[str, Any]]:
-    status = audit(AuditOptions(path, as_json=True), look=seen)
+    status = audit(AuditOptions(path, as_json=True), examine_model=seen)
     return status, json.loads(capsys.readouterr().out)["models"][0]
 
 
 def test_a_step_that_ends_the_process_is_left_out_and_all_others_are_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, found = audited(config(tmp_path, "CrashesInBf16"), capsys, isolated_look)
+    status, found = audited(config(tmp_path, "CrashesInBf16"), capsys, in_child)
     skipped = {step["label"]: step["skipped"] for step in found["steps"] if step["skipped"]}
     assert status == 0
     assert skipped["TorchScript, bf16"] == "ended the process with signal 11 (SIGSEGV)"
@@ -59,7 +59,7 @@ def test_a_step_that_ends_the_process_is_left_out_and_all_others_are_measured(
 
 
 def test_a_model_that_ends_every_process_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, found = audited(config(tmp_path, "Exits"), capsys, isolated_look)
+    status, found = audited(config(tmp_path, "Exits"), capsys, in_child)
     assert status == 1
     assert found["verdict"] == "a start refuses this config"
     assert "exit status 3" in found["findings"][0]["what"]
@@ -123,8 +123,8 @@ def test_a_file_is_audited_as_well_as_a_factory(kind: str, tmp_path: Path, capsy
 def test_after_ctrl_c_what_was_not_measured_is_not_called_absent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stopped(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
-        yield from islice(isolated.look_here(app, keys, FAST), 3)
+    def stopped(app: ModelApp, keys: Keys, _: Budget) -> Iterator[AuditResult]:
+        yield from islice(isolated.examine_here(app, keys, FAST), 3)
         raise KeyboardInterrupt
 
     status, found = audited(config(tmp_path, "Linear"), capsys, stopped)
@@ -135,11 +135,11 @@ def test_after_ctrl_c_what_was_not_measured_is_not_called_absent(
 
 
 def test_models_that_ctrl_c_came_before_are_said_not_to_be_audited(capsys: pytest.CaptureFixture[str]) -> None:
-    def stopped(app: ModelApp, keys: Keys, pace: Pace) -> Iterator[Sight]:
-        yield from look()(app, keys, pace)
+    def stopped(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditResult]:
+        yield from examined_as()(app, keys, budget)
         raise KeyboardInterrupt
 
-    assert audit(AuditOptions(MISTAKES.parents[2] / "serve_config.yaml"), look=stopped) == 130
+    assert audit(AuditOptions(MISTAKES.parents[2] / "serve_config.yaml"), examine_model=stopped) == 130
     output = capsys.readouterr().out
     assert "not audited: stopped by Ctrl-C before its turn" in output
     assert "none of the five mistakes" not in output

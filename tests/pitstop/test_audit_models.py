@@ -19,18 +19,18 @@ from models.startup.cuda_graphs import Graphed
 from models.startup.onednn_packing import PackedForward
 from models.startup.sample_inputs import SampleInputs
 from models.startup.warmup import Warmed, warm
+from pitstop.audit.audit_result import AuditResult, Budget
 from pitstop.audit.built import batches_of, build
-from pitstop.audit.isolated import look_here
+from pitstop.audit.isolated import examine_here
 from pitstop.audit.main import AuditOptions, audit
 from pitstop.audit.model_findings import model_findings
-from pitstop.audit.sight import Pace, Sight
 from pitstop.audit.step import STARTED, Step, find, setting_of
 from pitstop.audit.subject import Subject, subject_of
 from pitstop.audit.subject import load as load_subject
 from pitstop.audit.waterfall import waterfall
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, edited
 
-FAST = Pace(0.002, quick=True)
+FAST = Budget(0.002, quick=True)
 STRAY = "tests.pitstop.mistakes.stray:Stray"
 
 
@@ -47,8 +47,8 @@ def walked(found: Subject) -> list[Step]:
     return list(waterfall(found, build(found, setting_of(found.config)), FAST))
 
 
-def quickly(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
-    yield from islice(look_here(app, keys, FAST), 6)
+def quickly(app: ModelApp, keys: Keys, _: Budget) -> Iterator[AuditResult]:
+    yield from islice(examine_here(app, keys, FAST), 6)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def quickly(app: ModelApp, keys: Keys, _: Pace) -> Iterator[Sight]:
 def test_a_model_that_makes_a_mistake_gives_itself_away(
     name: str, mistake: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status = audit(AuditOptions(MISTAKES / f"{name}.yaml"), look=quickly)
+    status = audit(AuditOptions(MISTAKES / f"{name}.yaml"), examine_model=quickly)
     output = " ".join(capsys.readouterr().out.split())
     assert status == 1
     assert f"MISTAKE {mistake}" in output
@@ -75,7 +75,7 @@ def test_the_digits_prove_themselves_and_every_step_is_measured_or_says_why_not(
     built = build(found, setting_of(found.config))
     assert [each for each in model_findings(found, built, ()) if each.severity == "mistake"] == []
     every = walked(found)
-    keys = [step.head.key for step in every]
+    keys = [step.spec.key for step in every]
     assert keys[:3] == ["train", "eval", "inference_mode"]
     assert {"batch-2", "batch-64", "shapes-new", "shapes-padded"} < set(keys)
     assert all((step.timing is None) == bool(step.skipped) for step in every)
@@ -107,14 +107,14 @@ def test_batches_are_measured_as_a_start_leaves_the_model(monkeypatch: pytest.Mo
 def test_what_a_start_leaves_out_says_so_and_batches_run_what_was_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     packing(monkeypatch, wins=False)
     every = walked(subject(PROJECT / "serve_config.yaml"))
-    [step] = [step for step in every if step.head.key == STARTED]
+    [step] = [step for step in every if step.spec.key == STARTED]
     assert "the start leaves it out" in step.skipped
     assert find(every, "batch-64") is not None
 
 
 def test_a_model_without_convolutions_has_nothing_to_pack() -> None:
     every = walked(subject(PROJECT / "configs/mlp.yaml"))
-    assert STARTED not in [step.head.key for step in every]
+    assert STARTED not in [step.spec.key for step in every]
 
 
 def test_for_which_batches_a_start_took_it_stands_in_the_note() -> None:
@@ -150,7 +150,7 @@ def test_a_model_whose_rows_influence_each_other_is_not_told_to_batch(tmp_path: 
     edits = ("RecordsGradients", "BatchStatistics"), ("max_batch_size: 8", "max_batch_size: 1")
     path = edited(tmp_path, MISTAKES / "records_gradients.yaml", *edits)
     every = walked(subject(path))
-    assert all(step.skipped for step in every if step.head.key.startswith("batch-"))
+    assert all(step.skipped for step in every if step.spec.key.startswith("batch-"))
 
 
 def test_tensors_that_stay_behind_and_waits_for_the_gpu_are_told(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_ray_is_neither_needed_nor_imported() -> None:
     code = (
         "import sys; sys.modules['ray'] = None; from pathlib import Path; from pitstop.audit.main import *; "
         "from tests.pitstop.test_audit_models import quickly; "
-        f"sys.exit(audit(AuditOptions(Path({str(PROJECT / 'configs/mlp.yaml')!r})), look=quickly))"
+        f"sys.exit(audit(AuditOptions(Path({str(PROJECT / 'configs/mlp.yaml')!r})), examine_model=quickly))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -56,7 +56,7 @@ class Device:
         if len(batch.inputs[0]) > self.fits:
             raise torch.OutOfMemoryError("CUDA out of memory")
         off = np.isnan(batch.inputs[0].numpy())
-        batch.off = off if off.any() else None
+        batch.nonfinite = off if off.any() else None
         batch.forward_s = time.perf_counter() - batch.launched_s
         return batch
 

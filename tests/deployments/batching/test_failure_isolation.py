@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from deployments.batching.answers import join
-from deployments.batching.failure_isolation import Answers, isolate_failure, told
+from deployments.batching.failure_isolation import Answers, isolate_failure, split_finite
 from deployments.batching.memory_limit import MemoryLimit
 from deployments.batching.queue import Answer, Item, Part
 from deployments.core.errors import InferenceFailed, NotFinite, OutOfMemory
@@ -47,7 +47,7 @@ class Device:
 
     def finish(self, batch: Batch) -> Answer:
         found = batch.inputs[0].numpy() * 2
-        batch.off = np.isnan(found) if np.isnan(found).any() else None
+        batch.nonfinite = np.isnan(found) if np.isnan(found).any() else None
         return {"y": found}
 
 
@@ -134,5 +134,5 @@ def test_a_lone_request_that_failed_is_not_run_twice() -> None:
 
 def test_only_the_request_with_nan_is_refused() -> None:
     off = np.array([False, False, True, False])
-    answers = told(parts([1], [2, 3], [4]), {"y": np.array([2, 4, np.nan, 8], np.float32)}, off)
+    answers = split_finite(parts([1], [2, 3], [4]), {"y": np.array([2, 4, np.nan, 8], np.float32)}, off)
     assert said(answers) == [[2], NotFinite, [8]]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs.schema import Tunables
-from deployments.batching.remote import Reply
+from deployments.batching.remote import BlockReply
 from deployments.canary.canary import Canary, in_share, position
 from deployments.canary.client import CanaryClient
 from deployments.core.errors import BadRequest, NotReady, ServeError
@@ -48,17 +48,17 @@ class Replicas:
     def __init__(self) -> None:
         self.metadata: dict[str, Any] = METADATA
         self.down = False
-        self.reply: Callable[[], Awaitable[Reply]] = self._two
+        self.reply: Callable[[], Awaitable[BlockReply]] = self._two
 
     async def canary_status(self) -> dict[str, Any]:
         if self.down:
             raise RuntimeError("the actor died")
         return {"metadata": self.metadata, "stats": {}}
 
-    async def answer(self, *_: object) -> Reply:
+    async def answer(self, *_: object) -> BlockReply:
         return await self.reply()
 
-    async def _two(self) -> Reply:
+    async def _two(self) -> BlockReply:
         return "answer", {"OUTPUT0": np.full(1, CANARY, np.float32)}
 
 
@@ -98,21 +98,21 @@ def answer(result: InferResult) -> float:
     return float(result.outputs["OUTPUT0"][0])
 
 
-def raising(error: Exception) -> Callable[[], Awaitable[Reply]]:
-    async def reply() -> Reply:
+def raising(error: Exception) -> Callable[[], Awaitable[BlockReply]]:
+    async def reply() -> BlockReply:
         raise error
 
     return reply
 
 
-def replying(kind: str, *value: object) -> Callable[[], Awaitable[Reply]]:
-    async def reply() -> Reply:
+def replying(kind: str, *value: object) -> Callable[[], Awaitable[BlockReply]]:
+    async def reply() -> BlockReply:
         return kind, value
 
     return reply
 
 
-async def never() -> Reply:
+async def never() -> BlockReply:
     await asyncio.Event().wait()
     raise AssertionError
 
@@ -169,7 +169,7 @@ def test_a_canary_that_was_never_seen_gets_no_request() -> None:
     ],
 )
 def test_what_the_canary_does_not_answer_the_stable_version_does(
-    reply: Callable[[], Awaitable[Reply]], outcome: str
+    reply: Callable[[], Awaitable[BlockReply]], outcome: str
 ) -> None:
     async def scenario() -> None:
         pair = Pair()
@@ -258,7 +258,7 @@ def test_a_version_asked_by_name_is_that_version_or_an_error() -> None:
         assert answer(await pair.ask(asked="2")) == CANARY
         assert answer(await pair.ask(asked="1")) == STABLE
         assert pair.outcomes == {}
-        errors: list[tuple[Callable[[], Awaitable[Reply]], type[ServeError]]] = [
+        errors: list[tuple[Callable[[], Awaitable[BlockReply]], type[ServeError]]] = [
             (raising(RuntimeError("the actor died")), NotReady),
             (replying("bad_request", "send text"), BadRequest),
         ]

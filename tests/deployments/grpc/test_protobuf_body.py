@@ -1,4 +1,4 @@
-"""A ModelInferRequest as the body of an HTTP request: what the gRPC front sends on."""
+"""A ModelInferRequest as the body of an HTTP request: what the gRPC proxy sends on."""
 
 import logging
 from typing import Any

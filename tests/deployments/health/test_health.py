@@ -27,7 +27,7 @@ class Bench:
         self.act: Callable[[], Awaitable[None]] = self.passes
         self.closed = False
         self.ended: list[str] = []
-        self.health = Health(self._probe, lambda: hang_s, MemoryLimit(), self._close, self.ended.append)
+        self.health = Health(self._probe, lambda: hang_s, MemoryLimit(), self._set_closed, self.ended.append)
 
     async def _probe(self) -> None:
         await self.act()
@@ -44,7 +44,7 @@ class Bench:
     def at_ease(self) -> bool:
         return self.health._suspicion is None or self.health._suspicion.done()
 
-    def _close(self, closed: bool) -> None:
+    def _set_closed(self, closed: bool) -> None:
         self.closed = closed
 
     def ran(self, *answers: Any) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from configs.schema import Tunables
 from deployments.core.errors import TooLarge, Unauthorized
-from deployments.http.bodies import HEAVY_BYTES, Reply
+from deployments.http.bodies import HEAVY_BYTES, Response
 from deployments.http.connection import Connection, Received
 from deployments.http.request_head_cache import Endpoint, RequestHeadCache
 from tests.deployments.fake_service import FakeService, identity
@@ -18,7 +18,7 @@ BODIES = (b"{}", b"", b"x" * 300)
 
 
 class Closed:
-    """A guard that lets nobody in."""
+    """An authenticator that lets nobody in."""
 
     def refusal(self, _: bytes | None) -> Unauthorized:
         return Unauthorized()
@@ -41,7 +41,7 @@ def answered(machine: Connection, pieces: list[bytes]) -> tuple[list[bytes], byt
         found = machine.receive(piece)
         while isinstance(found, Received):
             bodies.append(found.body)
-            sent += machine.reply(Reply(b"%d" % len(bodies)))
+            sent += machine.reply(Response(b"%d" % len(bodies)))
             found = machine.resume() if machine.has_more else None
         assert found is None
     return bodies, sent
@@ -83,13 +83,13 @@ def test_the_same_head_is_parsed_once() -> None:
         found = machine.receive(post(b"{}"))
         assert isinstance(found, Received)
         heads.append(found.head)
-        machine.reply(Reply(b""))
+        machine.reply(Response(b""))
     assert heads[0] is heads[1]
 
 
 def test_the_body_of_a_refused_request_is_read_past_and_not_kept() -> None:
     service = identity("FP32")
-    service.guard = Closed()  # type: ignore[assignment]
+    service.authenticator = Closed()  # type: ignore[assignment]
     machine, whole = connection(service), post(b"secret")
     assert machine.receive(whole[:-3]) is None
     found = machine.receive(whole[-3:] + post(b"next"))
@@ -107,7 +107,7 @@ def test_a_body_over_the_limit_is_refused_at_its_head_and_the_answer_is_the_last
     assert isinstance(found, Received)
     assert isinstance(found.refusal, TooLarge)
     assert machine.missing == 1000
-    assert b"connection: close\r\n" in machine.reply(Reply(b"", 413))
+    assert b"connection: close\r\n" in machine.reply(Response(b"", 413))
 
 
 def test_it_says_when_so_much_waits_that_no_more_should_be_read() -> None:
@@ -122,7 +122,7 @@ def test_it_says_when_so_much_waits_that_no_more_should_be_read() -> None:
 def test_an_answer_has_the_headers_of_the_server_and_of_the_reply_and_the_request_s_id() -> None:
     machine = connection()
     machine.receive(post(b"{}", "x-request-id: abc"))
-    reply = Reply(orjson.dumps({}), 200, headers=((b"x-own", b"1"),))
+    reply = Response(orjson.dumps({}), 200, headers=((b"x-own", b"1"),))
     assert machine.reply(reply, [(b"server", b"uvicorn")]) == (
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n"
         b"server: uvicorn\r\nx-own: 1\r\nx-request-id: abc\r\n\r\n{}"

@@ -22,7 +22,7 @@ from deployments.http.request_head_cache import Endpoint
 from deployments.http.rest import build
 from deployments.http.server_protocol import ServerProtocol, install
 from tests.deployments.fake_service import FakeService, identity
-from tests.deployments.http.test_short_path import BODY, Books, post
+from tests.deployments.http.test_short_path import BODY, Counter, post
 
 MIB = 1024 * 1024
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -37,9 +37,9 @@ class Server:
     """A server of one model, in a thread; what is left to uvicorn is answered by the model's own application."""
 
     def __init__(self, service: FakeService, short: bool, loop: asyncio.AbstractEventLoop) -> None:
-        self.books = Books()
+        self.counter = Counter()
         self.state = ServerState()
-        self._kind = short_path.protocol(self.books) if short else ServerProtocol  # type: ignore[arg-type]
+        self._kind = short_path.protocol(self.counter) if short else ServerProtocol  # type: ignore[arg-type]
         self._app = build(service)
         self._loop = loop
         self._server: Any = loop.run_until_complete(self._start())
@@ -162,7 +162,7 @@ def test_a_lingering_connection_is_off_the_books_when_the_client_has_left(server
     server.exchange(post(bytes(4 * MIB))[: 2 * MIB])
     assert server.ask("GET", "/v2/models/fake", connection="close")[0] == 200
     server.wait_until_all_have_left()
-    assert server.books.ongoing == 0
+    assert server.counter.ongoing == 0
 
 
 @pytest.mark.parametrize("upgrade", [WEBSOCKET, H2C], ids=["websocket", "h2c"])

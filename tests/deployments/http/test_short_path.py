@@ -28,8 +28,8 @@ def post(body: bytes = BODY, path: str = "/v2/models/fake/infer", **headers: str
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-class Books:
-    """Counts as Serve's ledger does."""
+class Counter:
+    """Counts as Serve's counter does."""
 
     ongoing = 0
     seen = 0
@@ -99,11 +99,11 @@ class Connection:
 
     def __init__(self, service: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(short_path, "_offered", {b"/v2/models/fake/infer": Endpoint(service)})
-        self.books = Books()
+        self.counter = Counter()
         config = uvicorn.Config(_long_way, log_config=None, lifespan="off", access_log=False)
         config.load()
         self.state = ServerState()
-        made = short_path.protocol(self.books)  # type: ignore[arg-type]
+        made = short_path.protocol(self.counter)  # type: ignore[arg-type]
         self.protocol = made(config=config, server_state=self.state, app_state={})
         self.socket = Socket()
         self.protocol.connection_made(self.socket)
@@ -141,7 +141,7 @@ def test_a_whole_request_is_answered_in_one_write(monkeypatch: pytest.MonkeyPatc
         assert b"x-request-id: abc" in head
         assert b"content-length: %d" % len(body) in head
         assert orjson.loads(body)["outputs"][0]["data"] == [1.5]
-        assert connection.books.ongoing == 0
+        assert connection.counter.ongoing == 0
 
     run(test, identity("FP32"), monkeypatch)
 
@@ -173,7 +173,7 @@ def test_a_request_may_come_in_pieces(cut: int, monkeypatch: pytest.MonkeyPatch)
 def test_what_is_unusual_is_left_to_uvicorn(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(connection: Connection) -> None:
         assert (await connection.send(raw)).endswith(b"uvicorn's")
-        assert connection.books.seen == 0
+        assert connection.counter.seen == 0
 
     run(test, identity("FP32"), monkeypatch)
 
@@ -189,7 +189,7 @@ def test_what_is_unusual_is_left_to_uvicorn(raw: bytes, monkeypatch: pytest.Monk
 def test_a_head_that_two_parsers_could_read_two_ways_is_refused(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(connection: Connection) -> None:
         assert b" 400 " in await connection.send(raw)
-        assert connection.books.seen == 0
+        assert connection.counter.seen == 0
 
     run(test, identity("FP32"), monkeypatch)
 
@@ -225,7 +225,7 @@ def test_an_exception_of_ours_is_a_500_without_its_text(monkeypatch: pytest.Monk
         sent = await connection.send(post())
         assert b"500 Internal Server Error" in sent
         assert b"secret" not in sent
-        assert connection.books.ongoing == 0
+        assert connection.counter.ongoing == 0
 
     run(test, service, monkeypatch)
 
@@ -239,7 +239,7 @@ def test_a_body_over_the_limit_is_not_read_and_ends_the_connection(monkeypatch: 
         assert b"413" in sent
         assert b"connection: close" in sent
         assert (connection.socket.half_closed, connection.socket.closed) == (True, False)
-        assert connection.books.ongoing == 0
+        assert connection.counter.ongoing == 0
 
     run(test, service, monkeypatch)
 
@@ -251,11 +251,11 @@ def test_a_server_that_stops_answers_what_it_has_begun_and_then_closes(monkeypat
         await connection.send(post())
         connection.protocol.shutdown()
         assert not connection.socket.closed
-        assert connection.books.ongoing == 1
+        assert connection.counter.ongoing == 1
         service.waiting[0]()
         assert b"200 OK" in connection.socket.sent
         assert connection.socket.closed
-        assert connection.books.ongoing == 0
+        assert connection.counter.ongoing == 0
 
     run(test, service, monkeypatch)
 
@@ -279,7 +279,7 @@ def test_a_client_that_leaves_is_known_to_the_batcher_and_off_the_books(monkeypa
         assert not is_disconnected()
         connection.protocol.connection_lost(None)
         assert is_disconnected()
-        assert connection.books.ongoing == 0
+        assert connection.counter.ongoing == 0
         service.waiting[0]()
         assert connection.socket.sent == b""
 
@@ -337,7 +337,7 @@ def test_an_empty_body_with_a_request_behind_it_costs_neither_its_answer(monkeyp
         sent = await connection.send(post(b"") + post())
         assert sent.startswith(b"HTTP/1.1 400 Bad Request")
         assert sent.count(b"HTTP/1.1 200 OK") == 1
-        assert connection.books.ongoing == 0
+        assert connection.counter.ongoing == 0
 
     run(test, identity("FP32"), monkeypatch)
 
@@ -356,8 +356,8 @@ def test_what_comes_while_a_request_waits_for_its_turn_stays_behind_it(monkeypat
             await connection.send()
             service.waiting.pop()()
         sent = connection.socket.sent
-        assert connection.books.seen == 3
-        assert connection.books.ongoing == 0
+        assert connection.counter.seen == 3
+        assert connection.counter.ongoing == 0
         assert b"third" in sent
 
     run(test, service, monkeypatch)

@@ -1,4 +1,4 @@
-"""The Open Inference service as a client meets it: through the front with no metadata, and in one hop with it."""
+"""The Open Inference service as a client meets it: through the gRPC proxy with no metadata, and in one hop with it."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.ray
 Code = grpc.StatusCode
 Request = pb.ModelInferRequest
 Input = pb.ModelInferRequest.InferInputTensor
-FRONT, ONE_HOP = "front", "one hop"
+PROXY, ONE_HOP = "proxy", "one hop"
 SECRET = "a secret of the model"
 UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
@@ -35,7 +35,7 @@ class Client:
         self.stub: Any = GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]
 
     def metadata(self, model: str) -> Sequence[tuple[str, str]]:
-        return () if self.way == FRONT else (("application", model),)
+        return () if self.way == PROXY else (("application", model),)
 
     def infer(self, request: Any, timeout: float = 30) -> pb.ModelInferResponse:
         found: pb.ModelInferResponse = self.begin(request, timeout).result()
@@ -52,10 +52,10 @@ class Client:
         return list(self.stub.ModelStreamInfer(iter(requests), metadata=metadata, timeout=30))
 
 
-@pytest.fixture(scope="module", params=[FRONT, ONE_HOP])
+@pytest.fixture(scope="module", params=[PROXY, ONE_HOP])
 def client(serving: Serving, request: pytest.FixtureRequest) -> Iterator[Client]:
     one_hop = yaml.safe_load(serving.config.read_text())["grpc_options"]["port"]
-    port = serving.grpc_port if request.param == FRONT else one_hop
+    port = serving.grpc_port if request.param == PROXY else one_hop
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=UNLIMITED) as channel:
         yield Client(channel, request.param)
 
@@ -195,7 +195,7 @@ def test_an_unknown_model_is_not_found(client: Client) -> None:
     ):
         code, details = refused(functools.partial(client.ask, method, request, "digits"))
         assert code is Code.NOT_FOUND
-        says = "there is no model 'nothing' here; the models are: digits" if client.way == FRONT else "not 'nothing'"
+        says = "there is no model 'nothing' here; the models are: digits" if client.way == PROXY else "not 'nothing'"
         assert says in details
 
 
@@ -249,8 +249,8 @@ def test_a_stream_is_answered_in_order_and_outlives_a_request_that_fails(client:
     assert forwards(serving, "slow") - before <= 20
 
 
-@pytest.mark.parametrize("client", [FRONT], indirect=True)
-def test_a_stream_through_the_front_may_name_several_models(client: Client) -> None:
+@pytest.mark.parametrize("client", [PROXY], indirect=True)
+def test_a_stream_through_the_proxy_may_name_several_models(client: Client) -> None:
     _, _, images, _ = split()
     sent = [
         slow(1, id="0"),

@@ -4,7 +4,7 @@ import pytest
 
 from configs.schema import TensorConfig
 from models.signature import Tensor
-from models.startup.probe import sample
+from models.startup.random_inputs import sample
 
 
 @pytest.mark.parametrize("datatype, high", [("INT64", 2**63 - 1), ("UINT64", 2**64 - 1), ("UINT8", 255)])

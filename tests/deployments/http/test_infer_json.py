@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from deployments.core.request import InferResult
-from deployments.http.tensors import parse, render
+from deployments.http.infer_json import parse, render
 from models.signature import NUMPY, Tensor
 from tests.deployments.fake_service import WHOLE_NUMBERS, FakeService, identity, infer, outputs_of, signature
 

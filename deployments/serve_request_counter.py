@@ -1,7 +1,7 @@
-"""Serve's own books of a replica, kept for requests that Serve never sees, as its wrapper would keep them.
+"""Counts requests of the short path for Serve, as its wrapper would: Serve never sees them.
 
-By the count of ongoing requests Serve drains a replica that stops and scales a deployment; its dashboards show the
-rest. Ray offers no public way to any of it: ray_compat/ knows its private parts.
+Serve needs the count of ongoing requests to drain a replica and to scale a deployment; its dashboards show the rest.
+This has no public API in Ray: ray_compat/ knows the private parts.
 """
 
 import time
@@ -14,8 +14,8 @@ _LATENCIES_A_SECOND = 100
 _enabled: list[bool] = []
 
 
-class Ledger:
-    """The books of one replica; `begin` and `end` surround each request."""
+class RequestCounter:
+    """Counts the requests of one replica; `begin` and `end` surround each."""
 
     def __init__(self, counters: accounting.Counters) -> None:
         # Each request looks these up once, on this object alone.
@@ -39,17 +39,17 @@ class Ledger:
 
 
 def enable() -> None:
-    """Let books be kept in this process: serve_accounting.install was called here."""
+    """Let the short path be used in this process: serve_accounting.install was called here."""
     _enabled[:] = [True]
 
 
-def of_grpc_server(server: Any) -> Ledger | None:
-    """Return the books of the replica whose gRPC server this is; None in a proxy, and where the short path is off."""
+def of_grpc_server(server: Any) -> RequestCounter | None:
+    """Return the counter of the replica that has this gRPC server; None in a proxy, or if the short path is off."""
     replica = servers.replica_of_grpc(server) if _enabled else None
     return None if replica is None else of_replica(replica)
 
 
-def of_replica(replica: Any) -> Ledger | None:
-    """Return the books of a replica; None where this Ray keeps them otherwise."""
+def of_replica(replica: Any) -> RequestCounter | None:
+    """Return the counter of a replica; None if this Ray counts in another way."""
     counters = accounting.counters(replica)
-    return None if counters is None else Ledger(counters)
+    return None if counters is None else RequestCounter(counters)

@@ -1,9 +1,9 @@
-"""The gRPC front, for clients that know nothing of Ray Serve: a server in the root application.
+"""The gRPC proxy, for clients that know nothing of Ray Serve: a server in the root application.
 
-Serve's own gRPC port picks the application by request metadata that no Open Inference client sends. The front reads the
-model's name out of each message and posts the bytes as they are to that model over HTTP: HAProxy balances them, the
-replica answers on its short path, and a stream may name another model in each message. To go on by gRPC instead
-takes 1.6 times as long (benchmarks/results/grpc_*.json).
+Serve's own gRPC port picks the application by request metadata that no Open Inference client sends. This proxy reads
+the model's name out of each message and posts the bytes as they are to that model over HTTP: HAProxy balances them, the
+replica answers on its short path, and a stream may name another model in each message. Calling the replica by gRPC
+instead takes 1.6 times as long (benchmarks/results/grpc_*.json).
 """
 
 import os
@@ -12,16 +12,16 @@ from typing import Any
 
 import grpc
 
-from ..auth.authenticator import Guard, authorization
+from ..auth.authenticator import Authenticator, authorization
 from ..bind_addresses import LOCAL, on
-from ..core.error_logging import fault
+from ..core.error_logging import internal_error
 from ..core.errors import NotFound, NotReady, ServeError
 from ..http_client.request import Headers
 from ..protobuf.tensors import read
 from ..protobuf.wire import text
 from ..stubs import open_inference_pb2 as pb
-from .front_models import ModelClient, ModelLocator
 from .metadata import model_message, server_message
+from .proxy_models import ModelClient, ModelLocator
 from .service import add_to_server
 from .status import refuse
 from .stream import answers
@@ -41,24 +41,28 @@ _PASSED_ON = {
     "request_id": "x-request-id",
     "traceparent": "traceparent",
     "tracestate": "tracestate",
-    "authorization": "authorization",  # The model behind judges it.
+    "authorization": "authorization",  # The model's replica checks it.
 }
 
 
-class Front:
-    """The server. Its methods are the RPCs, by their names."""
+class GrpcProxy:
+    """The server. Its public methods are the RPCs, by their names."""
 
     def __init__(
-        self, locator: ModelLocator, server_name: str, ready: Callable[[], Awaitable[bool]], guard: Guard | None = None
+        self,
+        locator: ModelLocator,
+        server_name: str,
+        ready: Callable[[], Awaitable[bool]],
+        authenticator: Authenticator | None = None,
     ) -> None:
-        self._guard = guard
+        self._authenticator = authenticator
         self._models = ModelClient(locator)
         self._server_name = server_name
         self._ready = ready
         self._server: Any = None
 
     async def start(self, port: int, host: str = LOCAL) -> None:
-        """Listen; raises RuntimeError where the port is taken, or the address is none of this machine's."""
+        """Listen; raises RuntimeError if the port is taken or the address is not this machine's."""
         self._server = grpc.aio.server(options=_OPTIONS)
         add_to_server(self, self._server)
         try:
@@ -71,7 +75,7 @@ class Front:
         await self._server.start()
 
     async def stop(self) -> None:
-        """Take no more calls, and let those under way come to their end."""
+        """Take no more calls, and finish those under way."""
         await self._server.stop(_STOP_WITHIN_S)
         self._models.close()
 
@@ -79,19 +83,19 @@ class Front:
         return _written(pb.ServerLiveResponse(live=True))
 
     async def ServerReady(self, _request: bytes, context: Any) -> bytes:  # noqa: N802
-        return await self._told(context, self._server_ready())
+        return await self._answer_or_refuse(context, self._server_ready())
 
     async def ServerMetadata(self, _request: bytes, context: Any) -> bytes:  # noqa: N802
-        return await self._told(context, self._server_metadata(context))
+        return await self._answer_or_refuse(context, self._server_metadata(context))
 
     async def ModelReady(self, request: bytes, context: Any) -> bytes:  # noqa: N802
-        return await self._told(context, self._model_ready(request))
+        return await self._answer_or_refuse(context, self._model_ready(request))
 
     async def ModelMetadata(self, request: bytes, context: Any) -> bytes:  # noqa: N802
-        return await self._told(context, self._model_metadata(request, context))
+        return await self._answer_or_refuse(context, self._model_metadata(request, context))
 
     async def ModelInfer(self, request: bytes, context: Any) -> bytes:  # noqa: N802
-        return await self._told(context, self._infer(request, context))
+        return await self._answer_or_refuse(context, self._infer(request, context))
 
     async def ModelStreamInfer(  # noqa: N802
         self, requests: AsyncIterator[bytes], context: Any
@@ -100,14 +104,14 @@ class Front:
             return [await self._infer(request, context)]
 
         try:
-            async for parts in answers(requests, infer, lambda error: self._ours(error, context)):
+            async for parts in answers(requests, infer, lambda error: self._client_error(error, context)):
                 yield b"".join(parts)
         except Exception as error:  # gRPC would send its text.
-            refuse(context, self._ours(error, context))
+            refuse(context, self._client_error(error, context))
 
     async def _server_metadata(self, context: Any) -> bytes:
-        if self._guard is not None:
-            self._guard.check_metadata(context.invocation_metadata())
+        if self._authenticator is not None:
+            self._authenticator.check_metadata(context.invocation_metadata())
         return _written(server_message(self._server_name))
 
     async def _server_ready(self) -> bytes:
@@ -127,23 +131,23 @@ class Front:
         [name] = text(request, _NAME)
         return await self._models.infer(name, request, _headers(context), context.time_remaining())
 
-    async def _told(self, context: Any, answer: Awaitable[bytes]) -> bytes:
-        """Await an answer; where there is none, end the call with what the client may know."""
+    async def _answer_or_refuse(self, context: Any, answer: Awaitable[bytes]) -> bytes:
+        """Await an answer; if it fails, end the call with the error that the client gets."""
         try:
             return await answer
         except Exception as error:
-            refuse(context, self._ours(error, context))
+            refuse(context, self._client_error(error, context))
         return b""
 
-    def _ours(self, error: Exception, context: Any) -> ServeError:
-        """Return what may be told; what we ourselves say of a model names others, so it is for those with a token."""
-        if self._guard is not None and isinstance(error, NotFound | NotReady):
-            return self._guard.refusal(authorization(context.invocation_metadata())) or error
-        return error if isinstance(error, ServeError) else fault("the gRPC front", error, None)
+    def _client_error(self, error: Exception, context: Any) -> ServeError:
+        """Return the error that the client gets. Our own errors name other models, so they need a token."""
+        if self._authenticator is not None and isinstance(error, NotFound | NotReady):
+            return self._authenticator.refusal(authorization(context.invocation_metadata())) or error
+        return error if isinstance(error, ServeError) else internal_error("the gRPC proxy", error, None)
 
 
 def _headers(context: Any) -> Headers:
-    """Return what of the metadata goes along; a line break in it would make headers of its own."""
+    """Return the metadata to pass on as headers; a line break in it would add headers of its own."""
     return [
         (_PASSED_ON[name], value)
         for name, value in context.invocation_metadata() or ()

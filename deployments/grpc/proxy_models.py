@@ -1,4 +1,4 @@
-"""The models behind the gRPC front: each is asked over HTTP, and what of an error is not ours is told in our words."""
+"""The models behind the gRPC proxy, asked over HTTP. An error of Serve's or HAProxy's becomes one of ours."""
 
 import asyncio
 import re
@@ -14,18 +14,18 @@ from ..http_client.reply import Reply
 from ..http_client.request import Headers
 from ..protocol.headers import KIND, LEFT_US, PROTOBUF
 
-# What configs.schema allows as a name, as far as a path has room for it.
+# The names that configs.schema allows, but no longer than fits into a path.
 _A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,255}")
 _MOST_VERSION = 256
 _PREFIX = "/v2/models/"
-# Serve may hold a call back while a model starts; that it does not answer is answer enough.
+# Serve may hold a call while a model starts; no answer in this time means not ready.
 _READY_WITHIN_S = 2.0
 _TYPE = ("content-type", PROTOBUF.decode())
 Ask = Callable[[HttpClient], Coroutine[Any, Any, Reply]]
 
 
 class ModelLocator(Protocol):
-    """What is to be known of what Serve runs; serve_status.ServeStatus is one."""
+    """Knows where Serve listens, and why a model does not answer; serve_status.ServeStatus is one."""
 
     async def http_address(self) -> tuple[str, int]: ...
 
@@ -33,7 +33,7 @@ class ModelLocator(Protocol):
 
 
 class ModelClient:
-    """Asks models by name. Every method raises ServeError where there is no answer."""
+    """Asks models by name. Every method raises ServeError if there is no answer."""
 
     def __init__(self, locator: ModelLocator) -> None:
         self._locator = locator
@@ -50,7 +50,7 @@ class ModelClient:
         raise await self._error(name, reply)
 
     async def metadata(self, name: str, version: str, headers: Headers, within_s: float | None) -> dict[str, Any]:
-        """Return what the model's metadata is over HTTP."""
+        """Return the model's metadata as it is over HTTP."""
         path = _path(name, version)
         reply = await self._ask(name, lambda upstream: upstream.get(path, headers), within_s)
         if reply.status != 200:
@@ -59,7 +59,7 @@ class ModelClient:
         return found
 
     async def ready(self, name: str, version: str) -> bool:
-        """Return whether a model is ready; raises NotFound only where it is not there at all."""
+        """Return whether a model is ready; raises NotFound only if there is no such model."""
         path = _path(name, version) + "/ready"
         try:
             reply = await self._ask(name, lambda upstream: upstream.get(path), _READY_WITHIN_S)
@@ -87,14 +87,14 @@ class ModelClient:
         except TimeoutError:
             raise TimedOut from None
         except OSError:
-            # Its node may be gone for good: the next call asks anew where Serve listens.
+            # Its node may be gone for good: the next call asks again where Serve listens.
             if upstream is not None and upstream is self._upstream:
                 upstream.close()
                 self._upstream = None
             raise await self._locator.absent(name) from None
 
     async def _error(self, name: str, reply: Reply) -> ServeError:
-        """Return what a reply stands for; one without a kind is Serve's or HAProxy's, which did not reach the model."""
+        """Return the error of a reply; one without a kind is Serve's or HAProxy's and never reached the model."""
         kind = reply.headers.get(KIND)
         if kind is not None:
             return known(kind.decode("latin-1"), reply.status, orjson.loads(reply.body)["error"])

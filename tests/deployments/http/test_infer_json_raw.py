@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from deployments.core.errors import BadRequest
-from deployments.http.tensors import parse
+from deployments.http.infer_json import parse
 from models.signature import Signature, Tensor
 from tests.deployments.fake_service import identity, signature
 

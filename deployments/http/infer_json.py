@@ -1,8 +1,7 @@
-"""The body of an inference request, and of its answer, as the Open Inference Protocol writes them over HTTP.
+"""The body of an inference request and of its answer, as the Open Inference Protocol defines them over HTTP.
 
-A JSON object, and after it, where the client likes it fast, the tensors' bytes end to end; or, announced by a header
-length of 0, one row of the only input and no JSON. Counts are compared before anything is allocated; each way to be
-wrong has a sentence of its own.
+A JSON object, optionally followed by the tensors' bytes, end to end; or no JSON, with a header length of 0, and one row
+of the only input. Counts are compared before anything is allocated; each error has its own message.
 """
 
 import math
@@ -124,7 +123,7 @@ def _cut(tail: memoryview, start: int, size: Any, where: str) -> memoryview:
 
 
 def _raw(body: Body, signature: Signature) -> dict[str, Array]:
-    """Read a body without JSON: one row of the model's only input."""
+    """Read a body without JSON: one row of the only input."""
     if len(signature.inputs) != 1:
         raise BadRequest(
             f"a raw body, with Inference-Header-Content-Length 0, is for models of one input; this one takes"

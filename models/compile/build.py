@@ -1,4 +1,4 @@
-"""Compiles a module by the backend that its config names, and says what came of it."""
+"""Compiles a module with the backend that its config names."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ Staged = Sequence[torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A forward, how it was made (eager, script, trace, or its backend's name), and which ways were left."""
+    """A forward, how it was made (eager, script, trace, or its backend's name), and the ways that were refused."""
 
     forward: Forward
     how: str
@@ -33,7 +33,7 @@ class Compiled:
         return self.how == EAGER
 
 
-# What a backend's module calls `build`. The tensors are inputs on the device, of several batch sizes; the signature's
+# The `build` of a backend's module. The tensors are inputs on the device, of several batch sizes; the signature's
 # outputs say what forward returns.
 Build = Callable[[nn.Module, Sequence[Staged], Sequence[Tensor], Layout, ModelConfig], Compiled]
 
@@ -41,7 +41,7 @@ Build = Callable[[nn.Module, Sequence[Staged], Sequence[Tensor], Layout, ModelCo
 def compile_with(
     module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], layout: Layout, config: ModelConfig
 ) -> Compiled:
-    """Compile a prepared module; raise ModelError where the backend does not run on its device."""
+    """Compile a prepared module; raise ModelError if the backend does not run on its device."""
     backend = BACKENDS[config.backend]
     if layout.device.type not in backend.devices:
         raise ModelError(

@@ -1,4 +1,4 @@
-"""The quick reader reads what tensors.parse reads, the same way, or leaves it alone."""
+"""The fast reader reads a body as infer_json.parse does, or returns None."""
 
 import json
 from typing import Any
@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.core.errors import BadRequest
+from deployments.http.infer_json import parse
 from deployments.http.json_fast_path import reader
-from deployments.http.tensors import parse
 from models.signature import Signature, Tensor
 
 TYPES = ["FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"]

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ..runtime.layout import Layout
-from .compiled import Compiled
+from .build import Compiled
 
 
 def build(module: nn.Module, _: object, __: object, layout: Layout, *___: object) -> Compiled:

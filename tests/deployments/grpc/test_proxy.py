@@ -1,4 +1,4 @@
-"""The front between a gRPC client and a stand-in for Serve's HTTP port, behind which models answer. No Ray."""
+"""The gRPC proxy between a gRPC client and a stand-in for Serve's HTTP port, behind which models answer. No Ray."""
 
 import asyncio
 import socket
@@ -13,8 +13,8 @@ import uvicorn
 
 from deployments.auth.authenticator import authorization
 from deployments.core.errors import BadRequest, InferenceFailed, NotFound, NotReady, QueueFull, TimedOut, Unauthorized
-from deployments.grpc.front import Front
-from deployments.grpc.front import _headers as headers_of
+from deployments.grpc.proxy import GrpcProxy
+from deployments.grpc.proxy import _headers as headers_of
 from deployments.grpc.service import SERVICE
 from deployments.http.bodies import Receive, Scope, Send
 from deployments.http.rest import build
@@ -32,7 +32,7 @@ UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_le
 
 
 class Around:
-    """What is around the front: the client before it, Serve's port behind it, and what it knows of what Serve runs."""
+    """What is around the proxy: the client before it, Serve's port behind it, and what it knows of what Serve runs."""
 
     def __init__(self, channel: Any, port: int) -> None:
         self.channel, self.port = channel, port
@@ -81,17 +81,17 @@ def ask(name: str, value: float = 1, **more: Any) -> Any:
     return request
 
 
-def run(test: Test, guard: Any = None) -> None:
+def run(test: Test, authenticator: Any = None) -> None:
     async def between() -> None:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{(before := free_port())}", options=UNLIMITED) as channel:
             around = Around(channel, free_port())
-            front = Front(around, "mine", ready, guard)
-            await front.start(before)
+            proxy = GrpcProxy(around, "mine", ready, authenticator)
+            await proxy.start(before)
             try:
                 async with serving(around):
                     await test(around)
             finally:
-                await front.stop()
+                await proxy.stop()
 
     asyncio.run(between())
 
@@ -123,31 +123,31 @@ async def refused(call: Any) -> tuple[Any, str]:
 
 
 def test_it_answers_for_the_server_itself() -> None:
-    async def test(front: Around) -> None:
-        assert (await front.stub.ServerLive(pb.ServerLiveRequest())).live
-        assert (await front.stub.ServerReady(pb.ServerReadyRequest())).ready
-        assert (await front.stub.ServerMetadata(pb.ServerMetadataRequest())).name == "mine"
-        assert front.seen == []
+    async def test(proxy: Around) -> None:
+        assert (await proxy.stub.ServerLive(pb.ServerLiveRequest())).live
+        assert (await proxy.stub.ServerReady(pb.ServerReadyRequest())).ready
+        assert (await proxy.stub.ServerMetadata(pb.ServerMetadataRequest())).name == "mine"
+        assert proxy.seen == []
 
     run(test)
 
 
 def test_a_call_goes_on_to_the_model_it_names_and_its_answer_comes_back() -> None:
-    async def test(front: Around) -> None:
+    async def test(proxy: Around) -> None:
         for name in ("one", "two"):
-            answer = await front.stub.ModelInfer(ask(name, 7, id="7"))
+            answer = await proxy.stub.ModelInfer(ask(name, 7, id="7"))
             assert (answer.model_name, answer.id) == (name, "7")
             assert answer.raw_output_contents[0] == np.float32(7).tobytes()
-        assert [len(service.seen) for service in front.models.values()] == [1, 1]
+        assert [len(service.seen) for service in proxy.models.values()] == [1, 1]
 
     run(test)
 
 
 def test_request_id_and_trace_go_along() -> None:
-    async def test(front: Around) -> None:
+    async def test(proxy: Around) -> None:
         sent = (("request_id", "abc"), ("traceparent", "00-1"), ("application", "two"), ("mine", "x"))
-        await front.stub.ModelInfer(ask("one"), metadata=sent)
-        [seen] = front.seen
+        await proxy.stub.ModelInfer(ask("one"), metadata=sent)
+        [seen] = proxy.seen
         assert (seen["x-request-id"], seen["traceparent"]) == ("abc", "00-1")
         assert not {"application", "mine"} & seen.keys()
 
@@ -163,10 +163,10 @@ def test_metadata_cannot_break_out_of_its_header() -> None:
 
 
 def test_the_deadline_goes_along() -> None:
-    async def test(front: Around) -> None:
-        await front.stub.ModelInfer(ask("one"))
-        await front.stub.ModelInfer(ask("one"), timeout=20)
-        none, some = [request.timeout_s for request in front.models["one"].seen]
+    async def test(proxy: Around) -> None:
+        await proxy.stub.ModelInfer(ask("one"))
+        await proxy.stub.ModelInfer(ask("one"), timeout=20)
+        none, some = [request.timeout_s for request in proxy.models["one"].seen]
         assert none is None
         assert some is not None
         assert 15 < some < 25
@@ -177,21 +177,21 @@ def test_the_deadline_goes_along() -> None:
 def test_a_connection_serves_one_call_after_the_other_and_a_lost_one_is_replaced() -> None:
     ports: set[int] = set()
 
-    async def test(front: Around) -> None:
+    async def test(proxy: Around) -> None:
         async def note(scope: Scope, send: Send) -> None:
             ports.add(scope["client"][1])
             await plain(404)(scope, send)
 
-        front.hook = note
+        proxy.hook = note
         for _ in range(3):
-            await refused(front.stub.ModelInfer(ask("one")))
+            await refused(proxy.stub.ModelInfer(ask("one")))
         assert len(ports) == 1
 
     run(test)
 
 
 def test_a_connection_that_was_closed_while_idle_costs_no_call() -> None:
-    async def test(front: Around) -> None:
+    async def test(proxy: Around) -> None:
         async def close(_scope: Scope, send: Send) -> None:
             # A length and a close: the connection ends without the server having said that it would.
             body = pb.ModelInferResponse(id="x").SerializeToString()
@@ -199,22 +199,22 @@ def test_a_connection_that_was_closed_while_idle_costs_no_call() -> None:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 
-        front.hook = close
+        proxy.hook = close
         for _ in range(3):
-            assert (await front.stub.ModelInfer(ask("one"))).id == "x"
+            assert (await proxy.stub.ModelInfer(ask("one"))).id == "x"
 
     run(test)
 
 
 def test_the_model_describes_itself_and_says_that_it_is_ready() -> None:
-    async def test(front: Around) -> None:
-        assert (await front.stub.ModelReady(pb.ModelReadyRequest(name="one", version="1"))).ready
-        found = await front.stub.ModelMetadata(pb.ModelMetadataRequest(name="two"))
+    async def test(proxy: Around) -> None:
+        assert (await proxy.stub.ModelReady(pb.ModelReadyRequest(name="one", version="1"))).ready
+        found = await proxy.stub.ModelMetadata(pb.ModelMetadataRequest(name="two"))
         assert (found.name, list(found.versions)) == ("two", ["1"])
-        front.models["one"].up = False
-        front.models["loading"] = front.models["one"]
-        front.models["loading"].name = "loading"
-        assert not (await front.stub.ModelReady(pb.ModelReadyRequest(name="loading"))).ready
+        proxy.models["one"].up = False
+        proxy.models["loading"] = proxy.models["one"]
+        proxy.models["loading"].name = "loading"
+        assert not (await proxy.stub.ModelReady(pb.ModelReadyRequest(name="loading"))).ready
 
     run(test)
 
@@ -230,24 +230,24 @@ def test_the_model_describes_itself_and_says_that_it_is_ready() -> None:
     ],
 )
 def test_what_the_model_refuses_is_told_with_its_code_and_sentence(error: Any, code: Any) -> None:
-    async def test(front: Around) -> None:
+    async def test(proxy: Around) -> None:
         def act(_rows: dict[str, Array]) -> dict[str, Array]:
             raise error
 
-        front.models["one"].act = act
-        assert await refused(front.stub.ModelInfer(ask("one"))) == (code, error.message)
-        [answer] = [each async for each in front.stub.ModelStreamInfer(iter([ask("one", id="7")]))]
+        proxy.models["one"].act = act
+        assert await refused(proxy.stub.ModelInfer(ask("one"))) == (code, error.message)
+        [answer] = [each async for each in proxy.stub.ModelStreamInfer(iter([ask("one", id="7")]))]
         assert (answer.error_message, answer.infer_response.id) == (error.message, "7")
 
     run(test)
 
 
 def test_a_version_that_is_not_there_is_not_found() -> None:
-    async def test(front: Around) -> None:
+    async def test(proxy: Around) -> None:
         told = (Code.NOT_FOUND, "model 'one' has version '1', not '2é'")
-        assert await refused(front.stub.ModelReady(pb.ModelReadyRequest(name="one", version="2é"))) == told
-        assert await refused(front.stub.ModelMetadata(pb.ModelMetadataRequest(name="one", version="2é"))) == told
-        assert await refused(front.stub.ModelInfer(ask("one", model_version="2é"))) == told
+        assert await refused(proxy.stub.ModelReady(pb.ModelReadyRequest(name="one", version="2é"))) == told
+        assert await refused(proxy.stub.ModelMetadata(pb.ModelMetadataRequest(name="one", version="2é"))) == told
+        assert await refused(proxy.stub.ModelInfer(ask("one", model_version="2é"))) == told
 
     run(test)
 
@@ -255,57 +255,57 @@ def test_a_version_that_is_not_there_is_not_found() -> None:
 @pytest.mark.parametrize("status", [404, 500, 502, 503, 504])
 @pytest.mark.parametrize("name, code", [("one", Code.NOT_FOUND), ("loading", Code.UNAVAILABLE)])
 def test_what_serve_words_itself_is_told_in_our_words(name: str, code: Any, status: int) -> None:
-    async def test(front: Around) -> None:
-        front.hook = plain(status)
+    async def test(proxy: Around) -> None:
+        proxy.hook = plain(status)
         sentence = "no one here" if name == "one" else "loading is loading"
-        assert await refused(front.stub.ModelInfer(ask(name))) == (code, sentence)
-        assert await refused(front.stub.ModelMetadata(pb.ModelMetadataRequest(name=name))) == (code, sentence)
+        assert await refused(proxy.stub.ModelInfer(ask(name))) == (code, sentence)
+        assert await refused(proxy.stub.ModelMetadata(pb.ModelMetadataRequest(name=name))) == (code, sentence)
 
     run(test)
 
 
 def test_serve_s_own_time_limit_is_a_deadline() -> None:
-    async def test(front: Around) -> None:
-        front.hook = plain(408)
-        assert (await refused(front.stub.ModelInfer(ask("one"))))[0] is Code.DEADLINE_EXCEEDED
+    async def test(proxy: Around) -> None:
+        proxy.hook = plain(408)
+        assert (await refused(proxy.stub.ModelInfer(ask("one"))))[0] is Code.DEADLINE_EXCEEDED
 
     run(test)
 
 
 def test_a_model_that_is_still_loading_is_not_ready_and_one_that_is_not_there_not_found() -> None:
-    async def test(front: Around) -> None:
-        assert not (await front.stub.ModelReady(pb.ModelReadyRequest(name="loading"))).ready
-        told = await refused(front.stub.ModelReady(pb.ModelReadyRequest(name="three")))
+    async def test(proxy: Around) -> None:
+        assert not (await proxy.stub.ModelReady(pb.ModelReadyRequest(name="loading"))).ready
+        told = await refused(proxy.stub.ModelReady(pb.ModelReadyRequest(name="three")))
         assert told == (Code.NOT_FOUND, "no three here")
 
     run(test)
 
 
 def test_a_port_behind_that_nobody_listens_on_is_not_shown() -> None:
-    async def test(front: Around) -> None:
-        front.port = free_port()
-        assert await refused(front.stub.ModelInfer(ask("one"))) == (Code.NOT_FOUND, "no one here")
+    async def test(proxy: Around) -> None:
+        proxy.port = free_port()
+        assert await refused(proxy.stub.ModelInfer(ask("one"))) == (Code.NOT_FOUND, "no one here")
 
     run(test)
 
 
 def test_after_a_call_that_reached_nobody_the_next_asks_anew_where_serve_listens() -> None:
-    async def test(front: Around) -> None:
-        served, front.port = front.port, free_port()
-        await refused(front.stub.ModelInfer(ask("one")))
-        front.port = served
-        assert (await front.stub.ModelInfer(ask("one"))).model_name == "one"
+    async def test(proxy: Around) -> None:
+        served, proxy.port = proxy.port, free_port()
+        await refused(proxy.stub.ModelInfer(ask("one")))
+        proxy.port = served
+        assert (await proxy.stub.ModelInfer(ask("one"))).model_name == "one"
 
     run(test)
 
 
 def test_a_fault_of_ours_is_not_shown() -> None:
-    async def test(front: Around) -> None:
+    async def test(proxy: Around) -> None:
         async def fail() -> tuple[str, int]:
             raise RuntimeError("secret")
 
-        front.http_address = fail  # type: ignore[method-assign]
-        code, details = await refused(front.stub.ModelInfer(ask("one")))
+        proxy.http_address = fail  # type: ignore[method-assign]
+        code, details = await refused(proxy.stub.ModelInfer(ask("one")))
         assert code is Code.INTERNAL
         assert details.startswith("internal error; the server log has it under request id")
 
@@ -323,19 +323,19 @@ def test_a_fault_of_ours_is_not_shown() -> None:
     ],
 )
 def test_a_message_without_a_model_s_name_goes_nowhere(sent: Any, code: Any, sentence: str) -> None:
-    async def test(front: Around) -> None:
+    async def test(proxy: Around) -> None:
         message = sent if isinstance(sent, bytes) else sent.SerializeToString()
-        found, details = await refused(front.channel.unary_unary(f"/{SERVICE.full_name}/ModelInfer")(message))
+        found, details = await refused(proxy.channel.unary_unary(f"/{SERVICE.full_name}/ModelInfer")(message))
         assert (found, sentence in details) == (code, True)
-        assert front.seen == []
+        assert proxy.seen == []
 
     run(test)
 
 
 def test_a_stream_may_name_several_models_and_is_answered_in_order() -> None:
-    async def test(front: Around) -> None:
+    async def test(proxy: Around) -> None:
         requests = [ask("one", id="1"), ask("two", id="2"), Request(id="3"), ask("three", id="4"), ask("one", id="5")]
-        answers = [each async for each in front.stub.ModelStreamInfer(iter(requests))]
+        answers = [each async for each in proxy.stub.ModelStreamInfer(iter(requests))]
         assert [(each.infer_response.model_name, each.infer_response.id) for each in answers] == [
             ("one", "1"),
             ("two", "2"),
@@ -349,8 +349,8 @@ def test_a_stream_may_name_several_models_and_is_answered_in_order() -> None:
 
 
 @pytest.mark.parametrize("cancel", [True, False])
-def test_a_client_that_leaves_takes_its_request_behind_the_front_along(cancel: bool) -> None:
-    async def test(front: Around) -> None:
+def test_a_client_that_leaves_takes_its_request_behind_the_proxy_along(cancel: bool) -> None:
+    async def test(proxy: Around) -> None:
         begun, left = asyncio.Event(), asyncio.Event()
 
         async def serve(_scope: Scope, receive: Receive, _send: Send) -> None:
@@ -359,8 +359,8 @@ def test_a_client_that_leaves_takes_its_request_behind_the_front_along(cancel: b
                 pass
             left.set()
 
-        front.serve = serve  # type: ignore[assignment, method-assign]
-        call = front.stub.ModelInfer(ask("one"), timeout=None if cancel else 0.2)
+        proxy.serve = serve  # type: ignore[assignment, method-assign]
+        call = proxy.stub.ModelInfer(ask("one"), timeout=None if cancel else 0.2)
         await begun.wait()
         if cancel:
             call.cancel()
@@ -370,12 +370,12 @@ def test_a_client_that_leaves_takes_its_request_behind_the_front_along(cancel: b
 
 
 def test_messages_far_over_grpc_s_own_limit_pass_both_ways() -> None:
-    async def test(front: Around) -> None:
-        front.models["one"] = model("one", 3, 224, 224, datatype="UINT8")
+    async def test(proxy: Around) -> None:
+        proxy.models["one"] = model("one", 3, 224, 224, datatype="UINT8")
         images = np.random.default_rng(0).integers(0, 256, (64, 3, 224, 224), np.uint8)
         request = raw(images, "UINT8")
         request.model_name = "one"
-        answer = await front.stub.ModelInfer(request)
+        answer = await proxy.stub.ModelInfer(request)
         assert answer.raw_output_contents[0] == images.tobytes()
 
     run(test)
@@ -383,7 +383,7 @@ def test_messages_far_over_grpc_s_own_limit_pass_both_ways() -> None:
 
 def test_a_port_that_is_taken_is_named_and_what_to_do() -> None:
     async def start(port: int) -> None:
-        await Front(Around(None, 0), "mine", ready).start(port)
+        await GrpcProxy(Around(None, 0), "mine", ready).start(port)
 
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as taken:
         port = taken.getsockname()[1]
@@ -392,7 +392,7 @@ def test_a_port_that_is_taken_is_named_and_what_to_do() -> None:
 
 
 class Closed:
-    """The guard of a server whose only token is `good`."""
+    """The authenticator of a server whose only token is `good`."""
 
     def refusal(self, given: bytes | None) -> Unauthorized | None:
         return None if given == b"Bearer good" else Unauthorized()
@@ -431,7 +431,7 @@ def test_who_has_no_token_does_not_learn_which_models_there_are() -> None:
 
 def test_a_model_s_refusal_comes_back_in_grpc_s_codes() -> None:
     async def test(around: Around) -> None:
-        around.models["one"].guard = Closed()  # type: ignore[assignment]
+        around.models["one"].authenticator = Closed()  # type: ignore[assignment]
         code, details = await refused(around.stub.ModelInfer(ask("one")))
         assert (code, "a token is needed" in details) == (Code.UNAUTHENTICATED, True)
 

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from configs.schema import AuthConfig
-from deployments.auth.authenticator import Guard, open_guard
+from deployments.auth.authenticator import Authenticator, open_authenticator
 from deployments.core.errors import Forbidden, QueueFull, ServeError, TimedOut, TooLarge, Unauthorized
 from deployments.grpc.calls import METHODS
 from deployments.stubs import open_inference_pb2 as pb
@@ -21,17 +21,17 @@ Code = grpc.StatusCode
 
 
 @pytest.fixture
-def guard(monkeypatch: pytest.MonkeyPatch) -> Guard:
+def authenticator(monkeypatch: pytest.MonkeyPatch) -> Authenticator:
     monkeypatch.setenv("TOKENS", f"{ALL}\n{OTHER} other")
-    found = open_guard(AuthConfig(tokens_env="TOKENS", tokens_file=None), "fake")
+    found = open_authenticator(AuthConfig(tokens_env="TOKENS", tokens_file=None), "fake")
     assert found is not None
     return found
 
 
 @pytest.fixture
-def locked(guard: Guard) -> FakeService:
+def locked(authenticator: Authenticator) -> FakeService:
     service = identity("FP32")
-    service.guard = guard
+    service.authenticator = authenticator
     return service
 
 
@@ -40,19 +40,19 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def test_without_access_there_is_no_guard() -> None:
-    assert open_guard(None, "fake") is None
+    assert open_authenticator(None, "fake") is None
 
 
 @pytest.mark.parametrize("header", [None, b"", b"Bearer", b"Bearer ", b"Basic abc", ALL.encode(), b"Bearer \xff\x00"])
-def test_what_is_no_known_token_is_unauthorized(guard: Guard, header: bytes | None) -> None:
-    refused = guard.refusal(header)
+def test_what_is_no_known_token_is_unauthorized(authenticator: Authenticator, header: bytes | None) -> None:
+    refused = authenticator.refusal(header)
     assert refused is not None
     assert (refused.status, refused.headers) == (401, ((b"www-authenticate", b"Bearer"),))
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_scheme_is_read_in_any_case(guard: Guard, scheme: str) -> None:
-    assert guard.refusal(f"{scheme} {ALL}".encode()) is None
+def test_the_scheme_is_read_in_any_case(authenticator: Authenticator, scheme: str) -> None:
+    assert authenticator.refusal(f"{scheme} {ALL}".encode()) is None
 
 
 @pytest.mark.parametrize("path", ["", "/config", "/stats", "/infer", "/predict", "/nothing", "/versions/9/infer"])
@@ -86,7 +86,7 @@ def test_the_short_path_refuses_reads_past_the_body_and_goes_on(
         sent = await connection.send(whole[-20:] + post(authorization=f"Bearer {ALL}"))
         assert [sent.count(b"HTTP/1.1 403 "), sent.count(b"HTTP/1.1 200 ")] == [1, 1]
         assert sent.index(b" 403 ") < sent.index(b" 200 ")
-        assert connection.books.ongoing == 0
+        assert connection.counter.ongoing == 0
 
     connection = run(test, locked, monkeypatch)
     assert len(locked.seen) == 1
