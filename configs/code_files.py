@@ -14,6 +14,7 @@ from .suggest import closest
 
 PROJECT = Path(__file__).resolve().parents[1]
 LOOKED_UP = "paths are looked up in the working directory, then in the project's root"
+_FOLDER = "pitstop_file_"
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _MODULE = re.compile(r"[A-Za-z_][\w.]*")
 
@@ -58,7 +59,12 @@ def module_names(file: Path) -> tuple[str, str]:
     stem = file.stem
     if not stem.isidentifier():
         stem = re.sub(r"\W", "_", stem) + "_" + _digest(file.name)
-    return f"pitstop_file_{_digest(str(file.parent))}", stem
+    return f"{_FOLDER}{_digest(str(file.parent))}", stem
+
+
+def shown(module: str) -> str:
+    """Return a module's name without that of a file's folder, which says nothing."""
+    return module.partition(".")[2] if module.startswith(_FOLDER) else module
 
 
 def beside(folder: Path, module: str) -> bool:

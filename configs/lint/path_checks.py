@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..code_files import LOOKED_UP, local, split
@@ -27,6 +28,17 @@ def references(raw: Mapping[str, Any]) -> Iterator[Problem]:
                 yield Problem(path, where(raw, path), *wrong)
         yield from _arguments(raw, ("applications", index, "args"))
         yield from _checksum(raw, ("applications", index, "args", "source"))
+
+
+def hidden_packages(_: Mapping[str, Any]) -> Iterator[Problem]:
+    """Warn of packages of the user's in the working directory that hide ours from a `serve run` there."""
+    here = Path.cwd()
+    if (here / "deployments" / "app.py").is_file():  # The project's root, or a copy of it.
+        return
+    for name in ("configs", "models", "deployments"):
+        if (here / name / "__init__.py").is_file():
+            what = f"{here / name}: the name {name!r} is taken by a package of pitstop itself, which `serve run` needs"
+            yield Problem((), "", what, "start `serve run` in the project's root, or rename yours", "warning")
 
 
 def _at(raw: object, keys: Keys) -> object:

@@ -19,7 +19,7 @@ from .canary import canary_rules
 from .environment import environment
 from .grpc import grpc_rules
 from .ingress import ingress_rules
-from .path_checks import references
+from .path_checks import hidden_packages, references
 from .ports import port_rules
 from .serve_values import serve_values
 
@@ -38,6 +38,7 @@ def lint(raw: Mapping[str, Any]) -> list[Problem]:
         ingress_rules,
         environment,
         references,
+        hidden_packages,
     )
     for part in parts:
         found += part(raw)

@@ -108,3 +108,16 @@ def test_files_of_one_name_in_two_folders_have_other_names_as_modules_and_a_file
     assert module_names(odd)[0] == module_names(one)[0]
     assert all(part.isidentifier() for file in (one, odd) for part in module_names(file))
     assert module_names(odd) != module_names(here / "a" / "my_net_v2.py")
+
+
+@pytest.mark.parametrize("package", ["models", "configs", "deployments"])
+def test_a_package_in_this_folder_that_hides_one_of_ours_from_a_start_is_a_warning(
+    changed: Lint, here: Path, package: str
+) -> None:
+    (here / package).mkdir()
+    assert changed() == []
+    (here / package / "__init__.py").write_text("")
+    (problem,) = changed()
+    assert problem.severity == "warning"
+    assert f"{here / package}: the name {package!r} is taken by a package of pitstop itself" in problem.what
+    assert "start `serve run` in the project's root" in problem.help

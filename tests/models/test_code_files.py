@@ -68,7 +68,7 @@ def test_its_classes_pickle_are_scripted_and_show_their_source() -> None:
     made = load(SourceConfig(factory="two/net.py:Net"))
     again = pickle.loads(pickle.dumps(made))
     assert type(again) is type(made)
-    scripted = torch.jit.script(made)  # type: ignore[no-untyped-call]
+    scripted = torch.jit.script(made)
     assert float(scripted(torch.ones(1))) == 2
     assert type(made).__module__ in sys.modules
 
