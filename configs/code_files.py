@@ -7,6 +7,7 @@ loaded in models/sources/code_file.py. Here too is what is told of a user's pack
 import hashlib
 import re
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,7 +52,11 @@ def is_file(place: str) -> bool:
 
 def local(location: str) -> Path | None:
     """Return the file of a path, or None where there is none."""
-    return next((path for path in (Path(location).expanduser(), PROJECT / location) if path.is_file()), None)
+    for folder in (Path(), PROJECT):
+        with suppress(OSError, RuntimeError):  # A name that is too long, or the home of nobody.
+            if (path := folder / Path(location).expanduser()).is_file():
+                return path
+    return None
 
 
 def module_names(file: Path) -> tuple[str, str]:

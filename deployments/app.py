@@ -52,7 +52,8 @@ def _check_packages() -> None:
             raise ImportError(f"there is no package {name}\nhelp: {_START}, or have that on PYTHONPATH")
         found = Path([*(spec.submodule_search_locations or ()), spec.origin or ""][0]).resolve()
         if found != _HERE / name:
+            file = found / "net.py" if found.is_dir() else found
             raise ImportError(
                 f"{name} comes from {found}, but the name is taken by a package of pitstop itself, {_HERE / name}\n"
-                f"help: {_START}, and name your code by its file, such as factory: {found}/net.py:Net"
+                f"help: {_START}, and name your code by its file, such as factory: {file}:Net"
             )

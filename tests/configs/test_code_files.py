@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.code_files import import_path, module_names
+from configs.code_files import import_path, local, module_names, shown
 from configs.problems import Problem
 from tests.configs.conftest import assert_one_error
 
@@ -108,6 +108,12 @@ def test_files_of_one_name_in_two_folders_have_other_names_as_modules_and_a_file
     assert module_names(odd)[0] == module_names(one)[0]
     assert all(part.isidentifier() for file in (one, odd) for part in module_names(file))
     assert module_names(odd) != module_names(here / "a" / "my_net_v2.py")
+    assert (shown(".".join(module_names(one))), shown("models.zoo.digits")) == ("net", "models.zoo.digits")
+
+
+@pytest.mark.parametrize("location", ["gone.py", f"{'long' * 100}.py", "~no-such-user/net.py", "a\0.py"])
+def test_what_is_no_file_is_none(location: str) -> None:
+    assert local(location) is None
 
 
 @pytest.mark.parametrize("package", ["models", "configs", "deployments"])
