@@ -11,7 +11,7 @@ from .key_paths import field_at, known_at
 from .key_places import advise_key_of
 from .problems import ConfigError, Keys, Problem, where
 from .renamed_keys import renamed
-from .schema import IMPORT_PATH, ModelConfig, RootConfig, Tunables
+from .schema import ModelConfig, RootConfig, Tunables
 from .suggest import advise
 from .values import OPEN_SIZE
 
@@ -96,15 +96,11 @@ def _what(error: dict[str, Any]) -> str:
         return message.partition("\nhelp: ")[0]
     if error["type"] == "string_pattern_mismatch":
         message = f"should match {error['ctx']['pattern']}"
-        if error["ctx"]["pattern"] == IMPORT_PATH:
-            message = "should be package.module:name, where name is a class or a function"
     return f"{message[0].lower()}{message[1:]}; got {_short(error['input'])}"
 
 
 def _help(error: dict[str, Any], hint: str) -> str:
     kind, given = error["type"], error["input"]
-    if kind == "string_pattern_mismatch" and error["ctx"]["pattern"] == IMPORT_PATH:
-        return "for a method such as X.from_pretrained, write a function that calls it and name that"
     if kind == "literal_error":
         return advise(given, re.findall(r"'([^']*)'", error["ctx"]["expected"]))
     if kind in _OWN:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from .backends import BACKENDS, DEFAULT, BackendName
+from .code_files import import_path
 from .strict import Strict
 from .user_config import CanaryConfig, Tunables
 from .values import check_batch_bytes, check_bounds, host, open_size, printable, whole_above_one
@@ -26,8 +27,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 GpuShare = Annotated[float, AfterValidator(whole_above_one)]
 TensorName = Annotated[str, AfterValidator(printable)]
 Host = Annotated[str, AfterValidator(host)]
-IMPORT_PATH = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
-ImportPath = Annotated[str, Field(pattern=IMPORT_PATH)]
+ImportPath = Annotated[str, AfterValidator(import_path)]
 
 
 class TensorConfig(Strict):
@@ -54,7 +54,9 @@ class TensorConfig(Strict):
 class SourceConfig(Strict):
     """Where the model comes from: a factory with weights, a TorchScript file, or a .pt2 export."""
 
-    factory: ImportPath | None = Field(None, description="`package.module:callable` that returns an nn.Module.")
+    factory: ImportPath | None = Field(
+        None, description="`package.module:callable` or `path/to/file.py:callable` that returns an nn.Module."
+    )
     kwargs: dict[str, object] = Field(default_factory=dict, description="Arguments of the factory.")
     weights: str | None = Field(
         None,
@@ -87,10 +89,12 @@ class PredictConfig(Strict):
     """How /predict turns images into rows, and outputs into an answer."""
 
     decode: ImportPath | None = Field(
-        None, description="Callable that turns image bytes into one row of the single input."
+        None,
+        description="Callable that turns image bytes into one row of the single input; named as source.factory is.",
     )
     encode: ImportPath | None = Field(
-        None, description="Callable that turns one row of every output, by name, into a JSON object."
+        None,
+        description="Callable that turns one row of every output, by name, into a JSON object; named the same way.",
     )
 
 
@@ -162,7 +166,7 @@ class ModelConfig(Strict):
         description="Sizes to warm of the one open dimension besides the rows, the same in every input of a request.",
     )
     preprocess: ImportPath | None = Field(
-        None, description="Factory of a callable that turns request arrays into model arrays."
+        None, description="Factory of a callable that turns request arrays into model arrays; named as source.factory."
     )
     predict: PredictConfig = Field(PredictConfig(decode=None, encode=None), description="Hooks of /predict.")
     auth: AuthConfig | None = Field(

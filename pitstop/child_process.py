@@ -84,9 +84,10 @@ def _start(
     target: str, theirs: Connection, environment: Mapping[str, str], said: IO[bytes]
 ) -> "subprocess.Popen[bytes]":
     given = environment.get("PYTHONPATH", "").split(os.pathsep)
-    path = os.pathsep.join(filter(None, [str(Path.cwd()), *given, *sys.path, str(_PROJECT)]))
+    # Our packages first: `models` and `configs` are names that a user's folder may have too.
+    path = os.pathsep.join(filter(None, [str(_PROJECT), str(Path.cwd()), *given, *sys.path]))
     return subprocess.Popen(
-        [sys.executable, "-m", "pitstop.child_process", target, str(theirs.fileno())],
+        [sys.executable, "-P", "-m", "pitstop.child_process", target, str(theirs.fileno())],
         stdin=subprocess.DEVNULL,
         stdout=said,
         stderr=said,

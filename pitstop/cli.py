@@ -25,6 +25,6 @@ def main() -> None:
 def pitstop() -> None:
     """PyTorch models on Ray Serve, from one YAML."""
     # `configs` and `models` are not installed: they lie beside this package, a user's network where `serve run` starts.
-    for folder in (str(Path.cwd()), str(PROJECT)):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+    # Ours come first, since a user's folder may have packages of these names too.
+    here, ours = str(Path.cwd()), str(PROJECT)
+    sys.path[:] = [ours, *([] if here in sys.path else [here]), *(each for each in sys.path if each != ours)]

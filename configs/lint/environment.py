@@ -9,7 +9,7 @@ from typing import Any
 from ..problems import Keys, Problem, child, items, mapping, where
 from ..schema import Tunables
 from ..suggest import advise
-from .path_checks import missing_callable
+from .callables import missing_in_module
 from .ray_variables import known as known_to_ray
 from .ray_variables import unreadable
 
@@ -75,8 +75,8 @@ def _callbacks(raw: object, keys: Keys) -> Iterator[Problem]:
         value, path = mapping(raw, *keys).get(name), (*keys, name)
         if not isinstance(value, str) or not value:
             continue
-        # Ray accepts `package.module.callable` too.
-        wrong = missing_callable(value if ":" in value else ":".join(value.rsplit(".", 1)))
+        # Ray accepts `package.module.callable` too, and no path of a file.
+        wrong = missing_in_module(value if ":" in value else ":".join(value.rsplit(".", 1)))
         if ":" not in value and "." not in value:
             wrong = f"{value!r} is not an import path", "write it as package.module:callable"
         if wrong:

@@ -15,7 +15,7 @@ from .canary import canary_rules
 from .environment import environment_rules
 from .grpc import grpc_rules
 from .ingress import ingress_rules
-from .path_checks import path_rules
+from .path_checks import hidden_packages, path_rules
 from .ports import port_rules
 from .serve_keys import refused_by_serve, unknown_keys
 from .serve_values import serve_values
@@ -30,6 +30,7 @@ _RULES: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (
     ingress_rules,
     environment_rules,
     path_rules,
+    hidden_packages,
 )
 _NO_RAY = Problem(
     (), "", "Ray Serve is not installed, so its keys were not checked", "pip install 'ray[serve]'", "warning"

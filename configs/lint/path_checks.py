@@ -1,22 +1,16 @@
-"""Checks that the files and callables that a config names exist: weights on disk, callables in their modules.
+"""Checks that the files and callables that a config names exist: weights on disk, callables in their modules."""
 
-Nothing is imported, because that may take seconds and run code. The source is parsed instead.
-"""
-
-import ast
 import hashlib
-import importlib.util
 from collections.abc import Iterator, Mapping
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
+from ..code_files import LOOKED_UP, local, split
 from ..problems import Keys, Problem, items, mapping, value_at, where
-from ..suggest import advise
 from .applications import MODEL
 from .call_arguments import wrong_arguments
+from .callables import body_of, missing_callable
 
-PROJECT = Path(__file__).resolve().parents[2]
 _FILES: tuple[Keys, ...] = (("source", "weights"), ("source", "torchscript"), ("source", "exported_program"))
 _CALLABLES: tuple[Keys, ...] = (("source", "factory"), ("preprocess",), ("predict", "decode"), ("predict", "encode"))
 
@@ -36,12 +30,23 @@ def path_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _checksum(raw, ("applications", index, "args", "source"))
 
 
+def hidden_packages(_: Mapping[str, Any]) -> Iterator[Problem]:
+    """Warn of packages of the user's in the working directory that hide ours from a `serve run` there."""
+    here = Path.cwd()
+    if (here / "deployments" / "app.py").is_file():  # The project's root, or a copy of it.
+        return
+    for name in ("configs", "models", "deployments"):
+        if (here / name / "__init__.py").is_file():
+            what = f"{here / name}: the name {name!r} is taken by a package of pitstop itself, which `serve run` needs"
+            yield Problem((), "", what, "start `serve run` in the project's root, or rename yours", "warning")
+
+
 def _arguments(raw: object, args: Keys) -> Iterator[Problem]:
     """Yield wrong and missing arguments of a factory, and a preprocess that needs arguments."""
     kwargs = (*args, "source", "kwargs")
     for keys, given in (((*args, "source", "factory"), mapping(raw, *kwargs)), ((*args, "preprocess"), {})):
-        module, _, name = str(value_at(raw, keys)).partition(":")
-        body = _body(module) if name else None
+        place, name = split(str(value_at(raw, keys)))
+        body = body_of(place) if name else None
         for key, what, help_ in wrong_arguments(body, name, given) if isinstance(body, list) else ():
             if keys[-1] == "preprocess":
                 yield Problem(
@@ -55,7 +60,7 @@ def _arguments(raw: object, args: Keys) -> Iterator[Problem]:
 def _checksum(raw: object, keys: Keys) -> Iterator[Problem]:
     source, at = mapping(raw, *keys), (*keys, "sha256")
     location = next((source[key] for key in ("weights", "torchscript", "exported_program") if source.get(key)), None)
-    path = _local(location) if isinstance(location, str) else None
+    path = local(location) if isinstance(location, str) else None
     if path is None or not isinstance(source.get("sha256"), str):
         return
     with path.open("rb") as file:
@@ -66,70 +71,6 @@ def _checksum(raw: object, keys: Keys) -> Iterator[Problem]:
 
 
 def _file(location: str) -> tuple[str, str] | None:
-    if "://" in location or _local(location) is not None:
+    if "://" in location or local(location) is not None:
         return None
-    return f"{location}: no such file", "paths are looked up in the working directory, then in the project's root"
-
-
-def _local(location: str) -> Path | None:
-    return next((path for path in (Path(location).expanduser(), PROJECT / location) if path.is_file()), None)
-
-
-def missing_callable(target: str) -> tuple[str, str] | None:
-    """Return the problem of `package.module:callable` and what to do about it; None if it exists."""
-    module, _, name = target.partition(":")
-    if not name:
-        return None  # The schema reports that it is not an import path.
-    body = _body(module)
-    if body is None:
-        return f"{target}: there is no module {module}", "check its spelling; files in models/zoo/ are always found"
-    if isinstance(body, SyntaxError):
-        return f"{target}: {module} has a syntax error on line {body.lineno}", f"correct {body.filename}"
-    names = set(_names(body))
-    if not names or name in names or "*" in names or "__getattr__" in names:
-        return None
-    return f"{target}: {module} has no {name!r}", advise(name, [each for each in names if not each.startswith("_")])
-
-
-def _body(module: str) -> list[ast.stmt] | SyntaxError | None:
-    """Return a module's statements: empty if it is not written in Python, None if there is no such module."""
-    spec = _find(module)
-    if spec is None:
-        return None
-    if spec.origin is None or not spec.origin.endswith(".py"):
-        return []
-    try:
-        return ast.parse(Path(spec.origin).read_bytes(), spec.origin).body
-    except SyntaxError as error:
-        return error
-
-
-def _find(module: str) -> ModuleSpec | None:
-    """Find a module as an import would, but import none of its parents."""
-    top, *rest = module.split(".")
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        return None
-    for part in rest:
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        spec = PathFinder.find_spec(f"{spec.name}.{part}", list(spec.submodule_search_locations))
-    return spec
-
-
-def _names(body: list[ast.stmt]) -> Iterator[str]:
-    """Yield what a module defines at its top, also under `if` and `try`."""
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            yield from (each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name))
-        else:
-            for field in ("body", "orelse", "finalbody"):
-                yield from _names(getattr(node, field, []))
-            for handler in getattr(node, "handlers", []):
-                yield from _names(handler.body)
+    return f"{location}: no such file", LOOKED_UP

@@ -1,7 +1,8 @@
 """Where models may come from: $PITSTOP_SOURCES, folders and URL prefixes with commas between; unset, anywhere.
 
-Whoever runs the nodes sets it, so that a config edited by somebody else brings in no file from elsewhere. It does not
-judge `source.factory`: code that can be imported is code that was installed.
+Whoever runs the nodes sets it, so that a config edited by somebody else brings in no file from elsewhere, neither
+weights nor the code of `path/to/file.py:name`. It does not judge `package.module:name`: code that can be imported is
+code that was installed.
 """
 
 import os

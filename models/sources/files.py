@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from configs.code_files import LOOKED_UP, local
+
 from .. import cache
 from ..cache import cache_dir
 from ..errors import ModelError
 from . import allowlist
 from .urls import file_name, shown, without_secrets
 
-PROJECT = Path(__file__).resolve().parents[2]
 _CHUNK_BYTES = 2**20
 
 __all__ = ["cache_dir", "digest", "fetch", "follow_umask", "shown", "write_atomically", "written_atomically"]
@@ -79,13 +80,10 @@ def follow_umask(path: Path) -> None:
 
 
 def _find(location: str) -> Path:
-    candidates = [Path(location).expanduser(), PROJECT / location]
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise ModelError(
-        f"{location}: no such file\nhelp: paths are taken from the working directory, then from the project's root"
-    )
+    found = local(location)
+    if found is None:
+        raise ModelError(f"{location}: no such file\nhelp: {LOOKED_UP}")
+    return found
 
 
 def _download(url: str) -> Path:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from configs.code_files import shown
 from configs.problems import Keys
 from models.errors import ModelError
 from models.runtime.padding import round_up
@@ -103,7 +104,7 @@ def _cpu_in_forward(module: nn.Module, keys: Keys) -> Iterator[Finding]:
         if kind.__module__.partition(".")[0] == "torch":
             continue
         for line, what in _calls(kind):
-            place = f"{kind.__module__}.{kind.__name__}, line {line}"
+            place = f"{shown(kind.__module__)}.{kind.__name__}, line {line}"
             fix = "make it from an input (x.new_zeros, device=x.device), or keep it as a buffer"
             yield Finding("hint", f"{place}: {what}", keys, fix)
 

@@ -16,7 +16,8 @@ def export(
     config: Annotated[Path | None, typer.Option(help="Export what this Serve config file serves.")] = None,
     model: Annotated[str | None, typer.Option(help="Model of --config; with --mar, the new name.")] = None,
     factory: Annotated[
-        str | None, typer.Option(metavar="MODULE:CALLABLE", help="Callable that builds the network.")
+        str | None,
+        typer.Option(metavar="FILE.py:CALLABLE", help="Callable that builds the network; or MODULE:CALLABLE."),
     ] = None,
     kwarg: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="An argument of the factory.")] = None,
     input_: Annotated[list[str] | None, typer.Option("--input", metavar="NAME:DATATYPE:SHAPE[:LOW..HIGH]")] = None,

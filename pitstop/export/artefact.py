@@ -52,7 +52,7 @@ def _weights_alone(job: Job, tensors: Mapping[str, object]) -> Made:
     if job.to != "safetensors":
         raise ModelError(
             f"{job.file}: holds weights without a network, and {job.to} holds a network\n"
-            "help: name it with --factory package.module:callable"
+            "help: name it with --factory path/to/file.py:callable"
         )
     return Made(how="weights", tensors=checkpoint.write(tensors, Path(job.dest)))
 

@@ -95,7 +95,7 @@ def _show(options: ExportOptions, job: Job, made: Made, console: Console) -> Non
     if made.note:
         console.print(f"note: {made.note}", style="yellow")
     elif job.to == "safetensors" and made.factory is None:
-        console.print("note: put the network's own factory in place of package.module:callable", style="yellow")
+        console.print("note: put the network's own factory in place of path/to/file.py:callable", style="yellow")
     if options.yaml is not None:
         options.yaml.write_text(lines, encoding="utf-8")
     console.print(

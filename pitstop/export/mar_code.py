@@ -23,7 +23,7 @@ def network_class(path: Path) -> str:
     names = ", ".join(each.name for each in classes) or "no class"
     raise ModelError(
         f"{path.name}: defines {names}, and TorchServe wants exactly one class\n"
-        "help: name what builds the network with --factory package.module:callable"
+        "help: name what builds the network with --factory path/to/file.py:callable"
     )
 
 

@@ -107,7 +107,7 @@ def _factory(options: ExportOptions, archive: Archive, module: str) -> str:
     if name is None:
         raise ModelError(
             f"{archive.path}: holds weights and no modelFile\n"
-            "help: name what builds the network with --factory package.module:callable"
+            "help: name what builds the network with --factory path/to/file.py:callable"
         )
     stem = Path(name).with_suffix("").as_posix().replace("/", ".")
     return f"{module}.{stem}:{mar_code.network_class(archive.folder / name)}"

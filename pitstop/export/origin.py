@@ -26,7 +26,7 @@ def job_of(options: ExportOptions, dest: Path) -> Job:
     if options.source is None and options.factory is None:
         raise ModelError(
             "nothing to export: no SOURCE is given\n"
-            "help: name a checkpoint, --config with --model, --factory package.module:callable, or --mar"
+            "help: name a checkpoint, --config with --model, --factory path/to/file.py:callable, or --mar"
         )
     return Job(
         to=to,
@@ -63,14 +63,15 @@ def kind_of(options: ExportOptions) -> Kind:
 def _source(options: ExportOptions) -> SourceConfig | None:
     if options.factory is None:
         if options.kwargs:
-            raise ModelError("--kwarg: there is no factory to hand it to\nhelp: add --factory package.module:callable")
+            raise ModelError("--kwarg: there is no factory to hand it to\nhelp: add --factory path/to/file.py:callable")
         return None
     weights = None if options.trust_pickle else options.source
     try:
         return SourceConfig(factory=options.factory, kwargs=signature_flags.kwargs(options.kwargs), weights=weights)
     except ValidationError as error:
         raise ModelError(
-            f"--factory {options.factory}: is not package.module:callable\nhelp: such as models.zoo.digits:Digits"
+            f"--factory {options.factory}: is not package.module:callable or path/to/file.py:callable\n"
+            "help: such as models.zoo.digits:Digits, or mine/net.py:Net"
         ) from error
 
 

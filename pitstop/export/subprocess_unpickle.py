@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _CHILD = "from pitstop.export.subprocess_unpickle import main; main()"
+_PROJECT = Path(__file__).resolve().parents[2]
 _LIMIT_S = 1800
 
 
@@ -41,11 +42,12 @@ def run(job: Job) -> Made:
 
 
 def _spawn(job: Job, answer: Path) -> str:
-    path = os.pathsep.join(str(Path(each).resolve()) for each in sys.path)
+    # Our packages first: `models` and `configs` are names that a user's folder may have too.
+    path = os.pathsep.join(str(Path(each).resolve()) for each in (str(_PROJECT), *sys.path))
     try:
         # No shell and no name from the file: the job itself travels on stdin.
         done = subprocess.run(
-            [sys.executable, "-c", _CHILD, str(answer)],
+            [sys.executable, "-P", "-c", _CHILD, str(answer)],
             input=job.model_dump_json(),
             env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
             stdout=subprocess.PIPE,

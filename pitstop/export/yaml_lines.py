@@ -30,7 +30,7 @@ def source_of(job: Job, made: Made, location: str, sha256: str) -> dict[str, Any
     if job.to == "pt2":
         return {"exported_program": location, "sha256": sha256}
     kwargs = dict(job.source.kwargs) if job.source is not None else {}
-    found: dict[str, Any] = {"factory": made.factory or "package.module:callable"}
+    found: dict[str, Any] = {"factory": made.factory or "path/to/file.py:callable"}
     return {**found, **({"kwargs": kwargs} if kwargs else {}), "weights": location, "sha256": sha256}
 
 

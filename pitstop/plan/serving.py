@@ -15,6 +15,7 @@ from typing import IO, Any
 import requests
 import yaml
 
+from configs.code_files import is_file, split
 from configs.lint.applications import ROOT
 
 from .. import isolated_server, processes
@@ -66,14 +67,33 @@ def _alone(raw: dict[str, Any], model: str) -> dict[str, Any]:
     for app in kept:
         if app.get("import_path") == ROOT:
             app.get("args", {}).pop("grpc_port", None)
+        else:
+            _locate(app["args"])
     found["applications"] = kept
     found.pop("grpc_options", None)
     return found
 
 
+def _locate(args: dict[str, Any]) -> None:
+    """Name the files of the working directory by their absolute paths: the server may start in another folder."""
+    source, predict = args.get("source") or {}, args.get("predict") or {}
+    for key in {"weights", "torchscript", "exported_program"} & {*source}:
+        source[key] = _absolute(source[key])
+    for part, keys in ((source, {"factory"}), (args, {"preprocess"}), (predict, {"decode", "encode"})):
+        for key in keys & {*part}:
+            place, name = split(str(part[key]))
+            if is_file(place):
+                part[key] = f"{_absolute(place)}:{name}"
+
+
+def _absolute(location: Any) -> Any:
+    here = Path.cwd() / str(location)
+    return str(here) if here.is_file() else location
+
+
 def _start(config: Path, env: dict[str, str], out: IO[bytes]) -> "subprocess.Popen[str]":
     # Weights and modules are looked up where the command was given, as `serve run` would.
-    here = Path.cwd() if (Path.cwd() / "deployments").is_dir() else isolated_server.PROJECT
+    here = Path.cwd() if (Path.cwd() / "deployments" / "app.py").is_file() else isolated_server.PROJECT
     try:
         return isolated_server.serve_run(config, env, out, here)
     except FileNotFoundError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from configs.code_files import PROJECT
 from models import cache
 from models.compile import torchscript
 from models.compile.build import Compiled
@@ -62,7 +63,7 @@ def test_what_another_process_uses_stays_and_goes_once_that_has_ended(folder: Pa
     code = "import sys; from pathlib import Path; from models import cache; cache.use(Path(sys.argv[1]));"
     code += "print('used', flush=True); sys.stdin.read()"
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(used)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=files.PROJECT
+        [sys.executable, "-c", code, str(used)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"used\n"

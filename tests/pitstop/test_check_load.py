@@ -1,5 +1,6 @@
 """`pitstop check --load`: each model is opened as a start does, in a process of its own."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,19 @@ def test_a_model_is_opened_with_the_variables_of_its_application(folder: Path) -
 def test_the_precision_told_is_the_one_that_runs(folder: Path) -> None:
     _, output = check(folder, model("net", "doubles"))
     assert "net: opens on cpu, eager, fp64; ready after" in output
+
+
+def test_a_file_is_opened_from_a_folder_whose_packages_have_the_names_of_ours(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))  # The command puts the folder there.
+    for package in ("models", "configs", "deployments"):
+        (folder / package).mkdir()
+        (folder / package / "__init__.py").write_text("raise RuntimeError\n")
+    (folder / "models" / "net.py").write_text(NETS)
+    status, output = check(folder, model("net", "", source={"factory": "models/net.py:Good"}))
+    assert status == 0, output
+    assert "net: opens on cpu, eager, fp32; ready after" in output
+    status, output = check(folder, model("net", "", source={"factory": "models.net:Good"}))
+    assert status == 1
+    assert "help: name the file in place of the module: models/net.py:Good" in output

@@ -133,3 +133,20 @@ def test_help_gives_an_example() -> None:
     status, output = export("--help")
     assert status == 0
     assert "pitstop export weights.pt -o digits.pt2" in output
+
+
+def test_a_factory_in_a_file_is_exported_and_stands_in_the_printed_yaml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    network = "from torch import nn\n\n\nclass Net(nn.Linear):\n    def __init__(self): super().__init__(4, 2)\n"
+    (tmp_path / "models" / "net.py").write_text(network)
+    torch.save({"weight": torch.ones(2, 4), "bias": torch.zeros(2)}, "w.pt")
+    for trust in ((), ("--trust-pickle",)):
+        given = ("--factory", "models/net.py:Net", *LINEAR[2:], *trust, "--force")
+        status, output = export("w.pt", "-o", "w.safetensors", *given)
+        assert status == 0, output
+        assert "factory: models/net.py:Net" in output
+    status, output = export("-o", "net.pt", "--factory", "models/net.py:Net", *LINEAR[2:])
+    assert status == 0, output

@@ -1,0 +1,29 @@
+"""The config that `pitstop plan` has served, without a server."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pitstop.plan.serving import _locate
+
+
+def test_files_of_the_working_directory_are_found_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("net.py", "w.pt"):
+        (tmp_path / name).write_text("")
+    args: dict[str, Any] = {
+        "source": {"factory": "net.py:Net", "weights": "w.pt"},
+        "preprocess": "net.py:prepare",
+        "predict": {"decode": "gone.py:f", "encode": "package.module:f"},
+        "torchscript": "script",
+    }
+    _locate(args)
+    assert args == {
+        "source": {"factory": f"{tmp_path}/net.py:Net", "weights": f"{tmp_path}/w.pt"},
+        "preprocess": f"{tmp_path}/net.py:prepare",
+        "predict": {"decode": "gone.py:f", "encode": "package.module:f"},
+        "torchscript": "script",
+    }
