@@ -34,6 +34,11 @@ class Examples:
     def __init__(self, rows: Sequence[_Row]) -> None:
         self._rows = rows
 
+    @property
+    def first(self) -> Rows:
+        """The first row, [1, ...] per input."""
+        return self._rows[0]
+
     def __len__(self) -> int:
         return len(self._rows)
 
