@@ -27,6 +27,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 GpuShare = Annotated[float, AfterValidator(whole_above_one)]
 TensorName = Annotated[str, AfterValidator(printable)]
 Host = Annotated[str, AfterValidator(host)]
+Example = Annotated[str, Field(min_length=1)]
 ImportPath = Annotated[str, AfterValidator(import_path)]
 
 
@@ -126,6 +127,10 @@ class ModelConfig(Strict):
     )
     outputs: tuple[TensorConfig, ...] = Field(
         min_length=1, strict=False, description="Outputs, in the order in which forward returns them."
+    )
+    example: Example | Annotated[tuple[Example, ...], Field(strict=False, min_length=1)] | None = Field(
+        None,
+        description="Real requests for the checks of the start: files, or a `package.module:callable`.",
     )
     device: Device = Field(
         "auto",

@@ -39,6 +39,7 @@ from .http import rest, server_protocol
 from .http import short_path as http_short_path
 from .metrics.model_metrics import ModelMetrics
 from .preprocessing import preprocessor
+from .protocol.example_request import example_request
 from .resources import Placement, confine
 from .service import ModelService
 from .start_errors import starting
@@ -65,7 +66,7 @@ class Model:
         thread.start()
         with starting(self._config.name):
             self._served = await thread.call(self._open)
-        self._summary = self._served.summary()
+        self._summary = {**self._served.summary(), "example": self._example()}
         self._supervisor = Supervisor(self._served)
         self._metrics = ModelMetrics(self._served.forward_ms, time.monotonic() - began_s)
         self._pusher = self._metrics.push(lambda: self._served.runner.unwarmed)
@@ -153,6 +154,10 @@ class Model:
             "started_s": round(self._served.started_s, 2),
             **self._summary,
         }
+
+    def _example(self) -> dict[str, Any] | None:
+        examples = self._served.samples.examples
+        return None if examples is None else example_request(signature_of(self._config), examples.first)
 
     def _open_device(self, thread: DeviceThread) -> LocalDevice:
         supervisor, forward_ms = self._supervisor, self._served.forward_ms

@@ -112,7 +112,7 @@ def refuse_uncompared(compared: Container[str], outputs: Sequence[Tensor]) -> No
         if tensor.name not in compared:
             raise ModelError(
                 f"output {tensor.name!r}: eager gives no finite number for any of the rows that were drawn\n"
-                "help: look for NaN in the weights, or set low and high of the inputs to where the network is defined"
+                "help: look for NaN in the weights"
             )
 
 

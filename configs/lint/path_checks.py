@@ -26,6 +26,7 @@ def path_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
             wrong = look(value) if isinstance(value, str) else None
             if wrong:
                 yield Problem(path, where(raw, path), *wrong)
+        yield from _examples(raw, ("applications", index, "args", "example"))
         yield from _arguments(raw, ("applications", index, "args"))
         yield from _checksum(raw, ("applications", index, "args", "source"))
 
@@ -39,6 +40,16 @@ def hidden_packages(_: Mapping[str, Any]) -> Iterator[Problem]:
         if (here / name / "__init__.py").is_file():
             what = f"{here / name}: the name {name!r} is taken by a package of pitstop itself, which `serve run` needs"
             yield Problem((), "", what, "start `serve run` in the project's root, or rename yours", "warning")
+
+
+def _examples(raw: object, keys: Keys) -> Iterator[Problem]:
+    given = value_at(raw, keys)
+    for number, each in enumerate(given) if isinstance(given, list) else [(None, given)]:
+        path = keys if number is None else (*keys, number)
+        is_callable = isinstance(each, str) and ":" in each and "://" not in each
+        wrong = (missing_callable if is_callable else _file)(each) if isinstance(each, str) else None
+        if wrong:
+            yield Problem(path, where(raw, path), *wrong)
 
 
 def _arguments(raw: object, args: Keys) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 
 from configs.schema import ModelConfig
+from models.images import default_reader
 from models.signature import Array, Signature, Tensor, signature_of
 from models.sources.resolve import resolve
 from models.user_code import call, text_of
@@ -20,7 +21,6 @@ from ..protocol.encoding import from_json, texts
 from ..protocol.json_text import load
 from ..protocol.shapes import check_shape
 from .body_kinds import is_json, refuse_form, why_unreadable
-from .images import default_reader
 
 _WHERE = 'send {"instances": [...]}'
 ReadImage = Callable[[bytes], Array]

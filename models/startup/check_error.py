@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import ClassVar, Protocol
 
 from ..errors import ModelError
-from .check_results import Failed
+from .check_results import Failed, InferenceMode
 
 
 class Check(Protocol):
@@ -37,3 +37,17 @@ def failing(check: type[Check]) -> Iterator[None]:
     except ModelError as error:
         # It takes the other's place: what led to that, user code as a rule, led to this.
         raise CheckError(str(error), Failed(check.check, check.mistake, error.what)) from error.__cause__
+
+
+@contextmanager
+def noting(note: str) -> Iterator[None]:
+    """Add a note to every ModelError of a block, but for those of the inference mode: they hold for any rows."""
+    try:
+        yield
+    except ModelError as error:
+        of_any_rows = isinstance(error, CheckError) and error.result.check == InferenceMode.check
+        if not note or of_any_rows or note in str(error):
+            raise
+        text = f"{error}; {note}" if error.help else f"{error}\nhelp: {note}"
+        noted = CheckError(text, error.result) if isinstance(error, CheckError) else ModelError(text)
+        raise noted from error.__cause__

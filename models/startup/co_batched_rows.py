@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from typing import NoReturn
 
+import numpy as np
 import torch
 
 from configs.schema import ModelConfig
@@ -61,14 +62,20 @@ def _worst(runner: Runner, samples: SampleInputs, config: ModelConfig) -> float 
     if not room:
         return _together(runner, rows, [], config)
     worst = _together(runner, rows, [samples.shaped((1, longest), seed=12)], config)
-    if config.batch_tolerance is None:
-        others = _enlarged(samples, samples.shaped((room, longest), seed=14))
+    if config.batch_tolerance is not None:
+        return worst
+    others = samples.shaped((room, longest), seed=14)
+    unusual = {"large numbers": _enlarged(samples, others)}
+    if samples.examples is not None:
+        # Of a single example the others may be copies, which influence it as it influences itself.
+        unusual["zeros"] = {name: np.zeros_like(array) for name, array in others.items()}
+    for what, company in unusual.items():
         try:
-            worst = max(worst, _together(runner, rows, [others], config))
+            worst = max(worst, _together(runner, rows, [company], config))
         except ModelError:
             raise
         except Exception as error:  # The user's own code may refuse such numbers.
-            _log.info("large numbers beside a row are not checked: on them the network raises %s", described(error))
+            _log.info("%s beside a row are not checked: on them the network raises %s", what, described(error))
     return worst
 
 

@@ -17,6 +17,7 @@ from ..runtime.runner import Runner
 from ..signature import Shape
 from ..user_code import call_at_start
 from . import mistake_checks, stages
+from .check_error import noting
 from .check_results import (
     Batching,
     CheckResult,
@@ -78,6 +79,7 @@ class OpenedModel:
             "forward_ms": {_label(shape): round(ms, 3) for shape, ms in sorted(self.forward_ms.items())},
             "precision": self.precision,
             "inputs_passed": self.inputs_passed,
+            "checked_with": self.samples.source,
             "start_s": {step: round(took_s, 2) for step, took_s in self.start_s.items()},
         }
 
@@ -118,15 +120,19 @@ def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.
     set_arithmetic(config, fixed=not config.lengths)
     bound = stages.bind_source(config, module)
     laps.lap("load")
-    checked = stages.check_eagerly(bound, config, place)
+    note = bound.samples.note
+    with noting(note):
+        checked = stages.check_eagerly(bound, config, place)
     ready = stages.prepare_module(bound, checked)
     compiled = stages.compile_module(ready)
     laps.lap("compile")
-    chosen = stages.choose_sizes(ready, stages.warm_shapes(ready, compiled))
-    laps.lap("warm")
-    rows = stages.prove_rows(ready, chosen.runner, checked.reference)
-    laps.lap("prove")
-    compared = mistake_checks.compilation(compiled, chosen.runner, checked.reference, ready.samples, checked.arithmetic)
+    with noting(note):
+        chosen = stages.choose_sizes(ready, stages.warm_shapes(ready, compiled))
+        laps.lap("warm")
+        rows = stages.prove_rows(ready, chosen.runner, checked.reference)
+        laps.lap("prove")
+        runner, samples = chosen.runner, ready.samples
+        compared = mistake_checks.compilation(compiled, runner, checked.reference, samples, checked.arithmetic)
     laps.lap("compare")
     _, best = ends(chosen.forward_ms)
     checks = Checks(

@@ -13,19 +13,30 @@ from ..runtime.returned_values import check_model_inputs
 from ..signature import NUMPY, Array, Rows, Shape, Signature, Tensor, signature_of
 from ..sources.resolve import make_preprocess
 from ..user_code import call_at_start
-from . import random_inputs
+from . import examples, random_inputs
+from .examples import Examples
 
 Preprocess = Callable[[Rows], dict[str, Array]]
 _FIRST_ROWS = 2
 
 
 class SampleInputs:
-    """Draws probe rows in the form that the model takes, after the preprocessing where there is one."""
+    """Draws probe rows in the form that the model takes, after the preprocessing where there is one.
 
-    def __init__(self, signature: Signature, preprocess: Preprocess | None, lengths: tuple[int, ...]) -> None:
+    They are the config's examples, or invented where it has none.
+    """
+
+    def __init__(
+        self,
+        signature: Signature,
+        preprocess: Preprocess | None,
+        lengths: tuple[int, ...],
+        examples: Examples | None = None,
+    ) -> None:
         self.inputs = signature.inputs
         self.preprocess = preprocess
         self.lengths = lengths
+        self.examples = examples
         self.model_inputs: tuple[Tensor, ...] = () if preprocess else signature.inputs
         if preprocess:
             self.model_inputs = _inputs_of(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, lengths)
@@ -38,8 +49,23 @@ class SampleInputs:
 
     def __call__(self, rows: int, seed: int, length: int | None = None) -> dict[str, Array]:
         words = length or (self.lengths[0] if self.lengths else 8)
-        arrays = random_inputs.sample(self.inputs, rows, seed, words)
+        drawn = self.examples
+        arrays = random_inputs.sample(self.inputs, rows, seed, words) if drawn is None else drawn.draw(rows, seed)
         return arrays if self.preprocess is None else self.preprocessed(arrays, rows)
+
+    @property
+    def note(self) -> str:
+        """What a message says that rests on rows which were invented; "" where they are real."""
+        if self.examples is not None:
+            return ""
+        if any(each.datatype == "BYTES" for each in self.inputs):
+            return "it was asked with invented words: name a file of real inputs as example"
+        return "it was asked with invented numbers: name real rows as example, or give low and high of the inputs"
+
+    @property
+    def source(self) -> str:
+        """Whose rows these are, for log and metadata."""
+        return "invented rows" if self.examples is None else f"{len(self.examples)} example rows"
 
     def shaped(self, shape: Shape, seed: int) -> dict[str, Array]:
         """Return rows that take exactly this padded shape."""
@@ -47,15 +73,16 @@ class SampleInputs:
         arrays = self(rows, seed, length or None)
         if not length:
             return arrays
-        return {tensor.name: stretch(arrays[tensor.name], tensor, length) for tensor in self.model_inputs}
+        # Real rows are as long as they are: repeated, they fill a longer one with numbers that the network knows.
+        fit = stretch if self.examples is None else _repeated
+        return {tensor.name: fit(arrays[tensor.name], tensor, length) for tensor in self.model_inputs}
 
     def preprocessed(self, arrays: Rows, rows: int) -> dict[str, Array]:
         """Return what the preprocessing makes of these rows, held against what it returned first."""
         assert self.preprocess is not None
-        advice = (
-            "the rows it was given are drawn from `inputs` in the config: say there what it takes; "
-            "they are read-only: copy an array before you change it"
-        )
+        advice = "its arrays are read-only: copy one before you change it"
+        if self.examples is None:
+            advice = f"{self.note}; {advice}"
         for array in arrays.values():
             array.flags.writeable = False
         found = call_at_start("preprocess", advice, self.preprocess, arrays)
@@ -66,7 +93,8 @@ class SampleInputs:
 
 def draw_of(config: ModelConfig) -> SampleInputs:
     """Return what draws rows for the model of a config."""
-    return SampleInputs(signature_of(config), make_preprocess(config.preprocess), config.lengths or ())
+    preprocess = make_preprocess(config.preprocess)
+    return SampleInputs(signature_of(config), preprocess, config.lengths or (), examples.load(config))
 
 
 def _inputs_of(found: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
@@ -94,6 +122,14 @@ def _inputs_of(found: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tens
             "help: leave lengths out, or return arrays of shape [rows, length, ...]"
         )
     return tuple(model_inputs)
+
+
+def _repeated(array: Array, tensor: Tensor, length: int) -> Array:
+    """Return an array [rows, any, ...] repeated or cut to [rows, length, ...]; a fixed one as it is."""
+    if tensor.fixed:
+        return array
+    times = -(-length // array.shape[1])
+    return np.ascontiguousarray(np.concatenate([array] * times, axis=1)[:, :length])
 
 
 def stretch(array: Array, tensor: Tensor, length: int) -> Array:

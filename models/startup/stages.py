@@ -59,6 +59,7 @@ def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundMod
     samples = draw_of(config)
     loaded = source.load(config.source) if module is None else module
     bound, samples = bind(freeze_in_eval(loaded), samples)
+    _log.info("%s: checked with %s", config.name, samples.source)
     if bound.how != BY_NAME:
         _log.info("%s: inputs are passed %s", config.name, bound.how)
     return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how)

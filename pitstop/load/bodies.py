@@ -22,9 +22,11 @@ _MOST_BYTES = 64 << 20
 
 
 def requests(target: Target, path: Path | None, rows: int, length: int) -> list[Request]:
-    """Return the inputs to send: from a file, or drawn to fit the model's metadata."""
+    """Return the inputs to send: from a file, the example in the model's metadata, or drawn to fit that."""
     if path is not None:
         return list(input_file.read(path, target.inputs, rows))
+    if (example := target.properties.get("example")) is not None:
+        return [input_file.repeated(example, rows)]
     found: list[Request] = []
     size = 0
     while len(found) < _DRAWN and size < _MOST_BYTES:
@@ -33,6 +35,11 @@ def requests(target: Target, path: Path | None, rows: int, length: int) -> list[
         found.append(request)
         size += sum(tensor.values.nbytes for tensor in request)
     return found
+
+
+def source(target: Target) -> str:
+    """Say where requests come from for which the user names no file."""
+    return "drawn from the metadata" if target.properties.get("example") is None else "the metadata's example"
 
 
 def wire(target: Target, request: Request, kind: Format) -> bytes:

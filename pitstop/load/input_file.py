@@ -37,6 +37,12 @@ def read(path: Path, inputs: Sequence[Mapping[str, Any]], rows: int) -> list[Req
         raise LoadError(f"{path}: is neither JSON nor .npz", _HELP) from error
 
 
+def repeated(example: Mapping[str, Any], rows: int) -> Request:
+    """Return the example of a model's metadata, one row, as a request of so many rows."""
+    found = _request(Path("the metadata's example"), 0, example)
+    return tuple(Tensor(each.name, each.datatype, np.repeat(each.values, rows, axis=0)) for each in found)
+
+
 def _from_text(path: Path, text: str) -> list[Request]:
     try:
         found = json.loads(text)

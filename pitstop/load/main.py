@@ -10,7 +10,7 @@ from rich.status import Status
 
 from ..measure import results
 from ..measure.percentiles import percentile
-from .bodies import Format, requests
+from .bodies import Format, requests, source
 from .errors import LoadError
 from .load_runner import Drive
 from .plan import Plan
@@ -103,6 +103,6 @@ def _record(options: LoadOptions, target: Target, summary: Summary) -> dict[str,
         "target": {"url": target.url, "model": target.model, "properties": target.properties},
         "format": options.kind,
         "rows": options.rows,
-        "input": str(options.path) if options.path else "drawn from the metadata",
+        "input": str(options.path or source(target)),
         **summary.as_json(),
     }

@@ -1,13 +1,14 @@
 """What `pitstop load` sends: drawn to fit the metadata, or brought by the user."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pitstop.load.bodies import http_body, requests, wire
+from pitstop.load.bodies import http_body, requests, source, wire
 from pitstop.load.errors import LoadError
 from pitstop.load.sender_http import Address
 from pitstop.load.target import Target
@@ -27,6 +28,14 @@ def test_inputs_fit_the_metadata() -> None:
     assert text.shape == (3,)
     assert ids.shape == (3, 5)
     assert 0 <= ids.values.min() <= ids.values.max() < 100
+
+
+def test_an_example_in_the_metadata_is_sent_in_as_many_rows_as_are_asked_for() -> None:
+    texts = {"inputs": [{**TEXT, "shape": [1], "data": ["a text"]}]}
+    known = replace(target(TEXT), properties={"example": texts})
+    [[text]] = requests(known, None, rows=3, length=5)
+    assert text.values.tolist() == [b"a text"] * 3
+    assert (source(known), source(target(TEXT))) == ("the metadata's example", "drawn from the metadata")
 
 
 def test_two_runs_send_the_same_and_two_requests_differ() -> None:

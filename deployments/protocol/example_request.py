@@ -1,0 +1,36 @@
+"""A model's example as a request that any client can send, for its metadata."""
+
+from typing import Any
+
+import orjson
+
+from models.signature import Rows, Signature
+
+from .encoding import as_bytes, has_json, to_json
+
+# Metadata is asked for often; a picture is better asked of whoever has the file.
+_MOST_BYTES = 16 * 1024
+
+
+def example_request(signature: Signature, row: Rows) -> dict[str, Any] | None:
+    """Return one row as the JSON of a request; None where it is too large, or has no form in JSON."""
+    if sum(array.nbytes for array in row.values()) > _MOST_BYTES:
+        return None
+    inputs = []
+    for tensor in signature.inputs:
+        array = row[tensor.name]
+        if not has_json(tensor.datatype) or (tensor.datatype == "BYTES" and not all(map(_is_text, array.reshape(-1)))):
+            return None
+        data = to_json(tensor.datatype, array)
+        listed = data if isinstance(data, list) else data.tolist()
+        inputs.append({**tensor.describe(), "shape": list(array.shape), "data": listed})
+    found = {"inputs": inputs}
+    return found if len(orjson.dumps(found)) <= _MOST_BYTES else None
+
+
+def _is_text(element: object) -> bool:
+    try:
+        as_bytes(element).decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,252 @@
+"""Real rows for the checks of a start, from what the config names as `example`: files, or a callable that returns them.
+
+A file is .npz or .safetensors (an array per input), .json (a request for /infer or /predict), .txt (a text a line), a
+picture, or, for one BYTES input, anything. A callable returns an array per input, or a list of such requests.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from configs.schema import ModelConfig
+
+from ..errors import ModelError, first_line
+from ..images import default_reader
+from ..runtime.returned_values import too_long, uneven
+from ..signature import Array, Rows, Signature, Tensor, signature_of
+from ..sources.files import fetch, shown
+from ..sources.resolve import resolve
+from ..user_code import call_at_start
+
+# Enough for every check; more would only take memory.
+MOST_ROWS = 256
+_FORMS = "a dict of arrays with an entry for each input, rows first, or a list of such dicts"
+_Row = dict[str, Array]
+_Reader = Callable[..., list[Mapping[str, Any]]]
+
+
+class Examples:
+    """Rows to draw from, each an array [1, ...] per input."""
+
+    def __init__(self, rows: Sequence[_Row]) -> None:
+        self._rows = rows
+
+    @property
+    def first(self) -> Rows:
+        """The first row, [1, ...] per input."""
+        return self._rows[0]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def draw(self, rows: int, seed: int) -> dict[str, Array]:
+        """Return so many rows in an order of the seed's, [rows, ...] per input; open sizes are padded to the longest.
+
+        Where more are asked for than there are, they come again with other numbers, where numbers may be changed: the
+        same row beside itself would show no influence of one on the other.
+        """
+        generator = np.random.default_rng(seed)
+        chosen: list[_Row] = []
+        while len(chosen) < rows:
+            order = generator.permutation(len(self._rows))[: rows - len(chosen)]
+            as_given = not chosen
+            chosen += [self._rows[each] if as_given else _varied(self._rows[each], generator) for each in order]
+        return {name: _below([row[name] for row in chosen]) for name in chosen[0]}
+
+
+def load(config: ModelConfig) -> Examples | None:
+    """Return the rows that a config names, or None where it names none.
+
+    Raises:
+        ModelError: they cannot be read, or are none that the model's inputs take.
+    """
+    named = (config.example,) if isinstance(config.example, str) else config.example
+    if named is None:
+        return None
+    signature, rows = signature_of(config), list[_Row]()
+    for each in named:
+        what = f"example {shown(each)}"
+        checked = _checked(what, signature, _requests(each, signature, config))
+        if config.lengths and config.preprocess is None:
+            _refuse_lengths(what, checked, signature, config.lengths[-1])
+        rows += checked
+    if not rows:
+        raise ModelError(f"example {', '.join(map(shown, named))}: has no row\nhelp: give one row at least")
+    return Examples(rows[:MOST_ROWS])
+
+
+def _requests(named: str, signature: Signature, config: ModelConfig) -> Iterable[Mapping[str, Any]]:
+    if ":" in named and "://" not in named:
+        make: Callable[[], Any] = resolve(named)
+        found = call_at_start(f"example {named}", f"return {_FORMS}", make)
+        return list(found) if isinstance(found, list | tuple) else [found]
+    path = fetch(named)
+    read: _Reader = _READERS.get(path.suffix.lower(), _bytes)
+    try:
+        return read(path, signature, config)
+    except ModelError:
+        raise
+    except Exception as error:  # Whatever a library raises of a file, or a decode hook of a picture.
+        advice = "name a .npz, .safetensors, .json, .txt or picture that holds rows of the inputs"
+        raise ModelError(f"example {shown(named)}: cannot be read ({first_line(error)})\nhelp: {advice}") from error
+
+
+def _npz(path: Path, *_: object) -> list[Mapping[str, Any]]:
+    with np.load(path, allow_pickle=False) as found:
+        return [{name: found[name] for name in found.files}]
+
+
+def _safetensors(path: Path, *_: object) -> list[Mapping[str, Any]]:
+    from safetensors.numpy import load_file
+
+    return [load_file(path)]
+
+
+def _json(path: Path, signature: Signature, *_: object) -> list[Mapping[str, Any]]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    requests = found if isinstance(found, list) and all(_is_request(each) for each in found) else [found]
+    return [_of_json(each, signature) for each in requests]
+
+
+def _is_request(found: object) -> bool:
+    return isinstance(found, Mapping) and ("inputs" in found or "instances" in found)
+
+
+def _of_json(found: object, signature: Signature) -> Mapping[str, Any]:
+    """Read a request for /infer, one for /predict, a list of instances, or a list of rows per input."""
+    if isinstance(found, Mapping) and isinstance(found.get("inputs"), list):
+        return {each["name"]: _shaped(each) for each in found["inputs"]}
+    instances = found.get("instances", found) if isinstance(found, Mapping) else found
+    if isinstance(instances, Mapping):
+        return instances
+    if isinstance(instances, list) and instances and all(isinstance(each, Mapping) for each in instances):
+        return {name: [each[name] for each in instances] for name in instances[0]}
+    if isinstance(instances, list) and len(signature.inputs) == 1:
+        return {signature.inputs[0].name: instances}
+    raise ValueError("it is neither a request nor a list of instances")
+
+
+def _shaped(tensor: Mapping[str, Any]) -> Any:
+    return np.array(tensor["data"], object).reshape(tensor["shape"])
+
+
+def _lines(path: Path, signature: Signature, *_: object) -> list[Mapping[str, Any]]:
+    texts = [line.encode() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [{_texts(signature).name: _column(texts, _texts(signature))}]
+
+
+def _bytes(path: Path, signature: Signature, *_: object) -> list[Mapping[str, Any]]:
+    return [{_texts(signature).name: _column([path.read_bytes()], _texts(signature))}]
+
+
+def _picture(path: Path, signature: Signature, config: ModelConfig) -> list[Mapping[str, Any]]:
+    if len(signature.inputs) == 1 and signature.inputs[0].datatype == "BYTES":
+        return _bytes(path, signature)
+    named = config.predict.decode
+    read: Callable[[bytes], Array] | None = default_reader(signature) if named is None else resolve(named)
+    if read is None:
+        raise ValueError("the model takes no picture: name predict.decode, which makes a row of one")
+    return [{signature.inputs[0].name: call_at_start(f"predict.decode {named}", "", read, path.read_bytes())}]
+
+
+def _texts(signature: Signature) -> Tensor:
+    if len(signature.inputs) != 1 or signature.inputs[0].datatype != "BYTES":
+        raise ValueError("only a model with one BYTES input takes such a file")
+    return signature.inputs[0]
+
+
+def _column(values: list[bytes], tensor: Tensor) -> Array:
+    column = np.empty(len(values), object)
+    column[:] = values
+    return column.reshape(len(values), *(1 for _ in tensor.shape[1:]))
+
+
+_READERS: dict[str, _Reader] = {
+    ".npz": _npz,
+    ".safetensors": _safetensors,
+    ".json": _json,
+    ".txt": _lines,
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"), _picture),
+}
+
+
+def _checked(what: str, signature: Signature, requests: Iterable[Mapping[str, Any]]) -> list[_Row]:
+    """Return the rows of these requests, held against the inputs, one by one."""
+    rows: list[_Row] = []
+    for request in requests:
+        if not isinstance(request, Mapping) or set(request) != {each.name for each in signature.inputs}:
+            came = f"the names {list(request)}" if isinstance(request, Mapping) else f"a {type(request).__name__}"
+            wanted = [each.name for each in signature.inputs]
+            raise ModelError(f"{what}: has {came}, the inputs are {wanted}\nhelp: give {_FORMS}")
+        arrays = {each.name: _as_declared(what, each, request[each.name]) for each in signature.inputs}
+        counts = {name: len(array) for name, array in arrays.items()}
+        if len(set(counts.values())) != 1:
+            raise ModelError(f"{what}: the inputs have {counts} rows\nhelp: give as many rows of each")
+        rows += [{name: array[row : row + 1] for name, array in arrays.items()} for row in range(min(counts.values()))]
+    return rows
+
+
+def _refuse_lengths(what: str, rows: Sequence[_Row], signature: Signature, longest: int) -> None:
+    open_inputs = [each.name for each in signature.inputs if not each.fixed]
+    for row in rows:
+        if sentence := too_long(row, open_inputs, longest) or uneven(row, open_inputs):
+            raise ModelError(f"{what}: {sentence}\nhelp: give rows that a client may send")
+
+
+def _as_declared(what: str, tensor: Tensor, value: Any) -> Array:
+    try:
+        found = np.asarray(value)
+        if tensor.datatype == "BYTES":
+            array: Array = np.vectorize(_as_bytes, otypes=[object])(found)
+        else:
+            array = found.astype(tensor.numpy)
+            exact = found.astype(object) == array.astype(object) if array.dtype.kind in "iub" else True
+            if not np.all(exact):
+                raise ValueError(f"has numbers that {tensor.datatype} cannot hold")
+        shape = tuple(np.shape(array))
+        fits = len(shape) == len(tensor.shape) and all(
+            given > 0 and size in (-1, given) for given, size in zip(shape[1:], tensor.shape[1:], strict=True)
+        )
+        if not fits:
+            raise ValueError(f"has shape {list(shape)}, the config says {list(tensor.shape)}")
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ModelError(
+            f"{what}: input {tensor.name!r} {first_line(error)}\nhelp: give rows as a client sends them, rows first"
+        ) from error
+    return array
+
+
+def _as_bytes(value: object) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if not isinstance(value, bytes):
+        raise TypeError(f"is BYTES and has a {type(value).__name__}")
+    return value
+
+
+def _varied(row: Rows, generator: np.random.Generator) -> _Row:
+    """Return a row whose floats and pictures are somewhat brighter or darker; whole numbers may be names: they stay."""
+    factor = float(generator.uniform(0.7, 1.0))
+    return {name: _scaled(array, factor) if _is_measure(array) else array for name, array in row.items()}
+
+
+def _is_measure(array: Array) -> bool:
+    return array.dtype.kind == "f" or (array.dtype == np.uint8 and array.ndim > 2)
+
+
+def _scaled(array: Array, factor: float) -> Array:
+    return (array * factor).astype(array.dtype)
+
+
+def _below(arrays: Sequence[Array]) -> Array:
+    """Put rows below one another, each padded with zeros to the largest of every size."""
+    shape = tuple(max(sizes) for sizes in zip(*(array.shape[1:] for array in arrays), strict=True))
+    if all(array.shape[1:] == shape for array in arrays):
+        return np.concatenate(arrays)
+    found = np.zeros((len(arrays), *shape), arrays[0].dtype)
+    for row, array in zip(found, arrays, strict=True):
+        row[tuple(slice(size) for size in array.shape[1:])] = array[0]
+    return found
