@@ -47,9 +47,9 @@ def root(args: dict[str, Any]) -> serve.Application:
 def _check_packages() -> None:
     """Refuse another package of the same name: `models` and `configs` are common ones."""
     for package in (configs, models):
-        found = Path(package.__file__ or "").resolve().parent
-        if found.parent != _HERE:
+        folder = Path(package.__file__ or "").resolve().parent
+        if folder.parent != _HERE:
             raise ImportError(
-                f"{package.__name__} comes from {found}, deployments from {_HERE}\n"
+                f"{package.__name__} comes from {folder}, deployments from {_HERE}\n"
                 "help: start `serve run` in the project's root, and rename or uninstall the other package"
             )

@@ -75,8 +75,8 @@ class Ingress:
         self.service.reconfigure(user_config)
 
     async def _block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> BlockReply:
-        found: BlockReply = await self._device.block.remote(arrays, rows, timeout_s, requests)
-        return found
+        reply: BlockReply = await self._device.block.remote(arrays, rows, timeout_s, requests)
+        return reply
 
 
 # Serve's default of 5 requests at a time would keep the device's batches empty.

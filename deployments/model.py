@@ -193,9 +193,9 @@ class Model:
     def _announce(self) -> None:
         if self._placement.fallback:
             self._log.warning("%s: NOT ON A GPU. %s", self._config.name, self._placement.fallback)
-        found = "\n".join(f"  {line(result)}" for result in self._served.checks.results)
+        results = "\n".join(f"  {line(result)}" for result in self._served.checks.results)
         steps = ", ".join(f"{step} {took_s:.1f}" for step, took_s in self._served.start_s.items())
-        self._log.info("%s is warm after %.1f s (%s)\n%s", self._config.name, self._served.started_s, steps, found)
+        self._log.info("%s is warm after %.1f s (%s)\n%s", self._config.name, self._served.started_s, steps, results)
 
 
 Deployment = serve.deployment(name="Model")(serve.ingress()(calls.servicer(Model)))

@@ -63,7 +63,7 @@ class Preprocessor:
             # Some transports hand over views of what came; a hook that works in place is refused in the start.
             array.flags.writeable = False
         try:
-            found = call(self._hook, inputs)
+            returned = call(self._hook, inputs)
         except ValueError as error:  # By contract of preprocess, a ValueError is a sentence for the client.
             if not (sentence := text_of(error)):
                 raise InferenceFailed(error) from None
@@ -71,16 +71,16 @@ class Preprocessor:
         except Exception as error:  # The user's own code; whatever it raises or returns, only this request may suffer.
             raise InferenceFailed(error) from None
         try:
-            arrays = call(self._own, found, rows)
+            arrays = call(self._own, returned, rows)
         except Exception as error:  # As above: to look at what it returned may raise anything.
             raise InferenceFailed(error) from None
         if self._longest is not None and (sentence := too_long(arrays, self._open_inputs, self._longest) or ""):
             raise BadRequest(sentence)
         return arrays
 
-    def _own(self, found: object, rows: int) -> dict[str, Array]:
+    def _own(self, returned: object, rows: int) -> dict[str, Array]:
         """Return copies: a hook may write into the same arrays at its next call, while these still wait."""
-        return {name: np.array(array) for name, array in check_model_inputs(found, rows, self._model_inputs).items()}
+        return {name: np.array(array) for name, array in check_model_inputs(returned, rows, self._model_inputs).items()}
 
 
 def preprocessor(

@@ -43,8 +43,8 @@ def answering(
             messages = original(self, handle=handle, proxy_request=proxy_request, **given)
         else:
             messages = write(proxy_request, name, refused)
-        async with contextlib.aclosing(messages) as found:  # type: ignore[type-var]  # Both are generators.
-            async for message in found:
+        async with contextlib.aclosing(messages) as sent:  # type: ignore[type-var]  # Both are generators.
+            async for message in sent:
                 yield message
 
     return send
@@ -56,8 +56,8 @@ async def refusal(serve_status: ServeStatus, name: str) -> NotReady | None:
         apps = await serve_status.apps()
     except Exception:  # Serve itself then does what it always does.
         return None
-    found = next((app for app in apps if app.name == name), None)
-    return None if found is None or found.ready or found.held else not_ready(found)
+    asked = next((app for app in apps if app.name == name), None)
+    return None if asked is None or asked.ready or asked.held else not_ready(asked)
 
 
 async def _http(request: Any, name: str, error: NotReady) -> AsyncIterator[Any]:

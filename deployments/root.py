@@ -114,14 +114,14 @@ class Root:
 async def _absent(root: Root, _headers: Given, _receive: Receive, path: str) -> Response:
     """Answer for a model that does not answer itself."""
     name, _, rest = path.removeprefix(_PREFIX).partition("/")
-    found = await root._serve_status.absent(name)
-    if rest == "ready" and isinstance(found, NotReady):
-        return _json({"name": name, "ready": False}, found.status, found.headers)
-    raise found
+    error = await root._serve_status.absent(name)
+    if rest == "ready" and isinstance(error, NotReady):
+        return _json({"name": name, "ready": False}, error.status, error.headers)
+    raise error
 
 
-def _json(found: object, status: int = 200, headers: Headers = ()) -> Response:
-    return Response(orjson.dumps(found), status, headers=headers, compress=False)
+def _json(content: object, status: int = 200, headers: Headers = ()) -> Response:
+    return Response(orjson.dumps(content), status, headers=headers, compress=False)
 
 
 _GET = ("GET", "HEAD")

@@ -20,21 +20,21 @@ def serve_details() -> dict[str, Any]:
 
 def fill(applications: Mapping[str, dict[str, Any]], running: Mapping[tuple[str, str], int]) -> None:
     """Put in the deployments that Serve does not list, by how many replicas run of each application's each."""
-    for name, found in applications.items():
-        if _lists_none(found):
-            config = (found.get("deployed_app_config") or {}).get("deployments") or ()
+    for name, application in applications.items():
+        if _lists_none(application):
+            config = (application.get("deployed_app_config") or {}).get("deployments") or ()
             ours = {deployment: count for (app, deployment), count in running.items() if app == name}
             # One at zero is started once the change is built; where the build failed, Serve does not scale any more.
-            least = 0 if _status(found) == "DEPLOYING" else 1
-            found["deployments"] = {each: _deployment(each, count, least, config) for each, count in ours.items()}
+            least = 0 if _status(application) == "DEPLOYING" else 1
+            application["deployments"] = {each: _deployment(each, count, least, config) for each, count in ours.items()}
 
 
-def _lists_none(found: Mapping[str, Any]) -> bool:
-    return not found.get("deployments") and _status(found) != "DELETING"
+def _lists_none(application: Mapping[str, Any]) -> bool:
+    return not application.get("deployments") and _status(application) != "DELETING"
 
 
-def _status(found: Mapping[str, Any]) -> str:
-    return str(getattr(found["status"], "value", found["status"]))
+def _status(application: Mapping[str, Any]) -> str:
+    return str(getattr(application["status"], "value", application["status"]))
 
 
 def _deployment(name: str, count: int, least: int, config: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -60,10 +60,10 @@ class ServeStatus:
             return
         self._details, self._asked_s = call.result(), time.monotonic()
         self.port = int(self._details["http_options"]["port"])
-        found = self._details["applications"]
-        canary = canaries(found.values())
-        names = sorted(name for name in found if name != self._own_app)
-        self._apps = [application(name, found[name], name in canary) for name in names]
+        details = self._details["applications"]
+        canary = canaries(details.values())
+        names = sorted(name for name in details if name != self._own_app)
+        self._apps = [application(name, details[name], name in canary) for name in names]
 
     async def absent(self, name: str) -> NotFound | NotReady:
         """Say why a model does not answer: it is not here, or not ready."""

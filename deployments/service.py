@@ -180,7 +180,7 @@ class ModelService:
                 batcher.preparing_rows -= rows
             left_s = until_s - time.perf_counter()
             batcher.add(arrays, rows, deliver, left_s, request.priority, is_disconnected)
-        except Exception as error:  # Whoever waits is told by the result alone.
+        except Exception as error:  # Only a result ends the request.
             deliver(error)
 
 

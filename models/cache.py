@@ -38,12 +38,12 @@ def bound_gib() -> float:
     """Return how large the cache may grow, in GiB."""
     text = os.environ.get(VARIABLE, "")
     try:
-        found = float(text) if text else _DEFAULT_GIB
+        gib = float(text) if text else _DEFAULT_GIB
     except ValueError:
-        found = -1.0
-    if not 0 < found < float("inf"):
+        gib = -1.0
+    if not 0 < gib < float("inf"):
         raise ModelError(f"{VARIABLE}: {text!r} is not a number of GiB above 0\nhelp: such as {VARIABLE}=20")
-    return found
+    return gib
 
 
 def use(path: Path) -> bool:
@@ -101,15 +101,15 @@ def _bound_or_default() -> float:
 
 def _files() -> list[tuple[float, Path, int]]:
     """Return when each file was used last, its path and its size in bytes."""
-    found = []
+    files = []
     # Only in these folders is anything ever removed: PITSTOP_CACHE may name one that holds other things as well.
     folders = [_DOWNLOADS, *(each.name for each in BACKENDS.values() if each.artefact)]
     for path in (each for name in folders for each in (cache_dir() / name).rglob("*")):
         with suppress(OSError):  # Removed by another process since it was listed.
             if path.is_file() and not path.is_symlink():
                 stat = path.stat()
-                found.append((stat.st_mtime, path, stat.st_size))
-    return found
+                files.append((stat.st_mtime, path, stat.st_size))
+    return files
 
 
 def _remove(path: Path) -> bool:

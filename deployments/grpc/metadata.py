@@ -17,10 +17,10 @@ def server_message(name: str) -> pb.ServerMetadataResponse:
     return pb.ServerMetadataResponse(**server_metadata(name, _EXTENSIONS))
 
 
-def model_message(found: Mapping[str, Any]) -> pb.ModelMetadataResponse:
+def model_message(metadata: Mapping[str, Any]) -> pb.ModelMetadataResponse:
     """Write a model's metadata; what of its properties is no text is written as JSON."""
-    properties = {name: _as_text(value) for name, value in found.get("properties", {}).items()}
-    described = {name: found[name] for name in _FIELDS if name in found}
+    properties = {name: _as_text(value) for name, value in metadata.get("properties", {}).items()}
+    described = {name: metadata[name] for name in _FIELDS if name in metadata}
     return pb.ModelMetadataResponse(**described, properties=properties)
 
 

@@ -33,9 +33,9 @@ async def in_order(
     reader = asyncio.create_task(read())
     try:
         while (future := await under_way.get()) is not None:
-            found = await future
+            answered = await future
             slots.release()
-            yield found
+            yield answered
         await reader
     finally:
         reader.cancel()

@@ -57,20 +57,20 @@ class RequestHeadCache:
         return head
 
     def _parse(self, raw: bytes) -> RequestHead | None:
-        found = _Collector()
-        parser = httptools.HttpRequestParser(found)
+        collector = _Collector()
+        parser = httptools.HttpRequestParser(collector)
         try:
             parser.feed_data(raw)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return None
-        headers = dict(found.headers)
-        endpoint = self._endpoints.get(found.url)
+        headers = dict(collector.headers)
+        endpoint = self._endpoints.get(collector.url)
         length = headers.get(b"content-length", b"")
         usual = (
-            found.complete
+            collector.complete
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
-            and len(headers) == len(found.headers)
+            and len(headers) == len(collector.headers)
             and _NOT_HERE.isdisjoint(headers)
             and length.isdigit()
             and len(length) <= _MOST_DIGITS

@@ -22,10 +22,10 @@ __all__ = ["ASGIApp", "build"]
 def build(service: Service) -> ASGIApp:
     """Return the ASGI application of one model; Serve's own middleware adds x-request-id to its answers."""
     prefix, endpoint = _prefix(service), Endpoint(service)
-    found = {prefix + path: (endpoint, route) for path, route in _ROUTES.items()}
+    routes = {prefix + path: (endpoint, route) for path, route in _ROUTES.items()}
 
     def find(scope: Scope) -> tuple[Endpoint, Route[Endpoint]]:
-        return found.get(scope["path"]) or _find(service, scope["path"])
+        return routes.get(scope["path"]) or _find(service, scope["path"])
 
     return application(find, service.authenticator, lambda error, headers: refuse(service, error, headers))
 
@@ -98,8 +98,8 @@ async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Response:
     return _json(answers[0] if single else {"predictions": answers}, compress=True)
 
 
-def _json(found: object, compress: bool = False) -> Response:
-    return Response(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY), compress=compress)
+def _json(content: object, compress: bool = False) -> Response:
+    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), compress=compress)
 
 
 _GET = ("GET", "HEAD")

@@ -57,10 +57,10 @@ class Metrics:
             await asyncio.sleep(_PUSH_EVERY_S)
             self.push(unwarmed())
             efficiency.look()
-            found = efficiency.as_json()
-            if found["efficiency"] is not None:
-                self._efficiency.set(found["efficiency"])
-                self._idle.set(found["idle_share"])
+            shares = efficiency.as_json()
+            if shares["efficiency"] is not None:
+                self._efficiency.set(shares["efficiency"])
+                self._idle.set(shares["idle_share"])
 
     def push(self, unwarmed: int) -> None:
         """Send what was counted since the last push."""

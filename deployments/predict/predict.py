@@ -65,7 +65,7 @@ class Predictor:
 
     def _row(self, image: ReadImage, body: bytes, content_type: str, tensor: Tensor) -> Array:
         try:
-            found = call(image, body)
+            row = call(image, body)
         except ValueError as error:
             if not (sentence := text_of(error)):
                 raise InferenceFailed(error) from None
@@ -74,7 +74,7 @@ class Predictor:
             raise InferenceFailed(error) from None
         try:
             # A copy: a hook may write into the same array at its next call, while this one still waits.
-            return _one_row(tensor, call(np.array, found))
+            return _one_row(tensor, call(np.array, row))
         except Exception as error:  # As above, of what it returned.
             raise InferenceFailed(error) from None
 
@@ -100,12 +100,14 @@ def predictor(config: ModelConfig) -> Predictor:
 
 
 def _written(answer: WriteAnswer, row: Mapping[str, Array]) -> orjson.Fragment:
-    """Call the encode hook and write its object at once: what JSON cannot hold is the hook's fault, found here."""
+    """Call the encode hook and write its object at once, so that an object that JSON cannot hold is its error."""
     try:
-        found: object = call(answer, row)
-        if not isinstance(found, dict):
-            raise TypeError(f"predict.encode returned a {type(found).__name__}\nhelp: return a dict that JSON can hold")
-        return orjson.Fragment(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY))
+        encoded: object = call(answer, row)
+        if not isinstance(encoded, dict):
+            raise TypeError(
+                f"predict.encode returned a {type(encoded).__name__}\nhelp: return a dict that JSON can hold"
+            )
+        return orjson.Fragment(orjson.dumps(encoded, option=orjson.OPT_SERIALIZE_NUMPY))
     except Exception as error:  # The user's own code; whatever it raises or returns, only this request may suffer.
         raise InferenceFailed(error) from None
 
@@ -127,10 +129,10 @@ def _one_row(tensor: Tensor, row: Array) -> Array:
 def _load(body: bytes) -> list[Any]:
     if not body:
         raise BadRequest(f"the body is empty: {_WHERE}, or an image where the model takes one")
-    found = load(body, "the body")
-    rows = found.get("instances") if type(found) is dict else None
+    message = load(body, "the body")
+    rows = message.get("instances") if type(message) is dict else None
     if type(rows) is not list:
-        raise BadRequest(f"the body must be an object with a list of instances, got {show(found)}: {_WHERE}")
+        raise BadRequest(f"the body must be an object with a list of instances, got {show(message)}: {_WHERE}")
     return rows
 
 

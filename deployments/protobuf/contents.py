@@ -58,8 +58,8 @@ def _numbers(tensor: Tensor, carried: Array) -> Array:
     limits: Any = np.iinfo(tensor.numpy)
     beyond = (carried < limits.min) | (carried > limits.max)
     if beyond.any():
-        found = carried[beyond][0]
+        value = carried[beyond][0]
         raise BadRequest(
-            f"input {tensor.name!r} is {tensor.datatype} and takes {limits.min} to {limits.max}; got {found}"
+            f"input {tensor.name!r} is {tensor.datatype} and takes {limits.min} to {limits.max}; got {value}"
         )
     return carried.astype(tensor.numpy)

@@ -20,8 +20,8 @@ def top(array: Array, k: int) -> Array:
     falling = ~flat if flat.dtype.kind in "biu" else -flat
     order = np.argsort(falling, axis=1, kind="stable")[:, :k]
     write = "{:f}:{}" if flat.dtype.kind == "f" else "{:d}:{}"
-    found = np.empty(order.shape, object)
+    written = np.empty(order.shape, object)
     for row, index in np.ndindex(order.shape):
         place = int(order[row, index])
-        found[row, index] = write.format(flat[row, place].item(), place).encode()
-    return found
+        written[row, index] = write.format(flat[row, place].item(), place).encode()
+    return written

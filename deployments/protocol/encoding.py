@@ -51,10 +51,10 @@ def from_json(tensor: Tensor, shape: Any, data: Any) -> Array:
     return _numbers(tensor, flat).reshape(shape)
 
 
-def from_binary(tensor: Tensor, shape: Any, raw: Buffer, found: str = "binary_data_size is") -> Array:
+def from_binary(tensor: Tensor, shape: Any, raw: Buffer, given_as: str = "binary_data_size is") -> Array:
     """Read a tensor's bytes; numeric ones become a read-only view of `raw`, with no copy.
 
-    `found` is how the transport speaks of the number of bytes that came.
+    `given_as` is how the transport speaks of the number of bytes that came.
     """
     elements = check_shape(tensor, shape)
     if tensor.datatype == "BYTES":
@@ -63,7 +63,7 @@ def from_binary(tensor: Tensor, shape: Any, raw: Buffer, found: str = "binary_da
     if len(raw) != expected:
         raise BadRequest(
             f"input {tensor.name!r}: {tensor.datatype} of shape {show(list(shape))} takes {expected} bytes,"
-            f" {found} {len(raw)}"
+            f" {given_as} {len(raw)}"
         )
     # Any byte but 0 is true, as in C; viewed as numpy's bool, such a byte would be neither.
     flat: Array = (
@@ -148,14 +148,14 @@ def _strings(tensor: Tensor, elements: int, raw: Buffer) -> Array:
         raise BadRequest(
             f"input {tensor.name!r}: {elements} BYTES elements take at least {4 * elements} bytes, there are {end}"
         )
-    found, start = [], 0
+    values, start = [], 0
     for index in range(elements):
         stop = start + 4
         stop += int.from_bytes(view[start:stop], "little")
         if stop > end:
             raise BadRequest(f"input {tensor.name!r}: BYTES element {index} ends at byte {stop}, the data at {end}")
-        found.append(bytes(view[start + 4 : stop]))
+        values.append(bytes(view[start + 4 : stop]))
         start = stop
     if start != end:
         raise BadRequest(f"input {tensor.name!r}: {end - start} bytes are left over after {elements} BYTES elements")
-    return objects(found)
+    return objects(values)

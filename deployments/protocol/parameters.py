@@ -7,9 +7,9 @@ from ..core.errors import BadRequest, show
 _MOST = 2**63
 
 
-def object_of(found: dict[str, Any], where: str) -> dict[str, Any]:
+def object_of(message: dict[str, Any], where: str) -> dict[str, Any]:
     """Return the parameters of a request, input or output; null is taken for none."""
-    parameters = found.get("parameters")
+    parameters = message.get("parameters")
     if parameters is None:
         return {}
     if type(parameters) is not dict:

@@ -1,6 +1,6 @@
 """What a request names of the model, held against it: its version, its inputs, their rows, and the outputs it wants.
 
-Everything that can be wrong with a request is found before its rows can meet a stranger's.
+Every error of a request is found before its rows share a batch with another client's.
 """
 
 from collections.abc import Container, Mapping

@@ -55,8 +55,8 @@ def settings(module: nn.Module) -> Iterator[bytes]:
 
 def constants(named: Mapping[str, object]) -> bytes:
     """Return those of some values that are plain or tensors as bytes; what else a file knows stands in other files."""
-    found = {name: value for name, value in named.items() if not name.startswith("__") and _is_plain(value)}
-    return b"".join(name.encode() + _bytes(value, {}, _DEEPEST) for name, value in sorted(found.items()))
+    plain = {name: value for name, value in named.items() if not name.startswith("__") and _is_plain(value)}
+    return b"".join(name.encode() + _bytes(value, {}, _DEEPEST) for name, value in sorted(plain.items()))
 
 
 def tensor_bytes(tensor: torch.Tensor) -> memoryview | None:

@@ -136,8 +136,8 @@ def _named(kind: type[nn.Module]) -> tuple[Mapping[str, object], ...]:
 
 def _files(kind: type[nn.Module]) -> set[str]:
     """Return the file of a class, and those of the functions, classes and modules it imports, without torch's own."""
-    found = {source_file(kind), *(source_file(each) for each in _beside(kind).values())}
-    return {file for file in found if file and not Path(file).is_relative_to(_TORCH) and Path(file).is_file()}
+    files = {source_file(kind), *(source_file(each) for each in _beside(kind).values())}
+    return {file for file in files if file and not Path(file).is_relative_to(_TORCH) and Path(file).is_file()}
 
 
 def _beside(kind: type[nn.Module]) -> dict[str, object]:

@@ -53,8 +53,8 @@ def build(
     # The weights and the code do not tell all: the factory may have been given other arguments.
     made_from = f"{config.source.factory} {sorted(config.source.kwargs.items())}"
     key = store.key_of(module, layout, config.torchscript, made_from)
-    if (found := kept(key, layout.device)) is not None:
-        return found
+    if (compiled := kept(key, layout.device)) is not None:
+        return compiled
     made = faithful(module, probes, outputs, config.torchscript, tolerance_for(config.precision, config.tolerance))
     if made.eager:
         _log.warning(
@@ -150,11 +150,11 @@ def _worst_deviation(module: nn.Module, traced: Forward, probes: Sequence[Staged
     with torch.no_grad():
         for probe in probes:
             try:
-                found = in_order(call(traced, *probe), outputs)
+                answered = in_order(call(traced, *probe), outputs)
             except RuntimeError:
                 return float("inf")
             expected = in_order(call(module, *probe), outputs)
-            deviations = [deviation(*pair) for pair in zip(found, expected, strict=True)]
+            deviations = [deviation(*pair) for pair in zip(answered, expected, strict=True)]
             worst = max([worst, *(each for each in deviations if each is not None)])
     return worst
 

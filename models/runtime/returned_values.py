@@ -12,12 +12,12 @@ from ..signature import Array, Tensor
 
 
 def check_model_inputs(
-    found: object, rows: int, model_inputs: Sequence[Tensor], what: str = "preprocess"
+    returned: object, rows: int, model_inputs: Sequence[Tensor], what: str = "preprocess"
 ) -> dict[str, Array]:
     """Return the arrays that the model takes, in its order.
 
     Args:
-        found: what preprocess returned for a request.
+        returned: what preprocess returned for a request.
         rows: how many rows the request has.
         feed: what the start saw preprocess return.
         what: names who returned it.
@@ -25,11 +25,11 @@ def check_model_inputs(
     Raises:
         ModelError: it is something else, for the log; never for a client.
     """
-    if not isinstance(found, Mapping):
-        raise _other(what, f"a {type(found).__name__}", rows, model_inputs)
-    if len(found) != len(model_inputs) or any(tensor.name not in found for tensor in model_inputs):
-        raise _other(what, f"the names {list(found)}", rows, model_inputs)
-    arrays = {tensor.name: found[tensor.name] for tensor in model_inputs}
+    if not isinstance(returned, Mapping):
+        raise _other(what, f"a {type(returned).__name__}", rows, model_inputs)
+    if len(returned) != len(model_inputs) or any(tensor.name not in returned for tensor in model_inputs):
+        raise _other(what, f"the names {list(returned)}", rows, model_inputs)
+    arrays = {tensor.name: returned[tensor.name] for tensor in model_inputs}
     for tensor in model_inputs:
         array = arrays[tensor.name]
         if not isinstance(array, np.ndarray):
@@ -55,11 +55,11 @@ def uneven(arrays: Mapping[str, Array], open_inputs: Sequence[str]) -> str | Non
     return f"the open size must be the same in every input; got {given}: pad the shorter ones, a mask with 0"
 
 
-def check_returned(found: Sequence[Any], rows: int, outputs: Sequence[Tensor], seen: Sequence[Any]) -> None:
+def check_returned(values: Sequence[Any], rows: int, outputs: Sequence[Tensor], seen: Sequence[Any]) -> None:
     """Hold the tensors that forward returned for a batch of `rows` (padded) rows against the config.
 
     Args:
-        found: a tensor per output.
+        values: a tensor per output.
         rows: how many rows forward was given, padding included.
         outputs: as declared.
         seen: the torch dtype that the start saw of each; only its class (float, integer, bool) must stay.
@@ -67,7 +67,7 @@ def check_returned(found: Sequence[Any], rows: int, outputs: Sequence[Tensor], s
     Raises:
         ModelError: another number of rows, another shape, or another class of dtype.
     """
-    for value, tensor, dtype in zip(found, outputs, seen, strict=True):
+    for value, tensor, dtype in zip(values, outputs, seen, strict=True):
         shape = value.shape
         if len(shape) == 0 or shape[0] != rows or shape[1:] != tensor.shape[1:]:
             raise ModelError(

@@ -57,9 +57,9 @@ class Runner:
 
     def with_forward(self, forward: Forward) -> "Runner":
         """Return a runner of another forward that has this one's warmed shapes and staging memory."""
-        found = copy.copy(self)
-        found.forward = forward
-        return found
+        other = copy.copy(self)
+        other.forward = forward
+        return other
 
     def run(self, parts: Sequence[Rows]) -> dict[str, Array]:
         """Answer parts that share a batch.
@@ -99,20 +99,22 @@ class Runner:
         with torch.inference_mode():
             if batch.ready is not None:
                 torch.cuda.current_stream().wait_event(batch.ready)
-            found = in_order(self.forward(*batch.inputs), self.outputs)
-            self._seen = self._seen or [value.dtype for value in found]
-            check_returned(found, batch.shape[0], self.outputs, self._seen)
+            outputs = in_order(self.forward(*batch.inputs), self.outputs)
+            self._seen = self._seen or [value.dtype for value in outputs]
+            check_returned(outputs, batch.shape[0], self.outputs, self._seen)
             if self.check_finite:
                 # As declared: what is finite in fp32 need not be in an FP16 output.
-                pairs = zip(found, self._dtypes, strict=True)
+                pairs = zip(outputs, self._dtypes, strict=True)
                 batch.finite = all_finite([value[: batch.rows].to(dtype) for value, dtype in pairs])
             if self.overlaps:
-                found = [self._out(value, dtype, batch.rows) for value, dtype in zip(found, self._dtypes, strict=True)]
+                outputs = [
+                    self._out(value, dtype, batch.rows) for value, dtype in zip(outputs, self._dtypes, strict=True)
+                ]
                 if batch.finite is not None:
                     batch.finite = batch.finite.to("cpu", non_blocking=True)
                 batch.done = torch.cuda.Event()  # type: ignore[no-untyped-call]
                 batch.done.record()
-        batch.outputs = found
+        batch.outputs = outputs
         batch.forward_s = time.perf_counter() - batch.launched_s
         return batch
 
@@ -127,11 +129,11 @@ class Runner:
         began = time.perf_counter()
         pairs = zip(batch.outputs, self._dtypes, strict=True)
         fetched = self._own([_on_cpu(value, dtype, batch.rows) for value, dtype in pairs], batch.inputs)
-        found = {tensor.name: value.numpy() for tensor, value in zip(self.outputs, fetched, strict=True)}
+        arrays = {tensor.name: value.numpy() for tensor, value in zip(self.outputs, fetched, strict=True)}
         if batch.finite is not None and not bool(batch.finite):
-            batch.nonfinite = nonfinite_rows(found)
+            batch.nonfinite = nonfinite_rows(arrays)
         batch.fetch_s = time.perf_counter() - began
-        return found
+        return arrays
 
     def raw(self, staged: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Copy tensors in, run the forward and return the outputs on the device, in the signature's order."""
@@ -162,7 +164,7 @@ class Runner:
 def in_order(result: Any, outputs: Sequence[Tensor]) -> list[torch.Tensor]:
     """Return what forward returned as one tensor per declared output."""
     if isinstance(result, torch.Tensor):
-        found: list[Any] = [result]
+        values: list[Any] = [result]
     elif isinstance(result, dict):
         absent = [tensor.name for tensor in outputs if tensor.name not in result]
         if absent:
@@ -170,16 +172,16 @@ def in_order(result: Any, outputs: Sequence[Tensor]) -> list[torch.Tensor]:
                 f"outputs: forward returned {sorted(result)}, without {absent}\n"
                 "help: name the outputs as the model does"
             )
-        found = [result[tensor.name] for tensor in outputs]
+        values = [result[tensor.name] for tensor in outputs]
     else:
-        found = list(result) if isinstance(result, tuple | list) else [result]
-    if len(found) != len(outputs) or not all(isinstance(value, torch.Tensor) for value in found):
-        kinds = [type(value).__name__ for value in found]
+        values = list(result) if isinstance(result, tuple | list) else [result]
+    if len(values) != len(outputs) or not all(isinstance(value, torch.Tensor) for value in values):
+        kinds = [type(value).__name__ for value in values]
         raise ModelError(
             f"outputs: forward returned {kinds}, the config names {[tensor.name for tensor in outputs]}\n"
             "help: list one output per tensor that forward returns, in its order"
         )
-    return found
+    return values
 
 
 def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:

@@ -55,10 +55,10 @@ def read(path: Path, location: str, checked: bool = False) -> dict[str, Any]:
     return _weights_only(path, location)
 
 
-def tensors_of(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `found` where it is a state_dict, else nothing. A module's extra state may be anything."""
-    weights = [value for key, value in found.items() if not is_extra(key)]
-    return dict(found) if weights and all(isinstance(value, torch.Tensor) for value in weights) else {}
+def tensors_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `content` where it is a state_dict, else nothing. A module's extra state may be anything."""
+    weights = [value for key, value in content.items() if not is_extra(key)]
+    return dict(content) if weights and all(isinstance(value, torch.Tensor) for value in weights) else {}
 
 
 def is_extra(key: object) -> bool:
@@ -97,7 +97,7 @@ def _sharded(path: Path, location: str) -> dict[str, Any]:
         raise ModelError(
             f"{location}: is not an index of shards: it has no weight_map\nhelp: name the model's weights"
         ) from error
-    found: dict[str, Any] = {}
+    tensors: dict[str, Any] = {}
     for shard in shards:
         if not isinstance(shard, str) or Path(shard).name != shard:
             raise ModelError(f"{location}: names the shard {shard!r}\nhelp: shards lie beside their index")
@@ -105,8 +105,8 @@ def _sharded(path: Path, location: str) -> dict[str, Any]:
         if not beside.is_file():
             raise ModelError(f"{location}: its shard {shard} is not beside it\nhelp: copy all of {', '.join(shards)}")
         # By fetch, so that a shard that is a link leads nowhere that PITSTOP_SOURCES does not allow.
-        found |= read(fetch(str(beside)), str(beside))
-    return found
+        tensors |= read(fetch(str(beside)), str(beside))
+    return tensors
 
 
 def _weights_only(path: Path, location: str) -> dict[str, Any]:
@@ -114,14 +114,14 @@ def _weights_only(path: Path, location: str) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # A TorchScript file warns before it is refused.
             mapped = zipfile.is_zipfile(path)
-            found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (pickle.UnpicklingError, ModuleNotFoundError, AttributeError) as error:
         if not zipfile.is_zipfile(path) and not _head(path).startswith(b"\x80"):
             raise ModelError(f"{location}: is not a checkpoint that torch can read\nhelp: save it again") from error
         raise ModelError(f"{location}: holds a pickled object, not plain weights\n{pickle_help(location)}") from error
     except Exception as error:
         raise ModelError(f"{location}: torch cannot read it ({type(error).__name__})\nhelp: save it again") from error
-    if not isinstance(found, Mapping):
-        what = f"{location}: holds a {type(found).__name__}, not a state_dict"
+    if not isinstance(content, Mapping):
+        what = f"{location}: holds a {type(content).__name__}, not a state_dict"
         raise ModelError(f"{what}\nhelp: save module.state_dict() with torch.save, or as safetensors")
-    return dict(found)
+    return dict(content)

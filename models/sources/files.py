@@ -32,9 +32,9 @@ def fetch(location: str, sha256: str | None = None) -> Path:
         path = _download(location)
     else:
         path = allowlist.allow_path(_find(location), location)
-    if sha256 is not None and (found := digest(path)) != sha256:
+    if sha256 is not None and (actual := digest(path)) != sha256:
         raise ModelError(
-            f"{shown(location)}: sha256 is {found}, the config expects {sha256}\n"
+            f"{shown(location)}: sha256 is {actual}, the config expects {sha256}\n"
             "help: the file changed or the download broke; restore the file, or update sha256 if you trust it"
         )
     return path

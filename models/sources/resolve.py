@@ -20,10 +20,10 @@ _PROJECT = Path(__file__).resolve().parents[2]
 def resolve(path: str) -> Callable[..., Any]:
     """Return what `package.module:name` names."""
     module_name, _, name = path.partition(":")
-    found = call_at_start(f"{path}: the import of {module_name}", _AT_IMPORT, _find, path, module_name, name)
-    if not callable(found):
-        raise ModelError(f"{path}: is a {type(found).__name__}, not a callable\nhelp: name a class or a function")
-    return found  # type: ignore[no-any-return]
+    value = call_at_start(f"{path}: the import of {module_name}", _AT_IMPORT, _find, path, module_name, name)
+    if not callable(value):
+        raise ModelError(f"{path}: is a {type(value).__name__}, not a callable\nhelp: name a class or a function")
+    return value  # type: ignore[no-any-return]
 
 
 def make_preprocess(path: str | None) -> Callable[..., Any] | None:
@@ -41,12 +41,12 @@ def _find(path: str, module_name: str, name: str) -> Any:
     try:
         module = importlib.import_module(module_name)
         # Some packages import their parts only when these are asked for.
-        found = getattr(module, name, _MISSING)
+        value = getattr(module, name, _MISSING)
     except ImportError as error:
         raise _not_importable(path, module_name, error) from error
-    if found is _MISSING:
+    if value is _MISSING:
         raise ModelError(f"{path}: {module_name} has no {name!r}\nhelp: check the name after the colon")
-    return found
+    return value
 
 
 def _not_importable(path: str, module_name: str, error: ImportError) -> ModelError:

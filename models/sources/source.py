@@ -32,9 +32,9 @@ def load(source: SourceConfig) -> nn.Module:
     module = _build(source.factory, source.kwargs)
     if source.weights is not None:
         location = shown(source.weights)
-        found = checkpoint.read(fetch(source.weights, source.sha256), location, bool(source.sha256))
+        content = checkpoint.read(fetch(source.weights, source.sha256), location, bool(source.sha256))
         # Copied in, and the file let go of: weights that stay mapped would change, or crash, with the file.
-        tensors = fitting(found, call(module.state_dict), location)
+        tensors = fitting(content, call(module.state_dict), location)
         # A network's own set_extra_state may raise anything.
         call_at_start(f"{location}: load_state_dict of {source.factory}", _FILL_HELP, module.load_state_dict, tensors)
     return module
@@ -42,12 +42,12 @@ def load(source: SourceConfig) -> nn.Module:
 
 def state_dict(path: Path, location: str) -> dict[str, torch.Tensor]:
     """Return a checkpoint's tensors where no network says which they are: all of it, or the only entry that has any."""
-    found = checkpoint.read(path, location)
-    entries = candidates(found)
+    content = checkpoint.read(path, location)
+    entries = candidates(content)
     if len(entries) != 1:
         several = f"; weights are under {', '.join(map(repr, entries))}" if entries else ", none with weights"
         raise ModelError(
-            f"{location}: {keys_of(found)}{several}\n"
+            f"{location}: {keys_of(content)}{several}\n"
             "help: name the network with --factory, so that the entry that fits is taken, or save one by itself: "
             "torch.save(checkpoint[KEY], PATH)"
         )

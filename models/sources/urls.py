@@ -15,7 +15,7 @@ def shown(location: str) -> str:
 
 def without_secrets(text: str) -> str:
     """Return a text, an exception's say, with each URL in it as `shown` has it; the rest of the text stays."""
-    return re.sub(r"[\w+.-]+://[^\s'\"]+", lambda found: shown(found.group()), text)
+    return re.sub(r"[\w+.-]+://[^\s'\"]+", lambda match: shown(match.group()), text)
 
 
 def file_name(url: str) -> str:

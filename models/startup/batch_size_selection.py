@@ -26,19 +26,19 @@ def select_batch_size(runner: Runner, samples: SampleInputs, forward_ms: Mapping
 
     Where rows differ in length all stays as it is: there no one size is chosen (deployments.batching.grouping).
     """
-    found = dict(forward_ms)
+    timed_ms = dict(forward_ms)
     if runner.open_inputs:
-        return found
+        return timed_ms
     close = _close(forward_ms)
     if len(close) < 2:
-        return found
+        return timed_ms
     turn_ms = max(_LEAST_TURN_MS, *(forward_ms[shape] for shape in close))
     drawn = {shape: samples.shaped(shape, seed=5) for shape in close}
     times: dict[Shape, list[float]] = {shape: [] for shape in close}
     for _ in range(_TURNS):
         for shape, rows in drawn.items():
             times[shape] += [_run_ms(runner, rows) for _ in range(round(turn_ms / forward_ms[shape]))]
-    return found | {shape: median(each) for shape, each in times.items()}
+    return timed_ms | {shape: median(each) for shape, each in times.items()}
 
 
 def _close(forward_ms: Mapping[Shape, float]) -> list[Shape]:

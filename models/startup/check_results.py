@@ -191,9 +191,9 @@ def as_json(result: CheckResult) -> dict[str, Any]:
     return {"check": result.check, "mistake": result.mistake, **asdict(result), "sentence": result.sentence}
 
 
-def _changes(found: Padding | CoBatchedRows) -> str:
-    return f"changes by at most {found.deviation:.1e} of its size" if found.deviation else "stays the same"
+def _changes(result: Padding | CoBatchedRows) -> str:
+    return f"changes by at most {result.deviation:.1e} of its size" if result.deviation else "stays the same"
 
 
-def _waived(found: Padding | CoBatchedRows | Compilation) -> str:
-    return f"; allowed by {found.waived_by}: {found.allowed:g}" if found.waived_by else ""
+def _waived(result: Padding | CoBatchedRows | Compilation) -> str:
+    return f"; allowed by {result.waived_by}: {result.allowed:g}" if result.waived_by else ""

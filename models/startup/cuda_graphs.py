@@ -62,7 +62,7 @@ class Graphed:
 def graph(warmed: Warmed, samples: SampleInputs) -> Warmed:
     """Return the warmed runner of a GPU with graphs for the shapes where they are faster."""
     runner, forward_ms = warmed.runner, warmed.forward_ms
-    graphed, found = Graphed(runner.forward), dict(forward_ms)
+    graphed, times_ms = Graphed(runner.forward), dict(forward_ms)
     replaying = runner.with_forward(graphed)
     # No two of them ever run at once, so one pool of memory serves them all.
     pool = torch.cuda.graph_pool_handle()
@@ -76,8 +76,8 @@ def graph(warmed: Warmed, samples: SampleInputs) -> Warmed:
         if ms > WINS * forward_ms[shape]:
             del graphed.graphs[key]
             break
-        found[shape] = ms
-    return Warmed(replaying if graphed.graphs else runner, found)
+        times_ms[shape] = ms
+    return Warmed(replaying if graphed.graphs else runner, times_ms)
 
 
 def _attempt(forward: Forward, inputs: list[torch.Tensor], pool: Any, shape: Shape) -> Captured | None:

@@ -14,12 +14,12 @@ _WIRE = {torch.from_numpy(NUMPY[name].type(0).reshape(1)).dtype: name for name i
 _DTYPE = {name: dtype for dtype, name in _WIRE.items()}
 
 
-def check_returned(found: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> None:
+def check_returned(values: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> None:
     """Raise a ModelError where an output has no rows, or a dtype of another class, or an integer too large.
 
     A float may be narrowed, or widened but to FP64: how far that is off, the comparison with eager shows.
     """
-    for value, tensor in zip(found, outputs, strict=True):
+    for value, tensor in zip(values, outputs, strict=True):
         if value.dim() == 0:
             raise ModelError(
                 f"output {tensor.name!r}: forward returns a single number, the config says {list(tensor.shape)}\n"
@@ -72,13 +72,13 @@ def _passed(tensor: Tensor, layout: Layout) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _fits(found: torch.dtype, declared: torch.dtype) -> bool:
+def _fits(returned: torch.dtype, declared: torch.dtype) -> bool:
     """Whether a dtype of the same class may be served as the declared one."""
-    if found == torch.bool:
+    if returned == torch.bool:
         return True
-    if found.is_floating_point:
-        return declared != torch.float64 or found == torch.float64
-    one, other = torch.iinfo(declared), torch.iinfo(found)
+    if returned.is_floating_point:
+        return declared != torch.float64 or returned == torch.float64
+    one, other = torch.iinfo(declared), torch.iinfo(returned)
     return one.min <= other.min and other.max <= one.max
 
 

@@ -44,12 +44,12 @@ def eager(
         ModelError: it runs in none, returns other than declared, or answers the same rows in two ways.
     """
     fresh = _copied(module)
-    found = first_that_runs(module, config, device, samples, outputs)
+    eager = first_that_runs(module, config, device, samples, outputs)
     with failing(InferenceMode):
-        answered = same_twice(found.reference, samples, found.reference.layout, outputs)
+        answered = same_twice(eager.reference, samples, eager.reference.layout, outputs)
         if fresh is not None:
-            _same_whoever_came_first(found.reference, answered, fresh, samples)
-    return found
+            _same_whoever_came_first(eager.reference, answered, fresh, samples)
+    return eager
 
 
 def first_that_runs(
@@ -60,9 +60,9 @@ def first_that_runs(
     for arithmetic in choices(config, module):
         layout = layout_of(arithmetic.config, device, arithmetic.as_declared)
         refuse_cast(arithmetic.config, layout)
-        found = Eager(eager_of(module, samples, outputs, layout), arithmetic, layout)
-        if (error := _failure(found.reference, samples)) is None:
-            return found
+        eager = Eager(eager_of(module, samples, outputs, layout), arithmetic, layout)
+        if (error := _failure(eager.reference, samples)) is None:
+            return eager
         failure = failure or error
     assert failure is not None
     raise failure

@@ -33,8 +33,8 @@ class Reference:
         # A copy of the rows too: a forward may work in place.
         staged = [torch.from_numpy(rows[tensor.name].copy()) for tensor in self.model_inputs]
         with torch.inference_mode(), plain_arithmetic():
-            found = in_order(call(self.module, *[to_device(each, self.layout) for each in staged]), self.outputs)
-            return [value.detach().clone() for value in found]
+            outputs = in_order(call(self.module, *[to_device(each, self.layout) for each in staged]), self.outputs)
+            return [value.detach().clone() for value in outputs]
 
 
 def eager_of(module: nn.Module, samples: SampleInputs, outputs: tuple[Tensor, ...], layout: Layout) -> Reference:

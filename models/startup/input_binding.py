@@ -124,23 +124,23 @@ def _parameters(module: nn.Module) -> list[Parameter] | None:
     if isinstance(module, torch.jit.ScriptModule):
         return _of_script(module)
     try:
-        found = list(inspect.signature(module.forward).parameters.values())
+        parameters = list(inspect.signature(module.forward).parameters.values())
     except (TypeError, ValueError):  # Built in.
         return None
     only = _only_keywords(module)
     # An exported program takes by keyword what it was exported with by keyword, and nothing else so.
-    found = [each.replace(kind=Parameter.KEYWORD_ONLY) if each.name in only else each for each in found]
-    return sorted(found, key=lambda each: each.name in only) if only else found
+    parameters = [each.replace(kind=Parameter.KEYWORD_ONLY) if each.name in only else each for each in parameters]
+    return sorted(parameters, key=lambda each: each.name in only) if only else parameters
 
 
 def _of_script(module: torch.jit.ScriptModule) -> list[Parameter]:
-    found: list[Parameter] = []
+    parameters: list[Parameter] = []
     for each in module._c._get_method("forward").schema.arguments[1:]:
         kind = Parameter.KEYWORD_ONLY if each.kwarg_only else Parameter.POSITIONAL_OR_KEYWORD
         default = None if each.has_default_value() else Parameter.empty
         # What the compiler gave a name of its own ("x.1") has none.
-        found.append(Parameter(each.name if _is_word(each.name) else f"_{len(found)}", kind, default=default))
-    return found
+        parameters.append(Parameter(each.name if _is_word(each.name) else f"_{len(parameters)}", kind, default=default))
+    return parameters
 
 
 def _only_keywords(module: nn.Module) -> frozenset[str]:

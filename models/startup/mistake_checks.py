@@ -106,10 +106,12 @@ def batching(forward_ms: Mapping[Shape, float]) -> Batching:
 def _outputs_with_graph(runner: Runner, rows: Rows) -> list[str]:
     staged = [torch.from_numpy(rows[tensor.name].copy()) for tensor in runner.model_inputs]
     with torch.inference_mode():
-        found = runner.raw(staged)
-    check_returned(found, runner.outputs)
+        outputs = runner.raw(staged)
+    check_returned(outputs, runner.outputs)
     return [
-        tensor.name for tensor, value in zip(runner.outputs, found, strict=True) if value.requires_grad or value.grad_fn
+        tensor.name
+        for tensor, value in zip(runner.outputs, outputs, strict=True)
+        if value.requires_grad or value.grad_fn
     ]
 
 

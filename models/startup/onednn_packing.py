@@ -53,17 +53,17 @@ def pack(runner: Runner, samples: SampleInputs) -> Warmed:
     chosen = runner
     if first is not None:
         chosen = packing if first <= 1 else packing.with_forward(PackedForward(runner.forward, packed, first))
-    found = {shape: (plain_ms if first is None or shape[0] < first else packed_ms)[shape] for shape in plain_ms}
-    rest = [shape for shape in runner.layout.shapes if shape not in found]
-    return Warmed(chosen, found | warm(chosen, samples, rest))
+    times_ms = {shape: (plain_ms if first is None or shape[0] < first else packed_ms)[shape] for shape in plain_ms}
+    rest = [shape for shape in runner.layout.shapes if shape not in times_ms]
+    return Warmed(chosen, times_ms | warm(chosen, samples, rest))
 
 
 def _warm_quick(runner: Runner, samples: SampleInputs) -> dict[Shape, float]:
     """Run the smallest batch, and all that are not slow by its time; return the forward of each, in ms."""
     shapes, least = runner.layout.shapes, runner.layout.sizes[0]
-    found = warm(runner, samples, [shape for shape in shapes if shape[0] == least])
-    row_ms = max(found.values()) / least
-    return found | warm(runner, samples, [shape for shape in shapes if least < shape[0] <= SLOW_MS / row_ms])
+    times_ms = warm(runner, samples, [shape for shape in shapes if shape[0] == least])
+    row_ms = max(times_ms.values()) / least
+    return times_ms | warm(runner, samples, [shape for shape in shapes if least < shape[0] <= SLOW_MS / row_ms])
 
 
 def packs(forward: Forward, layout: Layout) -> TypeGuard[torch.jit.ScriptModule]:

@@ -44,8 +44,8 @@ def prepared(runner: Runner) -> Answer:
     """Return the prepared model as something that answers rows, with copies."""
 
     def answer(rows: Rows) -> list[torch.Tensor]:
-        found = runner.run([rows])
-        return [torch.from_numpy(found[tensor.name].copy()) for tensor in runner.outputs]
+        outputs = runner.run([rows])
+        return [torch.from_numpy(outputs[tensor.name].copy()) for tensor in runner.outputs]
 
     return answer
 

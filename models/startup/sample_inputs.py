@@ -32,9 +32,9 @@ class SampleInputs:
 
     def in_order(self, model_inputs: tuple[Tensor, ...]) -> "SampleInputs":
         """Return one whose rows reach the model in this order."""
-        found = copy.copy(self)
-        found.model_inputs = model_inputs
-        return found
+        other = copy.copy(self)
+        other.model_inputs = model_inputs
+        return other
 
     def __call__(self, rows: int, seed: int, length: int | None = None) -> dict[str, Array]:
         words = length or (self.lengths[0] if self.lengths else 8)
@@ -58,10 +58,10 @@ class SampleInputs:
         )
         for array in arrays.values():
             array.flags.writeable = False
-        found = call_at_start("preprocess", advice, self.preprocess, arrays)
+        returned = call_at_start("preprocess", advice, self.preprocess, arrays)
         # Of other sizes than the first rows they may be: where an open size is not listed, the audit is to find out.
         sizes_aside = [replace(tensor, shape=(-1,) * len(tensor.shape)) for tensor in self.model_inputs]
-        return check_model_inputs(found, rows, sizes_aside) if self.model_inputs else found
+        return check_model_inputs(returned, rows, sizes_aside) if self.model_inputs else returned
 
 
 def draw_of(config: ModelConfig) -> SampleInputs:
@@ -69,15 +69,15 @@ def draw_of(config: ModelConfig) -> SampleInputs:
     return SampleInputs(signature_of(config), make_preprocess(config.preprocess), config.lengths or ())
 
 
-def _inputs_of(found: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
+def _inputs_of(returned: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
     datatypes = {dtype: name for name, dtype in NUMPY.items()}
     model_inputs = []
-    if not isinstance(found, Mapping) or not found:
+    if not isinstance(returned, Mapping) or not returned:
         raise ModelError(
-            f"preprocess returned a {type(found).__name__}\nhelp: return a dict of numpy arrays, one for each input of "
-            "forward"
+            f"preprocess returned a {type(returned).__name__}\n"
+            "help: return a dict of numpy arrays, one for each input of forward"
         )
-    for name, array in found.items():
+    for name, array in returned.items():
         if not isinstance(array, np.ndarray) or array.shape[:1] != (rows,):
             came = f"an array of shape {list(array.shape)}" if hasattr(array, "shape") else f"a {type(array).__name__}"
             raise ModelError(
