@@ -1,7 +1,7 @@
 """The addresses on which our own servers listen: none wider than http_options.host.
 
-Serve opens the replicas' gRPC ports on every interface and has no setting for it, so `narrow_grpc` replaces the address.
-configs/lint/exposed_ports.py lists the ports that stay open.
+Serve opens the replicas' gRPC ports on every interface and has no setting for it, so `narrow_grpc` replaces the
+address. configs/lint/exposed_ports.py lists the ports that stay open.
 """
 
 import os

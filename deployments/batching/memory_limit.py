@@ -1,7 +1,7 @@
 """How many rows fit into the device's memory, learned from forwards that ran out of it.
 
-Only a new user_config or a new start raises the limit again: lost memory seldom comes back, and every try would cost the
-requests of a whole batch a failed forward.
+Only a new user_config or a new start raises the limit again: lost memory seldom comes back, and every try would cost a
+whole batch of requests a failed forward.
 """
 
 import logging

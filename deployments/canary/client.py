@@ -47,7 +47,7 @@ class CanaryClient:
         self._transport = transport
         self._described = [each.describe() for each in (*signature.inputs, *signature.outputs)]
         self._lost: asyncio.Future[None] | None = None
-        self._told = ""
+        self._logged = ""
 
     @property
     def up(self) -> bool:
@@ -80,7 +80,7 @@ class CanaryClient:
         self.status = status
         if self._lost is None:
             self._lost = asyncio.get_running_loop().create_future()
-            self._tell("answers")
+            self._log_once("answers")
 
     async def ask(self, inputs: dict[str, Array], rows: int, within_s: float, priority: int) -> dict[str, Array]:
         """Return the canary's outputs."""
@@ -112,9 +112,9 @@ class CanaryClient:
 
     def _lose(self, why: str) -> None:
         self.close()
-        self._tell(why)
+        self._log_once(why)
 
-    def _tell(self, what: str) -> None:
-        if what != self._told:
-            self._told = what
+    def _log_once(self, what: str) -> None:
+        if what != self._logged:
+            self._logged = what
             _log.warning("the canary %s %s", self.application, what)

@@ -1,4 +1,4 @@
-"""Undoes gzip and deflate, bounded in what comes out. A gzip body may be several members, as bgzip writes it."""
+"""Inflates gzip and deflate, up to a limit. A gzip body may have several members, as bgzip writes it."""
 
 import sys
 import zlib
@@ -7,13 +7,13 @@ from ..core.errors import BadRequest, TooLarge
 
 _MIB = 1024 * 1024
 _GZIP, _ZLIB, _BARE = 31, 15, -15  # zlib's wbits
-# A member costs some microseconds, however little it holds.
+# A member costs some microseconds, however small it is.
 _MOST_MEMBERS = 65_536
 _FIRST_BYTES = 16 * 1024
 
 
 def bytes_of(limit_mib: float) -> int:
-    """Return a limit in bytes, also of one that is infinite or beyond what a machine can count."""
+    """Return a limit in bytes, also if it is infinite or larger than an index can be."""
     return int(min(limit_mib * _MIB, sys.maxsize - 1))
 
 
@@ -21,8 +21,8 @@ def inflate(body: bytes, encoding: str, limit_mib: float) -> bytes:
     """Return a body decompressed.
 
     Raises:
-        BadRequest: it is not what `encoding` says, or not the whole of it.
-        TooLarge: more than the limit would come out.
+        BadRequest: the body is not in this encoding, or not complete.
+        TooLarge: it would inflate to more than the limit.
     """
     view, inflated, at = memoryview(body), bytearray(), 0
     wbits = _GZIP if encoding == "gzip" else _deflate_wbits(body)

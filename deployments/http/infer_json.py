@@ -28,7 +28,7 @@ def parse(body: Body, header_length: int | None, signature: Signature) -> InferR
 
     Args:
         body: the whole body, uncompressed.
-        header_length: how many bytes of it are JSON; None where all are, 0 where it is one raw tensor.
+        header_length: how many bytes of it are JSON; None if all are, 0 if it is one raw tensor.
         signature: what the model takes and gives.
 
     Raises:
@@ -50,7 +50,7 @@ def parse(body: Body, header_length: int | None, signature: Signature) -> InferR
 
 
 def render(name: str, request: InferRequest, result: InferResult) -> tuple[bytes, int | None]:
-    """Write an answer; the second value is the length of its JSON where tensors' bytes follow, else None."""
+    """Write an answer; the second value is the length of its JSON if tensors' bytes follow, else None."""
     head: dict[str, Any] = {"model_name": name, "model_version": result.version}
     if request.id is not None:
         head["id"] = request.id

@@ -1,6 +1,6 @@
-"""A model over HTTP: the Open Inference Protocol and the friendly /predict.
+"""A model over HTTP: the Open Inference Protocol and /predict.
 
-Every path is looked up whole in one dict; only what is not there is taken apart, to say what is wrong with it.
+Every path is looked up whole in one dict; only a path that is not there is split, to say what is wrong with it.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ def build(service: Service) -> ASGIApp:
 
 
 def infer_paths(service: Service) -> dict[str, Endpoint]:
-    """Return where /infer is, without a version and with it, and who answers there."""
+    """Return the paths of /infer, without and with the version, each with its endpoint."""
     prefix, version = _prefix(service), service.version
     return {f"{prefix}/infer": Endpoint(service), f"{prefix}/versions/{version}/infer": Endpoint(service, version)}
 
