@@ -35,7 +35,7 @@ def from_contents(tensor: Tensor, shape: list[int], contents: InferTensorContent
     """Read typed contents into an array of `shape`.
 
     Raises:
-        BadRequest: they are in another field, of another count, or beyond the datatype's range.
+        BadRequest: they are in another field, too few or too many, or beyond the datatype's range.
     """
     elements = check_shape(tensor, shape)
     where = f"input {tensor.name!r}"

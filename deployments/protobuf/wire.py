@@ -30,7 +30,7 @@ def split(message: bytes, number: int) -> tuple[bytes, list[memoryview]]:
 
 
 def text(message: bytes, *numbers: int) -> list[str]:
-    """Return string fields of a message, each "" where it is not set."""
+    """Return string fields of a message, each "" if it is not set."""
     texts = dict.fromkeys(numbers, "")
     for number, _, content, end in _fields(message):
         if number in texts:
@@ -77,7 +77,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    """Return the number that begins at `at`, and where what follows it begins."""
+    """Return the number that begins at `at`, and the position after it."""
     value = shift = 0
     for index in range(at, min(at + 10, len(message))):
         byte = message[index]
