@@ -1,5 +1,5 @@
-"""Holds what user code returns against what the start saw, at every call: a wrong number of rows would give each
-request behind it the answer of its neighbour. No torch here, for an ingress replica runs without it.
+"""Compares what user code returns with what it returned at the start, at every call: with a wrong number of rows, later
+requests would get their neighbours' answers. No torch here, since an ingress replica runs without it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ def check_model_inputs(
     Args:
         returned: what preprocess returned for a request.
         rows: how many rows the request has.
-        feed: what the start saw preprocess return.
-        what: names who returned it.
+        model_inputs: what preprocess returned at the start.
+        what: the function's name in an error.
 
     Raises:
-        ModelError: it is something else, for the log; never for a client.
+        ModelError: it differs. The text is for the log, never for a client.
     """
     if not isinstance(returned, Mapping):
         raise _other(what, f"a {type(returned).__name__}", rows, model_inputs)
@@ -40,7 +40,7 @@ def check_model_inputs(
 
 
 def too_long(arrays: Mapping[str, Array], open_inputs: Sequence[str], longest: int) -> str | None:
-    """Return what to tell a client of the first input that is longer than the longest that was warmed, or None."""
+    """Return the error text for the first input that is longer than the longest warmed length, or None."""
     for name in open_inputs:
         if (given := arrays[name].shape[1]) > longest:
             return f"{name!r} has {given} along its open size, this model takes at most {longest}: shorten it"
@@ -48,7 +48,7 @@ def too_long(arrays: Mapping[str, Array], open_inputs: Sequence[str], longest: i
 
 
 def uneven(arrays: Mapping[str, Array], open_inputs: Sequence[str]) -> str | None:
-    """Return what to tell a client whose inputs differ in the open size that they share, or None."""
+    """Return the error text for inputs that differ in the open size that they share, or None."""
     given = {name: arrays[name].shape[1] for name in open_inputs}
     if len(set(given.values())) < 2:
         return None
@@ -56,13 +56,13 @@ def uneven(arrays: Mapping[str, Array], open_inputs: Sequence[str]) -> str | Non
 
 
 def check_returned(values: Sequence[Any], rows: int, outputs: Sequence[Tensor], seen: Sequence[Any]) -> None:
-    """Hold the tensors that forward returned for a batch of `rows` (padded) rows against the config.
+    """Compare the tensors that forward returned for a batch with the config.
 
     Args:
         values: a tensor per output.
         rows: how many rows forward was given, padding included.
         outputs: as declared.
-        seen: the torch dtype that the start saw of each; only its class (float, integer, bool) must stay.
+        seen: the torch dtype of each at the start; only its class (float, integer, bool) must stay.
 
     Raises:
         ModelError: another number of rows, another shape, or another class of dtype.

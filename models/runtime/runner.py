@@ -1,6 +1,6 @@
 """Runs one batch in three steps: stage (collate, copy in), launch (forward), finish (copy out).
 
-Owned by the device's threads: grad mode is per thread. On a GPU the steps of neighbouring batches overlap: staging
+The device's threads use it, since grad mode is per thread. On a GPU the steps of neighbouring batches overlap: staging
 copies on a stream of its own, and a forward is queued behind the one that runs.
 """
 
@@ -38,20 +38,20 @@ class Runner:
         self.layout = layout
         self.warmed: set[Shape] = set()
         self.unwarmed = 0
-        # Whether to look for NaN and infinity in what the forward gives.
+        # Whether to look for NaN and infinity in the outputs.
         self.check_finite = False
         # Whether a batch can be staged while another runs, at no cost to it.
         self.overlaps = layout.device.type == "cuda"
-        # Of what differs in length from row to row; then it matters which rows share a batch.
+        # The inputs whose length differs between rows; then it matters which rows share a batch.
         self.open_inputs = tuple(tensor.name for tensor in self.model_inputs if not tensor.fixed)
         self._first = self.model_inputs[0].name
         self._staging = Staging(self.model_inputs, layout)
         self._one_stages = threading.Lock()
         self._dtypes = [torch_dtype(tensor.numpy) for tensor in self.outputs]
-        # What the first forward gave, which is one of the start's.
+        # The dtypes that the first forward returned, at the start.
         self._seen: list[torch.dtype] = []
-        # The last outputs of a CPU forward, kept so that their memory is not given to the next ones: where those lie
-        # there all the same, the network writes into memory of its own, and answers on their way must be copies.
+        # The last outputs of a CPU forward, kept so that their memory is not given to the next ones. If the next ones
+        # have the same memory, it is the network's own, and answers must be copies.
         self._held: list[torch.Tensor] = []
         self._reuses_memory = False
 
@@ -77,8 +77,8 @@ class Runner:
         shape = self.shape(parts)
         if shape not in self.warmed:
             self.unwarmed += 1
-        # On a GPU the feeder stages ahead while the device's thread may run a failed batch anew: that a slot is taken
-        # shows only once it is filled.
+        # On a GPU the feeder stages while the device's thread may run a failed batch again; a slot counts as taken only
+        # once it is filled.
         with self._one_stages:
             began = time.perf_counter()
             slot = self._staging.slot(shape)
@@ -90,8 +90,8 @@ class Runner:
         return Batch(shape, rows, inputs, ready, filled - began, time.perf_counter() - filled)
 
     def launch(self, batch: Batch) -> Batch:
-        """Run the forward; on a GPU this only queues it, behind whatever runs."""
-        # What forward returned is the user's code too: to look at it may raise anything.
+        """Run the forward; on a GPU this only queues it, behind the one that runs."""
+        # What forward returned is user code too: reading it may raise anything.
         return call(self._launch, batch)
 
     def _launch(self, batch: Batch) -> Batch:
@@ -103,7 +103,7 @@ class Runner:
             self._seen = self._seen or [value.dtype for value in outputs]
             check_returned(outputs, batch.shape[0], self.outputs, self._seen)
             if self.check_finite:
-                # As declared: what is finite in fp32 need not be in an FP16 output.
+                # In the declared dtype: a value that is finite in fp32 may not be in an FP16 output.
                 pairs = zip(outputs, self._dtypes, strict=True)
                 batch.finite = all_finite([value[: batch.rows].to(dtype) for value, dtype in pairs])
             if self.overlaps:
@@ -151,7 +151,7 @@ class Runner:
         return value[:rows].to(dtype).contiguous().to("cpu", non_blocking=True)
 
     def _own(self, outputs: list[torch.Tensor], inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Return outputs that no later forward can change: copies where the memory is the network's or an input's."""
+        """Return outputs that no later forward can change: copies if the memory is the network's or an input's."""
         if not self.overlaps:  # On a GPU they were copied.
             self._reuses_memory |= any(_overlap(each, other) for each in outputs for other in self._held)
             self._held = outputs
@@ -189,12 +189,12 @@ def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
 
 
 def _on_cpu(value: torch.Tensor, dtype: torch.dtype, rows: int) -> torch.Tensor:
-    # Where the model records a graph against all orders, the proof must get to see it.
+    # If the model records a graph even so, the start's check must see it.
     return value.detach()[:rows].to(device="cpu", dtype=dtype).contiguous()
 
 
 def _overlap(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether two tensors share memory; by addresses, since numpy and others make views that torch does not know."""
+    """Whether two tensors share memory, by address, since torch does not know the views that numpy makes."""
     first, second = one.untyped_storage(), other.untyped_storage()
     start, begin = first.data_ptr(), second.data_ptr()
     return start < begin + second.nbytes() and begin < start + first.nbytes()

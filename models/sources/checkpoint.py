@@ -1,6 +1,7 @@
 """Reads a checkpoint's tensors without running code: safetensors, a sharded index, or torch.load with weights_only.
 
-Files are mapped, not copied: a tensor takes memory once it is read. What a file is, its first bytes say, not its name.
+Files are mapped, not copied: a tensor takes memory once it is read. The first bytes of a file, not its name, give its
+format.
 """
 
 import json
@@ -28,9 +29,9 @@ _TRUST_HELP = (
 
 
 def read(path: Path, location: str, checked: bool = False) -> dict[str, Any]:
-    """Return what the file holds, by key; values may be other than tensors where a trainer saved more than weights.
+    """Return the file's content, by key; values may be other than tensors if a trainer saved more than weights.
 
-    `checked` says that the config gives a sha256: an index is refused then, for it would cover none of the shards.
+    `checked` says that the config has a sha256: then an index is refused, since the sum would not cover the shards.
     """
     head = _head(path)
     if head.startswith(_LFS):
@@ -56,13 +57,13 @@ def read(path: Path, location: str, checked: bool = False) -> dict[str, Any]:
 
 
 def tensors_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `content` where it is a state_dict, else nothing. A module's extra state may be anything."""
+    """Return `content` if it is a state_dict, else an empty dict. A module's extra state may be anything."""
     weights = [value for key, value in content.items() if not is_extra(key)]
     return dict(content) if weights and all(isinstance(value, torch.Tensor) for value in weights) else {}
 
 
 def is_extra(key: object) -> bool:
-    """Whether a key of a state_dict holds what a module's get_extra_state returned."""
+    """Whether a key of a state_dict is for a module's extra state (get_extra_state)."""
     return str(key).rpartition(".")[2] == _EXTRA
 
 
@@ -104,7 +105,7 @@ def _sharded(path: Path, location: str) -> dict[str, Any]:
         beside = path.with_name(shard)
         if not beside.is_file():
             raise ModelError(f"{location}: its shard {shard} is not beside it\nhelp: copy all of {', '.join(shards)}")
-        # By fetch, so that a shard that is a link leads nowhere that PITSTOP_SOURCES does not allow.
+        # By fetch, so that a shard that is a link must be within PITSTOP_SOURCES too.
         tensors |= read(fetch(str(beside)), str(beside))
     return tensors
 

@@ -1,6 +1,6 @@
-"""Finds the weights of a network in a checkpoint: the entry that holds them, the prefixes that wrappers left.
+"""Finds the weights of a network in a checkpoint: the entry that has them, and the prefixes that wrappers left.
 
-Nothing is taken off that need not be: names are changed only where they fit the network then, and did not before.
+Names are changed only if they fit the network afterwards and did not before.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ Tensors = Mapping[str, torch.Tensor]
 
 
 def fitting(content: Mapping[str, Any], expected: Tensors, location: str) -> dict[str, torch.Tensor]:
-    """Return the tensors for a network whose state_dict is `expected`; a ModelError names what does not fit."""
+    """Return the tensors for a network whose state_dict is `expected`; a ModelError names those that do not fit."""
     entries = candidates(content)
     if not entries:
         raise ModelError(f"{location}: holds no weights: {keys_of(content)}\nhelp: save module.state_dict()")
@@ -43,7 +43,7 @@ def fitting(content: Mapping[str, Any], expected: Tensors, location: str) -> dic
 
 
 def candidates(content: Mapping[str, Any]) -> dict[str, dict[str, torch.Tensor]]:
-    """Return each state_dict in a checkpoint by its key: its own under the empty one, or those of its entries."""
+    """Return each state_dict in a checkpoint by its key: the whole checkpoint under "", or those of its entries."""
     own = tensors_of(content)
     if own:
         return {"": own}
@@ -61,7 +61,7 @@ def _named(tensors: dict[str, torch.Tensor], expected: Tensors) -> dict[str, tor
 
 
 def _renamed(tensors: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
-    """Yield the tensors as they are, then with one prefix after the other taken off."""
+    """Yield the tensors as they are, then with one prefix after the other removed."""
     yield tensors
     while prefix := next((each for each in _PREFIXES if all(key.startswith(each) for key in tensors)), ""):
         tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}

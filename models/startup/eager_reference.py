@@ -1,4 +1,4 @@
-"""The eager model that everything is compared with: as its author wrote it, in fp32, or in fp64 where that is due."""
+"""The eager model that everything is compared with: the network as written, in fp32, or in fp64 if that is declared."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ from .sample_inputs import SampleInputs
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Answers rows eagerly, unpadded, in the arithmetic proper. `layout` says where, and in which dtype."""
+    """Answers rows eagerly and unpadded. `layout` has the device and the dtype."""
 
     module: nn.Module
     model_inputs: tuple[Tensor, ...]
@@ -38,12 +38,12 @@ class Reference:
 
 
 def eager_of(module: nn.Module, samples: SampleInputs, outputs: tuple[Tensor, ...], layout: Layout) -> Reference:
-    """Return the eager model for one that is to be prepared in this layout."""
+    """Return the eager reference of a model that will be prepared in this layout."""
     plain = reference_layout(module, layout)
     return Reference(reference_of(module, plain, layout), samples.model_inputs, outputs, plain)
 
 
 def reference_layout(module: nn.Module, layout: Layout) -> Layout:
-    """Return how batches reach the reference."""
+    """Return the layout of the reference's batches."""
     double = layout.dtype == torch.float64 or (has_float64(module) and not layout.as_declared)
     return replace(layout, dtype=torch.float64 if double else torch.float32, channels_last=False)

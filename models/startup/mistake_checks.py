@@ -1,7 +1,7 @@
-"""The checks of the prepared model, before it may serve: none of the first three mistakes is made, two are measured.
+"""The checks of the prepared model: it makes none of the first three mistakes, and the last two are measured.
 
-Flags are not believed: what counts is what the outputs do. A result goes into the log and the model's metadata; a check
-that fails stops the replica with a CheckError.
+They test the outputs, not flags. A result goes into the log and the model's metadata; a check that fails ends the
+start with a CheckError.
 """
 
 from collections.abc import Mapping

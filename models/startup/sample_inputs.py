@@ -1,4 +1,4 @@
-"""Draws probe rows in the form that the model takes: after the preprocessing, in a padded shape of one's choice."""
+"""Draws random rows as the model takes them: after the preprocessing, in any padded shape."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ _FIRST_ROWS = 2
 
 
 class SampleInputs:
-    """Draws probe rows in the form that the model takes, after the preprocessing where there is one."""
+    """Draws random rows as the model takes them, after the preprocessing if there is one."""
 
     def __init__(self, signature: Signature, preprocess: Preprocess | None, lengths: tuple[int, ...]) -> None:
         self.inputs = signature.inputs
@@ -31,7 +31,7 @@ class SampleInputs:
             self.model_inputs = _inputs_of(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, lengths)
 
     def in_order(self, model_inputs: tuple[Tensor, ...]) -> "SampleInputs":
-        """Return one whose rows reach the model in this order."""
+        """Return a copy whose rows reach the model in this order."""
         other = copy.copy(self)
         other.model_inputs = model_inputs
         return other
@@ -42,7 +42,7 @@ class SampleInputs:
         return arrays if self.preprocess is None else self.preprocessed(arrays, rows)
 
     def shaped(self, shape: Shape, seed: int) -> dict[str, Array]:
-        """Return rows that take exactly this padded shape."""
+        """Return rows of exactly this padded shape."""
         rows, length = shape
         arrays = self(rows, seed, length or None)
         if not length:
@@ -50,7 +50,7 @@ class SampleInputs:
         return {tensor.name: stretch(arrays[tensor.name], tensor, length) for tensor in self.model_inputs}
 
     def preprocessed(self, arrays: Rows, rows: int) -> dict[str, Array]:
-        """Return what the preprocessing makes of these rows, held against what it returned first."""
+        """Return these rows, preprocessed, and checked against what the preprocessing returned first."""
         assert self.preprocess is not None
         advice = (
             "the rows it was given are drawn from `inputs` in the config: say there what it takes; "
@@ -59,13 +59,13 @@ class SampleInputs:
         for array in arrays.values():
             array.flags.writeable = False
         returned = call_at_start("preprocess", advice, self.preprocess, arrays)
-        # Of other sizes than the first rows they may be: where an open size is not listed, the audit is to find out.
+        # Sizes may differ from the first rows': if an open size is not listed, the audit must find out.
         sizes_aside = [replace(tensor, shape=(-1,) * len(tensor.shape)) for tensor in self.model_inputs]
         return check_model_inputs(returned, rows, sizes_aside) if self.model_inputs else returned
 
 
 def draw_of(config: ModelConfig) -> SampleInputs:
-    """Return what draws rows for the model of a config."""
+    """Return the SampleInputs of a config's model."""
     return SampleInputs(signature_of(config), make_preprocess(config.preprocess), config.lengths or ())
 
 
