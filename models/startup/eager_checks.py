@@ -38,7 +38,7 @@ class Eager:
 def eager(
     module: nn.Module, config: ModelConfig, device: torch.device, samples: SampleInputs, outputs: tuple[Tensor, ...]
 ) -> Eager:
-    """Return the eager model in the first arithmetic that it runs in. It must give the same rows the same answers twice.
+    """Return the eager model in the first arithmetic that it runs in; the same rows must get the same answers twice.
 
     Raises:
         ModelError: it runs in none, does not return what is declared, or gives the same rows two different answers.
