@@ -1,6 +1,6 @@
-"""The models' applications, as Serve's details describe them, in the protocol's words. Pure: nothing is asked here.
+"""Turns Serve's details of the models' applications into the protocol's states. Pure: asks nobody.
 
-serve.status() knows no application's version; the details that Serve's own dashboard reads do.
+serve.status() has no application's version; the details that Serve's own dashboard reads have.
 """
 
 import re
@@ -20,17 +20,17 @@ _MEANWHILE = {
     _REFUSED: "the last change failed, and the earlier replicas answer: see the server's log",
     "UNHEALTHY": "a replica is being replaced",
 }
-# Replicas in these states get requests, or will within moments: UPDATING takes a new user_config, RECOVERING is what a
-# controller that was restarted finds.
+# Replicas in these states get requests, or will within moments: UPDATING takes a new user_config, RECOVERING is found
+# by a controller that was restarted.
 _ANSWERING = ("RUNNING", "PENDING_MIGRATION", "UPDATING", "RECOVERING")
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """One model's application; `state` in the protocol's words.
+    """One model's application; `state` is the protocol's.
 
-    READY means that its requests are answered, whatever a rollout is doing. `status` is Serve's own word. `held`:
-    without a replica its requests wait for one, since it may be scaled to zero.
+    READY means that its requests are answered, also during a rollout. `status` is Serve's own word. `held`: without a
+    replica its requests wait for one, since it may be scaled to zero.
     """
 
     name: str
@@ -49,7 +49,7 @@ class App:
 
     @property
     def settled(self) -> bool:
-        """Whether Serve is done with it, well or not."""
+        """Whether Serve has finished deploying it, successfully or not."""
         return self.status in ("RUNNING", _REFUSED)
 
     @property
@@ -60,24 +60,24 @@ class App:
 
 
 def not_ready(app: App) -> NotReady:
-    """Return what a client is told that asks a model which does not answer."""
+    """Return the error for a request to a model that does not answer."""
     if app.status == _REFUSED and not app.ready:
         return NotReady(f"model {app.name!r} failed and is not served: see the server's log", ())
     state = "not reachable at the moment" if app.ready else f"{app.state.lower()}, not ready"
     return NotReady(f"model {app.name!r} is {state}: try again in 1 s")
 
 
-def application(name: str, found: dict[str, Any], canary: bool = False) -> App:
-    status = word(found["status"])
-    args = (found.get("deployed_app_config") or {}).get("args") or {}
-    deployments = list(found.get("deployments", {}).values())
+def application(name: str, details: dict[str, Any], canary: bool = False) -> App:
+    status = word(details["status"])
+    args = (details.get("deployed_app_config") or {}).get("args") or {}
+    deployments = list(details.get("deployments", {}).values())
     answering = bool(deployments) and all(_answering(each, status) for each in deployments)
     return App(
         name=name,
         version=str(args.get("version", "1")),
         state="READY" if answering else _STATES.get(status, "UNAVAILABLE" if status in _FAILED else "LOADING"),
         failed=status in _FAILED and not answering,
-        message=_message(found),
+        message=_message(details),
         replicas=sum(len(each.get("replicas", ())) for each in deployments),
         canary=canary,
         status=status,
@@ -86,7 +86,7 @@ def application(name: str, found: dict[str, Any], canary: bool = False) -> App:
 
 
 def _answering(deployment: Mapping[str, Any], status: str) -> bool:
-    """Whether a request to it is answered: by a replica, or where it is scaled to zero by the one that it starts."""
+    """Whether a request to it is answered: by a replica, or, scaled to zero, by the one that the request starts."""
     states = [word(each["state"]) for each in deployment.get("replicas", ())]
     if any(state in _ANSWERING for state in states):
         return True
@@ -105,19 +105,19 @@ def word(state: Any) -> str:
 
 
 def canaries(apps: Iterable[dict[str, Any]]) -> set[str]:
-    """Return the applications that others name as their canary: without them, the server is still ready."""
+    """Return the applications that others name as their canary: the server is ready without them."""
     deployments = (each for app in apps for each in (app.get("deployed_app_config") or {}).get("deployments") or ())
     canaries = ((each.get("user_config") or {}).get("canary") or {} for each in deployments)
     return {str(canary["application"]) for canary in canaries if "application" in canary}
 
 
-def _message(found: dict[str, Any]) -> str:
-    """Return what Serve says of an application; while it deploys, its deployments know more than itself."""
-    parts = [found.get("message"), *(each.get("message") for each in found.get("deployments", {}).values())]
+def _message(details: dict[str, Any]) -> str:
+    """Return Serve's message for an application; while it deploys, its deployments have more to say."""
+    parts = [details.get("message"), *(each.get("message") for each in details.get("deployments", {}).values())]
     return in_short([str(part) for part in parts if part])
 
 
 def in_short(messages: Sequence[str]) -> str:
-    """Return our own sentences alone, where any of Serve's messages has them at the end of a traceback."""
-    own = [found[-1] for message in messages if (found := _OURS.findall(message))]
+    """Return only our own sentences, if one of Serve's messages has them at the end of a traceback."""
+    own = [matches[-1] for message in messages if (matches := _OURS.findall(message))]
     return "\n".join(dict.fromkeys(each.strip() for each in own or messages))

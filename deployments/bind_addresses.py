@@ -1,7 +1,7 @@
-"""On which addresses our own servers listen: no wider than http_options.host says for HTTP.
+"""The addresses on which our own servers listen: none wider than http_options.host.
 
-Serve opens the replicas' gRPC ports on every interface, whatever its options say; it has no setting for it, so
-`narrow_grpc` puts our address in the place of Serve's. configs/lint/exposed_ports.py lists the ports that stay open.
+Serve opens the replicas' gRPC ports on every interface and has no setting for it, so `narrow_grpc` replaces the
+address. configs/lint/exposed_ports.py lists the ports that stay open.
 """
 
 import os
@@ -23,20 +23,20 @@ def on(host: str, port: int) -> str:
 
 
 async def http_host() -> str:
-    """Return http_options.host; this machine only, where Serve does not say."""
+    """Return http_options.host, or this machine's own address if Serve does not say."""
     return (await _setting(RootConfig())).http_host
 
 
 async def reachable_ports(config: RootConfig) -> str:
-    """Return a sentence that names what the network reaches; empty where that is nothing."""
+    """Return a sentence that names the ports open to the network; empty if there are none."""
     return sentence(list(exposed_ports(await _setting(config))))
 
 
 async def _setting(config: RootConfig) -> PortSetting:
-    found = await controller.options()
-    if found is None:
+    options = await controller.options()
+    if options is None:
         return PortSetting(LOCAL, 8000, None, config.grpc_port, config.grpc_host, os.environ)
-    http, grpc = found
+    http, grpc = options
     serve_grpc = int(grpc.port) if grpc.grpc_servicer_functions else None
     return PortSetting(
         str(http.host or LOCAL), int(http.port), serve_grpc, config.grpc_port, config.grpc_host, os.environ
@@ -44,8 +44,8 @@ async def _setting(config: RootConfig) -> PortSetting:
 
 
 async def narrow_grpc() -> None:
-    """Let the gRPC servers that Serve starts in this process listen on this machine only, where HTTP does."""
+    """Let the gRPC servers that Serve starts in this process listen on this machine only, if HTTP does."""
     host = await http_host()
-    if host not in _THIS_MACHINE:  # HAProxy comes by 127.0.0.1, whatever other address the host is.
+    if host not in _THIS_MACHINE:  # HAProxy connects to 127.0.0.1, whatever the host is.
         return
     servers.set_grpc_address(lambda address: on(host, int(address.rpartition(":")[2])))

@@ -1,4 +1,4 @@
-"""Keeps what a start has made out of the garbage collector's way.
+"""Keeps the objects of a start out of garbage collections.
 
 torch, Ray and a model are some hundred thousand objects that live as long as the replica. A full collection looks at
 each, a tenth of a second and more with every request at a stand, and Ray has all its workers make one where resources
@@ -9,6 +9,6 @@ import gc
 
 
 def freeze() -> None:
-    """Collect what the start left over, and look at nothing that is still here again. Before the first request."""
+    """Collect once, then exclude every object from later collections. Call it before the first request."""
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Our manager of HAProxy in place of Ray's, on each node: ray_compat/haproxy_manager.py says what it does.
+"""Replaces Ray's manager of HAProxy with ours, on each node: ray_compat/haproxy_manager.py says what it does.
 
 Serve's controller calls `install` at its start (RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH).
 """
@@ -7,5 +7,5 @@ from .ray_compat import haproxy
 
 
 def install() -> None:
-    """Have the controller start our manager; where Ray's is not as expected, Ray's stays."""
+    """Have the controller start our manager, or Ray's own if that is not as expected."""
     haproxy.replace_manager()

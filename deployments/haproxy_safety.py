@@ -1,6 +1,5 @@
-"""HAProxy made safe: its socket is closed to other users, a port that is taken is named, and it dies with its manager.
-
-ray_compat/haproxy_manager.py does these things.
+"""For ray_compat/haproxy_manager.py: closes HAProxy's socket to other users, names a port that is taken, and ends
+HAProxy with its manager.
 """
 
 import ctypes
@@ -42,7 +41,7 @@ def changed(template: str) -> str:
 
 
 def private_folder(base: Path, name: str) -> Path:
-    """Make a folder that no other user may enter.
+    """Make a folder that other users cannot enter.
 
     Raises:
         RuntimeError: other users can replace what is in `base`, or the folder is another's.
@@ -61,7 +60,7 @@ def private_folder(base: Path, name: str) -> Path:
 
 
 def port_taken(output: str) -> str:
-    """Return what HAProxy said of ports that are in use, in two lines."""
+    """Return the ports that HAProxy reported as in use, in two lines of text."""
     wanted = sorted(set(re.findall(r"for \[(\S+:\d+)\]", output)))
     return (
         f"HAProxy cannot listen on {', '.join(wanted) or 'a port of the config'}: another program holds it\n"

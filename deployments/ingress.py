@@ -1,7 +1,7 @@
 """An ingress replica: it reads, checks and collates requests on a core of its own, and sends blocks to the device.
 
-For models whose device answers faster than one Python loop can read: `ingress_replicas: N` puts N of these in front of
-the replicas that own a device. docs/tuning.md says where that begins to pay.
+For models whose device is faster than one Python loop can read requests: `ingress_replicas: N` puts N of these in front
+of the replicas that own a device. docs/tuning.md says when that pays.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from .start_errors import starting
 
 
 class Ingress:
-    """Speaks for a model that is elsewhere."""
+    """Serves a model whose device is in another replica."""
 
     async def __init__(self, args: dict[str, Any], device: DeploymentHandle[Any]) -> None:  # type: ignore[misc]  # As Ray has it.
         log_format.set_up()
@@ -42,7 +42,7 @@ class Ingress:
         authenticator = open_authenticator(config.auth, config.name)
         await narrow_grpc()
         self._device = by_grpc(device)
-        # Serve starts this replica once the device's is up; asking it makes ready mean warm here too.
+        # The device's replica answers only once it is warm, so ready means warm here too.
         self._properties = await device.properties.remote()
         with starting(config.name):
             hook = make_preprocess(config.preprocess)
@@ -75,8 +75,8 @@ class Ingress:
         self.service.reconfigure(user_config)
 
     async def _block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> BlockReply:
-        found: BlockReply = await self._device.block.remote(arrays, rows, timeout_s, requests)
-        return found
+        reply: BlockReply = await self._device.block.remote(arrays, rows, timeout_s, requests)
+        return reply
 
 
 # Serve's default of 5 requests at a time would keep the device's batches empty.

@@ -1,6 +1,6 @@
-"""Sends our log to stderr, which Ray brings to the terminal of `serve run` and to the replica's log file.
+"""Sends our log to stderr, which Ray copies to the terminal of `serve run` and to the replica's log file.
 
-Serve's own level is WARNING for the sake of speed (it formats a record per request); what we say at the start is not.
+Serve's own logger is at WARNING for speed, since it formats a record per request; ours is at INFO.
 """
 
 import logging
@@ -25,7 +25,7 @@ def set_up() -> logging.Logger:
 
 class _Handler(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name.
-        """Do nothing: where user code closed stderr, logging itself would raise, and a request go unanswered."""
+        """Do nothing: if user code closed stderr, logging itself would raise, and a request would get no answer."""
 
 
 class Formatter(logging.Formatter):
@@ -40,5 +40,5 @@ class Formatter(logging.Formatter):
         ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
     ) -> str:
         text = "".join(traceback.format_exception(ei[1])).rstrip("\n")
-        # The end says what was raised; the text of an exception may be of any length.
+        # Keep the end, which names the exception; its text may be of any length.
         return text if len(text) <= _MOST else f"{text[: _MOST // 2]}\n[…]\n{text[-_MOST // 2 :]}"

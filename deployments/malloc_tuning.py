@@ -1,4 +1,4 @@
-"""Keeps the memory that a forward has freed for the next one, on a CPU.
+"""Keeps the memory that a forward frees for the next forward, on a CPU.
 
 By default glibc gives freed memory back to the kernel once some tens of MiB lie at the end of a heap, and takes large
 arrays from the kernel each time. Activations are just that: every forward gets its memory anew, and the kernel clears

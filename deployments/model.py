@@ -1,8 +1,8 @@
 """One replica of one model: what Ray Serve starts, on a GPU or on a CPU.
 
-It is the ingress and the owner of the device in one, so that a request takes one hop. Ready means warm: the model is
-loaded, compiled, warmed and proved in `__init__`, before Serve lets a request in. torch is imported there, for the task
-that builds the application imports this file too, in a process of its own that has no use for it.
+It is the ingress and owns the device, so that a request takes one hop. Ready means warm: `__init__` loads, compiles,
+warms and checks the model before Serve lets a request in. torch is imported there, because the task that builds the
+application imports this file too, in a process of its own that does not need torch.
 """
 
 import asyncio
@@ -91,17 +91,17 @@ class Model:
         self._supervisor.reconfigure(self.service.tunables)
 
     async def check_health(self) -> None:
-        """Serve's own question, once a period and before the first request; raises where the device is not well."""
+        """Serve calls this once a period and before the first request; raises if the replica is unhealthy."""
         await self._supervisor.health.check()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
-        """Tell Serve's controller what the policy of deployments/autoscaling/ reads; Serve calls it by this name."""
+        """Return the report for the policy in deployments/autoscaling/; Serve calls this by its name."""
         return self.service.autoscaling_stats()
 
     async def block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> BlockReply:
         """Answer a block that an ingress replica collated: ("answer", outputs), or an error's kind and arguments.
 
-        Of a block of several requests that fails nothing is logged: each of them is asked again, alone.
+        If a block of several requests fails, nothing is logged: each of them is sent again, alone.
         """
         future: asyncio.Future[Answer | Exception] = asyncio.get_running_loop().create_future()
 
@@ -123,23 +123,23 @@ class Model:
         return known.kind, known.args
 
     async def model_inputs(self) -> tuple[Tensor, ...]:
-        """Tell an ingress replica what the start saw the preprocessing return."""
+        """Return to an ingress replica what the preprocessing returned at the start."""
         return self._served.runner.model_inputs
 
     async def grouping(self) -> Grouping | None:
-        """Tell an ingress replica which rows should share a block, where their lengths differ."""
+        """Return to an ingress replica the policy for rows of different lengths, if there is one."""
         return self._grouping
 
     async def canary_status(self) -> dict[str, Any]:
-        """Tell the stable version, whose canary this may be, what is here."""
+        """Return to the stable version, whose canary this may be, this replica's metadata and statistics."""
         return handle.canary_status(self.service)
 
     async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> BlockReply:
-        """Answer a request that the stable version handed over."""
+        """Answer a request that the stable version passed on."""
         return await handle.answer(self.service, inputs, rows, timeout_s, priority)
 
     def properties(self) -> dict[str, Any]:
-        """Return what metadata tells of this replica: where and how the model runs, and what its start proved."""
+        """Return this replica's part of the metadata: where and how the model runs, and the results of its checks."""
         config = self._config
         return {
             "device": self._placement.device,
@@ -196,7 +196,7 @@ class Model:
         return open_model(self._config, self._placement.device, self._placement.fallback)
 
     def _on_one_cpu_thread(self) -> bool:
-        """Return whether the event loop may run a forward itself: it then is that thread."""
+        """Whether torch uses one CPU thread: then the event loop may run a forward itself."""
         import torch
 
         return self._placement.device == "cpu" and torch.get_num_threads() == 1
@@ -204,9 +204,9 @@ class Model:
     def _announce(self) -> None:
         if self._placement.fallback:
             self._log.warning("%s: NOT ON A GPU. %s", self._config.name, self._placement.fallback)
-        found = "\n".join(f"  {line(result)}" for result in self._served.checks.results)
+        results = "\n".join(f"  {line(result)}" for result in self._served.checks.results)
         steps = ", ".join(f"{step} {took_s:.1f}" for step, took_s in self._served.start_s.items())
-        self._log.info("%s is warm after %.1f s (%s)\n%s", self._config.name, self._served.started_s, steps, found)
+        self._log.info("%s is warm after %.1f s (%s)\n%s", self._config.name, self._served.started_s, steps, results)
 
 
 Deployment = serve.deployment(name="Model")(serve.ingress()(calls.servicer(Model)))

@@ -1,6 +1,6 @@
-"""The preprocess hook at each request: called at the border for user code, and what it returns held against the start.
+"""Calls the preprocess hook for each request, and compares what it returns with what it returned at the start.
 
-What it returned for one request is collated with the rows of others, so nothing of it is believed.
+Its arrays are collated with the rows of other requests, so every property of them is checked.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ _INLINE_ROWS = 8
 
 
 class Preprocessor:
-    """Turns the rows of a request into those that the model takes: `model_inputs` has what the start saw."""
+    """Turns the rows of a request into the model's inputs; `model_inputs` are those seen at the start."""
 
     def __init__(self, hook: Preprocess, model_inputs: Sequence[Tensor], longest: int | None) -> None:
         self._hook = hook
         self._model_inputs = tuple(model_inputs)
         self._longest = longest
-        # Hooks that take long must not keep bodies from being read: those are read in asyncio's own threads.
+        # Threads of its own: slow hooks must not block the reading of bodies in asyncio's threads.
         self._threads = ThreadPoolExecutor(thread_name_prefix="preprocess")
         self._open_inputs = tuple(tensor.name for tensor in self._model_inputs if not tensor.fixed)
 
@@ -40,12 +40,12 @@ class Preprocessor:
 
         Raises:
             BadRequest: the hook raised ValueError, or a row is longer than the longest that was warmed.
-            InferenceFailed: it raised anything else, or returned something else than at the start.
-            TimedOut: that was not done by `until_s`, on time.perf_counter's clock.
+            InferenceFailed: it raised another error, or returned something else than at the start.
+            TimedOut: it was not done by `until_s`, on time.perf_counter's clock.
         """
 
         def in_turn() -> dict[str, Array]:
-            # It may have waited for a thread; what nobody waits for any more costs none.
+            # It may have waited for a thread; skip it if nobody waits for it any more.
             if time.perf_counter() >= until_s or (is_disconnected is not None and is_disconnected()):
                 raise TimedOut
             return self._run(request.inputs, request.rows)
@@ -60,31 +60,31 @@ class Preprocessor:
 
     def _run(self, inputs: Rows, rows: int) -> dict[str, Array]:
         for array in inputs.values():
-            # Some transports hand over views of what came; a hook that works in place is refused in the start.
+            # Some arrays are views of the body; the start refuses a hook that works in place.
             array.flags.writeable = False
         try:
-            found = call(self._hook, inputs)
-        except ValueError as error:  # By contract of preprocess, a ValueError is a sentence for the client.
+            returned = call(self._hook, inputs)
+        except ValueError as error:  # By contract, the client gets the text of a ValueError.
             if not (sentence := text_of(error)):
                 raise InferenceFailed(error) from None
             raise BadRequest(sentence) from error
         except Exception as error:  # The user's own code; whatever it raises or returns, only this request may suffer.
             raise InferenceFailed(error) from None
         try:
-            arrays = call(self._own, found, rows)
-        except Exception as error:  # As above: to look at what it returned may raise anything.
+            arrays = call(self._own, returned, rows)
+        except Exception as error:  # As above: reading what it returned may raise anything.
             raise InferenceFailed(error) from None
         if self._longest is not None and (sentence := too_long(arrays, self._open_inputs, self._longest) or ""):
             raise BadRequest(sentence)
         return arrays
 
-    def _own(self, found: object, rows: int) -> dict[str, Array]:
+    def _own(self, returned: object, rows: int) -> dict[str, Array]:
         """Return copies: a hook may write into the same arrays at its next call, while these still wait."""
-        return {name: np.array(array) for name, array in check_model_inputs(found, rows, self._model_inputs).items()}
+        return {name: np.array(array) for name, array in check_model_inputs(returned, rows, self._model_inputs).items()}
 
 
 def preprocessor(
     hook: Preprocess | None, model_inputs: Sequence[Tensor], lengths: Sequence[int] | None
 ) -> Preprocessor | None:
-    """Return what calls a model's hook, where it has one; `lengths` are those that were warmed, ascending."""
+    """Return the preprocessor of a model, or None without a hook; `lengths` are the warmed ones, ascending."""
     return None if hook is None else Preprocessor(hook, model_inputs, lengths[-1] if lengths else None)

@@ -1,7 +1,7 @@
-"""What Serve's own proxy answers for a model that has no replica: 503 with Retry-After at once.
+"""Makes Serve's own proxy answer 503 with Retry-After at once for a model without a replica.
 
-Serve would hold the request until a replica is up, however long the model loads. HAProxy sends the requests of such a
-model to that proxy too. Only a model that may be scaled to zero has its requests held: they start its replica.
+Serve would hold the request until a replica is up, however long the model loads. HAProxy too sends requests of such a
+model to that proxy. Only requests of a model that may be scaled to zero are held: they start its replica.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from .ray_compat.proxies import Send
 from .serve_status import ServeStatus
 from .stubs import open_inference_pb2 as pb
 
-# For the rest of a body whose answer is known: without it the connection would break while the client still sends.
+# For reading the rest of a body after its answer: otherwise the connection would break while the client still sends.
 _BODY_S = 10.0
 
 
 def install() -> None:
-    """Put our answers before Serve's in this process, where it is a proxy; elsewhere this does nothing."""
+    """Put our answers before Serve's, if this process is a proxy; else do nothing."""
     serve_status = ServeStatus("")
     proxies.replace_sending(
         lambda original: answering(original, serve_status, _http),
@@ -34,7 +34,7 @@ def install() -> None:
 def answering(
     original: Send, serve_status: ServeStatus, write: Callable[[Any, str, NotReady], AsyncIterator[Any]]
 ) -> Send:
-    """Return what sends a request to a replica where there is one or will be one, and else answers itself."""
+    """Return a function that sends a request to a replica if there is one or will be one, and else answers itself."""
 
     async def send(self: Any, *, handle: Any, proxy_request: Any, **given: Any) -> AsyncIterator[Any]:
         name = str(handle.deployment_id.app_name)
@@ -43,21 +43,21 @@ def answering(
             messages = original(self, handle=handle, proxy_request=proxy_request, **given)
         else:
             messages = write(proxy_request, name, refused)
-        async with contextlib.aclosing(messages) as found:  # type: ignore[type-var]  # Both are generators.
-            async for message in found:
+        async with contextlib.aclosing(messages) as sent:  # type: ignore[type-var]  # Both are generators.
+            async for message in sent:
                 yield message
 
     return send
 
 
 async def refusal(serve_status: ServeStatus, name: str) -> NotReady | None:
-    """Return what to tell who asks an application without replicas; None where the request is to wait for one."""
+    """Return the error for a request to an application without replicas; None if the request must wait for one."""
     try:
         apps = await serve_status.apps()
-    except Exception:  # Serve itself then does what it always does.
+    except Exception:  # Then Serve handles the request as usual.
         return None
-    found = next((app for app in apps if app.name == name), None)
-    return None if found is None or found.ready or found.held else not_ready(found)
+    asked = next((app for app in apps if app.name == name), None)
+    return None if asked is None or asked.ready or asked.held else not_ready(asked)
 
 
 async def _http(request: Any, name: str, error: NotReady) -> AsyncIterator[Any]:

@@ -1,4 +1,4 @@
-"""Which device a model gets, and what Ray must reserve for it. GPU and CPU replicas differ here and nowhere else."""
+"""Which device a model gets, and what Ray must reserve for it. GPU and CPU replicas differ only here."""
 
 import os
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from configs.schema import ModelConfig
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The device that was chosen, and why it is not the one that `auto` hopes for."""
+    """The chosen device, and, if `auto` found no GPU, a message that says so."""
 
     device: str
     fallback: str | None
 
 
 def place(config: ModelConfig, cluster_gpus: float) -> Placement:
-    """Choose a device: cuda and cpu mean what they say, auto takes a GPU where the cluster has one."""
+    """Choose a device: cuda and cpu as named, auto a GPU if the cluster has one."""
     if config.device != "auto":
         return Placement(config.device, None)
     if cluster_gpus > 0:
@@ -35,9 +35,9 @@ def actor_options(config: ModelConfig, placement: Placement) -> dict[str, Any]:
 
 
 def confine(config: ModelConfig, placement: Placement) -> None:
-    """Keep this process to what it reserved; call before torch first touches a device."""
+    """Limit this process to the device that it reserved; call it before torch first uses a device."""
     if placement.device == "cpu":
-        # Ray hides no GPU from an actor that reserved none.
+        # Ray does not hide the GPUs from an actor that reserved none.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         import torch
 

@@ -34,7 +34,7 @@ class Root:
     async def __init__(self, config: RootConfig) -> None:  # type: ignore[misc]  # As Ray has it.
         self._log = log_format.set_up()
         self._server_name = config.server_name
-        self._grpc_proxy: GrpcProxy | None = None  # Serve awaits __del__ also of one that did not come up.
+        self._grpc_proxy: GrpcProxy | None = None  # Serve awaits __del__ even if this did not come up.
         self._authenticator = open_authenticator(config.auth, None)
         await narrow_grpc()
         self._serve_status = ServeStatus(serve.get_replica_context().app_name)
@@ -62,7 +62,7 @@ class Root:
         if not path.startswith(_PREFIX):
             text = f"there is nothing at {show(path or '/')}; the Open Inference Protocol is served below /v2"
             return self, refusing(NotFound(text))
-        if b"%" in scope.get("raw_path", b""):  # Requests are sent to models by their paths as they come.
+        if b"%" in scope.get("raw_path", b""):  # Requests are routed to models by their raw paths.
             text = f"a model's path must not be percent-encoded: send {show(path)} as it is written here"
             return self, refusing(NotFound(text))
         return self, Route((), partial(_absent, path=path))
@@ -112,16 +112,16 @@ class Root:
 
 
 async def _absent(root: Root, _headers: Given, _receive: Receive, path: str) -> Response:
-    """Answer for a model that does not answer itself."""
+    """Answer for a model without a replica."""
     name, _, rest = path.removeprefix(_PREFIX).partition("/")
-    found = await root._serve_status.absent(name)
-    if rest == "ready" and isinstance(found, NotReady):
-        return _json({"name": name, "ready": False}, found.status, found.headers)
-    raise found
+    error = await root._serve_status.absent(name)
+    if rest == "ready" and isinstance(error, NotReady):
+        return _json({"name": name, "ready": False}, error.status, error.headers)
+    raise error
 
 
-def _json(found: object, status: int = 200, headers: Headers = ()) -> Response:
-    return Response(orjson.dumps(found), status, headers=headers, compress=False)
+def _json(content: object, status: int = 200, headers: Headers = ()) -> Response:
+    return Response(orjson.dumps(content), status, headers=headers, compress=False)
 
 
 _GET = ("GET", "HEAD")

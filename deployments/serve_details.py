@@ -1,7 +1,7 @@
-"""What Serve's controller says of all applications, also of one whose change it is building.
+"""The details that Serve's controller has of all applications, also of one that it is building.
 
-For such an application, and for one whose build failed, Serve lists no deployments, while the replicas from before
-the change still answer.
+For such an application, and for one whose build failed, Serve lists no deployments, though the replicas from before the
+change still answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,18 +20,18 @@ def serve_details() -> dict[str, Any]:
 
 
 def fill(applications: Mapping[str, dict[str, Any]], running: Mapping[tuple[str, str], int]) -> None:
-    """Put in the deployments that Serve does not list, by how many replicas run of each application's each."""
-    for name, found in applications.items():
-        if _lists_none(found):
-            config = (found.get("deployed_app_config") or {}).get("deployments") or ()
+    """Add the deployments that Serve does not list, from the running replicas of each application and deployment."""
+    for name, application in applications.items():
+        if _lists_none(application):
+            config = (application.get("deployed_app_config") or {}).get("deployments") or ()
             ours = {deployment: count for (app, deployment), count in running.items() if app == name}
-            # One at zero is started once the change is built; where the build failed, Serve does not scale any more.
-            least = 0 if word(found["status"]) == "DEPLOYING" else 1
-            found["deployments"] = {each: _deployment(each, count, least, config) for each, count in ours.items()}
+            # A deployment at zero starts once the change is built; after a failed build Serve no longer scales.
+            least = 0 if word(application["status"]) == "DEPLOYING" else 1
+            application["deployments"] = {each: _deployment(each, count, least, config) for each, count in ours.items()}
 
 
-def _lists_none(found: Mapping[str, Any]) -> bool:
-    return not found.get("deployments") and word(found["status"]) != "DELETING"
+def _lists_none(application: Mapping[str, Any]) -> bool:
+    return not application.get("deployments") and word(application["status"]) != "DELETING"
 
 
 def _deployment(name: str, count: int, least: int, config: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

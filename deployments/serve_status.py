@@ -1,6 +1,6 @@
-"""What Serve runs at the moment, asked at most once a second, so that a probe costs the controller nothing.
+"""Which applications Serve runs now, asked at most once a second, so that probes cost the controller nothing.
 
-serve.status() does not know the port; the details that Serve's own dashboard reads do.
+serve.status() does not have the port; the details that Serve's own dashboard reads have.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from .core.errors import NotFound, NotReady, show
 from .serve_details import serve_details
 
 _CACHE_S = 1.0
-# A controller that is restarted is back within seconds; until then what it last said is the best there is.
+# A restarted controller is back within seconds; until then its last answer is used.
 _PATIENCE_S = 2.0
 _STALE_S = 30.0
 _EVERYWHERE = ("", "0.0.0.0", "::")
@@ -47,7 +47,7 @@ class ServeStatus:
         return self._apps
 
     async def _ask(self) -> None:
-        """Ask the controller, once for all who want to know; a call that hangs is never made twice."""
+        """Ask the controller, once for all waiting callers; while a call hangs, no second one is made."""
         call = self._call
         if call is None:
             call = self._call = asyncio.ensure_future(asyncio.to_thread(serve_details))
@@ -60,16 +60,16 @@ class ServeStatus:
             return
         self._details, self._asked_s = call.result(), time.monotonic()
         self.port = int(self._details["http_options"]["port"])
-        found = self._details["applications"]
-        canary = canaries(found.values())
-        names = sorted(name for name in found if name != self._own_app)
-        self._apps = [application(name, found[name], name in canary) for name in names]
+        details = self._details["applications"]
+        canary = canaries(details.values())
+        names = sorted(name for name in details if name != self._own_app)
+        self._apps = [application(name, details[name], name in canary) for name in names]
 
     async def absent(self, name: str) -> NotFound | NotReady:
         """Say why a model does not answer: it is not here, or not ready."""
         try:
             apps = await self.apps()
-        except Exception:  # What is told stays true without its hint.
+        except Exception:  # The error is right without its hint.
             return NotFound(f"there is no model {show(name)} here")
         for app in apps:
             if app.name == name:
@@ -79,7 +79,7 @@ class ServeStatus:
         )
 
     async def http_address(self) -> tuple[str, int]:
-        """Return where Serve's HTTP port is: on this node, or where it has no proxy, on one that has."""
+        """Return the address of Serve's HTTP port: on this node, or on another if this one has no proxy."""
         await self.apps()
         proxies = self._details.get("proxies") or {}
         host = self._details["http_options"]["host"]

@@ -1,7 +1,6 @@
-"""One model as a transport sees it (request.Service): what it is, what it counted, and a way to ask it.
+"""One model as a transport sees it (request.Service): its metadata, its counts, and inference.
 
-The same in a replica that owns a device and in an ingress replica that sends blocks to one; they differ in the batcher
-that they hand over.
+The same in a replica that owns a device and in an ingress replica that sends blocks to one; only the batcher differs.
 """
 
 import asyncio
@@ -31,9 +30,9 @@ from .protocol.requested_outputs import no_version
 
 
 class ModelService:
-    """Satisfies request.Service. `properties` is what metadata tells of where and how the model runs.
+    """Satisfies request.Service. `properties` returns the metadata on where and how the model runs.
 
-    What it is given is complete, and nobody changes a field of it later.
+    Its fields are set here and never reassigned.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class ModelService:
         self._properties = properties
         self._preprocess = preprocess
         self._health = health
-        # Where the wire's own arrays have an open size: beyond the last length that is warmed the model is not run.
+        # If a client's arrays have an open size, a row beyond the last warmed length is refused.
         self._longest = config.lengths[-1] if config.lengths and preprocess is None else None
         self._open_inputs = tuple(each.name for each in self.signature.inputs if not each.fixed)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,7 +126,7 @@ class ModelService:
             task.add_done_callback(self._tasks.discard)
 
     def metadata(self, version: str = "") -> dict[str, Any]:
-        """Return the protocol's metadata, and beside it what this replica is and what its start proved."""
+        """Return the protocol's metadata, with this replica's properties and the results of its checks."""
         canary = self._canary.status
         own = {
             "name": self.name,
@@ -154,7 +153,7 @@ class ModelService:
         }
 
     def stats(self, version: str = "") -> dict[str, Any]:
-        """Return an entry for each version; the canary's are those of the replica that was asked last."""
+        """Return an entry for each version; the canary's is from the replica that answered last."""
         entry = self.counts.as_json(self.name, self.version)
         if self._health is not None:
             entry["pitstop"]["health"] = {**self._health.as_json(), "not_finite": self.counts.failures("not_finite")}
@@ -166,7 +165,7 @@ class ModelService:
         return {"model_stats": [entry] if status is None else [entry, {**status["stats"], "name": self.name}]}
 
     def autoscaling_stats(self) -> dict[str, float]:
-        """Return what the autoscaling policy reads, of the time since the last call; call it on the event loop."""
+        """Return the autoscaling report for the time since the last call; call it on the event loop."""
         batcher = self._batcher
         return self.counts.autoscaling(batcher.waiting_rows, batcher.offered_rows, batcher.limit)
 
@@ -182,7 +181,7 @@ class ModelService:
                 batcher.preparing_rows -= rows
             left_s = until_s - time.perf_counter()
             batcher.add(arrays, rows, deliver, left_s, request.priority, is_disconnected)
-        except Exception as error:  # Whoever waits is told by the result alone.
+        except Exception as error:  # Only a result ends the request.
             deliver(error)
 
 

@@ -1,4 +1,4 @@
-"""What a start that fails says: two lines, which Serve keeps as its message, and the traceback in the replica's log."""
+"""Errors of a start: Serve gets a message of two lines, and the replica's log the traceback."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _log = logging.getLogger("pitstop")
 
 @contextmanager
 def starting(name: str) -> Iterator[None]:
-    """Let nothing out but a ModelError without a history: Serve shows every traceback that led to it."""
+    """Raise every error as a ModelError without a cause: Serve would show the whole chain of tracebacks."""
     try:
         yield
     except ModelError as error:

@@ -1,1 +1,1 @@
-"""Models, with torch and without Ray: source, prepare, backends, runner, proof. Imports nothing heavy."""
+"""Models, with torch and without Ray: sources, startup, compile, runtime. Imports nothing heavy."""

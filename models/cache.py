@@ -1,8 +1,8 @@
 """The cache folder of downloads and compiled artefacts, and its bound, $PITSTOP_CACHE_GIB.
 
-After a write the files that were not used for longest are removed until the folder is within the bound. What a
-process uses it holds a shared lock on; a file is removed only under an exclusive one, so several processes at once
-are safe, and the files of a replica that runs stay.
+After a write, the least recently used files are removed until the folder is within the bound. A process holds a shared
+lock on every file that it uses, and a file is removed only under an exclusive lock: so several processes can share the
+cache, and the files of a running replica stay.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ VARIABLE = "PITSTOP_CACHE_GIB"
 _DEFAULT_GIB = 20.0
 _DOWNLOADS = "files"
 _log = logging.getLogger("pitstop")
-# Locks of what this process uses, by path; they end with the process.
+# Locks on the files that this process uses, by path; they end with the process.
 _used: dict[Path, int] = {}
 
 
@@ -29,7 +29,7 @@ def cache_dir() -> Path:
 
 
 def folder(name: str) -> Path:
-    """Return a folder of the cache. The cache is made for its owner alone: who writes there can run code here."""
+    """Return a folder of the cache. Only its owner may use the cache: whoever can write there can run code here."""
     cache_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
     return cache_dir() / name
 
@@ -38,29 +38,29 @@ def bound_gib() -> float:
     """Return how large the cache may grow, in GiB."""
     text = os.environ.get(VARIABLE, "")
     try:
-        found = float(text) if text else _DEFAULT_GIB
+        gib = float(text) if text else _DEFAULT_GIB
     except ValueError:
-        found = -1.0
-    if not 0 < found < float("inf"):
+        gib = -1.0
+    if not 0 < gib < float("inf"):
         raise ModelError(f"{VARIABLE}: {text!r} is not a number of GiB above 0\nhelp: such as {VARIABLE}=20")
-    return found
+    return gib
 
 
 def use(path: Path) -> bool:
-    """Note that a file is used now and keep it for as long as this process lives; False where it is gone."""
+    """Mark a file as used, and keep it as long as this process lives; return False if it is gone."""
     if path not in _used:
         lock = _lock(path)
         if lock is None:
             return False
         _used[path] = lock
-    with suppress(OSError):  # Another user's file is kept in its place all the same.
+    with suppress(OSError):  # Another user's file is locked, but its time cannot be set.
         os.utime(path)
     return True
 
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Keep a file from being removed by other processes meanwhile."""
+    """Keep other processes from removing a file inside the block."""
     lock = _lock(path)
     try:
         yield
@@ -74,9 +74,9 @@ def used_bytes() -> int:
 
 
 def shrink(newest: Path) -> None:
-    """Remove what was not used for longest until the cache is within its bound; `newest` and what is in use stay.
+    """Remove the least recently used files until the cache is within its bound; `newest` and files in use stay.
 
-    A bound that is none is worth a warning and the default: a start, which has compiled by now, does not end here.
+    An invalid bound gets a warning and the default: it must not end a start that has already compiled.
     """
     gib, files = _bound_or_default(), sorted(_files())
     bound = gib * 2**30
@@ -101,15 +101,15 @@ def _bound_or_default() -> float:
 
 def _files() -> list[tuple[float, Path, int]]:
     """Return when each file was used last, its path and its size in bytes."""
-    found = []
-    # Only in these folders is anything ever removed: PITSTOP_CACHE may name one that holds other things as well.
+    files = []
+    # Files are only removed from these folders: PITSTOP_CACHE may name a folder with other things in it.
     folders = [_DOWNLOADS, *(each.name for each in BACKENDS.values() if each.artefact)]
     for path in (each for name in folders for each in (cache_dir() / name).rglob("*")):
         with suppress(OSError):  # Removed by another process since it was listed.
             if path.is_file() and not path.is_symlink():
                 stat = path.stat()
-                found.append((stat.st_mtime, path, stat.st_size))
-    return found
+                files.append((stat.st_mtime, path, stat.st_size))
+    return files
 
 
 def _remove(path: Path) -> bool:
@@ -131,7 +131,7 @@ def _remove(path: Path) -> bool:
 
 
 def _lock(path: Path) -> int | None:
-    """Return an open, locked handle; None where the file is gone, or was removed while the lock was waited for."""
+    """Return an open, locked handle; None if the file is gone, also if it went while this waited for the lock."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:

@@ -13,12 +13,12 @@ class ModelError(Exception):
 
     @property
     def help(self) -> str:
-        """What to do about it; "" where it does not say."""
+        """What to do about it; "" if the text does not say."""
         return str(self).partition(_HELP)[2]
 
 
 def first_line(error: BaseException) -> str:
-    """Return an exception's first line, with its type where the exception is not our own."""
+    """Return an exception's first line, with its type if it is not one of ours."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     first = lines[0][:200] if lines else ""
     own = type(error).__module__.startswith(("models.", "configs."))

@@ -1,4 +1,4 @@
-"""The image reader of /predict for models that name none: any picture to one UINT8 row [1, channels, height, width]."""
+"""The default image reader of /predict: any image becomes one UINT8 row [1, channels, height, width]."""
 
 import io
 import struct
@@ -18,7 +18,7 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 
 def default_reader(signature: Signature) -> Callable[[bytes], Array] | None:
-    """Return a reader where the one input is plainly an image: UINT8, [-1, 1 or 3, height, width]."""
+    """Return a reader if the only input is an image: UINT8, [-1, 1 or 3, height, width]."""
     if len(signature.inputs) != 1:
         return None
     tensor = signature.inputs[0]
@@ -39,7 +39,7 @@ def _reader(tensor: Tensor) -> Callable[[bytes], Array]:
 
 
 def _open(body: bytes, mode: str) -> Image.Image:
-    """Decode upright; the size is looked at before anything is decoded."""
+    """Decode upright; the size is checked before anything is decoded."""
     try:
         image = Image.open(io.BytesIO(body), formats=_FORMATS)
         if image.width * image.height <= _MOST_PIXELS:

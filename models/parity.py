@@ -49,36 +49,36 @@ def tolerance_for(precision: str, override: float | None) -> Tolerance:
     return standard if override is None else Tolerance(override, max(standard.disagree, override))
 
 
-def deviation(found: torch.Tensor, expected: torch.Tensor) -> float | None:
+def deviation(actual: torch.Tensor, expected: torch.Tensor) -> float | None:
     """Return the largest difference over the largest magnitude, or the share of integers that differ.
 
     Infinity if the shapes, or the places of NaN and infinities, differ. None if there is nothing to compare: an output
     without one finite value, or of no integers.
     """
-    found, expected = found.detach().cpu(), expected.detach().cpu()
-    if found.shape != expected.shape:
+    actual, expected = actual.detach().cpu(), expected.detach().cpu()
+    if actual.shape != expected.shape:
         return float("inf")
     if expected.is_floating_point():
-        return _of_floats(found.double(), expected.double(), _LEAST_SCALE.get(expected.dtype, _LEAST_FP32_SCALE))
-    return float((found != expected).double().mean()) if expected.numel() else None
+        return _of_floats(actual.double(), expected.double(), _LEAST_SCALE.get(expected.dtype, _LEAST_FP32_SCALE))
+    return float((actual != expected).double().mean()) if expected.numel() else None
 
 
-def _of_floats(found: torch.Tensor, expected: torch.Tensor, least_scale: float) -> float | None:
+def _of_floats(actual: torch.Tensor, expected: torch.Tensor, least_scale: float) -> float | None:
     finite = expected.isfinite()
-    same_gaps = torch.equal(found.isfinite(), finite) and torch.allclose(
-        found[~finite], expected[~finite], equal_nan=True
+    same_gaps = torch.equal(actual.isfinite(), finite) and torch.allclose(
+        actual[~finite], expected[~finite], equal_nan=True
     )
     if not same_gaps:
         return float("inf")
     if not bool(finite.any()):
         return None
     # Halved first: the difference of two large numbers of fp64 may be infinite.
-    found, expected = found[finite] / 2, expected[finite] / 2
-    return float((found - expected).abs().max()) / max(least_scale / 2, float(expected.abs().max()))
+    actual, expected = actual[finite] / 2, expected[finite] / 2
+    return float((actual - expected).abs().max()) / max(least_scale / 2, float(expected.abs().max()))
 
 
 def compare(
-    found: Sequence[torch.Tensor],
+    actual: Sequence[torch.Tensor],
     expected: Sequence[torch.Tensor],
     outputs: Sequence[Tensor],
     tolerance: Tolerance,
@@ -91,7 +91,7 @@ def compare(
         DeviationError: an output deviates by more than its tolerance.
     """
     compared = {}
-    for left, right, tensor in zip(found, expected, outputs, strict=True):
+    for left, right, tensor in zip(actual, expected, outputs, strict=True):
         by = deviation(left, right)
         if by is None:
             continue

@@ -53,7 +53,7 @@ class Tensor:
         return all(size > 0 for size in self.shape[1:])
 
     def describe(self) -> dict[str, Any]:
-        """As model metadata writes it."""
+        """Return it as in the model metadata."""
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
 
 

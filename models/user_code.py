@@ -1,8 +1,8 @@
-"""The border at which code of the user's is called: networks, factories, hooks, and the import of their modules.
+"""Calls user code: networks, factories, hooks, and the import of their modules.
 
-They may raise anything. SystemExit or CancelledError would end an event loop or a thread that serves other requests
-too, and a future refuses StopIteration, so each becomes a UserCodeError here. Only a KeyboardInterrupt in the main
-thread passes: there it is Ctrl-C at a command-line tool, for replicas run user code in other threads.
+It may raise anything. SystemExit or CancelledError would end an event loop or a thread that serves other requests too,
+and a future refuses StopIteration, so each becomes a UserCodeError here. Only a KeyboardInterrupt in the main thread
+passes: there it is Ctrl-C at a command-line tool, since replicas run user code in other threads.
 """
 
 import sysconfig

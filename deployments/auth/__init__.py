@@ -1,1 +1,1 @@
-"""Who may ask a model: bearer tokens, where they are read from, and the answer to those who have none."""
+"""Bearer tokens: where they are read from, and which models each one opens."""

@@ -54,10 +54,10 @@ class TokenStore:
 def _stamp(path: Path | None) -> tuple[int, int, int] | None:
     """Return what changes when the file does, or the target of a symlink; None without a file."""
     try:
-        found = path.stat() if path is not None else None
+        stat = path.stat() if path is not None else None
     except OSError:
         return None
-    return (found.st_mtime_ns, found.st_size, found.st_ino) if found is not None else None
+    return (stat.st_mtime_ns, stat.st_size, stat.st_ino) if stat is not None else None
 
 
 def _read(variable: str | None, path: Path | None) -> tuple[Token, ...]:

@@ -1,6 +1,6 @@
-"""Tokens as they are written down, one a line: the token alone, or the token and the models it is good for.
+"""Reads tokens, one a line: the token alone, or the token and the models that it opens.
 
-Only their SHA-256 is kept, and each comparison looks at every one of them and takes the same time whichever it finds.
+Only their SHA-256 is kept. A look-up compares all of them, so it takes the same time whichever one matches.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from configs.problems import ConfigError
 
-# 16 letters and digits drawn at random hold 95 bits; what is shorter is mostly a word that somebody thought of.
+# 16 random letters and digits have 95 bits; a shorter token is mostly a word that somebody made up.
 _SHORTEST = 16
 _HELP = "write one token a line, each at least 16 characters without a space; models behind it: `TOKEN one,two`"
 
@@ -28,33 +28,33 @@ class Token:
 
 
 def parse(text: str, where: str) -> tuple[Token, ...]:
-    """Read tokens; empty lines and lines that begin with # count for nothing.
+    """Read tokens; empty lines and lines that begin with # are skipped.
 
     Raises:
-        ConfigError: there is none, or a line is wrong. It names the line and never shows what is on it.
+        ConfigError: there is no token, or a line is wrong. The error names the line and never shows its text.
     """
-    found: dict[bytes, Token] = {}
+    tokens: dict[bytes, Token] = {}
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
         token = _token(words, f"{where}, line {number}")
-        if token.digest in found:
+        if token.digest in tokens:
             raise ConfigError(f"{where}, line {number}: the same token stands above\nhelp: keep one of them")
-        found[token.digest] = token
-    if not found:
+        tokens[token.digest] = token
+    if not tokens:
         raise ConfigError(f"{where}: holds no token, so nobody could ask anything\nhelp: {_HELP}")
-    return tuple(found.values())
+    return tuple(tokens.values())
 
 
 def find(tokens: Iterable[Token], given: bytes) -> Token | None:
-    """Return the token that these bytes are, in a time that tells nothing of the others."""
+    """Return the token that these bytes are, in constant time."""
     digest = hashlib.sha256(given).digest()
-    found = None
+    match = None
     for token in tokens:
         if hmac.compare_digest(token.digest, digest):
-            found = token
-    return found
+            match = token
+    return match
 
 
 def _token(words: list[str], where: str) -> Token:

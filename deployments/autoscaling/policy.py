@@ -1,7 +1,7 @@
-"""What Ray Serve's controller calls ten times a second for each model that scales: it reads what the replicas report.
+"""The autoscaling policy: Ray Serve's controller calls it ten times a second for each model that scales.
 
-An exception here would stop the controller's loop, and with it every other model: whatever cannot be read keeps the
-number of replicas as it is, and one line in the controller's log says why.
+An exception here would stop the controller's loop, and with it every other model. So if a report cannot be read, the
+number of replicas stays as it is, and one line in the controller's log says why.
 """
 
 import logging
@@ -11,7 +11,7 @@ from typing import Any
 
 from .decide import Load, needed
 
-# What replicas report (metrics/autoscaling_stats.py), and what this file reads.
+# What replicas report (metrics/autoscaling_stats.py).
 WAITING, RUNNING, COMING, LOOP, STARTED = "rows_waiting", "rows_running", "rows_per_s", "loop_share", "started_s"
 FORWARD = "forward_ms_"
 _KEYS = (WAITING, RUNNING, COMING, LOOP, STARTED)
@@ -26,7 +26,7 @@ class TargetQueue:
     """
 
     def __init__(self, target_queue_ms: float) -> None:
-        """Aim at a queue in which a row waits at most `target_queue_ms` until its forward begins."""
+        """Let a row wait at most `target_queue_ms` until its forward begins."""
         self._target_ms = float(target_queue_ms)
         if not (math.isfinite(self._target_ms) and self._target_ms > 0):
             raise ValueError(f"target_queue_ms is {target_queue_ms}\nhelp: it must be above 0")
@@ -51,7 +51,7 @@ class TargetQueue:
             what = f"a forward takes {smallest:.3g} ms, so target_queue_ms {self._target_ms:g} cannot be met"
             self._tell(f"{what}: raise it, or make the model faster", ctx.app_name)
         wanted = needed(loads, self._target_ms, max(0.0, float(ctx.total_queued_requests or 0)))
-        # Averages of sums carry noise in the last digits, which must not cost a replica.
+        # Averages have rounding errors in the last digits, which must not add a replica.
         return math.ceil(wanted - 1e-6)
 
     def _tell(self, what: str, app_name: object) -> None:

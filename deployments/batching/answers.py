@@ -1,4 +1,4 @@
-"""A batch's outputs to the answers of its requests, and the answers of a request's parts to one."""
+"""Splits a batch's outputs into the answers of its parts, and joins the answers of a request's parts."""
 
 import numpy as np
 
@@ -8,28 +8,28 @@ from .queue import Answer, Part
 
 def split(parts: list[Part], outputs: Answer) -> list[tuple[Part, Answer]]:
     """Give every part its own rows of a batch's outputs."""
-    found, row = [], 0
+    answers, row = [], 0
     for part in parts:
         stop = row + part.stop - part.start
-        found.append((part, {name: array[row:stop] for name, array in outputs.items()}))
+        answers.append((part, {name: array[row:stop] for name, array in outputs.items()}))
         row = stop
-    return found
+    return answers
 
 
 def joined(part: Part, answer: Answer | Exception) -> Answer | Exception | None:
-    """Return what a part's request is told, or None while other parts of it are on their way."""
+    """Return the answer or error of a part's request, or None while other parts of it are missing."""
     if isinstance(answer, Exception):
         return answer
     try:
         return join(part, answer)
-    except Exception as error:  # Whatever is wrong with these rows is none of the others' business.
+    except Exception as error:  # An error of these rows must not fail the others.
         return InferenceFailed(error)
 
 
 def join(part: Part, answer: Answer) -> Answer | None:
-    """Add a part's answer to its item; return the whole once every row is there, in whichever order parts came.
+    """Add a part's answer to its item; return the whole answer once every row is there. Parts may come in any order.
 
-    Behind ingress replicas two blocks of one item are on their way at a time, and the later one may be back first.
+    An ingress replica sends two blocks of one item at a time, and the later one may be back first.
     """
     item = part.item
     if not item.answers and answer_rows(answer) == item.rows:

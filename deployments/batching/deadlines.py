@@ -1,8 +1,7 @@
-"""Ends requests whose time is up or whose client has left. Many a server keeps a timer for each; here a long deadline
-costs a dict entry.
+"""Ends requests whose time is up or whose client has left.
 
-A deadline of a second or more is looked at ten times a second, so it may pass by a tenth of one; a shorter one has a
-timer of its own.
+A deadline of a second or more is a dict entry that is checked ten times a second, so it may end 0.1 s late; a shorter
+one has a timer of its own.
 """
 
 import asyncio
@@ -34,7 +33,7 @@ class Deadlines:
             self._loop.call_later(_SWEEP_S, self._sweep)
 
     def forget(self, item: Item) -> None:
-        """Stop watching; an item that is not watched is none's business."""
+        """Stop watching an item; nothing happens if it is not watched."""
         if (timer := self._watched.pop(item, None)) is not None:
             timer.cancel()
 

@@ -20,7 +20,7 @@ _log = logging.getLogger("pitstop")
 
 
 class DeviceThread:
-    """Tasks go in order and must not raise. Jobs may raise, since a coroutine awaits each, and go ahead of tasks."""
+    """Tasks run in order and must not raise. Jobs run before tasks and may raise, since a coroutine awaits each."""
 
     def __init__(self, name: str = "device") -> None:
         self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -32,11 +32,11 @@ class DeviceThread:
         self._thread.start()
 
     def submit(self, task: Callable[[], None]) -> None:
-        """Run a task after those that were given before."""
+        """Run a task after the earlier ones."""
         self._tasks.put(task)
 
     async def call(self, job: Callable[[], T]) -> T:
-        """Run a job, and return or raise what it does."""
+        """Run a job; return its result or raise its error."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._jobs.append(partial(_finish, job, future, loop))
@@ -44,7 +44,7 @@ class DeviceThread:
         return await future
 
     def stop(self) -> None:
-        """End the thread after the task that it is at."""
+        """End the thread after its current task."""
         self._stopped = True
         self._tasks.put(lambda: None)
 

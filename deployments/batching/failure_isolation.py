@@ -39,13 +39,13 @@ def split_finite(parts: list[Part], outputs: Answer, nonfinite: NonfiniteRows | 
     """Give every part its own rows, or NotFinite if one of them is in `nonfinite`."""
     if nonfinite is None:
         return list(split(parts, outputs))
-    found: Answers = []
+    answers: Answers = []
     row = 0
     for part, answer in split(parts, outputs):
         stop = row + part.stop - part.start
-        found.append((part, NotFinite() if nonfinite[row:stop].any() else answer))
+        answers.append((part, NotFinite() if nonfinite[row:stop].any() else answer))
         row = stop
-    return found
+    return answers
 
 
 def _each(runner: RunnerProtocol, parts: list[Part], memory_limit: MemoryLimit) -> Answers:
@@ -62,14 +62,14 @@ def _attempt(runner: RunnerProtocol, parts: list[Part], memory_limit: MemoryLimi
 
 
 def _smaller(runner: RunnerProtocol, parts: list[Part], failed: int, rows: int, memory_limit: MemoryLimit) -> Answers:
-    found: Answers = []
+    answers: Answers = []
     left = deque(parts)
     while left:
-        # A smaller limit found by one piece goes for the next.
-        found += _attempt(runner, _cut(left, memory_limit.within(rows)), memory_limit)
-    if not any(isinstance(answer, OutOfMemory) for _, answer in found):
+        # A smaller limit that one piece finds applies to the next.
+        answers += _attempt(runner, _cut(left, memory_limit.within(rows)), memory_limit)
+    if not any(isinstance(answer, OutOfMemory) for _, answer in answers):
         memory_limit.keep_to(rows, failed)
-    return found
+    return answers
 
 
 def _cut(left: deque[Part], rows: int) -> list[Part]:

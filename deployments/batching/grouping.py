@@ -102,7 +102,7 @@ class Grouping:
 
     def _alongside(self, chosen: Sequence[Item], levels: Sequence[Iterable[Item]], limit: int) -> list[Item]:
         """Return items of lower levels that do not make the forward of the chosen ones longer."""
-        found = []
+        joining = []
         rows, length = sum(item.rows for item in chosen), max(item.length for item in chosen)
         room = self.room(rows, length, limit) - rows
         for level in levels:
@@ -110,9 +110,9 @@ class Grouping:
                 break
             for item in _first(iter(level), limit):
                 if item.rows <= room and item.length <= length and not item.taken:
-                    found.append(item)
+                    joining.append(item)
                     room -= item.rows
-        return found
+        return joining
 
     def _of_length(self, length: int) -> list[float]:
         """Return the time by number of rows."""

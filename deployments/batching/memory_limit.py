@@ -1,7 +1,7 @@
-"""How many rows fit into the device's memory, as forwards that ran out of it have taught.
+"""How many rows fit into the device's memory, learned from forwards that ran out of it.
 
-There is no way back up but a new user_config or a start: memory that is gone seldom comes back, and every try would
-cost the requests of a whole batch a failed forward.
+Only a new user_config or a new start raises the limit again: lost memory seldom comes back, and every try would cost a
+whole batch of requests a failed forward.
 """
 
 import logging
@@ -12,10 +12,10 @@ _log = logging.getLogger("pitstop")
 
 
 class MemoryLimit:
-    """`rows` is None until a batch did not fit, `misses` counts the forwards that did not."""
+    """`rows` is None until a batch did not fit; `misses` counts the forwards that did not fit."""
 
     def __init__(self, sizes: Sequence[int] = ()) -> None:
-        """Keep to the warmed batch sizes, ascending; none given means that any will do."""
+        """Take the warmed batch sizes, ascending, to choose from; any size is allowed if there are none."""
         self._sizes = tuple(sizes)
         self.rows: int | None = None
         self.misses = 0
@@ -33,7 +33,7 @@ class MemoryLimit:
         return self._sizes[half - 1] if half else None
 
     def keep_to(self, rows: int, failed: int) -> None:
-        """Let no later batch be larger than `rows`, since one of `failed` did not fit."""
+        """Limit later batches to `rows`, since one of `failed` did not fit."""
         if self.rows is None or rows < self.rows:
             self.rows = rows
             _log.warning(

@@ -104,12 +104,12 @@ class RemoteDevice:
 
     async def _answers(self, parts: list[Part], arrays: dict[str, Array], rows: int, sent_s: float) -> Answers:
         timeout_s = max(part.item.deadline_s for part in parts) - sent_s
-        found = await self._ask(arrays, rows, timeout_s, len(parts))
-        if not isinstance(found, Exception):
-            return list(split(parts, found))
-        if isinstance(found, InferenceFailed) and len(parts) > 1:
+        answer = await self._ask(arrays, rows, timeout_s, len(parts))
+        if not isinstance(answer, Exception):
+            return list(split(parts, answer))
+        if isinstance(answer, InferenceFailed) and len(parts) > 1:
             return [(part, await self._alone(part)) for part in parts]
-        return [(part, found) for part in parts]
+        return [(part, answer) for part in parts]
 
     async def _alone(self, part: Part) -> Answer | Exception:
         """Ask again for one request of a failed block, so that only the guilty one fails."""
@@ -133,10 +133,10 @@ def collate(parts: Sequence[Any]) -> dict[str, Array]:
     """Put the rows of several requests below one another; open sizes take the longest, padded with zeros."""
     if len(parts) == 1:
         return dict(parts[0])
-    found = {}
+    collated = {}
     for name in parts[0]:
         arrays = [part[name] for part in parts]
         tail = tuple(max(sizes) for sizes in zip(*(array.shape[1:] for array in arrays), strict=True))
-        found[name] = np.zeros((sum(len(array) for array in arrays), *tail), arrays[0].dtype)
-        padding.fill(found[name], arrays)
-    return found
+        collated[name] = np.zeros((sum(len(array) for array in arrays), *tail), arrays[0].dtype)
+        padding.fill(collated[name], arrays)
+    return collated

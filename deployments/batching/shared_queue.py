@@ -19,7 +19,7 @@ class SharedQueue:
         self.limit = 1
         self._memory_limit = memory_limit
         self._waiting = Waiting(policy)
-        # The transport of an item that ends in `put` may come back here, with another request.
+        # The transport of an item that ends in `put` may call `put` again, with another request.
         self._lock = threading.RLock()
 
     @property
@@ -38,12 +38,12 @@ class SharedQueue:
                 self._waiting.append(item)
 
     def take(self) -> list[Part]:
-        """Take the next batch; none where nobody waits any more."""
+        """Take the next batch; an empty one if nobody waits any more."""
         with self._lock:
             return self._waiting.take(self.most, time.perf_counter())
 
     def drop_expired(self) -> None:
-        """Let go of what nobody waits for any more."""
+        """Drop the items that nobody waits for any more."""
         with self._lock:
             self._waiting.drop_expired(time.perf_counter())
 

@@ -1,4 +1,4 @@
-"""Hands a share of the requests to the canary. What it does not answer, the stable version does: none fails by it."""
+"""Passes a share of the requests to the canary. The stable version answers those that the canary does not."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ from ..core.errors import BY_KIND, NotReady
 from ..core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
 from .client import CanaryClient, CanaryUnavailable
 
-# The canary gets this part of a request's time; the rest is for the stable version, should it not answer.
+# The canary gets this part of a request's time; the rest is left for the stable version.
 _PART = 0.5
 
 
@@ -35,7 +35,7 @@ class Stable(Protocol):
 
 
 class Canary:
-    """A share in percent, and what became of it."""
+    """Passes on its share, in percent, and counts the outcomes."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Canary:
         self._watch = asyncio.get_running_loop().create_task(client.watch_for_ever(self._push, pause))
 
     def takes(self, request: InferRequest, most_rows: int) -> bool:
-        """Whether the canary is to answer: by the request's version, or by its share where it names none."""
+        """Whether the canary answers: by the request's version, or by the share if it names none."""
         if request.version:
             return request.version == self.client.version
         if not in_share(request.id, self.percent) or request.rows == 0:
@@ -73,7 +73,7 @@ class Canary:
     def begin(
         self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None, stable: Stable
     ) -> None:
-        """Answer through the canary; where it does not, through the stable version, unless it was asked by name."""
+        """Answer by the canary, else by the stable version, unless the request names the canary's version."""
         task = asyncio.get_running_loop().create_task(self._answer(request, on_result, is_disconnected, stable))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -110,7 +110,7 @@ class Canary:
             remade = msgspec.structs.replace(request, version=stable.version, timeout_s=left_s)
             try:
                 stable.begin(remade, on_result, is_disconnected)
-            except Exception as error:  # Whoever waits is told by the result alone.
+            except Exception as error:  # Only a result ends the request.
                 on_result(InferResult(stable.version, {}, error))
         else:
             if not by_name:
@@ -127,9 +127,9 @@ class Canary:
 
 
 def in_share(identity: str | None, percent: float) -> bool:
-    """Whether a request belongs to the share: by its id where it has one, else by chance.
+    """Whether a request belongs to the share: by its id if it has one, else at random.
 
-    An id decides alike in every replica and at every time, and whoever is in a share stays in every larger one.
+    An id always gets the same decision, in every replica, and an id in one share is in every larger one.
     """
     if percent <= 0:
         return False
@@ -137,7 +137,7 @@ def in_share(identity: str | None, percent: float) -> bool:
 
 
 def position(identity: str) -> float:
-    """Return where an id lies, 0 to 100."""
+    """Return a number from 0 to 100 for an id."""
     return 100 * int.from_bytes(blake2b(identity.encode("utf-8", "replace"), digest_size=6).digest()) / 2**48
 
 

@@ -1,7 +1,7 @@
-"""The canary's application as the stable version sees it: asked twice a second whether it is there, and as what.
+"""Asks the canary's application twice a second for its status, and sends it requests for the stable version.
 
-Ray's handle waits for a replica where there is none. So the watch decides: once the canary does not answer it, no
-request goes there, and those on their way come back at once.
+Ray's handle would wait for a replica if there is none. So once the canary does not answer the status call, it gets no
+more requests, and those on their way go back at once.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ _log = logging.getLogger("pitstop")
 
 
 class CanaryUnavailable(Exception):  # noqa: N818  # It is no error: the stable version answers.
-    """`reason` is one of few words, for counts: away, lost, slow, or the kind of the canary's error.
+    """`reason` labels the counts: away, lost, slow, or the kind of the canary's error.
 
-    `value` is what makes that error again.
+    `value` has the arguments that make that error again.
     """
 
     def __init__(self, reason: str, value: tuple[object, ...] = ()) -> None:
@@ -31,7 +31,7 @@ class CanaryUnavailable(Exception):  # noqa: N818  # It is no error: the stable 
 
 
 class Transport(Protocol):
-    """How the canary is reached; handle.Handle is the one."""
+    """Calls the canary; handle.Handle is one."""
 
     async def canary_status(self) -> dict[str, Any]: ...
 
@@ -39,7 +39,7 @@ class Transport(Protocol):
 
 
 class CanaryClient:
-    """Raises CanaryUnavailable from `ask` for whatever keeps the canary from answering."""
+    """Watches and asks the canary. `ask` raises CanaryUnavailable if there is no answer, for whatever reason."""
 
     def __init__(self, application: str, signature: Signature, transport: Transport) -> None:
         self.application = application
@@ -47,7 +47,7 @@ class CanaryClient:
         self._transport = transport
         self._described = [each.describe() for each in (*signature.inputs, *signature.outputs)]
         self._lost: asyncio.Future[None] | None = None
-        self._told = ""
+        self._logged = ""
 
     @property
     def up(self) -> bool:
@@ -55,22 +55,22 @@ class CanaryClient:
 
     @property
     def version(self) -> str | None:
-        """The version it last said it is; None as long as it has said nothing."""
+        """The version in its last status; None before the first."""
         return None if self.status is None else str(self.status["metadata"]["versions"][0])
 
     async def watch_for_ever(self, after: Callable[[], object], pause: Callable[[float], Awaitable[object]]) -> None:
-        """Look, call `after`, and wait, again and again."""
+        """Ask for the status, call `after`, and wait, again and again."""
         while True:
             await self.look()
             after()
             await pause(_LOOK_EVERY_S)
 
     async def look(self, within_s: float = _LOOK_WITHIN_S) -> None:
-        """Ask whether it is there."""
+        """Ask for the status once."""
         try:
             async with asyncio.timeout(within_s):
                 status = await self._transport.canary_status()
-        except Exception as error:  # Ray has many ways to say that a replica is away; here they are one.
+        except Exception as error:  # Ray has many errors for a lost replica; here they are one.
             self._lose(f"does not answer ({type(error).__name__})")
             return
         metadata = status["metadata"]
@@ -80,7 +80,7 @@ class CanaryClient:
         self.status = status
         if self._lost is None:
             self._lost = asyncio.get_running_loop().create_future()
-            self._tell("answers")
+            self._log_once("answers")
 
     async def ask(self, inputs: dict[str, Array], rows: int, within_s: float, priority: int) -> dict[str, Array]:
         """Return the canary's outputs."""
@@ -105,16 +105,16 @@ class CanaryClient:
         return outputs
 
     def close(self) -> None:
-        """Send back what is on its way."""
+        """Fail the requests on their way, so that the stable version answers them."""
         if self._lost is not None:
             self._lost.set_result(None)
             self._lost = None
 
     def _lose(self, why: str) -> None:
         self.close()
-        self._tell(why)
+        self._log_once(why)
 
-    def _tell(self, what: str) -> None:
-        if what != self._told:
-            self._told = what
+    def _log_once(self, what: str) -> None:
+        if what != self._logged:
+            self._logged = what
             _log.warning("the canary %s %s", self.application, what)

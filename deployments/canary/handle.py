@@ -1,4 +1,4 @@
-"""The way from the stable version to the canary's replicas, through Serve's handle, and what a replica says at its end.
+"""Calls from the stable version to the canary's replicas through Serve's handle, and what a replica answers.
 
 The handle finds the replicas, spreads calls over them, and retries.
 """
@@ -22,10 +22,10 @@ class Handle:
         self._handle: Any = None
 
     async def canary_status(self) -> dict[str, Any]:
-        """Ask the canary what it is; only after an answer it may be asked for more."""
+        """Ask for the canary's status; `answer` may be called only after one has come."""
         if self._handle is None:
-            found = await asyncio.to_thread(handles.handle_to, "Model", self._application)
-            self._handle = handles.by_grpc(found)
+            handle = await asyncio.to_thread(handles.handle_to, "Model", self._application)
+            self._handle = handles.by_grpc(handle)
         status: dict[str, Any] = await self._handle.canary_status.remote()
         return status
 
@@ -35,13 +35,13 @@ class Handle:
 
 
 def canary_status(service: Service) -> dict[str, Any]:
-    """Return the metadata and statistics of this replica alone; that they arrive shows that it is up."""
+    """Return the metadata and statistics of this replica. An answer shows that it is up."""
     version = service.version
     return {"metadata": service.metadata(version), "stats": service.stats(version)["model_stats"][0]}
 
 
 async def answer(service: Service, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> BlockReply:
-    """Answer one request, as it came on the wire: ("answer", outputs), or an error's kind and arguments."""
+    """Answer one request with ("answer", outputs), or with an error's kind and arguments."""
     try:
         request = InferRequest(inputs, rows, timeout_s=timeout_s, priority=priority, version=service.version)
         return "answer", (await infer(service, request)).outputs

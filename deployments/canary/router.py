@@ -21,19 +21,19 @@ class CanaryRouter:
         self._canary: Canary | None = None
 
     def reconfigure(self, wanted: CanaryConfig | None) -> None:
-        """Take another share in place; another application, or none, ends the canary that there was."""
-        found = self._canary
-        if found is not None and wanted is not None and found.client.application == wanted.application:
-            found.percent = wanted.percent
+        """Change the share in place; another application, or none, ends the current canary."""
+        canary = self._canary
+        if canary is not None and wanted is not None and canary.client.application == wanted.application:
+            canary.percent = wanted.percent
             return
-        if found is not None:
-            found.close()
+        if canary is not None:
+            canary.close()
         self._canary = None if wanted is None else self._open(wanted)
 
     def begin(
         self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None, stable: Stable
     ) -> bool:
-        """Answer a request by the canary, or where it does not by `stable`; return False where it is not for it."""
+        """Answer a request by the canary, or by `stable` if that fails; return False if it is not for the canary."""
         canary = self._canary
         if canary is None or not canary.takes(request, stable.tunables.max_queue_size):
             return False
@@ -46,12 +46,12 @@ class CanaryRouter:
 
     @property
     def version(self) -> str | None:
-        """The version that the canary last said it is."""
+        """The version in the canary's last status."""
         return None if self._canary is None else self._canary.client.version
 
     @property
     def status(self) -> dict[str, Any] | None:
-        """What the canary last said of itself: `metadata` and `stats`."""
+        """The canary's last status: `metadata` and `stats`."""
         return None if self._canary is None else self._canary.client.status
 
     def as_json(self) -> dict[str, Any] | None:

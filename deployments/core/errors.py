@@ -1,9 +1,8 @@
-"""What a client may be told, each with its HTTP status: no exception text of ours, and no traceback, ever leaves.
+"""The errors that a client may get, each with its HTTP status. No other exception's text, and no traceback, leaves.
 
-Where in a request's life each is raised: the token (401, 403), path and method (404, 405), encoding and size of the
-body (415, 413), its content (400), the queue (503), the forward (500, or 503 where a sick device is the cause), the
-clock (408). Whatever else is raised is a fault of ours: error_logging.py logs it, and the client gets 500 and the id
-to find it by.
+In the order of a request's life: the token (401, 403), path and method (404, 405), encoding and size of the body (415,
+413), its content (400), the queue (503), the forward (500, or 503 if the device is unhealthy), the deadline (408). Any
+other exception is an internal error: error_logging.py logs it, and the client gets 500 and the id to find it by.
 """
 
 # ruff: noqa: N818  # The names say what happened, as HTTP's own do; each has its status beside it.
@@ -23,7 +22,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class ServeError(Exception):
     """A sentence for the client. `kind` labels it in the metrics.
 
-    `args` is what the class was called with: with BY_KIND it makes the same error again in another process.
+    `args` are the arguments of the class: with BY_KIND they make the same error again in another process.
     """
 
     status = 500
@@ -38,7 +37,7 @@ class ServeError(Exception):
         return self.message
 
     def __reduce__(self) -> tuple[Callable[..., "ServeError"], tuple[object, ...]]:
-        """Ray's own proxy gets a stream's error by pickle, which by Exception's way would call our __init__."""
+        """Ray's own proxy gets a stream's error by pickle, which would call our __init__ if this were not here."""
         return known, (self.kind, self.status, self.message)
 
 
@@ -97,7 +96,7 @@ class UnsupportedEncoding(ServeError):
 
 
 class RetryLater(ServeError):
-    """Refused for now; the client is told after how many seconds to come again."""
+    """Refused for now; Retry-After tells the client in how many seconds to try again."""
 
     status = 503
     why = "the server is busy"
@@ -129,9 +128,9 @@ class NotReady(ServeError):
 
 
 class InferenceFailed(ServeError):
-    """User code raised on one request, or returned what it must not; the log says why, once, under a request id.
+    """User code raised on one request, or returned a wrong value; the log says why, once, under a request id.
 
-    `logged_as` is that id. `cause` is let go with it, for its traceback keeps the tensors of the forward.
+    `logged_as` is that id. `cause` is dropped once it is logged, since its traceback keeps the forward's tensors.
     """
 
     status, kind = 500, "inference_failed"
@@ -147,7 +146,7 @@ class InferenceFailed(ServeError):
             self.logged(logged_as)
 
     def logged(self, request_id: str) -> None:
-        """Note where the log has it."""
+        """Note the request id under which the log has it."""
         self.logged_as, self.cause, self.args = request_id, None, (None, request_id)
         self.message = self.sentence.format(id=request_id)
 
@@ -172,21 +171,21 @@ BY_KIND: dict[str, Callable[..., ServeError]] = {
 
 
 def known(kind: str, status: int, message: str) -> ServeError:
-    """Return an error that another process has told, for this one to tell again."""
+    """Make an error again that another process has sent."""
     error = ServeError(message)
     error.kind, error.status = kind, status
     return error
 
 
 def sentence(error: ServeError) -> str:
-    """Return what the client is told, bounded: over gRPC it has to fit into 8 KiB of metadata.
+    """Return the text for the client, bounded: over gRPC it has to fit into 8 KiB of metadata.
 
-    Strings that UTF-8 cannot write must not turn a refusal into a fault.
+    A string that UTF-8 cannot encode must not turn a refusal into an internal error.
     """
     message = error.message if len(error.message) <= _MOST_TOLD else f"{error.message[:_MOST_TOLD]}…"
     return message.encode("utf-8", "replace").decode()
 
 
 def show(value: object) -> str:
-    """Write what a client sent into a sentence for it; however large it was, the sentence stays short."""
+    """Return a short form of a client's value, for an error's text."""
     return _SHORT.repr(value)

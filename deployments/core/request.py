@@ -1,7 +1,7 @@
 """What a transport and a model agree on: a request, its result, and the service that turns one into the other.
 
-HTTP and gRPC each read their wire into an `InferRequest`; from there on they are the same. It and the `InferResult` are
-frozen: whoever needs another one, say with less time left, makes a copy. Knows no transport.
+HTTP and gRPC both make an `InferRequest`; from there on they are the same. It and the `InferResult` are frozen: to
+change one, say the time left, make a copy. Knows no transport.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class RequestedOutput:
 class InferRequest(msgspec.Struct, frozen=True, eq=False):
     """A checked request: an array per input of the signature, each [rows, ...].
 
-    `priority` is 1 to 10, 1 first, or 0 for none. `version` is the one that must answer, "" where any may.
+    `priority` is 1 to 10, 1 first, or 0 for none. `version` is the one that must answer, "" if any may.
     """
 
     inputs: dict[str, Array]
@@ -46,7 +46,7 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
 
 
 class InferResult(msgspec.Struct, frozen=True, eq=False):
-    """The outcome of a request: an array per output, each [rows, ...], or the error in their place.
+    """The outcome of a request: an array per output, each [rows, ...], or an error instead.
 
     `version` is the one that answered.
     """
@@ -105,7 +105,7 @@ class Service(Protocol):
     def tunables(self) -> Tunables: ...
 
     def read_usual_json(self, body: bytes) -> InferRequest | None:
-        """Read the body of the usual request; None for one that takes the whole protocol to read."""
+        """Read the usual request body; return None for any other, which infer_json.parse reads."""
         ...
 
     def versions(self) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ class Service(Protocol):
 
 
 async def infer(service: Service, request: InferRequest, is_disconnected: IsDisconnected | None = None) -> InferResult:
-    """Answer a checked request. Whoever stops waiting for this has left, as far as the service knows.
+    """Answer a checked request. If the caller is cancelled, the service takes the client for disconnected.
 
     Raises:
         Exception: the error of the result.

@@ -1,7 +1,7 @@
 """A model over gRPC: the RPCs of the Open Inference service, each a method that Serve finds by its name.
 
-Serve answers a method's exception with its text, so none is let out: a refusal sets code and details and returns an
-empty answer, which gRPC then does not send. Requests come as bytes (grpc/service.py says why), and answers go as bytes.
+Serve would send the text of a method's exception, so no method raises: a refusal sets code and details and returns an
+empty answer, which gRPC does not send. Requests and answers are bytes (grpc/service.py says why).
 """
 
 import time
@@ -23,7 +23,7 @@ from .stream import answers
 
 
 class SerializedMessage:
-    """An answer already written. Serve asks it to serialize itself, and needs nothing else of a protobuf message."""
+    """An answer that is already serialized. Of a protobuf message Serve only calls SerializeToString."""
 
     __slots__ = ("_parts",)
 
@@ -40,7 +40,7 @@ Class = TypeVar("Class", bound=type)
 
 
 class Owner(Protocol):
-    """What the methods are methods of: an ingress of a model."""
+    """The class that gets the methods: an ingress of a model."""
 
     service: Service
 
@@ -98,7 +98,7 @@ async def _model_infer(service: Service, request: bytes, context: Context) -> An
 async def _model_stream_infer(
     self: Owner, request_stream: AsyncIterator[bytes], grpc_context: Context
 ) -> AsyncIterator[Any]:
-    """Answer each request of a stream, in their order; one that fails is told in its answer, and the stream goes on."""
+    """Answer each request of a stream, in order; a failure is an answer too, and the stream goes on."""
     infer_one = partial(_infer, self.service, context=grpc_context)
     counted = partial(_counted_error, self.service, grpc_context)
     try:
@@ -131,20 +131,20 @@ def _let_in(service: Service, context: Any) -> None:
 
 
 def _counted_error(service: Service, context: Context, error: Exception) -> ServeError:
-    """Count an exception, and return what the client may know of it."""
+    """Count an exception, and return the error that the client gets."""
     known = client_error(service.name, error, _request_id(context))
     service.counts.count_failure(known.kind)
     return known
 
 
 def _left_s(context: Any) -> float | None:
-    """Return what is left until the client's deadline. Serve's context does not tell; it cancels the call in time."""
+    """Return the time until the client's deadline. Serve's context has none; it cancels the call in time."""
     left: float | None = context.time_remaining() if hasattr(context, "time_remaining") else None
     return left
 
 
 def _request_id(context: Context) -> str | None:
-    """Return the id that goes back behind the answer: the client's, or one that Serve made."""
+    """Return the request id that is sent after the answer: the client's, or one that Serve made."""
     return next((value for name, value in context.trailing_metadata() or () if name == "request_id"), None)
 
 

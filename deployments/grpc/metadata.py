@@ -8,7 +8,7 @@ import orjson
 from ..protocol.server_metadata import server_metadata
 from ..stubs import open_inference_pb2 as pb
 
-# Clients call what they find among the extensions; only what gRPC serves belongs here.
+# Clients use the extensions that they find here, so only those that gRPC serves are listed.
 _EXTENSIONS = ("binary_tensor_data",)
 _FIELDS = ("name", "versions", "platform", "inputs", "outputs")
 
@@ -17,10 +17,10 @@ def server_message(name: str) -> pb.ServerMetadataResponse:
     return pb.ServerMetadataResponse(**server_metadata(name, _EXTENSIONS))
 
 
-def model_message(found: Mapping[str, Any]) -> pb.ModelMetadataResponse:
-    """Write a model's metadata; what of its properties is no text is written as JSON."""
-    properties = {name: _as_text(value) for name, value in found.get("properties", {}).items()}
-    described = {name: found[name] for name in _FIELDS if name in found}
+def model_message(metadata: Mapping[str, Any]) -> pb.ModelMetadataResponse:
+    """Write a model's metadata; properties that are not text are written as JSON."""
+    properties = {name: _as_text(value) for name, value in metadata.get("properties", {}).items()}
+    described = {name: metadata[name] for name in _FIELDS if name in metadata}
     return pb.ModelMetadataResponse(**described, properties=properties)
 
 

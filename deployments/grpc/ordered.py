@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-# Requests of one stream that may be under way together: enough to fill a batch, and bounded as a queue must be.
+# How many requests of one stream may be under way at once: enough to fill a batch, and bounded as a queue must be.
 STREAM_AT_ONCE = 64
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -15,8 +15,8 @@ async def in_order(
 ) -> AsyncIterator[Answer]:
     """Yield an answer for each request, in the order of the requests.
 
-    At most `at_once` are read and not yet taken by the consumer. Whatever `requests` or `answer` raises is raised here,
-    and what is then still under way is cancelled, as it is where the consumer stops.
+    At most `at_once` are read and not yet taken by the consumer. An exception of `requests` or `answer` is raised here,
+    and cancels the other requests; so does a consumer that stops.
     """
     slots = asyncio.Semaphore(at_once)
     under_way: asyncio.Queue[asyncio.Future[Answer] | None] = asyncio.Queue()
@@ -33,9 +33,9 @@ async def in_order(
     reader = asyncio.create_task(read())
     try:
         while (future := await under_way.get()) is not None:
-            found = await future
+            answered = await future
             slots.release()
-            yield found
+            yield answered
         await reader
     finally:
         reader.cancel()

@@ -28,12 +28,12 @@ from .stream import answers
 
 _NAME = 1
 _STOP_WITHIN_S = 10.0
-# Serve's own limit on the size of messages, 2 GiB where nobody lowered it.
+# Serve's own limit on the size of messages, by default 2 GiB.
 _MOST_BYTES = int(os.environ.get("RAY_SERVE_GRPC_MAX_MESSAGE_SIZE") or 2**31 - 1)
 _OPTIONS = [
     ("grpc.max_send_message_length", _MOST_BYTES),
     ("grpc.max_receive_message_length", _MOST_BYTES),
-    # Clients may ask every ten seconds whether the server is there; gRPC itself allows a ping in five minutes.
+    # Clients may ping every ten seconds; gRPC's default allows one ping in five minutes.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 ]

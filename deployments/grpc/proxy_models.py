@@ -55,8 +55,8 @@ class ModelClient:
         reply = await self._ask(name, lambda upstream: upstream.get(path, headers), within_s)
         if reply.status != 200:
             raise await self._error(name, reply)
-        found: dict[str, Any] = orjson.loads(reply.body)
-        return found
+        metadata: dict[str, Any] = orjson.loads(reply.body)
+        return metadata
 
     async def ready(self, name: str, version: str) -> bool:
         """Return whether a model is ready; raises NotFound only if there is no such model."""

@@ -1,4 +1,4 @@
-"""What a gRPC client may be told: each kind of error with its status code, and the sentence that HTTP gives too."""
+"""The gRPC status code of each kind of error; the text is the same as over HTTP."""
 
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ _CODES = {
 
 
 class Context(Protocol):
-    """What we need of a call's context: both gRPC's own and the one that Serve hands to a replica have it."""
+    """The part of a call's context that we use; gRPC's own and the one that Serve passes to a replica both have it."""
 
     def set_code(self, code: Any) -> None: ...
 
@@ -29,16 +29,16 @@ class Context(Protocol):
 
 
 def code_of(error: ServeError) -> Any:
-    """Return the status code of an error; what has no code of its own is the client's fault or ours, as over HTTP."""
+    """Return the status code of an error; an error without a code of its own gets one by its HTTP status."""
     rest = grpc.StatusCode.INTERNAL if error.status >= 500 else grpc.StatusCode.INVALID_ARGUMENT
     return _CODES.get(error.kind, rest)
 
 
 def refuse(context: Context, error: ServeError) -> ServeError:
-    """Give the call the error's code and its sentence, and return the error.
+    """Give the call the error's code and its text, and return the error.
 
-    A unary method then returns an empty answer, which is not sent: where it raises, Serve logs a traceback. A stream
-    has to raise it: through Ray's own proxy a status reaches the client only behind an answer or an exception.
+    A unary method then returns an empty answer, which is not sent: if it raised, Serve would log a traceback. A stream
+    has to raise the error: through Ray's own proxy a status reaches the client only after an answer or an exception.
     """
     context.set_code(code_of(error))
     context.set_details(sentence(error))

@@ -1,4 +1,4 @@
-"""The answers of ModelStreamInfer, where a request's failure is told in its answer and the stream goes on."""
+"""The answers of ModelStreamInfer: a request that fails gets its error as an answer, and the stream goes on."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 

@@ -1,6 +1,6 @@
-"""The RPCs of an application that serves no model: the root. A client has to ask for it by name to get here.
+"""The RPCs of the root application, which serves no model. Only a client that names it gets here.
 
-Without them Serve would answer that there is no such method, in an exception's words.
+Without them Serve would answer with the text of an exception: no such method.
 """
 
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Bodies in and out over ASGI: bounded reading, gzip and deflate, one answer per request. Knows nothing of tensors."""
+"""Reads and writes bodies over ASGI: bounded, with gzip and deflate, one answer per request. Knows no tensors."""
 
 import asyncio
 import zlib
@@ -17,14 +17,14 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 Given = dict[bytes, bytes]
 
-# Above this, zlib and image decoding hold up the event loop for longer than a hop to a thread takes.
+# Above this, zlib and image decoding block the event loop for longer than a hop to a thread takes.
 HEAVY_BYTES = 64 * 1024
 _WORTH_COMPRESSING_BYTES = 1024
 _GZIP, _ZLIB = 31, 15  # zlib's wbits
 
 
 class Response(msgspec.Struct, frozen=True):
-    """An answer. Only those of inference are compressed: tritonclient's asyncio client inflates no others."""
+    """An answer. Only answers of inference are compressed: tritonclient's asyncio client inflates no others."""
 
     body: bytes
     status: int = 200
@@ -34,11 +34,11 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class Disconnected(Exception):  # noqa: N818  # An event, not an error: nothing is logged or counted.
-    """The client went away while it was sending; nobody is left to answer."""
+    """The client disconnected while it was sending."""
 
 
 async def read(headers: Given, receive: Receive, limit_mib: float) -> bytes:
-    """Return the body, decompressed; neither form may be over the limit."""
+    """Return the body, decompressed; it must not exceed the limit, compressed or not."""
     limit = bytes_of(limit_mib)
     encoding = _encoding(headers)
     announced = headers.get(b"content-length", b"0")
@@ -53,7 +53,7 @@ async def read(headers: Given, receive: Receive, limit_mib: float) -> bytes:
 
 
 async def send_reply(send: Send, headers: Given, reply: Response, head: bool) -> None:
-    """Send an answer, compressed where the client asks for it and it is worth the while."""
+    """Send an answer, compressed if the client accepts that and the body is large enough."""
     if encoding := encoding_for(headers, reply):
         heavy = len(reply.body) > HEAVY_BYTES
         reply = await asyncio.to_thread(compressed, reply, encoding) if heavy else compressed(reply, encoding)
@@ -64,7 +64,7 @@ async def send_reply(send: Send, headers: Given, reply: Response, head: bool) ->
 
 
 def encoding_for(headers: Given, reply: Response) -> bytes | None:
-    """Return gzip or deflate where the client wants it and it is worth the while."""
+    """Return gzip or deflate if the client accepts it and the body is large enough, else None."""
     accepted = headers.get(b"accept-encoding")
     if accepted is None or len(reply.body) <= _WORTH_COMPRESSING_BYTES or not reply.compress:
         return None
@@ -79,7 +79,7 @@ def compressed(reply: Response, encoding: bytes) -> Response:
 
 
 async def lifespan(receive: Receive, send: Send) -> None:
-    """Agree to start and to stop: the replica has done its own starting before any server asks."""
+    """Confirm startup and shutdown: the replica has started before any server asks."""
     while True:
         kind = (await receive())["type"]
         await send({"type": f"{kind}.complete"})
@@ -116,7 +116,7 @@ def _encoding(headers: Given) -> str | None:
 
 
 def _choose(accepted: bytes) -> bytes | None:
-    """Return gzip or deflate, whichever the client likes better; None where it wants neither."""
+    """Return gzip or deflate, whichever the client prefers; None if it accepts neither."""
     weights: dict[bytes, float] = {}
     for part in accepted.lower().split(b","):
         name, *options = part.split(b";")

@@ -1,7 +1,7 @@
-"""A connection of the short path as a state machine: bytes in, requests out; replies in, bytes out, in their order.
+"""A connection of the short path as a state machine: bytes in, requests out; replies in, bytes out, in order.
 
-No I/O and no clock. At most one request is under way; what comes behind it waits. What is not for the short path
-(request_head_cache.py) comes out as the bytes that it was.
+No I/O and no clock. At most one request is under way; later bytes wait. A request that is not for the short path
+(request_head_cache.py) comes out as its bytes.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _NONE = b""
 
 
 class Received(msgspec.Struct, frozen=True, eq=False):
-    """A request that is to be answered: a whole body, or why it is refused."""
+    """A request to answer: its whole body, or the error that refuses it."""
 
     head: RequestHead
     body: bytes
@@ -29,7 +29,7 @@ class Received(msgspec.Struct, frozen=True, eq=False):
 
 
 class Connection:
-    """`head` is that of the request under way, `missing` how many bytes of its body are still to come."""
+    """`head` is the head of the request under way, `missing` how many bytes of its body are still to come."""
 
     def __init__(self, heads: RequestHeadCache) -> None:
         self._heads = heads
@@ -50,7 +50,7 @@ class Connection:
             self._behind += data
             return None
         mine, self._behind = data[: self.missing], data[self.missing :]
-        if self._refusal is None:  # Else it is read past, and not kept.
+        if self._refusal is None:  # Else the body is read and dropped.
             self._chunks.append(mine)
         self.missing -= len(mine)
         if self.missing:
@@ -59,12 +59,12 @@ class Connection:
         return Received(self.head, b"".join(chunks), self._refusal)
 
     def resume(self) -> Received | bytes | None:
-        """Go on, after an answer, with the bytes that came before it."""
+        """After an answer, go on with the bytes that came before it."""
         data, self._behind = self._behind, _NONE
         return self._begin(data)
 
     def reply(self, reply: Response, default_headers: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
-        """Return the bytes of the answer to the request under way, which ends it."""
+        """Return the bytes of the answer, and end the request under way."""
         head = self.head
         assert head is not None
         if default_headers is not self._default_headers:  # uvicorn makes them anew once a second.
@@ -87,7 +87,7 @@ class Connection:
         )
 
     def abandon(self) -> None:
-        """Forget the request under way: nobody is left to answer."""
+        """Forget the request under way: its client has disconnected."""
         self.head = None
 
     def close(self) -> None:
@@ -96,12 +96,12 @@ class Connection:
 
     @property
     def has_more(self) -> bool:
-        """Whether bytes wait behind the request."""
+        """Whether more bytes wait after the request."""
         return bool(self._behind)
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits that no more should be read."""
+        """Whether so many bytes wait that no more should be read."""
         return len(self._behind) > HEAVY_BYTES
 
     def _begin(self, data: bytes) -> Received | bytes | None:

@@ -1,4 +1,4 @@
-"""Undoes gzip and deflate, bounded in what comes out. A gzip body may be several members, as bgzip writes it."""
+"""Inflates gzip and deflate, up to a limit. A gzip body may have several members, as bgzip writes it."""
 
 import sys
 import zlib
@@ -7,13 +7,13 @@ from ..core.errors import BadRequest, TooLarge
 
 _MIB = 1024 * 1024
 _GZIP, _ZLIB, _BARE = 31, 15, -15  # zlib's wbits
-# A member costs some microseconds, however little it holds.
+# A member costs some microseconds, however small it is.
 _MOST_MEMBERS = 65_536
 _FIRST_BYTES = 16 * 1024
 
 
 def bytes_of(limit_mib: float) -> int:
-    """Return a limit in bytes, also of one that is infinite or beyond what a machine can count."""
+    """Return a limit in bytes, also if it is infinite or larger than an index can be."""
     return int(min(limit_mib * _MIB, sys.maxsize - 1))
 
 
@@ -21,22 +21,22 @@ def inflate(body: bytes, encoding: str, limit_mib: float) -> bytes:
     """Return a body decompressed.
 
     Raises:
-        BadRequest: it is not what `encoding` says, or not the whole of it.
-        TooLarge: more than the limit would come out.
+        BadRequest: the body is not in this encoding, or not complete.
+        TooLarge: it would inflate to more than the limit.
     """
-    view, found, at = memoryview(body), bytearray(), 0
+    view, inflated, at = memoryview(body), bytearray(), 0
     wbits = _GZIP if encoding == "gzip" else _deflate_wbits(body)
     for _ in range(_MOST_MEMBERS):
-        at = _member(view, at, wbits, encoding, found, limit_mib)
+        at = _member(view, at, wbits, encoding, inflated, limit_mib)
         if encoding != "gzip" or bytes(view[at : at + 2]) != b"\x1f\x8b":
             break
     if at < len(view):
         raise BadRequest(f"{len(view) - at} bytes are left over after the {encoding} body")
-    return bytes(found)
+    return bytes(inflated)
 
 
-def _member(view: memoryview, at: int, wbits: int, encoding: str, found: bytearray, limit_mib: float) -> int:
-    """Append one member to `found`, and return where it ends. Pieces grow, so that neither size costs a copy of all."""
+def _member(view: memoryview, at: int, wbits: int, encoding: str, inflated: bytearray, limit_mib: float) -> int:
+    """Append one member to `inflated`; return where it ends. Pieces grow, so that neither size costs a copy of all."""
     limit, size = bytes_of(limit_mib), _FIRST_BYTES
     stream = zlib.decompressobj(wbits)
     while not stream.eof:
@@ -44,10 +44,10 @@ def _member(view: memoryview, at: int, wbits: int, encoding: str, found: bytearr
         if not piece:
             raise BadRequest(f"the {encoding} body is incomplete: send all of it")
         try:
-            found += stream.decompress(piece, limit + 1 - len(found))
+            inflated += stream.decompress(piece, limit + 1 - len(inflated))
         except zlib.error:
             raise BadRequest(f"the body does not decompress as {encoding}, which its Content-Encoding says") from None
-        if len(found) > limit:
+        if len(inflated) > limit:
             raise TooLarge(limit_mib)
         at += len(piece) - len(stream.unused_data)
         size *= 2

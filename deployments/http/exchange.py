@@ -1,6 +1,6 @@
-"""One exchange with a model, without its I/O: body to request, result to reply, exception to reply.
+"""One exchange with a model, without I/O: body to request, result to response, exception to response.
 
-Both ways that HTTP takes here use it: rest.py under Serve's wrapper, short_path.py in the replica's own server.
+Both ways of HTTP use it: rest.py under Serve's wrapper, and short_path.py in the replica's own server.
 """
 
 import time
@@ -49,7 +49,7 @@ def write_infer(service: Service, headers: Given, request: InferRequest, result:
 
 
 def refuse(service: Service, error: Exception, headers: Given) -> Response:
-    """Count an error, and turn it into what the client may read of it."""
+    """Count an error, and return the response for the client."""
     known = client_error(service.name, error, headers.get(REQUEST_ID, b"").decode("latin-1"))
     service.counts.count_failure(known.kind)
     body = orjson.dumps({"error": sentence(known)})

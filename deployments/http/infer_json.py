@@ -28,7 +28,7 @@ def parse(body: Body, header_length: int | None, signature: Signature) -> InferR
 
     Args:
         body: the whole body, uncompressed.
-        header_length: how many bytes of it are JSON; None where all are, 0 where it is one raw tensor.
+        header_length: how many bytes of it are JSON; None if all are, 0 if it is one raw tensor.
         signature: what the model takes and gives.
 
     Raises:
@@ -38,17 +38,19 @@ def parse(body: Body, header_length: int | None, signature: Signature) -> InferR
         inputs = _raw(body, signature)
         outputs = tuple(RequestedOutput(output.name, True, 0) for output in signature.outputs)
         return InferRequest(inputs, check(signature, inputs), None, outputs)
-    found, tail = _split(body, header_length)
-    parameters = object_of(found, "the request")
+    message, tail = _split(body, header_length)
+    parameters = object_of(message, "the request")
     reserved(parameters)
-    inputs = _inputs(signature, found.get("inputs"), tail)
+    inputs = _inputs(signature, message.get("inputs"), tail)
     rows = check(signature, inputs)
-    outputs = requested_outputs(signature, found.get("outputs"), flag(parameters, "binary_data_output", "the request"))
-    return InferRequest(inputs, rows, _identity(found.get("id")), outputs, *scheduling(parameters))
+    outputs = requested_outputs(
+        signature, message.get("outputs"), flag(parameters, "binary_data_output", "the request")
+    )
+    return InferRequest(inputs, rows, _identity(message.get("id")), outputs, *scheduling(parameters))
 
 
 def render(name: str, request: InferRequest, result: InferResult) -> tuple[bytes, int | None]:
-    """Write an answer; the second value is the length of its JSON where tensors' bytes follow, else None."""
+    """Write an answer; the second value is the length of its JSON if tensors' bytes follow, else None."""
     head: dict[str, Any] = {"model_name": name, "model_version": result.version}
     if request.id is not None:
         head["id"] = request.id
@@ -74,10 +76,10 @@ def _load(text: Body, header_length: int | None) -> dict[str, Any]:
     if not text:
         raise BadRequest("the body is empty: send a JSON object with inputs")
     announced = f"the request's JSON, by Inference-Header-Content-Length its first {header_length} bytes,"
-    found = load(text, announced if header_length else "the request", binary_may_follow=not header_length)
-    if type(found) is not dict:
-        raise BadRequest(f"the request must be a JSON object with inputs; got {show(found)}")
-    return found
+    message = load(text, announced if header_length else "the request", binary_may_follow=not header_length)
+    if type(message) is not dict:
+        raise BadRequest(f"the request must be a JSON object with inputs; got {show(message)}")
+    return message
 
 
 def _identity(given: Any) -> str | None:
@@ -101,8 +103,8 @@ def _inputs(signature: Signature, given: Any, tail: memoryview) -> dict[str, Arr
         size = parameters.get("binary_data_size")
         data = each.get("data")
         if (data is None) == (size is None):
-            found = "neither" if data is None else "both"
-            raise BadRequest(f"{where} must have either data or the parameter binary_data_size; it has {found}")
+            has = "neither" if data is None else "both"
+            raise BadRequest(f"{where} must have either data or the parameter binary_data_size; it has {has}")
         if size is None:
             inputs[tensor.name] = from_json(tensor, each.get("shape"), data)
             continue

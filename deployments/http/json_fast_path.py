@@ -67,8 +67,8 @@ def _reader(tensor: Tensor, signature: Signature) -> Reader:
 
     def read(body: bytes) -> InferRequest | None:
         try:
-            found = decoder.decode(body)
-            [given] = found.inputs
+            message = decoder.decode(body)
+            [given] = message.inputs
             rows = given.shape[0]
             if given.name != name or given.datatype != datatype or given.shape[1:] != tail:
                 return None
@@ -80,7 +80,7 @@ def _reader(tensor: Tensor, signature: Signature) -> Reader:
         except (msgspec.MsgspecError, ValueError, IndexError, struct.error, OverflowError, RecursionError):
             return None
         array = np.frombuffer(packed, dtype).reshape(given.shape)
-        return InferRequest({name: array}, rows, found.id, outputs)
+        return InferRequest({name: array}, rows, message.id, outputs)
 
     return read
 

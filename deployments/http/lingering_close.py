@@ -1,20 +1,20 @@
-"""Closes a connection without losing the answer, where the client still sends.
+"""Closes a connection without losing the answer while the client still sends.
 
-A socket that is closed with bytes unread resets the connection, and the client sees a broken pipe in place of its 413.
-So the answer is followed by the end of our side alone; what still comes is read and thrown away, for a bounded time and
-up to a bounded size, and then the connection is closed.
+A socket that is closed with bytes unread resets the connection, and the client sees a broken pipe instead of its 413.
+So only our side is closed after the answer. What still comes is read and dropped, for a bounded time and up to a
+bounded size; then the connection is closed.
 """
 
 import asyncio
 from typing import Any
 
 LINGER_S = 5.0
-# More than a machine's own network carries in that time would be read for nobody.
+# Bounds what is read for nothing; a network seldom carries more in that time.
 LINGER_BYTES = 256 * 1024 * 1024
 
 
 class Lingering(asyncio.Protocol):
-    """Takes the place of `owner`, an HTTP protocol that has answered, on its connection."""
+    """Replaces `owner`, an HTTP protocol that has answered, on its connection."""
 
     def __init__(self, owner: Any) -> None:
         self._owner = owner
@@ -39,7 +39,7 @@ class Lingering(asyncio.Protocol):
 
 
 def linger(owner: Any) -> None:
-    """End our side of a connection, and close it once the client has ended its own, or has had its time."""
+    """Close our side of a connection, and all of it once the client has closed its own or the time is up."""
     transport: asyncio.Transport = owner.transport
     if transport.is_closing():
         return

@@ -1,6 +1,6 @@
-"""Reads the heads of requests for the short path, with the parser that uvicorn uses, and remembers them.
+"""Parses the heads of requests for the short path, with uvicorn's parser, and caches them.
 
-A client sends the same head again and again; a head that was seen costs a dict lookup. None stands for all that the
+A client sends the same head again and again; a head seen before costs a dict lookup. None stands for a request that the
 short path leaves to uvicorn: other paths, chunked or compressed bodies, `Expect`, `Connection: close`, HTTP/1.0.
 """
 
@@ -21,7 +21,7 @@ _NOT_HERE = frozenset((b"transfer-encoding", b"content-encoding", b"expect", b"u
 
 
 class Endpoint(NamedTuple):
-    """Where a path to /infer leads: a model, and the version that the path names, if any."""
+    """The model of a path to /infer, and the version that the path names, if any."""
 
     service: Service
     version: str = ""
@@ -45,7 +45,7 @@ class RequestHeadCache:
         self._seen: dict[bytes, RequestHead] = {}
 
     def read(self, raw: bytes) -> RequestHead | None:
-        """Return the head that these bytes are, up to and with the empty line; None where it is not for us."""
+        """Return the head in these bytes, which end with the empty line; None if it is not for the short path."""
         head = self._seen.get(raw)
         if head is not None:
             return head
@@ -57,20 +57,20 @@ class RequestHeadCache:
         return head
 
     def _parse(self, raw: bytes) -> RequestHead | None:
-        found = _Collector()
-        parser = httptools.HttpRequestParser(found)
+        collector = _Collector()
+        parser = httptools.HttpRequestParser(collector)
         try:
             parser.feed_data(raw)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return None
-        headers = dict(found.headers)
-        endpoint = self._endpoints.get(found.url)
+        headers = dict(collector.headers)
+        endpoint = self._endpoints.get(collector.url)
         length = headers.get(b"content-length", b"")
         usual = (
-            found.complete
+            collector.complete
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
-            and len(headers) == len(found.headers)
+            and len(headers) == len(collector.headers)
             and _NOT_HERE.isdisjoint(headers)
             and length.isdigit()
             and len(length) <= _MOST_DIGITS
@@ -79,7 +79,7 @@ class RequestHeadCache:
 
 
 class _Collector:
-    """What httptools calls."""
+    """Collects what httptools parses."""
 
     def __init__(self) -> None:
         self.url = b""

@@ -1,6 +1,6 @@
-"""A model over HTTP: the Open Inference Protocol and the friendly /predict.
+"""A model over HTTP: the Open Inference Protocol and /predict.
 
-Every path is looked up whole in one dict; only what is not there is taken apart, to say what is wrong with it.
+Every path is looked up whole in one dict; only a path that is not there is split, to say what is wrong with it.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ __all__ = ["ASGIApp", "build"]
 def build(service: Service) -> ASGIApp:
     """Return the ASGI application of one model; Serve's own middleware adds x-request-id to its answers."""
     prefix, endpoint = _prefix(service), Endpoint(service)
-    found = {prefix + path: (endpoint, route) for path, route in _ROUTES.items()}
+    routes = {prefix + path: (endpoint, route) for path, route in _ROUTES.items()}
 
     def find(scope: Scope) -> tuple[Endpoint, Route[Endpoint]]:
-        return found.get(scope["path"]) or _find(service, scope["path"])
+        return routes.get(scope["path"]) or _find(service, scope["path"])
 
     return application(find, service.authenticator, lambda error, headers: refuse(service, error, headers))
 
 
 def infer_paths(service: Service) -> dict[str, Endpoint]:
-    """Return where /infer is, without a version and with it, and who answers there."""
+    """Return the paths of /infer, without and with the version, each with its endpoint."""
     prefix, version = _prefix(service), service.version
     return {f"{prefix}/infer": Endpoint(service), f"{prefix}/versions/{version}/infer": Endpoint(service, version)}
 
@@ -98,8 +98,8 @@ async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Response:
     return _json(answers[0] if single else {"predictions": answers}, compress=True)
 
 
-def _json(found: object, compress: bool = False) -> Response:
-    return Response(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY), compress=compress)
+def _json(content: object, compress: bool = False) -> Response:
+    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), compress=compress)
 
 
 _GET = ("GET", "HEAD")

@@ -1,4 +1,4 @@
-"""A table of routes as raw ASGI: what the application of a model (rest.py) and the server's own (../root.py) share.
+"""A table of routes as raw ASGI, for the application of a model (rest.py) and for the root's (../root.py).
 
 Raw, because a framework costs more than the rest of a small request (`python -m benchmarks.paths` measures both).
 """
@@ -16,7 +16,7 @@ Handler = Callable[[Context, Given, Receive], Awaitable[Response]]
 
 
 class Route(NamedTuple, Generic[Context]):
-    """Who answers at a path, and to which methods, () being all. `open`: without a token, as probes."""
+    """The methods of a path, () for all, and its handler. `open`: needs no token, as for probes."""
 
     methods: tuple[str, ...]
     handle: Handler[Context]
@@ -24,7 +24,7 @@ class Route(NamedTuple, Generic[Context]):
 
 
 def refusing(error: ServeError) -> Route[Any]:
-    """Return the route of a path that is not there."""
+    """Return a route that answers with an error."""
 
     async def refuse(_context: Any, _headers: Given, _receive: Receive) -> Response:
         raise error
@@ -37,7 +37,7 @@ def application(
     authenticator: AuthenticatorProtocol | None,
     refuse: Callable[[Exception, Given], Response],
 ) -> ASGIApp:
-    """Return the ASGI application that answers by what `find` finds, and with `refuse` what is raised there."""
+    """Return the ASGI application that answers with the route from `find`, and with `refuse` after an exception."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         headers: Given = dict(scope["headers"])
@@ -51,7 +51,7 @@ def application(
             reply = await route.handle(context, headers, receive)
         except Disconnected:
             return
-        except Exception as error:  # A raw application gets no other net.
+        except Exception as error:  # Nothing above a raw application would answer.
             reply = refuse(error, headers)
         await send_reply(send, headers, reply, method == "HEAD")
 

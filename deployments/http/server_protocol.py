@@ -1,11 +1,11 @@
 """uvicorn's protocol for the servers of Serve in this process, changed where uvicorn or Serve would answer wrongly.
 
-An `Upgrade` is answered as without it: uvicorn hands the connection to `websockets`, which never answers a POST. Header
-values that Serve cannot decode are left out: Serve answers them with 500. An answer that comes before the body was read
-closes the connection (lingering_close.py). A head has a bound.
+`Upgrade` is ignored: uvicorn would hand the connection to `websockets`, which never answers a POST. Header values that
+Serve cannot decode are left out: Serve would answer them with 500. An answer that comes before the body was read closes
+the connection (lingering_close.py). A head has a bound.
 
-Serve builds its servers itself and has no setting for any of it, so `install` names this class where uvicorn looks its
-protocols up.
+Serve builds its servers itself and has no setting for any of this, so `install` puts this class where uvicorn looks up
+its protocols.
 """
 
 import asyncio
@@ -19,21 +19,21 @@ from ..protocol.headers import LENGTH, REQUEST_ID
 from ..ray_compat.uvicorn_protocol import HttpToolsProtocol, RequestResponseCycle, set_protocol
 from .lingering_close import linger
 
-# Twice what is read at once, for what was read with the beginning of a head is counted whole. HAProxy takes 16 KiB.
+# Twice the size of a read, since a read that has the beginning of a head is counted whole. HAProxy takes 16 KiB.
 _MOST_HEAD_BYTES = 512 * 1024
 # We read these as bytes, and say what is wrong with them.
 _READ_AS_BYTES = frozenset((b"authorization", b"content-type", b"content-encoding", b"accept-encoding", LENGTH))
 
 
 def install() -> None:
-    """Make every uvicorn server that this process starts from now on use the class below."""
+    """Make every later uvicorn server of this process use the class below."""
     set_protocol(f"{__name__}:{ServerProtocol.__name__}")
 
 
 def usable(name: bytes, value: bytes) -> bool:
-    """Return whether a header can be handed on; `name` is in lower case.
+    """Return whether a header can be passed on; `name` is in lower case.
 
-    Serve decodes what it looks at as UTF-8, and sends a request id back as latin-1.
+    Serve decodes the headers that it reads as UTF-8, and sends a request id back as latin-1.
     """
     if value.isascii() or name in _READ_AS_BYTES:
         return True
@@ -89,14 +89,14 @@ class ServerProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _should_upgrade(self) -> bool:
-        """Whether uvicorn leaves a request alone whose head asks for another protocol; `_without_upgrade` takes it."""
+        """Whether uvicorn leaves a request with `Upgrade` alone: always, since `_without_upgrade` handles it."""
         return True
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
     def close_after_answer(self) -> None:
-        """Close the connection; where the client still sends, without losing what was answered."""
+        """Close the connection; if the client still sends, without losing the answer."""
         if self._unread:
             linger(self)
         else:
@@ -108,7 +108,7 @@ class ServerProtocol(HttpToolsProtocol):
         return self._open
 
     def _without_upgrade(self, rest: bytes) -> bytes:
-        """Return a request again without its `Upgrade`, with which the parser takes it to have no body."""
+        """Return a request again without its `Upgrade`: with it the parser takes the request to have no body."""
         if self.scope["method"] == "CONNECT":
             self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "CONNECT is for proxies, and this is none")
             return b""
@@ -125,7 +125,7 @@ class ServerProtocol(HttpToolsProtocol):
                 self._refuse(status, "the request's head is too long: send fewer or shorter headers")
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
-        """Answer what never became a request, and close."""
+        """Answer bytes that are no request, and close."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True  # Whatever it would still answer has nowhere to go.
             self.cycle.message_event.set()
@@ -136,7 +136,7 @@ class ServerProtocol(HttpToolsProtocol):
 
 
 class _Cycle(RequestResponseCycle):
-    """A request under way. An answer that comes before the body was read says that it closes the connection."""
+    """A request under way. An answer that comes before the body was read announces `Connection: close`."""
 
     async def send(self, message: Any) -> None:
         if self.more_body and not self.response_started:

@@ -1,13 +1,13 @@
-"""The short path: inference is read from the replica's own socket and written back, with no task and no wrapper.
+"""The short path: a POST to /infer is read from the replica's own socket and answered there, without Serve's wrapper.
 
-Under Serve's way a request costs uvicorn's cycle and task, Serve's two tasks, ids and metrics: several times what a
-small request itself takes (`python -m benchmarks.paths` measures it). Here uvicorn's protocol, still in charge of the
-connection, is passed by where a whole POST to /infer arrives; everything else, and whatever is unusual about such a
-POST, is uvicorn's and Serve's as before. ../serve_request_counter.py, the batcher and this file do what Serve's wrapper
-did: the count of ongoing requests, request ids, timeouts, clients that leave, and a server that stops.
+On Serve's way a request costs uvicorn's cycle and task, Serve's two tasks, ids and metrics: several times what a small
+request itself takes (`python -m benchmarks.paths` measures it). The connection stays uvicorn's, but a usual POST to
+/infer is taken out of it here; uvicorn and Serve answer everything else. ../serve_request_counter.py, the batcher and
+this file do what Serve's wrapper did: the count of ongoing requests, request ids, timeouts, clients that leave, and a
+server that stops.
 
 Ray calls serve_accounting.install because the config names it in RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH. Without
-that line every request goes Serve's way: same answers, only slower.
+that line every request goes Serve's way: the same answers, only slower.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ class ShortPath(ServerProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """uvicorn asks this of every connection of a server that stops."""
+        """uvicorn calls this for every connection of a server that stops."""
         self._connection.close()
         if self._connection.head is None:
             super().shutdown()
@@ -78,7 +78,7 @@ class ShortPath(ServerProtocol):
 
     @property
     def _uvicorn_answers(self) -> bool:
-        """Whether a request is under way that is not ours."""
+        """Whether the request under way is uvicorn's."""
         return self._open or (self.cycle is not None and not self.cycle.response_complete)
 
     def _take(self, received: Received | bytes | None) -> None:
@@ -161,10 +161,10 @@ class ShortPath(ServerProtocol):
             self._closer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
-        """Close a connection that nobody used for the keep-alive time; one timer a connection, not one a request."""
+        """Close a connection that was idle for the keep-alive time; one timer per connection, not per request."""
         self._closer = None
         left_s = self._idle_since_s + self.timeout_keep_alive - time.monotonic()
-        # Where uvicorn was the last to answer it has a timer of its own.
+        # If uvicorn was the last to answer, it has a timer of its own.
         busy = self._connection.head is not None or self._uvicorn_answers or self.timeout_keep_alive_task is not None
         if busy or left_s > 0:
             self._closer = self.loop.call_later(max(left_s, 1.0), self._close_if_idle)

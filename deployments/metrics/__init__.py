@@ -1,1 +1,1 @@
-"""What is counted: statistics, Prometheus, efficiency."""
+"""The counts of a model: statistics, Prometheus, efficiency, autoscaling."""

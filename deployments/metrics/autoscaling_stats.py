@@ -1,6 +1,6 @@
-"""What a replica tells the policy: what waits, what runs, what came, and how long forwards take just now.
+"""What a replica reports to the policy: rows that wait, run and arrive, and how long forwards take now.
 
-Everything is a difference between two looks at totals that are counted anyway, so a request costs nothing more.
+Everything is a difference between two readings of totals that are counted anyway, so a request costs nothing more.
 """
 
 import time
@@ -24,12 +24,12 @@ class Totals:
 
 
 class Recorder:
-    """Remembers the last look; `look` belongs to the event loop's thread, whose CPU time it reads."""
+    """Keeps the last reading; call `look` on the event loop's thread, whose CPU time it reads."""
 
     def __init__(self, stats: Stats, raw_ms: Mapping[Shape, float], started_s: float = 0.0) -> None:
         """Begin; `started_s` is how long the start of this replica took."""
         self._stats = stats
-        # Until a size has run, the warm-up's time for its longest rows counts.
+        # Until a size has run, the warm-up's time for its longest rows is used.
         self._forward_ms: dict[int, float] = {}
         for (rows, _), ms in raw_ms.items():
             self._forward_ms[rows] = max(ms, self._forward_ms.get(rows, 0.0))
@@ -45,13 +45,13 @@ class Recorder:
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.thread_time,
     ) -> dict[str, float]:
-        """Return what is to be told of the time since the last look.
+        """Return the report for the time since the last call.
 
         Args:
             waiting_rows: rows that wait now.
-            offered_rows: rows that ever came.
+            offered_rows: rows that arrived since the start.
             limit: most rows in one forward, as configured now.
-            clock: seconds that pass.
+            clock: wall-clock seconds.
             cpu: seconds that this thread spent on a core.
         """
         before, now = self._last, Totals(clock(), cpu(), offered_rows, self._stats.copy())

@@ -1,7 +1,7 @@
-"""How much of the raw forward's speed reaches the clients, and where the rest goes.
+"""How much of the forward's own speed reaches the clients, and where the rest goes.
 
-Served rows a second over the rows a second that the same forwards give with nothing around them, as the warm-up timed
-them. Only time counts in which the model had something to do: an idle model is not an inefficient one.
+Served rows a second, divided by the rows a second of the same forwards alone, as the warm-up timed them. Time without
+work does not count: an idle model is not inefficient.
 """
 
 from collections import deque
@@ -16,7 +16,7 @@ _WINDOW = 10
 
 
 class Efficiency:
-    """The figure over the last ten looks, one a second."""
+    """The efficiency over the last ten readings, one a second."""
 
     def __init__(self, stats: Stats, raw_ms: Mapping[Shape, float]) -> None:
         self._stats = stats
@@ -24,7 +24,7 @@ class Efficiency:
         self._looks: deque[Stats] = deque([stats.copy()], maxlen=_WINDOW)
 
     def look(self) -> None:
-        """Remember the totals as they are now."""
+        """Take a reading of the totals."""
         self._looks.append(self._stats.copy())
 
     def as_json(self) -> dict[str, Any]:
@@ -35,9 +35,9 @@ def _between(before: Stats, after: Stats, raw_ms: Mapping[Shape, float]) -> dict
     """Compare the totals at two moments.
 
     Returns:
-        `efficiency` is 0 to 1, or None where nothing ran; `rows_per_s` and `raw_rows_per_s` are its two sides;
-        `idle_share` is how long the device stood still with work waiting, over its forwards; `stages_ms` is what each
-        stage took for a row on average.
+        `efficiency` is 0 to 1, or None if nothing ran: `rows_per_s` over `raw_rows_per_s`. `idle_share` is how long the
+        device was idle while work waited, over the time of its forwards; `stages_ms` is the mean time of each stage per
+        row.
     """
     rows, forwards = after.rows - before.rows, after.forwards - before.forwards
     busy_s = after.busy_s - before.busy_s

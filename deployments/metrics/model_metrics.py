@@ -1,4 +1,4 @@
-"""All that is counted of one model in one replica: totals, Prometheus, efficiency, and what autoscaling reads."""
+"""All counts of one model in one replica: totals, Prometheus, efficiency, and the autoscaling report."""
 
 import asyncio
 import time

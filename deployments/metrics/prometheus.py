@@ -41,7 +41,7 @@ class Metrics:
         self._idle = metrics.Gauge("pitstop_device_idle_share", "Device idle with work waiting, over its forwards.")
 
     def ran(self, ran: BatchResult) -> None:
-        """Observe a forward; of many in one second, a sample, which shows the same percentiles at no cost."""
+        """Observe a forward; if there are many in a second, only a sample, which has the same percentiles."""
         second = int(ran.ended_s)
         if second != self._second:
             self._second, self._observed = second, 0
@@ -57,13 +57,13 @@ class Metrics:
             await asyncio.sleep(_PUSH_EVERY_S)
             self.push(unwarmed())
             efficiency.look()
-            found = efficiency.as_json()
-            if found["efficiency"] is not None:
-                self._efficiency.set(found["efficiency"])
-                self._idle.set(found["idle_share"])
+            shares = efficiency.as_json()
+            if shares["efficiency"] is not None:
+                self._efficiency.set(shares["efficiency"])
+                self._idle.set(shares["idle_share"])
 
     def push(self, unwarmed: int) -> None:
-        """Send what was counted since the last push."""
+        """Send the counts since the last push."""
         stats = self._stats
         totals = {
             "requests": stats.requests,

@@ -80,11 +80,11 @@ class Stats:
         }
 
     def _by_size(self) -> dict[int, tuple[int, float]]:
-        found: dict[int, tuple[int, float]] = {}
+        by_size: dict[int, tuple[int, float]] = {}
         for (rows, _), (count, total) in self.by_shape.items():
-            seen = found.get(rows, (0, 0.0))
-            found[rows] = (seen[0] + int(count), seen[1] + total)
-        return found
+            seen = by_size.get(rows, (0, 0.0))
+            by_size[rows] = (seen[0] + int(count), seen[1] + total)
+        return by_size
 
 
 def _duration(count: int, seconds: float) -> dict[str, int]:

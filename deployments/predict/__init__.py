@@ -1,1 +1,1 @@
-"""The friendly /predict: pictures and instances instead of tensors."""
+"""/predict: images and plain JSON instead of tensors."""

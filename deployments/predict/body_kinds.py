@@ -1,15 +1,15 @@
-"""Tells what a body of /predict is; one that people send by mistake is named, with the command that works."""
+"""Recognises the bodies of /predict, also common mistakes, for which the error names the command that works."""
 
 from ..core.errors import BadRequest
 from ..protocol.json_text import BOM
 
 _SEND = "send the file's bytes alone: curl --data-binary @FILE"
-# How the formats that the image reader takes begin in base64.
+# The first characters, in base64, of the formats that the image reader takes.
 _BASE64 = (b"iVBORw0KGgo", b"/9j/", b"UklGR", b"R0lGOD")
 
 
 def is_json(body: bytes, content_type: str) -> bool:
-    """Return whether a body means to be JSON: it is called so, or begins so."""
+    """Return whether a body is meant as JSON, by its content type or its first character."""
     kind = content_type.lower()
     if kind.startswith("image/"):
         return False
@@ -18,13 +18,13 @@ def is_json(body: bytes, content_type: str) -> bool:
 
 
 def refuse_form(content_type: str) -> None:
-    """Refuse a form: its bytes are an envelope with the picture inside."""
+    """Refuse a form, whose bytes have the image inside."""
     if content_type.lower().startswith("multipart/"):
         raise BadRequest(f"the body is a multipart form, as curl -F sends it: {_SEND}")
 
 
 def why_unreadable(body: bytes, content_type: str) -> str:
-    """Return a hint for the sentence about a body that nobody could read; "" where there is none."""
+    """Return a hint for the error of an unreadable body; "" if there is none."""
     kind = content_type.lower()
     if body[:5].lower() == b"data:":
         return f"; it is a data URL: decode the base64 behind its comma, and {_SEND}"

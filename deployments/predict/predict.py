@@ -1,7 +1,7 @@
-"""The friendly /predict: an image, or {"instances": [...]}, to the rows of a request, and outputs to plain objects.
+"""/predict: an image, or {"instances": [...]}, becomes the rows of a request, and the outputs become plain objects.
 
-Its hooks are the user's own: they are called at the border for user code, and what they return is checked. By contract
-the ValueError of a decode hook is a sentence for the client.
+Its hooks are the user's code: they are called through models.user_code, and what they return is checked. By contract
+the client gets the text of a decode hook's ValueError.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ WriteAnswer = Callable[[Mapping[str, Array]], dict[str, object]]
 
 
 class Predictor:
-    """How one model reads /predict's body, and writes its answer."""
+    """Reads /predict's body and writes its answer, for one model."""
 
     def __init__(self, signature: Signature, image: ReadImage | None, answer: WriteAnswer | None) -> None:
         self._signature = signature
@@ -40,7 +40,7 @@ class Predictor:
 
         Raises:
             BadRequest: the body is neither an image that the model takes nor JSON with instances.
-            InferenceFailed: the decode hook raised anything but a ValueError, or returned no row of the input.
+            InferenceFailed: the decode hook raised another error than ValueError, or did not return a row of the input.
         """
         refuse_form(content_type)
         if is_json(body, content_type):
@@ -54,7 +54,7 @@ class Predictor:
         """Turn every row of the outputs, [rows, ...] each, into one object, for orjson to write.
 
         Raises:
-            InferenceFailed: the encode hook raised, or returned no object that JSON can hold.
+            InferenceFailed: the encode hook raised, or returned an object that JSON cannot hold.
         """
         if self._answer is not None:
             count = len(next(iter(outputs.values())))
@@ -65,7 +65,7 @@ class Predictor:
 
     def _row(self, image: ReadImage, body: bytes, content_type: str, tensor: Tensor) -> Array:
         try:
-            found = call(image, body)
+            row = call(image, body)
         except ValueError as error:
             if not (sentence := text_of(error)):
                 raise InferenceFailed(error) from None
@@ -74,7 +74,7 @@ class Predictor:
             raise InferenceFailed(error) from None
         try:
             # A copy: a hook may write into the same array at its next call, while this one still waits.
-            return _one_row(tensor, call(np.array, found))
+            return _one_row(tensor, call(np.array, row))
         except Exception as error:  # As above, of what it returned.
             raise InferenceFailed(error) from None
 
@@ -94,24 +94,26 @@ class Predictor:
 
 
 def predictor(config: ModelConfig) -> Predictor:
-    """Return how a config's model does it; raises ModelError where it names a hook that is not there."""
+    """Return the predictor of a config; raises ModelError if a hook that it names does not exist."""
     image, answer = config.predict.decode, config.predict.encode
     return Predictor(signature_of(config), resolve(image) if image else None, resolve(answer) if answer else None)
 
 
 def _written(answer: WriteAnswer, row: Mapping[str, Array]) -> orjson.Fragment:
-    """Call the encode hook and write its object at once: what JSON cannot hold is the hook's fault, found here."""
+    """Call the encode hook and write its object at once, so that an object that JSON cannot hold is its error."""
     try:
-        found: object = call(answer, row)
-        if not isinstance(found, dict):
-            raise TypeError(f"predict.encode returned a {type(found).__name__}\nhelp: return a dict that JSON can hold")
-        return orjson.Fragment(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY))
+        encoded: object = call(answer, row)
+        if not isinstance(encoded, dict):
+            raise TypeError(
+                f"predict.encode returned a {type(encoded).__name__}\nhelp: return a dict that JSON can hold"
+            )
+        return orjson.Fragment(orjson.dumps(encoded, option=orjson.OPT_SERIALIZE_NUMPY))
     except Exception as error:  # The user's own code; whatever it raises or returns, only this request may suffer.
         raise InferenceFailed(error) from None
 
 
 def _one_row(tensor: Tensor, row: Array) -> Array:
-    """Hold what the decode hook returned against the signature: a misfit is the hook's fault, not the client's."""
+    """Compare what the decode hook returned with the signature; a mismatch is the hook's error, not the client's."""
     rows = row if row.ndim == len(tensor.shape) else row[None]
     try:
         check_shape(tensor, rows.shape)
@@ -127,10 +129,10 @@ def _one_row(tensor: Tensor, row: Array) -> Array:
 def _load(body: bytes) -> list[Any]:
     if not body:
         raise BadRequest(f"the body is empty: {_WHERE}, or an image where the model takes one")
-    found = load(body, "the body")
-    rows = found.get("instances") if type(found) is dict else None
+    message = load(body, "the body")
+    rows = message.get("instances") if type(message) is dict else None
     if type(rows) is not list:
-        raise BadRequest(f"the body must be an object with a list of instances, got {show(found)}: {_WHERE}")
+        raise BadRequest(f"the body must be an object with a list of instances, got {show(message)}: {_WHERE}")
     return rows
 
 

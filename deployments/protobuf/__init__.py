@@ -1,1 +1,1 @@
-"""ModelInferRequest and its answer as protobuf has them: gRPC carries them, and HTTP can."""
+"""ModelInferRequest and its answer in protobuf, for gRPC and for HTTP."""

@@ -35,7 +35,7 @@ def from_contents(tensor: Tensor, shape: list[int], contents: InferTensorContent
     """Read typed contents into an array of `shape`.
 
     Raises:
-        BadRequest: they are in another field, of another count, or beyond the datatype's range.
+        BadRequest: they are in another field, too few or too many, or beyond the datatype's range.
     """
     elements = check_shape(tensor, shape)
     where = f"input {tensor.name!r}"
@@ -58,8 +58,8 @@ def _numbers(tensor: Tensor, carried: Array) -> Array:
     limits: Any = np.iinfo(tensor.numpy)
     beyond = (carried < limits.min) | (carried > limits.max)
     if beyond.any():
-        found = carried[beyond][0]
+        value = carried[beyond][0]
         raise BadRequest(
-            f"input {tensor.name!r} is {tensor.datatype} and takes {limits.min} to {limits.max}; got {found}"
+            f"input {tensor.name!r} is {tensor.datatype} and takes {limits.min} to {limits.max}; got {value}"
         )
     return carried.astype(tensor.numpy)

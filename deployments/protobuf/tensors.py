@@ -1,7 +1,7 @@
-"""A ModelInferRequest, and its answer, as the Open Inference Protocol writes them over gRPC.
+"""A ModelInferRequest and its answer, as the Open Inference Protocol defines them over gRPC.
 
-Inputs come typed or raw, never both in one message; outputs are always raw, since that is where clients look for
-them. Raw inputs are views of the message as it came, and raw outputs are written once, behind what protobuf wrote.
+Inputs come typed or raw, never both in one message; outputs are always raw, since clients look for them there. Raw
+inputs are views of the message, and raw outputs are written once, after what protobuf wrote.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ _RAW_INPUTS, _RAW_OUTPUTS = 7, 6
 
 
 def read(kind: Any, message: bytes) -> Any:
-    """Parse a message; what protobuf says of one that does not parse stays here."""
+    """Parse a message; the client does not get the text of protobuf's own error."""
     try:
         return kind.FromString(message)
     except DecodeError:
@@ -39,7 +39,7 @@ def parse(service: Service, message: bytes, left_s: float | None = None) -> Infe
     Args:
         service: the model that it reached.
         message: the whole message.
-        left_s: the time until the deadline of its call, in seconds, where it has one.
+        left_s: the time until the deadline of its call, in seconds, if it has one.
 
     Raises:
         NotFound: it names another model or version.
@@ -59,7 +59,7 @@ def parse(service: Service, message: bytes, left_s: float | None = None) -> Infe
 
 
 def check_model(service: Service, name: str, version: str) -> None:
-    """Hold the model and version that a message names against those that are here."""
+    """Raise NotFound if a message names another model or version than this replica's."""
     if name != service.name:
         raise NotFound(f"the application asked serves model {service.name!r}, not {show(name)}")
     if version and version not in service.versions():
@@ -67,7 +67,7 @@ def check_model(service: Service, name: str, version: str) -> None:
 
 
 def render(service: Service, request: InferRequest, result: InferResult) -> list[Buffer]:
-    """Write a ModelInferResponse; its bytes are those of the parts end to end."""
+    """Write a ModelInferResponse; its bytes are the parts, end to end."""
     head = pb.ModelInferResponse(model_name=service.name, model_version=result.version, id=request.id or "")
     raws: list[Buffer] = []
     for wanted in request.outputs:
@@ -99,7 +99,7 @@ def _inputs(signature: Signature, given: Any, raws: list[memoryview]) -> dict[st
 
 
 def _described(output: pb.ModelInferRequest.InferRequestedOutputTensor) -> dict[str, Any]:
-    """Write an output that is asked as the HTTP body has it; binary_data means nothing over gRPC."""
+    """Write a requested output as in the HTTP body; binary_data means nothing over gRPC."""
     parameters = _parameters(output)
     parameters.pop("binary_data", None)
     return {"name": output.name, "parameters": parameters}

@@ -19,8 +19,8 @@ def split(message: bytes, number: int) -> tuple[bytes, list[memoryview]]:
     kept: list[memoryview] = []
     taken: list[memoryview] = []
     start = 0
-    for found, begin, content, end in _fields(message):
-        if found == number:
+    for field, begin, content, end in _fields(message):
+        if field == number:
             kept.append(view[start:begin])
             taken.append(view[content:end])
             start = end
@@ -30,15 +30,15 @@ def split(message: bytes, number: int) -> tuple[bytes, list[memoryview]]:
 
 
 def text(message: bytes, *numbers: int) -> list[str]:
-    """Return string fields of a message, each "" where it is not set."""
-    found = dict.fromkeys(numbers, "")
+    """Return string fields of a message, each "" if it is not set."""
+    texts = dict.fromkeys(numbers, "")
     for number, _, content, end in _fields(message):
-        if number in found:
+        if number in texts:
             try:
-                found[number] = message[content:end].decode()
+                texts[number] = message[content:end].decode()
             except UnicodeDecodeError:
                 raise malformed() from None
-    return list(found.values())
+    return list(texts.values())
 
 
 def repeated(number: int, values: Iterable[Buffer]) -> list[Buffer]:
@@ -77,13 +77,13 @@ def _fields(message: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    """Return the number that begins at `at`, and where what follows it begins."""
-    found = shift = 0
+    """Return the number that begins at `at`, and the position after it."""
+    value = shift = 0
     for index in range(at, min(at + 10, len(message))):
         byte = message[index]
-        found |= (byte & 127) << shift
+        value |= (byte & 127) << shift
         if byte < 128:
-            return found, index + 1
+            return value, index + 1
         shift += 7
     raise malformed()
 

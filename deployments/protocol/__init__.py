@@ -1,1 +1,1 @@
-"""What the protocol says whichever transport carries it."""
+"""The parts of the Open Inference Protocol that HTTP and gRPC share."""

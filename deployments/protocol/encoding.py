@@ -51,10 +51,10 @@ def from_json(tensor: Tensor, shape: Any, data: Any) -> Array:
     return _numbers(tensor, flat).reshape(shape)
 
 
-def from_binary(tensor: Tensor, shape: Any, raw: Buffer, found: str = "binary_data_size is") -> Array:
+def from_binary(tensor: Tensor, shape: Any, raw: Buffer, given_as: str = "binary_data_size is") -> Array:
     """Read a tensor's bytes; numeric ones become a read-only view of `raw`, with no copy.
 
-    `found` is how the transport speaks of the number of bytes that came.
+    `given_as` is the transport's phrase for the number of bytes sent.
     """
     elements = check_shape(tensor, shape)
     if tensor.datatype == "BYTES":
@@ -63,9 +63,9 @@ def from_binary(tensor: Tensor, shape: Any, raw: Buffer, found: str = "binary_da
     if len(raw) != expected:
         raise BadRequest(
             f"input {tensor.name!r}: {tensor.datatype} of shape {show(list(shape))} takes {expected} bytes,"
-            f" {found} {len(raw)}"
+            f" {given_as} {len(raw)}"
         )
-    # Any byte but 0 is true, as in C; viewed as numpy's bool, such a byte would be neither.
+    # Any byte but 0 is true, as in C; numpy's bool allows only 0 and 1.
     flat: Array = (
         np.frombuffer(raw, np.uint8).astype(np.bool_)
         if tensor.datatype == "BOOL"
@@ -75,7 +75,7 @@ def from_binary(tensor: Tensor, shape: Any, raw: Buffer, found: str = "binary_da
 
 
 def to_json(datatype: str, array: Array) -> Array | list[str]:
-    """Return what orjson writes as the flat data of an output; it writes NaN and infinity as null."""
+    """Return an output's data, flat, for orjson, which writes NaN and infinity as null."""
     if datatype == "BYTES":
         return texts(array)
     return np.ascontiguousarray(array, NUMPY[datatype]).reshape(-1)
@@ -90,7 +90,7 @@ def to_binary(datatype: str, array: Array) -> bytes:
 
 
 def texts(array: Array) -> list[str]:
-    """Write BYTES as JSON can: as text. What is not UTF-8 survives only in binary."""
+    """Write BYTES as text, as JSON needs it. Bytes that are not UTF-8 need the binary form."""
     return [as_bytes(element).decode("utf-8", "replace") for element in array.reshape(-1)]
 
 
@@ -99,7 +99,7 @@ def as_bytes(element: object) -> bytes:
 
 
 def objects(values: Iterable[bytes]) -> Array:
-    """Return byte strings as numpy holds BYTES: a flat array of objects."""
+    """Return byte strings as a flat numpy array of objects, the form of BYTES."""
     listed = list(values)
     array = np.empty(len(listed), object)
     array[:] = listed
@@ -107,7 +107,7 @@ def objects(values: Iterable[bytes]) -> Array:
 
 
 def _flatten(tensor: Tensor, shape: Any, data: list[Any]) -> list[Any]:
-    """Undo the nesting level by level; each must be as long as the shape says."""
+    """Flatten nested lists level by level; each must be as long as the shape says."""
     if len(data) != shape[0]:
         raise BadRequest(f"input {tensor.name!r}: shape {show(list(shape))} has {shape[0]} rows, data has {len(data)}")
     level = data
@@ -135,7 +135,7 @@ def _numbers(tensor: Tensor, flat: list[Any]) -> Array:
             array = np.array(flat, tensor.numpy)
     except OverflowError:
         array = None
-    # JSON has no infinity, so one that is here was made by the conversion.
+    # JSON has no infinity, so the conversion made it.
     if array is None or (tensor.datatype == "FP32" and not np.isfinite(array).all()):
         raise BadRequest(f"input {tensor.name!r}: data has a number beyond the range of {tensor.datatype}")
     return array
@@ -148,14 +148,14 @@ def _strings(tensor: Tensor, elements: int, raw: Buffer) -> Array:
         raise BadRequest(
             f"input {tensor.name!r}: {elements} BYTES elements take at least {4 * elements} bytes, there are {end}"
         )
-    found, start = [], 0
+    values, start = [], 0
     for index in range(elements):
         stop = start + 4
         stop += int.from_bytes(view[start:stop], "little")
         if stop > end:
             raise BadRequest(f"input {tensor.name!r}: BYTES element {index} ends at byte {stop}, the data at {end}")
-        found.append(bytes(view[start + 4 : stop]))
+        values.append(bytes(view[start + 4 : stop]))
         start = stop
     if start != end:
         raise BadRequest(f"input {tensor.name!r}: {end - start} bytes are left over after {elements} BYTES elements")
-    return objects(found)
+    return objects(values)

@@ -1,4 +1,4 @@
-"""Headers and content types by which HTTP carries what the protocol and the gRPC proxy need."""
+"""HTTP headers and content types of the protocol and of the gRPC proxy."""
 
 LENGTH = b"inference-header-content-length"
 REQUEST_ID = b"x-request-id"

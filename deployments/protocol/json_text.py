@@ -1,6 +1,6 @@
-"""JSON as clients send it, and where it cannot be read, a sentence that says why and what to do.
+"""Reads clients' JSON; if it cannot, the error says why and what to do.
 
-The reasons are looked for only once reading has failed, so they cost a good request nothing.
+The reason is looked for only after a failure, so it costs a good request nothing.
 """
 
 import re
@@ -18,15 +18,15 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def load(text: Text, what: str, binary_may_follow: bool = False) -> Any:
-    """Return what a JSON text holds; a byte order mark before it is ignored, as RFC 8259 allows.
+    """Return the value of a JSON text; a byte order mark before it is ignored, as RFC 8259 allows.
 
     Args:
         text: the text, in UTF-8.
-        what: how the client knows it.
-        binary_may_follow: whether tensors' bytes could stand behind it, had the client said where they begin.
+        what: its name in an error.
+        binary_may_follow: whether tensors' bytes may follow, if the client only forgot to say where they begin.
 
     Raises:
-        BadRequest: it is no JSON; the sentence says why.
+        BadRequest: it is not JSON; the error says why.
     """
     try:
         return orjson.loads(text)
@@ -51,7 +51,7 @@ def _why(text: bytes, at: int, binary_may_follow: bool) -> str:
 
 
 def _why_there(document: str, at: int) -> str:
-    """Say what is wrong with the character at which the parser stopped."""
+    """Describe the error at the character at which the parser stopped."""
     start = at - 1 if document[max(at - 1, 0)] == "-" else at  # orjson points behind a sign.
     if _NOT_FINITE.match(document, start):
         return f" from character {start} on: JSON has no NaN and no infinity: send the tensor as binary data to /infer"
@@ -62,7 +62,7 @@ def _why_there(document: str, at: int) -> str:
 
 
 def _why_not_utf_8(text: bytes, start: int, binary_may_follow: bool) -> str:
-    """Tell bytes behind a whole JSON text, which need not look like text from the first on, from text that is wrong."""
+    """Describe text that is not UTF-8: bytes after a whole JSON text, or an error in the text itself."""
     try:
         orjson.loads(text[:start])
         end = start

@@ -7,9 +7,9 @@ from ..core.errors import BadRequest, show
 _MOST = 2**63
 
 
-def object_of(found: dict[str, Any], where: str) -> dict[str, Any]:
+def object_of(message: dict[str, Any], where: str) -> dict[str, Any]:
     """Return the parameters of a request, input or output; null is taken for none."""
-    parameters = found.get("parameters")
+    parameters = message.get("parameters")
     if parameters is None:
         return {}
     if type(parameters) is not dict:
@@ -25,7 +25,7 @@ def reserved(parameters: dict[str, Any]) -> None:
 
 
 def in_message(parameters: dict[str, Any], where: str) -> None:
-    """Refuse tensors that a client means to hand over in memory it shares with the server."""
+    """Refuse tensors that a client wants to pass in shared memory."""
     if "shared_memory_region" in parameters:
         raise BadRequest(f"{where} is said to lie in shared memory, which this server does not use: send it by value")
 
@@ -38,7 +38,7 @@ def flag(parameters: dict[str, Any], name: str, where: str, default: bool = Fals
 
 
 def whole(parameters: dict[str, Any], name: str, where: str) -> int:
-    """Return a count; 0 where there is none."""
+    """Return a count; 0 if there is none."""
     value = parameters.get(name, 0)
     if type(value) is not int or not 0 <= value < _MOST:
         raise BadRequest(f"{where}: parameter {name} must be a whole number, 0 or more; got {show(value)}")
@@ -46,7 +46,7 @@ def whole(parameters: dict[str, Any], name: str, where: str) -> int:
 
 
 def scheduling(parameters: dict[str, Any], left_s: float | None = None) -> tuple[float | None, int]:
-    """Return a request's timeout in seconds, at most `left_s` and None where nothing sets one, and its priority."""
+    """Return a request's timeout in seconds, at most `left_s`, or None if there is none; and its priority."""
     timeout_us = whole(parameters, "timeout", "the request")
     limits = [each for each in (timeout_us / 1e6 if timeout_us else None, left_s) if each is not None]
     return min(limits, default=None), whole(parameters, "priority", "the request")

@@ -1,6 +1,6 @@
-"""What a request names of the model, held against it: its version, its inputs, their rows, and the outputs it wants.
+"""Compares a request with the model: its version, its inputs, their rows, and the outputs that it wants.
 
-Everything that can be wrong with a request is found before its rows can meet a stranger's.
+Every error of a request is found before its rows share a batch with another client's.
 """
 
 from collections.abc import Container, Mapping
@@ -16,10 +16,10 @@ from .shapes import check_shape
 
 
 def check(signature: Signature, inputs: Mapping[str, Array]) -> int:
-    """Hold arrays against the signature and return how many rows they have; 0 is legal.
+    """Compare arrays with the signature and return their number of rows; 0 is allowed.
 
     Raises:
-        BadRequest: says which input, what was expected, and what came.
+        BadRequest: says which input, what was expected, and what was sent.
     """
     rows = -1
     for tensor in signature.inputs:
@@ -43,7 +43,7 @@ def declared(signature: Signature, name: Any, datatype: Any, seen: Container[str
     """Return the input that a request sends under this name.
 
     Raises:
-        BadRequest: the model has none of that name, it was sent before, or its datatype is another.
+        BadRequest: the model has no input of that name, it was sent before, or its datatype is another.
     """
     tensor = signature.input(name) if type(name) is str else None
     if tensor is None:
@@ -56,7 +56,7 @@ def declared(signature: Signature, name: Any, datatype: Any, seen: Container[str
 
 
 def requested_outputs(signature: Signature, given: Any, binary: bool) -> tuple[RequestedOutput, ...]:
-    """Read the `outputs` of a request; with none, all are wanted. `binary` holds where an output says nothing."""
+    """Read the `outputs` of a request, by default all of them. `binary` is the default for an output."""
     if given is not None and type(given) is not list:
         raise BadRequest(f"outputs must be a list of objects with a name; got {show(given)}")
     if not given:

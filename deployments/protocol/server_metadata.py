@@ -1,4 +1,4 @@
-"""What the server says of itself, over HTTP and gRPC alike."""
+"""The server's metadata, the same over HTTP and gRPC."""
 
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -10,7 +10,7 @@ SERVER_NAME = str(RootConfig.model_fields["server_name"].default)
 
 
 def server_metadata(name: str, extensions: Sequence[str]) -> dict[str, Any]:
-    """Return what the protocol calls server metadata."""
+    """Return the protocol's server metadata."""
     try:
         release = version("pitstop")
     except PackageNotFoundError:

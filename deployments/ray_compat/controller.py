@@ -49,8 +49,8 @@ def details() -> dict[str, Any]:
     """
     if not usable(DETAILS):
         return _details_of_status()
-    found: dict[str, Any] = _client().get_serve_details()
-    return found
+    details: dict[str, Any] = _client().get_serve_details()
+    return details
 
 
 def running_replicas() -> dict[tuple[str, str], int]:
@@ -59,8 +59,8 @@ def running_replicas() -> dict[tuple[str, str], int]:
         return {}
     import ray
 
-    found = ray.get(_client()._controller._all_running_replicas.remote())
-    return {(each.app_name, each.name): len(replicas) for each, replicas in found.items()}
+    running = ray.get(_client()._controller._all_running_replicas.remote())
+    return {(each.app_name, each.name): len(replicas) for each, replicas in running.items()}
 
 
 async def options() -> tuple[Any, Any] | None:
@@ -87,15 +87,15 @@ def _details_of_status() -> dict[str, Any]:
     }
 
 
-def _application(found: Any) -> dict[str, Any]:
-    deployments = {name: _deployment(each) for name, each in found.deployments.items()}
-    return {"status": found.status, "message": found.message, "deployments": deployments}
+def _application(application: Any) -> dict[str, Any]:
+    deployments = {name: _deployment(each) for name, each in application.deployments.items()}
+    return {"status": application.status, "message": application.message, "deployments": deployments}
 
 
-def _deployment(found: Any) -> dict[str, Any]:
-    states = [state for state, count in found.replica_states.items() for _ in range(count)]
+def _deployment(deployment: Any) -> dict[str, Any]:
+    states = [state for state, count in deployment.replica_states.items() for _ in range(count)]
     return {
-        "message": found.message,
+        "message": deployment.message,
         "replicas": [{"state": state} for state in states],
         # Each may be scaled to zero, as far as this tells: then its requests must wait, for they start its replica.
         "deployment_config": {"autoscaling_config": {"min_replicas": 0}},

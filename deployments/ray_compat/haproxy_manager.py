@@ -46,8 +46,8 @@ class SupervisedHAProxy(_BASE):  # type: ignore[misc]  # Ray's class has no type
         self._ending = True
         async with self._reload_lock:
             # After a reload the processes before it still hold the connections that they had.
-            found = [self._haproxy._proc, *self._haproxy._old_procs]
-            alive = [each for each in found if each is not None and each.returncode is None]
+            processes = [self._haproxy._proc, *self._haproxy._old_procs]
+            alive = [each for each in processes if each is not None and each.returncode is None]
             for each in alive:
                 each.send_signal(signal.SIGUSR1)
             limit_s = _FINISH_SHARE * constants.PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S

@@ -86,15 +86,15 @@ def problems(part: Part) -> Iterator[str]:
     """Yield how the installed Ray and uvicorn differ from the table."""
     for name in part.names:
         try:
-            found = installed(name)
+            value = installed(name)
         except Exception as error:  # A module that has moved may raise anything at its import.
             yield f"{name} is missing ({type(error).__name__})"
             continue
-        if name.kind == CLASS and not inspect.isclass(found):
+        if name.kind == CLASS and not inspect.isclass(value):
             yield f"{name} is no class"
-        elif name.kind == FUNCTION and not callable(found):
+        elif name.kind == FUNCTION and not callable(value):
             yield f"{name} is no function"
-        elif name.kind in (CLASS, FUNCTION) and not accepts(found, name.takes):
+        elif name.kind in (CLASS, FUNCTION) and not accepts(value, name.takes):
             yield f"{name} takes other parameters than ({', '.join(name.takes)})"
 
 
@@ -106,20 +106,20 @@ def installed(name: Name) -> Any:
         AttributeError, KeyError: the name is not there.
     """
     *owners, last = name.path.split(".")
-    found: Any = import_module(name.module)
+    value: Any = import_module(name.module)
     for step in owners:
-        found = without_actor(getattr(found, step))
+        value = without_actor(getattr(value, step))
     if name.kind == FIELD:
-        if not has_field(found, last):
+        if not has_field(value, last):
             raise AttributeError(last)
-        return found
-    return found[last] if isinstance(found, Mapping) else without_actor(getattr(found, last))
+        return value
+    return value[last] if isinstance(value, Mapping) else without_actor(getattr(value, last))
 
 
-def without_actor(found: Any) -> Any:
+def without_actor(value: Any) -> Any:
     """Return the class that Ray has made an actor of; anything else as it is."""
-    found = getattr(getattr(found, "__ray_metadata__", None), "modified_class", found)
-    return getattr(found, "__ray_actor_class__", found)
+    value = getattr(getattr(value, "__ray_metadata__", None), "modified_class", value)
+    return getattr(value, "__ray_actor_class__", value)
 
 
 def has_field(owner: type, name: str) -> bool:

@@ -1,7 +1,7 @@
-"""What a module keeps outside of its weights, as bytes for a content key: settings, tables, config objects, functions.
+"""A module's state beside its weights, as bytes for a content key: settings, tables, config objects, functions.
 
-A value that could change what is compiled and has no bytes to compare raises NotComparableError: then nothing is kept.
-Nothing here goes by the address of an object or the order of a set, which differ from one process to the next.
+A value that could change what is compiled, but cannot be turned into bytes, raises NotComparableError: then nothing is
+kept. No key depends on an object's address or a set's order, which differ between processes.
 """
 
 import enum
@@ -19,21 +19,21 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-# What lies deeper, or holds itself, is not compared.
+# Values nested deeper than this, or in themselves, cannot be compared.
 _DEEPEST = 8
 _EXACT = (bool, int, float, complex, str, bytes, range, slice, np.generic, PurePath)
 _NAMED = (torch.dtype, torch.device, torch.layout, torch.memory_format)
 _TORCH = Path(torch.__file__).parent
-# These run in forward, and torch counts them through the whole process: their keys tell nothing.
+# Hooks: torch numbers them through the whole process, so their keys differ between processes.
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
-# Kept in every module by torch itself: the mode, and weights and parts, which the key has by name.
+# torch's own attributes of every module: the mode, and the weights and submodules, which the key has by name.
 _OWN = {"_compiled_call_impl", *vars(nn.Module())} - {*_HOOKS}
 # A GraphModule's code is among its attributes as text; its graph says the same.
 _GRAPH = {"_graph", "meta", "_tracer_cls", "_tracer_extras"}
 
 
 class NotComparableError(Exception):
-    """Says what cannot be compared."""
+    """A value cannot be compared; the text says which."""
 
 
 def settings(module: nn.Module) -> Iterator[bytes]:
@@ -54,9 +54,9 @@ def settings(module: nn.Module) -> Iterator[bytes]:
 
 
 def constants(named: Mapping[str, object]) -> bytes:
-    """Return those of some values that are plain or tensors as bytes; what else a file knows stands in other files."""
-    found = {name: value for name, value in named.items() if not name.startswith("__") and _is_plain(value)}
-    return b"".join(name.encode() + _bytes(value, {}, _DEEPEST) for name, value in sorted(found.items()))
+    """Return the plain values and tensors among some values, as bytes; a file's other names come from other files."""
+    plain = {name: value for name, value in named.items() if not name.startswith("__") and _is_plain(value)}
+    return b"".join(name.encode() + _bytes(value, {}, _DEEPEST) for name, value in sorted(plain.items()))
 
 
 def tensor_bytes(tensor: torch.Tensor) -> memoryview | None:
@@ -101,7 +101,7 @@ def _is_plain(value: object, depth: int = _DEEPEST) -> bool:
 
 
 def _bytes(value: Any, known: Mapping[int, str], depth: int) -> bytes:
-    """Return a digest of a value, or raise NotComparableError; `known` names by id what the key has already."""
+    """Return a digest of a value, or raise NotComparableError; `known` has what is already in the key, by id."""
     if id(value) in known:
         return _digest("known", known[id(value)].encode())
     if value is None or (isinstance(value, (*_EXACT, *_NAMED)) and not hasattr(value, "__dict__")):
@@ -125,7 +125,7 @@ def _array(value: Any) -> bytes:
 
 
 def _parts(value: Any) -> list[Any]:
-    """Return what a value is made of."""
+    """Return the parts of a value."""
     for kinds, parts in _PARTS:
         if isinstance(value, kinds):
             return parts(value)
@@ -147,7 +147,7 @@ def _function(value: types.FunctionType) -> list[Any]:
 
 
 def _object(value: Any) -> list[Any]:
-    """Return the attributes of an object; one of a class that is not Python's own code may keep more than it shows."""
+    """Return the attributes of an object; an object of a class written in C may have more than it shows."""
     kinds = type(value).__mro__[:-1]
     files = [source_file(kind) for kind in kinds]
     if isinstance(value, nn.Module) or not all(files):
@@ -173,12 +173,12 @@ _PARTS: list[tuple[Any, Callable[[Any], list[Any]]]] = [
 
 
 def _beside(value: Any) -> list[Any]:
-    """Return the attributes that a container has beside its contents."""
+    """Return the attributes of a container beside its contents."""
     return sorted(getattr(value, "__dict__", {}).items())
 
 
 def _code(file: str | None) -> bytes:
-    """Return the digest of a file; torch's own goes with its version."""
+    """Return the digest of a file; empty for torch's own, since the key has torch's version."""
     if file is None or Path(file).is_relative_to(_TORCH) or not Path(file).is_file():
         return b""
     return _digest("file", Path(file).read_bytes())
@@ -189,7 +189,7 @@ def _name(kind: type) -> str:
 
 
 def _digest(kind: str, *parts: bytes | memoryview) -> bytes:
-    """Return one digest of a kind and its parts; each part goes in with its length, so that none runs into the next."""
+    """Return one digest of a kind and its parts, each with its length, so that their borders are unambiguous."""
     hasher = hashlib.sha256(kind.encode())
     for part in parts:
         hasher.update(f"|{len(part)}|".encode())

@@ -1,10 +1,10 @@
-"""When a forward was compiled, and why a way to do it was left: what others read too, so there is no torch here."""
+"""When a forward was compiled, and why a way to compile it was refused. No torch here, for readers without it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-# In this start, in an earlier one, or by whoever wrote the model's file.
+# Compiled in this start, in an earlier one, or already in the model's file.
 Made = Literal["now", "before", "file"]
 # wrong_branch: the trace holds the branch that its example took. deviates: its answers differ from eager's.
 RefusedCode = Literal["not_compilable", "wrong_branch", "deviates", "already_a_graph"]
@@ -15,7 +15,7 @@ _WRONG = "a trace would be wrong for other inputs"
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A way that was tried (script, trace) and left; `said` is torch's own reason, `deviation` is from eager."""
+    """A way that was tried (script, trace) and refused; `said` is torch's own reason, `deviation` is from eager."""
 
     way: str
     code: RefusedCode
@@ -33,5 +33,5 @@ class Refused:
 
 
 def sentences(refused: Iterable[Refused]) -> str:
-    """Return all reasons in one line; "" where there are none."""
+    """Return all reasons in one line; "" if there are none."""
     return "; ".join(each.sentence for each in refused)

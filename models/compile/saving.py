@@ -1,7 +1,7 @@
-"""Saves TorchScript to a file without a copy in memory, and without ending the process where the disk is full.
+"""Saves TorchScript to a file without a copy in memory, and without ending the process if the disk is full.
 
-torch aborts the whole process when a write of its own fails. So it writes into a pipe, and a small process beside it
-writes the file: that one may fail, and says why.
+torch aborts the whole process when its own write fails. So it writes into a pipe, and a small second process writes the
+file: that one may fail, and reports why.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-# What cannot be written is still read: a pipe that nobody reads would end torch just as a full disk does.
+# After an error it still reads: torch would abort on a closed pipe as on a full disk.
 _WRITER = """
 import sys
 failed = None
@@ -33,7 +33,7 @@ if failed is not None:
 
 
 def save(module: torch.jit.ScriptModule, path: Path, extra: Mapping[str, str]) -> None:
-    """Save a module; OSError where the file cannot be written, RuntimeError where the module cannot be saved."""
+    """Save a module; raise OSError if the file cannot be written, RuntimeError if the module cannot be saved."""
     reading, writing = os.pipe()
     command = [sys.executable, "-I", "-S", "-c", _WRITER, str(path)]
     try:

@@ -1,10 +1,10 @@
-"""Keeps what a backend compiled between starts, under a key made of everything that it was made from.
+"""Keeps a backend's compiled models between starts, under a key of everything that they depend on.
 
-The key covers weights, what the model was made from, the attributes and the code of every module with the functions
-that its file imports, versions, precision, layout and device: what changed there is never loaded.
-An artefact has its checksum in its name and is written whole or not at all, so what is half there is never run. One
-that cannot be read or written, for a full disk say, costs a compilation, never a start. Saving, checking and loading
-go by the file, without a copy of the weights beside the module's own.
+The key covers weights, the factory and its arguments, the attributes and the code of every module with the functions
+that its file imports, versions, precision, layout and device: after a change of these no old artefact is loaded.
+An artefact has its checksum in its name and is written whole or not at all, so a partial one is never run. If one
+cannot be read or written, because of a full disk say, that costs a compilation, never a start. Saving, checking and
+loading use the file, without a second copy of the weights in memory.
 """
 
 import hashlib
@@ -34,9 +34,9 @@ _log = logging.getLogger("pitstop")
 
 
 def key_of(module: nn.Module, layout: Layout, method: str, made_from: str = "") -> str | None:
-    """Return the content key, in hex, or None where weights or attributes cannot be compared: nothing is kept then.
+    """Return the content key, in hex, or None if weights or attributes cannot be compared: nothing is kept then.
 
-    `made_from` names the factory and what it was given.
+    `made_from` names the factory and its arguments.
     """
     parts = [
         _FORMAT,
@@ -68,7 +68,7 @@ def key_of(module: nn.Module, layout: Layout, method: str, made_from: str = "") 
 
 
 def read(backend: str, key: str | None, load: Callable[[Path], T]) -> T | None:
-    """Return what `load` makes of a backend's artefact; None where none is kept, or none that is whole."""
+    """Return the artefact of a backend, read by `load`; None if none is kept, or it is not whole."""
     for path in _kept(backend, key):
         try:
             if cache.use(path):
@@ -78,7 +78,7 @@ def read(backend: str, key: str | None, load: Callable[[Path], T]) -> T | None:
             continue
         except OSError as error:
             _log.warning("compiled artefact %s cannot be read and will be made again: %s\n%s", path, error, _HELP)
-        except Exception as error:  # Whatever a loader makes of a file that another version or nobody has written.
+        except Exception as error:  # A loader may raise anything for a file of another version or a broken one.
             _log.warning("compiled artefact %s is damaged and will be made again (%s)", path, type(error).__name__)
             with suppress(OSError):
                 path.unlink()
@@ -86,7 +86,7 @@ def read(backend: str, key: str | None, load: Callable[[Path], T]) -> T | None:
 
 
 def write(backend: str, key: str | None, save: Callable[[Path], None]) -> None:
-    """Keep what `save` writes into a file; a full disk is worth a warning, not a failed start."""
+    """Keep the file that `save` writes; a full disk gets a warning and does not fail the start."""
     if key is None:
         return
     try:
@@ -117,7 +117,7 @@ def _check(path: Path) -> None:
 
 
 def _code(module: nn.Module) -> list[bytes]:
-    """Return the structure, where a renamed layer or another stride shows, every module's settings, and its code."""
+    """Return the structure, which shows a renamed layer or another stride, and every module's settings and code."""
     kinds = sorted({type(part) for part in module.modules()}, key=repr)
     known = [constants(each) for kind in kinds if not kind.__module__.startswith("torch.") for each in _named(kind)]
     files = {file for kind in kinds for file in _files(kind)}
@@ -136,8 +136,8 @@ def _named(kind: type[nn.Module]) -> tuple[Mapping[str, object], ...]:
 
 def _files(kind: type[nn.Module]) -> set[str]:
     """Return the file of a class, and those of the functions, classes and modules it imports, without torch's own."""
-    found = {source_file(kind), *(source_file(each) for each in _beside(kind).values())}
-    return {file for file in found if file and not Path(file).is_relative_to(_TORCH) and Path(file).is_file()}
+    files = {source_file(kind), *(source_file(each) for each in _beside(kind).values())}
+    return {file for file in files if file and not Path(file).is_relative_to(_TORCH) and Path(file).is_file()}
 
 
 def _beside(kind: type[nn.Module]) -> dict[str, object]:

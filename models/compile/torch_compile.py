@@ -8,7 +8,7 @@ from .build import Compiled
 
 
 def build(module: nn.Module, _: object, __: object, layout: Layout, *___: object) -> Compiled:
-    """Return a forward that is compiled as the warm-up first runs each shape."""
+    """Return a forward that torch compiles when the warm-up first runs each shape."""
     # A dynamic graph is slower; beyond these limits a shape would run eagerly.
     graphs, limits = 2 * len(layout.shapes) + 8, torch._dynamo.config
     limits.cache_size_limit = max(graphs, limits.cache_size_limit)

@@ -1,9 +1,9 @@
-"""TorchScript that answers as eager does: scripted where possible, traced only where the trace proves faithful.
+"""TorchScript that answers as eager does: scripted or traced, and traced only if the trace answers as eager does.
 
-A trace writes down one run. Where the model's control flow depends on its data, the trace repeats the branch that its
-example took, and answers other inputs wrongly without a word. So a trace is refused as soon as the tracer warns of a
-value it had to freeze, or fresh inputs at several batch sizes answer otherwise than eagerly; then the model is scripted
-or, where it cannot be, served eagerly, with the reason kept.
+A trace records one run. If the model's control flow depends on its data, the trace repeats the branch of its example,
+and silently gives wrong answers for other inputs. So a trace is refused if the tracer warns of a value that it froze,
+or if new inputs at several batch sizes deviate from eager; then the model is scripted or, if that fails, served
+eagerly, with the reason kept.
 """
 
 import json
@@ -32,7 +32,7 @@ from .build import Compiled, Staged
 from .refused import Refused, sentences
 from .saving import save
 
-# Under this name a module that is called by keyword stands in a graph of one call (startup/input_binding.py).
+# The name of a module called by keyword, in a graph of one call (startup/input_binding.py).
 INNER = "inner"
 _NAME = "torchscript"
 _MADE = "made.json"
@@ -43,18 +43,18 @@ _log = logging.getLogger("pitstop")
 def build(
     module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], layout: Layout, config: ModelConfig
 ) -> Compiled:
-    """Compile, or load what an earlier start compiled of the same."""
+    """Compile, or load what an earlier start compiled from the same model."""
     if config.source.exported_program is not None:
         return Compiled(module, EAGER, (Refused("script", "already_a_graph"),))
     if isinstance(module, torch.jit.ScriptModule):
         return Compiled(_frozen(module), "script", made="file")
     if loaded_script(module) is not None:
         return Compiled(module, "script", made="file")
-    # The weights and the code do not tell all: the factory may have been given other arguments.
+    # The factory's arguments are part of the key: weights and code may be the same with others.
     made_from = f"{config.source.factory} {sorted(config.source.kwargs.items())}"
     key = store.key_of(module, layout, config.torchscript, made_from)
-    if (found := kept(key, layout.device)) is not None:
-        return found
+    if (compiled := kept(key, layout.device)) is not None:
+        return compiled
     made = faithful(module, probes, outputs, config.torchscript, tolerance_for(config.precision, config.tolerance))
     if made.eager:
         _log.warning(
@@ -67,7 +67,7 @@ def build(
 
 
 def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
-    """Return the TorchScript file's own module, also where it is called by keyword; None for any other network."""
+    """Return the module of a TorchScript file, also if it is called by keyword; None for any other network."""
     inner = module._modules.get(INNER) if isinstance(module, fx.GraphModule) else module
     return inner if isinstance(inner, torch.jit.ScriptModule) else None
 
@@ -150,11 +150,11 @@ def _worst_deviation(module: nn.Module, traced: Forward, probes: Sequence[Staged
     with torch.no_grad():
         for probe in probes:
             try:
-                found = in_order(call(traced, *probe), outputs)
+                answered = in_order(call(traced, *probe), outputs)
             except RuntimeError:
                 return float("inf")
             expected = in_order(call(module, *probe), outputs)
-            deviations = [deviation(*pair) for pair in zip(found, expected, strict=True)]
+            deviations = [deviation(*pair) for pair in zip(answered, expected, strict=True)]
             worst = max([worst, *(each for each in deviations if each is not None)])
     return worst
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from ..signature import Shape
 
-# Below this share of the best rate a batch size is slower; within it, timings at a start cannot tell them apart.
+# Below this share of the best rate a batch size is slower; above it, a start's timings cannot tell which is faster.
 _NEARLY = 0.97
-# Timings of one start scatter by a few per cent: what takes more than this share of another's time is no faster.
+# Timings of one start scatter by a few per cent: only a forward that takes less than this share of another's is faster.
 WINS = 0.95
 
 
@@ -20,10 +20,10 @@ class Rate:
 
 
 def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
-    """Return the smallest batch size with nearly the most rows a second, over all lengths; None where none was timed.
+    """Return the smallest batch size with nearly the most rows a second, over all lengths; None if none was timed.
 
-    On a GPU that is the largest as a rule; a CPU core is often fastest at a few rows, whose data still fits its caches,
-    and larger batches would only make every request of them wait.
+    On a GPU that is usually the largest. A CPU core is often fastest at a few rows, whose data still fits its caches;
+    larger batches would only make their requests wait.
     """
     if not forward_ms:
         return None
@@ -32,7 +32,7 @@ def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
         best[length] = max(best.get(length, 0.0), rows / ms)
     shares: dict[int, list[float]] = {}
     for (rows, length), ms in forward_ms.items():
-        # A share of the length's own best: in milliseconds the longest inputs would decide alone.
+        # As a share of the length's own best rate; else the longest inputs alone would decide.
         shares.setdefault(rows, []).append(rows / ms / best[length])
     rates = {rows: sum(each) / len(each) for rows, each in shares.items()}
     enough = _NEARLY * max(rates.values())

@@ -16,10 +16,10 @@ class Layout:
     channels_last: bool
     sizes: tuple[int, ...]
     lengths: tuple[int, ...]
-    # Whether float inputs keep the dtype that is declared for each, as in a file with its dtypes written in.
+    # Whether float inputs keep their declared dtypes, as a file with fixed dtypes needs.
     as_declared: bool = False
 
     @property
     def shapes(self) -> list[Shape]:
-        """Every shape to warm, largest first: the allocator then meets its peak at once."""
+        """Every shape to warm, largest first, so that the allocator reaches its peak at once."""
         return [(size, length) for size in reversed(self.sizes) for length in reversed(self.lengths or (0,))]

@@ -1,4 +1,4 @@
-"""Running out of memory: how torch and numpy say so, and what to let go before a smaller batch is tried."""
+"""Out-of-memory errors of torch and numpy, and what to release before a smaller batch is tried."""
 
 import traceback
 
@@ -15,7 +15,7 @@ _TEXTS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether a smaller batch might have passed where this error was raised."""
+    """Return whether a smaller batch might succeed after this error."""
     import torch
 
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
@@ -24,7 +24,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release(error: BaseException) -> None:
-    """Let go of the tensors in the frames that the error passed through, and of what the allocator keeps in reserve."""
+    """Release the tensors in the frames of the error's traceback, and the allocator's reserve."""
     import torch
 
     traceback.clear_frames(error.__traceback__)

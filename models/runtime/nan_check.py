@@ -24,8 +24,8 @@ def all_finite(outputs: "Sequence[torch.Tensor]") -> "torch.Tensor | None":
 
 def nonfinite_rows(outputs: Mapping[str, Array]) -> NonfiniteRows:
     """Return for each row whether any output has a NaN or an infinity in it; [rows]."""
-    found = np.zeros(len(next(iter(outputs.values()))), np.bool_)
+    nonfinite = np.zeros(len(next(iter(outputs.values()))), np.bool_)
     for array in outputs.values():
         if array.dtype.kind == "f":
-            found |= ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
-    return found
+            nonfinite |= ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+    return nonfinite

@@ -23,8 +23,8 @@ def round_up(count: int, sizes: tuple[int, ...]) -> int:
 def fill(target: Array, parts: list[Array]) -> int:
     """Copy parts one below another into `target`, pad what is left, and return the number of real rows.
 
-    Rows past the last are copies of it: its values are known to be ones that the model can take. Open sizes are
-    padded with zeros, as masks expect.
+    Padding rows are copies of the last row, whose values the model can take. Open sizes are padded with zeros, as masks
+    expect.
     """
     row = 0
     if len(parts) > 1 and all(part.shape[1:] == target.shape[1:] for part in parts):

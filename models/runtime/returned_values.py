@@ -1,5 +1,5 @@
-"""Holds what user code returns against what the start saw, at every call: a wrong number of rows would give each
-request behind it the answer of its neighbour. No torch here, for an ingress replica runs without it.
+"""Compares what user code returns with what it returned at the start, at every call: with a wrong number of rows, later
+requests would get their neighbours' answers. No torch here, since an ingress replica runs without it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,24 +12,24 @@ from ..signature import Array, Tensor
 
 
 def check_model_inputs(
-    found: object, rows: int, model_inputs: Sequence[Tensor], what: str = "preprocess"
+    returned: object, rows: int, model_inputs: Sequence[Tensor], what: str = "preprocess"
 ) -> dict[str, Array]:
     """Return the arrays that the model takes, in its order.
 
     Args:
-        found: what preprocess returned for a request.
+        returned: what preprocess returned for a request.
         rows: how many rows the request has.
-        feed: what the start saw preprocess return.
-        what: names who returned it.
+        model_inputs: what preprocess returned at the start.
+        what: the function's name in an error.
 
     Raises:
-        ModelError: it is something else, for the log; never for a client.
+        ModelError: it differs. The text is for the log, never for a client.
     """
-    if not isinstance(found, Mapping):
-        raise _other(what, f"a {type(found).__name__}", rows, model_inputs)
-    if len(found) != len(model_inputs) or any(tensor.name not in found for tensor in model_inputs):
-        raise _other(what, f"the names {list(found)}", rows, model_inputs)
-    arrays = {tensor.name: found[tensor.name] for tensor in model_inputs}
+    if not isinstance(returned, Mapping):
+        raise _other(what, f"a {type(returned).__name__}", rows, model_inputs)
+    if len(returned) != len(model_inputs) or any(tensor.name not in returned for tensor in model_inputs):
+        raise _other(what, f"the names {list(returned)}", rows, model_inputs)
+    arrays = {tensor.name: returned[tensor.name] for tensor in model_inputs}
     for tensor in model_inputs:
         array = arrays[tensor.name]
         if not isinstance(array, np.ndarray):
@@ -40,7 +40,7 @@ def check_model_inputs(
 
 
 def too_long(arrays: Mapping[str, Array], open_inputs: Sequence[str], longest: int) -> str | None:
-    """Return what to tell a client of the first input that is longer than the longest that was warmed, or None."""
+    """Return the error text for the first input that is longer than the longest warmed length, or None."""
     for name in open_inputs:
         if (given := arrays[name].shape[1]) > longest:
             return f"{name!r} has {given} along its open size, this model takes at most {longest}: shorten it"
@@ -48,26 +48,26 @@ def too_long(arrays: Mapping[str, Array], open_inputs: Sequence[str], longest: i
 
 
 def uneven(arrays: Mapping[str, Array], open_inputs: Sequence[str]) -> str | None:
-    """Return what to tell a client whose inputs differ in the open size that they share, or None."""
+    """Return the error text for inputs that differ in the open size that they share, or None."""
     given = {name: arrays[name].shape[1] for name in open_inputs}
     if len(set(given.values())) < 2:
         return None
     return f"the open size must be the same in every input; got {given}: pad the shorter ones, a mask with 0"
 
 
-def check_returned(found: Sequence[Any], rows: int, outputs: Sequence[Tensor], seen: Sequence[Any]) -> None:
-    """Hold the tensors that forward returned for a batch of `rows` (padded) rows against the config.
+def check_returned(values: Sequence[Any], rows: int, outputs: Sequence[Tensor], seen: Sequence[Any]) -> None:
+    """Compare the tensors that forward returned for a batch with the config.
 
     Args:
-        found: a tensor per output.
+        values: a tensor per output.
         rows: how many rows forward was given, padding included.
         outputs: as declared.
-        seen: the torch dtype that the start saw of each; only its class (float, integer, bool) must stay.
+        seen: the torch dtype of each at the start; only its class (float, integer, bool) must stay.
 
     Raises:
         ModelError: another number of rows, another shape, or another class of dtype.
     """
-    for value, tensor, dtype in zip(found, outputs, seen, strict=True):
+    for value, tensor, dtype in zip(values, outputs, seen, strict=True):
         shape = value.shape
         if len(shape) == 0 or shape[0] != rows or shape[1:] != tensor.shape[1:]:
             raise ModelError(

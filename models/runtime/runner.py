@@ -1,6 +1,6 @@
 """Runs one batch in three steps: stage (collate, copy in), launch (forward), finish (copy out).
 
-Owned by the device's threads: grad mode is per thread. On a GPU the steps of neighbouring batches overlap: staging
+The device's threads use it, since grad mode is per thread. On a GPU the steps of neighbouring batches overlap: staging
 copies on a stream of its own, and a forward is queued behind the one that runs.
 """
 
@@ -38,28 +38,28 @@ class Runner:
         self.layout = layout
         self.warmed: set[Shape] = set()
         self.unwarmed = 0
-        # Whether to look for NaN and infinity in what the forward gives.
+        # Whether to look for NaN and infinity in the outputs.
         self.check_finite = False
         # Whether a batch can be staged while another runs, at no cost to it.
         self.overlaps = layout.device.type == "cuda"
-        # Of what differs in length from row to row; then it matters which rows share a batch.
+        # The inputs whose length differs between rows; then it matters which rows share a batch.
         self.open_inputs = tuple(tensor.name for tensor in self.model_inputs if not tensor.fixed)
         self._first = self.model_inputs[0].name
         self._staging = Staging(self.model_inputs, layout)
         self._one_stages = threading.Lock()
         self._dtypes = [torch_dtype(tensor.numpy) for tensor in self.outputs]
-        # What the first forward gave, which is one of the start's.
+        # The dtypes that the first forward returned, at the start.
         self._seen: list[torch.dtype] = []
-        # The last outputs of a CPU forward, kept so that their memory is not given to the next ones: where those lie
-        # there all the same, the network writes into memory of its own, and answers on their way must be copies.
+        # The last outputs of a CPU forward, kept so that their memory is not given to the next ones. If the next ones
+        # have the same memory, it is the network's own, and answers must be copies.
         self._held: list[torch.Tensor] = []
         self._reuses_memory = False
 
     def with_forward(self, forward: Forward) -> "Runner":
         """Return a runner of another forward that has this one's warmed shapes and staging memory."""
-        found = copy.copy(self)
-        found.forward = forward
-        return found
+        other = copy.copy(self)
+        other.forward = forward
+        return other
 
     def run(self, parts: Sequence[Rows]) -> dict[str, Array]:
         """Answer parts that share a batch.
@@ -77,8 +77,8 @@ class Runner:
         shape = self.shape(parts)
         if shape not in self.warmed:
             self.unwarmed += 1
-        # On a GPU the feeder stages ahead while the device's thread may run a failed batch anew: that a slot is taken
-        # shows only once it is filled.
+        # On a GPU the feeder stages while the device's thread may run a failed batch again; a slot counts as taken only
+        # once it is filled.
         with self._one_stages:
             began = time.perf_counter()
             slot = self._staging.slot(shape)
@@ -90,8 +90,8 @@ class Runner:
         return Batch(shape, rows, inputs, ready, filled - began, time.perf_counter() - filled)
 
     def launch(self, batch: Batch) -> Batch:
-        """Run the forward; on a GPU this only queues it, behind whatever runs."""
-        # What forward returned is the user's code too: to look at it may raise anything.
+        """Run the forward; on a GPU this only queues it, behind the one that runs."""
+        # What forward returned is user code too: reading it may raise anything.
         return call(self._launch, batch)
 
     def _launch(self, batch: Batch) -> Batch:
@@ -99,20 +99,22 @@ class Runner:
         with torch.inference_mode():
             if batch.ready is not None:
                 torch.cuda.current_stream().wait_event(batch.ready)
-            found = in_order(self.forward(*batch.inputs), self.outputs)
-            self._seen = self._seen or [value.dtype for value in found]
-            check_returned(found, batch.shape[0], self.outputs, self._seen)
+            outputs = in_order(self.forward(*batch.inputs), self.outputs)
+            self._seen = self._seen or [value.dtype for value in outputs]
+            check_returned(outputs, batch.shape[0], self.outputs, self._seen)
             if self.check_finite:
-                # As declared: what is finite in fp32 need not be in an FP16 output.
-                pairs = zip(found, self._dtypes, strict=True)
+                # In the declared dtype: a value that is finite in fp32 may not be in an FP16 output.
+                pairs = zip(outputs, self._dtypes, strict=True)
                 batch.finite = all_finite([value[: batch.rows].to(dtype) for value, dtype in pairs])
             if self.overlaps:
-                found = [self._out(value, dtype, batch.rows) for value, dtype in zip(found, self._dtypes, strict=True)]
+                outputs = [
+                    self._out(value, dtype, batch.rows) for value, dtype in zip(outputs, self._dtypes, strict=True)
+                ]
                 if batch.finite is not None:
                     batch.finite = batch.finite.to("cpu", non_blocking=True)
                 batch.done = torch.cuda.Event()  # type: ignore[no-untyped-call]
                 batch.done.record()
-        batch.outputs = found
+        batch.outputs = outputs
         batch.forward_s = time.perf_counter() - batch.launched_s
         return batch
 
@@ -127,11 +129,11 @@ class Runner:
         began = time.perf_counter()
         pairs = zip(batch.outputs, self._dtypes, strict=True)
         fetched = self._own([_on_cpu(value, dtype, batch.rows) for value, dtype in pairs], batch.inputs)
-        found = {tensor.name: value.numpy() for tensor, value in zip(self.outputs, fetched, strict=True)}
+        arrays = {tensor.name: value.numpy() for tensor, value in zip(self.outputs, fetched, strict=True)}
         if batch.finite is not None and not bool(batch.finite):
-            batch.nonfinite = nonfinite_rows(found)
+            batch.nonfinite = nonfinite_rows(arrays)
         batch.fetch_s = time.perf_counter() - began
-        return found
+        return arrays
 
     def raw(self, staged: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Copy tensors in, run the forward and return the outputs on the device, in the signature's order."""
@@ -149,7 +151,7 @@ class Runner:
         return value[:rows].to(dtype).contiguous().to("cpu", non_blocking=True)
 
     def _own(self, outputs: list[torch.Tensor], inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Return outputs that no later forward can change: copies where the memory is the network's or an input's."""
+        """Return outputs that no later forward can change: copies if the memory is the network's or an input's."""
         if not self.overlaps:  # On a GPU they were copied.
             self._reuses_memory |= any(_overlap(each, other) for each in outputs for other in self._held)
             self._held = outputs
@@ -162,7 +164,7 @@ class Runner:
 def in_order(result: Any, outputs: Sequence[Tensor]) -> list[torch.Tensor]:
     """Return what forward returned as one tensor per declared output."""
     if isinstance(result, torch.Tensor):
-        found: list[Any] = [result]
+        values: list[Any] = [result]
     elif isinstance(result, dict):
         absent = [tensor.name for tensor in outputs if tensor.name not in result]
         if absent:
@@ -170,16 +172,16 @@ def in_order(result: Any, outputs: Sequence[Tensor]) -> list[torch.Tensor]:
                 f"outputs: forward returned {sorted(result)}, without {absent}\n"
                 "help: name the outputs as the model does"
             )
-        found = [result[tensor.name] for tensor in outputs]
+        values = [result[tensor.name] for tensor in outputs]
     else:
-        found = list(result) if isinstance(result, tuple | list) else [result]
-    if len(found) != len(outputs) or not all(isinstance(value, torch.Tensor) for value in found):
-        kinds = [type(value).__name__ for value in found]
+        values = list(result) if isinstance(result, tuple | list) else [result]
+    if len(values) != len(outputs) or not all(isinstance(value, torch.Tensor) for value in values):
+        kinds = [type(value).__name__ for value in values]
         raise ModelError(
             f"outputs: forward returned {kinds}, the config names {[tensor.name for tensor in outputs]}\n"
             "help: list one output per tensor that forward returns, in its order"
         )
-    return found
+    return values
 
 
 def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
@@ -187,12 +189,12 @@ def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
 
 
 def _on_cpu(value: torch.Tensor, dtype: torch.dtype, rows: int) -> torch.Tensor:
-    # Where the model records a graph against all orders, the proof must get to see it.
+    # If the model records a graph even so, the start's check must see it.
     return value.detach()[:rows].to(device="cpu", dtype=dtype).contiguous()
 
 
 def _overlap(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether two tensors share memory; by addresses, since numpy and others make views that torch does not know."""
+    """Whether two tensors share memory, by address, since torch does not know the views that numpy makes."""
     first, second = one.untyped_storage(), other.untyped_storage()
     start, begin = first.data_ptr(), second.data_ptr()
     return start < begin + second.nbytes() and begin < start + first.nbytes()

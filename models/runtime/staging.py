@@ -1,7 +1,7 @@
-"""Host memory in which batches are put together, and its copy to the device.
+"""Host memory in which batches are collated, and its copy to the device.
 
-One slot a shape on the CPU. On a GPU two, pinned, so that one fills while the other is on its way; a slot is filled
-again only after its copy has left it.
+On the CPU there is one slot per shape. On a GPU there are two, pinned, so that one is filled while the other is copied;
+a slot is filled again only after its copy has ended.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Staging:
         slots = self._slots.get(shape)
         if slots is None:
             slots = [self._new(shape) for _ in range(_SLOTS_ON_GPU if self._gpu else 1)]
-            # A shape nobody warmed must not keep memory for ever.
+            # A shape that was not warmed must not keep memory for ever.
             if shape in self._layout.shapes:
                 self._slots[shape] = slots
         if not self._gpu:
@@ -60,7 +60,7 @@ class Staging:
             slot.copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             slot.copied.record()
         for tensor in moved:
-            # Allocated on this stream and read on the forward's: the allocator must know of both.
+            # Allocated on this stream and read on the forward's: the allocator must know both.
             tensor.record_stream(torch.cuda.default_stream(self._layout.device))
         return moved, slot.copied
 

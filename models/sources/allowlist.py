@@ -1,7 +1,7 @@
-"""Where models may come from: $PITSTOP_SOURCES, folders and URL prefixes with commas between; unset, anywhere.
+"""Where models may come from: $PITSTOP_SOURCES has folders and URL prefixes, with commas between; unset, anywhere.
 
-Whoever runs the nodes sets it, so that a config edited by somebody else brings in no file from elsewhere, neither
-weights nor the code of `path/to/file.py:name`. It does not judge `package.module:name`: code that can be imported is
+Whoever runs the nodes sets it, so that a config edited by somebody else cannot load a file from elsewhere, neither
+weights nor the code of `path/to/file.py:name`. It does not apply to `package.module:name`: code that can be imported is
 code that was installed.
 """
 
@@ -18,7 +18,7 @@ _LOCAL = ("file", "local")
 
 
 def allow_path(path: Path, location: str) -> Path:
-    """Return the file with symlinks and `..` resolved; raise ModelError where it lies outside of every folder."""
+    """Return the file with symlinks and `..` resolved; raise ModelError if it is outside of every folder."""
     folders = [Path(place).expanduser().resolve() for place in _places() if "://" not in place]
     if VARIABLE not in os.environ:
         return path
@@ -29,7 +29,7 @@ def allow_path(path: Path, location: str) -> Path:
 
 
 def allow_url(url: str) -> None:
-    """Raise ModelError where no prefix covers the URL. It covers whole parts of a path: /a covers /a/b, not /ab."""
+    """Raise ModelError if no prefix covers the URL. It covers whole parts of a path: /a covers /a/b, not /ab."""
     if VARIABLE not in os.environ:
         return
     scheme, _, rest = url.partition("://")

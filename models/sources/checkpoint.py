@@ -1,6 +1,7 @@
 """Reads a checkpoint's tensors without running code: safetensors, a sharded index, or torch.load with weights_only.
 
-Files are mapped, not copied: a tensor takes memory once it is read. What a file is, its first bytes say, not its name.
+Files are mapped, not copied: a tensor takes memory once it is read. The first bytes of a file, not its name, give its
+format.
 """
 
 import json
@@ -28,9 +29,9 @@ _TRUST_HELP = (
 
 
 def read(path: Path, location: str, checked: bool = False) -> dict[str, Any]:
-    """Return what the file holds, by key; values may be other than tensors where a trainer saved more than weights.
+    """Return the file's content, by key; values may be other than tensors if a trainer saved more than weights.
 
-    `checked` says that the config gives a sha256: an index is refused then, for it would cover none of the shards.
+    `checked` says that the config has a sha256: then an index is refused, since the sum would not cover the shards.
     """
     head = _head(path)
     if head.startswith(_LFS):
@@ -55,14 +56,14 @@ def read(path: Path, location: str, checked: bool = False) -> dict[str, Any]:
     return _weights_only(path, location)
 
 
-def tensors_of(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `found` where it is a state_dict, else nothing. A module's extra state may be anything."""
-    weights = [value for key, value in found.items() if not is_extra(key)]
-    return dict(found) if weights and all(isinstance(value, torch.Tensor) for value in weights) else {}
+def tensors_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `content` if it is a state_dict, else an empty dict. A module's extra state may be anything."""
+    weights = [value for key, value in content.items() if not is_extra(key)]
+    return dict(content) if weights and all(isinstance(value, torch.Tensor) for value in weights) else {}
 
 
 def is_extra(key: object) -> bool:
-    """Whether a key of a state_dict holds what a module's get_extra_state returned."""
+    """Whether a key of a state_dict is for a module's extra state (get_extra_state)."""
     return str(key).rpartition(".")[2] == _EXTRA
 
 
@@ -93,16 +94,16 @@ def _sharded(path: Path, location: str) -> dict[str, Any]:
         raise ModelError(
             f"{location}: is not an index of shards: it has no weight_map\nhelp: name the model's weights"
         ) from error
-    found: dict[str, Any] = {}
+    tensors: dict[str, Any] = {}
     for shard in shards:
         if not isinstance(shard, str) or Path(shard).name != shard:
             raise ModelError(f"{location}: names the shard {shard!r}\nhelp: shards lie beside their index")
         beside = path.with_name(shard)
         if not beside.is_file():
             raise ModelError(f"{location}: its shard {shard} is not beside it\nhelp: copy all of {', '.join(shards)}")
-        # By fetch, so that a shard that is a link leads nowhere that PITSTOP_SOURCES does not allow.
-        found |= read(fetch(str(beside)), str(beside))
-    return found
+        # By fetch, so that a shard that is a link must be within PITSTOP_SOURCES too.
+        tensors |= read(fetch(str(beside)), str(beside))
+    return tensors
 
 
 def _weights_only(path: Path, location: str) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def _weights_only(path: Path, location: str) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # A TorchScript file warns before it is refused.
             mapped = zipfile.is_zipfile(path)
-            found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (pickle.UnpicklingError, ModuleNotFoundError, AttributeError) as error:
         if not zipfile.is_zipfile(path) and not _head(path).startswith(b"\x80"):
             raise ModelError(f"{location}: is not a checkpoint that torch can read\nhelp: save it again") from error
@@ -119,7 +120,7 @@ def _weights_only(path: Path, location: str) -> dict[str, Any]:
         ) from error
     except Exception as error:
         raise ModelError(f"{location}: torch cannot read it ({type(error).__name__})\nhelp: save it again") from error
-    if not isinstance(found, Mapping):
-        what = f"{location}: holds a {type(found).__name__}, not a state_dict"
+    if not isinstance(content, Mapping):
+        what = f"{location}: holds a {type(content).__name__}, not a state_dict"
         raise ModelError(f"{what}\nhelp: save module.state_dict() with torch.save, or as safetensors")
-    return dict(found)
+    return dict(content)

@@ -1,8 +1,8 @@
 """Loads a .pt2 export (torch.export) without letting the file run code.
 
 torch itself unpickles parts of such a file without restriction: sample inputs that the restricted reader refuses, some
-weights, opaque constants. It also loads the shared libraries of an AOTInductor package. Each way is closed for the
-time of the load; honest files use none of them.
+weights, opaque constants. It also loads the shared libraries of an AOTInductor package. All of these are blocked during
+the load; an ordinary export needs none.
 """
 
 import importlib
@@ -32,7 +32,7 @@ class _Refused:
 
 
 def load(path: Path, location: str) -> nn.Module:
-    """Return the program's module; a ModelError where the file is no export, or could run code."""
+    """Return the program's module; raise ModelError if the file is not an export, or could run code."""
     if _is_compiled(path):
         raise ModelError(
             f"{location}: is an AOTInductor package, that is compiled machine code, not a .pt2 export\n"

@@ -26,16 +26,16 @@ def fetch(location: str, sha256: str | None = None) -> Path:
     """Return a local path of `location`: absolute, relative to the project or the working directory, or a URL.
 
     Raises:
-        ModelError: it is not there, it is not from where $PITSTOP_SOURCES allows, or its checksum is another.
+        ModelError: it is not there, $PITSTOP_SOURCES does not allow it, or its checksum differs.
     """
     if "://" in location:
         allowlist.allow_url(location)
         path = _download(location)
     else:
         path = allowlist.allow_path(_find(location), location)
-    if sha256 is not None and (found := digest(path)) != sha256:
+    if sha256 is not None and (actual := digest(path)) != sha256:
         raise ModelError(
-            f"{shown(location)}: sha256 is {found}, the config expects {sha256}\n"
+            f"{shown(location)}: sha256 is {actual}, the config expects {sha256}\n"
             "help: the file changed or the download broke; restore the file, or update sha256 if you trust it"
         )
     return path
@@ -48,7 +48,7 @@ def digest(path: Path) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write so that a reader sees all of it or nothing. The file's mode follows the umask."""
+    """Write a file so that a reader sees all of it or nothing. Its mode follows the umask."""
     with written_atomically(path.parent) as part:
         part.write_bytes(data)
         part.replace(path)
@@ -56,11 +56,11 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 @contextmanager
 def written_atomically(folder: Path) -> Iterator[Path]:
-    """Yield an empty file in a folder, to be written and moved into place; one that is left there is removed."""
+    """Yield an empty file in a folder, to write and to move into place; it is removed if it is not moved."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"part-{secrets.token_hex(8)}"
-    # torch writes to no name that begins with a dot. Not mkstemp, whose files are their owner's alone: an image is
-    # often built by one user and run by another.
+    # torch does not write to a name that begins with a dot. Not mkstemp, whose files only their owner can read: an
+    # image is often built by one user and run by another.
     part.touch(exist_ok=False)
     try:
         with cache.held(part):
@@ -70,7 +70,7 @@ def written_atomically(folder: Path) -> Iterator[Path]:
 
 
 def follow_umask(path: Path) -> None:
-    """Give a file the mode that a new one has here; some writers leave theirs to the owner alone."""
+    """Give a file the mode of a new one; some writers make files that only their owner can read."""
     fresh = path.with_name(f"part-{secrets.token_hex(8)}")
     fresh.touch(exist_ok=False)
     try:

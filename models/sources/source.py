@@ -23,7 +23,7 @@ _FILL_HELP = "see that the network's own code takes what its state_dict() gives"
 
 
 def load(source: SourceConfig) -> nn.Module:
-    """Return the module as its author left it: on the CPU, in whatever mode it came."""
+    """Return the module as it was loaded: on the CPU, in its own mode."""
     if source.torchscript is not None:
         return _torchscript(fetch(source.torchscript, source.sha256), shown(source.torchscript))
     if source.exported_program is not None:
@@ -32,22 +32,22 @@ def load(source: SourceConfig) -> nn.Module:
     module = _build(source.factory, source.kwargs)
     if source.weights is not None:
         location = shown(source.weights)
-        found = checkpoint.read(fetch(source.weights, source.sha256), location, bool(source.sha256))
-        # Copied in, and the file let go of: weights that stay mapped would change, or crash, with the file.
-        tensors = fitting(found, call(module.state_dict), location)
+        content = checkpoint.read(fetch(source.weights, source.sha256), location, bool(source.sha256))
+        # Copied, and the file closed: mapped weights would change, or crash, with the file.
+        tensors = fitting(content, call(module.state_dict), location)
         # A network's own set_extra_state may raise anything.
         call_at_start(f"{location}: load_state_dict of {source.factory}", _FILL_HELP, module.load_state_dict, tensors)
     return module
 
 
 def state_dict(path: Path, location: str) -> dict[str, torch.Tensor]:
-    """Return a checkpoint's tensors where no network says which they are: all of it, or the only entry that has any."""
-    found = checkpoint.read(path, location)
-    entries = candidates(found)
+    """Return a checkpoint's tensors without a network to compare: all of it, or the only entry with tensors."""
+    content = checkpoint.read(path, location)
+    entries = candidates(content)
     if len(entries) != 1:
         several = f"; weights are under {', '.join(map(repr, entries))}" if entries else ", none with weights"
         raise ModelError(
-            f"{location}: {keys_of(found)}{several}\n"
+            f"{location}: {keys_of(content)}{several}\n"
             "help: name the network with --factory, so that the entry that fits is taken, or save one by itself: "
             "torch.save(checkpoint[KEY], PATH)"
         )
@@ -74,7 +74,7 @@ def _build(factory: str, kwargs: dict[str, object]) -> nn.Module:
 
 
 def _takes(make: object, kwargs: dict[str, object]) -> bool:
-    """Whether a callable's signature has these arguments; unknown where it has none, as for built-ins."""
+    """Whether a callable takes these arguments; unknown if it has no signature, as built-ins."""
     try:
         inspect.signature(make).bind(**kwargs)  # type: ignore[arg-type]
     except (TypeError, ValueError):

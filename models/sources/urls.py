@@ -1,4 +1,4 @@
-"""What of a URL may be shown or become a file's name: never its query, its user or its password."""
+"""The parts of a URL for messages and file names: never its query, its user or its password."""
 
 import re
 from urllib.parse import unquote
@@ -14,12 +14,12 @@ def shown(location: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text, an exception's say, with each URL in it as `shown` has it; the rest of the text stays."""
-    return re.sub(r"[\w+.-]+://[^\s'\"]+", lambda found: shown(found.group()), text)
+    """Return a text, such as an exception's, with each URL in it as `shown` returns it."""
+    return re.sub(r"[\w+.-]+://[^\s'\"]+", lambda match: shown(match.group()), text)
 
 
 def file_name(url: str) -> str:
-    """Return the last part of a URL's path, fit to be a file's name; its ending stays, readers go by it."""
+    """Return the last part of a URL's path as a file name; its ending stays, since readers depend on it."""
     last = unquote(shown(url).rstrip("/").rsplit("/", 1)[-1])
     name = re.sub(r"[^\w.-]", "_", last)[-_LONGEST_NAME:].lstrip(".")
     return name or "file"

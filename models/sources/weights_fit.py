@@ -1,6 +1,6 @@
-"""Finds the weights of a network in a checkpoint: the entry that holds them, the prefixes that wrappers left.
+"""Finds the weights of a network in a checkpoint: the entry that has them, and the prefixes that wrappers left.
 
-Nothing is taken off that need not be: names are changed only where they fit the network then, and did not before.
+Names are changed only if they fit the network afterwards and did not before.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,11 +18,11 @@ _PREFIXES = ("module.", "_orig_mod.", "model.")
 Tensors = Mapping[str, torch.Tensor]
 
 
-def fitting(found: Mapping[str, Any], expected: Tensors, location: str) -> dict[str, torch.Tensor]:
-    """Return the tensors for a network whose state_dict is `expected`; a ModelError names what does not fit."""
-    entries = candidates(found)
+def fitting(content: Mapping[str, Any], expected: Tensors, location: str) -> dict[str, torch.Tensor]:
+    """Return the tensors for a network whose state_dict is `expected`; a ModelError names those that do not fit."""
+    entries = candidates(content)
     if not entries:
-        raise ModelError(f"{location}: holds no weights: {keys_of(found)}\nhelp: save module.state_dict()")
+        raise ModelError(f"{location}: holds no weights: {keys_of(content)}\nhelp: save module.state_dict()")
     exact = {entry: named for entry, tensors in entries.items() if (named := _named(tensors, expected)) is not None}
     if len(exact) == 1:
         [tensors] = exact.values()
@@ -35,24 +35,24 @@ def fitting(found: Mapping[str, Any], expected: Tensors, location: str) -> dict[
         [tensors] = entries.values()
     else:
         raise ModelError(
-            f"{location}: {keys_of(found)}; none of the entries {', '.join(map(repr, entries))} fits the network\n"
+            f"{location}: {keys_of(content)}; none of the entries {', '.join(map(repr, entries))} fits the network\n"
             "help: save the weights by themselves: torch.save(checkpoint[KEY], PATH)"
         )
     _check(tensors, expected, location)
     return tensors
 
 
-def candidates(found: Mapping[str, Any]) -> dict[str, dict[str, torch.Tensor]]:
-    """Return each state_dict in a checkpoint by its key: its own under the empty one, or those of its entries."""
-    own = tensors_of(found)
+def candidates(content: Mapping[str, Any]) -> dict[str, dict[str, torch.Tensor]]:
+    """Return each state_dict in a checkpoint by its key: the whole checkpoint under "", or those of its entries."""
+    own = tensors_of(content)
     if own:
         return {"": own}
-    entries = {str(key): tensors_of(value) for key, value in found.items() if isinstance(value, Mapping)}
+    entries = {str(key): tensors_of(value) for key, value in content.items() if isinstance(value, Mapping)}
     return {key: tensors for key, tensors in entries.items() if tensors}
 
 
-def keys_of(found: Mapping[str, Any]) -> str:
-    names = [str(key) for key in found]
+def keys_of(content: Mapping[str, Any]) -> str:
+    names = [str(key) for key in content]
     return f"it holds the keys {_some(names, 8)}" if names else "it is empty"
 
 
@@ -61,7 +61,7 @@ def _named(tensors: dict[str, torch.Tensor], expected: Tensors) -> dict[str, tor
 
 
 def _renamed(tensors: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
-    """Yield the tensors as they are, then with one prefix after the other taken off."""
+    """Yield the tensors as they are, then with one prefix after the other removed."""
     yield tensors
     while prefix := next((each for each in _PREFIXES if all(key.startswith(each) for key in tensors)), ""):
         tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}

@@ -1,1 +1,1 @@
-"""What a start checks of a model, and what it tells of that."""
+"""The stages of a start: load, check, prepare, compile, warm, and what each found."""

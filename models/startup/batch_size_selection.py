@@ -1,8 +1,8 @@
-"""Batch sizes whose rates a start cannot tell apart run again, in turns and for equal times.
+"""Times the batch sizes again whose rates are too close to tell apart, in turns and for equal times.
 
-The warm-up's fastest run flatters small batches: of many short runs one meets a quiet moment, of two long ones none
-does. Where a larger batch is clearly better, as on a GPU, that changes nothing. On a CPU core a large network is about
-as fast at every size, and then the choice would be left to chance.
+The warm-up's fastest run favours small batches: one of many short runs meets a quiet moment, and two long ones may not.
+If a larger batch is clearly better, as on a GPU, that changes nothing. But on a CPU core a large network is about as
+fast at every size, and the choice would be random.
 """
 
 import time
@@ -22,23 +22,23 @@ _LEAST_TURN_MS = 50
 
 
 def select_batch_size(runner: Runner, samples: SampleInputs, forward_ms: Mapping[Shape, float]) -> dict[Shape, float]:
-    """Return every forward, in ms; for the sizes that were run again it is the median of those runs.
+    """Return every forward, in ms: for the sizes that were timed again, the median of those runs.
 
-    Where rows differ in length all stays as it is: there no one size is chosen (deployments.batching.grouping).
+    If rows differ in length, nothing is timed again: then no single size is chosen (deployments.batching.grouping).
     """
-    found = dict(forward_ms)
+    timed_ms = dict(forward_ms)
     if runner.open_inputs:
-        return found
+        return timed_ms
     close = _close(forward_ms)
     if len(close) < 2:
-        return found
+        return timed_ms
     turn_ms = max(_LEAST_TURN_MS, *(forward_ms[shape] for shape in close))
     drawn = {shape: samples.shaped(shape, seed=5) for shape in close}
     times: dict[Shape, list[float]] = {shape: [] for shape in close}
     for _ in range(_TURNS):
         for shape, rows in drawn.items():
             times[shape] += [_run_ms(runner, rows) for _ in range(round(turn_ms / forward_ms[shape]))]
-    return found | {shape: median(each) for shape, each in times.items()}
+    return timed_ms | {shape: median(each) for shape, each in times.items()}
 
 
 def _close(forward_ms: Mapping[Shape, float]) -> list[Shape]:

@@ -1,4 +1,4 @@
-"""A check of the start that does not hold, as an exception that carries its result."""
+"""A failed check of the start, as an exception with its result."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ class CheckError(ModelError):
         self.result = result
 
     def __reduce__(self) -> tuple[type["CheckError"], tuple[str, Failed]]:
-        # Audit and plan start models in a process of their own, and get its errors from there.
+        # audit and plan start models in another process, which pickles its errors.
         return CheckError, (str(self), self.result)
 
 
@@ -35,7 +35,7 @@ def failing(check: type[Check]) -> Iterator[None]:
     except CheckError:
         raise
     except ModelError as error:
-        # It takes the other's place: what led to that, user code as a rule, led to this.
+        # It replaces the other error, and keeps its cause, which is usually user code.
         raise CheckError(str(error), Failed(check.check, check.mistake, error.what)) from error.__cause__
 
 

@@ -1,10 +1,10 @@
-"""What the checks of a start found, as data, each with the one sentence that is made of it. No torch here.
+"""The results of a start's checks, as data, each with its sentence. No torch here.
 
 Each class is one check, and says which of the five mistakes it is about. A code is one of these:
 
-    passed          the check holds
-    failed          it does not, and the start ends (Failed)
-    measured        there is nothing to hold: whether the figure is good is the operator's to say
+    passed          the check passed
+    failed          it failed, and the start ends (Failed)
+    measured        there is no limit: the operator judges the figure
     not_applicable  there is nothing to check; `reason` says why
     waived          a key of the config, `waived_by`, allows more than the check itself would: up to `allowed`
 """
@@ -24,7 +24,7 @@ _MADE = {"now": "made in this start", "before": "loaded from the cache", "file":
 
 @dataclass(frozen=True, slots=True)
 class InferenceMode:
-    """Nothing trains or records gradients, and the same rows are answered alike twice."""
+    """Nothing trains or records gradients, and the same rows get the same answers twice."""
 
     check: ClassVar[str] = "inference mode"
     mistake: ClassVar[int] = 1
@@ -89,10 +89,10 @@ class WarmedShapes:
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """What was compiled answers as eager does, at every warmed size.
+    """The compiled forward answers as eager does, at every warmed size.
 
-    `how` is what runs (eager, script, trace, or the backend's name), `graphs` the shapes with a CUDA graph. `deviation`
-    is from eager in the arithmetic `reference`; `precision_reason` says why that is not the config's.
+    `how` is what runs (eager, script, trace, or the backend's name), `graphs` the number of shapes with a CUDA graph.
+    `deviation` is from eager in the arithmetic `reference`; `precision_reason` says why that is not the config's.
     """
 
     check: ClassVar[str] = "compilation"
@@ -127,7 +127,7 @@ class Compilation:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where the model runs, and its best rate there. `fallback`: why that is not the device one might expect."""
+    """Where the model runs, and its best rate there. `fallback`: why `auto` did not take a GPU."""
 
     check: ClassVar[str] = "device"
     mistake: ClassVar[int] = 4
@@ -170,7 +170,7 @@ class Batching:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A check that does not hold: the start has ended with a CheckError."""
+    """A failed check: the start has ended with a CheckError."""
 
     check: str
     mistake: int
@@ -187,13 +187,13 @@ def line(result: CheckResult) -> str:
 
 
 def as_json(result: CheckResult) -> dict[str, Any]:
-    """Return the check, its code, its figures and its sentence."""
+    """Return the check's name, code, figures and sentence."""
     return {"check": result.check, "mistake": result.mistake, **asdict(result), "sentence": result.sentence}
 
 
-def _changes(found: Padding | CoBatchedRows) -> str:
-    return f"changes by at most {found.deviation:.1e} of its size" if found.deviation else "stays the same"
+def _changes(result: Padding | CoBatchedRows) -> str:
+    return f"changes by at most {result.deviation:.1e} of its size" if result.deviation else "stays the same"
 
 
-def _waived(found: Padding | CoBatchedRows | Compilation) -> str:
-    return f"; allowed by {found.waived_by}: {found.allowed:g}" if found.waived_by else ""
+def _waived(result: Padding | CoBatchedRows | Compilation) -> str:
+    return f"; allowed by {result.waived_by}: {result.allowed:g}" if result.waived_by else ""

@@ -94,8 +94,8 @@ def _enlarged(samples: SampleInputs, rows: dict[str, Array]) -> dict[str, Array]
 
 def _together(runner: Runner, rows: Rows, others: Sequence[Rows], config: ModelConfig) -> float:
     count = rows[runner.model_inputs[0].name].shape[0]
-    found = runner.run([rows, *others])
-    together = [torch.from_numpy(found[tensor.name].copy()) for tensor in runner.outputs]
+    outputs = runner.run([rows, *others])
+    together = [torch.from_numpy(outputs[tensor.name].copy()) for tensor in runner.outputs]
     answer, allowed, worst = prepared(runner), rounding(config.precision, config), 0.0
     for row in range(count):
         alone = answer({name: array[row : row + 1] for name, array in rows.items()})

@@ -1,11 +1,11 @@
-"""CUDA graphs: a forward written down once for a warmed shape and replayed whole, where that is faster.
+"""CUDA graphs: a forward captured once for a warmed shape and replayed, where that is faster.
 
 A small batch on a fast GPU waits for the CPU, which launches some hundred kernels one by one; a graph launches them in
-one call. Batches only ever have warmed shapes, so the start captures them one after the other, the smallest first, and
-stops at the first that a graph makes no faster: larger ones have the GPU to wait for, and their memory is saved.
+one call. Batches always have warmed shapes, so the start captures these one after the other, the smallest first, and
+stops at the first that a graph does not make faster: larger ones wait for the GPU, and their memory is saved.
 
-A graph repeats what the capture saw. A forward that reads its data back to decide on it is refused beforehand; one that
-keeps state in Python has failed its proof by then. https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
+A graph repeats the capture. A forward that reads data back to decide on it is refused beforehand; one that keeps state
+in Python has already failed its checks. https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 """
 
 import logging
@@ -42,7 +42,7 @@ class Captured:
 class Graphed:
     """The plain forward, replayed for the shapes that have a graph.
 
-    A replay writes where the one before it wrote: whoever calls copies the outputs on the same stream before the next
+    A replay overwrites the outputs of the one before it: the caller must copy them on the same stream before the next
     call, as models.runtime.runner does.
     """
 
@@ -60,11 +60,11 @@ class Graphed:
 
 
 def graph(warmed: Warmed, samples: SampleInputs) -> Warmed:
-    """Return the warmed runner of a GPU with graphs for the shapes where they are faster."""
+    """Return a GPU's warmed runner, with graphs for the shapes where they are faster."""
     runner, forward_ms = warmed.runner, warmed.forward_ms
-    graphed, found = Graphed(runner.forward), dict(forward_ms)
+    graphed, times_ms = Graphed(runner.forward), dict(forward_ms)
     replaying = runner.with_forward(graphed)
-    # No two of them ever run at once, so one pool of memory serves them all.
+    # No two graphs run at once, so they share one memory pool.
     pool = torch.cuda.graph_pool_handle()
     for shape in reversed(runner.layout.shapes):
         captured = _attempt(graphed.plain, _inputs(runner, samples, shape), pool, shape)
@@ -76,12 +76,12 @@ def graph(warmed: Warmed, samples: SampleInputs) -> Warmed:
         if ms > WINS * forward_ms[shape]:
             del graphed.graphs[key]
             break
-        found[shape] = ms
-    return Warmed(replaying if graphed.graphs else runner, found)
+        times_ms[shape] = ms
+    return Warmed(replaying if graphed.graphs else runner, times_ms)
 
 
 def _attempt(forward: Forward, inputs: list[torch.Tensor], pool: Any, shape: Shape) -> Captured | None:
-    """Capture one shape; None where that cannot be, for whatever reason: the plain forward has run there before."""
+    """Capture one shape; None if that fails, for whatever reason: then the plain forward runs, as it did before."""
     try:
         _refuse_to_wait(forward, inputs)
         return _capture(forward, inputs, pool)
@@ -93,7 +93,7 @@ def _attempt(forward: Forward, inputs: list[torch.Tensor], pool: Any, shape: Sha
 
 
 def _refuse_to_wait(forward: Forward, inputs: list[torch.Tensor]) -> None:
-    """Run the forward once, and raise where the CPU waits for the GPU in it: a capture that fails leaves damage."""
+    """Run the forward once, and raise if the CPU waits for the GPU in it: a failed capture does damage."""
     before = torch.cuda.get_sync_debug_mode()
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -106,7 +106,7 @@ def _refuse_to_wait(forward: Forward, inputs: list[torch.Tensor]) -> None:
 def _capture(forward: Forward, inputs: list[torch.Tensor], pool: Any) -> Captured:
     captured, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
     try:
-        # Other threads may go on using the device: the checks are for this one.
+        # Check only this thread: others may use the device meanwhile.
         with torch.inference_mode(), torch.cuda.graph(captured, pool=pool, capture_error_mode="thread_local"):
             outputs = call(forward, *inputs)
     except Exception:

@@ -1,4 +1,4 @@
-"""What forward returns and takes, held against what the config declares; the declared and the found are both named."""
+"""Compares what forward takes and returns with the config; an error names both."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ _DTYPE = {name: torch_dtype(dtype) for name, dtype in NUMPY.items() if name != "
 DATATYPES = {dtype: name for name, dtype in _DTYPE.items()}
 
 
-def check_returned(found: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> None:
-    """Raise a ModelError where an output has no rows, or a dtype of another class, or an integer too large.
+def check_returned(values: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> None:
+    """Raise ModelError if an output has no rows, or a dtype of another class, or an integer type too large.
 
-    A float may be narrowed, or widened but to FP64: how far that is off, the comparison with eager shows.
+    A float may be narrowed, or widened except to FP64: the comparison with eager shows the deviation.
     """
-    for value, tensor in zip(found, outputs, strict=True):
+    for value, tensor in zip(values, outputs, strict=True):
         if value.dim() == 0:
             raise ModelError(
                 f"output {tensor.name!r}: forward returns a single number, the config says {list(tensor.shape)}\n"
@@ -46,7 +46,7 @@ def check_returned(found: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> 
 
 
 def fails(error: Exception, rows: int, model_inputs: Sequence[Tensor], layout: Layout) -> ModelError:
-    """Return what to say of a forward that raises in a start: whatever it is, it is the operator's to read, in full."""
+    """Return the error for a forward that raises in a start, in full, since the operator reads it."""
     given = ", ".join(
         f"{tensor.name} {_passed(tensor, layout)} (declared {tensor.datatype})" for tensor in model_inputs
     )
@@ -57,7 +57,7 @@ def fails(error: Exception, rows: int, model_inputs: Sequence[Tensor], layout: L
 
 
 def _known_cure(text: str) -> str | None:
-    """Return what to do about a forward that failed, where what torch says of it leaves no doubt."""
+    """Return the help for a forward that failed, if torch's error is unambiguous."""
     if "No working C++ compiler" in text or "InvalidCxxCompiler" in text:
         return "backend: compile needs a C++ compiler here: install g++, or use backend: torchscript or eager"
     if "Guard failed" in text and ".size()[0]" in text:
@@ -75,11 +75,11 @@ def _passed(tensor: Tensor, layout: Layout) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _fits(found: torch.dtype, declared: torch.dtype) -> bool:
+def _fits(returned: torch.dtype, declared: torch.dtype) -> bool:
     """Whether a dtype of the same class may be served as the declared one."""
-    if found == torch.bool:
+    if returned == torch.bool:
         return True
-    if found.is_floating_point:
-        return declared != torch.float64 or found == torch.float64
-    one, other = torch.iinfo(declared), torch.iinfo(found)
+    if returned.is_floating_point:
+        return declared != torch.float64 or returned == torch.float64
+    one, other = torch.iinfo(declared), torch.iinfo(returned)
     return one.min <= other.min and other.max <= one.max

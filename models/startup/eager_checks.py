@@ -1,4 +1,4 @@
-"""What the eager model must show before anything is compiled: that it runs as declared, and answers the same twice."""
+"""The checks before anything is compiled: the eager model runs as declared, and gives the same answers twice."""
 
 import copy
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _FIRST = "the network keeps what it saw first: compute such values beforehand, a
 
 @dataclass(frozen=True, slots=True)
 class Eager:
-    """A model that runs eagerly, with the arithmetic and the layout that the prepared one is to have."""
+    """A model that runs eagerly, with the arithmetic and the layout for the prepared one."""
 
     reference: Reference
     arithmetic: Arithmetic
@@ -38,18 +38,18 @@ class Eager:
 def eager(
     module: nn.Module, config: ModelConfig, device: torch.device, samples: SampleInputs, outputs: tuple[Tensor, ...]
 ) -> Eager:
-    """Return the eager model in the first arithmetic that it runs in, once it has answered the same rows alike twice.
+    """Return the eager model in the first arithmetic that it runs in; the same rows must get the same answers twice.
 
     Raises:
-        ModelError: it runs in none, returns other than declared, or answers the same rows in two ways.
+        ModelError: it runs in none, does not return what is declared, or gives the same rows two different answers.
     """
     fresh = _copied(module)
-    found = first_that_runs(module, config, device, samples, outputs)
+    eager = first_that_runs(module, config, device, samples, outputs)
     with failing(InferenceMode):
-        answered = same_twice(found.reference, samples, found.reference.layout, outputs)
+        answered = same_twice(eager.reference, samples, eager.reference.layout, outputs)
         if fresh is not None:
-            _same_whoever_came_first(found.reference, answered, fresh, samples)
-    return found
+            _same_whoever_came_first(eager.reference, answered, fresh, samples)
+    return eager
 
 
 def first_that_runs(
@@ -60,16 +60,16 @@ def first_that_runs(
     for arithmetic in choices(config, module):
         layout = layout_of(arithmetic.config, device, arithmetic.as_declared)
         refuse_cast(arithmetic.config, layout)
-        found = Eager(eager_of(module, samples, outputs, layout), arithmetic, layout)
-        if (error := _failure(found.reference, samples)) is None:
-            return found
+        eager = Eager(eager_of(module, samples, outputs, layout), arithmetic, layout)
+        if (error := _failure(eager.reference, samples)) is None:
+            return eager
         failure = failure or error
     assert failure is not None
     raise failure
 
 
 def _copied(module: nn.Module) -> nn.Module | None:
-    """Return a copy that has not run yet; None where the network cannot be copied."""
+    """Return a copy that has not run yet; None if the network cannot be copied."""
     try:
         return call(copy.deepcopy, module)
     except Exception:  # The user's own code.
@@ -79,7 +79,7 @@ def _copied(module: nn.Module) -> nn.Module | None:
 def _same_whoever_came_first(
     reference: Reference, answered: Sequence[torch.Tensor], fresh: nn.Module, samples: SampleInputs
 ) -> None:
-    """Raise a ModelError where what a network answered depends on the rows that it was asked first."""
+    """Raise ModelError if a network's answers depend on the rows that it ran first."""
     rows, others = probe_rows(samples, reference.layout.sizes[-1])
     started_otherwise = replace(reference, module=in_layout(fresh, reference.layout))
     started_otherwise(others)
@@ -88,7 +88,7 @@ def _same_whoever_came_first(
 
 
 def _failure(reference: Reference, samples: SampleInputs) -> ModelError | None:
-    """Run a few rows, and return what is wrong with the answer, or why there is none."""
+    """Run a few rows; return what is wrong with the answer, or None."""
     rows, _ = probe_rows(samples, reference.layout.sizes[-1])
     try:
         check_returned(reference(rows), reference.outputs)

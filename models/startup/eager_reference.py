@@ -1,4 +1,4 @@
-"""The eager model that everything is compared with: as its author wrote it, in fp32, or in fp64 where that is due."""
+"""The eager model that everything is compared with: the network as written, in fp32, or in fp64 if that is declared."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ from .sample_inputs import SampleInputs
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Answers rows eagerly, unpadded, in the arithmetic proper. `layout` says where, and in which dtype."""
+    """Answers rows eagerly and unpadded. `layout` has the device and the dtype."""
 
     module: nn.Module
     model_inputs: tuple[Tensor, ...]
@@ -33,17 +33,17 @@ class Reference:
         # A copy of the rows too: a forward may work in place.
         staged = [torch.from_numpy(rows[tensor.name].copy()) for tensor in self.model_inputs]
         with torch.inference_mode(), plain_arithmetic():
-            found = in_order(call(self.module, *[to_device(each, self.layout) for each in staged]), self.outputs)
-            return [value.detach().clone() for value in found]
+            outputs = in_order(call(self.module, *[to_device(each, self.layout) for each in staged]), self.outputs)
+            return [value.detach().clone() for value in outputs]
 
 
 def eager_of(module: nn.Module, samples: SampleInputs, outputs: tuple[Tensor, ...], layout: Layout) -> Reference:
-    """Return the eager model for one that is to be prepared in this layout."""
+    """Return the eager reference of a model that will be prepared in this layout."""
     plain = reference_layout(module, layout)
     return Reference(reference_of(module, plain, layout), samples.model_inputs, outputs, plain)
 
 
 def reference_layout(module: nn.Module, layout: Layout) -> Layout:
-    """Return how batches reach the reference."""
+    """Return the layout of the reference's batches."""
     double = layout.dtype == torch.float64 or (has_float64(module) and not layout.as_declared)
     return replace(layout, dtype=torch.float64 if double else torch.float32, channels_last=False)

@@ -1,8 +1,8 @@
-"""Which input goes to which parameter of forward: by name where the names say so, else by order.
+"""Binds the inputs to forward's parameters: by name if the names match, else by order.
 
-A network is called by position, which costs nothing, so the inputs are put into forward's order once, at the start.
-Where that cannot be, for a parameter that only takes a keyword or one that is left out, a generated module passes
-them by keyword; torch can script, trace and compile it as it can the network itself.
+A network is called by position, which costs nothing, so the inputs are put into forward's order once, at the start. If
+that is impossible, because of a keyword-only parameter or one that is left out, a generated module passes them by
+keyword; torch can script, trace and compile it like the network itself.
 """
 
 import inspect
@@ -41,10 +41,10 @@ def bind(module: nn.Module, samples: SampleInputs) -> tuple[Bound, SampleInputs]
 
 
 def bound_to(module: nn.Module, model_inputs: Sequence[Tensor], who: str) -> Bound:
-    """Match the inputs with forward's parameters; `who` gave them their names.
+    """Match the inputs with forward's parameters; `who` named the inputs.
 
     Raises:
-        ModelError: some names are parameters and some are not, or a parameter that must be given has no input.
+        ModelError: only some names are parameters, or a required parameter has no input.
     """
     parameters = _parameters(module)
     if parameters is None:
@@ -124,23 +124,23 @@ def _parameters(module: nn.Module) -> list[Parameter] | None:
     if isinstance(module, torch.jit.ScriptModule):
         return _of_script(module)
     try:
-        found = list(inspect.signature(module.forward).parameters.values())
+        parameters = list(inspect.signature(module.forward).parameters.values())
     except (TypeError, ValueError):  # Built in.
         return None
     only = _only_keywords(module)
-    # An exported program takes by keyword what it was exported with by keyword, and nothing else so.
-    found = [each.replace(kind=Parameter.KEYWORD_ONLY) if each.name in only else each for each in found]
-    return sorted(found, key=lambda each: each.name in only) if only else found
+    # An exported program takes exactly those parameters by keyword that it was exported with by keyword.
+    parameters = [each.replace(kind=Parameter.KEYWORD_ONLY) if each.name in only else each for each in parameters]
+    return sorted(parameters, key=lambda each: each.name in only) if only else parameters
 
 
 def _of_script(module: torch.jit.ScriptModule) -> list[Parameter]:
-    found: list[Parameter] = []
+    parameters: list[Parameter] = []
     for each in module._c._get_method("forward").schema.arguments[1:]:
         kind = Parameter.KEYWORD_ONLY if each.kwarg_only else Parameter.POSITIONAL_OR_KEYWORD
         default = None if each.has_default_value() else Parameter.empty
-        # What the compiler gave a name of its own ("x.1") has none.
-        found.append(Parameter(each.name if _is_word(each.name) else f"_{len(found)}", kind, default=default))
-    return found
+        # The compiler's own names ("x.1") are not words.
+        parameters.append(Parameter(each.name if _is_word(each.name) else f"_{len(parameters)}", kind, default=default))
+    return parameters
 
 
 def _only_keywords(module: nn.Module) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""One row that the start has shown the model to take: what it answers later tells of the device, not of the input."""
+"""One row that the model answered at the start: if it fails later, the device is at fault, not the input."""
 
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,6 @@ if TYPE_CHECKING:
 
 
 def known_good_row(served: "OpenedModel") -> dict[str, Array]:
-    """Return a row in the form that the runner takes, of the smallest warmed shape."""
+    """Return a row for the runner, of the smallest warmed shape."""
     lengths = served.runner.layout.lengths
     return served.samples.shaped((1, lengths[0] if lengths else 0), seed=3)

@@ -1,7 +1,7 @@
-"""The checks of the prepared model, before it may serve: none of the first three mistakes is made, two are measured.
+"""The checks of the prepared model: it makes none of the first three mistakes, and the last two are measured.
 
-Flags are not believed: what counts is what the outputs do. A result goes into the log and the model's metadata; a check
-that fails stops the replica with a CheckError.
+They test the outputs, not flags. A result goes into the log and the model's metadata; a check that fails ends the
+start with a CheckError.
 """
 
 from collections.abc import Mapping
@@ -106,10 +106,12 @@ def batching(forward_ms: Mapping[Shape, float]) -> Batching:
 def _outputs_with_graph(runner: Runner, rows: Rows) -> list[str]:
     staged = [torch.from_numpy(rows[tensor.name].copy()) for tensor in runner.model_inputs]
     with torch.inference_mode():
-        found = runner.raw(staged)
-    check_returned(found, runner.outputs)
+        outputs = runner.raw(staged)
+    check_returned(outputs, runner.outputs)
     return [
-        tensor.name for tensor, value in zip(runner.outputs, found, strict=True) if value.requires_grad or value.grad_fn
+        tensor.name
+        for tensor, value in zip(runner.outputs, outputs, strict=True)
+        if value.requires_grad or value.grad_fn
     ]
 
 

@@ -1,8 +1,9 @@
-"""Convolutions with their weights packed for this CPU: TorchScript's optimize_for_inference, where it pays.
+"""Packs the weights of convolutions for this CPU, with TorchScript's optimize_for_inference, where that is faster.
 
-It hands a frozen graph's convolutions to oneDNN with their weights laid out beforehand. Whether that pays depends on
-network, processor and batch, so the start times both forwards, and keeps the packed one from the smallest batch on
-where it wins. It costs a second copy of the weights, and more while it is made, so large networks go without.
+It passes a frozen graph's convolutions to oneDNN with their weights already in oneDNN's layout. Whether that is faster
+depends on network, processor and batch, so the start times both forwards, and uses the packed one from the smallest
+batch on at which it wins. It costs a second copy of the weights, and more while it is made, so large networks go
+without.
 """
 
 import io
@@ -22,7 +23,7 @@ from .warmup import SLOW_MS, Warmed, warm
 
 _log = logging.getLogger("pitstop")
 
-# Making the copy takes several times the weights in memory; a start of a large network has no room for that.
+# Making the copy takes several times the memory of the weights, too much for a large network.
 _MOST_WEIGHT_BYTES = 256 * 2**20
 
 
@@ -41,7 +42,7 @@ class PackedForward:
 def pack(runner: Runner, samples: SampleInputs) -> Warmed:
     """Warm a runner on a CPU, with the packed forward where that is faster.
 
-    It keeps its forward in other precisions than fp32, and for networks without convolutions.
+    In another precision than fp32, or without convolutions, the forward stays as it is.
     """
     packed = _packed(runner.forward, runner.layout)
     if packed is None:
@@ -53,17 +54,17 @@ def pack(runner: Runner, samples: SampleInputs) -> Warmed:
     chosen = runner
     if first is not None:
         chosen = packing if first <= 1 else packing.with_forward(PackedForward(runner.forward, packed, first))
-    found = {shape: (plain_ms if first is None or shape[0] < first else packed_ms)[shape] for shape in plain_ms}
-    rest = [shape for shape in runner.layout.shapes if shape not in found]
-    return Warmed(chosen, found | warm(chosen, samples, rest))
+    times_ms = {shape: (plain_ms if first is None or shape[0] < first else packed_ms)[shape] for shape in plain_ms}
+    rest = [shape for shape in runner.layout.shapes if shape not in times_ms]
+    return Warmed(chosen, times_ms | warm(chosen, samples, rest))
 
 
 def _warm_quick(runner: Runner, samples: SampleInputs) -> dict[Shape, float]:
     """Run the smallest batch, and all that are not slow by its time; return the forward of each, in ms."""
     shapes, least = runner.layout.shapes, runner.layout.sizes[0]
-    found = warm(runner, samples, [shape for shape in shapes if shape[0] == least])
-    row_ms = max(found.values()) / least
-    return found | warm(runner, samples, [shape for shape in shapes if least < shape[0] <= SLOW_MS / row_ms])
+    times_ms = warm(runner, samples, [shape for shape in shapes if shape[0] == least])
+    row_ms = max(times_ms.values()) / least
+    return times_ms | warm(runner, samples, [shape for shape in shapes if least < shape[0] <= SLOW_MS / row_ms])
 
 
 def packs(forward: Forward, layout: Layout) -> TypeGuard[torch.jit.ScriptModule]:
@@ -110,7 +111,7 @@ def _weight_bytes(module: torch.jit.ScriptModule) -> int:
 
 def _twin(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
     # The passes rewrite in place, and a deep copy shares its graph with the original.
-    # In memory, for torch ends the process where a disk is full.
+    # In memory, since torch ends the process if a disk is full.
     kept = io.BytesIO()
     torch.jit.save(module, kept)
     kept.seek(0)

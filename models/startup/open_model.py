@@ -1,6 +1,6 @@
-"""From a config to a model that may serve, in stages: each takes what the one before returned, and returns its own.
+"""From a config to a model that may serve, in stages; each takes the values of earlier stages.
 
-source → bound → checked eagerly → prepared → compiled → warmed → sizes chosen → proved → compared. One call, or a
+source → bound → checked eagerly → prepared → compiled → warmed → sizes chosen → checked → compared. One call, or a
 ModelError.
 """
 
@@ -53,7 +53,7 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class OpenedModel:
-    """A model that has proved itself, with what was found and measured on the way; `start_s` by the start's steps."""
+    """A model that has passed its checks, with their results and timings; `start_s` by the start's steps."""
 
     runner: Runner
     samples: SampleInputs
@@ -105,11 +105,11 @@ def open_model(
     Args:
         config: the model.
         device: `cuda` or `cpu`, as the builder chose.
-        fallback: why this is not the device one might expect, or None.
-        module: what the source holds, where it was loaded already; it is changed in place.
+        fallback: why `auto` did not take a GPU, or None.
+        module: the module, if it is already loaded; it is changed in place.
 
     Raises:
-        ModelError: it cannot be loaded, is off eager, or still makes one of the five mistakes.
+        ModelError: it cannot be loaded, deviates from eager, or still makes one of the five mistakes.
     """
     advice = "correct it there: a start runs the network on rows that it draws, and changes its mode, device and dtype"
     return call_at_start("the network", advice, _open, config, device, fallback, module)

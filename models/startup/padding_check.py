@@ -87,7 +87,7 @@ def _shorter(whole: Rows, length: int, before: int, reference: Reference) -> lis
     One is the shortest possible, one has half the padding, one is the longest possible. A network may need a least
     length or a multiple of some number: so for each, lengths are tried until one suits.
     """
-    found: dict[int, _Answered] = {}
+    answered: dict[int, _Answered] = {}
     failure = "its answers there have no finite number"
     for lengths in _tried(length, before):
         for kept in lengths:
@@ -98,14 +98,14 @@ def _shorter(whole: Rows, length: int, before: int, reference: Reference) -> lis
                 failure = first_line(error)
                 continue
             if all(not value.is_floating_point() or bool(value.isfinite().any()) for value in alone):
-                found[kept] = row, alone
+                answered[kept] = row, alone
                 break
-    if not found:
+    if not answered:
         raise ModelError(
             f"lengths: eager accepts no unpadded row shorter than {length} ({failure}), so padding "
             "cannot be checked\nhelp: write the size into shape, and let clients or preprocess pad rows to it"
         )
-    return list(found.values())
+    return list(answered.values())
 
 
 def _tried(length: int, before: int) -> Iterator[Iterable[int]]:

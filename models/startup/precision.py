@@ -1,7 +1,7 @@
-"""Which arithmetic a model runs in: its config's, or fp64 where an input, an output or a parameter says so.
+"""Which arithmetic a model runs in: its config's, or fp64 if an input, an output or a parameter has it.
 
-A buffer says nothing: what a float32 network keeps in float64 stays as its author wrote it. So does a network that
-casts between its parts by itself, which shows in that it cannot run in float64 alone.
+A buffer does not decide: a float32 network with float64 buffers stays as it is. So does a network that casts between
+its parts, which therefore cannot run in float64 alone.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from ..errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """The config with the precision that a model runs in, and why, where the config does not say so itself.
+    """The config with the precision that a model runs in, and why, if that is not the config's own.
 
     `as_declared`: the module keeps its dtypes, and float inputs reach it in the dtype that is declared for each.
     """
@@ -33,7 +33,7 @@ def choices(config: ModelConfig, module: nn.Module) -> list[Arithmetic]:
         return [Arithmetic(config)]
     double = config.model_copy(update={"precision": "fp64"})
     if config.source.factory is None:
-        # A file has its dtypes written in.
+        # A file's dtypes are fixed.
         return [Arithmetic(double if _all_float64(module) else config, True, f"in its file's dtypes: {why}")]
     own = Arithmetic(config, True, f"in its own dtypes: {why}, and it does not run in fp64 alone")
     return [Arithmetic(double, False, f"in fp64: {why}"), own]

@@ -1,6 +1,6 @@
-"""Makes a module fit to serve: eval, no gradients, on its device, in its precision and memory format.
+"""Prepares a module for serving: eval, no gradients, on its device, in its precision and memory format.
 
-cuDNN's search is on exactly where every row has the same shape: with open sizes it would search again and again.
+cuDNN autotuning is on only if every row has the same shape: with open sizes it would run again and again.
 """
 
 import copy
@@ -76,7 +76,7 @@ def freeze_in_eval(module: nn.Module) -> nn.Module:
     try:
         call(module.eval)
     except NotImplementedError:
-        # An exported program has its mode written into the graph and refuses eval(); the proof probes its behaviour.
+        # An exported program has its mode in the graph and refuses eval(); the checks test its behaviour.
         for part in module.modules():
             part.training = False
     # One by one: a ScriptModule refuses requires_grad_ as a whole.
@@ -86,10 +86,10 @@ def freeze_in_eval(module: nn.Module) -> nn.Module:
 
 
 def reference_of(module: nn.Module, plain: Layout, prepared: Layout) -> nn.Module:
-    """Return an eager twin of a module in eval, in the dtype of the layout `plain`: what answers are compared with.
+    """Return an eager copy of a module in eval, in the dtype of the layout `plain`, for comparing answers.
 
-    It is the module itself where preparing it for the layout `prepared` leaves its weights as they are: a copy would
-    take as much memory again.
+    It is the module itself if preparing for the layout `prepared` does not change its weights, since a copy would take
+    as much memory again.
     """
     same = plain == prepared and _keeps_weights(module, plain)
     return in_layout(module if same else call(copy.deepcopy, module), plain)

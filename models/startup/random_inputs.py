@@ -1,4 +1,4 @@
-"""Makes inputs that a signature allows, from a seed, for warm-up, parity and the start-up proof."""
+"""Draws random inputs that a signature allows, from a seed, for the warm-up and the checks of a start."""
 
 import numpy as np
 
@@ -25,17 +25,17 @@ def _draw(tensor: Tensor, rows: int, generator: np.random.Generator, length: int
             return generator.standard_normal(shape).astype(tensor.numpy)
         low, high = tensor.low or 0.0, 1.0 if tensor.high is None else tensor.high
         return generator.uniform(low, high, shape).astype(tensor.numpy)
-    # Ids and masks are small where nothing else is said; images use the whole byte.
+    # By default ids and masks are 0 or 1, and images use the whole byte.
     default = 255 if tensor.datatype == "UINT8" else 1
     low, high = int(tensor.low or 0), int(default if tensor.high is None else tensor.high)
-    # A bound is a float in the config, and that of a 64-bit type's own end is rounded up past it.
+    # A bound is a float in the config; the largest of a 64-bit type is rounded up beyond the type.
     most = min(high, int(np.iinfo(tensor.numpy).max))
     drawn = generator.integers(low, most, shape, dtype=tensor.numpy, endpoint=True)
     return _attended(drawn, tensor) if (low, high) == (0, 1) else drawn
 
 
 def _attended(drawn: Array, tensor: Tensor) -> Array:
-    """Return what may be a mask with its first step kept: a row without any has no answer that one could compare."""
+    """Keep the first step of what may be a mask: a fully masked row has no answer to compare."""
     if not tensor.fixed and drawn.ndim > 1:
         drawn[:, 0] = 1
     return drawn

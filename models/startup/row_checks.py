@@ -1,6 +1,6 @@
-"""What every check of a row's answer is made of: rows to ask with, the prepared model as a function, and tolerances.
+"""Shared by the checks of a row's answer: probe rows, the prepared model as a function, and tolerances.
 
-None of this depends on the `tolerance` of a config, which is for arithmetic alone: noise of that size would pass.
+The `tolerance` of a config does not apply here. It is for arithmetic: random answers of that size would pass.
 """
 
 import time
@@ -18,10 +18,10 @@ from .sample_inputs import SampleInputs
 
 Answer = Callable[[Rows], Sequence[torch.Tensor]]
 PROBE_ROWS = 3
-# A random choice between two values is alike by chance once in two; between so many never.
+# Two random choices between two values are equal every second time; this many are never all equal.
 _VALUES = 64
 _LONGEST_S = 1.0
-# How many roundings the same rows may differ by when they are asked again.
+# By how many roundings the same rows may differ when they are run again.
 _ROUNDINGS = {"cpu": 16, "cuda": 256}
 _TWICE = (
     "the forward draws random numbers or keeps state: use nn.Dropout, not functional.dropout, and no counters; "
@@ -44,24 +44,24 @@ def prepared(runner: Runner) -> Answer:
     """Return the prepared model as something that answers rows, with copies."""
 
     def answer(rows: Rows) -> list[torch.Tensor]:
-        found = runner.run([rows])
-        return [torch.from_numpy(found[tensor.name].copy()) for tensor in runner.outputs]
+        outputs = runner.run([rows])
+        return [torch.from_numpy(outputs[tensor.name].copy()) for tensor in runner.outputs]
 
     return answer
 
 
 def repeated(layout: Layout) -> Tolerance:
-    """Return how far the same rows may be off when the same kernels run on them again."""
+    """Return how far the same rows may deviate when the same kernels run on them again."""
     return Tolerance(torch.finfo(layout.dtype).eps * _ROUNDINGS[layout.device.type], 0.0)
 
 
 def same_twice(
     answer: Answer, samples: SampleInputs, layout: Layout, outputs: Sequence[Tensor]
 ) -> Sequence[torch.Tensor]:
-    """Return the answer to the first of `probe_rows`, asked twice with the others in between; a ModelError where it
-    is another the second time.
+    """Return the answer to the first of `probe_rows`, run twice with the others in between; raise ModelError if the
+    second answer differs.
 
-    The same kernels run on the same numbers, so only the order of additions may differ, and only on a GPU by much.
+    The same kernels run on the same numbers, so only the order of additions may differ, and mainly on a GPU.
     """
     rows, others = probe_rows(samples, layout.sizes[-1])
     first, _ = answer(rows), answer(others)
@@ -77,10 +77,10 @@ def compare_again(
     what: str,
     advice: str,
 ) -> None:
-    """Ask again and compare: once, and where an answer has few values, until enough were compared or a second is over.
+    """Run again and compare: once, or, if an answer has few values, until enough are compared or a second is over.
 
     Raises:
-        ModelError: an answer is another than the first.
+        ModelError: an answer differs from the first.
     """
     began, compared = time.perf_counter(), 0
     while compared == 0 or (compared < _VALUES and time.perf_counter() - began < _LONGEST_S):

@@ -1,4 +1,4 @@
-"""Draws probe rows in the form that the model takes: after the preprocessing, in a padded shape of one's choice."""
+"""Draws random rows as the model takes them: after the preprocessing, in any padded shape."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ _FIRST_ROWS = 2
 
 
 class SampleInputs:
-    """Draws probe rows in the form that the model takes, after the preprocessing where there is one.
+    """Draws rows as the model takes them, after the preprocessing if there is one.
 
     They are the config's examples, or invented where it has none.
     """
@@ -42,10 +42,10 @@ class SampleInputs:
             self.model_inputs = _inputs_of(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, lengths)
 
     def in_order(self, model_inputs: tuple[Tensor, ...]) -> "SampleInputs":
-        """Return one whose rows reach the model in this order."""
-        found = copy.copy(self)
-        found.model_inputs = model_inputs
-        return found
+        """Return a copy whose rows reach the model in this order."""
+        other = copy.copy(self)
+        other.model_inputs = model_inputs
+        return other
 
     def __call__(self, rows: int, seed: int, length: int | None = None) -> dict[str, Array]:
         words = length or (self.lengths[0] if self.lengths else 8)
@@ -68,7 +68,7 @@ class SampleInputs:
         return "invented rows" if self.examples is None else f"{len(self.examples)} example rows"
 
     def shaped(self, shape: Shape, seed: int) -> dict[str, Array]:
-        """Return rows that take exactly this padded shape."""
+        """Return rows of exactly this padded shape."""
         rows, length = shape
         arrays = self(rows, seed, length or None)
         if not length:
@@ -78,34 +78,34 @@ class SampleInputs:
         return {tensor.name: fit(arrays[tensor.name], tensor, length) for tensor in self.model_inputs}
 
     def preprocessed(self, arrays: Rows, rows: int) -> dict[str, Array]:
-        """Return what the preprocessing makes of these rows, held against what it returned first."""
+        """Return these rows, preprocessed, and checked against what the preprocessing returned first."""
         assert self.preprocess is not None
         advice = "its arrays are read-only: copy one before you change it"
         if self.examples is None:
             advice = f"{self.note}; {advice}"
         for array in arrays.values():
             array.flags.writeable = False
-        found = call_at_start("preprocess", advice, self.preprocess, arrays)
-        # Of other sizes than the first rows they may be: where an open size is not listed, the audit is to find out.
+        returned = call_at_start("preprocess", advice, self.preprocess, arrays)
+        # Sizes may differ from the first rows': if an open size is not listed, the audit must find out.
         sizes_aside = [replace(tensor, shape=(-1,) * len(tensor.shape)) for tensor in self.model_inputs]
-        return check_model_inputs(found, rows, sizes_aside) if self.model_inputs else found
+        return check_model_inputs(returned, rows, sizes_aside) if self.model_inputs else returned
 
 
 def draw_of(config: ModelConfig) -> SampleInputs:
-    """Return what draws rows for the model of a config."""
+    """Return the SampleInputs of a config's model."""
     preprocess = make_preprocess(config.preprocess)
     return SampleInputs(signature_of(config), preprocess, config.lengths or (), examples.load(config))
 
 
-def _inputs_of(found: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
+def _inputs_of(returned: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
     datatypes = {dtype: name for name, dtype in NUMPY.items()}
     model_inputs = []
-    if not isinstance(found, Mapping) or not found:
+    if not isinstance(returned, Mapping) or not returned:
         raise ModelError(
-            f"preprocess returned a {type(found).__name__}\nhelp: return a dict of numpy arrays, one for each input of "
-            "forward"
+            f"preprocess returned a {type(returned).__name__}\n"
+            "help: return a dict of numpy arrays, one for each input of forward"
         )
-    for name, array in found.items():
+    for name, array in returned.items():
         if not isinstance(array, np.ndarray) or array.shape[:1] != (rows,):
             came = f"an array of shape {list(array.shape)}" if hasattr(array, "shape") else f"a {type(array).__name__}"
             raise ModelError(

@@ -34,7 +34,7 @@ _log = logging.getLogger("pitstop")
 
 @dataclass(frozen=True, slots=True)
 class BoundModel:
-    """A loaded module in eval that takes what is drawn, in its order; `passed` says how that order was found."""
+    """A loaded module in eval that takes the sample inputs in their order; `passed` says how that order was found."""
 
     module: torch.nn.Module
     samples: SampleInputs
@@ -55,7 +55,7 @@ class Prepared:
 
 def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundModel:
     """Load what the source names, in eval, and put its inputs into forward's order."""
-    # The hook first: what is wrong with it shows at once, while weights may take minutes.
+    # The hook first: its errors show at once, while loading weights may take minutes.
     samples = draw_of(config)
     loaded = source.load(config.source) if module is None else module
     bound, samples = bind(freeze_in_eval(loaded), samples)

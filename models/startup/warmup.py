@@ -11,14 +11,14 @@ from .declared_dtypes import fails
 from .sample_inputs import SampleInputs
 
 # TorchScript's executor profiles a shape's first run and optimises in the second; the rest only sharpen the timing.
-# They are spread over several rounds of all shapes, since a machine that is disturbed is so for seconds.
+# They are spread over several rounds of all shapes, since a disturbance of the machine lasts for seconds.
 _LEAST_RUNS = 2
 _RUNS_A_ROUND = (4, 3, 3)
-# On a GPU a shape's first runs also hold cuDNN's search and the compiling of kernels: hundreds of milliseconds, seen on
-# an H100, for a forward of a few. They must neither be taken for the forward nor use up the budget.
+# On a GPU a shape's first runs include cuDNN autotuning and the compiling of kernels: hundreds of milliseconds, on an
+# H100, for a forward of a few. They must neither count as the forward's time nor use up the budget.
 _SETTLING_RUNS = 3
 _WARM_BUDGET_MS = 300
-# A forward that is slower than this does not run more often than it must: a start has no time for it.
+# A forward that is slower than this runs only as often as it must: a start has no time for more.
 SLOW_MS = 600
 
 

@@ -79,10 +79,10 @@ def tokenizer() -> Callable[[Mapping[str, Array]], dict[str, Array]]:
     words.enable_padding()
 
     def tokenize(rows: Mapping[str, Array]) -> dict[str, Array]:
-        found = words.encode_batch([_decode(text, row) for row, text in enumerate(rows["text"].ravel())])
-        shape = (len(found), len(found[0].ids) if found else 0)
-        ids = np.array([each.ids for each in found], np.int64).reshape(shape)
-        mask = np.array([each.attention_mask for each in found], np.int64).reshape(shape)
+        encodings = words.encode_batch([_decode(text, row) for row, text in enumerate(rows["text"].ravel())])
+        shape = (len(encodings), len(encodings[0].ids) if encodings else 0)
+        ids = np.array([each.ids for each in encodings], np.int64).reshape(shape)
+        mask = np.array([each.attention_mask for each in encodings], np.int64).reshape(shape)
         return {"input_ids": ids, "attention_mask": mask}
 
     return tokenize

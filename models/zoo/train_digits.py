@@ -82,8 +82,8 @@ def draw(image: Array, rng: np.random.Generator) -> Array:
 def accuracy(net: nn.Module, images: Array, labels: Array) -> float:
     """Return the share of images that the network names rightly."""
     with torch.inference_mode():
-        found = net(torch.from_numpy(images))[1].numpy()
-    return float((found == labels).mean())
+        predicted = net(torch.from_numpy(images))[1].numpy()
+    return float((predicted == labels).mean())
 
 
 def main() -> None:

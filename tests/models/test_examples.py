@@ -212,7 +212,7 @@ def test_a_hook_that_refuses_invented_bytes_is_told_of_example_and_starts_with_o
 @pytest.mark.parametrize("rows", [1, 2, 8])
 def test_rows_that_influence_each_other_are_found_however_few_the_examples_are(rows: int, tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", x=np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32))
-    with pytest.raises(ModelError, match="a row alone and in company"):
+    with pytest.raises(ModelError, match="a row alone and in a batch"):
         opened("BatchStatistics", example=str(tmp_path / "rows.npz"))
 
 
@@ -227,7 +227,7 @@ class CountedIds(nn.Module):
 def test_one_row_of_ids_beside_itself_is_not_taken_for_company(tmp_path: Path) -> None:
     (tmp_path / "ids.json").write_text(json.dumps({"ids": [[5, 6, 7, 8]]}))
     ids = [{"name": "ids", "datatype": "INT64", "shape": [-1, 4]}]
-    with pytest.raises(ModelError, match="a row alone and in company"):
+    with pytest.raises(ModelError, match="a row alone and in a batch"):
         open_model(
             config(source={"factory": f"{HERE}:CountedIds"}, inputs=ids, example=str(tmp_path / "ids.json")), "cpu"
         )
