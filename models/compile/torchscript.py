@@ -24,6 +24,7 @@ from configs.schema import ModelConfig
 from ..errors import first_line
 from ..parity import Tolerance, deviation, tolerance_for
 from ..runtime.layout import Layout
+from ..runtime.output_paths import ReadOutputs, as_graph
 from ..runtime.runner import Forward, in_order
 from ..signature import Tensor
 from ..user_code import call
@@ -52,7 +53,7 @@ def build(
         return Compiled(module, "script", made="file")
     # The weights and the code do not tell all: the factory may have been given other arguments.
     made_from = f"{config.source.factory} {sorted(config.source.kwargs.items())}"
-    key = store.key_of(module, layout, config.torchscript, made_from)
+    key = store.key_of(as_graph(module), layout, config.torchscript, made_from)
     if (found := kept(key, layout.device)) is not None:
         return found
     made = faithful(module, probes, outputs, config.torchscript, tolerance_for(config.precision, config.tolerance))
@@ -67,9 +68,12 @@ def build(
 
 
 def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
-    """Return the TorchScript file's own module, also where it is called by keyword; None for any other network."""
-    inner = module._modules.get(INNER) if isinstance(module, fx.GraphModule) else module
-    return inner if isinstance(inner, torch.jit.ScriptModule) else None
+    """Return the TorchScript file's own module, also where it is called by keyword or its
+    outputs are read from what it returns; None for any other network."""
+    found: nn.Module | None = module
+    while isinstance(found, fx.GraphModule | ReadOutputs):
+        found = found._modules.get(INNER)
+    return found if isinstance(found, torch.jit.ScriptModule) else None
 
 
 def faithful(
@@ -85,8 +89,9 @@ def faithful(
         tolerance: how far a trace may be off.
     """
     refused: tuple[Refused, ...] = ()
+    graph = as_graph(module)
     for way in _WAYS[method]:
-        made = _script(module) if way == "script" else _trace(module, probes, outputs, tolerance)
+        made = _script(graph) if way == "script" else _trace(graph, probes, outputs, tolerance)
         if not isinstance(made, Refused):
             return Compiled(made, way, refused)
         refused = (*refused, made)
@@ -120,6 +125,8 @@ def _script(module: nn.Module) -> torch.jit.ScriptModule | Refused:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
+            # Of the annotations in the __init__ of fx's own module.
+            warnings.filterwarnings("ignore", "The TorchScript type system doesn't support instance-level annotations")
             made: torch.jit.ScriptModule = call(torch.jit.script, module)
             return made
     except Exception as error:  # The compiler raises half a dozen unrelated types; each means "not scriptable".
