@@ -50,7 +50,9 @@ def build(
     if isinstance(module, torch.jit.ScriptModule):
         return Compiled(_frozen(module), "script", made="file")
     if loaded_script(module) is not None:
-        return Compiled(module, "script", made="file")
+        # Only as a whole can it be frozen, and packed for a CPU.
+        whole = _script(as_graph(module))
+        return Compiled(module if isinstance(whole, Refused) else _frozen(whole), "script", made="file")
     # The weights and the code do not tell all: the factory may have been given other arguments.
     made_from = f"{config.source.factory} {sorted(config.source.kwargs.items())}"
     key = store.key_of(as_graph(module), layout, config.torchscript, made_from)

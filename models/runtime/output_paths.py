@@ -79,23 +79,17 @@ class ReadOutputs(nn.Module):
 
 
 def as_graph(module: nn.Module) -> nn.Module:
-    """Return what a compiler is given in a module's place: paths as a graph, for TorchScript knows no dataclass.
-
-    Without the checks of each call, which nothing that is scripted, traced or exported needs.
-    """
+    """Return what a compiler is given in a module's place: paths and lengths as a graph that TorchScript can take."""
     if not isinstance(module, ReadOutputs) or any(pick.by_row for pick in module.reading.picks):
         return module
     words = all(name.isidentifier() and not keyword.iskeyword(name) and name != "self" for name in module.names)
     graph = fx.Graph()
     names = module.names if words else [f"input_{index}" for index in range(len(module.names))]
     result = graph.call_module("inner", tuple(graph.placeholder(name) for name in names))
-    found = []
-    for pick in module.reading.picks:
-        node = result
-        for attribute, key in pick.path:
-            node = graph.call_function(getattr if attribute else operator.getitem, (node, key))
-        found.append(node)
-    graph.output(tuple(found))
+    for path, length in module.reading.lengths:
+        same = graph.call_function(operator.eq, (graph.call_function(len, (_node(graph, result, path),)), length))
+        graph.call_function(torch._assert, (same, f"forward returned other than {length} values{_where(path)}"))
+    graph.output(tuple(_node(graph, result, pick.path) for pick in module.reading.picks))
     made = fx.GraphModule({"inner": module.inner}, graph)
     made.training = module.training
     return made
@@ -160,6 +154,12 @@ def kind(value: Any) -> str:
     return "None" if value is None else type(value).__name__
 
 
+def _node(graph: fx.Graph, node: fx.Node, path: Path) -> fx.Node:
+    for attribute, key in path:
+        node = graph.call_function(getattr if attribute else operator.getitem, (node, key))
+    return node
+
+
 def _fields(value: Any) -> list[str] | None:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [each.name for each in dataclasses.fields(value)]
@@ -180,11 +180,11 @@ def _tensor(result: Any, pick: Pick, device: torch.device) -> torch.Tensor:
     if not pick.by_row and isinstance(value, torch.Tensor):
         return value
     if pick.by_row and isinstance(value, list | tuple) and len(value) > 0:
-        return stacked(pick, value, device)
+        return _stacked(pick, value, device)
     raise _otherwise(pick.path, kind(value), pick.name)
 
 
-def stacked(pick: Pick, values: Sequence[Any], device: torch.device) -> torch.Tensor:
+def _stacked(pick: Pick, values: Sequence[Any], device: torch.device) -> torch.Tensor:
     """Return one tensor of what a list has for each row."""
     try:
         if isinstance(values[0], torch.Tensor):

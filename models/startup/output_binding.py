@@ -44,7 +44,7 @@ def reading_of(result: Any, outputs: Sequence[Tensor], rows: int) -> Reading:
     rest = [tensor for tensor in outputs if tensor.path is None]
     by_order = False
     if rest:
-        named = _by_name(result, rest)
+        named = _by_name(result, rest, alone=not placed)
         by_order = named is None
         if named is None and placed:
             raise ModelError(
@@ -57,7 +57,7 @@ def reading_of(result: Any, outputs: Sequence[Tensor], rows: int) -> Reading:
     return Reading(picks, lengths, _is_plain(result, picks), _how(result, picks))
 
 
-def _by_name(result: Any, outputs: Sequence[Tensor]) -> dict[str, Path] | None:
+def _by_name(result: Any, outputs: Sequence[Tensor], alone: bool) -> dict[str, Path] | None:
     """Return the paths of the outputs where what came has their names; None where its order must tell."""
     names = names_in(result)
     if names is None:
@@ -70,7 +70,7 @@ def _by_name(result: Any, outputs: Sequence[Tensor]) -> dict[str, Path] | None:
     if not known and isinstance(result, tuple):
         return None
     tensors = [path for path, value in leaves(result) if isinstance(value, torch.Tensor) or is_numbers(value)]
-    if not known and len(outputs) == len(tensors) == 1:
+    if alone and len(outputs) == len(tensors) == 1:
         return {spare[0]: tensors[0]}
     raise ModelError(
         f"outputs: the config names {[tensor.name for tensor in outputs]}, forward returned {shown(result)}: "
@@ -112,13 +112,8 @@ def _is_by_row(value: Any, ranks: set[int], rows: int) -> bool:
     """Whether a list can only be the answers of rows: its tensors are one dimension short of what is declared."""
     if not isinstance(value, list | tuple) or len(value) != rows:
         return False
-    found = {each.dim() if isinstance(each, torch.Tensor) else None for each in value}
-    return (
-        len(found) == 1
-        and None not in found
-        and not found & ranks
-        and {each + 1 for each in found if each is not None} <= ranks
-    )
+    found = {each.dim() if isinstance(each, torch.Tensor) else -1 for each in value}
+    return len(found) == 1 and found.isdisjoint({-1, *ranks}) and {each + 1 for each in found} <= ranks
 
 
 def _path(result: Any, tensor: Tensor) -> Path:
@@ -129,17 +124,16 @@ def _path(result: Any, tensor: Tensor) -> Path:
         value = at(result, found)
         step = _step(value, word)
         if step is None:
-            has = shown(result)
             raise ModelError(
                 f"output {tensor.name!r}: from: {tensor.path}: there is no {word} in the {kind(value)}"
-                f"{f' at {text(found)}' if found else ''}\nhelp: forward returned {has}"
+                f"{f' at {text(found)}' if found else ''}\nhelp: forward returned {shown(result)}"
             )
         found = (*found, step)
     return found
 
 
 def _step(value: Any, word: str) -> Step | None:
-    number = int(word) if word.lstrip("-").isdecimal() else None
+    number = int(word) if word.removeprefix("-").isdecimal() else None
     if isinstance(value, torch.Tensor) or value is None:
         return None
     if isinstance(value, Mapping):

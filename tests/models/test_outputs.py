@@ -1,5 +1,6 @@
 """What a network returns reaches its outputs by `from`, by name or by order, and equals what eager returns."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,8 @@ def test_a_single_number_is_no_answer_of_rows(network: str) -> None:
         ("Pair", [output("y")], "list one output per tensor"),
         ("Names", [output("y"), output("q")], r"names \['y', 'q'\], forward returned z: .*, y: .*: q is not in it"),
         ("Data", [output("q"), output("r")], "q, r are not in it"),
+        ("Yolo", [output("y", "--1")], "there is no --1 in the tuple"),
+        ("WithNone", [output("y", 0), output("z")], "give each output its `from`"),
         ("Yolo", [output("y", 0), output("z")], r"only \['y'\] have `from`, and \['z'\] are no names"),
         ("Yolo", [output("y", "1.2")], "from: 1.2: there is no 2 in the list at 1"),
         ("Yolo", [output("y", "logits")], "there is no logits in the tuple"),
@@ -185,6 +188,17 @@ def test_another_structure_at_a_later_call_is_an_error_and_no_other_answer(
     with pytest.raises(ModelError, match=said):
         served.runner.run([{"x": np.full((1, 4), 77, np.float32)}])
     same(served.runner.run([{"x": X}]), y=eager("Bare"))
+
+
+def test_a_list_in_torchscript_keeps_its_length() -> None:
+    module = torch.jit.script(output_networks.Lengthens())
+    outputs = [Tensor(name, "FP32", (-1, 3)) for name in "ab"]
+    # As a nested list would be, which no tuple holds.
+    reading = replace(reading_of(module(Y), outputs, 3), plain=False)
+    made: Any = torch.jit.script(as_graph(reading.wrapped(module, [Tensor("x", "FP32", (-1, 4))])))
+    assert torch.equal(made(Y)[1], -module(Y)[0])
+    with pytest.raises(torch.jit.Error, match="forward returned other than 2 values"):
+        made(torch.full((1, 4), 77.0))
 
 
 def test_an_attribute_that_ends_the_process_ends_its_batch_alone() -> None:
