@@ -7,15 +7,15 @@ Frozen, and an unknown key is an error: Ray itself would drop it without a messa
 import math
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from .backends import BACKENDS, DEFAULT, BackendName
 from .code_files import import_path
 from .strict import Strict
 from .user_config import CanaryConfig, Tunables
-from .values import check_batch_bytes, check_bounds, host, open_size, printable, whole_above_one
+from .values import check_batch_bytes, check_bounds, dotted, host, open_size, printable, whole_above_one
 
-__all__ = ["AuthConfig", "CanaryConfig", "ModelConfig", "PredictConfig", "RootConfig"]
+__all__ = ["AuthConfig", "CanaryConfig", "ModelConfig", "OutputConfig", "PredictConfig", "RootConfig"]
 __all__ += ["SourceConfig", "Strict", "TensorConfig", "Tunables"]
 
 Datatype = Literal[
@@ -50,6 +50,18 @@ class TensorConfig(Strict):
             raise ValueError(f"shape {list(self.shape)} may hold only positive sizes, and -1 for an open dimension")
         check_bounds(self.datatype, self.low, self.high)
         return self
+
+
+class OutputConfig(TensorConfig):
+    """One output, and where in what forward returns it is. `from` is a keyword in Python, so the field has an alias."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    path: Annotated[str | None, BeforeValidator(dotted)] = Field(
+        None,
+        alias="from",
+        description="Where it is in what forward returns: names and indices, as `logits`, `1.0`, `hidden_states.-1`.",
+    )
 
 
 class SourceConfig(Strict):
@@ -125,8 +137,8 @@ class ModelConfig(Strict):
     inputs: tuple[TensorConfig, ...] = Field(
         min_length=1, strict=False, description="Inputs, with the names of forward's parameters or in their order."
     )
-    outputs: tuple[TensorConfig, ...] = Field(
-        min_length=1, strict=False, description="Outputs, in the order in which forward returns them."
+    outputs: tuple[OutputConfig, ...] = Field(
+        min_length=1, strict=False, description="Outputs, with the names or in the order in which forward returns them."
     )
     example: Example | Annotated[tuple[Example, ...], Field(strict=False, min_length=1)] | None = Field(
         None,
@@ -195,9 +207,9 @@ class ModelConfig(Strict):
             names = [tensor.name for tensor in tensors]
             if len(set(names)) != len(names):
                 raise ValueError(f"{kind} has two tensors with the same name: {names}")
-        for tensor in self.outputs:
-            if tensor.datatype == "BYTES" or -1 in tensor.shape[1:]:
-                raise ValueError(f"output {tensor.name!r} must be numeric, with no open dimension except the rows")
+        for output in self.outputs:
+            if output.datatype == "BYTES" or -1 in output.shape[1:]:
+                raise ValueError(f"output {output.name!r} must be numeric, with no open dimension except the rows")
         self._check_precision()
         self._check_open_sizes()
         self._check_batch_sizes()

@@ -38,7 +38,7 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]
         inner, several = _inner(field.annotation)
         text = " ".join([field.description or "", *_choices(field.annotation), *_range(field.metadata)])
         default = field.default if field.default_factory is None else None
-        yield prefix + name, _default(default, field.is_required(), inner), text
+        yield prefix + (field.alias or name), _default(default, field.is_required(), inner), text
         if inner is not None:
             yield from _rows(inner, f"{prefix}{name}{'[]' if several else ''}.")
 

@@ -26,6 +26,25 @@ def printable(name: str) -> str:
     return name
 
 
+def dotted(value: object) -> object:
+    """Return a path of names and indices as text, also where YAML has read a number; or raise ValueError.
+
+    A fraction is not taken: YAML reads 1.10 as 1.1, and 0.3.1 as text.
+    """
+    if isinstance(value, float):
+        if not value.is_integer():
+            raise ValueError(
+                f"YAML reads this path as the number {value:g}, in which 1.10 is 1.1\n"
+                'help: put it in quotes, as "1.10" or "1.1"'
+            )
+        return f"{value:.1f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and not all(value.split(".")):
+        raise ValueError(f"{value!r} has an empty step\nhelp: write names and indices with a point between them: 1.0")
+    return value
+
+
 def open_size() -> PydanticCustomError:
     """Return the error of an input with an open dimension and no `lengths`."""
     what = "an input has an open dimension: give it a size, or list the sizes to warm in lengths"

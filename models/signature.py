@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from configs.schema import ModelConfig, TensorConfig
+from configs.schema import ModelConfig, OutputConfig, TensorConfig
 
 Array = np.ndarray[Any, Any]
 Rows = Mapping[str, Array]
@@ -35,13 +35,17 @@ NUMPY: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One input or output. `shape` includes the row dimension: (-1, 3, 224, 224)."""
+    """One input or output. `shape` includes the row dimension: (-1, 3, 224, 224).
+
+    `path` is where an output is in what forward returns, where the config says so.
+    """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     low: float | None = None
     high: float | None = None
+    path: str | None = None
 
     @property
     def numpy(self) -> np.dtype[Any]:
@@ -76,8 +80,12 @@ class Signature:
 
 
 def signature_of(config: ModelConfig) -> Signature:
-    return Signature(as_tensors(config.inputs), as_tensors(config.outputs))
+    return Signature(as_tensors(config.inputs), outputs_in(config.outputs))
 
 
 def as_tensors(configs: Sequence[TensorConfig]) -> tuple[Tensor, ...]:
     return tuple(Tensor(each.name, each.datatype, each.shape, each.low, each.high) for each in configs)
+
+
+def outputs_in(configs: Sequence[OutputConfig]) -> tuple[Tensor, ...]:
+    return tuple(Tensor(each.name, each.datatype, each.shape, path=each.path) for each in configs)

@@ -24,6 +24,7 @@ from configs.schema import ModelConfig
 from ..errors import first_line
 from ..parity import Tolerance, deviation, tolerance_for
 from ..runtime.layout import Layout
+from ..runtime.output_paths import ReadOutputs, as_graph
 from ..runtime.runner import Forward, in_order
 from ..signature import Tensor
 from ..user_code import call
@@ -49,10 +50,12 @@ def build(
     if isinstance(module, torch.jit.ScriptModule):
         return Compiled(_frozen(module), "script", made="file")
     if loaded_script(module) is not None:
-        return Compiled(module, "script", made="file")
+        # Only as a whole can it be frozen, and packed for a CPU.
+        whole = _script(as_graph(module))
+        return Compiled(module if isinstance(whole, Refused) else _frozen(whole), "script", made="file")
     # The factory's arguments are part of the key: weights and code may be the same with others.
     made_from = f"{config.source.factory} {sorted(config.source.kwargs.items())}"
-    key = store.key_of(module, layout, config.torchscript, made_from)
+    key = store.key_of(as_graph(module), layout, config.torchscript, made_from)
     if (compiled := kept(key, layout.device)) is not None:
         return compiled
     made = faithful(module, probes, outputs, config.torchscript, tolerance_for(config.precision, config.tolerance))
@@ -67,8 +70,11 @@ def build(
 
 
 def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
-    """Return the module of a TorchScript file, also if it is called by keyword; None for any other network."""
-    inner = module._modules.get(INNER) if isinstance(module, fx.GraphModule) else module
+    """Return the module of a TorchScript file, also if it is called by keyword or its outputs are read from what it
+    returns; None for any other network."""
+    inner: nn.Module | None = module
+    while isinstance(inner, fx.GraphModule | ReadOutputs):
+        inner = inner._modules.get(INNER)
     return inner if isinstance(inner, torch.jit.ScriptModule) else None
 
 
@@ -85,8 +91,9 @@ def faithful(
         tolerance: how far a trace may deviate from eager.
     """
     refused: tuple[Refused, ...] = ()
+    graph = as_graph(module)
     for way in _WAYS[method]:
-        made = _script(module) if way == "script" else _trace(module, probes, outputs, tolerance)
+        made = _script(graph) if way == "script" else _trace(graph, probes, outputs, tolerance)
         if not isinstance(made, Refused):
             return Compiled(made, way, refused)
         refused = (*refused, made)
@@ -120,6 +127,8 @@ def _script(module: nn.Module) -> torch.jit.ScriptModule | Refused:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
+            # Of the annotations in the __init__ of fx's own module.
+            warnings.filterwarnings("ignore", "The TorchScript type system doesn't support instance-level annotations")
             made: torch.jit.ScriptModule = call(torch.jit.script, module)
             return made
     except Exception as error:  # The compiler raises half a dozen unrelated types; each means "not scriptable".

@@ -12,12 +12,14 @@ from configs.schema import ModelConfig
 from ..errors import ModelError
 from ..parity import compare
 from ..runtime.layout import Layout
+from ..runtime.output_paths import Reading
 from ..signature import Tensor
 from ..user_code import call
 from .check_error import failing
 from .check_results import InferenceMode
 from .declared_dtypes import check_returned, fails
 from .eager_reference import Reference, eager_of
+from .output_binding import reading_of
 from .precision import Arithmetic, choices
 from .prepare import in_layout, layout_of, refuse_cast
 from .row_checks import probe_rows, repeated, same_twice
@@ -28,9 +30,13 @@ _FIRST = "the network keeps what it saw first: compute such values beforehand, a
 
 @dataclass(frozen=True, slots=True)
 class Eager:
-    """A model that runs eagerly, with the arithmetic and the layout for the prepared one."""
+    """A model that runs eagerly, with the arithmetic and the layout for the prepared one.
+
+    `reading`: how its outputs are read from what it returns.
+    """
 
     reference: Reference
+    reading: Reading
     arithmetic: Arithmetic
     layout: Layout
 
@@ -48,7 +54,7 @@ def eager(
     with failing(InferenceMode):
         answered = same_twice(eager.reference, samples, eager.reference.layout, outputs)
         if fresh is not None:
-            _same_whoever_came_first(eager.reference, answered, fresh, samples)
+            _same_whoever_came_first(eager, answered, fresh, samples)
     return eager
 
 
@@ -60,10 +66,12 @@ def first_that_runs(
     for arithmetic in choices(config, module):
         layout = layout_of(arithmetic.config, device, arithmetic.as_declared)
         refuse_cast(arithmetic.config, layout)
-        eager = Eager(eager_of(module, samples, outputs, layout), arithmetic, layout)
-        if (error := _failure(eager.reference, samples)) is None:
-            return eager
-        failure = failure or error
+        reference = eager_of(module, samples, outputs, layout)
+        reading = _reading(reference, samples)
+        if isinstance(reading, Reading):
+            reads = reading.wrapped(reference.module, samples.model_inputs)
+            return Eager(replace(reference, module=reads), reading, arithmetic, layout)
+        failure = failure or reading
     assert failure is not None
     raise failure
 
@@ -77,25 +85,31 @@ def _copied(module: nn.Module) -> nn.Module | None:
 
 
 def _same_whoever_came_first(
-    reference: Reference, answered: Sequence[torch.Tensor], fresh: nn.Module, samples: SampleInputs
+    found: Eager, answered: Sequence[torch.Tensor], fresh: nn.Module, samples: SampleInputs
 ) -> None:
     """Raise ModelError if a network's answers depend on the rows that it ran first."""
+    reference = found.reference
     rows, others = probe_rows(samples, reference.layout.sizes[-1])
-    started_otherwise = replace(reference, module=in_layout(fresh, reference.layout))
+    reads = found.reading.wrapped(in_layout(fresh, reference.layout), samples.model_inputs)
+    started_otherwise = replace(reference, module=reads)
     started_otherwise(others)
     kept = "the same input, asked after other rows than at first,"
     compare(started_otherwise(rows), answered, reference.outputs, repeated(reference.layout), kept, _FIRST)
 
 
-def _failure(reference: Reference, samples: SampleInputs) -> ModelError | None:
-    """Run a few rows; return what is wrong with the answer, or None."""
+def _reading(reference: Reference, samples: SampleInputs) -> Reading | ModelError:
+    """Run a few rows, and return where the outputs are in the answer, or what is wrong with it."""
     rows, _ = probe_rows(samples, reference.layout.sizes[-1])
+    count = len(rows[samples.model_inputs[0].name])
     try:
-        check_returned(reference(rows), reference.outputs)
+        returned = reference.returned(rows)
+        # What forward returned is the user's code too.
+        found = call(reading_of, returned, reference.outputs, count)
+        check_returned(found(returned, reference.layout.device), reference.outputs)
+        return found
     except ModelError as error:
         return error
     except Exception as error:  # Models may raise anything.
-        said = fails(error, len(rows[samples.model_inputs[0].name]), reference.model_inputs, reference.layout)
+        said = fails(error, count, reference.model_inputs, reference.layout)
         said.__cause__ = error
         return said
-    return None

@@ -62,6 +62,7 @@ class OpenedModel:
     start_s: dict[str, float]
     precision: str
     inputs_passed: str
+    outputs_read: str
 
     @property
     def how(self) -> str:
@@ -79,6 +80,7 @@ class OpenedModel:
             "forward_ms": {_label(shape): round(ms, 3) for shape, ms in sorted(self.forward_ms.items())},
             "precision": self.precision,
             "inputs_passed": self.inputs_passed,
+            "outputs_read": self.outputs_read,
             "checked_with": self.samples.source,
             "start_s": {step: round(took_s, 2) for step, took_s in self.start_s.items()},
         }
@@ -144,7 +146,8 @@ def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.
     )
     chosen.runner.unwarmed = 0  # The start's own rows may be longer than any warmed length.
     times = chosen.forward_ms, laps.start_s
-    return OpenedModel(chosen.runner, ready.samples, checks, *times, ready.config.precision, bound.passed)
+    said = ready.config.precision, bound.passed, checked.reading.how
+    return OpenedModel(chosen.runner, ready.samples, checks, *times, *said)
 
 
 def _label(shape: Shape) -> str:

@@ -23,6 +23,7 @@ from .eager_checks import Eager, eager
 from .eager_reference import Reference
 from .input_binding import BY_NAME, bind
 from .onednn_packing import pack
+from .output_binding import ONE_TENSOR
 from .padding_check import padding
 from .prepare import freeze_in_eval, prepare
 from .row_checks import count_of, prepared, same_twice
@@ -70,13 +71,16 @@ def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -
     checked = eager(bound.module, config, place, bound.samples, bound.outputs)
     if checked.arithmetic.why:
         _log.info("%s: runs %s", config.name, checked.arithmetic.why)
+    if checked.reading.how not in (BY_NAME, ONE_TENSOR):
+        _log.info("%s: outputs are read %s", config.name, checked.reading.how)
     return checked
 
 
 def prepare_module(bound: BoundModel, checked: Eager) -> Prepared:
     """Move the module to its device, precision and memory format."""
     config = checked.arithmetic.config
-    module = prepare(bound.module, config, checked.layout)
+    reads = checked.reading.wrapped(bound.module, bound.samples.model_inputs)
+    module = prepare(reads, config, checked.layout)
     return Prepared(module, bound.samples, bound.outputs, checked.layout, config)
 
 

@@ -75,7 +75,7 @@ def build(subject: Subject, setting: ForwardSetting, more: Mapping[str, str] = M
     config = subject.config.model_copy(update={**setting.lines, **more, "tolerance": tolerance})
     config, layout = subject.ready(config)
     with arithmetic(config, subject.fixed):
-        module = prepare(freeze_in_eval(subject.copy()), config, layout)
+        module = prepare(freeze_in_eval(subject.reads()), config, layout)
         probes = [stage(subject.arrays(rows), layout) for rows in _probe_rows(subject)]
         _run_once(module, probes[-1], config.precision)
         compiled = compile_with(module, probes, subject.outputs, layout, config)
@@ -126,7 +126,7 @@ def batches_of(forward: Forward) -> str:
 def unprepared(subject: Subject, training: bool) -> Built:
     """Return the model as it is without preparation: fp32, recording gradients, in training mode or not."""
     config = subject.config.model_copy(update={"backend": EAGER, "precision": "fp32", "memory_format": "contiguous"})
-    module = subject.copy().to(subject.device)
+    module = subject.reads().to(subject.device)
     try:
         module.train(training)
     except NotImplementedError as error:

@@ -16,6 +16,7 @@ from configs.schema import ModelConfig
 from models.errors import ModelError, first_line
 from models.parity import Tolerance, deviation
 from models.runtime.layout import Layout
+from models.runtime.output_paths import Reading
 from models.runtime.padding import powers_of_two
 from models.runtime.staging import to_device
 from models.signature import Array, Tensor, signature_of
@@ -46,6 +47,7 @@ class Subject:
     outputs: tuple[Tensor, ...]
     plain: nn.Module
     reference: Reference
+    reading: Reading
     own: Arithmetic
     _expected: dict[int, list[torch.Tensor]] = field(default_factory=dict)
 
@@ -76,6 +78,10 @@ class Subject:
 
     def copy(self) -> nn.Module:
         return _copy(self.plain)
+
+    def reads(self) -> nn.Module:
+        """Return a copy that returns the outputs alone."""
+        return self.reading.wrapped(self.copy(), self.samples.model_inputs)
 
     def arrays(self, rows: int, length: int | None = None) -> list[Array]:
         drawn = self.samples.shaped((rows, length or self.length), _SEED + rows)
@@ -141,7 +147,8 @@ def subject_of(loaded: Loaded) -> Subject:
     config, outputs = loaded.config, signature_of(loaded.config).outputs
     bound, samples = bind(loaded.module, loaded.samples)
     eager = first_that_runs(freeze_in_eval(_copy(bound.module)), config, loaded.device, samples, outputs)
-    return Subject(config, loaded.device, samples, outputs, bound.module, eager.reference, eager.arithmetic)
+    how = eager.reference, eager.reading, eager.arithmetic
+    return Subject(config, loaded.device, samples, outputs, bound.module, *how)
 
 
 def _copy(module: nn.Module) -> nn.Module:

@@ -64,6 +64,9 @@ def _check_file(path: Path, console: Console, options: CheckOptions) -> int:
         return PROBLEMS
     if deployment is not None:
         console.print(_table(deployment))
+        for app in deployment.models:
+            if placed := [f"{each.name} from {each.path}" for each in app.config.outputs if each.path is not None]:
+                console.print(f"{path}: {app.name}: outputs {', '.join(placed)}")
         if opened := sentence(list(exposed_ports(setting_of(deployment.raw)))):
             console.print(f"{path}: note: {opened}", style="cyan")
         if not _show_cache(console) or not _fits(deployment, console, options):

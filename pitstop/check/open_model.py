@@ -26,6 +26,7 @@ def _open(app: ModelApp) -> str:
 
     device, note = _place(app)
     from models.startup.open_model import open_model
+    from models.startup.output_binding import BY_NAME, ONE_TENSOR
 
     served = open_model(app.config, device, note or None)
     slowest_s = max(served.forward_ms.values(), default=0.0) / 1000
@@ -35,7 +36,9 @@ def _open(app: ModelApp) -> str:
             f"user_config.forward_timeout_s is {hang_s:g}, and the start's slowest forward took {slowest_s:.1f} s: "
             "the replica would end itself\nhelp: raise forward_timeout_s, or lower max_batch_size"
         )
-    return f"{device}, {served.how}, {served.precision}; ready after {served.started_s:.1f} s{note and f'; {note}'}"
+    read = "" if served.outputs_read in (BY_NAME, ONE_TENSOR) else f"; outputs {served.outputs_read}"
+    took = f"ready after {served.started_s:.1f} s"
+    return f"{device}, {served.how}, {served.precision}; {took}{read}{note and f'; {note}'}"
 
 
 def _place(app: ModelApp) -> tuple[str, str]:

@@ -9,9 +9,9 @@ from torch import nn
 
 from configs.schema import SourceConfig
 from models.compile.refused import sentences
-from models.compile.torchscript import faithful
+from models.compile.torchscript import faithful, loaded_script
 from models.errors import ModelError
-from models.signature import Signature, as_tensors
+from models.signature import Signature, as_tensors, outputs_in
 from models.sources import source
 from models.sources.resolve import make_preprocess
 from models.startup.input_binding import bind
@@ -19,7 +19,7 @@ from models.startup.prepare import freeze_in_eval
 from models.startup.sample_inputs import SampleInputs
 
 from . import checkpoint, program
-from .fresh import TOLERANCE, compared, shown, steady
+from .fresh import TOLERANCE, compared, reading_in, shown, steady
 from .job import Job, Made
 from .outputs import outputs_of
 
@@ -33,14 +33,19 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
         return _unrun(job, module)
     bound, samples = bind(module, draw_of(job))
     outputs = job.outputs or outputs_of(bound.module, samples)
-    steady(bound.module, samples, outputs)
-    # Weights keep the names that the network itself gives them.
-    written = module if job.to == "safetensors" else bound.module
-    made = _WRITERS[job.to](job, written, samples, Made(how="", outputs=outputs))
+    reading = reading_in(bound.module, samples, outputs)
+    reads = reading.wrapped(bound.module, samples.model_inputs)
+    steady(reads, samples, outputs)
+    # Weights keep the names that the network itself gives them, and TorchScript is written as it was read.
+    as_it_was = job.to == "safetensors" or (job.to == "torchscript" and loaded_script(bound.module) is not None)
+    written = module if job.to == "safetensors" else bound.module if as_it_was else reads
+    own = outputs if as_it_was else tuple(each.model_copy(update={"path": None}) for each in outputs)
+    made = _WRITERS[job.to](job, written, samples, Made(how="", outputs=own))
     if job.to == "safetensors" and made.factory is None:
         return made
     artefact, _ = bind(freeze_in_eval(source.load(_reload(job, made))), samples)
-    cases = compared(bound.module, artefact.module, samples, outputs)
+    answers = reading.wrapped(artefact.module, samples.model_inputs) if as_it_was else artefact.module
+    cases = compared(reads, answers, samples, outputs)
     return made.model_copy(update={"cases": cases, "tolerance": TOLERANCE.relative})
 
 
@@ -95,7 +100,7 @@ def _torchscript(job: Job, module: nn.Module, samples: SampleInputs, made: Made)
         script, how, note = module, "script", "it was TorchScript already"
     else:
         # Not the backend's build: that freezes, and a frozen file's constants stay on the CPU wherever it is loaded.
-        found = faithful(module, shown(samples), as_tensors(made.outputs), job.torchscript, TOLERANCE)
+        found = faithful(module, shown(samples), outputs_in(made.outputs), job.torchscript, TOLERANCE)
         how, note = found.how, sentences(found.refused)
         if not isinstance(found.forward, torch.jit.ScriptModule):
             help_ = "rewrite what is named so that torch.jit.script takes it, or use --to pt2 or safetensors"

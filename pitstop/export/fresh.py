@@ -6,14 +6,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from configs.schema import TensorConfig
+from configs.schema import OutputConfig
 from models.errors import ModelError, first_line
 from models.parity import TOLERANCES, compare, refuse_uncompared
+from models.runtime.output_paths import Reading
 from models.runtime.runner import in_order
-from models.signature import Tensor, as_tensors
+from models.signature import Tensor, outputs_in
+from models.startup.output_binding import reading_of
 from models.startup.row_checks import compare_again
 from models.startup.sample_inputs import SampleInputs
-from models.user_code import call
+from models.user_code import call, call_at_start
 
 from .job import Case
 
@@ -22,6 +24,7 @@ SHOWN_ROWS = 4
 _SIZES = (1, 2, 3, 7, 16)
 _SEEDS = 2
 _FIRST_SEED = 1000
+LOOKED_AT = ("what forward returned", "it is looked at for the outputs: return tensors, and tuples or dicts of them")
 
 
 def shown(samples: SampleInputs) -> list[list[torch.Tensor]]:
@@ -30,9 +33,9 @@ def shown(samples: SampleInputs) -> list[list[torch.Tensor]]:
     return [staged(samples, rows, length, seed=rows) for rows in (SHOWN_ROWS, 1, 9) for length in lengths]
 
 
-def steady(source: nn.Module, samples: SampleInputs, outputs: Sequence[TensorConfig]) -> None:
+def steady(source: nn.Module, samples: SampleInputs, outputs: Sequence[OutputConfig]) -> None:
     """Raise a ModelError where the source itself answers the same question in two ways."""
-    named = as_tensors(outputs)
+    named = outputs_in(outputs)
     inputs = staged(samples, 3, samples.lengths[0] if samples.lengths else 0, _FIRST_SEED)
     others = staged(samples, 3, samples.lengths[0] if samples.lengths else 0, _FIRST_SEED + 1)
 
@@ -45,11 +48,18 @@ def steady(source: nn.Module, samples: SampleInputs, outputs: Sequence[TensorCon
     compare_again(lambda: answer(inputs), first, named, TOLERANCE, "the source, asked the same twice,", advice)
 
 
+def reading_in(source: nn.Module, samples: SampleInputs, outputs: Sequence[OutputConfig]) -> Reading:
+    """Return how the outputs are read from what the source returns."""
+    rows, length = 3, samples.lengths[0] if samples.lengths else 0
+    found = ask(source, staged(samples, rows, length, _FIRST_SEED), samples)
+    return call_at_start(*LOOKED_AT, reading_of, found, outputs_in(outputs), rows)
+
+
 def compared(
-    source: nn.Module, made: Callable[..., Any], samples: SampleInputs, outputs: Sequence[TensorConfig]
+    source: nn.Module, made: Callable[..., Any], samples: SampleInputs, outputs: Sequence[OutputConfig]
 ) -> tuple[Case, ...]:
     """Return how far an artefact is off its source, or raise a ModelError where it answers otherwise."""
-    named = as_tensors(outputs)
+    named = outputs_in(outputs)
     cases, seen = [], set[str]()
     for rows, length, seed in _cases(samples):
         found = _off(source, made, samples, named, rows, length, seed)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from configs.schema import SourceConfig, Strict, TensorConfig
+from configs.schema import OutputConfig, SourceConfig, Strict, TensorConfig
 
 Kind = Literal["safetensors", "torchscript", "pt2"]
 
@@ -18,7 +18,7 @@ class Job(Strict):
     source: SourceConfig | None = Field(None, description="The network: a factory, with or without the file's weights.")
     trusted: bool = Field(False, description="Whether the file may run its author's code; only in a subprocess.")
     inputs: tuple[TensorConfig, ...] = Field((), description="Inputs as they come over the wire.")
-    outputs: tuple[TensorConfig, ...] = Field((), description="Outputs; found by running the network where empty.")
+    outputs: tuple[OutputConfig, ...] = Field((), description="Outputs; found by running the network where empty.")
     lengths: tuple[int, ...] = Field((), description="Sizes of the open dimension besides rows.")
     preprocess: str | None = Field(None, description="Factory of a callable from wire arrays to model arrays.")
     torchscript: Literal["auto", "script", "trace"] = Field("auto", description="How TorchScript is made.")
@@ -38,7 +38,7 @@ class Made(Strict):
 
     how: str = Field(description="script, trace, torch.export or weights.")
     note: str = Field("", description="What the user should know of how it was made.")
-    outputs: tuple[TensorConfig, ...] = Field((), description="Outputs, as given or as found.")
+    outputs: tuple[OutputConfig, ...] = Field((), description="Outputs, as given or as found.")
     factory: str | None = Field(None, description="A factory that was seen to take these weights.")
     tensors: int = Field(0, description="Weights that were read back and found the same, bit by bit.")
     tolerance: float = Field(0, description="Largest deviation allowed.")

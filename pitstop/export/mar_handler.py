@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from configs.schema import TensorConfig
+from configs.schema import OutputConfig, TensorConfig
 from models.errors import ModelError
 
 from . import image_hooks, mar_code
@@ -47,7 +47,7 @@ class Handled:
     """What the handler gave: an input where none was named, hooks for /predict, outputs known from the labels."""
 
     inputs: tuple[TensorConfig, ...] = ()
-    outputs: tuple[TensorConfig, ...] = ()
+    outputs: tuple[OutputConfig, ...] = ()
     hooks: dict[str, str] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -112,5 +112,5 @@ def _labels(folder: Path, found: Handled) -> None:
         count = len(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise ModelError(f"{_NAMES}: is not JSON\nhelp: correct it in the archive") from error
-    found.outputs = (TensorConfig(name="scores", datatype="FP32", shape=(-1, count), low=None, high=None),)
+    found.outputs = (OutputConfig(name="scores", datatype="FP32", shape=(-1, count)),)
     found.kept.append(f"{_NAMES}: {count} names -> one output, scores [n, {count}]")

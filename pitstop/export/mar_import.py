@@ -49,7 +49,7 @@ def _bring(options: ExportOptions, archive: Archive, module: str, console: Conso
     _copy(archive, options.dest, settings)
     handled = mar_handler.handle(archive, options.dest, module, signature_flags.tensors("--input", options.inputs))
     if options.outputs:
-        handled.outputs = signature_flags.tensors("--output", options.outputs)
+        handled.outputs = signature_flags.outputs(options.outputs)
     brought = mar_weights.bring(options, archive, module, handled, console)
     lost = [*settings.lost, *handled.lost, *brought.lost]
     args = _args(options, archive, settings, handled, brought)

@@ -35,7 +35,7 @@ def job_of(options: ExportOptions, dest: Path) -> Job:
         source=_source(options),
         trusted=options.trust_pickle and options.source is not None,
         inputs=signature_flags.tensors("--input", options.inputs),
-        outputs=signature_flags.tensors("--output", options.outputs),
+        outputs=signature_flags.outputs(options.outputs),
         lengths=_lengths(options),
     )
 

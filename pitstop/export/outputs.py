@@ -5,33 +5,40 @@ from typing import Any
 import torch
 from torch import nn
 
-from configs.schema import TensorConfig
+from configs.schema import OutputConfig
 from models.errors import ModelError
+from models.runtime.output_paths import leaves, names_in, text
 from models.startup.declared_dtypes import DATATYPES
 from models.startup.sample_inputs import SampleInputs
+from models.user_code import call_at_start
 
-from .fresh import ask, staged
+from .fresh import LOOKED_AT, ask, staged
 
 _HELP = "help: name the outputs yourself with --output NAME:DATATYPE:SHAPE, in the order that forward returns them"
 
 
-def outputs_of(module: nn.Module, samples: SampleInputs) -> tuple[TensorConfig, ...]:
-    """Return the outputs in forward's order; a dict's keys become their names, else output0, output1, …"""
+def outputs_of(module: nn.Module, samples: SampleInputs) -> tuple[OutputConfig, ...]:
+    """Return the outputs in forward's order; the names that it gives become theirs, else output0, output1, …"""
     length = samples.lengths[0] if samples.lengths else 0
-    two, three = (_named(ask(module, staged(samples, rows, length, seed=rows), samples)) for rows in (2, 3))
-    return tuple(_tensor(name, value, three.get(name)) for name, value in two.items())
+    two, three = (
+        call_at_start(*LOOKED_AT, _named, ask(module, staged(samples, rows, length, seed=rows), samples))
+        for rows in (2, 3)
+    )
+    return tuple(_tensor(name, path, value, three.get(name, ("", None))[1]) for name, (path, value) in two.items())
 
 
-def _named(result: Any) -> dict[str, Any]:
-    if isinstance(result, dict):
-        return {str(name): value for name, value in result.items()}
-    values = list(result) if isinstance(result, tuple | list) else [result]
-    return {"output" if len(values) == 1 else f"output{index}": value for index, value in enumerate(values)}
+def _named(result: Any) -> dict[str, tuple[str, Any]]:
+    """Return what is not None by name, each with the path that it needs, or none."""
+    found = [(path, value) for path, value in leaves(result) if value is not None]
+    if names_in(result) is not None:
+        return {text(path): (text(path) if len(path) > 1 else "", value) for path, value in found}
+    names = ["output"] if len(found) == 1 else [f"output{index}" for index in range(len(found))]
+    return {name: ("", value) for name, (_, value) in zip(names, found, strict=True)}
 
 
-def _tensor(name: str, value: Any, other: Any) -> TensorConfig:
+def _tensor(name: str, path: str, value: Any, other: Any) -> OutputConfig:
     if not isinstance(value, torch.Tensor) or not isinstance(other, torch.Tensor):
-        raise ModelError(f"output {name!r}: is a {type(value).__name__}, not a tensor\nhelp: return tensors alone")
+        raise ModelError(f"output {name!r}: is a {type(value).__name__}, not a tensor\n{_HELP}")
     if value.dtype not in DATATYPES:
         raise ModelError(f"output {name!r}: has dtype {value.dtype}, which has no wire form\nhelp: return .float()")
     if value.dim() == 0 or value.shape[0] != 2 or other.shape[0] != 3:
@@ -41,4 +48,4 @@ def _tensor(name: str, value: Any, other: Any) -> TensorConfig:
     if value.shape[1:] != other.shape[1:]:
         raise ModelError(f"output {name!r}: its sizes besides the rows change with the batch\n{_HELP}")
     found = {"name": name, "datatype": DATATYPES[value.dtype], "shape": (-1, *value.shape[1:])}
-    return TensorConfig.model_validate(found)
+    return OutputConfig.model_validate({**found, "from": path or None})

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from models.errors import ModelError, first_line
+from models.runtime.output_paths import as_graph
 from models.signature import Tensor
 
 
@@ -28,7 +29,7 @@ def write(
     shapes = tuple(open_sizes if tensor.fixed else with_length for tensor in model_inputs)
     try:
         with torch.no_grad():
-            program = torch.export.export(module, tuple(example), dynamic_shapes=shapes, strict=False)
+            program = torch.export.export(as_graph(module), tuple(example), dynamic_shapes=shapes, strict=False)
     except Exception as error:  # The exporter raises a dozen unrelated types; each means "not exportable".
         raise ModelError(_why(error)) from error
     torch.export.save(program, path)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import yaml
 from pydantic import ValidationError
 
-from configs.schema import TensorConfig
+from configs.schema import OutputConfig, TensorConfig
 from models.errors import ModelError
 
 _FORM = "NAME:DATATYPE:SHAPE"
@@ -22,6 +22,11 @@ def tensors(flag: str, texts: Sequence[str]) -> tuple[TensorConfig, ...]:
     if len(set(names)) < len(names):
         raise ModelError(f"{flag}: two tensors have one name: {names}\nhelp: give each its own")
     return found
+
+
+def outputs(texts: Sequence[str]) -> tuple[OutputConfig, ...]:
+    """Return one output for each `--output`."""
+    return tuple(OutputConfig.model_validate(each.model_dump()) for each in tensors("--output", texts))
 
 
 def kwargs(texts: Sequence[str]) -> dict[str, object]:

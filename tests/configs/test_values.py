@@ -193,3 +193,32 @@ def test_the_help_of_crossed_bounds_names_the_type_s_own_default() -> None:
     data = {**NEEDED[ModelConfig], "inputs": [{**TENSOR, "datatype": "UINT8", "low": 5, "high": 2}]}
     (problem,) = problems_in(ModelConfig, data, data)
     assert "by default low is 0 and high is 255" in problem.help
+
+
+@pytest.mark.parametrize(
+    "given, path",
+    [("logits", "logits"), (1.0, "1.0"), (0, "0"), (-1, "-1"), ("1.10", "1.10"), ("a.-1", "a.-1"), (None, None)],
+)
+def test_a_path_is_kept_as_it_is_written(given: object, path: str | None) -> None:
+    data = with_value(ModelConfig, ("outputs", "from"), given)
+    config = ModelConfig.model_validate(data)
+    assert config.outputs[0].path == path
+    assert ModelConfig.model_validate(config.model_dump(mode="json")) == config
+    assert ModelConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        (1.10, 'in quotes, as "1.10"'),
+        (True, "in quotes"),
+        ("a..b", "empty step"),
+        ("", "empty step"),
+        ([0], "names and"),
+    ],
+)
+def test_a_path_that_yaml_may_have_changed_is_refused_by_its_key(given: object, said: str) -> None:
+    data = with_value(ModelConfig, ("outputs", "from"), given)
+    [problem] = problems_in(ModelConfig, data, data)
+    assert problem.where == "outputs[0] (y).from"
+    assert said in problem.what + problem.help

@@ -28,6 +28,7 @@ from pitstop.audit.step import STARTED, Step, find, setting_of
 from pitstop.audit.subject import Subject, subject_of
 from pitstop.audit.subject import load as load_subject
 from pitstop.audit.waterfall import waterfall
+from tests.models.test_open_model import config
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, edited
 
 FAST = Budget(0.002, quick=True)
@@ -68,6 +69,20 @@ def test_a_model_that_makes_a_mistake_gives_itself_away(
     assert status == 1
     assert f"MISTAKE {mistake}" in output
     assert said in output
+
+
+@pytest.mark.parametrize("network", ["Yolo", "Data", "Deep"])
+def test_nested_outputs_are_compared_and_measured_in_every_step(network: str) -> None:
+    path = {"Yolo": "1.0", "Data": "more.z.1", "Deep": "head.aux.2"}[network]
+    outputs = [{"name": "y", "datatype": "FP32", "shape": [-1, 3], "from": path}]
+    keys: dict[str, Any] = {"outputs": outputs, "max_batch_size": 4, "device": "cpu"}
+    found = subject_of(load_subject(config(f"tests.models.output_networks:{network}", **keys), "cpu"))
+    built = build(found, setting_of(found.config))
+    assert built.how != "eager"
+    assert [each for each in model_findings(found, built, ()) if each.severity == "mistake"] == []
+    steps = {step.spec.key: step for step in walked(found)}
+    assert {"train", "eval", "inference_mode", "batch-4"} <= set(steps)
+    assert {key: step.skipped for key, step in steps.items() if step.skipped and "compile" not in key} == {}
 
 
 def test_the_digits_prove_themselves_and_every_step_is_measured_or_says_why_not() -> None:

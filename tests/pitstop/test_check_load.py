@@ -23,6 +23,8 @@ def raises(): raise RuntimeError("no such thing")
 def waits(): time.sleep(600)
 def reads(): return Good() if os.environ["LOAD_NETS"] == "set" else None
 def doubles(): return Good().double()
+class Pairs(Good):
+    def forward(self, x): y = super().forward(x); return y, [y, None]
 """
 
 
@@ -64,6 +66,14 @@ def test_a_model_that_opens_says_where_and_how_long(folder: Path) -> None:
     status, output = check(folder, model("net", "Good"))
     assert status == 0
     assert "net: opens on cpu, eager, fp32; ready after" in output
+
+
+def test_where_the_outputs_come_from_is_told_before_and_after_the_model_opens(folder: Path) -> None:
+    outputs = [{"name": "y", "datatype": "FP32", "shape": [-1, 2], "from": 1.0}]
+    status, output = check(folder, model("net", "Pairs", outputs=outputs))
+    assert status == 0, output
+    assert "nets.yaml: net: outputs y from 1.0\n" in output
+    assert "; outputs y from 1.0" in output
 
 
 def test_what_ends_or_crashes_is_told_by_name_and_the_others_are_opened(folder: Path) -> None:

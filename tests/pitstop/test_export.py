@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -7,6 +8,8 @@ import yaml
 from configs.schema import ModelConfig, SourceConfig
 from models.sources.files import digest
 from models.sources.source import load
+from models.startup.open_model import open_model
+from tests.models import output_networks
 from tests.models.networks import Linear
 
 from .exported import LINEAR, export, manifest_of
@@ -57,6 +60,59 @@ def test_the_printed_yaml_serves_any_number_of_rows(checkpoint: Path, tmp_path: 
     assert getattr(config.source, key) == str(tmp_path / dest)
     for rows in (1, 5, 33):
         assert torch.equal(load(config.source)(torch.ones(rows, 4)), torch.full((rows, 2), 12.0))
+
+
+@pytest.mark.parametrize("dest", ["net.pt", "net.pt2", "net.safetensors"])
+@pytest.mark.parametrize(
+    "network, names",
+    [
+        ("Yolo", ["output0", "output1", "output2"]),
+        ("NoneFirst", ["output"]),
+        ("Data", ["y", "more.z.0", "more.z.1"]),
+        ("Tuple", ["z", "y"]),
+    ],
+)
+def test_nested_outputs_are_found_and_the_printed_yaml_serves_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, names: list[str], dest: str
+) -> None:
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+    lines, factory = tmp_path / "lines.yaml", f"tests.models.output_networks:{network}"
+    arguments = ("--factory", factory, *LINEAR[2:], "--yaml", lines)
+    status, output = export("-o", tmp_path / dest, *arguments)
+    assert status == 0, output
+    args = yaml.safe_load(lines.read_text())
+    assert [each["name"] for each in args["outputs"]] == names
+    assert any("from" in each for each in args["outputs"]) == (network == "Data" and dest == "net.safetensors")
+    served = open_model(ModelConfig.model_validate({"name": "net", "max_batch_size": 2, **args}), "cpu")
+    found = served.runner.run([{"x": np.ones((2, 4), np.float32)}])
+    y = output_networks.Bare()(torch.ones(2, 4)).detach().numpy()
+    for name, array in found.items():
+        by = {"output1": 2, "output2": -1, "more.z.1": -1, "z": -1}.get(name, 1)
+        np.testing.assert_allclose(array, by * y, rtol=1e-5)
+
+
+def test_an_export_of_a_config_keeps_the_outputs_of_their_paths_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    outputs = [{"name": "b", "datatype": "FP32", "shape": [-1, 3], "from": "1.1"}]
+    inputs = [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]
+    args = {"name": "net", "source": {"factory": "tests.models.output_networks:Yolo"}}
+    app = {
+        "name": "net",
+        "import_path": "deployments.app:model",
+        "args": {**args, "inputs": inputs, "outputs": outputs},
+    }
+    (tmp_path / "net.yaml").write_text(yaml.safe_dump({"applications": [app]}))
+    for dest in ("net.pt", "net.pt2"):
+        status, output = export("--config", tmp_path / "net.yaml", "-o", tmp_path / dest)
+        assert status == 0, output
+        assert manifest_of(tmp_path / dest)["outputs"] == [
+            {key: outputs[0][key] for key in ("name", "datatype", "shape")}
+        ]
+        key = "torchscript" if dest == "net.pt" else "exported_program"
+        [found] = load(SourceConfig.model_validate({key: str(tmp_path / dest)}))(torch.ones(2, 4))
+        assert torch.allclose(found, output_networks.Yolo()(torch.ones(2, 4))[1][1])
 
 
 def test_what_a_config_serves_is_exported_with_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
