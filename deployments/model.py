@@ -48,7 +48,11 @@ if TYPE_CHECKING:
 
 
 class Model:
-    """Serves one model; its methods beyond Serve's own are RPCs of the Open Inference service, and `block`."""
+    """Serves one model. Its methods beyond Serve's own are RPCs of the Open Inference service, and what replicas call.
+
+    Ingress replicas call `block`, `model_inputs`, `grouping` and `properties`; a stable version calls `canary_status`
+    and `answer`.
+    """
 
     async def __init__(self, args: dict[str, Any], placement: Placement) -> None:  # type: ignore[misc]  # As Ray has it.
         began_s = time.monotonic()

@@ -89,7 +89,9 @@ class ModelService:
 
         Raises:
             QueueFull: too much is waiting already.
-            BadRequest: a row is longer than the longest that was warmed, or its inputs differ in their open size.
+            Unavailable: the replica is unhealthy.
+            BadRequest: a row is longer than the longest that was warmed, its inputs differ in their open size, or it
+                has more rows than may wait.
             NotFound: the version asked for is no longer here.
         """
         version = self.version

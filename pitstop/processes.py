@@ -28,8 +28,7 @@ def of(root: int | None, mark: str) -> dict[int, str]:
     found = {pid for pid in parents if pid == root or mark in _read(pid, "environ")}
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
-    lines = {pid: _read(pid, "cmdline").replace("\0", " ") for pid in sorted(found - {os.getpid()})}
-    return {pid: line for pid, line in lines.items() if line}
+    return {pid: line for pid in sorted(found - {os.getpid()}) if (line := _command(pid))}
 
 
 def named(processes: dict[int, str], text: str) -> int | None:
@@ -135,6 +134,14 @@ def _started(pid: int) -> str:
     """Return when a process was started, in ticks since the machine was: with its id nobody else's."""
     fields = _read(pid, "stat").rpartition(")")[2].split()
     return fields[19] if len(fields) > 19 else ""
+
+
+def _command(pid: int) -> str:
+    """Return the command line, or the name of a process that is just becoming another; empty where it has ended."""
+    status = _read(pid, "status")
+    if not status or "\nState:\tZ" in status:
+        return ""
+    return _read(pid, "cmdline").replace("\0", " ") or status.split()[1]
 
 
 def _field(status: str, name: str) -> int:

@@ -1,6 +1,7 @@
 """Rules for an `autoscaling_config`, mostly for pitstop's own policy, which Serve checks only at run time.
 
-The policy itself is deployments/autoscaling/; its arguments are listed here too, because configs imports nothing.
+The policy itself is deployments/autoscaling/; its arguments are listed here too, because configs must not import
+deployments.
 """
 
 from collections.abc import Iterator, Mapping

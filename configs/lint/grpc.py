@@ -1,4 +1,4 @@
-"""Rules for a config that serves gRPC: pitstop's service on Serve's port, and no port used twice."""
+"""Rules for a config that serves gRPC: pitstop's service on Serve's port, and a port of its own for the gRPC proxy."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

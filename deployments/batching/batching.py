@@ -91,6 +91,7 @@ class Batcher:
 
         Raises:
             QueueFull: the bound on waiting rows is reached.
+            BadRequest: the request alone has more rows than that bound.
             Unavailable: the replica is unhealthy.
         """
         self.admit(rows)

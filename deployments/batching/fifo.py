@@ -28,7 +28,7 @@ class Fifo:
         room = limit
         chosen: list[tuple[Item, int]] = []
         for item in chain.from_iterable(levels):
-            # Only one that is alone over the limit is split; any other opens the next batch.
+            # Only an item over the limit, as it now is, is split; any other opens the next batch.
             left = item.rows - item.taken
             if left > room and item.rows <= limit:
                 break

@@ -131,7 +131,8 @@ class Waiting:
     def take(self, limit: int, now_s: float) -> list[Part]:
         """Take the next batch, of at most `limit` rows.
 
-        An item is split only where it alone is over the limit; one that merely does not fit opens the next batch.
+        An item is split only where it has more rows than the policy takes in one forward, which may be fewer than
+        `limit`; one that merely does not fit opens the next batch.
         Items that nobody waits for, or whose deadline has passed, leave without costing a forward.
         """
         expired: list[Item] = []

@@ -1,4 +1,4 @@
-"""Decides for each request of a model whether its canary answers it: by the version asked for, or by the share."""
+"""Has the canary that the tunables name, if any, and hands requests to it; canary.py decides which."""
 
 from collections.abc import Callable
 from typing import Any

@@ -163,7 +163,7 @@ class OutOfMemory(InferenceFailed):
     sentence = "a row of this request does not fit into the server's memory, even alone: send a smaller one"
 
 
-# Errors that a device's replica may send to an ingress replica.
+# Errors that one replica may send to another: the device's to an ingress replica, the canary's to the stable version.
 BY_KIND: dict[str, Callable[..., ServeError]] = {
     each.kind: each
     for each in (ServeError, BadRequest, TimedOut, QueueFull, InferenceFailed, NotFinite, OutOfMemory, Unavailable)

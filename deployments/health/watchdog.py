@@ -20,7 +20,7 @@ End = Callable[[str], None]
 
 
 class Watchdog:
-    """Calls `end` with the reason, once, if a step or the loop takes longer than `hang_s`."""
+    """Calls `end` with the reason, once, if a step or the loop takes longer than `hang_s()`."""
 
     def __init__(
         self, heartbeat: Heartbeat, loop: asyncio.AbstractEventLoop, hang_s: Callable[[], float], end: End

@@ -43,7 +43,7 @@ class HttpClient:
                 if connection.open:
                     try:
                         return await self._send_on(connection, head, body)
-                    except StaleError:  # The server closed it while it was idle; the request was not read.
+                    except StaleError:  # Sent again, even if it was read: inference has no side effects.
                         continue
             loop = asyncio.get_running_loop()
             _, connection = await loop.create_connection(Connection, *self._address)

@@ -11,7 +11,7 @@ Ended = Callable[[Reply | ConnectionError], None]
 
 
 class StaleError(ConnectionError):
-    """A used connection was closed before any byte of an answer: the request was not read."""
+    """A used connection was closed before any byte of an answer: most likely the request was not read."""
 
 
 class NotHttpError(ConnectionError):

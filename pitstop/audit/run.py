@@ -1,6 +1,6 @@
 """Runs one step: compares its answers, times it, and counts the peak of its allocations.
 
-A step that cannot run, or whose answers deviate too far from eager fp32, does not fail the audit: it is left out, with
+A step that cannot run, or whose answers deviate too far from eager, does not fail the audit: it is left out, with
 the reason. On a GPU memory is the allocator's own count; on the CPU the allocator's events are added up. Resident
 memory would not do: allocators keep what they freed, so a second step would seem to need nothing.
 """
@@ -77,7 +77,7 @@ def highest(changes: Iterable[int]) -> int:
 
 
 def _compared(arm: Arm, rows: int, call: Callable[[], Any], subject: Subject) -> tuple[float, bool]:
-    """Compare with eager fp32; a step of one row is judged by several rows, one after the other."""
+    """Compare with eager; a step of one row is judged by several rows, one after the other."""
     if rows > 1:
         return subject.compared(in_order(call(), subject.outputs), rows, arm.built.tolerance)
     staged = stage(subject.arrays(COMPARED_ROWS), arm.built.layout)
@@ -99,7 +99,7 @@ def _run(spec: StepSpec, arm: Arm, subject: Subject, budget_s: float) -> Step:
         step = Step(spec, deviation=deviation, how=built.how, note=built.note, wrong_trace=built.wrong_trace)
         if not within:
             limit = built.tolerance.relative
-            return replace(step, skipped=f"off eager fp32 by {deviation:.2g}, {limit:g} is allowed")
+            return replace(step, skipped=f"off eager by {deviation:.2g}, {limit:g} is allowed")
         timing = measure(call, budget_s)
         if subject.device.type == "cuda":
             # The CPU may sleep while the GPU works, so its share says nothing.

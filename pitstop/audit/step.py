@@ -61,7 +61,7 @@ class StepSpec:
 class Step:
     """A step that ran, or the reason why it did not.
 
-    `deviation` is from eager fp32, relative; see models.parity. `spread` is the lowest and the highest items a
+    `deviation` is from eager, relative; see models.parity. `spread` is the lowest and the highest items a
     second of several runs. `wrong_trace` says why a trace was refused that would be wrong for other
     inputs. `refusal` is what a start says against the config.
     """

@@ -92,13 +92,13 @@ class Subject:
         return worst, within
 
     def expected(self, rows: int) -> list[torch.Tensor]:
-        """Return what eager fp32 answers, each row alone; raise ModelError if an output has no finite number."""
+        """Return what eager answers, each row alone; raise ModelError if an output has no finite number."""
         if rows not in self._expected:
             self._expected[rows] = self._alone(rows)
         for tensor, answer in zip(self.outputs, self._expected[rows], strict=True):
             if answer.is_floating_point() and answer.numel() and not bool(answer.isfinite().any()):
                 raise ModelError(
-                    f"output {tensor.name!r}: eager fp32 answers no finite number, so nothing can be compared with it\n"
+                    f"output {tensor.name!r}: eager answers no finite number, so nothing can be compared with it\n"
                     "help: correct the weights, or the range of the inputs in the config (low, high)"
                 )
         return self._expected[rows]

@@ -65,7 +65,7 @@ def show_finding(finding: Finding, document: Document, console: Console) -> None
 
 
 def steps_table(steps: Iterable[Step]) -> Table:
-    """Return the waterfall; factors are against its first step, off is from eager fp32."""
+    """Return the waterfall; factors are against its first step, off is from eager."""
     steps = list(steps)
     table = terminal.table("", *HEADS, left=("",), gap=1)
     for column in table.columns[1:]:

@@ -137,7 +137,7 @@ def _faster(case: Case) -> Iterator[Finding]:
     lines = {key: value for key, value in fast.spec.setting.lines.items() if case.here.lines[key] != value}
     if not lines or lines == {"backend": DEFAULT}:
         return  # That is the default backend, and mistake 3 where it is faster.
-    what = f"{fast.spec.label} would be faster here, off eager fp32 by {deviation(fast.deviation)}"
+    what = f"{fast.spec.label} would be faster here, off eager by {deviation(fast.deviation)}"
     fix = "\n".join(f"{key}: {value}" for key, value in lines.items())
     yield Finding("hint", what, case.args(next(iter(lines))), fix, gain(slow, fast))
 

@@ -16,7 +16,7 @@ _HELP = "is that another pitstop? End it by Ctrl-C in its terminal, or give this
 
 
 def taken(raw: Mapping[str, Any]) -> str:
-    """Say which ports of a config are taken, and by what; empty where none is, or where Serve runs on this cluster."""
+    """Say which ports of a config are taken, and by what; empty where none is, or where a Ray cluster is in use."""
     if os.environ.get("RAY_ADDRESS") or _ray_started():
         return ""
     singles = [each for each in (*chosen(raw), *given_by_serve(raw)) if each.first == each.last]

@@ -20,7 +20,7 @@ def tune(
 ) -> None:
     """Search the backend, precision, memory format, threads and batch size that run a model best on this machine.
 
-    Each is tried in a process of its own; what does not answer as eager fp32 does is out. Ctrl-C shows what was found.
+    Each is tried in a process of its own; what does not answer as eager does is out. Ctrl-C shows what was found.
     Exits with 2 if nothing can be tried.
 
     Example: [bold]pitstop tune serve_config.yaml --model digits-cpu --goal latency --quick --write[/bold]

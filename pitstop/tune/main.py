@@ -1,6 +1,6 @@
 """`pitstop tune`: the backend, precision, memory format, threads and batch size that run a model best on this machine.
 
-What does not answer as eager fp32 does is out, whatever its speed. Ctrl-C shows what was measured so far.
+What does not answer as eager does is out, whatever its speed. Ctrl-C shows what was measured so far.
 """
 
 import time

@@ -22,9 +22,10 @@ IGNORES = "trap '' TERM; echo started; while true; do sleep 1; done"
 def test_what_carries_the_mark_is_found_and_killed(tmp_path: Path) -> None:
     mark = processes.new_mark()
     process = isolated_server.spawn(["sleep", "600"], isolated_server.environment(tmp_path, mark), subprocess.DEVNULL)
+    # It may still be on its way from Popen's child to what it runs.
+    wait_until(lambda: [line.strip() for line in processes.of(None, mark).values()] == ["sleep 600"], within_s=60)
     found = processes.of(None, mark)
     assert list(found) == [process.pid]
-    assert [line.strip() for line in found.values()] == ["sleep 600"]
     processes.kill(found)
     assert process.wait(timeout=60) == -signal.SIGKILL
     wait_until(lambda: not left_over(mark), within_s=60)
@@ -52,7 +53,8 @@ def test_others_are_asked_to_stop_only_where_that_is_wanted(
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
     # Without the mark, and soon without the parent.
-    assert [line.split()[0] for line in processes.of(process.pid, mark).values()] == [sys.executable, "sleep"]
+    programs = [sys.executable, "sleep"]
+    wait_until(lambda: [line.split()[0] for line in processes.of(process.pid, mark).values()] == programs, within_s=60)
     assert len(processes.end(process, mark, 1.0, ask_others_after_s)) == left
 
 
