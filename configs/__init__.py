@@ -1,1 +1,1 @@
-"""What may be configured, and how it is read: schema, loader, linter. Imports nothing heavy."""
+"""The YAML: schema, loader, linter. Imports nothing heavy."""

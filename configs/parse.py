@@ -48,7 +48,7 @@ def parse_root(args: Mapping[str, Any] | None, label: str = "args") -> RootConfi
 
 
 def problems_in(model: type[BaseModel], data: object, raw: object, base: Keys = ()) -> list[Problem]:
-    """Return what keeps `data`, found at `base` in `raw`, from being a `model`."""
+    """Return the problems of `data`, at `base` in `raw`, as a `model`."""
     try:
         model.model_validate(data)
     except ValidationError as error:
@@ -65,7 +65,7 @@ def _parse(model: type[T], data: object, label: str) -> T:
 
 
 def _follows(error: dict[str, Any], errors: list[dict[str, Any]]) -> bool:
-    """Whether a list counts as too short only because its items failed, which is told already."""
+    """Whether a list is too short only because its items failed, which is already reported."""
     loc = error["loc"]
     return error["type"] == "too_short" and any(
         len(e["loc"]) > len(loc) and e["loc"][: len(loc)] == loc for e in errors

@@ -18,7 +18,7 @@ _RENAMED: dict[tuple[str, ...], str] = {
 
 
 def renamed(keys: Sequence[str | int]) -> tuple[str, str] | None:
-    """Return what to say of a key that has another name now, and what to do; None if it never was a key."""
+    """Return the error and the help for a key that has another name now; None for any other."""
     new = next((new for old, new in _RENAMED.items() if tuple(keys[-len(old) :]) == old), None)
     if new is None:
         return None

@@ -39,7 +39,7 @@ def wrong_arguments(body: list[ast.stmt], name: str, given: Collection[str]) -> 
 
 
 def signature_of(body: list[ast.stmt], name: str) -> Signature | None:
-    """Return what a call of this name in a module takes, or None where its source does not say."""
+    """Return what a call of this name in a module takes, or None if its source does not say."""
     found = _only(body, name)
     if isinstance(found, ast.FunctionDef):
         return None if found.decorator_list else _of(found, skip=0)
@@ -75,7 +75,7 @@ def _is_bare(body: list[ast.stmt], base: str) -> bool:
 
 
 def _imported(node: ast.stmt, name: str) -> str | None:
-    """Return what a name stands for after an import; None where the statement is none."""
+    """Return what a name stands for after an import; None for any other statement."""
     for alias in node.names if isinstance(node, ast.Import | ast.ImportFrom) else ():
         if name == (alias.asname or alias.name):
             return f"{'.' * node.level}{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
@@ -85,7 +85,7 @@ def _imported(node: ast.stmt, name: str) -> str | None:
 
 
 def _only(body: list[ast.stmt], name: str) -> ast.stmt | None:
-    """Return the one statement that defines a name; None where there is none, or several."""
+    """Return the only statement that defines a name; None if there is none, or several."""
     found = _definitions(body, name)
     return found[0] if len(found) == 1 else None
 

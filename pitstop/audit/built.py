@@ -1,4 +1,4 @@
-"""A model made ready: in one setting, as a start leaves it, and not at all.
+"""Builds a model: in one setting, as a start leaves it, and without any preparation.
 
 A start packs convolutions for a CPU or captures CUDA graphs, each where it is faster.
 """
@@ -55,7 +55,7 @@ class Built:
 
     @property
     def wrong_trace(self) -> str:
-        """Why a trace was refused that would be wrong for other inputs; "" where none was."""
+        """Why a trace was refused that would be wrong for other inputs; "" if none was."""
         return sentences(each for each in self.refused if each.code in WRONG_TRACE)
 
     @property
@@ -85,7 +85,7 @@ def build(subject: Subject, setting: ForwardSetting, more: Mapping[str, str] = M
 
 
 def started_label(subject: Subject, built: Built) -> str | None:
-    """Return what a start would try to make of the compiled forward; None where there is nothing."""
+    """Return the label of what a start would try to make faster; None if there is nothing."""
     if subject.device.type == "cuda":
         return "CUDA graphs" if subject.config.cuda_graphs else None
     return "packed for this CPU" if packs(built.forward, built.layout) else None
@@ -98,7 +98,7 @@ def started_spec(subject: Subject, built: Built) -> StepSpec:
 
 
 def started(subject: Subject, built: Built) -> Built:
-    """Return the model as a replica runs it: opened as its start opens it, with all that a start checks.
+    """Return the model as a replica runs it: opened as a start opens it, with all of its checks.
 
     Raises:
         ModelError: a start refuses it.
@@ -111,13 +111,13 @@ def started(subject: Subject, built: Built) -> Built:
     if not _changed(served.runner.forward, built.forward):
         return found
     forward = served.runner.forward
-    # Beside the packed forward the plain one stays, for smaller batches, and each has its weights.
+    # The plain forward stays beside the packed one, for smaller batches, and each has its own weights.
     copies = 2 if isinstance(forward, PackedForward) else 1
     return replace(found, forward=forward, batches=batches_of(forward), weights_mib=copies * built.weights_mib)
 
 
 def batches_of(forward: Forward) -> str:
-    """Return for which batches the start took it."""
+    """Return for which batch sizes the start uses it."""
     if isinstance(forward, Graphed):
         return f"up to {max(shape[0] for [shape, *_] in forward.graphs)} rows"
     return f"from {forward.from_rows} rows on" if isinstance(forward, PackedForward) else ""
@@ -162,7 +162,7 @@ def _probe_rows(subject: Subject) -> list[int]:
 
 
 def _changed(forward: Forward, compiled: Forward) -> bool:
-    """Whether a start made something of what was compiled. Packing takes the place of plain convolutions."""
+    """Whether a start changed the compiled forward, by CUDA graphs or by packed convolutions."""
     return isinstance(forward, PackedForward | Graphed) or _convolutions(forward) < _convolutions(compiled)
 
 

@@ -1,4 +1,4 @@
-"""What the config alone gives away. The measured steps only say what it costs. Pure.
+"""Findings from the config alone; the measured steps only say what each costs. Pure.
 
 Rules that `pitstop check` has too are taken from there; here they get their price.
 """
@@ -22,7 +22,7 @@ _WIDEST_GAP = 2
 
 
 def config_findings(case: Case) -> Iterator[Finding]:
-    """Yield what can be said without a forward."""
+    """Yield the findings that need no forward."""
     for part in (_ruled, _gaps, _odd_limit, _threads, _pickle, _fleet, _unmeasured, _fallback):
         yield from part(case)
 
@@ -44,7 +44,7 @@ def _ruled(case: Case) -> Iterator[Finding]:
 
 
 def _starved(case: Case, problem: Problem) -> Finding:
-    """Mistake 5 by another name: Serve lets in fewer requests than fill a batch."""
+    """Mistake 5 in another form: Serve admits fewer requests than fill a batch."""
     given = case.app.replicas.get("max_ongoing_requests")
     ongoing = given if isinstance(given, int) else 5
     held, full = _rate(case, ongoing), case.many and case.many.items_s
@@ -122,7 +122,7 @@ def _pickle(case: Case) -> Iterator[Finding]:
 
 
 def _fleet(case: Case) -> Iterator[Finding]:
-    """Mistake 4: many CPUs, and nothing that they were ever compared with."""
+    """Mistake 4: many CPUs, which were never compared with anything."""
     _, replicas = replica_bounds(case.app.replicas)
     others = [app for app in case.neighbours if same_model(app, case.app) and app.config.device != "cpu"]
     if case.app.config.device != "cpu" or replicas < 2 or others:

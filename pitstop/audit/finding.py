@@ -1,4 +1,4 @@
-"""What an audit has to say: a mistake, a warning or a hint; where, what it costs here, and the line that fixes it."""
+"""A finding of an audit: a mistake, a warning or a hint; where, what it costs here, and the line that fixes it."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,7 +14,7 @@ _ORDER = {"refusal": 0, "mistake": 1, "warning": 2, "hint": 3}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`keys` leads to the YAML key; `fix` is what to write, in YAML where YAML can mend it."""
+    """`keys` is the path of the YAML key; `fix` is what to write, as YAML if YAML can fix it."""
 
     severity: Severity
     what: str
@@ -36,13 +36,13 @@ class Finding:
 
 
 def refusal(text: str, args: Keys) -> Finding:
-    """Return what a start has against a config. `text`: its error, with its help; `args` leads to the model's args."""
+    """Return the finding for a config that a start refuses. `text`: its error and help; `args`: the path of args."""
     error = ModelError(text)
     return Finding("refusal", f"a start refuses this config: {error.what}", args, error.help or "correct what is named")
 
 
 def refusal_text(error: Exception) -> str:
-    """Return what a start would say: a ModelError whole, with its help; anything else in a line."""
+    """Return the text of a start's error: all of a ModelError, with its help; one line of any other."""
     return str(error) if isinstance(error, ModelError) else first_line(error)
 
 

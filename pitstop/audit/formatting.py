@@ -1,4 +1,4 @@
-"""How an audit writes what it measured, in the terminal, on its page and in Markdown alike."""
+"""Formats what an audit measured, the same in the terminal, in the report and in Markdown."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ HEADS = ("p50 ms", "p99 ms", "items/s", TIMES, "MiB", "off")
 
 
 def cells(step: Step, first: float) -> list[str]:
-    """Return what HEADS name of a step, nothing where it was left out. `first` is what `first_items_s` returns."""
+    """Return the cells of HEADS for a step, or nothing if it was left out. `first` is the result of `first_items_s`."""
     timing, items = step.timing, step.items_s
     if timing is None or items is None:
         return []
@@ -20,12 +20,12 @@ def cells(step: Step, first: float) -> list[str]:
 
 
 def first_items_s(steps: Iterable[Step]) -> float:
-    """Return the items a second of the first step, against which the factors of all are."""
+    """Return the items a second of the first step, to which all factors refer."""
     return next((step.items_s or 1 for step, _ in ran(steps)), 1)
 
 
 def factor(value: float | None) -> str:
-    """Write how many times slower a mistake makes the model; nothing where that was not measured."""
+    """Write how many times slower a mistake makes the model; nothing if that was not measured."""
     return "" if value is None else f"{value:.1f}{TIMES}"
 
 
@@ -34,7 +34,7 @@ def times(slow: Step, fast: Step) -> float:
 
 
 def gain(slow: Step | None, fast: Step | None, words: tuple[str, str] = ("now", "then")) -> str:
-    """Say `9.81 items/s now (1 row), 22.2 then (8 rows): 2.3 times`; nothing where one was not measured."""
+    """Write `9.81 items/s now (1 row), 22.2 then (8 rows): 2.3 times`; nothing if one was not measured."""
     if slow is None or fast is None or not slow.items_s or not fast.items_s:
         return ""
     first, second = (
@@ -45,7 +45,7 @@ def gain(slow: Step | None, fast: Step | None, words: tuple[str, str] = ("now", 
 
 
 def busy(steps: Iterable[Step]) -> str:
-    """Say which figures other processes spoilt; nothing where none did."""
+    """Write which timings other processes disturbed; nothing if none were."""
     spoilt = [step.timing for step in steps if step.timing and step.timing.disturbed]
     if not spoilt:
         return ""

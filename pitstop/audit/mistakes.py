@@ -46,7 +46,7 @@ def verdicts(case: Case, findings: Sequence[Finding]) -> list[Verdict]:
     """Judge all five."""
     made = {finding.mistake for finding in findings if finding.severity == "mistake"}
     costs = {1: _training, 2: _shapes, 3: _uncompiled, 4: _cpu, 5: _one_by_one}
-    # What seems to be one, but is too noisy to be judged: a busy machine must neither fail nor clear a build.
+    # Too noisy to be judged: a busy machine must neither fail a build nor pass it.
     worth = {3: WORTH if case.forgone else None, 5: BATCHING_PAYS if case.rows == 1 else None}
     return [_verdict(each, each in made, cost(case), case.complete, worth.get(each)) for each, cost in costs.items()]
 
@@ -55,7 +55,7 @@ Cost = tuple[float | None, str]
 
 
 def _verdict(number_: int, made: bool, cost: Cost, complete: bool, worth: float | None) -> Verdict:
-    # Of an audit that came to its end all is judged; what a shorter one did not measure may yet be there.
+    # A complete audit judges everything; a mistake that a stopped one did not measure may still be there.
     known = made or ((complete or cost != (None, NOT_MEASURED)) and (worth is None or (cost[0] or 0) < worth))
     return Verdict(number_, TITLES[number_], made if known else None, *cost)
 
@@ -92,7 +92,7 @@ def _uncompiled(case: Case) -> Cost:
         return _against_default(case)
     eager = case.step("search") or case.step(_eager_key(case))
     scripted = ForwardSetting(DEFAULT, "fp32", case.here.memory_format)
-    # Packing needs TorchScript; CUDA graphs do not, and are no gain of compiling.
+    # Packing needs TorchScript; CUDA graphs do not, so their gain is not one of compiling.
     packed = case.step(STARTED) if case.here == scripted and case.device == "cpu" else None
     script = packed or case.step(scripted.key)
     if eager is None or script is None:
@@ -104,7 +104,7 @@ def _uncompiled(case: Case) -> Cost:
 
 
 def _against_default(case: Case) -> Cost:
-    """Compare a config that has forgone the default backend with it, both as served, each at its best."""
+    """Compare a config that has chosen another backend with the default one, both as served, each at its best."""
     here, there = case.best, case.default
     if here is None or there is None:
         skipped = next((step.skipped for step in case.steps if step.spec.key == DEFAULT_ONE), "")

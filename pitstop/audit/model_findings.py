@@ -1,4 +1,4 @@
-"""What the loaded model gives away before anything is timed: its code, its tensors, and the start's own checks.
+"""Findings from the loaded model before anything is timed: its code, its tensors, and the start's own checks.
 
 Whether forward loops over its rows is counted, in operations: a timing could not tell a loop from a network that fills
 a core with one row.
@@ -37,7 +37,7 @@ _FEWEST, _MOST = 2, 16
 
 
 def model_findings(subject: Subject, built: Built, args: Keys) -> Iterator[Finding]:
-    """Yield what the model shows. `args` leads to its args in the file. Raise ModelError where it cannot run at all."""
+    """Yield the model's findings. `args` is the path of its args in the file. Raise ModelError if it cannot run."""
     if said := _not_finite(subject):
         yield refusal(said, args)
     yield from _stray_tensors(built, (*args, "source"))
@@ -51,7 +51,7 @@ def model_findings(subject: Subject, built: Built, args: Keys) -> Iterator[Findi
 
 
 def ops_per_row(subject: Subject, built: Built) -> float:
-    """Return how many more operations forward runs for each row more; 0 where their number does not follow the rows."""
+    """Return how many operations forward adds for each row; 0 if their number does not grow with the rows."""
     most = min(_MOST, subject.sizes[-1])
     if most < 2 * _FEWEST:
         return 0.0
@@ -60,7 +60,7 @@ def ops_per_row(subject: Subject, built: Built) -> float:
     try:
         with arithmetic(built.config, fixed=False):
             few, some, many = (_ops(built, [each[:rows] for each in inputs]) for rows in sizes)
-    except Exception:  # The network's own code: a forward that fails is told of elsewhere.
+    except Exception:  # The network's own code: a failing forward is reported elsewhere.
         return 0.0
     # A branch on the data changes the number too, but not with every row.
     rates = (some - few) / (sizes[1] - sizes[0]), (many - some) / (sizes[2] - sizes[1])
@@ -68,7 +68,7 @@ def ops_per_row(subject: Subject, built: Built) -> float:
 
 
 def varies(subject: Subject) -> bool:
-    """Whether a preprocess gives shapes that nobody listed."""
+    """Whether a preprocess returns shapes that are not listed."""
     if subject.samples.preprocess is None or subject.config.lengths:
         return False
     drawn = [subject.samples(2, seed, length=words) for seed, words in ((1, 4), (2, 24), (3, 64))]
@@ -76,7 +76,7 @@ def varies(subject: Subject) -> bool:
 
 
 def _not_finite(subject: Subject) -> str:
-    """Return what is wrong where a comparison would compare nothing, and any answer would pass it."""
+    """Return a finding if a comparison would compare nothing, so that any answer would pass it."""
     try:
         subject.expected(1)
     except ModelError as error:
@@ -127,7 +127,7 @@ def _calls(kind: type) -> Iterator[tuple[int, str]]:
 
 
 def _proofs(subject: Subject, built: Built, args: Keys) -> Iterator[Finding]:
-    """Ask of the model what a replica asks before it is ready, at the smallest sizes: the results are the same."""
+    """Run a replica's checks on the model, at the smallest sizes: the results are the same."""
     layout = built.layout
     few = round_up(_PROBE_ROWS + 1, layout.sizes)
     layout = replace(layout, sizes=tuple(size for size in layout.sizes if size <= few))

@@ -1,4 +1,4 @@
-"""Chooses what the plots show of an audit, and what they say above the bars."""
+"""Chooses the steps of an audit's plots, and their titles."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from .timing_findings import WORTH
 
 
 def picture(examined: Examined, machine: Hardware) -> bytes | None:
-    """Return the PNG of a model's waterfall, or None where nothing was measured."""
+    """Return the PNG of a model's waterfall, or None if nothing was measured."""
     steps = drawn(examined.case.steps)
     return png([_panel(examined, machine, grouped(steps))]) if steps else None
 

@@ -40,14 +40,14 @@ def thin(sizes: list[int]) -> list[int]:
 
 
 def _settings(here: ForwardSetting, images: bool, gpu: bool) -> list[ForwardSetting]:
-    """The default backend first, as every waterfall has it; then the config's own; then what else there is."""
+    """The default backend first, as in every waterfall; then the config's own; then the others."""
     precisions = ("fp32", "tf32", "bf16", "fp16") if gpu else ("fp32", "bf16")
     found = [ForwardSetting(DEFAULT, "fp32", here.memory_format), here]
     if images:
         other = "contiguous" if here.memory_format == "channels_last" else "channels_last"
         found.append(ForwardSetting(here.backend, here.precision, other))
     listed = [each.name for each in tried_on("cuda" if gpu else "cpu")]
-    # Eager in fp32 is the step that all begins with.
+    # Eager in fp32 is the first step.
     backends = [each for each in listed if each != EAGER or here.precision != "fp32"]
     found += [ForwardSetting(backend, each, here.memory_format) for backend in backends for each in precisions]
     return list(dict.fromkeys(found))

@@ -1,4 +1,4 @@
-"""Times one forward again and again for a while, and says how sure the figures are.
+"""Times one forward repeatedly for a while, and says how reliable the result is.
 
 Percentiles, never a lone mean: on a shared machine one slow run would decide it.
 """
@@ -37,7 +37,7 @@ class Timing:
 
     @property
     def disturbed(self) -> bool:
-        """Whether the figures say more about the other processes than about the model."""
+        """Whether other processes disturbed the timing too much to judge the model."""
         return self.share < _LEAST_SHARE and self.p50_ms >= _SLICE_MS
 
 
@@ -60,7 +60,7 @@ def summarise(times_ms: Sequence[float]) -> Timing:
 
 
 def clearly_faster(slow: Timing, fast: Timing, factor: float, slow_rows: int = 1, fast_rows: int = 1) -> bool:
-    """Whether `fast` is at least `factor` times faster per row, and no noise.
+    """Whether `fast` is at least `factor` times faster per row, beyond the noise.
 
     Noise is where the middle halves overlap, and where other processes had the core.
     """

@@ -1,4 +1,4 @@
-"""What the measured steps give away: the mistakes of the config as it is, and what would be faster here. Pure.
+"""Findings from the measured steps: the mistakes of the config, and what would be faster here. Pure.
 
 A difference counts only where the middle halves of both timings lie apart: a busy machine must not fail a build.
 """
@@ -29,18 +29,18 @@ def timing_findings(case: Case) -> Iterator[Finding]:
 
 
 def _refused(case: Case) -> Iterator[Finding]:
-    """What a start says against the config: none that it refuses gets a clean bill."""
+    """The error of a start: a config that it refuses never passes the audit."""
     if any(finding.mistake == 1 for finding in case.model_findings):
-        return  # The same proof, told there with its number.
+        return  # The same check reports it there, with the mistake's number.
     for step in case.steps:
         if step.refusal:
             yield refusal(step.refusal, case.args())
 
 
 def _inexact(case: Case) -> Iterator[Finding]:
-    """Mistake 3: what was compiled does not answer as the model does, which would have to agree with itself first."""
+    """Mistake 3: the compiled forward deviates from eager."""
     if any(finding.mistake == 1 for finding in case.model_findings):
-        return
+        return  # Eager may not even agree with itself.
     for step in case.steps:
         spec = step.spec
         if spec.setting == case.here and spec.rows == 1 and step.deviation is not None and step.skipped:
@@ -61,7 +61,7 @@ def _wrong_trace(case: Case) -> Iterator[Finding]:
 
 
 def _forgone(case: Case) -> Iterator[Finding]:
-    """Mistake 3: the default backend would serve more, as a start would leave it, and in batches."""
+    """Mistake 3: the default backend, as a start would leave it, would serve more in batches."""
     lines = case.forgone
     pairs = (case.best, case.default), (case.one, case.step(DEFAULT_ONE))
     slow, fast = next((pair for pair in pairs if _clearly(*pair, WORTH)), (None, None))
@@ -104,7 +104,7 @@ def _one_by_one(case: Case) -> Iterator[Finding]:
 
 
 def _loops(case: Case) -> Iterator[Finding]:
-    """Mistake 5 within the model: nothing that a config could mend."""
+    """Mistake 5 inside the model, which no config can fix."""
     if not case.ops_per_row:
         return
     what = f"does forward loop over its rows? Each row more costs it {number(case.ops_per_row)} operations more"
