@@ -8,6 +8,7 @@ import hashlib
 import re
 import sys
 from contextlib import suppress
+from importlib.machinery import all_suffixes
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def shown(module: str) -> str:
 def beside(folder: Path, module: str) -> bool:
     """Whether a folder has the file or the package of a module's first part."""
     top = module.partition(".")[0]
-    return bool(top) and ((folder / f"{top}.py").is_file() or (folder / top).is_dir())
+    files = (folder / f"{top}{suffix}" for suffix in all_suffixes())
+    return bool(top) and ((folder / top).is_dir() or any(file.is_file() for file in files))
 
 
 def clash(module: str, name: str = "Name") -> tuple[str, str] | None:

@@ -142,7 +142,7 @@ class ModelConfig(Strict):
     )
     example: Example | Annotated[tuple[Example, ...], Field(strict=False, min_length=1)] | None = Field(
         None,
-        description="Real requests for the checks of the start: files, or a `package.module:callable`.",
+        description="Real requests for the checks of the start: files, or a callable that returns them.",
     )
     device: Device = Field(
         "auto",

@@ -17,7 +17,7 @@ from .errors import ModelError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_OWN = Path(__file__).resolve().parents[2]
+_OWN = Path(__file__).resolve().parents[1]
 # Python, what is installed, and this project, but for the networks in models/zoo/.
 _NOT_THE_USERS = (
     *(f"{sysconfig.get_paths()[kind]}/" for kind in ("stdlib", "platstdlib", "purelib", "platlib")),

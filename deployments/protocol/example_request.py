@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import orjson
 
 from models.signature import Rows, Signature
@@ -20,6 +21,8 @@ def example_request(signature: Signature, row: Rows) -> dict[str, Any] | None:
     for tensor in signature.inputs:
         array = row[tensor.name]
         if not has_json(tensor.datatype) or (tensor.datatype == "BYTES" and not all(map(_is_text, array.reshape(-1)))):
+            return None
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
             return None
         data = to_json(tensor.datatype, array)
         listed = data if isinstance(data, list) else data.tolist()

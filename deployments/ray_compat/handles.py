@@ -22,7 +22,9 @@ UNCHECKED = Part(
 
 
 def by_grpc(handle: Any) -> Any:
-    """Return a handle whose calls go by gRPC, or through Ray's object store where gRPC would refuse over 4 MiB.
+    """Return a handle whose calls go by gRPC if RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH is set.
+
+    Without it gRPC would refuse calls over 4 MiB, and they go through Ray's object store.
 
     Through the object store a call ends only once its caller has taken the answer. Ray waits for that on the event loop
     of the replica that was called, so a caller that is stopped can freeze it.

@@ -45,9 +45,14 @@ def noting(note: str) -> Iterator[None]:
     try:
         yield
     except ModelError as error:
-        of_any_rows = isinstance(error, CheckError) and error.result.check == InferenceMode.check
-        if not note or of_any_rows or note in str(error):
+        if isinstance(error, CheckError) and error.result.check == InferenceMode.check:
             raise
-        text = f"{error}; {note}" if error.help else f"{error}\nhelp: {note}"
-        noted = CheckError(text, error.result) if isinstance(error, CheckError) else ModelError(text)
-        raise noted from error.__cause__
+        raise noted(error, note) from error.__cause__
+
+
+def noted(error: ModelError, note: str) -> ModelError:
+    """Return an error with a note in its help; itself where it has that, or there is none."""
+    if not note or note in str(error):
+        return error
+    text = f"{error}; {note}" if error.help else f"{error}\nhelp: {note}"
+    return CheckError(text, error.result) if isinstance(error, CheckError) else ModelError(text)

@@ -1,8 +1,8 @@
 """Whether a row's answer depends on the rows that share its batch.
 
 Rows are run alone, then together with others of the longest shape: first with one, then with a whole batch of large
-numbers, in inputs without a range. A config with batch_tolerance skips the large numbers, with which the influence of
-the batch grows.
+numbers, in inputs without a range, and, if the rows are examples, with a batch of zeros. A config with batch_tolerance
+skips both: the influence of the batch grows with large numbers.
 """
 
 import logging
@@ -68,7 +68,7 @@ def _worst(runner: Runner, samples: SampleInputs, config: ModelConfig) -> float 
     unusual = {"large numbers": _enlarged(samples, others)}
     if samples.examples is not None:
         # Of a single example the others may be copies, which influence it as it influences itself.
-        unusual["zeros"] = {name: np.zeros_like(array) for name, array in others.items()}
+        unusual["zeros"] = _emptied(samples, others, on_gpu=layout.device.type == "cuda")
     for what, company in unusual.items():
         try:
             worst = max(worst, _together(runner, rows, [company], config))
@@ -77,6 +77,18 @@ def _worst(runner: Runner, samples: SampleInputs, config: ModelConfig) -> float 
         except Exception as error:  # The user's own code may refuse such numbers.
             _log.info("%s beside a row are not checked: on them the network raises %s", what, described(error))
     return worst
+
+
+def _emptied(samples: SampleInputs, rows: dict[str, Array], on_gpu: bool) -> dict[str, Array]:
+    """Return rows of zeros, or of the lowest values in the config.
+
+    On a GPU, where an index out of range ends the process, whole numbers stay.
+    """
+    lows = {} if samples.preprocess else {each.name: each.low for each in samples.model_inputs}
+    return {
+        name: array if on_gpu and array.dtype.kind in "iu" else np.full_like(array, lows.get(name) or 0)
+        for name, array in rows.items()
+    }
 
 
 def _enlarged(samples: SampleInputs, rows: dict[str, Array]) -> dict[str, Array]:

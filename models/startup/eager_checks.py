@@ -15,7 +15,7 @@ from ..runtime.layout import Layout
 from ..runtime.output_paths import Reading
 from ..signature import Tensor
 from ..user_code import call
-from .check_error import failing
+from .check_error import failing, noted
 from .check_results import InferenceMode
 from .declared_dtypes import check_returned, fails
 from .eager_reference import Reference, eager_of
@@ -110,6 +110,6 @@ def _reading(reference: Reference, samples: SampleInputs) -> Reading | ModelErro
     except ModelError as error:
         return error
     except Exception as error:  # Models may raise anything.
-        said = fails(error, count, reference.model_inputs, reference.layout)
+        said = noted(fails(error, count, reference.model_inputs, reference.layout), samples.note)
         said.__cause__ = error
         return said

@@ -24,6 +24,7 @@ from ..user_code import call_at_start
 # Enough for every check; more would only take memory.
 MOST_ROWS = 256
 _FORMS = "a dict of arrays with an entry for each input, rows first, or a list of such dicts"
+Named = str | Sequence[str] | None
 _Row = dict[str, Array]
 _Reader = Callable[..., list[Mapping[str, Any]]]
 
@@ -57,36 +58,47 @@ class Examples:
         return {name: _below([row[name] for row in chosen]) for name in chosen[0]}
 
 
-def load(config: ModelConfig) -> Examples | None:
+def load(named: Named, signature: Signature, longest: int | None = None, decode: str | None = None) -> Examples | None:
     """Return the rows that a config names, or None where it names none.
 
+    Args:
+        named: files or callables.
+        signature: what the rows are held against.
+        longest: the longest that a row may be along its open size, where no preprocess changes that.
+        decode: the config's predict.decode, which reads pictures.
+
     Raises:
-        ModelError: they cannot be read, or are none that the model's inputs take.
+        ModelError: they cannot be read, or are none that the inputs take.
     """
-    named = (config.example,) if isinstance(config.example, str) else config.example
     if named is None:
         return None
-    signature, rows = signature_of(config), list[_Row]()
-    for each in named:
+    several, rows = (named,) if isinstance(named, str) else named, list[_Row]()
+    for each in several:
         what = f"example {shown(each)}"
-        checked = _checked(what, signature, _requests(each, signature, config))
-        if config.lengths and config.preprocess is None:
-            _refuse_lengths(what, checked, signature, config.lengths[-1])
+        checked = _checked(what, signature, _requests(each, signature, decode))
+        if longest is not None:
+            _refuse_lengths(what, checked, signature, longest)
         rows += checked
     if not rows:
-        raise ModelError(f"example {', '.join(map(shown, named))}: has no row\nhelp: give one row at least")
+        raise ModelError(f"example {', '.join(map(shown, several))}: has no row\nhelp: give one row at least")
     return Examples(rows[:MOST_ROWS])
 
 
-def _requests(named: str, signature: Signature, config: ModelConfig) -> Iterable[Mapping[str, Any]]:
+def of_config(config: ModelConfig) -> Examples | None:
+    """Return the rows that a config names, or None where it names none."""
+    longest = config.lengths[-1] if config.lengths and config.preprocess is None else None
+    return load(config.example, signature_of(config), longest, config.predict.decode)
+
+
+def _requests(named: str, signature: Signature, decode: str | None) -> Iterable[Mapping[str, Any]]:
     if ":" in named and "://" not in named:
         make: Callable[[], Any] = resolve(named)
-        found = call_at_start(f"example {named}", f"return {_FORMS}", make)
-        return list(found) if isinstance(found, list | tuple) else [found]
+        returned = call_at_start(f"example {named}", f"return {_FORMS}", make)
+        return list(returned) if isinstance(returned, list | tuple) else [returned]
     path = fetch(named)
     read: _Reader = _READERS.get(path.suffix.lower(), _bytes)
     try:
-        return read(path, signature, config)
+        return read(path, signature, decode)
     except ModelError:
         raise
     except Exception as error:  # Whatever a library raises of a file, or a decode hook of a picture.
@@ -112,12 +124,17 @@ def _json(path: Path, signature: Signature, *_: object) -> list[Mapping[str, Any
 
 
 def _is_request(found: object) -> bool:
-    return isinstance(found, Mapping) and ("inputs" in found or "instances" in found)
+    return _is_infer(found) or (isinstance(found, Mapping) and "instances" in found)
 
 
-def _of_json(found: object, signature: Signature) -> Mapping[str, Any]:
+def _is_infer(found: Any) -> bool:
+    inputs = found.get("inputs") if isinstance(found, Mapping) else None
+    return isinstance(inputs, list) and all(isinstance(each, Mapping) and "name" in each for each in inputs)
+
+
+def _of_json(found: Any, signature: Signature) -> Mapping[str, Any]:
     """Read a request for /infer, one for /predict, a list of instances, or a list of rows per input."""
-    if isinstance(found, Mapping) and isinstance(found.get("inputs"), list):
+    if _is_infer(found):
         return {each["name"]: _shaped(each) for each in found["inputs"]}
     instances = found.get("instances", found) if isinstance(found, Mapping) else found
     if isinstance(instances, Mapping):
@@ -142,14 +159,13 @@ def _bytes(path: Path, signature: Signature, *_: object) -> list[Mapping[str, An
     return [{_texts(signature).name: _column([path.read_bytes()], _texts(signature))}]
 
 
-def _picture(path: Path, signature: Signature, config: ModelConfig) -> list[Mapping[str, Any]]:
+def _picture(path: Path, signature: Signature, decode: str | None) -> list[Mapping[str, Any]]:
     if len(signature.inputs) == 1 and signature.inputs[0].datatype == "BYTES":
         return _bytes(path, signature)
-    named = config.predict.decode
-    read: Callable[[bytes], Array] | None = default_reader(signature) if named is None else resolve(named)
+    read: Callable[[bytes], Array] | None = default_reader(signature) if decode is None else resolve(decode)
     if read is None:
         raise ValueError("the model takes no picture: name predict.decode, which makes a row of one")
-    return [{signature.inputs[0].name: call_at_start(f"predict.decode {named}", "", read, path.read_bytes())}]
+    return [{signature.inputs[0].name: call_at_start(f"predict.decode {decode}", "", read, path.read_bytes())}]
 
 
 def _texts(signature: Signature) -> Tensor:
@@ -181,12 +197,18 @@ def _checked(what: str, signature: Signature, requests: Iterable[Mapping[str, An
             came = f"the names {list(request)}" if isinstance(request, Mapping) else f"a {type(request).__name__}"
             wanted = [each.name for each in signature.inputs]
             raise ModelError(f"{what}: has {came}, the inputs are {wanted}\nhelp: give {_FORMS}")
-        arrays = {each.name: _as_declared(what, each, request[each.name]) for each in signature.inputs}
+        # More than are used would take memory and time here already.
+        few = {name: value[:MOST_ROWS] if _is_long(value) else value for name, value in request.items()}
+        arrays = {each.name: _as_declared(what, each, few[each.name]) for each in signature.inputs}
         counts = {name: len(array) for name, array in arrays.items()}
         if len(set(counts.values())) != 1:
             raise ModelError(f"{what}: the inputs have {counts} rows\nhelp: give as many rows of each")
         rows += [{name: array[row : row + 1] for name, array in arrays.items()} for row in range(min(counts.values()))]
     return rows
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, list | tuple | np.ndarray) and len(value) > MOST_ROWS
 
 
 def _refuse_lengths(what: str, rows: Sequence[_Row], signature: Signature, longest: int) -> None:
@@ -198,13 +220,16 @@ def _refuse_lengths(what: str, rows: Sequence[_Row], signature: Signature, longe
 
 def _as_declared(what: str, tensor: Tensor, value: Any) -> Array:
     try:
-        found = np.asarray(value)
         if tensor.datatype == "BYTES":
-            array: Array = np.vectorize(_as_bytes, otypes=[object])(found)
+            # As objects: numpy's own strings end at their last byte that is not 0.
+            given = value if isinstance(value, np.ndarray) else np.array(value, object)
+            array: Array = np.vectorize(_as_bytes, otypes=[object])(given)
         else:
-            array = found.astype(tensor.numpy)
-            exact = found.astype(object) == array.astype(object) if array.dtype.kind in "iub" else True
-            if not np.all(exact):
+            given = np.asarray(value)
+            if given.dtype.kind in "SUcV" or (given.dtype == object and any(map(_is_text, given.flat))):
+                raise TypeError("is a number, and a text was given")
+            array = given if given.dtype == tensor.numpy else given.astype(tensor.numpy)
+            if array is not given and array.dtype.kind in "iub" and not np.all(given == array):
                 raise ValueError(f"has numbers that {tensor.datatype} cannot hold")
         shape = tuple(np.shape(array))
         fits = len(shape) == len(tensor.shape) and all(
@@ -219,6 +244,10 @@ def _as_declared(what: str, tensor: Tensor, value: Any) -> Array:
     return array
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str | bytes)
+
+
 def _as_bytes(value: object) -> bytes:
     if isinstance(value, str):
         return value.encode()
@@ -228,7 +257,7 @@ def _as_bytes(value: object) -> bytes:
 
 
 def _varied(row: Rows, generator: np.random.Generator) -> _Row:
-    """Return a row whose floats and pictures are somewhat brighter or darker; whole numbers may be names: they stay."""
+    """Return a row whose floats and pictures are up to 30 % smaller or darker; whole numbers may be ids, and stay."""
     factor = float(generator.uniform(0.7, 1.0))
     return {name: _scaled(array, factor) if _is_measure(array) else array for name, array in row.items()}
 
@@ -246,7 +275,7 @@ def _below(arrays: Sequence[Array]) -> Array:
     shape = tuple(max(sizes) for sizes in zip(*(array.shape[1:] for array in arrays), strict=True))
     if all(array.shape[1:] == shape for array in arrays):
         return np.concatenate(arrays)
-    found = np.zeros((len(arrays), *shape), arrays[0].dtype)
+    found = np.full((len(arrays), *shape), b"" if arrays[0].dtype == object else 0, arrays[0].dtype)
     for row, array in zip(found, arrays, strict=True):
         row[tuple(slice(size) for size in array.shape[1:])] = array[0]
     return found

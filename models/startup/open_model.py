@@ -122,13 +122,11 @@ def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.
     set_arithmetic(config, fixed=not config.lengths)
     bound = stages.bind_source(config, module)
     laps.lap("load")
-    note = bound.samples.note
-    with noting(note):
-        checked = stages.check_eagerly(bound, config, place)
+    checked = stages.check_eagerly(bound, config, place)
     ready = stages.prepare_module(bound, checked)
     compiled = stages.compile_module(ready)
     laps.lap("compile")
-    with noting(note):
+    with noting(bound.samples.note):
         chosen = stages.choose_sizes(ready, stages.warm_shapes(ready, compiled))
         laps.lap("warm")
         rows = stages.prove_rows(ready, chosen.runner, checked.reference)

@@ -1,4 +1,4 @@
-"""Draws random rows as the model takes them: after the preprocessing, in any padded shape."""
+"""Draws rows as the model takes them, examples or invented ones: after the preprocessing, in any padded shape."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -94,7 +94,7 @@ class SampleInputs:
 def draw_of(config: ModelConfig) -> SampleInputs:
     """Return the SampleInputs of a config's model."""
     preprocess = make_preprocess(config.preprocess)
-    return SampleInputs(signature_of(config), preprocess, config.lengths or (), examples.load(config))
+    return SampleInputs(signature_of(config), preprocess, config.lengths or (), examples.of_config(config))
 
 
 def _inputs_of(returned: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
@@ -126,8 +126,8 @@ def _inputs_of(returned: object, rows: int, lengths: tuple[int, ...]) -> tuple[T
 
 def _repeated(array: Array, tensor: Tensor, length: int) -> Array:
     """Return an array [rows, any, ...] repeated or cut to [rows, length, ...]; a fixed one as it is."""
-    if tensor.fixed:
-        return array
+    if tensor.fixed or array.shape[1] == 0:
+        return stretch(array, tensor, length)
     times = -(-length // array.shape[1])
     return np.ascontiguousarray(np.concatenate([array] * times, axis=1)[:, :length])
 

@@ -14,6 +14,7 @@ from models.errors import ModelError
 from models.signature import Signature, as_tensors, outputs_in
 from models.sources import source
 from models.sources.resolve import make_preprocess
+from models.startup.examples import load
 from models.startup.input_binding import bind
 from models.startup.prepare import freeze_in_eval
 from models.startup.sample_inputs import SampleInputs
@@ -50,7 +51,9 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
 
 
 def draw_of(job: Job) -> SampleInputs:
-    return SampleInputs(Signature(as_tensors(job.inputs), ()), make_preprocess(job.preprocess), job.lengths)
+    signature, preprocess = Signature(as_tensors(job.inputs), ()), make_preprocess(job.preprocess)
+    longest = job.lengths[-1] if job.lengths and preprocess is None else None
+    return SampleInputs(signature, preprocess, job.lengths, load(job.example, signature, longest, job.decode))
 
 
 def _weights_alone(job: Job, tensors: Mapping[str, object]) -> Made:

@@ -17,6 +17,8 @@ def args_of(job: Job, made: Made, location: str, sha256: str) -> dict[str, Any]:
         args |= {"inputs": [tensor(each) for each in job.inputs], "outputs": [tensor(each) for each in made.outputs]}
     if job.lengths:
         args["lengths"] = list(job.lengths)
+    if job.example:
+        args["example"] = job.example if isinstance(job.example, str) else list(job.example)
     if job.preprocess:
         args["preprocess"] = job.preprocess
     if job.to == "pt2":

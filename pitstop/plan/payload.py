@@ -2,7 +2,7 @@
 
 from configs.schema import ModelConfig
 from models.signature import Array, signature_of
-from models.startup import random_inputs
+from models.startup import examples, random_inputs
 from models.startup.sample_inputs import draw_of
 
 from ..load.tensor import Tensor
@@ -17,8 +17,13 @@ def request_of(config: ModelConfig, rows: int, length: int) -> list[Tensor]:
 
 
 def _arrays(config: ModelConfig, rows: int, length: int) -> dict[str, Array]:
-    """Draw rows that are padded to `length`, and to no less: texts hold more or fewer tokens than words."""
+    """Draw rows that are padded to `length`, and to no less: texts hold more or fewer tokens than words.
+
+    Examples are as long as they are.
+    """
     tensors = signature_of(config).inputs
+    if (given := examples.of_config(config)) is not None:
+        return given.draw(rows, seed=9)
     drawn = random_inputs.sample(tensors, rows, seed=9, length=length or 16)
     if not config.preprocess or not length:
         return drawn

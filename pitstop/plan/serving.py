@@ -79,11 +79,17 @@ def _locate(args: dict[str, Any]) -> None:
     source, predict = args.get("source") or {}, args.get("predict") or {}
     for key in {"weights", "torchscript", "exported_program"} & {*source}:
         source[key] = _absolute(source[key])
+    if (example := args.get("example")) is not None:
+        args["example"] = [_located(each) for each in ([example] if isinstance(example, str) else example)]
     for part, keys in ((source, {"factory"}), (args, {"preprocess"}), (predict, {"decode", "encode"})):
         for key in keys & {*part}:
-            place, name = split(str(part[key]))
-            if is_file(place):
-                part[key] = f"{_absolute(place)}:{name}"
+            part[key] = _located(part[key])
+
+
+def _located(named: Any) -> Any:
+    """Return a file, or `path/to/file.py:name`, by its absolute path, and a module as it is."""
+    place, name = split(str(named))
+    return f"{_absolute(place)}:{name}" if is_file(place) else _absolute(named)
 
 
 def _absolute(location: Any) -> Any:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from models.errors import ModelError
+from models.signature import Signature, Tensor
 from models.sources import files
 from models.sources.allowlist import VARIABLE, allow_url
+from models.startup import examples
 
 
 @pytest.fixture
@@ -29,6 +31,15 @@ def test_without_the_variable_any_place_will_do(tmp_path: Path, monkeypatch: pyt
 def test_a_file_of_an_allowed_folder_is_taken(folders: Path) -> None:
     assert files.fetch(f"{folders}/secrets/../models/a.bin") == folders / "models" / "a.bin"
     assert files.fetch(f"file://{folders}/models/a.bin").read_bytes() == b"a"
+
+
+@pytest.mark.parametrize("example", ["secrets/a.npz", "secrets/rows.py:rows"])
+def test_examples_come_from_there_too(folders: Path, example: str) -> None:
+    (folders / "secrets" / "a.npz").write_bytes(b"")
+    (folders / "secrets" / "rows.py").write_text("rows = dict")
+    signature = Signature((Tensor("x", "FP32", (-1, 4)),), ())
+    with pytest.raises(ModelError, match=f"that {VARIABLE} allows"):
+        examples.load(f"{folders}/{example}", signature)
 
 
 @pytest.mark.parametrize("way", ["secrets/a.bin", "models/../secrets/a.bin", "models-of-others/a.bin", "models/link"])

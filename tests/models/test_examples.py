@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from models.errors import ModelError
 from models.signature import Array, Rows
-from models.startup.examples import MOST_ROWS, Examples, load
+from models.startup.examples import MOST_ROWS, Examples, of_config
 from models.startup.open_model import open_model
 from tests.models.test_open_model import config, opened
 
@@ -29,7 +29,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rows_of(example: object, **keys: Any) -> dict[str, Array]:
     """Return all rows of an example, in an order of chance."""
-    found = load(config(example=example, **keys))
+    found = of_config(config(example=example, **keys))
     assert found is not None
     return found.draw(len(found), seed=0)
 
@@ -144,6 +144,35 @@ def test_numbers_that_the_datatype_cannot_hold_are_refused(value: object, tmp_pa
 def test_what_cannot_be_had_is_said_with_its_place(example: str, said: str) -> None:
     with pytest.raises(ModelError, match=said):
         rows_of(example)
+
+
+def test_bytes_keep_their_last_zeros_and_texts_of_differing_number_are_filled_with_empty_ones() -> None:
+    keys: dict[str, Any] = {"preprocess": f"{HERE}:numbers"}
+    found = rows_of(f"{HERE}:blobs", inputs=TEXT, **keys)
+    assert sorted(found["text"].tolist()) == [b"a\0\0", b"bcd"]
+    several = [{"name": "text", "datatype": "BYTES", "shape": [-1, -1]}]
+    found = rows_of(f"{HERE}:lists_of_texts", inputs=several, **keys)
+    assert sorted(found["text"].tolist()) == [[b"x", b""], [b"x", b"y"]]
+
+
+def blobs() -> dict[str, Any]:
+    return {"text": [b"a\0\0", b"bcd"]}
+
+
+def lists_of_texts() -> list[dict[str, Any]]:
+    return [{"text": [["x"]]}, {"text": [["x", "y"]]}]
+
+
+def test_an_input_that_is_called_inputs_is_read_as_a_column(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps({"inputs": ROWS}))
+    named = [{"name": "inputs", "datatype": "FP32", "shape": [-1, 4]}]
+    assert sorted(rows_of(str(tmp_path / "rows.json"), inputs=named)["inputs"].tolist()) == ROWS
+
+
+def test_a_message_that_holds_for_any_rows_does_not_speak_of_them() -> None:
+    with pytest.raises(ModelError) as caught:
+        opened("Linear", outputs=[{"name": name, "datatype": "FP32", "shape": [-1, 2]} for name in ("y", "z")])
+    assert "invented" not in str(caught.value)
 
 
 def test_an_example_without_a_row_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from configs.schema import SourceConfig
 from models.errors import ModelError
 from models.sources import source
 from models.sources.resolve import make_preprocess, resolve
-from models.user_code import UserCodeError, call, described
+from models.user_code import _NOT_THE_USERS, UserCodeError, call, described
+from tests.serving import PROJECT
 
 
 def raising(error: BaseException) -> object:
@@ -33,6 +34,15 @@ def test_what_would_end_a_thread_or_a_loop_becomes_an_exception_with_its_cause(e
     with pytest.raises(UserCodeError, match=type(error).__name__) as raised:
         call(raising, error)
     assert raised.value.__cause__ is error
+
+
+def test_a_line_of_the_users_is_told_before_one_of_this_project() -> None:
+    with pytest.raises(ZeroDivisionError) as raised:
+        call(lambda: call(lambda: 1 / 0))
+    assert described(raised.value).endswith(f"(tests/models/test_user_code.py, line {raised.traceback[-1].lineno + 1})")
+    for file in ("models/startup/examples.py", "deployments/service.py", "configs/schema.py", "pitstop/cli.py"):
+        assert str(PROJECT / file).startswith(_NOT_THE_USERS), file
+    assert not str(PROJECT / "models" / "zoo" / "mine.py").startswith(_NOT_THE_USERS)
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), NotImplementedError(), MemoryError()])

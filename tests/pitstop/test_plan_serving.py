@@ -12,13 +12,14 @@ def test_files_of_the_working_directory_are_found_from_another_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("net.py", "w.pt"):
+    for name in ("net.py", "w.pt", "rows.txt"):
         (tmp_path / name).write_text("")
     args: dict[str, Any] = {
         "source": {"factory": "net.py:Net", "weights": "w.pt"},
         "preprocess": "net.py:prepare",
         "predict": {"decode": "gone.py:f", "encode": "package.module:f"},
         "torchscript": "script",
+        "example": ["rows.txt", "net.py:rows", "package.module:rows", "https://host/rows.txt"],
     }
     _locate(args)
     assert args == {
@@ -26,4 +27,5 @@ def test_files_of_the_working_directory_are_found_from_another_folder(
         "preprocess": f"{tmp_path}/net.py:prepare",
         "predict": {"decode": "gone.py:f", "encode": "package.module:f"},
         "torchscript": "script",
+        "example": [f"{tmp_path}/rows.txt", f"{tmp_path}/net.py:rows", "package.module:rows", "https://host/rows.txt"],
     }

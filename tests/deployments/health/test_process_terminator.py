@@ -14,7 +14,7 @@ from deployments.health.process_terminator import ProcessTerminator
 from tests.serving import PROJECT
 
 
-def test_it_tells_on_the_loop_and_leaves_once_a_moment_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_tells_on_the_loop_and_leaves_a_moment_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_terminator, "FAREWELL_S", 0.01)
     left = threading.Event()
     order: list[str] = []

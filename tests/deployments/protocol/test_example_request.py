@@ -35,6 +35,7 @@ def test_a_row_is_shown_as_a_request(datatype: str, array: Array, data: Any) -> 
         ("BYTES", objects(b"\xff\xd8")),
         ("BYTES", objects(b"x" * 20_000)),
         ("UINT8", np.zeros((1, 3, 224, 224), np.uint8)),
+        ("FP32", np.array([[np.nan]], np.float32)),
         ("FP16", np.zeros((1, 2), np.float16)),
     ],
 )

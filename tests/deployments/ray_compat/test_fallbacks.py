@@ -105,7 +105,7 @@ def without_router(_: pytest.MonkeyPatch) -> bool:
     return not proxies.has_replicas(stand_ins.Handle(frozenset({"a"})))
 
 
-def without_reference(_: pytest.MonkeyPatch) -> bool:
+def without_grpc_choice(_: pytest.MonkeyPatch) -> bool:
     return bool(handles.by_grpc(stand_ins.Handle()).chosen == {})
 
 
@@ -138,7 +138,7 @@ FALLBACKS: dict[Part, Fallback] = {
     controller.OPTIONS: without_options,
     proxies.SENDING: without_sending,
     proxies.ROUTER: without_router,
-    handles.BY_GRPC: without_reference,
+    handles.BY_GRPC: without_grpc_choice,
     handles.UNCHECKED: without_unchecked,
     haproxy.PART: without_manager,
     autoscaling.PART: without_autoscaling,
