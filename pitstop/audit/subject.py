@@ -53,7 +53,7 @@ class Subject:
 
     @property
     def fixed(self) -> bool:
-        return not self.config.lengths
+        return self.config.fixed_shapes
 
     @property
     def length(self) -> int:
