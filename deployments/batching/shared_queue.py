@@ -32,6 +32,11 @@ class SharedQueue:
         """Most rows in a forward now."""
         return self._memory_limit.within(self.limit)
 
+    @property
+    def full(self) -> bool:
+        """Whether no more rows can join the next batch, or one that waits."""
+        return self._waiting.rows >= self.most or self._waiting.whole_rows > 0
+
     def put(self, items: Sequence[Item]) -> None:
         with self._lock:
             for item in items:
