@@ -162,7 +162,9 @@ class ModelConfig(Strict):
     torchscript: Literal["auto", "script", "trace"] = Field(
         "auto", description="How TorchScript is made; auto chooses."
     )
-    cuda_graphs: bool = Field(True, description="On a GPU, replay the forward from CUDA graphs if that is faster.")
+    cuda_graphs: bool = Field(
+        True, description="On a GPU, replay the forward from CUDA graphs if that is faster; never if it is random."
+    )
     precision: Precision = Field(
         "fp32", description="Precision of the forward; fp64 if an input, an output or a parameter is FP64."
     )

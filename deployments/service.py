@@ -57,7 +57,7 @@ class ModelService:
         self._properties = properties
         self._preprocess = preprocess
         self._health = health
-        self._random = config.random
+        self._random, self._whole = config.random, config.whole
         # If a client's arrays have an open size, a row beyond the last warmed length is refused.
         self._longest = config.lengths[-1] if config.lengths and preprocess is None else None
         self._open_inputs = tuple(each.name for each in self.signature.inputs if not each.fixed)
@@ -168,8 +168,11 @@ class ModelService:
 
     def autoscaling_stats(self) -> dict[str, float]:
         """Return the autoscaling report for the time since the last call; call it on the event loop."""
-        batcher = self._batcher
-        return self.counts.autoscaling(batcher.waiting_rows, batcher.offered_rows, batcher.limit)
+        batcher, limit = self._batcher, self._batcher.limit
+        if self._whole:
+            # Larger batches are faster, but no forward has more rows than its request.
+            limit = self.counts.rows_a_forward() or limit
+        return self.counts.autoscaling(batcher.waiting_rows, batcher.offered_rows, limit)
 
     async def _prepared(
         self, request: InferRequest, deliver: OnResult, is_disconnected: IsDisconnected | None, preprocess: Preprocessor

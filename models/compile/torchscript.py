@@ -22,7 +22,7 @@ from configs.backends import EAGER
 from configs.schema import ModelConfig
 
 from ..errors import first_line
-from ..parity import Tolerance, deviation, tolerance_for
+from ..parity import TOLERANCES, Tolerance, deviation, tolerance_for
 from ..runtime.layout import Layout
 from ..runtime.output_paths import ReadOutputs, as_graph
 from ..runtime.runner import Forward, in_order
@@ -59,8 +59,8 @@ def build(
     key = store.key_of(as_graph(module), layout, config.torchscript, made_from)
     if (compiled := kept(key, layout.device)) is not None:
         return compiled
-    tolerance = tolerance_for(config.precision, config.tolerance)
-    made = faithful(module, probes, outputs, config.torchscript, tolerance, CHECK_SEED if config.random else None)
+    seed = CHECK_SEED if config.random else None
+    made = faithful(module, probes, outputs, config.torchscript, trace_tolerance(config), seed)
     if made.eager:
         _log.warning(
             "TorchScript would give other answers, so the model runs in eager mode: %s", sentences(made.refused)
@@ -106,6 +106,12 @@ def faithful(
             return Compiled(made, way, refused)
         refused = (*refused, made)
     return Compiled(module, EAGER, refused)
+
+
+def trace_tolerance(config: ModelConfig) -> Tolerance:
+    """Return how far a trace may deviate from the module that it was made of: `tolerance` allows no other branch."""
+    own, standard = tolerance_for(config.precision, config.tolerance), TOLERANCES[config.precision]
+    return Tolerance(min(own.relative, standard.relative), min(own.disagree, standard.disagree))
 
 
 def kept(key: str | None, device: torch.device) -> Compiled | None:

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from models.compile.build import Compiled
+from models.compile.torchscript import trace_tolerance
 from models.errors import ModelError
+from models.parity import TOLERANCES
 from models.startup import mistake_checks
 from models.startup.check_results import CheckResult, line
 from models.startup.open_model import OpenedModel, open_model
@@ -191,6 +193,11 @@ def test_tolerance_waives_no_rows_that_influence_each_other() -> None:
             opened("Graph", tolerance=10, **keys)
     with pytest.raises(ModelError, match="a row padded to 8 rows"):
         open_model(config("tests.models.strict_networks:TimesRows", batch_sizes=[8], outputs=FOUR, tolerance=10), "cpu")
+
+
+def test_tolerance_lets_no_trace_take_another_branch() -> None:
+    assert trace_tolerance(config(tolerance=10)) == TOLERANCES["fp32"]
+    assert trace_tolerance(config(tolerance=1e-6, precision="bf16")).relative == 1e-6
 
 
 def _reference(served: OpenedModel) -> Any:

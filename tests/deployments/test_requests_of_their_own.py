@@ -1,6 +1,7 @@
-"""A seed on its way through a model's service, to its own device and from another replica."""
+"""Requests that share no forward, through a model's service: with a seed, or with rows that belong together."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from configs.schema import ModelConfig, Tunables
+from deployments.batching.batch_result import BatchResult
 from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
 from deployments.batching.local import open_device
@@ -35,17 +37,19 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path))
 
 
-def service_of(given: ModelConfig, batcher: Batcher, preprocess: Preprocessor | None = None) -> ModelService:
-    counts, canary = ModelMetrics({}), CanaryRouter(signature_of(given))
-    return ModelService(given, batcher, counts, canary, lambda: {}, preprocess=preprocess)
+def service_of(
+    given: ModelConfig, batcher: Batcher, preprocess: Preprocessor | None = None, counts: ModelMetrics | None = None
+) -> ModelService:
+    canary = CanaryRouter(signature_of(given))
+    return ModelService(given, batcher, counts or ModelMetrics({}), canary, lambda: {}, preprocess=preprocess)
 
 
-async def batcher_of(given: ModelConfig) -> Batcher:
+async def batcher_of(given: ModelConfig, observe: Callable[[BatchResult], None] = lambda _: None) -> Batcher:
     served = open_model(given, "cpu")
     thread = DeviceThread()
     thread.start()
     device = open_device(thread, served.runner, served.forward_ms, on_loop=True)
-    return Batcher(Tunables(), given.max_batch_size, device, lambda _: None, whole=given.whole)
+    return Batcher(Tunables(), given.max_batch_size, device, observe, whole=given.whole)
 
 
 async def answered(service: ModelService, seed: int | None) -> list[float]:
@@ -89,5 +93,22 @@ def test_a_model_that_draws_nothing_ignores_a_seed() -> None:
         drawing = config(DROPOUT, random=True, max_batch_size=2)
         with pytest.raises(BadRequest, match="it has a seed: one forward takes it, and at most 2 rows"):
             await answered(service_of(drawing, await batcher_of(drawing)), 7)
+
+    asyncio.run(main())
+
+
+def test_rows_that_belong_together_are_neither_split_nor_reported_in_larger_batches() -> None:
+    given = config("tests.models.meant_networks:Graph", batch="whole")
+
+    async def main() -> None:
+        counts = ModelMetrics({(rows, 0): 1.0 for rows in (1, 2, 4, 8)})
+        service = service_of(given, await batcher_of(given, counts.count_forward), counts=counts)
+        assert {f"forward_ms_{rows}" for rows in (1, 2, 4, 8)} <= service.autoscaling_stats().keys()
+        await asyncio.gather(*(answered(service, None) for _ in range(5)))
+        assert counts.rows_a_forward() == 4
+        assert "forward_ms_8" not in service.autoscaling_stats()
+        assert (service.metadata()["properties"]["max_batch_size"], service.config()["max_batch_size"]) == (8, 8)
+        with pytest.raises(BadRequest, match="the request has 9 rows, and its rows belong together"):
+            await infer(service, InferRequest({"x": np.ones((9, 4), np.float32)}, 9))
 
     asyncio.run(main())
