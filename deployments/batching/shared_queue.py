@@ -34,8 +34,9 @@ class SharedQueue:
 
     @property
     def full(self) -> bool:
-        """Whether no more rows can join the next batch, or one that waits."""
-        return self._waiting.rows >= self.most or self._waiting.whole_rows > 0
+        """Whether no more rows can join the next batch."""
+        waiting = self._waiting
+        return waiting.rows >= self.most or 0 < waiting.rows == waiting.whole_rows
 
     def put(self, items: Sequence[Item]) -> None:
         with self._lock:

@@ -166,6 +166,16 @@ def test_rows_that_belong_together_are_run_as_they_are(
         np.testing.assert_allclose(asked(served, None, given), expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.long
+def test_what_torch_compiles_draws_as_eager_does_and_takes_any_number_of_rows() -> None:
+    served = opened("Variational", random=True, outputs=FOUR, backend="compile", max_batch_size=2)
+    assert codes(served)["compilation"] == ("passed", "")
+    assert asked(served, 7) == asked(served, 7) != asked(served, 8)
+    whole = opened("Graph", batch="whole", backend="compile", max_batch_size=4)
+    expected = opened("Graph", batch="whole", backend="eager")
+    np.testing.assert_allclose(asked(whole, None), asked(expected, None), rtol=1e-4, atol=1e-6)
+
+
 def test_rows_of_any_number_are_not_said_to_be_warmed() -> None:
     served = opened("Graph", batch="whole", backend="eager")
     asked(served, None, ROWS)
