@@ -162,7 +162,9 @@ class ModelConfig(Strict):
     torchscript: Literal["auto", "script", "trace"] = Field(
         "auto", description="How TorchScript is made; auto chooses."
     )
-    cuda_graphs: bool = Field(True, description="On a GPU, replay the forward from CUDA graphs if that is faster.")
+    cuda_graphs: bool = Field(
+        True, description="On a GPU, replay the forward from CUDA graphs if that is faster; never if it is random."
+    )
     precision: Precision = Field(
         "fp32", description="Precision of the forward; fp64 if an input, an output or a parameter is FP64."
     )
@@ -177,6 +179,13 @@ class ModelConfig(Strict):
         None, strict=False, description="Batch sizes to warm; powers of two by default."
     )
     max_batch_size: int = Field(32, ge=1, le=65536, description="Largest batch, in rows.")
+    batch: Literal["shared", "whole"] = Field(
+        "shared",
+        description="whole: the rows of a request belong together; a forward takes one request, all of it.",
+    )
+    random: bool = Field(
+        False, description="The forward is meant to draw random numbers; a request may carry the parameter seed."
+    )
     lengths: tuple[int, ...] | None = Field(
         None,
         strict=False,
@@ -195,6 +204,16 @@ class ModelConfig(Strict):
         """The one of `lengths` that is measured where nobody names one: the middle; 0 where no size is open."""
         lengths = self.lengths or (0,)
         return lengths[len(lengths) // 2]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the rows of a request belong together."""
+        return self.batch == "whole"
+
+    @property
+    def fixed_shapes(self) -> bool:
+        """Whether every batch has a shape that the start warmed."""
+        return not self.lengths and not self.whole
 
     @property
     def threads(self) -> int:

@@ -50,7 +50,7 @@ class Ingress:
         remote = RemoteDevice(asyncio.get_running_loop(), self._block, await device.grouping.remote())
         metrics = ModelMetrics({})
         self._pusher = metrics.push(lambda: 0)
-        batcher = Batcher(Tunables(), config.max_batch_size, remote, metrics.count_forward)
+        batcher = Batcher(Tunables(), config.max_batch_size, remote, metrics.count_forward, whole=config.whole)
         LoopSupervisor().watch(config.name, batcher)
         canary = CanaryRouter(signature_of(config))
         self.service = ModelService(
@@ -74,8 +74,10 @@ class Ingress:
         """Take new tunables in place; a bad one is refused and the old ones stay."""
         self.service.reconfigure(user_config)
 
-    async def _block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> BlockReply:
-        reply: BlockReply = await self._device.block.remote(arrays, rows, timeout_s, requests)
+    async def _block(
+        self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int, seed: int | None
+    ) -> BlockReply:
+        reply: BlockReply = await self._device.block.remote(arrays, rows, timeout_s, requests, seed)
         return reply
 
 

@@ -98,7 +98,9 @@ class Model:
         """Return the report for the policy in deployments/autoscaling/; Serve calls this by its name."""
         return self.service.autoscaling_stats()
 
-    async def block(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> BlockReply:
+    async def block(
+        self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int, seed: int | None = None
+    ) -> BlockReply:
         """Answer a block that an ingress replica collated: ("answer", outputs), or an error's kind and arguments.
 
         If a block of several requests fails, nothing is logged: each of them is sent again, alone.
@@ -111,7 +113,7 @@ class Model:
 
         try:
             arrays = check_model_inputs(arrays, rows, self._served.runner.model_inputs, "an ingress replica")
-            self._batcher.add(arrays, rows, on_result, timeout_s)
+            self._batcher.add(arrays, rows, on_result, timeout_s, seed=seed)
             answer = await future
         except Exception as error:
             answer = error
@@ -134,9 +136,11 @@ class Model:
         """Return to the stable version, whose canary this may be, this replica's metadata and statistics."""
         return handle.canary_status(self.service)
 
-    async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> BlockReply:
+    async def answer(
+        self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int, seed: int | None = None
+    ) -> BlockReply:
         """Answer a request that the stable version passed on."""
-        return await handle.answer(self.service, inputs, rows, timeout_s, priority)
+        return await handle.answer(self.service, inputs, rows, timeout_s, priority, seed)
 
     def properties(self) -> dict[str, Any]:
         """Return this replica's part of the metadata: where and how the model runs, and the results of its checks."""
@@ -150,6 +154,8 @@ class Model:
             "memory_format": config.memory_format,
             "num_cpus": config.num_cpus,
             "ingress_replicas": config.ingress_replicas,
+            "batch": config.batch,
+            "random": config.random,
             "batch_sizes": list(self._served.runner.layout.sizes),
             "started_s": round(self._served.started_s, 2),
             **self._summary,
@@ -166,8 +172,8 @@ class Model:
         )
 
     def _open_batcher(self, device: LocalDevice) -> Batcher:
-        best = best_rows(self._served.forward_ms)
-        return Batcher(Tunables(), self._config.max_batch_size, device, self._count_forward, best)
+        best, most = best_rows(self._served.forward_ms), self._config.max_batch_size
+        return Batcher(Tunables(), most, device, self._count_forward, best, self._config.whole)
 
     def _open_service(self, authenticator: Authenticator | None) -> ModelService:
         return ModelService(

@@ -57,6 +57,7 @@ class ModelService:
         self._properties = properties
         self._preprocess = preprocess
         self._health = health
+        self._random, self._whole = config.random, config.whole
         # If a client's arrays have an open size, a row beyond the last warmed length is refused.
         self._longest = config.lengths[-1] if config.lengths and preprocess is None else None
         self._open_inputs = tuple(each.name for each in self.signature.inputs if not each.fixed)
@@ -91,7 +92,7 @@ class ModelService:
             QueueFull: too much is waiting already.
             Unavailable: the replica is unhealthy.
             BadRequest: a row is longer than the longest that was warmed, its inputs differ in their open size, or it
-                has more rows than may wait.
+                has more rows than may wait, or than one forward takes where it needs one.
             NotFound: the version asked for is no longer here.
         """
         version = self.version
@@ -116,7 +117,8 @@ class ModelService:
         if rows == 0:
             deliver({each.name: np.empty((0, *each.shape[1:]), each.numpy) for each in self.signature.outputs})
         elif self._preprocess is None:
-            batcher.add(request.inputs, rows, deliver, request.timeout_s, request.priority, is_disconnected)
+            seed = request.seed if self._random else None
+            batcher.add(request.inputs, rows, deliver, request.timeout_s, request.priority, is_disconnected, seed)
         else:
             batcher.admit(rows)
             batcher.preparing_rows += rows
@@ -166,8 +168,11 @@ class ModelService:
 
     def autoscaling_stats(self) -> dict[str, float]:
         """Return the autoscaling report for the time since the last call; call it on the event loop."""
-        batcher = self._batcher
-        return self.counts.autoscaling(batcher.waiting_rows, batcher.offered_rows, batcher.limit)
+        batcher, limit = self._batcher, self._batcher.limit
+        if self._whole:
+            # Larger batches are faster, but no forward has more rows than its request.
+            limit = self.counts.rows_a_forward() or limit
+        return self.counts.autoscaling(batcher.waiting_rows, batcher.offered_rows, limit)
 
     async def _prepared(
         self, request: InferRequest, deliver: OnResult, is_disconnected: IsDisconnected | None, preprocess: Preprocessor
@@ -180,7 +185,8 @@ class ModelService:
             finally:
                 batcher.preparing_rows -= rows
             left_s = until_s - time.perf_counter()
-            batcher.add(arrays, rows, deliver, left_s, request.priority, is_disconnected)
+            seed = request.seed if self._random else None
+            batcher.add(arrays, rows, deliver, left_s, request.priority, is_disconnected, seed)
         except Exception as error:  # Only a result ends the request.
             deliver(error)
 

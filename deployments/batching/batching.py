@@ -38,12 +38,18 @@ class Batcher:
         device: DeviceProtocol,
         observe: Callable[[BatchResult], None],
         best_rows: int | None = None,
+        whole: bool = False,
     ) -> None:
-        """Batch as many rows as the tunables say, by default `best_rows`; never more than `max_batch_size`."""
+        """Batch as many rows as the tunables say, by default `best_rows`; never more than `max_batch_size`.
+
+        If the rows of a request belong together, `whole`, it gets a forward of its own.
+        """
         self._loop = asyncio.get_running_loop()
         self._observe = observe
         self._max_rows = max_batch_size
-        self._best_rows = best_rows or max_batch_size
+        self._whole = whole
+        # Rows that cannot be split must not be refused because fewer are faster.
+        self._best_rows = max_batch_size if whole else best_rows or max_batch_size
         self._block: Block = []
         self._held_rows = 0
         # Rows admitted that are still being preprocessed.
@@ -83,22 +89,31 @@ class Batcher:
         timeout_s: float | None = None,
         priority: int = 0,
         is_disconnected: IsDisconnected | None = None,
+        seed: int | None = None,
     ) -> Item:
         """Queue rows, which may share forwards with other clients'; `on_result` gets the answer or an error, once.
+
+        With a seed they do not: they get one forward, which draws from it.
 
         The error is TimedOut if no answer came within request_timeout_s, or `timeout_s` if that is shorter;
         InferenceFailed if the model raised on these rows alone.
 
         Raises:
             QueueFull: the bound on waiting rows is reached.
-            BadRequest: the request alone has more rows than that bound.
+            BadRequest: the request alone has more rows than that bound, or more than one forward takes and must not
+                be split.
             Unavailable: the replica is unhealthy.
         """
+        whole = seed is not None or self._whole
+        if whole:
+            self._refuse_to_split(rows)
         self.admit(rows)
         self.offered_rows += rows
         now = time.perf_counter()
         allowed = self.allowed_s(timeout_s)
         item = Item(arrays, rows, now, now + allowed, on_result, priority, is_disconnected)
+        if whole:
+            item.whole, item.seed = True, seed
         self._deadlines.watch(item, allowed)
         if not self._block:
             self._loop.call_soon(self._hand_over)
@@ -140,6 +155,15 @@ class Batcher:
         self.offered_rows += rows
         return QueueFull(self.tunables.retry_after_s)
 
+    def _refuse_to_split(self, rows: int) -> None:
+        # Not the limit: with a seed the answer must not depend on what the start timed.
+        most = min(self.tunables.max_batch_size or self._max_rows, self._max_rows)
+        if rows > most:
+            why = "its rows belong together" if self._whole else "it has a seed"
+            raise BadRequest(
+                f"the request has {rows} rows, and {why}: one forward takes it, and at most {most} rows; send fewer"
+            )
+
     def _hand_over(self) -> None:
         block, self._block = self._block, []
         if self.tunables.batch_wait_timeout_s:
@@ -152,10 +176,10 @@ class Batcher:
     def _gather_one_by_one(self, block: Block) -> None:
         """Gather the requests one by one: Serve waits for as many blocks as a forward has rows."""
         # A full request has nothing to wait for.
-        if full := [item for item in block if item.rows >= self.limit]:
+        if full := [item for item in block if item.whole or item.rows >= self.limit]:
             self._pass_on(full)
         for item in block:
-            if item.rows < self.limit:
+            if not item.whole and item.rows < self.limit:
                 self._gathering.add([item])
 
     def _pass_on(self, items: Block) -> None:

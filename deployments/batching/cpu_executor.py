@@ -15,7 +15,7 @@ from .batch_result import BatchResult
 from .delivery import Delivery
 from .device_thread import DeviceThread
 from .queue import Item, Part
-from .runner_protocol import RunnerProtocol
+from .runner_protocol import RunnerProtocol, stage
 from .shared_queue import SharedQueue
 
 T = TypeVar("T")
@@ -81,6 +81,8 @@ class CpuExecutor:
     def _short(self, items: Sequence[Item]) -> bool:
         if sum(item.rows for item in items) > self._queue.most:
             return False
+        if len(items) > 1 and any(item.whole for item in items):
+            return False
         try:
             shape = self._runner.shape([item.arrays for item in items])
         except Exception:  # The device's thread finds out which request fails.
@@ -106,7 +108,7 @@ class CpuExecutor:
         return self._delivery.complete(parts, partial(self._launched, parts))
 
     def _launched(self, parts: list[Part]) -> Batch:
-        return self._runner.launch(self._runner.stage([part.arrays for part in parts]))
+        return self._runner.launch(stage(self._runner, parts))
 
 
 def _whole(items: Sequence[Item]) -> list[Part]:

@@ -1,7 +1,8 @@
 """Runs a failed batch again in smaller ones, so that only the guilty request fails.
 
 A batch that ran out of memory is halved until it fits, and later batches stay that small; if one row does not fit even
-alone, only that row fails and later batches keep their size. After any other error every request runs by itself.
+alone, only that row fails and later batches keep their size. Rows that belong together are not halved: their request
+fails. After any other error every request runs by itself.
 """
 
 from collections import deque
@@ -9,11 +10,11 @@ from collections import deque
 from models.runtime.memory import is_out_of_memory, release
 from models.runtime.nan_check import NonfiniteRows
 
-from ..core.errors import InferenceFailed, NotFinite, OutOfMemory
+from ..core.errors import InferenceFailed, NotFinite, OutOfMemory, OutOfMemoryTogether
 from .answers import split
 from .memory_limit import MemoryLimit
 from .queue import Answer, Part
-from .runner_protocol import RunnerProtocol
+from .runner_protocol import RunnerProtocol, stage
 
 Answers = list[tuple[Part, Answer | Exception]]
 
@@ -26,6 +27,8 @@ def isolate_failure(runner: RunnerProtocol, parts: list[Part], error: Exception,
         return _each(runner, parts, memory_limit)
     memory_limit.misses += 1
     release(error)
+    if parts[0].item.whole:
+        return [(parts[0], OutOfMemoryTogether(error))]
     padded, _ = runner.shape([part.arrays for part in parts])
     rows = memory_limit.below(padded)
     if rows is not None:
@@ -54,7 +57,7 @@ def _each(runner: RunnerProtocol, parts: list[Part], memory_limit: MemoryLimit) 
 
 def _attempt(runner: RunnerProtocol, parts: list[Part], memory_limit: MemoryLimit) -> Answers:
     try:
-        batch = runner.launch(runner.stage([part.arrays for part in parts]))
+        batch = runner.launch(stage(runner, parts))
         outputs = runner.finish(batch)
         return split_finite(parts, outputs, batch.nonfinite)
     except Exception as error:  # The model may raise anything; only the guilty request may suffer.

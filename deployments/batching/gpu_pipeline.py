@@ -15,7 +15,7 @@ from models.runtime.batch import Batch
 from .delivery import Delivery
 from .device_thread import DeviceThread
 from .queue import Item, Part
-from .runner_protocol import RunnerProtocol
+from .runner_protocol import RunnerProtocol, stage
 from .shared_queue import SharedQueue
 
 T = TypeVar("T")
@@ -83,7 +83,7 @@ class GpuPipeline:
         self._thread.stop()
 
     def _worth_staging(self) -> bool:
-        return self._queue.rows >= self._queue.most or (self._queue.rows > 0 and not self._in_flight)
+        return self._queue.full or (self._queue.rows > 0 and not self._in_flight)
 
     def _stage(self) -> None:
         """Stage the next batch; on the feeder's thread."""
@@ -102,7 +102,7 @@ class GpuPipeline:
             self._thread.submit(partial(self._advance, staged))
 
     def _stage_parts(self, parts: list[Part]) -> Batch:
-        return self._runner.stage([part.arrays for part in parts])
+        return stage(self._runner, parts)
 
     def _advance(self, batch: _Ahead) -> None:
         """Launch the staged batch, and finish the one launched before it; on the device's thread."""

@@ -7,6 +7,8 @@ simulations of `pitstop plan` and of the benchmarks run this very queue.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, filterfalse
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from models.signature import Array, Rows
@@ -20,6 +22,7 @@ OnResult = Callable[[Answer | Exception], None]
 # 1 goes first. The protocol's 0, or none given, counts as the middle, so that there is room on both sides.
 LEVELS = 10
 _DEFAULT = 5
+_is_whole = attrgetter("whole")
 _log = logging.getLogger("pitstop")
 
 
@@ -30,6 +33,7 @@ class Item:
     `on_result` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more;
     `is_disconnected` asks the transport the same. `passed_on`: the device has it, so that gathering.py does not pass it
     on again. `length` is the padded length of its open sizes, 0 if all rows are alike, and `level` its priority.
+    `whole`: all its rows go into one forward, without other items; `seed` is of that forward's random numbers.
     `taken` counts the rows that are already in a batch. `answers`: the results so far, by first row of each part;
     `ended_by` is the error, if any.
     """
@@ -43,6 +47,8 @@ class Item:
     is_disconnected: IsDisconnected | None = None
     length: int = 0
     level: int = _DEFAULT
+    whole: bool = False
+    seed: int | None = None
     abandoned: bool = False
     passed_on: bool = False
     taken: int = 0
@@ -105,6 +111,8 @@ class Waiting:
         # By priority; the inner ones are dicts for their order, since any item may leave.
         self._levels: dict[int, dict[Item, None]] = {}
         self.rows = 0
+        # How many of them are of items that share no forward.
+        self.whole_rows = 0
 
     def __bool__(self) -> bool:
         return self.rows > 0
@@ -118,11 +126,13 @@ class Waiting:
         item.level = min(item.priority or _DEFAULT, LEVELS)
         self._levels.setdefault(item.level, {})[item] = None
         self.rows += item.rows
+        if item.whole:
+            self.whole_rows += item.rows
 
     def clear(self) -> None:
         """Forget everything."""
         self._levels.clear()
-        self.rows = 0
+        self.rows = self.whole_rows = 0
 
     def drop_expired(self, now_s: float) -> None:
         """Let go of items that nobody waits for, or whose deadline has passed, wherever they stand."""
@@ -132,24 +142,43 @@ class Waiting:
         """Take the next batch, of at most `limit` rows.
 
         An item is split only where it has more rows than the policy takes in one forward, which may be fewer than
-        `limit`; one that merely does not fit opens the next batch.
+        `limit`; one that merely does not fit opens the next batch. An item that is whole waits for its turn, and then
+        goes alone, whatever the limit.
         Items that nobody waits for, or whose deadline has passed, leave without costing a forward.
         """
         expired: list[Item] = []
         levels = [_not_expired(level, now_s, expired) for _, level in sorted(self._levels.items())]
         parts = []
-        for item, rows in self._policy.choose(levels, self.rows, limit):
+        chosen = self._choose(levels, limit) if self.whole_rows else self._policy.choose(levels, self.rows, limit)
+        for item, rows in chosen:
             parts.append(Part(item, item.taken, item.taken + rows))
             item.taken += rows
             self.rows -= rows
+            if item.whole:
+                self.whole_rows -= rows
             if item.taken == item.rows:
                 del self._levels[item.level][item]
         self._drop(expired)
         return parts
 
+    def _choose(self, levels: list[Iterator[Item]], limit: int) -> list[tuple[Item, int]]:
+        """Choose where some items are whole: the first alone if it is, else of those that are not."""
+        for number, level in enumerate(levels):
+            first = next(level, None)
+            if first is None:
+                continue
+            if first.whole:
+                return [(first, first.rows)]
+            behind = [chain([first], level), *levels[number + 1 :]]
+            shared = [filterfalse(_is_whole, each) for each in behind]
+            return self._policy.choose(shared, self.rows - self.whole_rows, limit)
+        return []
+
     def _drop(self, items: Iterable[Item]) -> None:
         for item in items:
             self.rows -= item.rows - item.taken
+            if item.whole:
+                self.whole_rows -= item.rows - item.taken
             del self._levels[item.level][item]
 
 

@@ -29,8 +29,8 @@ _PATIENCE_S = 5.0
 _log = logging.getLogger("pitstop")
 # ("answer", outputs), or an error's kind and its arguments.
 BlockReply = tuple[str, Any]
-# Takes the arrays, their number of rows, the seconds left and the number of requests.
-Send = Callable[[dict[str, Array], int, float, int], Awaitable[BlockReply]]
+# Takes the arrays, their number of rows, the seconds left, the number of requests, and a seed.
+Send = Callable[[dict[str, Array], int, float, int, int | None], Awaitable[BlockReply]]
 
 
 class RemoteDevice:
@@ -104,7 +104,7 @@ class RemoteDevice:
 
     async def _answers(self, parts: list[Part], arrays: dict[str, Array], rows: int, sent_s: float) -> Answers:
         timeout_s = max(part.item.deadline_s for part in parts) - sent_s
-        answer = await self._ask(arrays, rows, timeout_s, len(parts))
+        answer = await self._ask(arrays, rows, timeout_s, len(parts), parts[0].item.seed)
         if not isinstance(answer, Exception):
             return list(split(parts, answer))
         if isinstance(answer, InferenceFailed) and len(parts) > 1:
@@ -113,13 +113,16 @@ class RemoteDevice:
 
     async def _alone(self, part: Part) -> Answer | Exception:
         """Ask again for one request of a failed block, so that only the guilty one fails."""
-        return await self._ask(dict(part.arrays), part.stop - part.start, part.item.deadline_s - time.perf_counter(), 1)
+        left_s = part.item.deadline_s - time.perf_counter()
+        return await self._ask(dict(part.arrays), part.stop - part.start, left_s, 1, part.item.seed)
 
-    async def _ask(self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int) -> Answer | Exception:
+    async def _ask(
+        self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int, seed: int | None
+    ) -> Answer | Exception:
         try:
             # A stopped process would hold the block, and one of the two places, for ever.
             async with asyncio.timeout(timeout_s + _PATIENCE_S):
-                kind, value = await self._send(arrays, rows, timeout_s, requests)
+                kind, value = await self._send(arrays, rows, timeout_s, requests, seed)
         except Exception as error:  # Ray has many errors for a lost replica; a client gets one.
             _log.warning("no replica with a device took a block of %d rows (%s)", rows, type(error).__name__)
             return NotReady()

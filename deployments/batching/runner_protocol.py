@@ -6,7 +6,7 @@ from typing import Protocol
 from models.runtime.batch import Batch
 from models.signature import Rows
 
-from .queue import Answer
+from .queue import Answer, Part
 
 
 class RunnerProtocol(Protocol):
@@ -26,3 +26,10 @@ class RunnerProtocol(Protocol):
     def launch(self, batch: Batch) -> Batch: ...
 
     def finish(self, batch: Batch) -> Answer: ...
+
+
+def stage(runner: RunnerProtocol, parts: Sequence[Part]) -> Batch:
+    """Stage parts that share a batch. One with a seed shares it with no other."""
+    batch = runner.stage([part.arrays for part in parts])
+    batch.seed = parts[0].item.seed
+    return batch

@@ -32,6 +32,12 @@ class SharedQueue:
         """Most rows in a forward now."""
         return self._memory_limit.within(self.limit)
 
+    @property
+    def full(self) -> bool:
+        """Whether no more rows can join the next batch."""
+        waiting = self._waiting
+        return waiting.rows >= self.most or 0 < waiting.rows == waiting.whole_rows
+
     def put(self, items: Sequence[Item]) -> None:
         with self._lock:
             for item in items:

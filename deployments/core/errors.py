@@ -163,10 +163,26 @@ class OutOfMemory(InferenceFailed):
     sentence = "a row of this request does not fit into the server's memory, even alone: send a smaller one"
 
 
+class OutOfMemoryTogether(OutOfMemory):
+    kind = "out_of_memory_together"
+    why = "the rows of a request do not fit into memory together"
+    sentence = "the rows of this request do not fit into the server's memory together: send fewer, or smaller ones"
+
+
 # Errors that one replica may send to another: the device's to an ingress replica, the canary's to the stable version.
 BY_KIND: dict[str, Callable[..., ServeError]] = {
     each.kind: each
-    for each in (ServeError, BadRequest, TimedOut, QueueFull, InferenceFailed, NotFinite, OutOfMemory, Unavailable)
+    for each in (
+        ServeError,
+        BadRequest,
+        TimedOut,
+        QueueFull,
+        InferenceFailed,
+        NotFinite,
+        OutOfMemory,
+        OutOfMemoryTogether,
+        Unavailable,
+    )
 }
 
 

@@ -56,7 +56,7 @@ class Health:
             self._proved = True
             if self._proof is not None and not self._proof.done():
                 self._proof.set_result(None)
-        elif any(issubclass(kind, InferenceFailed) and kind is not OutOfMemory for kind in kinds):
+        elif any(issubclass(kind, InferenceFailed) and not issubclass(kind, OutOfMemory) for kind in kinds):
             self._suspect()
 
     async def check(self) -> None:

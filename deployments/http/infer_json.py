@@ -17,7 +17,7 @@ from ..core.request import InferRequest, InferResult, RequestedOutput
 from ..protocol.classification import as_requested
 from ..protocol.encoding import from_binary, from_json, to_binary, to_json
 from ..protocol.json_text import load
-from ..protocol.parameters import flag, in_message, object_of, reserved, scheduling
+from ..protocol.parameters import flag, in_message, object_of, reserved, scheduling, seed
 from ..protocol.requested_outputs import check, declared, requested_outputs
 
 Body = bytes | memoryview
@@ -46,7 +46,8 @@ def parse(body: Body, header_length: int | None, signature: Signature) -> InferR
     outputs = requested_outputs(
         signature, message.get("outputs"), flag(parameters, "binary_data_output", "the request")
     )
-    return InferRequest(inputs, rows, _identity(message.get("id")), outputs, *scheduling(parameters))
+    identity = _identity(message.get("id"))
+    return InferRequest(inputs, rows, identity, outputs, *scheduling(parameters), seed=seed(parameters))
 
 
 def render(name: str, request: InferRequest, result: InferResult) -> tuple[bytes, int | None]:

@@ -43,6 +43,10 @@ class ModelMetrics:
         """Return one entry of `model_stats`."""
         return {**self._stats.as_json(name, version), "pitstop": self._efficiency.as_json()}
 
+    def rows_a_forward(self) -> int:
+        """Return the mean so far, rounded up; 0 before the first."""
+        return -(-self._stats.rows // max(1, self._stats.forwards))
+
     def autoscaling(self, waiting_rows: int, offered_rows: int, limit: int) -> dict[str, float]:
         """Return what the policy reads, of the time since the last call; call it on the event loop."""
         return self._recorder.look(waiting_rows, offered_rows, limit)

@@ -14,7 +14,7 @@ from ..core.errors import BadRequest, NotFound, show
 from ..core.request import InferRequest, InferResult, Service
 from ..protocol.classification import as_requested
 from ..protocol.encoding import from_binary, to_binary
-from ..protocol.parameters import in_message, reserved, scheduling
+from ..protocol.parameters import in_message, reserved, scheduling, seed
 from ..protocol.requested_outputs import check, declared, no_version, requested_outputs
 from ..stubs import open_inference_pb2 as pb
 from .contents import from_contents
@@ -55,7 +55,8 @@ def parse(service: Service, message: bytes, left_s: float | None = None) -> Infe
     inputs = _inputs(signature, head.inputs, raws)
     rows = check(signature, inputs)
     outputs = requested_outputs(signature, [_described(each) for each in head.outputs], binary=True)
-    return InferRequest(inputs, rows, head.id or None, outputs, *scheduling(parameters, left_s), head.model_version)
+    timing = scheduling(parameters, left_s)
+    return InferRequest(inputs, rows, head.id or None, outputs, *timing, head.model_version, seed(parameters))
 
 
 def check_model(service: Service, name: str, version: str) -> None:

@@ -45,6 +45,16 @@ def whole(parameters: dict[str, Any], name: str, where: str) -> int:
     return value
 
 
+def seed(parameters: dict[str, Any]) -> int | None:
+    """Return the seed of a request's random numbers, or None if there is none."""
+    given = parameters.get("seed")
+    if given is None:
+        return None
+    if type(given) is not int or not 0 <= given < _MOST:
+        raise BadRequest(f"the request: parameter seed must be a whole number from 0 to 2**63 - 1; got {show(given)}")
+    return given
+
+
 def scheduling(parameters: dict[str, Any], left_s: float | None = None) -> tuple[float | None, int]:
     """Return a request's timeout in seconds, at most `left_s`, or None if there is none; and its priority."""
     timeout_us = whole(parameters, "timeout", "the request")

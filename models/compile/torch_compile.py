@@ -3,14 +3,20 @@
 import torch
 from torch import nn
 
+from configs.schema import ModelConfig
+
 from ..runtime.layout import Layout
 from .build import Compiled
 
 
-def build(module: nn.Module, _: object, __: object, layout: Layout, *___: object) -> Compiled:
+def build(module: nn.Module, _: object, __: object, layout: Layout, config: ModelConfig) -> Compiled:
     """Return a forward that torch compiles when the warm-up first runs each shape."""
+    if config.random:
+        # Else its kernels draw other numbers than eager from the same seed, and could not be compared.
+        torch._inductor.config.fallback_random = True
     # A dynamic graph is slower; beyond these limits a shape would run eagerly.
     graphs, limits = 2 * len(layout.shapes) + 8, torch._dynamo.config
     limits.cache_size_limit = max(graphs, limits.cache_size_limit)
     limits.accumulated_cache_size_limit = max(4 * graphs, limits.accumulated_cache_size_limit)
-    return Compiled(torch.compile(module, dynamic=False), "compile")
+    # With `batch: whole` a request brings any number of rows, and must not wait for a graph of its own.
+    return Compiled(torch.compile(module, dynamic=layout.whole), "compile")

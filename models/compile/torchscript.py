@@ -22,10 +22,11 @@ from configs.backends import EAGER
 from configs.schema import ModelConfig
 
 from ..errors import first_line
-from ..parity import Tolerance, deviation, tolerance_for
+from ..parity import TOLERANCES, Tolerance, deviation, tolerance_for
 from ..runtime.layout import Layout
 from ..runtime.output_paths import ReadOutputs, as_graph
 from ..runtime.runner import Forward, in_order
+from ..runtime.seeding import CHECK_SEED, seeded
 from ..signature import Tensor
 from ..user_code import call
 from . import store
@@ -58,7 +59,8 @@ def build(
     key = store.key_of(as_graph(module), layout, config.torchscript, made_from)
     if (compiled := kept(key, layout.device)) is not None:
         return compiled
-    made = faithful(module, probes, outputs, config.torchscript, tolerance_for(config.precision, config.tolerance))
+    seed = CHECK_SEED if config.random else None
+    made = faithful(module, probes, outputs, config.torchscript, trace_tolerance(config), seed)
     if made.eager:
         _log.warning(
             "TorchScript would give other answers, so the model runs in eager mode: %s", sentences(made.refused)
@@ -79,7 +81,12 @@ def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
 
 
 def faithful(
-    module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], method: str, tolerance: Tolerance
+    module: nn.Module,
+    probes: Sequence[Staged],
+    outputs: Sequence[Tensor],
+    method: str,
+    tolerance: Tolerance,
+    seed: int | None = None,
 ) -> Compiled:
     """Script or trace a module so that it answers as eager does; return it unchanged, as eager, if neither works.
 
@@ -89,15 +96,22 @@ def faithful(
         outputs: what forward returns.
         method: auto, script or trace.
         tolerance: how far a trace may deviate from eager.
+        seed: what both are seeded with to be compared, if they draw random numbers.
     """
     refused: tuple[Refused, ...] = ()
     graph = as_graph(module)
     for way in _WAYS[method]:
-        made = _script(graph) if way == "script" else _trace(graph, probes, outputs, tolerance)
+        made = _script(graph) if way == "script" else _trace(graph, probes, outputs, tolerance, seed)
         if not isinstance(made, Refused):
             return Compiled(made, way, refused)
         refused = (*refused, made)
     return Compiled(module, EAGER, refused)
+
+
+def trace_tolerance(config: ModelConfig) -> Tolerance:
+    """Return how far a trace may deviate from the module that it was made of: `tolerance` allows no other branch."""
+    own, standard = tolerance_for(config.precision, config.tolerance), TOLERANCES[config.precision]
+    return Tolerance(min(own.relative, standard.relative), min(own.disagree, standard.disagree))
 
 
 def kept(key: str | None, device: torch.device) -> Compiled | None:
@@ -136,7 +150,7 @@ def _script(module: nn.Module) -> torch.jit.ScriptModule | Refused:
 
 
 def _trace(
-    module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], tolerance: Tolerance
+    module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], tolerance: Tolerance, seed: int | None
 ) -> torch.jit.ScriptModule | Refused:
     try:
         with warnings.catch_warnings(record=True) as heard, torch.no_grad():
@@ -147,22 +161,26 @@ def _trace(
     froze = [str(each.message) for each in heard if issubclass(each.category, torch.jit._trace.TracerWarning)]
     if froze:
         return Refused("trace", "wrong_branch", froze[0].partition(". ")[0])
-    worst = _worst_deviation(module, traced, probes, outputs)
+    worst = _worst_deviation(module, traced, probes, outputs, seed)
     if worst > max(tolerance.relative, tolerance.disagree):
         return Refused("trace", "deviates", deviation=worst)
     made: torch.jit.ScriptModule = traced
     return made
 
 
-def _worst_deviation(module: nn.Module, traced: Forward, probes: Sequence[Staged], outputs: Sequence[Tensor]) -> float:
+def _worst_deviation(
+    module: nn.Module, traced: Forward, probes: Sequence[Staged], outputs: Sequence[Tensor], seed: int | None
+) -> float:
     worst = 0.0
     with torch.no_grad():
         for probe in probes:
             try:
-                answered = in_order(call(traced, *probe), outputs)
+                with seeded(seed, probe[0].device):
+                    answered = in_order(call(traced, *probe), outputs)
             except RuntimeError:
                 return float("inf")
-            expected = in_order(call(module, *probe), outputs)
+            with seeded(seed, probe[0].device):
+                expected = in_order(call(module, *probe), outputs)
             deviations = [deviation(*pair) for pair in zip(answered, expected, strict=True)]
             worst = max([worst, *(each for each in deviations if each is not None)])
     return worst

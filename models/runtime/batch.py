@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class Batch:
     """One batch on its way, with the seconds that each step took.
 
+    `seed`: of the forward's random numbers, if one was asked for.
     `finite` is a flag over all outputs, if they are checked. `nonfinite`, once finished, marks the rows with NaN or
     infinity; it is None if there are none.
     """
@@ -25,6 +26,7 @@ class Batch:
     ready: "torch.cuda.Event | None"
     collate_s: float
     copy_s: float
+    seed: int | None = None
     outputs: "Sequence[torch.Tensor]" = ()
     done: "torch.cuda.Event | None" = None
     launched_s: float = 0

@@ -18,6 +18,8 @@ class Layout:
     lengths: tuple[int, ...]
     # Whether float inputs keep their declared dtypes, as a file with fixed dtypes needs.
     as_declared: bool = False
+    # Whether a batch is one request's rows, which nothing may be added to: then `sizes` are only warmed and timed.
+    whole: bool = False
 
     @property
     def shapes(self) -> list[Shape]:

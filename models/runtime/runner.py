@@ -21,6 +21,7 @@ from .batch import Batch
 from .layout import Layout
 from .nan_check import all_finite, nonfinite_rows
 from .returned_values import check_returned
+from .seeding import seeded
 from .staging import Staging, to_device
 
 Forward = Callable[..., Any]
@@ -61,16 +62,19 @@ class Runner:
         other.forward = forward
         return other
 
-    def run(self, parts: Sequence[Rows]) -> dict[str, Array]:
+    def run(self, parts: Sequence[Rows], seed: int | None = None) -> dict[str, Array]:
         """Answer parts that share a batch.
 
         Args:
             parts: for each request, an array per input, all of a batch's dtype and of shape [rows, ...].
+            seed: of the forward's random numbers; by default they go on from those before.
 
         Returns:
             An array per output, of shape [rows of all parts, ...], in the order of the parts.
         """
-        return self.finish(self.launch(self.stage(parts)))
+        batch = self.stage(parts)
+        batch.seed = seed
+        return self.finish(self.launch(batch))
 
     def stage(self, parts: Sequence[Rows]) -> Batch:
         """Collate parts into a warmed shape and begin to copy it to the device."""
@@ -99,7 +103,8 @@ class Runner:
         with torch.inference_mode():
             if batch.ready is not None:
                 torch.cuda.current_stream().wait_event(batch.ready)
-            outputs = in_order(self.forward(*batch.inputs), self.outputs)
+            returned = self.forward(*batch.inputs) if batch.seed is None else self._seeded(batch, batch.seed)
+            outputs = in_order(returned, self.outputs)
             self._seen = self._seen or [value.dtype for value in outputs]
             check_returned(outputs, batch.shape[0], self.outputs, self._seen)
             if self.check_finite:
@@ -117,6 +122,10 @@ class Runner:
         batch.outputs = outputs
         batch.forward_s = time.perf_counter() - batch.launched_s
         return batch
+
+    def _seeded(self, batch: Batch, seed: int) -> Any:
+        with seeded(seed, self.layout.device):
+            return self.forward(*batch.inputs)
 
     def finish(self, batch: Batch) -> dict[str, Array]:
         """Wait for the outputs and return their real rows, by name."""
@@ -144,7 +153,7 @@ class Runner:
         """Return the padded shape that these parts will take."""
         rows = sum(part[self._first].shape[0] for part in parts)
         length = padding.padded_length(parts, self.open_inputs, self.layout.lengths) if self.open_inputs else 0
-        return padding.round_up(rows, self.layout.sizes), length
+        return rows if self.layout.whole else padding.round_up(rows, self.layout.sizes), length
 
     def _out(self, value: torch.Tensor, dtype: torch.dtype, rows: int) -> torch.Tensor:
         # With non_blocking torch allocates the copy in pinned memory, so that it runs behind the forward.

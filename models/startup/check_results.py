@@ -6,7 +6,8 @@ Each class is one check, and says which of the five mistakes it is about. A code
     failed          it failed, and the start ends (Failed)
     measured        there is no limit: the operator judges the figure
     not_applicable  there is nothing to check; `reason` says why
-    waived          a key of the config, `waived_by`, allows more than the check itself would: up to `allowed`
+    waived          a key of the config, `waived_by`, allows more than the check itself would: up to `allowed`; or
+                    nothing is compared, and `reason` says why
 """
 
 from dataclasses import asdict, dataclass
@@ -24,15 +25,17 @@ _MADE = {"now": "made in this start", "before": "loaded from the cache", "file":
 
 @dataclass(frozen=True, slots=True)
 class InferenceMode:
-    """Nothing trains or records gradients, and the same rows get the same answers twice."""
+    """Nothing trains or records gradients, and the same rows get the same answers twice; from a seed if `random`."""
 
     check: ClassVar[str] = "inference mode"
     mistake: ClassVar[int] = 1
     code: Code = "passed"
+    random: bool = False
 
     @property
     def sentence(self) -> str:
-        return "eval mode, no gradients, and the same answer to the same rows twice"
+        seed = " with the same seed" if self.random else ""
+        return f"eval mode, no gradients, and the same answer to the same rows twice{seed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +74,25 @@ class CoBatchedRows:
 
 @dataclass(frozen=True, slots=True)
 class WarmedShapes:
-    """Every batch shape ran before the first request. `autotuning` is cuDNN's; None without a GPU."""
+    """Every batch shape ran before the first request. `autotuning` is cuDNN's; None without a GPU.
+
+    `whole`: batches are not padded to these shapes, since the rows of a request belong together.
+    """
 
     check: ClassVar[str] = "warmed shapes"
     mistake: ClassVar[int] = 2
     code: Code
     shapes: int
     autotuning: bool | None
+    whole: bool = False
 
     @property
     def sentence(self) -> str:
         cudnn = "no GPU, so no cuDNN"
         if self.autotuning is not None:
             cudnn = f"cuDNN autotuning is {'on: they are fixed' if self.autotuning else 'off: one size is open'}"
-        return f"all {self.shapes} ran before the first request; {cudnn}"
+        others = "; a request of any other number of rows runs as it is" if self.whole else ""
+        return f"all {self.shapes} ran before the first request{others}; {cudnn}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,7 @@ class Compilation:
 
     `how` is what runs (eager, script, trace, or the backend's name), `graphs` the number of shapes with a CUDA graph.
     `deviation` is from eager in the arithmetic `reference`; `precision_reason` says why that is not the config's.
+    `random`: both drew random numbers from the same seed.
     """
 
     check: ClassVar[str] = "compilation"
@@ -108,6 +117,7 @@ class Compilation:
     precision_reason: str = ""
     waived_by: str = ""
     allowed: float | None = None
+    random: bool = False
 
     @property
     def sentence(self) -> str:
@@ -117,7 +127,10 @@ class Compilation:
         if self.graphs:
             runs += f", {self.graphs} shape{'s' * (self.graphs > 1)} as CUDA graphs"
         near = f"within {self.deviation:.1e} of" if self.deviation else "equal to"
-        parts = [runs, f"{near} eager {self.reference} at every warmed size"]
+        of = f"eager {self.reference}{' from the same seed' if self.random else ''} at every warmed size"
+        parts = [runs, f"{near} {of}"]
+        if self.waived_by == "random":
+            parts = [runs, "not compared with eager: it draws other numbers from the same seed; waived by random"]
         if self.refused:
             parts.append(f"asked for {BACKENDS[self.asked].title}: {sentences(self.refused)}")
         if self.precision_reason:
@@ -196,4 +209,4 @@ def _changes(result: Padding | CoBatchedRows) -> str:
 
 
 def _waived(result: Padding | CoBatchedRows | Compilation) -> str:
-    return f"; allowed by {result.waived_by}: {result.allowed:g}" if result.waived_by else ""
+    return f"; allowed by {result.waived_by}: {result.allowed:g}" if result.waived_by and result.allowed else ""

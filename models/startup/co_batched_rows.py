@@ -30,16 +30,23 @@ _MAY_BE_MEANT = 0.1
 _MEANT = "or allow it where it is meant, as with int8 activations, whose scale is the batch's"
 ADVICE = (
     "rows influence each other: batch statistics, a decision over the whole batch, attention over it, or padding to "
-    "the longest row that no mask hides; fix the model, or use max_batch_size: 1"
+    "the longest row that no mask hides; fix the model, or use max_batch_size: 1, or write batch: whole if the rows of "
+    "one request belong together"
 )
+_WHOLE = "not compared: the rows of a request belong together, and share no forward with others; waived by batch"
+_DRAWS = "not compared: what a row draws depends on its place in the batch; waived by random"
 _log = logging.getLogger("pitstop")
 
 
 def co_batched_rows(runner: Runner, samples: SampleInputs, config: ModelConfig) -> CoBatchedRows:
     """Return how far a row's answer depends on the others of its batch; raise ModelError if too far."""
-    worst = _worst(runner, samples, config)
-    if worst is None:
+    if runner.layout.sizes[-1] == 1:
         return CoBatchedRows("not_applicable", reason="a forward takes one row")
+    if config.whole:
+        return CoBatchedRows("waived", reason=_WHOLE, waived_by="batch")
+    if config.random:
+        return CoBatchedRows("waived", reason=_DRAWS, waived_by="random")
+    worst = _worst(runner, samples, config)
     if config.batch_tolerance is not None:
         return CoBatchedRows("waived", worst, waived_by="batch_tolerance", allowed=config.batch_tolerance)
     return CoBatchedRows("passed", worst)
@@ -52,10 +59,8 @@ def refuse(error: DeviationError) -> NoReturn:
     raise ModelError(f"{error}; {_MEANT}: batch_tolerance: {2 * error.deviation:.1g}") from error
 
 
-def _worst(runner: Runner, samples: SampleInputs, config: ModelConfig) -> float | None:
+def _worst(runner: Runner, samples: SampleInputs, config: ModelConfig) -> float:
     layout = runner.layout
-    if layout.sizes[-1] == 1:
-        return None
     rows, _ = probe_rows(samples, layout.sizes[-1])
     room = layout.sizes[-1] - rows[runner.model_inputs[0].name].shape[0]
     longest = layout.lengths[-1] if layout.lengths else 0
@@ -108,7 +113,7 @@ def _together(runner: Runner, rows: Rows, others: Sequence[Rows], config: ModelC
     count = rows[runner.model_inputs[0].name].shape[0]
     outputs = runner.run([rows, *others])
     together = [torch.from_numpy(outputs[tensor.name].copy()) for tensor in runner.outputs]
-    answer, allowed, worst = prepared(runner), rounding(config.precision, config), 0.0
+    answer, allowed, worst = prepared(runner, None), rounding(config.precision, config), 0.0
     for row in range(count):
         alone = answer({name: array[row : row + 1] for name, array in rows.items()})
         expected = [tensor[row : row + 1] for tensor in together]

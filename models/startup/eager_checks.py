@@ -22,7 +22,7 @@ from .eager_reference import Reference, eager_of
 from .output_binding import reading_of
 from .precision import Arithmetic, choices
 from .prepare import in_layout, layout_of, refuse_cast
-from .row_checks import probe_rows, repeated, same_twice
+from .row_checks import probe_rows, repeated, same_twice, seed_of
 from .sample_inputs import SampleInputs
 
 _FIRST = "the network keeps what it saw first: compute such values beforehand, and load them with the weights"
@@ -52,7 +52,7 @@ def eager(
     fresh = _copied(module)
     eager = first_that_runs(module, config, device, samples, outputs)
     with failing(InferenceMode):
-        answered = same_twice(eager.reference, samples, eager.reference.layout, outputs)
+        answered = same_twice(eager.reference, samples, eager.reference.layout, outputs, config.random)
         if fresh is not None:
             _same_whoever_came_first(eager, answered, fresh, samples)
     return eager
@@ -66,7 +66,7 @@ def first_that_runs(
     for arithmetic in choices(config, module):
         layout = layout_of(arithmetic.config, device, arithmetic.as_declared)
         refuse_cast(arithmetic.config, layout)
-        reference = eager_of(module, samples, outputs, layout)
+        reference = eager_of(module, samples, outputs, layout, seed_of(config))
         reading = _reading(reference, samples)
         if isinstance(reading, Reading):
             reads = reading.wrapped(reference.module, samples.model_inputs)

@@ -8,6 +8,7 @@ from torch import nn
 
 from ..runtime.layout import Layout
 from ..runtime.runner import in_order
+from ..runtime.seeding import seeded
 from ..runtime.staging import to_device
 from ..signature import Rows, Tensor
 from ..user_code import call
@@ -18,12 +19,13 @@ from .sample_inputs import SampleInputs
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Answers rows eagerly and unpadded. `layout` has the device and the dtype."""
+    """Answers rows eagerly and unpadded. `layout` has the device and the dtype; each forward draws from `seed`."""
 
     module: nn.Module
     model_inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     layout: Layout
+    seed: int | None = None
 
     @property
     def precision(self) -> str:
@@ -39,14 +41,16 @@ class Reference:
         """Return what the module does."""
         # A copy of the rows: a forward may work in place.
         staged = [torch.from_numpy(rows[tensor.name].copy()) for tensor in self.model_inputs]
-        with torch.inference_mode(), plain_arithmetic():
+        with torch.inference_mode(), plain_arithmetic(), seeded(self.seed, self.layout.device):
             return call(self.module, *[to_device(each, self.layout) for each in staged])
 
 
-def eager_of(module: nn.Module, samples: SampleInputs, outputs: tuple[Tensor, ...], layout: Layout) -> Reference:
+def eager_of(
+    module: nn.Module, samples: SampleInputs, outputs: tuple[Tensor, ...], layout: Layout, seed: int | None
+) -> Reference:
     """Return the eager reference of a model that will be prepared in this layout."""
     plain = reference_layout(module, layout)
-    return Reference(reference_of(module, plain, layout), samples.model_inputs, outputs, plain)
+    return Reference(reference_of(module, plain, layout), samples.model_inputs, outputs, plain, seed)
 
 
 def reference_layout(module: nn.Module, layout: Layout) -> Layout:

@@ -1,4 +1,4 @@
-"""One row that the model answered at the start: if it fails later, the device is at fault, not the input."""
+"""Rows that the model answered at the start: if it fails later, the device is at fault, not the input."""
 
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,6 @@ if TYPE_CHECKING:
 
 
 def known_good_row(served: "OpenedModel") -> dict[str, Array]:
-    """Return a row for the runner, of the smallest warmed shape."""
-    lengths = served.runner.layout.lengths
-    return served.samples.shaped((1, lengths[0] if lengths else 0), seed=3)
+    """Return a row for the runner, or the smallest warmed batch of rows that belong together."""
+    layout = served.runner.layout
+    return served.samples.shaped((layout.sizes[0] if layout.whole else 1, (layout.lengths or (0,))[0]), seed=3)

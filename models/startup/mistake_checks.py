@@ -4,7 +4,10 @@ They test the outputs, not flags. A result goes into the log and the model's met
 start with a CheckError.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 
 import torch
 from torch import nn
@@ -13,7 +16,7 @@ from configs.schema import ModelConfig
 
 from ..compile.build import Compiled
 from ..errors import ModelError
-from ..parity import TOLERANCES, compare, refuse_uncompared, tolerance_for
+from ..parity import TOLERANCES, Tolerance, compare, refuse_uncompared, tolerance_for
 from ..runtime.forward_times import ends
 from ..runtime.runner import Runner
 from ..signature import Rows, Shape
@@ -23,11 +26,15 @@ from .cuda_graphs import Graphed
 from .declared_dtypes import check_returned
 from .eager_reference import Reference
 from .precision import Arithmetic
-from .row_checks import prepared, probe_rows, same_twice
+from .row_checks import prepared, probe_rows, same_twice, seed_of
 from .sample_inputs import SampleInputs
 
+_ANY = Tolerance(math.inf, math.inf)
+# Seeds that must not all give the same answer.
+_SEEDS = range(1, 5)
 
-def inference_mode(module: nn.Module, runner: Runner, samples: SampleInputs) -> InferenceMode:
+
+def inference_mode(module: nn.Module, runner: Runner, samples: SampleInputs, config: ModelConfig) -> InferenceMode:
     """Nothing trains, nothing records a graph, and the same rows are answered alike twice."""
     with failing(InferenceMode):
         training = [name or type(part).__name__ for name, part in module.named_modules() if part.training]
@@ -39,8 +46,8 @@ def inference_mode(module: nn.Module, runner: Runner, samples: SampleInputs) -> 
         graphs = _outputs_with_graph(runner, probe_rows(samples, runner.layout.sizes[-1])[0])
         if graphs:
             raise ModelError(f"output {graphs[0]!r} carries a graph\nhelp: remove enable_grad from the model's forward")
-        same_twice(prepared(runner), samples, runner.layout, runner.outputs)
-    return InferenceMode()
+        same_twice(prepared(runner, seed_of(config)), samples, runner.layout, runner.outputs, config.random)
+    return InferenceMode(random=config.random)
 
 
 def warmed_shapes(runner: Runner, fixed: bool) -> WarmedShapes:
@@ -56,7 +63,7 @@ def warmed_shapes(runner: Runner, fixed: bool) -> WarmedShapes:
                 "cuDNN's settings were changed by the model\nhelp: leave torch.backends.cudnn to the config"
             )
     on_gpu = runner.layout.device.type == "cuda"
-    return WarmedShapes("passed", len(runner.warmed), fixed if on_gpu else None)
+    return WarmedShapes("passed", len(runner.warmed), fixed if on_gpu else None, runner.layout.whole)
 
 
 def compilation(
@@ -65,13 +72,18 @@ def compilation(
     """What was compiled answers as eager does, at every warmed size."""
     config = arithmetic.config
     with failing(Compilation):
-        deviations = _deviations(runner, reference, samples, config)
+        other_draws = config.random and not _draws_alike(compiled, runner, reference)
+        deviations = _deviations(runner, reference, samples, config, enforced=not other_draws)
+        if config.random:
+            _draws_anew(runner, reference, samples)
     standard = TOLERANCES[config.precision]
     floats = {tensor.name: tensor.numpy.kind == "f" for tensor in runner.outputs}
     limits = {name: standard.relative if is_float else standard.disagree for name, is_float in floats.items()}
-    waived = any(each > limits[name] for name, each in deviations.items())
+    beyond = any(each > limits[name] for name, each in deviations.items())
+    key = "random" if other_draws else "tolerance" if config.tolerance is not None else ""
+    waived_by = key if beyond else ""
     return Compilation(
-        code="waived" if waived and config.tolerance is not None else "passed",
+        code="waived" if waived_by else "passed",
         asked=config.backend,
         how=compiled.how,
         made=compiled.made,
@@ -80,8 +92,9 @@ def compilation(
         deviation=max(deviations.values()),
         reference=reference.precision,
         precision_reason=arithmetic.why,
-        waived_by="tolerance" if waived and config.tolerance is not None else "",
-        allowed=config.tolerance,
+        waived_by=waived_by,
+        allowed=None if other_draws else config.tolerance,
+        random=config.random,
     )
 
 
@@ -115,12 +128,46 @@ def _outputs_with_graph(runner: Runner, rows: Rows) -> list[str]:
     ]
 
 
-def _deviations(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> dict[str, float]:
-    """Compare with eager at every warmed size; return the largest deviation of each output."""
+def _draws_alike(compiled: Compiled, runner: Runner, reference: Reference) -> bool:
+    """Whether a random model must draw what eager does from the same seed.
+
+    In another dtype, or in another order of the numbers in memory, torch draws others; so do a GPU's fused kernels.
+    """
+    layout = runner.layout
+    same = layout.dtype == reference.layout.dtype and not layout.channels_last
+    return same and (compiled.eager or layout.device.type == "cpu")
+
+
+def _draws_anew(runner: Runner, reference: Reference, samples: SampleInputs) -> None:
+    """Raise ModelError if eager's answers differ with every seed, and the prepared model's with none."""
+    rows, _ = probe_rows(samples, runner.layout.sizes[-1])
+    eager = [replace(reference, seed=seed)(rows) for seed in _SEEDS]
+    if any(_equal(*pair) for pair in combinations(eager, 2)):
+        return
+    first, *others = [prepared(runner, seed)(rows) for seed in _SEEDS]
+    if all(_equal(first, other) for other in others):
+        raise ModelError(
+            "the compiled forward always draws the same random numbers\n"
+            "help: use backend: eager, or torchscript: script"
+        )
+
+
+def _equal(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> bool:
+    return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
+def _deviations(
+    runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig, enforced: bool
+) -> dict[str, float]:
+    """Compare with eager at every warmed size; return the largest deviation of each output.
+
+    Unless it is `enforced`, any deviation is allowed.
+    """
     advice = "use backend: eager, or torchscript: trace: what was compiled answers otherwise than the network"
     if runner.layout.dtype not in (torch.float32, torch.float64):
         advice = "choose a finer precision (bf16 → fp16 → tf32 → fp32), or raise tolerance if you accept the difference"
-    tolerance, answer = tolerance_for(config.precision, config.tolerance), prepared(runner)
+    tolerance = tolerance_for(config.precision, config.tolerance) if enforced else _ANY
+    answer = prepared(runner, seed_of(config))
     worst: dict[str, float] = {}
     for seed, shape in enumerate(runner.layout.shapes):
         rows = samples.shaped(shape, seed=100 + seed)

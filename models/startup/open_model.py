@@ -119,7 +119,7 @@ def open_model(
 
 def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.nn.Module | None) -> OpenedModel:
     laps, place = _Laps(), pick_device(device)
-    set_arithmetic(config, fixed=not config.lengths)
+    set_arithmetic(config, config.fixed_shapes)
     bound = stages.bind_source(config, module)
     laps.lap("load")
     checked = stages.check_eagerly(bound, config, place)
@@ -137,11 +137,14 @@ def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.
     _, best = ends(chosen.forward_ms)
     checks = Checks(
         *rows,
-        mistake_checks.warmed_shapes(chosen.runner, fixed=not ready.layout.lengths),
+        mistake_checks.warmed_shapes(chosen.runner, config.fixed_shapes),
         compared,
         mistake_checks.device(ready.config, chosen.runner, fallback, best.rows_s),
         mistake_checks.batching(chosen.forward_ms),
     )
+    if config.random:
+        # Else replicas would all draw the same, if the factory seeds torch.
+        torch.seed()
     chosen.runner.unwarmed = 0  # The start's own rows may be longer than any warmed length.
     times = chosen.forward_ms, laps.start_s
     said = ready.config.precision, bound.passed, checked.reading.how

@@ -1,6 +1,7 @@
 """Whether a row's answer depends on its padding: rows are run unpadded and padded, eagerly and as prepared."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from configs.schema import ModelConfig
 
 from ..errors import ModelError, first_line
 from ..parity import DeviationError, Tolerance, compare, tolerance_for
+from ..runtime.layout import Layout
 from ..runtime.runner import Runner
 from ..signature import Array, Rows
 from . import co_batched_rows
@@ -19,12 +21,19 @@ from .sample_inputs import SampleInputs, stretch
 
 # How many lengths are tried if a network does not take every one: it may want a multiple of some number.
 _TRIED = 64
+_WHOLE = "not compared: the rows of a request belong together, and none are added to them; waived by batch"
+_DRAWS = "not compared: a batch of another size draws other random numbers; waived by random"
 _ADVICE = "the network reads its padding, zeros behind the row: mask it in forward, or fix the size in shape"
 _Answered = tuple[dict[str, Array], list[torch.Tensor]]
 
 
 def padding(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> Padding:
     """Return how far a row's answer depends on its padding; raise ModelError if too far."""
+    layout = runner.layout
+    if config.whole and not layout.lengths and layout.sizes[-1] > 1:
+        return Padding("waived", reason=_WHOLE, waived_by="batch")
+    if config.random and _pads(layout):
+        return Padding("waived", reason=_DRAWS, waived_by="random")
     worst = _worst(runner, reference, samples, config)
     if worst is None:
         return Padding("not_applicable", reason="nothing is padded")
@@ -33,33 +42,48 @@ def padding(runner: Runner, reference: Reference, samples: SampleInputs, config:
     return Padding("passed", worst)
 
 
+def _pads(layout: Layout) -> bool:
+    """Whether a row on its own may be padded."""
+    if layout.lengths:
+        return any(length - before > 1 for before, length in pairwise((0, *layout.lengths)))
+    return layout.sizes[0] > 1
+
+
 def _worst(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> float | None:
     layout = runner.layout
     if not layout.lengths:
         return _with_rows(runner, reference, samples, config) if layout.sizes[0] > 1 else None
-    steps = zip((0, *layout.lengths), layout.lengths, strict=False)
     deviations = [
         _to_length(length, before, runner, reference, samples, config)
-        for before, length in steps
+        for before, length in pairwise((0, *layout.lengths))
         if length - before > 1
     ]
     return max(deviations, default=None)
 
 
 def _with_rows(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> float | None:
-    """Compare a row padded with copies of itself with the same row alone, if eager takes one row."""
-    row, what = samples(1, seed=17), f"a row padded to {runner.layout.sizes[0]} rows"
+    """Compare a row padded with copies of itself with the same row alone, if eager takes one row.
+
+    In eager too, where `tolerance` does not apply.
+    """
+    size = runner.layout.sizes[0]
+    row, what = samples(1, seed=17), f"a row padded to {size} rows"
     try:
         alone = reference(row)
     except Exception:  # The user's own code: a network may need at least two rows, as batch_sizes then says.
         return None
     if any(value.shape[:1] != (1,) for value in alone):
         return None
-    try:
-        by = compare(prepared(runner)(row), alone, runner.outputs, _arithmetic(config), what, co_batched_rows.ADVICE)
-    except DeviationError as error:
-        co_batched_rows.refuse(error)
-    return max(by.values(), default=0.0)
+    padded = {name: np.repeat(array, size, axis=0) for name, array in row.items()}
+    eagerly = [value[:1] for value in reference(padded)], rounding(reference.precision, config)
+    worst = 0.0
+    for answered, allowed in (eagerly, (prepared(runner, None)(row), _arithmetic(config))):
+        try:
+            by = compare(answered, alone, runner.outputs, allowed, what, co_batched_rows.ADVICE)
+        except DeviationError as error:
+            co_batched_rows.refuse(error)
+        worst = max(worst, *by.values(), 0.0)
+    return worst
 
 
 def _to_length(
@@ -75,7 +99,7 @@ def _to_length(
             padded = {tensor.name: stretch(row[tensor.name], tensor, length) for tensor in samples.model_inputs}
             kept = max(row[name].shape[1] for name in runner.open_inputs)
             what = f"a row of length {kept}, padded to {length} and unpadded,"
-            for answer, asked, allowed in ((reference, padded, eager_may), (prepared(runner), row, prepared_may)):
+            for answer, asked, allowed in ((reference, padded, eager_may), (prepared(runner, None), row, prepared_may)):
                 compared = compare(answer(asked), alone, runner.outputs, allowed, what, _ADVICE)
                 worst = max(worst, *compared.values(), 0.0)
     return worst

@@ -36,6 +36,7 @@ def layout_of(config: ModelConfig, device: torch.device, as_declared: bool = Fal
         sizes=config.batch_sizes or powers_of_two(config.max_batch_size),
         lengths=config.lengths or (),
         as_declared=as_declared,
+        whole=config.whole,
     )
 
 

@@ -13,6 +13,7 @@ from configs.schema import ModelConfig
 from ..parity import TOLERANCES, Tolerance, compare
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
+from ..runtime.seeding import CHECK_SEED
 from ..signature import Array, Rows, Tensor
 from .sample_inputs import SampleInputs
 
@@ -25,7 +26,11 @@ _LONGEST_S = 1.0
 _ROUNDINGS = {"cpu": 16, "cuda": 256}
 _TWICE = (
     "the forward draws random numbers or keeps state: use nn.Dropout, not functional.dropout, and no counters; "
-    "take noise and state as inputs"
+    "take noise and state as inputs; or write random: true if random numbers are meant"
+)
+_TWICE_SEEDED = (
+    "this is not chance, which random: true allows: the forward keeps state, as a counter does, or draws from numpy, "
+    "Python's random or a generator of its own; take state as an input, and draw from torch's own generator"
 )
 
 
@@ -40,11 +45,16 @@ def probe_rows(samples: SampleInputs, most: int) -> tuple[dict[str, Array], dict
     return samples(rows, seed=11), samples(rows, seed=13)
 
 
-def prepared(runner: Runner) -> Answer:
-    """Return the prepared model as something that answers rows, with copies."""
+def seed_of(config: ModelConfig) -> int | None:
+    """Return what every forward that is compared is seeded with; None if the model may not draw at all."""
+    return CHECK_SEED if config.random else None
+
+
+def prepared(runner: Runner, seed: int | None) -> Answer:
+    """Return the prepared model as something that answers rows, with copies; each forward draws from `seed`."""
 
     def answer(rows: Rows) -> list[torch.Tensor]:
-        outputs = runner.run([rows])
+        outputs = runner.run([rows], seed)
         return [torch.from_numpy(outputs[tensor.name].copy()) for tensor in runner.outputs]
 
     return answer
@@ -56,16 +66,20 @@ def repeated(layout: Layout) -> Tolerance:
 
 
 def same_twice(
-    answer: Answer, samples: SampleInputs, layout: Layout, outputs: Sequence[Tensor]
+    answer: Answer, samples: SampleInputs, layout: Layout, outputs: Sequence[Tensor], random: bool
 ) -> Sequence[torch.Tensor]:
     """Return the answer to the first of `probe_rows`, run twice with the others in between; raise ModelError if the
     second answer differs.
 
-    The same kernels run on the same numbers, so only the order of additions may differ, and mainly on a GPU.
+    The same kernels run on the same numbers, so only the order of additions may differ, and mainly on a GPU. If the
+    model is `random`, every answer is from the same seed.
     """
     rows, others = probe_rows(samples, layout.sizes[-1])
     first, _ = answer(rows), answer(others)
-    compare_again(lambda: answer(rows), first, outputs, repeated(layout), "the same input, asked twice,", _TWICE)
+    what, advice = "the same input, asked twice,", _TWICE
+    if random:
+        what, advice = "the same input, asked twice with the same seed,", _TWICE_SEEDED
+    compare_again(lambda: answer(rows), first, outputs, repeated(layout), what, advice)
     return first
 
 

@@ -96,11 +96,12 @@ def warm_shapes(ready: Prepared, compiled: Compiled) -> Warmed:
     if ready.layout.device.type == "cpu":
         return pack(runner, ready.samples)
     warmed = Warmed(runner, warm(runner, ready.samples))
-    if not ready.config.cuda_graphs:
+    if not ready.config.cuda_graphs or ready.config.random:
+        # A graph that is replayed must not repeat what was drawn when it was captured.
         return warmed
     # Before anything is captured: a graph would repeat whatever state Python kept at that moment.
     with failing(InferenceMode):
-        same_twice(prepared(runner), ready.samples, ready.layout, ready.outputs)
+        same_twice(prepared(runner, None), ready.samples, ready.layout, ready.outputs, random=False)
     return graph(warmed, ready.samples)
 
 
@@ -112,7 +113,7 @@ def choose_sizes(ready: Prepared, warmed: Warmed) -> Warmed:
 def prove_rows(ready: Prepared, runner: Runner, reference: Reference) -> tuple[InferenceMode, Padding, CoBatchedRows]:
     """Show that an answer depends on its own row alone."""
     samples, config = ready.samples, ready.config
-    inference_mode = mistake_checks.inference_mode(ready.module, runner, samples)
+    inference_mode = mistake_checks.inference_mode(ready.module, runner, samples, config)
     with failing(Padding):
         padded = padding(runner, reference, samples, config)
     with failing(CoBatchedRows):

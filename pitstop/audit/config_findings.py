@@ -23,7 +23,7 @@ _WIDEST_GAP = 2
 
 def config_findings(case: Case) -> Iterator[Finding]:
     """Yield the findings that need no forward."""
-    for part in (_ruled, _gaps, _odd_limit, _threads, _pickle, _fleet, _unmeasured, _fallback):
+    for part in (_ruled, _gaps, _odd_limit, _threads, _pickle, _fleet, _unmeasured, _fallback, _waived):
         yield from part(case)
 
 
@@ -70,7 +70,7 @@ def _padding_cost(case: Case) -> str:
 
 def _gaps(case: Case) -> Iterator[Finding]:
     sizes = case.app.config.batch_sizes
-    if sizes is None:
+    if sizes is None or case.app.config.whole:
         return
     wide = [(low, high) for low, high in pairwise((0, *sizes)) if high > _WIDEST_GAP * max(1, low) and high - low > 1]
     if not wide:
@@ -87,7 +87,7 @@ def _gaps(case: Case) -> Iterator[Finding]:
 def _odd_limit(case: Case) -> Iterator[Finding]:
     limit = case.app.tunables.max_batch_size
     sizes = case.app.config.batch_sizes or powers_of_two(case.app.config.max_batch_size)
-    if limit is None or limit in sizes or limit > sizes[-1]:
+    if limit is None or limit in sizes or limit > sizes[-1] or case.app.config.whole:
         return
     padded = round_up(limit, sizes)
     lower = max((size for size in sizes if size < limit), default=padded)
@@ -151,3 +151,15 @@ def _fallback(case: Case) -> Iterator[Finding]:
     if case.fallback is not None:
         fix = "device: cuda where it must be a GPU, or device: cpu where it need not be"
         yield Finding("warning", case.fallback, case.args("device"), fix, mistake=4)
+
+
+def _waived(case: Case) -> Iterator[Finding]:
+    """Say which checks the config waives, since nothing here can show that they would pass."""
+    config = case.app.config
+    if config.random:
+        what = "is waived by random: what padding and other rows do to an answer, and here what each step answers"
+        yield Finding("hint", what, case.args("random"), "random: false, if no answer is meant to be random", mistake=1)
+    if config.whole:
+        what = "is waived by batch: what rows of the same request do to each other's answers"
+        fix = "batch: shared, if rows of one request do not belong together"
+        yield Finding("hint", what, case.args("batch"), fix, mistake=1)

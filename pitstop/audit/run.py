@@ -73,9 +73,15 @@ def highest(changes: Iterable[int]) -> int:
     return max(accumulate(changes, initial=0))
 
 
-def _compared(arm: Arm, rows: int, call: Callable[[], Any], subject: Subject) -> tuple[float, bool]:
-    """Compare with eager; a step of one row is judged by several rows, one after the other."""
-    if rows > 1:
+def _compared(arm: Arm, rows: int, call: Callable[[], Any], subject: Subject) -> tuple[float | None, bool]:
+    """Compare with eager; a step of one row is judged by several rows, one after the other.
+
+    Nothing is compared if the model is to draw random numbers: a batch draws others than its rows alone.
+    """
+    if subject.config.random:
+        in_order(call(), subject.outputs)
+        return None, True
+    if rows > 1 or subject.config.whole:
         return subject.compared(in_order(call(), subject.outputs), rows, arm.built.tolerance)
     staged = stage(subject.arrays(COMPARED_ROWS), arm.built.layout)
     alone = [[each[row : row + 1] for each in staged] for row in range(COMPARED_ROWS)]

@@ -35,7 +35,10 @@ _SPECS = (
 
 def changes(subject: Subject) -> bool:
     """Whether there are shapes that were not warmed."""
-    return bool(unseen(subject.sizes, subject.config.lengths or ())) and subject.config.max_batch_size > 1
+    lengths, config = subject.config.lengths or (), subject.config
+    if config.whole and len(lengths) < 2:
+        return False  # A number of rows is not padded.
+    return bool(unseen(subject.sizes, lengths)) and config.max_batch_size > 1
 
 
 def changing(subject: Subject, serve: Callable[[], Built], budget: Budget) -> Iterator[Step]:

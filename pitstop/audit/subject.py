@@ -53,7 +53,7 @@ class Subject:
 
     @property
     def fixed(self) -> bool:
-        return not self.config.lengths
+        return self.config.fixed_shapes
 
     @property
     def length(self) -> int:
@@ -88,7 +88,10 @@ class Subject:
         return [drawn[tensor.name] for tensor in self.samples.model_inputs]
 
     def compared(self, found: Sequence[torch.Tensor], rows: int, allowed: Tolerance) -> tuple[float, bool]:
-        """Return the largest deviation from eager, which answers each row alone, and whether it is allowed."""
+        """Return the largest deviation from eager, which answers each row alone, and whether it is allowed.
+
+        Rows that belong together it answers together.
+        """
         worst, within = 0.0, True
         for left, right in zip(found, self.expected(rows), strict=True):
             by = deviation(left[: right.shape[0]], right)
@@ -98,7 +101,7 @@ class Subject:
         return worst, within
 
     def expected(self, rows: int) -> list[torch.Tensor]:
-        """Return what eager answers, each row alone; raise ModelError if an output has no finite number."""
+        """Return what eager answers, as `compared` says; raise ModelError if an output has no finite number."""
         if rows not in self._expected:
             self._expected[rows] = self._alone(rows)
         for tensor, answer in zip(self.outputs, self._expected[rows], strict=True):
@@ -112,6 +115,8 @@ class Subject:
     def _alone(self, rows: int) -> list[torch.Tensor]:
         drawn = self.samples.shaped((rows, self.length), _SEED + rows)
         with arithmetic(self.config, fixed=False):
+            if self.config.whole:
+                return self.reference(drawn)
             answers = [
                 self.reference({name: array[row : row + 1] for name, array in drawn.items()})
                 for row in range(min(rows, COMPARED_ROWS))

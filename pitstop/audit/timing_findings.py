@@ -94,7 +94,7 @@ def _runs_eagerly(case: Case) -> Iterator[Finding]:
 
 def _one_by_one(case: Case) -> Iterator[Finding]:
     one, many = case.one, case.many
-    if case.rows > 1 or not _clearly(one, many, BATCHING_PAYS):
+    if case.rows > 1 or case.app.config.whole or not _clearly(one, many, BATCHING_PAYS):
         return
     assert many is not None
     limited = case.app.config.max_batch_size > 1
@@ -118,7 +118,7 @@ def _past_its_best(case: Case) -> Iterator[Finding]:
     """Batches beyond the best size: more latency for fewer items."""
     full = case.step(f"batch-{case.rows}")
     best = case.best
-    if best is not None and _clearly(full, best, WORTH):
+    if best is not None and not case.app.config.whole and _clearly(full, best, WORTH):
         limited = case.app.tunables.max_batch_size is not None
         keys = case.deployed("user_config", "max_batch_size") if limited else case.args("max_batch_size")
         what = f"{case.rows} rows in a forward are past the best size here, which is {best.spec.rows}"

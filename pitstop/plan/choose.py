@@ -69,6 +69,9 @@ def options(profile: Profile, target: LatencyTarget, usd_per_hour: float | None,
     """Return, for every batch size and wait, the fewest replicas that meet the target, or why none would."""
     sizes = [size for size in profile.forward_ms if size <= most_rows]
     waits = [round(share * target.slo_ms, 1) for share in _WAIT_SHARES]
+    if profile.whole:
+        # A smaller limit would only refuse requests, and no request waits for another.
+        sizes, waits = sizes[-1:], waits[:1]
     found = []
     for size in sizes:
         for wait in waits if size > 1 else waits[:1]:
@@ -180,9 +183,13 @@ def load(costs: Costs, target: LatencyTarget, setting: ReplicaSetting) -> float:
 def capacity_rps(costs: Costs, rows: int, setting: ReplicaSetting) -> float:
     """Return the requests a second at which every forward is full, or the event loop has no pause."""
     turn = costs.turn_ms
-    best = max(
-        1000 * size / (turn + fmean(ms)) for size, ms in costs.forward_ms.items() if size <= setting.max_batch_size
-    )
+    if costs.whole:
+        sizes = tuple(sorted(costs.forward_ms))
+        best = 1000 * rows / (turn + fmean(costs.forward_ms[min(round_up(rows, sizes), sizes[-1])]))
+    else:
+        best = max(
+            1000 * size / (turn + fmean(ms)) for size, ms in costs.forward_ms.items() if size <= setting.max_batch_size
+        )
     return setting.replicas * min(best / rows, 1000 / costs.loop_ms if costs.loop_ms else float("inf"))
 
 

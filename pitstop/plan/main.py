@@ -3,7 +3,7 @@
 The proposal is a change of the user's own file, shown as a diff; --write makes it, --verify serves it and measures.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -66,6 +66,12 @@ def plan(options: PlanOptions, console: Console | None = None) -> int:
 
 def _plan(options: PlanOptions, console: Console) -> int:
     place = find_model(load(options.path), options.name)
+    config = place.app.config
+    if config.whole and options.target.rows > config.max_batch_size:
+        raise PlanError(
+            f"--rows is {options.target.rows}, and this model takes at most {config.max_batch_size} rows in a request\n"
+            "help: raise max_batch_size in args"
+        )
     profiles = _profiles(options, place, console)
     with _status("simulating"):
         found = [option for each in profiles for option in _options(options, place, each)]
@@ -117,7 +123,7 @@ def _profiles(options: PlanOptions, place: Place, console: Console) -> list[Prof
             else sources.measured(config, both, options.budget_s, options.length, line.update)
         ):
             report.show_profile(profile, console)
-            found.append(profile)
+            found.append(replace(profile, whole=config.whole))
     if options.save_profile is not None:
         sources.save(found, options.save_profile)
     return found

@@ -29,7 +29,10 @@ class ProfileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`forward_ms` has, for each batch size, times in rising order, equally likely. `spread` is False where unknown."""
+    """`forward_ms` has, for each batch size, times in rising order, equally likely. `spread` is False where unknown.
+
+    `whole`: the rows of a request belong together.
+    """
 
     model: str
     device: str
@@ -40,10 +43,11 @@ class Profile:
     loop_ms: float = LOOP_MS
     turn_ms: float = TURN_MS
     length: int = 0
+    whole: bool = False
 
     @property
     def costs(self) -> Costs:
-        return Costs(self.forward_ms, self.loop_ms, self.overhead_ms, self.turn_ms)
+        return Costs(self.forward_ms, self.loop_ms, self.overhead_ms, self.turn_ms, self.whole)
 
     def p50_ms(self, size: int) -> float:
         return percentile(self.forward_ms[size], 0.5)
@@ -108,7 +112,8 @@ def parse(raw: Any, label: str, length: int | None = None) -> Profile:
         raise ProfileError(f"{label}: forward_ms must map batch sizes to times in ms ({error})\n{help_}") from error
     spread = all(len(each) > 1 for each in sizes.values())
     model, device = str(raw.get("model", raw.get("name", ""))), str(inner.get("device", "cpu"))
-    return Profile(model, device, sizes, label, spread, length=chosen, **around)
+    times_around = around["overhead_ms"], around["loop_ms"], around["turn_ms"]
+    return Profile(model, device, sizes, label, spread, *times_around, length=chosen)
 
 
 def _sizes(times: Mapping[str, Any], length: int | None) -> tuple[int, dict[int, tuple[float, ...]]]:

@@ -30,9 +30,9 @@ class SimulatedReplica:
         self.groups += 1
 
 
-def new_request(rows: int) -> Item:
+def new_request(rows: int, whole: bool = False) -> Item:
     """Return a request whose rows are all of one shape, and which nobody gives up."""
-    return Item({}, rows, 0.0, math.inf, _nobody)
+    return Item({}, rows, 0.0, math.inf, _nobody, whole=whole)
 
 
 def _nobody(_: Answer | Exception) -> None:

@@ -40,12 +40,14 @@ class Costs:
         turn_ms: what lies between two forwards, or between a request's coming and its forward: a thread wakes up.
         loop_ms: what the event loop spends on one request; it serves one at a time.
         overhead_ms: what else a request takes on its way there and back, the same for all.
+        whole: whether the rows of a request belong together, and take a forward of their own.
     """
 
     forward_ms: Mapping[int, Sequence[float]]
     loop_ms: float = 0
     overhead_ms: float = 0
     turn_ms: float = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def simulate(
         seed: draws forward times.
     """
     each = [rows] * len(arrivals_ms) if isinstance(rows, int) else rows
-    return _Run(arrivals_ms, [new_request(n) for n in each], setting, costs, seed).outcome()
+    return _Run(arrivals_ms, [new_request(n, costs.whole) for n in each], setting, costs, seed).outcome()
 
 
 @lru_cache(maxsize=8)
@@ -143,7 +145,7 @@ class _Run:
 
     def _parsed(self, replica: SimulatedReplica, now_ms: float, number: int) -> None:
         request, limit = self._requests[number], self._setting.max_batch_size
-        if self._setting.wait_ms and request.rows < limit:
+        if self._setting.wait_ms and request.rows < limit and not request.whole:
             if not replica.held:
                 self._later(now_ms + self._setting.wait_ms, self._expired, replica, replica.groups)
             replica.held.append(request)

@@ -109,6 +109,8 @@ class Search:
 
     def _more_rows(self) -> None:
         """Try larger batches, as long as the largest is the best and there is time."""
+        if self.config.whole:  # There it bounds a request, not a batch.
+            return
         while (best := self.best()) is not None and self.found[best].best[0] == best.max_batch_size:
             left_s = self.options.budget_s - (time.monotonic() - self._began)
             larger = replace(best, max_batch_size=2 * best.max_batch_size)
@@ -172,7 +174,7 @@ def _wanted(options: TuneOptions, config: ModelConfig, best: Candidate, trial: T
     }
     if best.threads != now(config, device_here(config.device)).threads:
         wanted["num_cpus"] = best.threads
-    if options.goal != "latency":
+    if options.goal != "latency" and not config.whole:
         wanted["max_batch_size"] = _rows(trial)
     changed = {key: value for key, value in wanted.items() if getattr(config, key) != value}
     if "max_batch_size" in changed and config.batch_sizes is not None:

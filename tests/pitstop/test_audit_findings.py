@@ -33,6 +33,20 @@ def test_one_by_one_is_a_mistake_only_where_batches_pay() -> None:
     assert not of(case(path, steps=steps(SCRIPT, slow)), mistake=5)
 
 
+@pytest.mark.parametrize("key", ["random: true", "batch: whole"])
+def test_what_a_config_waives_is_told(tmp_path: Path, key: str) -> None:
+    path = MISTAKES / "one_by_one.yaml"
+    found = of(case(edited(tmp_path, path, ("max_batch_size: 1", f"max_batch_size: 1\n      {key}"))), severity="hint")
+    name = key.partition(":")[0]
+    assert [each.keys[-1] for each in found if f"is waived by {name}" in each.what] == [name]
+    assert not [each for each in of(case(path)) if "is waived" in each.what]
+
+
+def test_one_row_that_belongs_to_nothing_is_not_told_to_share(tmp_path: Path) -> None:
+    edit = ("max_batch_size: 1", "max_batch_size: 1\n      batch: whole")
+    assert not of(case(edited(tmp_path, MISTAKES / "one_by_one.yaml", edit)), mistake=5)
+
+
 def test_a_limit_of_one_row_in_user_config_is_the_same_mistake_at_its_own_key(tmp_path: Path) -> None:
     path = edited(tmp_path, DIGITS, ("max_queue_size: 1024", "max_batch_size: 1"))
     found = of(case(path, "digits-cpu"), mistake=5)

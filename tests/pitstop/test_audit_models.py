@@ -85,6 +85,25 @@ def test_nested_outputs_are_compared_and_measured_in_every_step(network: str) ->
     assert {key: step.skipped for key, step in steps.items() if step.skipped and "compile" not in key} == {}
 
 
+WAIVED: list[tuple[str, dict[str, Any]]] = [
+    ("StubbornDropout", {"random": True}),
+    ("Graph", {"batch": "whole"}),
+]
+
+
+@pytest.mark.parametrize("network, keys", WAIVED)
+def test_what_a_config_waives_is_measured_in_every_step_and_no_mistake(network: str, keys: dict[str, Any]) -> None:
+    keys = {"max_batch_size": 4, "device": "cpu", **keys}
+    found = subject_of(load_subject(config(f"tests.models.meant_networks:{network}", **keys), "cpu"))
+    built = build(found, setting_of(found.config))
+    assert [each for each in model_findings(found, built, ()) if each.severity == "mistake"] == []
+    steps = {step.spec.key: step for step in walked(found)}
+    assert {"train", "eval", "inference_mode", "batch-4"} <= set(steps)
+    assert {key: step.skipped for key, step in steps.items() if step.skipped and "compile" not in key} == {}
+    compared = {step.deviation is not None for step in steps.values() if step.timing and step.spec.kind != "mistake"}
+    assert compared == {not found.config.random}
+
+
 def test_the_digits_prove_themselves_and_every_step_is_measured_or_says_why_not() -> None:
     found = subject(PROJECT / "serve_config.yaml")
     built = build(found, setting_of(found.config))

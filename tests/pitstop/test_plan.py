@@ -1,6 +1,7 @@
 """Choosing: pure arithmetic over profiles that are given."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,17 @@ def test_a_request_of_many_rows_is_planned_for_as_such() -> None:
     option = choose.pick(choose.options(SLOW, LatencyTarget(20, 100, rows=8), None, 8))
     assert option is not None
     assert option.p50_ms > 24
+
+
+def test_requests_whose_rows_belong_together_keep_the_limit_and_wait_for_none() -> None:
+    whole = replace(SLOW, whole=True)
+    found = choose.options(whole, LatencyTarget(100, 200, rows=2), None, 8)
+    assert {(each.setting.max_batch_size, each.setting.wait_ms) for each in found} == {(8, 0)}
+    # A forward of two rows takes 12 ms, and 0.2 ms lie between two.
+    assert choose.capacity_rps(whole.costs, 2, ReplicaSetting(8)) == pytest.approx(1000 / 12.2)
+    shared = choose.pick(choose.options(SLOW, LatencyTarget(100, 200, rows=2), None, 8))
+    assert shared is not None
+    assert shared.setting.replicas < found[0].setting.replicas
 
 
 def test_the_cheaper_device_wins_where_both_have_prices() -> None:

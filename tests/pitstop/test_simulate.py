@@ -51,6 +51,12 @@ def test_a_request_that_does_not_fit_opens_the_next_batch_and_one_over_the_limit
     assert simulate([0.0], ReplicaSetting(4), costs, rows=[9]).latencies_ms == (30.0,)
 
 
+def test_requests_whose_rows_belong_together_take_a_forward_each_and_wait_for_nobody() -> None:
+    costs = Costs({1: [10.0], 4: [20.0]}, whole=True)
+    assert simulate([0.0, 1.0, 2.0], ReplicaSetting(4), costs, rows=[1, 3, 1]).latencies_ms == (10.0, 29.0, 38.0)
+    assert simulate([0.0, 1.0], ReplicaSetting(4, wait_ms=5), costs, rows=[1, 1]).latencies_ms == (10.0, 19.0)
+
+
 def test_a_wait_gathers_a_group_from_its_first_request_and_a_full_group_goes_at_once() -> None:
     costs = Costs({4: [10.0]})
     assert simulate([0.0, 4.0], ReplicaSetting(4, wait_ms=5), costs).latencies_ms == (15.0, 11.0)

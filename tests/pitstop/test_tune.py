@@ -17,7 +17,7 @@ from configs.schema import ModelConfig
 from pitstop.cli import app
 from pitstop.tune.candidates import candidates, now, thread_counts
 from pitstop.tune.halving import Round, Tried, halve
-from pitstop.tune.main import TuneOptions, tune
+from pitstop.tune.main import TuneOptions, _wanted, tune
 from pitstop.tune.trial import Trial, attempt, failed
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -146,6 +146,13 @@ def test_throughput_takes_all_cores_where_cost_takes_one(tmp_path: Path) -> None
 def test_larger_batches_are_tried_while_they_pay(tmp_path: Path) -> None:
     _, args, _ = tuned(tmp_path, lambda _, __: 1.0, quick=True, write=True)
     assert args["max_batch_size"] == 256
+
+
+def test_a_bound_on_rows_that_belong_together_is_left_as_it_is() -> None:
+    config, trial = config_of(), Trial({1: 1.0, 64: 64.0}, {1: 1.0, 64: 64.0}, "script", 1e-7, 100.0)
+    best, options = now(config, "cpu"), TuneOptions(PROJECT / "serve_config.yaml")
+    assert _wanted(options, config, best, trial)["max_batch_size"] == 1
+    assert _wanted(options, config.model_copy(update={"batch": "whole"}), best, trial) == {}
 
 
 def test_ctrl_c_shows_what_was_measured_and_leaves_the_file(tmp_path: Path) -> None:

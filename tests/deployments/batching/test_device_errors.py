@@ -156,7 +156,7 @@ def test_rows_that_cannot_be_handed_to_the_feeder_are_told_and_the_next_ones_are
 
 
 def test_a_block_that_cannot_be_collated_ends_with_its_requests_and_the_next_one_goes() -> None:
-    async def doubles(arrays: dict[str, Any], _rows: int, _timeout_s: float, _requests: int) -> Any:
+    async def doubles(arrays: dict[str, Any], _rows: int, _timeout_s: float, _requests: int, _seed: int | None) -> Any:
         return "answer", {"y": arrays["x"] * 2}
 
     async def main() -> None:

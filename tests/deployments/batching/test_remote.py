@@ -17,7 +17,7 @@ from deployments.core.error_logging import client_error
 from deployments.core.errors import InferenceFailed, NotFinite, NotReady, Unavailable
 from models.signature import Array
 
-Send = Callable[[dict[str, Array], int, float, int], Awaitable[BlockReply]]
+Send = Callable[[dict[str, Array], int, float, int, int | None], Awaitable[BlockReply]]
 NAN = float("nan")
 
 
@@ -52,7 +52,9 @@ def _said(future: "asyncio.Future[Any]") -> Callable[[Answer | Exception], None]
     return lambda answer: future.set_result(type(answer) if isinstance(answer, Exception) else answer["y"].tolist())
 
 
-async def doubles(arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int) -> BlockReply:
+async def doubles(
+    arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int, _seed: int | None
+) -> BlockReply:
     if np.isnan(arrays["x"]).any():
         return NotFinite.kind, NotFinite().args
     return "answer", {"y": arrays["x"] * 2}
@@ -63,7 +65,9 @@ def test_only_the_request_with_nan_of_a_block_is_refused() -> None:
 
 
 def test_what_a_device_that_gives_up_tells_is_told_on() -> None:
-    async def gives_up(_arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int) -> BlockReply:
+    async def gives_up(
+        _arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int, _seed: int | None
+    ) -> BlockReply:
         error = Unavailable(7)
         return error.kind, error.args
 
@@ -71,7 +75,9 @@ def test_what_a_device_that_gives_up_tells_is_told_on() -> None:
 
 
 def test_a_block_that_never_comes_back_gives_its_place_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def stopped(_arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int) -> BlockReply:
+    async def stopped(
+        _arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int, _seed: int | None
+    ) -> BlockReply:
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
@@ -85,7 +91,9 @@ def test_short_rows_cross_apart_from_long_ones_where_the_device_is_sooner_throug
 ) -> None:
     seen = []
 
-    async def notes(arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int) -> BlockReply:
+    async def notes(
+        arrays: dict[str, Array], _rows: int, _timeout_s: float, _requests: int, _seed: int | None
+    ) -> BlockReply:
         seen.append(arrays["x"].shape)
         return "answer", {"y": arrays["x"][:, :1]}
 
@@ -99,11 +107,13 @@ def test_short_rows_cross_apart_from_long_ones_where_the_device_is_sooner_throug
 def test_only_requests_asked_alone_are_logged_by_the_device_and_their_ids_come_across() -> None:
     asked: list[tuple[int, int]] = []
 
-    async def fails(arrays: dict[str, Array], rows: int, _timeout_s: float, requests: int) -> BlockReply:
+    async def fails(
+        arrays: dict[str, Array], rows: int, _timeout_s: float, requests: int, seed: int | None
+    ) -> BlockReply:
         asked.append((rows, requests))
         if (arrays["x"] < 0).any():
             return InferenceFailed.kind, (None, "made-there" if requests == 1 else None)
-        return await doubles(arrays, rows, 0, requests)
+        return await doubles(arrays, rows, 0, requests, seed)
 
     assert answers(fails, [1], [-1], [3, 4]) == [[2], InferenceFailed, [6, 8]]
     assert asked == [(4, 3), (1, 1), (1, 1), (2, 1)]

@@ -49,13 +49,15 @@ class Replicas:
         self.metadata: dict[str, Any] = METADATA
         self.down = False
         self.reply: Callable[[], Awaitable[BlockReply]] = self._two
+        self.asked: list[tuple[object, ...]] = []
 
     async def canary_status(self) -> dict[str, Any]:
         if self.down:
             raise RuntimeError("the actor died")
         return {"metadata": self.metadata, "stats": {}}
 
-    async def answer(self, *_: object) -> BlockReply:
+    async def answer(self, *asked: object) -> BlockReply:
+        self.asked.append(asked)
         return await self.reply()
 
     async def _two(self) -> BlockReply:
@@ -70,10 +72,12 @@ class Pair:
         self.client = CanaryClient("other", SERVICE.signature, self.replicas)
         self.canary = Canary(self.client, percent, pause=lambda _: asyncio.Event().wait())
 
-    def ask(self, identity: str | None = None, asked: str = "", rows: int = 1) -> "asyncio.Future[InferResult]":
+    def ask(
+        self, identity: str | None = None, asked: str = "", rows: int = 1, seed: int | None = None
+    ) -> "asyncio.Future[InferResult]":
         """Send one request as a model does; the future has its result."""
         inputs: dict[str, Array] = {"INPUT0": np.zeros(rows, np.float32)}
-        request = InferRequest(inputs, rows, identity, version=asked)
+        request = InferRequest(inputs, rows, identity, version=asked, seed=seed)
         done: asyncio.Future[InferResult] = asyncio.get_running_loop().create_future()
 
         def on_result(result: InferResult) -> None:
@@ -146,6 +150,19 @@ def test_the_canary_answers_its_share_and_the_answer_carries_its_version() -> No
             assert answer(result) == (CANARY if mine else STABLE)
             assert not mine or result.version == "2"
         assert pair.outcomes == {"answered": sum(in_share(f"request-{n}", 20) for n in range(200))}
+
+    asyncio.run(scenario())
+
+
+def test_a_seed_goes_to_the_canary_and_back_to_the_stable_version_where_that_must_answer() -> None:
+    async def scenario() -> None:
+        pair = Pair()
+        await pair.client.look()
+        assert answer(await pair.ask(seed=7)) == CANARY
+        assert [asked[-1] for asked in pair.replicas.asked] == [7]
+        pair.replicas.reply = raising(RuntimeError("the actor died"))
+        assert answer(await pair.ask(seed=8)) == STABLE
+        assert [request.seed for request in pair.stable.seen] == [8]
 
     asyncio.run(scenario())
 

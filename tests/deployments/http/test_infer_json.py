@@ -150,6 +150,16 @@ def test_timeout_and_priority_are_read_and_unknown_parameters_ignored() -> None:
     assert (request.timeout_s, request.priority) == (0.0015, 2)
 
 
+@pytest.mark.parametrize("parameters", [{"seed": 0}, {"seed": 2**63 - 1}, {"seed": None}, {}])
+def test_a_seed_is_read_from_json_and_beside_binary_tensors(parameters: dict[str, Any]) -> None:
+    signature = identity("INT32").signature
+    body = orjson.dumps({"parameters": parameters, "inputs": [described("INT32", [1], data=[5])]})
+    assert parse(body, None, signature).seed == parameters.get("seed")
+    binary = described("INT32", [1], parameters={"binary_data_size": 4})
+    head = orjson.dumps({"parameters": parameters, "inputs": [binary]})
+    assert parse(head + bytes(4), len(head), signature).seed == parameters.get("seed")
+
+
 def test_bytes_that_are_not_text_survive_in_binary() -> None:
     service = identity("BYTES")
     request = parse(b"\xff\x00", 0, service.signature)

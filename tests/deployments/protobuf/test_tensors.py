@@ -129,6 +129,15 @@ def test_timeout_and_priority_are_read_and_unknown_parameters_ignored(kind: str)
     assert (seen.timeout_s, seen.priority) == (0.0015, 2)
 
 
+@pytest.mark.parametrize("kind", ["int64_param", "uint64_param"])
+@pytest.mark.parametrize("seed", [0, 7, 2**63 - 1])
+def test_a_seed_is_read(kind: str, seed: int) -> None:
+    service, given = identity("INT32"), pb.InferParameter(**{kind: seed})  # type: ignore[arg-type]
+    infer(service, raw(column([5], np.int32), "INT32", parameters={"seed": given}))
+    infer(service, raw(column([5], np.int32), "INT32"))
+    assert [each.seed for each in service.seen] == [seed, None]
+
+
 def test_a_name_of_the_version_asked_may_be_left_out_or_right() -> None:
     for version in ("", "1"):
         answer = infer(identity("INT32"), raw(column([5], np.int32), "INT32", model_version=version))
