@@ -38,6 +38,7 @@ from .health.supervisor import Supervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
 from .metrics.model_metrics import ModelMetrics
+from .postprocessing import postprocessor
 from .preprocessing import preprocessor
 from .protocol.example_request import example_request
 from .resources import Placement, confine
@@ -134,9 +135,16 @@ class Model:
         """Return to the stable version, whose canary this may be, this replica's metadata and statistics."""
         return handle.canary_status(self.service)
 
-    async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> BlockReply:
+    async def answer(
+        self,
+        inputs: dict[str, Array],
+        rows: int,
+        timeout_s: float,
+        priority: int,
+        parameters: dict[str, Any] | None = None,
+    ) -> BlockReply:
         """Answer a request that the stable version passed on."""
-        return await handle.answer(self.service, inputs, rows, timeout_s, priority)
+        return await handle.answer(self.service, inputs, rows, timeout_s, priority, parameters)
 
     def properties(self) -> dict[str, Any]:
         """Return this replica's part of the metadata: where and how the model runs, and the results of its checks."""
@@ -170,15 +178,15 @@ class Model:
         return Batcher(Tunables(), self._config.max_batch_size, device, self._count_forward, best)
 
     def _open_service(self, authenticator: Authenticator | None) -> ModelService:
+        served, signature = self._served, signature_of(self._config)
         return ModelService(
             self._config,
             self._batcher,
             self._metrics,
-            CanaryRouter(signature_of(self._config)),
+            CanaryRouter(signature),
             self.properties,
-            preprocess=preprocessor(
-                self._served.samples.preprocess, self._served.runner.model_inputs, self._config.lengths
-            ),
+            preprocess=preprocessor(served.samples.preprocess, served.runner.model_inputs, self._config.lengths),
+            postprocess=postprocessor(served.postprocess, signature.outputs),
             authenticator=authenticator,
             health=self._supervisor.health,
         )

@@ -12,7 +12,8 @@ from .call_arguments import wrong_arguments
 from .callables import body_of, missing_callable
 
 _FILES: tuple[Keys, ...] = (("source", "weights"), ("source", "torchscript"), ("source", "exported_program"))
-_CALLABLES: tuple[Keys, ...] = (("source", "factory"), ("preprocess",), ("predict", "decode"), ("predict", "encode"))
+_CALLED_BARE: tuple[Keys, ...] = (("preprocess",), ("postprocess",), ("handler",))
+_CALLABLES: tuple[Keys, ...] = (("source", "factory"), *_CALLED_BARE, ("predict", "decode"), ("predict", "encode"))
 
 
 def path_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
@@ -53,16 +54,16 @@ def _examples(raw: object, keys: Keys) -> Iterator[Problem]:
 
 
 def _arguments(raw: object, args: Keys) -> Iterator[Problem]:
-    """Yield wrong and missing arguments of a factory, and a preprocess that needs arguments."""
+    """Yield wrong and missing arguments of a factory, and a hook's factory or class that needs arguments."""
     kwargs = (*args, "source", "kwargs")
-    for keys, given in (((*args, "source", "factory"), mapping(raw, *kwargs)), ((*args, "preprocess"), {})):
+    bare: list[tuple[Keys, Mapping[str, Any]]] = [((*args, *keys), {}) for keys in _CALLED_BARE]
+    for keys, given in (((*args, "source", "factory"), mapping(raw, *kwargs)), *bare):
         place, name = split(str(value_at(raw, keys)))
         body = body_of(place) if name else None
         for key, what, help_ in wrong_arguments(body, name, given) if isinstance(body, list) else ():
-            if keys[-1] == "preprocess":
-                yield Problem(
-                    keys, where(raw, keys), f"{what}, but preprocess is called without arguments", "give it a default"
-                )
+            if keys[-1] != "factory":
+                said = f"{what}, but {keys[-1]} is called without arguments"
+                yield Problem(keys, where(raw, keys), said, "give it a default")
             else:
                 at = kwargs if key is None else (*kwargs, key)
                 yield Problem(at, where(raw, at), what, help_)

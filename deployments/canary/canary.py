@@ -100,7 +100,8 @@ class Canary:
         self._rows += request.rows
         try:
             within_s = allowed_s if by_name else allowed_s * _PART
-            outputs = await self.client.ask(request.inputs, request.rows, within_s, request.priority)
+            timing = within_s, request.priority
+            outputs = await self.client.ask(request.inputs, request.rows, *timing, request.parameters)
         except CanaryUnavailable as unavailable:
             if by_name:
                 on_result(InferResult(request.version, {}, _refusal(unavailable, request.version)))

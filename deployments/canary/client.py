@@ -35,7 +35,9 @@ class Transport(Protocol):
 
     async def canary_status(self) -> dict[str, Any]: ...
 
-    async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> BlockReply: ...
+    async def answer(
+        self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int, parameters: dict[str, Any] | None
+    ) -> BlockReply: ...
 
 
 class CanaryClient:
@@ -82,12 +84,19 @@ class CanaryClient:
             self._lost = asyncio.get_running_loop().create_future()
             self._log_once("answers")
 
-    async def ask(self, inputs: dict[str, Array], rows: int, within_s: float, priority: int) -> dict[str, Array]:
+    async def ask(
+        self,
+        inputs: dict[str, Array],
+        rows: int,
+        within_s: float,
+        priority: int,
+        parameters: dict[str, Any] | None = None,
+    ) -> dict[str, Array]:
         """Return the canary's outputs."""
         lost = self._lost
         if lost is None:
             raise CanaryUnavailable("away")
-        call = asyncio.ensure_future(self._transport.answer(inputs, rows, within_s, priority))
+        call = asyncio.ensure_future(self._transport.answer(inputs, rows, within_s, priority, parameters))
         either: list[asyncio.Future[Any]] = [call, lost]
         try:
             await asyncio.wait(either, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)

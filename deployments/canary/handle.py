@@ -29,8 +29,10 @@ class Handle:
         status: dict[str, Any] = await self._handle.canary_status.remote()
         return status
 
-    async def answer(self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> BlockReply:
-        reply: BlockReply = await self._handle.answer.remote(inputs, rows, timeout_s, priority)
+    async def answer(
+        self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int, parameters: dict[str, Any] | None
+    ) -> BlockReply:
+        reply: BlockReply = await self._handle.answer.remote(inputs, rows, timeout_s, priority, parameters)
         return reply
 
 
@@ -40,10 +42,18 @@ def canary_status(service: Service) -> dict[str, Any]:
     return {"metadata": service.metadata(version), "stats": service.stats(version)["model_stats"][0]}
 
 
-async def answer(service: Service, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int) -> BlockReply:
+async def answer(
+    service: Service,
+    inputs: dict[str, Array],
+    rows: int,
+    timeout_s: float,
+    priority: int,
+    parameters: dict[str, Any] | None = None,
+) -> BlockReply:
     """Answer one request with ("answer", outputs), or with an error's kind and arguments."""
     try:
-        request = InferRequest(inputs, rows, timeout_s=timeout_s, priority=priority, version=service.version)
+        own = service.version
+        request = InferRequest(inputs, rows, None, (), timeout_s, priority, own, parameters)
         return "answer", (await infer(service, request)).outputs
     except Exception as error:
         known = client_error(service.name, error, None)

@@ -33,7 +33,8 @@ class RequestedOutput:
 class InferRequest(msgspec.Struct, frozen=True, eq=False):
     """A checked request: an array per input of the signature, each [rows, ...].
 
-    `priority` is 1 to 10, 1 first, or 0 for none. `version` is the one that must answer, "" if any may.
+    `priority` is 1 to 10, 1 first, or 0 for none. `version` is the one that must answer, "" if any may. `parameters`
+    are the request's own, for the hooks; None for none.
     """
 
     inputs: dict[str, Array]
@@ -43,6 +44,7 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
     timeout_s: float | None = None
     priority: int = 0
     version: str = ""
+    parameters: dict[str, Any] | None = None
 
 
 class InferResult(msgspec.Struct, frozen=True, eq=False):

@@ -46,7 +46,9 @@ def parse(body: Body, header_length: int | None, signature: Signature) -> InferR
     outputs = requested_outputs(
         signature, message.get("outputs"), flag(parameters, "binary_data_output", "the request")
     )
-    return InferRequest(inputs, rows, _identity(message.get("id")), outputs, *scheduling(parameters))
+    timeout_s, priority = scheduling(parameters)
+    identity = _identity(message.get("id"))
+    return InferRequest(inputs, rows, identity, outputs, timeout_s, priority, parameters=parameters)
 
 
 def render(name: str, request: InferRequest, result: InferResult) -> tuple[bytes, int | None]:
@@ -169,5 +171,5 @@ def _output(wanted: RequestedOutput, array: Array, blobs: list[bytes]) -> dict[s
         blobs.append(blob)
         described["parameters"] = {"binary_data_size": len(blob)}
     else:
-        described["data"] = to_json(datatype, array)
+        described["data"] = to_json(datatype, array, wanted.name)
     return described

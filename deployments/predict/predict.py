@@ -60,7 +60,7 @@ class Predictor:
             count = len(next(iter(outputs.values())))
             rows = ({name: array[row] for name, array in outputs.items()} for row in range(count))
             return [_written(self._answer, row) for row in rows]
-        columns = [_listed(array) for array in outputs.values()]
+        columns = [_listed(array, name) for name, array in outputs.items()]
         return [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def _row(self, image: ReadImage, body: bytes, content_type: str, tensor: Tensor) -> Array:
@@ -151,7 +151,7 @@ def _column(tensor: Tensor, rows: list[Any]) -> Array:
     return from_json(tensor, shape, rows)
 
 
-def _listed(array: Array) -> list[object]:
+def _listed(array: Array, name: str) -> list[object]:
     if array.dtype == object:
-        array = np.array(texts(array), object).reshape(array.shape)
+        array = np.array(texts(array, name), object).reshape(array.shape)
     return array.tolist()  # type: ignore[no-any-return]

@@ -55,7 +55,8 @@ def parse(service: Service, message: bytes, left_s: float | None = None) -> Infe
     inputs = _inputs(signature, head.inputs, raws)
     rows = check(signature, inputs)
     outputs = requested_outputs(signature, [_described(each) for each in head.outputs], binary=True)
-    return InferRequest(inputs, rows, head.id or None, outputs, *scheduling(parameters, left_s), head.model_version)
+    timing = scheduling(parameters, left_s)
+    return InferRequest(inputs, rows, head.id or None, outputs, *timing, head.model_version, parameters)
 
 
 def check_model(service: Service, name: str, version: str) -> None:

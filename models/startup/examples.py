@@ -70,7 +70,7 @@ def load(config: ModelConfig) -> Examples | None:
     for each in named:
         what = f"example {shown(each)}"
         checked = _checked(what, signature, _requests(each, signature, config))
-        if config.lengths and config.preprocess is None:
+        if config.lengths and not config.may_preprocess:
             _refuse_lengths(what, checked, signature, config.lengths[-1])
         rows += checked
     if not rows:

@@ -13,7 +13,7 @@ from models.compile.torchscript import faithful, loaded_script
 from models.errors import ModelError
 from models.signature import Signature, as_tensors, outputs_in
 from models.sources import source
-from models.sources.resolve import make_preprocess
+from models.sources.hooks import Hooks, make_hooks
 from models.startup.input_binding import bind
 from models.startup.prepare import freeze_in_eval
 from models.startup.sample_inputs import SampleInputs
@@ -31,8 +31,11 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
     module = freeze_in_eval(subject)
     if not job.inputs:
         return _unrun(job, module)
-    bound, samples = bind(module, draw_of(job))
-    outputs = job.outputs or outputs_of(bound.module, samples)
+    hooks = make_hooks(job.preprocess, job.postprocess, job.handler)
+    bound, samples = bind(module, draw_of(job, hooks))
+    # With a postprocess, the config's outputs are those of the hook.
+    declared = job.outputs if hooks.postprocess is None else ()
+    outputs = declared or outputs_of(bound.module, samples)
     reading = reading_in(bound.module, samples, outputs)
     reads = reading.wrapped(bound.module, samples.model_inputs)
     steady(reads, samples, outputs)
@@ -46,11 +49,12 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
     artefact, _ = bind(freeze_in_eval(source.load(_reload(job, made))), samples)
     answers = reading.wrapped(artefact.module, samples.model_inputs) if as_it_was else artefact.module
     cases = compared(reads, answers, samples, outputs)
-    return made.model_copy(update={"cases": cases, "tolerance": TOLERANCE.relative})
+    served = made.outputs if hooks.postprocess is None else job.outputs
+    return made.model_copy(update={"cases": cases, "tolerance": TOLERANCE.relative, "outputs": served})
 
 
-def draw_of(job: Job) -> SampleInputs:
-    return SampleInputs(Signature(as_tensors(job.inputs), ()), make_preprocess(job.preprocess), job.lengths)
+def draw_of(job: Job, hooks: Hooks) -> SampleInputs:
+    return SampleInputs(Signature(as_tensors(job.inputs), ()), hooks.preprocess, job.lengths)
 
 
 def _weights_alone(job: Job, tensors: Mapping[str, object]) -> Made:

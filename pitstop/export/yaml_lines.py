@@ -17,8 +17,7 @@ def args_of(job: Job, made: Made, location: str, sha256: str) -> dict[str, Any]:
         args |= {"inputs": [tensor(each) for each in job.inputs], "outputs": [tensor(each) for each in made.outputs]}
     if job.lengths:
         args["lengths"] = list(job.lengths)
-    if job.preprocess:
-        args["preprocess"] = job.preprocess
+    args |= {key: named for key in ("preprocess", "postprocess", "handler") if (named := getattr(job, key))}
     if job.to == "pt2":
         args["backend"] = "eager"
     return args

@@ -79,7 +79,11 @@ def _locate(args: dict[str, Any]) -> None:
     source, predict = args.get("source") or {}, args.get("predict") or {}
     for key in {"weights", "torchscript", "exported_program"} & {*source}:
         source[key] = _absolute(source[key])
-    for part, keys in ((source, {"factory"}), (args, {"preprocess"}), (predict, {"decode", "encode"})):
+    for part, keys in (
+        (source, {"factory"}),
+        (args, {"preprocess", "postprocess", "handler"}),
+        (predict, {"decode", "encode"}),
+    ):
         for key in keys & {*part}:
             place, name = split(str(part[key]))
             if is_file(place):

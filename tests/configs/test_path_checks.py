@@ -128,9 +128,10 @@ def test_arguments_that_a_factory_takes_are_left_alone(changed: Lint) -> None:
 
 
 @pytest.mark.usefixtures("nets")
-def test_a_preprocess_that_needs_an_argument_is_told(changed: Lint) -> None:
-    (problem,) = changed(**{ARGS + "preprocess": "lint_nets:Plain"})
-    assert problem.what == "Plain needs an argument 'width', but preprocess is called without arguments"
+@pytest.mark.parametrize("key", ["preprocess", "postprocess", "handler"])
+def test_a_hook_that_needs_an_argument_is_told(changed: Lint, key: str) -> None:
+    (problem,) = changed(**{ARGS + key: "lint_nets:Plain"})
+    assert problem.what == f"Plain needs an argument 'width', but {key} is called without arguments"
 
 
 def test_a_wrong_checksum_is_told_with_the_file_s_own(changed: Lint, tmp_path: Path) -> None:

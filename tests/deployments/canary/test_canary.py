@@ -9,6 +9,7 @@ import pytest
 
 from configs.schema import Tunables
 from deployments.batching.remote import BlockReply
+from deployments.canary import handle
 from deployments.canary.canary import Canary, in_share, position
 from deployments.canary.client import CanaryClient
 from deployments.core.errors import BadRequest, NotReady, ServeError
@@ -48,6 +49,7 @@ class Replicas:
     def __init__(self) -> None:
         self.metadata: dict[str, Any] = METADATA
         self.down = False
+        self.asked: tuple[object, ...] = ()
         self.reply: Callable[[], Awaitable[BlockReply]] = self._two
 
     async def canary_status(self) -> dict[str, Any]:
@@ -55,7 +57,8 @@ class Replicas:
             raise RuntimeError("the actor died")
         return {"metadata": self.metadata, "stats": {}}
 
-    async def answer(self, *_: object) -> BlockReply:
+    async def answer(self, *args: object) -> BlockReply:
+        self.asked = args
         return await self.reply()
 
     async def _two(self) -> BlockReply:
@@ -269,3 +272,29 @@ def test_a_version_asked_by_name_is_that_version_or_an_error() -> None:
             assert "actor" not in str(told.value)
 
     asyncio.run(scenario())
+
+
+def test_the_canary_gets_the_parameters_and_so_does_the_stable_version_in_its_place() -> None:
+    async def main() -> None:
+        pair = Pair()
+        await pair.client.look()
+        request = InferRequest({"INPUT0": np.zeros(1, np.float32)}, 1, parameters={"unit": "km"})
+        pair.canary.begin(request, lambda _: None, None, pair.stable)
+        while not pair.replicas.asked:
+            await asyncio.sleep(0)
+        assert pair.replicas.asked[-1] == {"unit": "km"}
+        pair.client.close()
+        pair.canary.begin(request, lambda _: None, None, pair.stable)
+        while not pair.stable.seen:
+            await asyncio.sleep(0)
+        assert pair.stable.seen[0].parameters == {"unit": "km"}
+
+    asyncio.run(main())
+
+
+def test_a_replica_of_the_canary_hands_them_to_its_own_hooks() -> None:
+    service = identity("FP32")
+    kind, value = asyncio.run(handle.answer(service, {"INPUT0": np.zeros(1, np.float32)}, 1, 5.0, 2, {"unit": "km"}))
+    assert kind == "answer", value
+    [seen] = service.seen
+    assert (seen.parameters, seen.timeout_s, seen.priority, seen.version) == ({"unit": "km"}, 5.0, 2, "1")
