@@ -99,15 +99,15 @@ class SourceConfig(Strict):
 
 
 class PredictConfig(Strict):
-    """How /predict turns images into rows, and outputs into an answer."""
+    """How /predict turns files into rows, and outputs into an answer."""
 
     decode: ImportPath | None = Field(
         None,
-        description="Callable that turns image bytes into one row of the single input; named as source.factory is.",
+        description="Callable that turns the bytes of a body or file into one row; named as source.factory is.",
     )
     encode: ImportPath | None = Field(
         None,
-        description="Callable that turns one row of every output, by name, into a JSON object; named the same way.",
+        description="Callable that turns one row of every output, by name, into a JSON object or other bytes.",
     )
 
 

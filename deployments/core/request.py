@@ -79,12 +79,29 @@ class AuthenticatorProtocol(Protocol):
     def check_metadata(self, metadata: Iterable[tuple[str, Any]] | None) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PredictRequest:
+    """What a body of /predict holds. `single`: it was one row as it is, and the answer is one object."""
+
+    inputs: dict[str, Array]
+    single: bool
+    parameters: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PredictAnswer:
+    """The body of an answer of /predict."""
+
+    body: bytes
+    content_type: bytes = b"application/json"
+
+
 class Predictor(Protocol):
     """How a model reads /predict's body and writes its answer; predict.predict.Predictor is one."""
 
-    def read(self, body: bytes, content_type: str) -> tuple[dict[str, Array], bool]: ...
+    def read(self, body: bytes, content_type: str) -> PredictRequest: ...
 
-    def answers(self, outputs: Mapping[str, Array]) -> list[object]: ...
+    def write(self, outputs: Mapping[str, Array], single: bool) -> PredictAnswer: ...
 
 
 class Service(Protocol):

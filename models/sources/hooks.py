@@ -73,9 +73,25 @@ def make_hooks(preprocess: str | None, postprocess: str | None, handler: str | N
     return Hooks(*(None if method is None else hook_of(method) for method in methods))
 
 
+@dataclass(frozen=True, slots=True)
+class DecodeHook:
+    """A `predict.decode` of the user's; `takes_all` if it has a second parameter, and so reads bodies of any type."""
+
+    function: Callable[..., Any]
+    takes_all: bool
+
+    def __call__(self, body: bytes, content_type: str) -> Any:
+        return self.function(body, content_type) if self.takes_all else self.function(body)
+
+
+def decode_hook_of(function: Callable[..., Any]) -> DecodeHook:
+    """Return a function that reads a body, and perhaps its content type, as a hook; or a hook as it is."""
+    return function if isinstance(function, DecodeHook) else DecodeHook(function, _takes(function, "content_type"))
+
+
 def hook_of(function: Callable[..., Any]) -> Hook:
     """Return a function as a hook, or a hook as it is."""
-    return function if isinstance(function, Hook) else Hook(function, _takes_parameters(function))
+    return function if isinstance(function, Hook) else Hook(function, _takes(function, "parameters"))
 
 
 def make_hook(key: str, path: str | None) -> Hook | None:
@@ -89,8 +105,8 @@ def make_hook(key: str, path: str | None) -> Hook | None:
     return hook_of(made)
 
 
-def _takes_parameters(function: Callable[..., Any]) -> bool:
-    """Whether there is a second parameter that has no default, or is called `parameters`.
+def _takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether there is a second parameter that has no default, or has this name.
 
     One with another name and a default is the author's own, as in `def run(rows, words=words)`.
     """
@@ -98,4 +114,4 @@ def _takes_parameters(function: Callable[..., Any]) -> bool:
         found = [each for each in call(inspect.signature, function).parameters.values() if each.kind in _POSITIONAL]
     except Exception:  # Written in C, or it has a signature of its own that raises.
         return False
-    return len(found) > 1 and (found[1].default is inspect.Parameter.empty or found[1].name == "parameters")
+    return len(found) > 1 and (found[1].default is inspect.Parameter.empty or found[1].name == name)

@@ -5,6 +5,7 @@ picture, or, for one BYTES input, anything. A callable returns an array per inpu
 """
 
 import json
+import mimetypes
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ..images import default_reader
 from ..runtime.returned_values import too_long, uneven
 from ..signature import Array, Rows, Signature, Tensor, signature_of
 from ..sources.files import fetch, shown
+from ..sources.hooks import decode_hook_of
 from ..sources.resolve import resolve
 from ..user_code import call_at_start
 
@@ -149,7 +151,9 @@ def _picture(path: Path, signature: Signature, config: ModelConfig) -> list[Mapp
     read: Callable[[bytes], Array] | None = default_reader(signature) if named is None else resolve(named)
     if read is None:
         raise ValueError("the model takes no picture: name predict.decode, which makes a row of one")
-    return [{signature.inputs[0].name: call_at_start(f"predict.decode {named}", "", read, path.read_bytes())}]
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    found = call_at_start(f"predict.decode {named}", "", decode_hook_of(read), path.read_bytes(), kind)
+    return [found if isinstance(found, Mapping) else {signature.inputs[0].name: found}]
 
 
 def _texts(signature: Signature) -> Tensor:
