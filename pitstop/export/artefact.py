@@ -21,7 +21,7 @@ from models.startup.sample_inputs import SampleInputs
 from . import checkpoint, program
 from .fresh import TOLERANCE, compared, reading_in, shown, steady
 from .job import Job, Made
-from .outputs import outputs_of
+from .outputs import given_to_hook, outputs_of
 
 
 def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
@@ -34,13 +34,18 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
     hooks = make_hooks(job.preprocess, job.postprocess, job.handler)
     bound, samples = bind(module, draw_of(job, hooks))
     # With a postprocess, the config's outputs are those of the hook.
-    declared = job.outputs if hooks.postprocess is None else ()
-    outputs = declared or outputs_of(bound.module, samples)
+    hooked = hooks.postprocess is not None
+    outputs = given_to_hook(bound.module, samples) if hooked else job.outputs or outputs_of(bound.module, samples)
     reading = reading_in(bound.module, samples, outputs)
     reads = reading.wrapped(bound.module, samples.model_inputs)
     steady(reads, samples, outputs)
     # Weights keep the names that the network itself gives them, and TorchScript is written as it was read.
     as_it_was = job.to == "safetensors" or (job.to == "torchscript" and loaded_script(bound.module) is not None)
+    if hooked and not (as_it_was or reading.plain):
+        raise ModelError(
+            f"{job.to}: postprocess reads what forward returns by its names, and the file would not keep them\n"
+            "help: let forward return a dict of tensors, or a tuple of tensors alone; or use --to safetensors"
+        )
     written = module if job.to == "safetensors" else bound.module if as_it_was else reads
     own = outputs if as_it_was else tuple(each.model_copy(update={"path": None}) for each in outputs)
     made = _WRITERS[job.to](job, written, samples, Made(how="", outputs=own))
@@ -49,7 +54,7 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
     artefact, _ = bind(freeze_in_eval(source.load(_reload(job, made))), samples)
     answers = reading.wrapped(artefact.module, samples.model_inputs) if as_it_was else artefact.module
     cases = compared(reads, answers, samples, outputs)
-    served = made.outputs if hooks.postprocess is None else job.outputs
+    served = job.outputs if hooked else made.outputs
     return made.model_copy(update={"cases": cases, "tolerance": TOLERANCE.relative, "outputs": served})
 
 

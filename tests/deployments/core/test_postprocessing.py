@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import pickle
 import random
 import threading
 from collections.abc import Callable, Coroutine
@@ -14,7 +15,8 @@ import pytest
 from configs.schema import ModelConfig, Tunables
 from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
-from deployments.batching.local import open_device
+from deployments.batching.local import LocalDevice, open_device
+from deployments.batching.remote import BlockReply, RemoteDevice
 from deployments.canary.router import CanaryRouter
 from deployments.core.error_logging import client_error
 from deployments.core.errors import InferenceFailed, TimedOut
@@ -67,11 +69,28 @@ def in_a_thread(answers: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, answers).result()
 
 
-async def service_of(served: OpenedModel, hook: Callable[..., Any] | None = None) -> ModelService:
+def remote(served: OpenedModel) -> RemoteDevice:
+    """A device behind ingress replicas: what it sends is pickled."""
+
+    async def send(arrays: dict[str, Array], rows: int, _timeout_s: float, _requests: int) -> BlockReply:
+        found = served.runner.run([pickle.loads(pickle.dumps(arrays))])
+        assert all(len(each) == rows for each in found.values())
+        return "answer", pickle.loads(pickle.dumps(found))
+
+    return RemoteDevice(asyncio.get_running_loop(), send)
+
+
+def local(served: OpenedModel) -> LocalDevice:
     thread = DeviceThread()
     thread.start()
     supervisor = Supervisor(served)
-    device = open_device(thread, supervisor.runner, served.forward_ms, supervisor.memory_limit)
+    return open_device(thread, supervisor.runner, served.forward_ms, supervisor.memory_limit)
+
+
+async def service_of(
+    served: OpenedModel, hook: Callable[..., Any] | None = None, device_of: Callable[..., Any] = local
+) -> ModelService:
+    device = device_of(served)
     counts, signature = ModelMetrics(served.forward_ms), signature_of(CONFIG)
     batcher = Batcher(Tunables(), CONFIG.max_batch_size, device, counts.count_forward, best_rows(served.forward_ms))
     made = served.postprocess if hook is None else hook
@@ -99,8 +118,9 @@ def good(numbers: list[int]) -> Any:
     return [(f'{{"n": {2 * n}}}'.encode(), float((2 * n) ** 2)) for n in numbers]
 
 
+@pytest.mark.parametrize("device_of", [local, remote])
 def test_of_a_thousand_requests_each_bad_answer_fails_alone_with_one_log_entry(
-    served: OpenedModel, heard: pytest.LogCaptureFixture
+    served: OpenedModel, device_of: Callable[..., Any], heard: pytest.LogCaptureFixture
 ) -> None:
     rng = random.Random(1)
     sent = [
@@ -113,7 +133,7 @@ def test_of_a_thousand_requests_each_bad_answer_fails_alone_with_one_log_entry(
     assert {kind for kind, _ in sent} == set(KINDS)
 
     async def all_answered() -> list[Any]:
-        service = await service_of(served)
+        service = await service_of(served, device_of=device_of)
         free = asyncio.Semaphore(64)
 
         async def one(index: int) -> Any:
