@@ -8,7 +8,7 @@ from typing import Any
 from ..code_files import LOOKED_UP, local, split
 from ..problems import Keys, Problem, items, mapping, value_at, where
 from .applications import MODEL
-from .call_arguments import wrong_arguments
+from .call_arguments import has_method, wrong_arguments
 from .callables import body_of, missing_callable
 
 _FILES: tuple[Keys, ...] = (("source", "weights"), ("source", "torchscript"), ("source", "exported_program"))
@@ -29,6 +29,7 @@ def path_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
                 yield Problem(path, where(raw, path), *wrong)
         yield from _examples(raw, ("applications", index, "args", "example"))
         yield from _arguments(raw, ("applications", index, "args"))
+        yield from _methods(raw, ("applications", index, "args", "handler"))
         yield from _checksum(raw, ("applications", index, "args", "source"))
 
 
@@ -67,6 +68,15 @@ def _arguments(raw: object, args: Keys) -> Iterator[Problem]:
             else:
                 at = kwargs if key is None else (*kwargs, key)
                 yield Problem(at, where(raw, at), what, help_)
+
+
+def _methods(raw: object, keys: Keys) -> Iterator[Problem]:
+    """Yield a handler's class without any method that would be called."""
+    place, name = split(str(value_at(raw, keys)))
+    body = body_of(place) if name else None
+    if isinstance(body, list) and not has_method(body, name, ("preprocess", "postprocess")):
+        what = f"{name} has neither preprocess nor postprocess"
+        yield Problem(keys, where(raw, keys), what, "give the class one of these methods, or both")
 
 
 def _checksum(raw: object, keys: Keys) -> Iterator[Problem]:
