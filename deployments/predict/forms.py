@@ -11,6 +11,7 @@ from .body_kinds import SEND
 
 # Each may be decoded to many times its size.
 MOST_FILES = 64
+MOST_PARTS = 256
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
 _NAME = re.compile(r';\s*name=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 _FILE = re.compile(r";\s*filename\*?=", re.IGNORECASE)
@@ -38,7 +39,7 @@ def read_form(body: bytes, content_type: str) -> Form:
     """Read a form.
 
     Raises:
-        BadRequest: it is broken, has no file, or more than MOST_FILES.
+        BadRequest: it is broken, has no file, or more files or parts than are read.
     """
     found = _BOUNDARY.search(content_type)
     if found is None:
@@ -60,7 +61,9 @@ def read_form(body: bytes, content_type: str) -> Form:
 
 def _parts(body: bytes, mark: bytes) -> list[tuple[bytes, bytes]]:
     """Return the head and the content of each part; the first mark may have a line break before it, the others must."""
-    pieces = (b"\r\n" + body).split(b"\r\n" + mark)
+    pieces = (b"\r\n" + body).split(b"\r\n" + mark, MOST_PARTS + 2)
+    if len(pieces) > MOST_PARTS + 2:
+        raise BadRequest(f"the form has more than {MOST_PARTS} parts: send fewer at once")
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
         raise _broken("and it ends too early")
     parts = []

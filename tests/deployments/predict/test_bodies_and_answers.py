@@ -126,6 +126,9 @@ def test_a_broken_form_is_told_what_is_wrong_and_what_works(body: bytes, content
 def test_more_files_than_are_read_are_refused() -> None:
     for count, status in ((64, 200), (65, 400)):
         assert sent(texts(), form(*[("file", "a", b"x")] * count), FORM).status == status
+    for count, status in ((255, 200), (256, 400)):
+        answer = sent(texts(), form(("file", "a", b"x"), *[("unit", "", b"km")] * count), FORM)
+        assert (answer.status, b"more than 256 parts" in answer.body) == (status, status == 400)
 
 
 def test_files_that_do_not_make_rows_are_refused() -> None:
