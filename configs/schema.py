@@ -99,15 +99,15 @@ class SourceConfig(Strict):
 
 
 class PredictConfig(Strict):
-    """How /predict turns images into rows, and outputs into an answer."""
+    """How /predict turns files into rows, and outputs into an answer."""
 
     decode: ImportPath | None = Field(
         None,
-        description="Callable that turns image bytes into one row of the single input; named as source.factory is.",
+        description="Callable that turns the bytes of a body or file into one row; named as source.factory is.",
     )
     encode: ImportPath | None = Field(
         None,
-        description="Callable that turns one row of every output, by name, into a JSON object; named the same way.",
+        description="Callable that turns one row of every output, by name, into a JSON object or other bytes.",
     )
 
 
@@ -194,6 +194,12 @@ class ModelConfig(Strict):
     preprocess: ImportPath | None = Field(
         None, description="Factory of a callable that turns request arrays into model arrays; named as source.factory."
     )
+    postprocess: ImportPath | None = Field(
+        None, description="Factory of a callable that turns what the network returned for a request into the outputs."
+    )
+    handler: ImportPath | None = Field(
+        None, description="Class with a preprocess or a postprocess method, or both, in place of the two keys."
+    )
     predict: PredictConfig = Field(PredictConfig(decode=None, encode=None), description="Hooks of /predict.")
     auth: AuthConfig | None = Field(
         None, description="Tokens that clients need; none by default, so everyone may send requests."
@@ -204,6 +210,11 @@ class ModelConfig(Strict):
         """The one of `lengths` that is measured where nobody names one: the middle; 0 where no size is open."""
         lengths = self.lengths or (0,)
         return lengths[len(lengths) // 2]
+
+    @property
+    def may_preprocess(self) -> bool:
+        """Whether there may be a preprocess: a handler's class may have none."""
+        return self.preprocess is not None or self.handler is not None
 
     @property
     def whole(self) -> bool:
@@ -226,26 +237,45 @@ class ModelConfig(Strict):
             names = [tensor.name for tensor in tensors]
             if len(set(names)) != len(names):
                 raise ValueError(f"{kind} has two tensors with the same name: {names}")
-        for output in self.outputs:
-            if output.datatype == "BYTES" or -1 in output.shape[1:]:
-                raise ValueError(f"output {output.name!r} must be numeric, with no open dimension except the rows")
-        self._check_precision()
-        self._check_open_sizes()
+        if self.handler is not None and (self.preprocess is not None or self.postprocess is not None):
+            raise ValueError("handler stands for preprocess and postprocess: name either the class or the factories")
+        if self.postprocess is not None:
+            self.check_hook_outputs()
+        # What a handler's class has is known once it is imported: models/sources/hooks.py calls these then.
+        elif self.handler is None:
+            self.check_own_outputs()
+        if not self.may_preprocess:
+            self.check_own_inputs()
+        self._check_precision(self.inputs)
         self._check_batch_sizes()
         for tensor in (*self.inputs, *self.outputs):
             check_batch_bytes(tensor, self.max_batch_size, max(self.lengths or (1,)))
         return self
 
-    def _check_precision(self) -> None:
-        doubles = [each.name for each in (*self.inputs, *self.outputs) if each.datatype == "FP64"]
+    def check_hook_outputs(self) -> None:
+        """Raise ValueError if an output says where it is in what forward returns, though postprocess returns it."""
+        if placed := [each.name for each in self.outputs if each.path is not None]:
+            raise ValueError(f"output {placed[0]!r} has `from`, but postprocess returns the outputs: remove it")
+
+    def check_own_outputs(self) -> None:
+        """Raise ValueError if an output is one that only postprocess can give."""
+        for output in self.outputs:
+            if output.datatype == "BYTES" or -1 in output.shape[1:]:
+                raise ValueError(
+                    f"output {output.name!r} must be numeric, with no open dimension except the rows; "
+                    "postprocess may return text and open dimensions"
+                )
+        self._check_precision(self.outputs)
+
+    def _check_precision(self, tensors: tuple[TensorConfig, ...]) -> None:
+        doubles = [each.name for each in tensors if each.datatype == "FP64"]
         if doubles and self.precision not in ("fp64", "fp32"):
             raise ValueError(
                 f"{doubles[0]!r} is declared FP64, which precision: {self.precision} cannot represent: remove precision"
             )
 
-    def _check_open_sizes(self) -> None:
-        if self.preprocess is not None:
-            return
+    def check_own_inputs(self) -> None:
+        """Raise ValueError if an input is one that only preprocess can take."""
         if any(tensor.datatype == "BYTES" for tensor in self.inputs):
             raise ValueError("a BYTES input needs preprocess, which turns it into tensors")
         open_sizes = [tensor.shape[1:].count(-1) for tensor in self.inputs]

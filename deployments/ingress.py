@@ -13,7 +13,7 @@ from ray.serve.handle import DeploymentHandle
 from configs.loader import parse_model
 from configs.schema import Tunables
 from models.signature import Array, signature_of
-from models.sources.resolve import make_preprocess
+from models.sources.hooks import hooks_of
 
 from . import gc_tuning, log_format
 from .auth.authenticator import open_authenticator
@@ -27,6 +27,7 @@ from .health.supervisor import LoopSupervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
 from .metrics.model_metrics import ModelMetrics
+from .postprocessing import postprocessor
 from .preprocessing import preprocessor
 from .ray_compat.handles import by_grpc
 from .service import ModelService
@@ -45,21 +46,22 @@ class Ingress:
         # The device's replica answers only once it is warm, so ready means warm here too.
         self._properties = await device.properties.remote()
         with starting(config.name):
-            hook = make_preprocess(config.preprocess)
-        preprocess = preprocessor(hook, await device.model_inputs.remote(), config.lengths)
+            hooks = hooks_of(config)
+        preprocess = preprocessor(hooks.preprocess, await device.model_inputs.remote(), config.lengths)
         remote = RemoteDevice(asyncio.get_running_loop(), self._block, await device.grouping.remote())
         metrics = ModelMetrics({})
         self._pusher = metrics.push(lambda: 0)
         batcher = Batcher(Tunables(), config.max_batch_size, remote, metrics.count_forward, whole=config.whole)
         LoopSupervisor().watch(config.name, batcher)
-        canary = CanaryRouter(signature_of(config))
+        signature = signature_of(config)
         self.service = ModelService(
             config,
             batcher,
             metrics,
-            canary,
+            CanaryRouter(signature),
             lambda: self._properties,
             preprocess=preprocess,
+            postprocess=postprocessor(hooks.postprocess, signature.outputs),
             authenticator=authenticator,
         )
         gc_tuning.freeze()

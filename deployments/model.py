@@ -38,6 +38,7 @@ from .health.supervisor import Supervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
 from .metrics.model_metrics import ModelMetrics
+from .postprocessing import postprocessor
 from .preprocessing import preprocessor
 from .protocol.example_request import example_request
 from .resources import Placement, confine
@@ -137,10 +138,16 @@ class Model:
         return handle.canary_status(self.service)
 
     async def answer(
-        self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int, seed: int | None = None
+        self,
+        inputs: dict[str, Array],
+        rows: int,
+        timeout_s: float,
+        priority: int,
+        seed: int | None = None,
+        parameters: dict[str, Any] | None = None,
     ) -> BlockReply:
         """Answer a request that the stable version passed on."""
-        return await handle.answer(self.service, inputs, rows, timeout_s, priority, seed)
+        return await handle.answer(self.service, inputs, rows, timeout_s, priority, seed, parameters)
 
     def properties(self) -> dict[str, Any]:
         """Return this replica's part of the metadata: where and how the model runs, and the results of its checks."""
@@ -176,15 +183,15 @@ class Model:
         return Batcher(Tunables(), most, device, self._count_forward, best, self._config.whole)
 
     def _open_service(self, authenticator: Authenticator | None) -> ModelService:
+        served, signature = self._served, signature_of(self._config)
         return ModelService(
             self._config,
             self._batcher,
             self._metrics,
-            CanaryRouter(signature_of(self._config)),
+            CanaryRouter(signature),
             self.properties,
-            preprocess=preprocessor(
-                self._served.samples.preprocess, self._served.runner.model_inputs, self._config.lengths
-            ),
+            preprocess=preprocessor(served.samples.preprocess, served.runner.model_inputs, self._config.lengths),
+            postprocess=postprocessor(served.postprocess, signature.outputs),
             authenticator=authenticator,
             health=self._supervisor.health,
         )

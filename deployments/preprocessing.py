@@ -3,34 +3,29 @@
 Its arrays are collated with the rows of other requests, so every property of them is checked.
 """
 
-import asyncio
-import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from models.runtime.returned_values import check_model_inputs, too_long
 from models.signature import Array, Rows, Tensor
-from models.startup.sample_inputs import Preprocess
+from models.sources.hooks import Hook, hook_of
 from models.user_code import call, text_of
 
-from .core.errors import BadRequest, InferenceFailed, TimedOut
+from .core.errors import BadRequest, InferenceFailed
 from .core.request import InferRequest, IsDisconnected
-
-# Above this many rows preprocessing leaves the event loop; below, the hop to a thread costs more than it frees.
-_INLINE_ROWS = 8
+from .hook_threads import INLINE_ROWS, HookThreads
 
 
 class Preprocessor:
     """Turns the rows of a request into the model's inputs; `model_inputs` are those seen at the start."""
 
-    def __init__(self, hook: Preprocess, model_inputs: Sequence[Tensor], longest: int | None) -> None:
-        self._hook = hook
+    def __init__(self, hook: Hook | Callable[..., Any], model_inputs: Sequence[Tensor], longest: int | None) -> None:
+        self._hook = hook_of(hook)
         self._model_inputs = tuple(model_inputs)
         self._longest = longest
-        # Threads of its own: slow hooks must not block the reading of bodies in asyncio's threads.
-        self._threads = ThreadPoolExecutor(thread_name_prefix="preprocess")
+        self._threads = HookThreads("preprocess")
         self._open_inputs = tuple(tensor.name for tensor in self._model_inputs if not tensor.fixed)
 
     async def __call__(
@@ -43,27 +38,17 @@ class Preprocessor:
             InferenceFailed: it raised another error, or returned something else than at the start.
             TimedOut: it was not done by `until_s`, on time.perf_counter's clock.
         """
+        inputs, rows, parameters = request.inputs, request.rows, request.parameters
+        if rows <= INLINE_ROWS:
+            return self._run(inputs, rows, parameters)
+        return await self._threads.run(lambda: self._run(inputs, rows, parameters), until_s, is_disconnected)
 
-        def in_turn() -> dict[str, Array]:
-            # It may have waited for a thread; skip it if nobody waits for it any more.
-            if time.perf_counter() >= until_s or (is_disconnected is not None and is_disconnected()):
-                raise TimedOut
-            return self._run(request.inputs, request.rows)
-
-        if request.rows <= _INLINE_ROWS:
-            return self._run(request.inputs, request.rows)
-        try:
-            async with asyncio.timeout(until_s - time.perf_counter()):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, in_turn)
-        except TimeoutError:  # Our own: the hook's would have come as InferenceFailed.
-            raise TimedOut from None
-
-    def _run(self, inputs: Rows, rows: int) -> dict[str, Array]:
+    def _run(self, inputs: Rows, rows: int, parameters: Mapping[str, Any] | None) -> dict[str, Array]:
         for array in inputs.values():
             # Some arrays are views of the body; the start refuses a hook that works in place.
             array.flags.writeable = False
         try:
-            returned = call(self._hook, inputs)
+            returned = call(self._hook, inputs, parameters)
         except ValueError as error:  # By contract, the client gets the text of a ValueError.
             if not (sentence := text_of(error)):
                 raise InferenceFailed(error) from None
@@ -84,7 +69,7 @@ class Preprocessor:
 
 
 def preprocessor(
-    hook: Preprocess | None, model_inputs: Sequence[Tensor], lengths: Sequence[int] | None
+    hook: Hook | Callable[..., Any] | None, model_inputs: Sequence[Tensor], lengths: Sequence[int] | None
 ) -> Preprocessor | None:
     """Return the preprocessor of a model, or None without a hook; `lengths` are the warmed ones, ascending."""
     return None if hook is None else Preprocessor(hook, model_inputs, lengths[-1] if lengths else None)

@@ -5,10 +5,8 @@ The same in a replica that owns a device and in an ingress replica that sends bl
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
-
-import numpy as np
 
 from configs.loader import parse_tunables
 from configs.schema import ModelConfig, Tunables
@@ -24,6 +22,7 @@ from .core.request import InferRequest, InferResult, IsDisconnected, OnInferResu
 from .health.health import Health
 from .http import json_fast_path
 from .metrics.model_metrics import ModelMetrics
+from .postprocessing import Postprocessor
 from .predict.predict import predictor
 from .preprocessing import Preprocessor
 from .protocol.requested_outputs import no_version
@@ -44,6 +43,7 @@ class ModelService:
         properties: Callable[[], dict[str, Any]],
         *,
         preprocess: Preprocessor | None = None,
+        postprocess: Postprocessor | None = None,
         authenticator: Authenticator | None = None,
         health: Health | None = None,
     ) -> None:
@@ -56,6 +56,7 @@ class ModelService:
         self._canary = canary
         self._properties = properties
         self._preprocess = preprocess
+        self._postprocess = postprocess
         self._health = health
         self._random, self._whole = config.random, config.whole
         # If a client's arrays have an open size, a row beyond the last warmed length is refused.
@@ -102,30 +103,31 @@ class ModelService:
             if request.version:
                 raise no_version(self, request.version)
 
-        def deliver(answer: Answer | Exception) -> None:
+        def answered(answer: Answer | Exception) -> None:
             if isinstance(answer, Exception):
                 on_result(InferResult(version, {}, answer))
             else:
                 on_result(InferResult(version, answer))
 
         rows, batcher = request.rows, self._batcher
+        deliver: OnResult = answered
         if self._longest:
             inputs = request.inputs
             sentence = too_long(inputs, self._open_inputs, self._longest) or uneven(inputs, self._open_inputs)
             if sentence:
                 raise BadRequest(sentence)
         if rows == 0:
-            deliver({each.name: np.empty((0, *each.shape[1:]), each.numpy) for each in self.signature.outputs})
-        elif self._preprocess is None:
+            deliver({each.name: each.no_rows for each in self.signature.outputs})
+            return
+        if self._postprocess is not None:
+            deliver = self._postprocessed(request, deliver, is_disconnected, self._postprocess)
+        if self._preprocess is None:
             seed = request.seed if self._random else None
             batcher.add(request.inputs, rows, deliver, request.timeout_s, request.priority, is_disconnected, seed)
         else:
             batcher.admit(rows)
             batcher.preparing_rows += rows
-            prepared = self._prepared(request, deliver, is_disconnected, self._preprocess)
-            task = asyncio.get_running_loop().create_task(prepared)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._prepared(request, deliver, is_disconnected, self._preprocess))
 
     def metadata(self, version: str = "") -> dict[str, Any]:
         """Return the protocol's metadata, with this replica's properties and the results of its checks."""
@@ -189,6 +191,42 @@ class ModelService:
             batcher.add(arrays, rows, deliver, left_s, request.priority, is_disconnected, seed)
         except Exception as error:  # Only a result ends the request.
             deliver(error)
+
+    def _postprocessed(
+        self,
+        request: InferRequest,
+        deliver: OnResult,
+        is_disconnected: IsDisconnected | None,
+        postprocess: Postprocessor,
+    ) -> OnResult:
+        """Return what takes the network's answer in place of `deliver`, which gets the outputs of the hook."""
+        until_s = time.perf_counter() + self._batcher.allowed_s(request.timeout_s)
+
+        def took(answer: Answer | Exception) -> None:
+            if isinstance(answer, Exception):
+                deliver(answer)
+            elif (outputs := postprocess.at_once(answer, request)) is not None:
+                deliver(outputs)
+            else:
+                self._batcher.preparing_rows += request.rows
+                self._start(in_thread(answer))
+
+        async def in_thread(answer: Answer) -> None:
+            outcome: Answer | Exception
+            try:
+                outcome = await postprocess.in_thread(answer, request, until_s, is_disconnected)
+            except Exception as error:  # Only a result ends the request.
+                outcome = error
+            finally:
+                self._batcher.preparing_rows -= request.rows
+            deliver(outcome)
+
+        return took
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 def _as_config(tensor: dict[str, Any]) -> dict[str, Any]:

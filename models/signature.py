@@ -56,6 +56,11 @@ class Tensor:
         """Whether a row always has the same shape."""
         return all(size > 0 for size in self.shape[1:])
 
+    @property
+    def no_rows(self) -> Array:
+        """The array of a request without rows."""
+        return np.empty((0, *(max(size, 0) for size in self.shape[1:])), self.numpy)
+
     def describe(self) -> dict[str, Any]:
         """Return it as in the model metadata."""
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}

@@ -38,6 +38,15 @@ def wrong_arguments(body: list[ast.stmt], name: str, given: Collection[str]) -> 
             yield None, f"{name} needs an argument {key!r}", f"add `{key}: …` to source.kwargs"
 
 
+def has_method(body: list[ast.stmt], name: str, methods: Collection[str]) -> bool:
+    """Whether a class has one of these methods; also where its source does not say, or only mentions one."""
+    found = _only(body, name)
+    if not isinstance(found, ast.ClassDef) or found.bases or found.decorator_list or found.keywords:
+        return True
+    words = (getattr(node, key, None) for node in ast.walk(found) for key in ("name", "attr", "id", "value"))
+    return any(word in (*methods, "setattr", "__getattr__", "__dict__") for word in words if isinstance(word, str))
+
+
 def signature_of(body: list[ast.stmt], name: str) -> Signature | None:
     """Return what a call of this name in a module takes, or None if its source does not say."""
     found = _only(body, name)

@@ -8,11 +8,12 @@ from typing import Any
 from ..code_files import LOOKED_UP, local, split
 from ..problems import Keys, Problem, items, mapping, value_at, where
 from .applications import MODEL
-from .call_arguments import wrong_arguments
+from .call_arguments import has_method, wrong_arguments
 from .callables import body_of, missing_callable
 
 _FILES: tuple[Keys, ...] = (("source", "weights"), ("source", "torchscript"), ("source", "exported_program"))
-_CALLABLES: tuple[Keys, ...] = (("source", "factory"), ("preprocess",), ("predict", "decode"), ("predict", "encode"))
+_CALLED_BARE: tuple[Keys, ...] = (("preprocess",), ("postprocess",), ("handler",))
+_CALLABLES: tuple[Keys, ...] = (("source", "factory"), *_CALLED_BARE, ("predict", "decode"), ("predict", "encode"))
 
 
 def path_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
@@ -28,6 +29,7 @@ def path_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
                 yield Problem(path, where(raw, path), *wrong)
         yield from _examples(raw, ("applications", index, "args", "example"))
         yield from _arguments(raw, ("applications", index, "args"))
+        yield from _methods(raw, ("applications", index, "args", "handler"))
         yield from _checksum(raw, ("applications", index, "args", "source"))
 
 
@@ -53,19 +55,28 @@ def _examples(raw: object, keys: Keys) -> Iterator[Problem]:
 
 
 def _arguments(raw: object, args: Keys) -> Iterator[Problem]:
-    """Yield wrong and missing arguments of a factory, and a preprocess that needs arguments."""
+    """Yield wrong and missing arguments of a factory, and a hook's factory or class that needs arguments."""
     kwargs = (*args, "source", "kwargs")
-    for keys, given in (((*args, "source", "factory"), mapping(raw, *kwargs)), ((*args, "preprocess"), {})):
+    bare: list[tuple[Keys, Mapping[str, Any]]] = [((*args, *keys), {}) for keys in _CALLED_BARE]
+    for keys, given in (((*args, "source", "factory"), mapping(raw, *kwargs)), *bare):
         place, name = split(str(value_at(raw, keys)))
         body = body_of(place) if name else None
         for key, what, help_ in wrong_arguments(body, name, given) if isinstance(body, list) else ():
-            if keys[-1] == "preprocess":
-                yield Problem(
-                    keys, where(raw, keys), f"{what}, but preprocess is called without arguments", "give it a default"
-                )
+            if keys[-1] != "factory":
+                said = f"{what}, but {keys[-1]} is called without arguments"
+                yield Problem(keys, where(raw, keys), said, "give it a default")
             else:
                 at = kwargs if key is None else (*kwargs, key)
                 yield Problem(at, where(raw, at), what, help_)
+
+
+def _methods(raw: object, keys: Keys) -> Iterator[Problem]:
+    """Yield a handler's class without any method that would be called."""
+    place, name = split(str(value_at(raw, keys)))
+    body = body_of(place) if name else None
+    if isinstance(body, list) and not has_method(body, name, ("preprocess", "postprocess")):
+        what = f"{name} has neither preprocess nor postprocess"
+        yield Problem(keys, where(raw, keys), what, "give the class one of these methods, or both")
 
 
 def _checksum(raw: object, keys: Keys) -> Iterator[Problem]:

@@ -52,7 +52,7 @@ class Batcher:
         self._best_rows = max_batch_size if whole else best_rows or max_batch_size
         self._block: Block = []
         self._held_rows = 0
-        # Rows admitted that are still being preprocessed.
+        # Rows admitted that a hook has now, before or after their forward.
         self.preparing_rows = 0
         self.offered_rows = 0
         self._dropped_s = 0.0
@@ -78,7 +78,9 @@ class Batcher:
 
     @property
     def waiting_rows(self) -> int:
-        """Rows admitted that no forward has taken yet: in the device's queue or on their way to it."""
+        """Rows admitted that no forward has taken yet, in the device's queue or on their way to it, or that wait for a
+        hook after it.
+        """
         return self.preparing_rows + self._held_rows + self._device.waiting_rows
 
     def add(

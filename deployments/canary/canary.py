@@ -100,8 +100,8 @@ class Canary:
         self._rows += request.rows
         try:
             within_s = allowed_s if by_name else allowed_s * _PART
-            given = request.inputs, request.rows, within_s, request.priority, request.seed
-            outputs = await self.client.ask(*given)
+            asked = within_s, request.priority, request.seed, request.parameters
+            outputs = await self.client.ask(request.inputs, request.rows, *asked)
         except CanaryUnavailable as unavailable:
             if by_name:
                 on_result(InferResult(request.version, {}, _refusal(unavailable, request.version)))

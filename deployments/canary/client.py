@@ -36,7 +36,13 @@ class Transport(Protocol):
     async def canary_status(self) -> dict[str, Any]: ...
 
     async def answer(
-        self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int, seed: int | None
+        self,
+        inputs: dict[str, Array],
+        rows: int,
+        timeout_s: float,
+        priority: int,
+        seed: int | None,
+        parameters: dict[str, Any] | None,
     ) -> BlockReply: ...
 
 
@@ -85,13 +91,19 @@ class CanaryClient:
             self._log_once("answers")
 
     async def ask(
-        self, inputs: dict[str, Array], rows: int, within_s: float, priority: int, seed: int | None = None
+        self,
+        inputs: dict[str, Array],
+        rows: int,
+        within_s: float,
+        priority: int,
+        seed: int | None = None,
+        parameters: dict[str, Any] | None = None,
     ) -> dict[str, Array]:
         """Return the canary's outputs."""
         lost = self._lost
         if lost is None:
             raise CanaryUnavailable("away")
-        call = asyncio.ensure_future(self._transport.answer(inputs, rows, within_s, priority, seed))
+        call = asyncio.ensure_future(self._transport.answer(inputs, rows, within_s, priority, seed, parameters))
         either: list[asyncio.Future[Any]] = [call, lost]
         try:
             await asyncio.wait(either, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)

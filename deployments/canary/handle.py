@@ -30,9 +30,15 @@ class Handle:
         return status
 
     async def answer(
-        self, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int, seed: int | None
+        self,
+        inputs: dict[str, Array],
+        rows: int,
+        timeout_s: float,
+        priority: int,
+        seed: int | None,
+        parameters: dict[str, Any] | None,
     ) -> BlockReply:
-        reply: BlockReply = await self._handle.answer.remote(inputs, rows, timeout_s, priority, seed)
+        reply: BlockReply = await self._handle.answer.remote(inputs, rows, timeout_s, priority, seed, parameters)
         return reply
 
 
@@ -43,12 +49,18 @@ def canary_status(service: Service) -> dict[str, Any]:
 
 
 async def answer(
-    service: Service, inputs: dict[str, Array], rows: int, timeout_s: float, priority: int, seed: int | None
+    service: Service,
+    inputs: dict[str, Array],
+    rows: int,
+    timeout_s: float,
+    priority: int,
+    seed: int | None = None,
+    parameters: dict[str, Any] | None = None,
 ) -> BlockReply:
     """Answer one request with ("answer", outputs), or with an error's kind and arguments."""
     try:
-        version = service.version
-        request = InferRequest(inputs, rows, timeout_s=timeout_s, priority=priority, version=version, seed=seed)
+        own = service.version
+        request = InferRequest(inputs, rows, None, (), timeout_s, priority, own, seed, parameters)
         return "answer", (await infer(service, request)).outputs
     except Exception as error:
         known = client_error(service.name, error, None)

@@ -34,7 +34,8 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
     """A checked request: an array per input of the signature, each [rows, ...].
 
     `priority` is 1 to 10, 1 first, or 0 for none. `version` is the one that must answer, "" if any may. `seed` is for
-    the forward's random numbers, if the model draws any.
+    the forward's random numbers, if the model draws any. `parameters` are the request's own, for the hooks; None for
+    none.
     """
 
     inputs: dict[str, Array]
@@ -45,6 +46,7 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
     priority: int = 0
     version: str = ""
     seed: int | None = None
+    parameters: dict[str, Any] | None = None
 
 
 class InferResult(msgspec.Struct, frozen=True, eq=False):
@@ -79,12 +81,29 @@ class AuthenticatorProtocol(Protocol):
     def check_metadata(self, metadata: Iterable[tuple[str, Any]] | None) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PredictRequest:
+    """What a body of /predict holds. `single`: it was one row as it is, and the answer is one object."""
+
+    inputs: dict[str, Array]
+    single: bool
+    parameters: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PredictAnswer:
+    """The body of an answer of /predict."""
+
+    body: bytes
+    content_type: bytes = b"application/json"
+
+
 class Predictor(Protocol):
     """How a model reads /predict's body and writes its answer; predict.predict.Predictor is one."""
 
-    def read(self, body: bytes, content_type: str) -> tuple[dict[str, Array], bool]: ...
+    def read(self, body: bytes, content_type: str) -> PredictRequest: ...
 
-    def answers(self, outputs: Mapping[str, Array]) -> list[object]: ...
+    def write(self, outputs: Mapping[str, Array], single: bool) -> PredictAnswer: ...
 
 
 class Service(Protocol):

@@ -46,8 +46,10 @@ def parse(body: Body, header_length: int | None, signature: Signature) -> InferR
     outputs = requested_outputs(
         signature, message.get("outputs"), flag(parameters, "binary_data_output", "the request")
     )
+    timeout_s, priority = scheduling(parameters)
     identity = _identity(message.get("id"))
-    return InferRequest(inputs, rows, identity, outputs, *scheduling(parameters), seed=seed(parameters))
+    drawn = seed(parameters)
+    return InferRequest(inputs, rows, identity, outputs, timeout_s, priority, seed=drawn, parameters=parameters)
 
 
 def render(name: str, request: InferRequest, result: InferResult) -> tuple[bytes, int | None]:
@@ -170,5 +172,5 @@ def _output(wanted: RequestedOutput, array: Array, blobs: list[bytes]) -> dict[s
         blobs.append(blob)
         described["parameters"] = {"binary_data_size": len(blob)}
     else:
-        described["data"] = to_json(datatype, array)
+        described["data"] = to_json(datatype, array, wanted.name)
     return described

@@ -88,18 +88,19 @@ async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Response:
     body = await read(headers, receive, service.tunables.max_body_mib)
     content_type = headers.get(b"content-type", b"").decode("latin-1")
     if len(body) > HEAVY_BYTES:
-        inputs, single = await asyncio.to_thread(predict.read, body, content_type)
+        given = await asyncio.to_thread(predict.read, body, content_type)
     else:
-        inputs, single = predict.read(body, content_type)
-    request = InferRequest(inputs, check(service.signature, inputs), version=at.version)
+        given = predict.read(body, content_type)
+    rows = check(service.signature, given.inputs)
+    request = InferRequest(given.inputs, rows, version=at.version, parameters=given.parameters)
     if not service.ready(at.version):
         raise NotReady
-    answers = predict.answers((await infer(service, request, leaving(receive))).outputs)
-    return _json(answers[0] if single else {"predictions": answers}, compress=True)
+    answer = predict.write((await infer(service, request, leaving(receive))).outputs, given.single)
+    return Response(answer.body, content_type=answer.content_type)
 
 
-def _json(content: object, compress: bool = False) -> Response:
-    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), compress=compress)
+def _json(content: object) -> Response:
+    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), compress=False)
 
 
 _GET = ("GET", "HEAD")

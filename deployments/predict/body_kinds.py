@@ -1,9 +1,10 @@
 """Recognises the bodies of /predict, also common mistakes, for which the error names the command that works."""
 
-from ..core.errors import BadRequest
+import orjson
+
 from ..protocol.json_text import BOM
 
-_SEND = "send the file's bytes alone: curl --data-binary @FILE"
+SEND = "send the file's bytes alone: curl --data-binary @FILE"
 # The first characters, in base64, of the formats that the image reader takes.
 _BASE64 = (b"iVBORw0KGgo", b"/9j/", b"UklGR", b"R0lGOD")
 
@@ -11,27 +12,44 @@ _BASE64 = (b"iVBORw0KGgo", b"/9j/", b"UklGR", b"R0lGOD")
 def is_json(body: bytes, content_type: str) -> bool:
     """Return whether a body is meant as JSON, by its content type or its first character."""
     kind = content_type.lower()
-    if kind.startswith("image/"):
+    if kind.startswith(("image/", "audio/", "video/")):
         return False
     utf_16 = body[:2] in (b"\xff\xfe", b"\xfe\xff")
     return "json" in kind or utf_16 or body[:64].removeprefix(BOM).lstrip()[:1] in (b"{", b"[", b"")
 
 
-def refuse_form(content_type: str) -> None:
-    """Refuse a form, whose bytes have the image inside."""
-    if content_type.lower().startswith("multipart/"):
-        raise BadRequest(f"the body is a multipart form, as curl -F sends it: {_SEND}")
+def is_data(body: bytes, content_type: str) -> bool:
+    """Return whether a body is one row as it is, for a model that takes bytes: text, audio, or any other file.
+
+    JSON is instances, also where a browser has called it text.
+    """
+    kind = content_type.lower()
+    if not body or "json" in kind:
+        return False
+    if kind.startswith(("image/", "audio/", "video/", "application/octet-stream")):
+        return True
+    return not (_has_instances(body) if kind.startswith("text/") else is_json(body, content_type))
 
 
 def why_unreadable(body: bytes, content_type: str) -> str:
     """Return a hint for the error of an unreadable body; "" if there is none."""
     kind = content_type.lower()
     if body[:5].lower() == b"data:":
-        return f"; it is a data URL: decode the base64 behind its comma, and {_SEND}"
+        return f"; it is a data URL: decode the base64 behind its comma, and {SEND}"
     if body.startswith(_BASE64) and body[:64].isascii() and b"\0" not in body[:64]:
-        return f"; it looks like base64: decode it, and {_SEND}"
+        return f"; it looks like base64: decode it, and {SEND}"
     if kind.startswith("application/x-www-form-urlencoded"):
-        return f"; curl -d drops line ends: {_SEND}"
+        return f"; curl -d drops line ends: {SEND}"
     if kind.startswith("text/"):
-        return f"; it was sent as text ({kind.partition(';')[0][:40]}): {_SEND}"
+        return f"; it was sent as text ({kind.partition(';')[0][:40]}): {SEND}"
     return ""
+
+
+def _has_instances(body: bytes) -> bool:
+    if body[:64].removeprefix(BOM).lstrip()[:1] != b"{":
+        return False
+    try:
+        found = orjson.loads(body.removeprefix(BOM))
+    except orjson.JSONDecodeError:
+        return False
+    return "instances" in found

@@ -1,30 +1,33 @@
-"""/predict: an image, or {"instances": [...]}, becomes the rows of a request, and the outputs become plain objects.
+"""/predict: a file, text, a form of files, or {"instances": [...]}, becomes the rows of a request.
 
-Its hooks are the user's code: they are called through models.user_code, and what they return is checked. By contract
-the client gets the text of a decode hook's ValueError.
+answers.py writes the outputs. Its hooks are the user's code: they are called through models.user_code, and what they
+return is checked. By contract the client gets the text of a decode hook's ValueError.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import orjson
 
 from configs.schema import ModelConfig
 from models.images import default_reader
 from models.signature import Array, Signature, Tensor, signature_of
+from models.sources.hooks import DecodeHook, decode_hook_of
 from models.sources.resolve import resolve
 from models.user_code import call, text_of
 
 from ..core.errors import BadRequest, InferenceFailed, show
-from ..protocol.encoding import from_json, texts
+from ..core.request import PredictAnswer, PredictRequest
+from ..protocol.encoding import from_json
 from ..protocol.json_text import load
+from ..protocol.parameters import object_of
 from ..protocol.shapes import check_shape
-from .body_kinds import is_json, refuse_form, why_unreadable
+from .answers import WriteAnswer, written
+from .body_kinds import is_data, is_json, why_unreadable
+from .forms import is_form, read_form
 
 _WHERE = 'send {"instances": [...]}'
-ReadImage = Callable[[bytes], Array]
-WriteAnswer = Callable[[Mapping[str, Array]], dict[str, object]]
+ReadImage = Callable[..., Any]
 
 
 class Predictor:
@@ -32,40 +35,56 @@ class Predictor:
 
     def __init__(self, signature: Signature, image: ReadImage | None, answer: WriteAnswer | None) -> None:
         self._signature = signature
-        self._image = image or default_reader(signature)
+        read = image or default_reader(signature)
+        self._decode: DecodeHook | None = None if read is None else decode_hook_of(read)
         self._answer = answer
+        self._takes_data = self._decode is None and _takes_data(signature)
 
-    def read(self, body: bytes, content_type: str) -> tuple[dict[str, Array], bool]:
-        """Return arrays by input name, and whether the body was one image, whose answer is one object.
+    def read(self, body: bytes, content_type: str) -> PredictRequest:
+        """Return what the body holds.
 
         Raises:
-            BadRequest: the body is neither an image that the model takes nor JSON with instances.
-            InferenceFailed: the decode hook raised another error than ValueError, or did not return a row of the input.
+            BadRequest: the body is neither a file that the model takes, nor a form of them, nor JSON with instances.
+            InferenceFailed: the decode hook raised another error than ValueError, or did not return a row.
         """
-        refuse_form(content_type)
-        if is_json(body, content_type):
-            return self._instances(body), False
-        if self._image is None:
-            raise BadRequest(f"this model takes no images, and the body is not JSON: {_WHERE}")
-        tensor = self._signature.inputs[0]
-        return {tensor.name: self._row(self._image, body, content_type, tensor)}, True
+        if is_form(content_type):
+            return self._form(body, content_type)
+        asked = self._decode is not None and self._decode.takes_all
+        if asked or (is_data(body, content_type) if self._takes_data else not is_json(body, content_type)):
+            return PredictRequest(self._row(body, content_type), True)
+        return self._instances(body)
 
-    def answers(self, outputs: Mapping[str, Array]) -> list[object]:
-        """Turn every row of the outputs, [rows, ...] each, into one object, for orjson to write.
+    def write(self, outputs: Mapping[str, Array], single: bool) -> PredictAnswer:
+        """Turn the outputs, [rows, ...] each, into the body of the answer: an object for each row.
 
         Raises:
+            BadRequest: an output is no text, or the encode hook answers with bytes of its own and there are more rows.
             InferenceFailed: the encode hook raised, or returned an object that JSON cannot hold.
         """
-        if self._answer is not None:
-            count = len(next(iter(outputs.values())))
-            rows = ({name: array[row] for name, array in outputs.items()} for row in range(count))
-            return [_written(self._answer, row) for row in rows]
-        columns = [_listed(array) for array in outputs.values()]
-        return [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)]
+        return written(self._answer, outputs, single)
 
-    def _row(self, image: ReadImage, body: bytes, content_type: str, tensor: Tensor) -> Array:
+    def _form(self, body: bytes, content_type: str) -> PredictRequest:
+        files, fields = read_form(body, content_type)
+        rows = [self._row(each.body, each.content_type) for each in files]
+        if len(rows) == 1:
+            return PredictRequest(rows[0], True, dict(fields))
         try:
-            row = call(image, body)
+            inputs = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+        except ValueError:
+            raise BadRequest(
+                "the files of the form give rows of different sizes: send each in its own request"
+            ) from None
+        return PredictRequest(inputs, False, dict(fields))
+
+    def _row(self, body: bytes, content_type: str) -> dict[str, Array]:
+        """Return one row of every input, of a body or a file that is no instances."""
+        tensors = self._signature.inputs
+        if self._takes_data:
+            return {tensors[0].name: _one_element(tensors[0], body)}
+        if self._decode is None:
+            raise BadRequest(f"this model takes no images, and the body is not JSON: {_WHERE}")
+        try:
+            found = call(self._decode, body, content_type)
         except ValueError as error:
             if not (sentence := text_of(error)):
                 raise InferenceFailed(error) from None
@@ -73,13 +92,16 @@ class Predictor:
         except Exception as error:  # The user's own code; whatever it raises, only this request may suffer.
             raise InferenceFailed(error) from None
         try:
-            # A copy: a hook may write into the same array at its next call, while this one still waits.
-            return _one_row(tensor, call(np.array, row))
+            return call(_decoded, tensors, found)
         except Exception as error:  # As above, of what it returned.
             raise InferenceFailed(error) from None
 
-    def _instances(self, body: bytes) -> dict[str, Array]:
-        rows = _load(body)
+    def _instances(self, body: bytes) -> PredictRequest:
+        message = _load(body)
+        rows = message["instances"]
+        return PredictRequest(self._columns(rows), False, object_of(message, "the body"))
+
+    def _columns(self, rows: list[Any]) -> dict[str, Array]:
         tensors = self._signature.inputs
         if not any(type(row) is dict for row in rows):
             if len(tensors) > 1:
@@ -99,21 +121,34 @@ def predictor(config: ModelConfig) -> Predictor:
     return Predictor(signature_of(config), resolve(image) if image else None, resolve(answer) if answer else None)
 
 
-def _written(answer: WriteAnswer, row: Mapping[str, Array]) -> orjson.Fragment:
-    """Call the encode hook and write its object at once, so that an object that JSON cannot hold is its error."""
-    try:
-        encoded: object = call(answer, row)
-        if not isinstance(encoded, dict):
+def _takes_data(signature: Signature) -> bool:
+    """Whether the only input is one BYTES element a row, which any body may be."""
+    if len(signature.inputs) != 1:
+        return False
+    tensor = signature.inputs[0]
+    return tensor.datatype == "BYTES" and all(size in (-1, 1) for size in tensor.shape)
+
+
+def _decoded(tensors: tuple[Tensor, ...], found: Any) -> dict[str, Array]:
+    """Compare what the decode hook returned with the signature: one row of the only input, or of each by name."""
+    if not isinstance(found, Mapping):
+        if len(tensors) > 1:
             raise TypeError(
-                f"predict.encode returned a {type(encoded).__name__}\nhelp: return a dict that JSON can hold"
+                f"predict.decode returned a {type(found).__name__}\nhelp: return a dict with a row of each input"
             )
-        return orjson.Fragment(orjson.dumps(encoded, option=orjson.OPT_SERIALIZE_NUMPY))
-    except Exception as error:  # The user's own code; whatever it raises or returns, only this request may suffer.
-        raise InferenceFailed(error) from None
+        found = {tensors[0].name: found}
+    if found.keys() != {tensor.name for tensor in tensors}:
+        names = [tensor.name for tensor in tensors]
+        raise TypeError(f"predict.decode returned the names {list(found)}\nhelp: return a row of each of {names}")
+    # Copies: a hook may write into the same array at its next call, while this one still waits.
+    return {tensor.name: _one_row(tensor, found[tensor.name]) for tensor in tensors}
 
 
-def _one_row(tensor: Tensor, row: Array) -> Array:
+def _one_row(tensor: Tensor, found: Any) -> Array:
     """Compare what the decode hook returned with the signature; a mismatch is the hook's error, not the client's."""
+    if tensor.datatype == "BYTES" and isinstance(found, bytes | str):
+        return _one_element(tensor, found.encode() if isinstance(found, str) else found)
+    row = np.array(found)
     rows = row if row.ndim == len(tensor.shape) else row[None]
     try:
         check_shape(tensor, rows.shape)
@@ -126,14 +161,20 @@ def _one_row(tensor: Tensor, row: Array) -> Array:
     return rows
 
 
-def _load(body: bytes) -> list[Any]:
+def _one_element(tensor: Tensor, body: bytes) -> Array:
+    array = np.empty([1] * len(tensor.shape), object)
+    array.reshape(-1)[0] = body
+    return array
+
+
+def _load(body: bytes) -> dict[str, Any]:
     if not body:
         raise BadRequest(f"the body is empty: {_WHERE}, or an image where the model takes one")
     message = load(body, "the body")
     rows = message.get("instances") if type(message) is dict else None
     if type(rows) is not list:
         raise BadRequest(f"the body must be an object with a list of instances, got {show(message)}: {_WHERE}")
-    return rows
+    return message  # type: ignore[no-any-return]
 
 
 def _column(tensor: Tensor, rows: list[Any]) -> Array:
@@ -149,9 +190,3 @@ def _column(tensor: Tensor, rows: list[Any]) -> Array:
             raise BadRequest(f"each instance of {tensor.name!r} must be a list nested as {wanted}; got {show(level)}")
         shape.append(len(level) if size == -1 else size)
     return from_json(tensor, shape, rows)
-
-
-def _listed(array: Array) -> list[object]:
-    if array.dtype == object:
-        array = np.array(texts(array), object).reshape(array.shape)
-    return array.tolist()  # type: ignore[no-any-return]

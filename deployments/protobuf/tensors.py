@@ -56,7 +56,8 @@ def parse(service: Service, message: bytes, left_s: float | None = None) -> Infe
     rows = check(signature, inputs)
     outputs = requested_outputs(signature, [_described(each) for each in head.outputs], binary=True)
     timing = scheduling(parameters, left_s)
-    return InferRequest(inputs, rows, head.id or None, outputs, *timing, head.model_version, seed(parameters))
+    version, drawn = head.model_version, seed(parameters)
+    return InferRequest(inputs, rows, head.id or None, outputs, *timing, version, drawn, parameters)
 
 
 def check_model(service: Service, name: str, version: str) -> None:

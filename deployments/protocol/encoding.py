@@ -74,10 +74,14 @@ def from_binary(tensor: Tensor, shape: Any, raw: Buffer, given_as: str = "binary
     return flat.reshape(shape)
 
 
-def to_json(datatype: str, array: Array) -> Array | list[str]:
-    """Return an output's data, flat, for orjson, which writes NaN and infinity as null."""
+def to_json(datatype: str, array: Array, name: str = "") -> Array | list[str]:
+    """Return an output's data, flat, for orjson, which writes NaN and infinity as null.
+
+    Raises:
+        BadRequest: it is BYTES with other bytes than UTF-8.
+    """
     if datatype == "BYTES":
-        return texts(array)
+        return texts(array, name)
     return np.ascontiguousarray(array, NUMPY[datatype]).reshape(-1)
 
 
@@ -89,9 +93,17 @@ def to_binary(datatype: str, array: Array) -> bytes:
     return np.asarray(array, _WIRE[datatype]).tobytes()
 
 
-def texts(array: Array) -> list[str]:
-    """Write BYTES as text, as JSON needs it. Bytes that are not UTF-8 need the binary form."""
-    return [as_bytes(element).decode("utf-8", "replace") for element in array.reshape(-1)]
+def texts(array: Array, name: str) -> list[str]:
+    """Write BYTES as text, as JSON needs it.
+
+    Raises:
+        BadRequest: bytes are not UTF-8, as those of a picture, and need the binary form.
+    """
+    try:
+        return [as_bytes(element).decode() for element in array.reshape(-1)]
+    except UnicodeDecodeError:
+        what = f"output {name!r} has bytes that are not UTF-8, which JSON cannot hold"
+        raise BadRequest(f"{what}: ask /infer for it with binary_data true") from None
 
 
 def as_bytes(element: object) -> bytes:

@@ -86,13 +86,14 @@ def _one(signature: Signature, each: Any, binary: bool) -> RequestedOutput:
     name = each.get("name") if type(each) is dict else None
     if type(name) is not str:
         raise BadRequest(f"outputs must hold objects with the name of an output; got {show(each)}")
-    _output(signature, name)
+    tensor = _output(signature, name)
     where = f"output {name!r}"
     parameters = object_of(each, where)
     in_message(parameters, where)
-    return RequestedOutput(
-        name, flag(parameters, "binary_data", where, binary), whole(parameters, "classification", where)
-    )
+    highest = whole(parameters, "classification", where)
+    if highest and tensor.datatype == "BYTES":
+        raise BadRequest(f"{where} is BYTES, and classification is for numbers: leave it out")
+    return RequestedOutput(name, flag(parameters, "binary_data", where, binary), highest)
 
 
 def _output(signature: Signature, name: str) -> Tensor:

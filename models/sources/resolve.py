@@ -29,17 +29,6 @@ def resolve(path: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def make_preprocess(path: str | None) -> Callable[..., Any] | None:
-    """Return what a config's `preprocess` makes, or None where there is none."""
-    if path is None:
-        return None
-    advice = "it is called once at the start, with no arguments, and returns the function that each request calls"
-    made: object = call_at_start(f"preprocess {path}", advice, resolve(path))
-    if not callable(made):
-        raise ModelError(f"preprocess {path} returned a {type(made).__name__}\nhelp: {advice}")
-    return made
-
-
 def _find(path: str, place: str, name: str) -> Any:
     file = code_file.find(place) if is_file(place) else None
     try:

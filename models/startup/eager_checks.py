@@ -19,6 +19,7 @@ from .check_error import failing, noted
 from .check_results import InferenceMode
 from .declared_dtypes import check_returned, fails
 from .eager_reference import Reference, eager_of
+from .network_outputs import Returned, network_outputs
 from .output_binding import reading_of
 from .precision import Arithmetic, choices
 from .prepare import in_layout, layout_of, refuse_cast
@@ -52,7 +53,7 @@ def eager(
     fresh = _copied(module)
     eager = first_that_runs(module, config, device, samples, outputs)
     with failing(InferenceMode):
-        answered = same_twice(eager.reference, samples, eager.reference.layout, outputs, config.random)
+        answered = same_twice(eager.reference, samples, eager.reference.layout, eager.reference.outputs, config.random)
         if fresh is not None:
             _same_whoever_came_first(eager, answered, fresh, samples)
     return eager
@@ -61,17 +62,21 @@ def eager(
 def first_that_runs(
     module: nn.Module, config: ModelConfig, device: torch.device, samples: SampleInputs, outputs: tuple[Tensor, ...]
 ) -> Eager:
-    """Return the eager model in the first arithmetic that it runs in."""
+    """Return the eager model in the first arithmetic that it runs in.
+
+    Without `outputs` the model has a postprocess hook, and gives it whatever has a row for each row.
+    """
     failure: ModelError | None = None
-    for arithmetic in choices(config, module):
+    for arithmetic in choices(config, module, outputs):
         layout = layout_of(arithmetic.config, device, arithmetic.as_declared)
         refuse_cast(arithmetic.config, layout)
         reference = eager_of(module, samples, outputs, layout, seed_of(config))
-        reading = _reading(reference, samples)
-        if isinstance(reading, Reading):
+        found = _reading(reference, samples)
+        if not isinstance(found, ModelError):
+            reading, given = found
             reads = reading.wrapped(reference.module, samples.model_inputs)
-            return Eager(replace(reference, module=reads), reading, arithmetic, layout)
-        failure = failure or reading
+            return Eager(replace(reference, module=reads, outputs=given), reading, arithmetic, layout)
+        failure = failure or found
     assert failure is not None
     raise failure
 
@@ -97,19 +102,28 @@ def _same_whoever_came_first(
     compare(started_otherwise(rows), answered, reference.outputs, repeated(reference.layout), kept, _FIRST)
 
 
-def _reading(reference: Reference, samples: SampleInputs) -> Reading | ModelError:
-    """Run a few rows, and return where the outputs are in the answer, or what is wrong with it."""
+def _reading(reference: Reference, samples: SampleInputs) -> tuple[Reading, tuple[Tensor, ...]] | ModelError:
+    """Run a few rows, and return where the outputs are in the answer, and the outputs; or what is wrong with it."""
     rows, _ = probe_rows(samples, reference.layout.sizes[-1])
     count = len(rows[samples.model_inputs[0].name])
     try:
         returned = reference.returned(rows)
         # What forward returned is the user's code too.
-        found = call(reading_of, returned, reference.outputs, count)
-        check_returned(found(returned, reference.layout.device), reference.outputs)
-        return found
+        if reference.outputs:
+            found, outputs = call(reading_of, returned, reference.outputs, count), reference.outputs
+        else:
+            found, outputs = call(network_outputs, Returned(returned, count), _otherwise(reference, samples, count))
+        check_returned(found(returned, reference.layout.device), outputs)
+        return found, outputs
     except ModelError as error:
         return error
     except Exception as error:  # Models may raise anything.
         said = noted(fails(error, count, reference.model_inputs, reference.layout), samples.note)
         said.__cause__ = error
         return said
+
+
+def _otherwise(reference: Reference, samples: SampleInputs, count: int) -> Returned:
+    """Run another number of rows, of another length, where there is one."""
+    rows, length = max(1, count - 1), samples.lengths[-1] if samples.lengths else 0
+    return Returned(reference.returned(samples.shaped((rows, length), seed=17)), rows)

@@ -5,6 +5,7 @@ picture, or, for one BYTES input, anything. A callable returns an array per inpu
 """
 
 import json
+import mimetypes
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ..images import default_reader
 from ..runtime.returned_values import too_long, uneven
 from ..signature import Array, Rows, Signature, Tensor, signature_of
 from ..sources.files import fetch, shown
+from ..sources.hooks import decode_hook_of
 from ..sources.resolve import resolve
 from ..user_code import call_at_start
 
@@ -86,7 +88,7 @@ def load(named: Named, signature: Signature, longest: int | None = None, decode:
 
 def of_config(config: ModelConfig) -> Examples | None:
     """Return the rows that a config names, or None where it names none."""
-    longest = config.lengths[-1] if config.lengths and config.preprocess is None else None
+    longest = config.lengths[-1] if config.lengths and not config.may_preprocess else None
     return load(config.example, signature_of(config), longest, config.predict.decode)
 
 
@@ -165,7 +167,9 @@ def _picture(path: Path, signature: Signature, decode: str | None) -> list[Mappi
     read: Callable[[bytes], Array] | None = default_reader(signature) if decode is None else resolve(decode)
     if read is None:
         raise ValueError("the model takes no picture: name predict.decode, which makes a row of one")
-    return [{signature.inputs[0].name: call_at_start(f"predict.decode {decode}", "", read, path.read_bytes())}]
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    row = call_at_start(f"predict.decode {decode}", "", decode_hook_of(read), path.read_bytes(), kind)
+    return [row if isinstance(row, Mapping) else {signature.inputs[0].name: row}]
 
 
 def _texts(signature: Signature) -> Tensor:

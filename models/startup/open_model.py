@@ -15,6 +15,7 @@ from configs.schema import ModelConfig
 from ..runtime.forward_times import ends
 from ..runtime.runner import Runner
 from ..signature import Shape
+from ..sources.hooks import Hook
 from ..user_code import call_at_start
 from . import mistake_checks, stages
 from .check_error import noting
@@ -57,6 +58,7 @@ class OpenedModel:
 
     runner: Runner
     samples: SampleInputs
+    postprocess: Hook | None
     checks: Checks
     forward_ms: dict[Shape, float]
     start_s: dict[str, float]
@@ -148,7 +150,7 @@ def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.
     chosen.runner.unwarmed = 0  # The start's own rows may be longer than any warmed length.
     times = chosen.forward_ms, laps.start_s
     said = ready.config.precision, bound.passed, checked.reading.how
-    return OpenedModel(chosen.runner, ready.samples, checks, *times, *said)
+    return OpenedModel(chosen.runner, ready.samples, bound.postprocess, checks, *times, *said)
 
 
 def _label(shape: Shape) -> str:

@@ -53,8 +53,8 @@ def reading_of(result: Any, outputs: Sequence[Tensor], rows: int) -> Reading:
             )
         placed |= _by_order(result, rest, rows) if named is None else named
     picks = tuple(_pick(result, tensor, placed[tensor.name], rows) for tensor in outputs)
-    lengths = tuple(_lengths(result, {pick.path for pick in picks if pick.by_row})) if by_order else ()
-    return Reading(picks, lengths, _is_plain(result, picks), _how(result, picks))
+    lengths = tuple(lengths_in(result, {pick.path for pick in picks if pick.by_row})) if by_order else ()
+    return Reading(picks, lengths, is_plain(result, picks), _how(result, picks))
 
 
 def _by_name(result: Any, outputs: Sequence[Tensor], alone: bool) -> dict[str, Path] | None:
@@ -161,17 +161,17 @@ def _pick(result: Any, tensor: Tensor, path: Path, rows: int) -> Pick:
     )
 
 
-def _lengths(value: Any, by_row: set[Path], path: Path = ()) -> Iterator[tuple[Path, int]]:
+def lengths_in(value: Any, by_row: set[Path], path: Path = ()) -> Iterator[tuple[Path, int]]:
     """Yield the length of every sequence whose order counts."""
     if path in by_row or len(path) >= DEEPEST:
         return
     if isinstance(value, list | tuple):
         yield path, len(value)
     for step, each in held(value) or ():
-        yield from _lengths(each, by_row, (*path, step))
+        yield from lengths_in(each, by_row, (*path, step))
 
 
-def _is_plain(result: Any, picks: Sequence[Pick]) -> bool:
+def is_plain(result: Any, picks: Sequence[Pick]) -> bool:
     """Whether models.runtime.runner.in_order reads this as it is, and a tracer can return it."""
     if any(pick.by_row for pick in picks):
         return False

@@ -4,14 +4,16 @@ A buffer does not decide: a float32 network with float64 buffers stays as it is.
 its parts, which therefore cannot run in float64 alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from configs.schema import ModelConfig
+from configs.schema import ModelConfig, TensorConfig
 
 from ..errors import ModelError
+from ..signature import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +28,9 @@ class Arithmetic:
     why: str = ""
 
 
-def choices(config: ModelConfig, module: nn.Module) -> list[Arithmetic]:
-    """Return what to try, the first that runs eagerly is it."""
-    why = _why_fp64(config, module)
+def choices(config: ModelConfig, module: nn.Module, outputs: Sequence[Tensor]) -> list[Arithmetic]:
+    """Return what to try, the first that runs eagerly is it. `outputs`: the declared ones of the network itself."""
+    why = _why_fp64(config, module, outputs)
     if not why or config.precision not in ("fp32", "fp64"):
         return [Arithmetic(config)]
     double = config.model_copy(update={"precision": "fp64"})
@@ -60,9 +62,10 @@ def _all_float64(module: nn.Module) -> bool:
     return bool(floats) and all(dtype == torch.float64 for dtype in floats)
 
 
-def _why_fp64(config: ModelConfig, module: nn.Module) -> str:
-    for kind, tensors in (("input", config.inputs), ("output", config.outputs)):
-        for tensor in tensors:
+def _why_fp64(config: ModelConfig, module: nn.Module, outputs: Sequence[Tensor]) -> str:
+    tensors: tuple[tuple[str, Sequence[TensorConfig | Tensor]], ...] = (("input", config.inputs), ("output", outputs))
+    for kind, declared in tensors:
+        for tensor in declared:
             if tensor.datatype == "FP64":
                 return f"{kind} {tensor.name!r} is declared FP64"
     for name, parameter in module.named_parameters():

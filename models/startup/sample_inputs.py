@@ -11,7 +11,7 @@ from configs.schema import ModelConfig
 from ..errors import ModelError
 from ..runtime.returned_values import check_model_inputs
 from ..signature import NUMPY, Array, Rows, Shape, Signature, Tensor, signature_of
-from ..sources.resolve import make_preprocess
+from ..sources.hooks import Hooks, hooks_of
 from ..user_code import call_at_start
 from . import examples, random_inputs
 from .examples import Examples
@@ -91,9 +91,9 @@ class SampleInputs:
         return check_model_inputs(returned, rows, sizes_aside) if self.model_inputs else returned
 
 
-def draw_of(config: ModelConfig) -> SampleInputs:
-    """Return the SampleInputs of a config's model."""
-    preprocess = make_preprocess(config.preprocess)
+def draw_of(config: ModelConfig, hooks: Hooks | None = None) -> SampleInputs:
+    """Return the SampleInputs of a config's model; its hooks are made unless they are given."""
+    preprocess = (hooks or hooks_of(config)).preprocess
     return SampleInputs(signature_of(config), preprocess, config.lengths or (), examples.of_config(config))
 
 

@@ -13,6 +13,7 @@ from ..runtime.runner import Runner
 from ..runtime.staging import to_device
 from ..signature import Tensor, signature_of
 from ..sources import source
+from ..sources.hooks import Hook, hooks_of
 from . import mistake_checks
 from .batch_size_selection import select_batch_size
 from .check_error import failing
@@ -25,6 +26,7 @@ from .input_binding import BY_NAME, bind
 from .onednn_packing import pack
 from .output_binding import ONE_TENSOR
 from .padding_check import padding
+from .postprocess_check import check_postprocess
 from .prepare import freeze_in_eval, prepare
 from .row_checks import count_of, prepared, same_twice
 from .sample_inputs import SampleInputs, draw_of
@@ -35,12 +37,16 @@ _log = logging.getLogger("pitstop")
 
 @dataclass(frozen=True, slots=True)
 class BoundModel:
-    """A loaded module in eval that takes the sample inputs in their order; `passed` says how that order was found."""
+    """A loaded module in eval that takes the sample inputs in their order; `passed` says how that order was found.
+
+    `outputs` are the declared ones, which `postprocess` returns where there is one, and else the network.
+    """
 
     module: torch.nn.Module
     samples: SampleInputs
     outputs: tuple[Tensor, ...]
     passed: str
+    postprocess: Hook | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +62,27 @@ class Prepared:
 
 def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundModel:
     """Load what the source names, in eval, and put its inputs into forward's order."""
-    # The hook first: its errors show at once, while loading weights may take minutes.
-    samples = draw_of(config)
+    # The hooks first: their errors show at once, while loading weights may take minutes.
+    hooks = hooks_of(config)
+    samples = draw_of(config, hooks)
     loaded = source.load(config.source) if module is None else module
     bound, samples = bind(freeze_in_eval(loaded), samples)
     _log.info("%s: checked with %s", config.name, samples.source)
     if bound.how != BY_NAME:
         _log.info("%s: inputs are passed %s", config.name, bound.how)
-    return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how)
+    return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how, hooks.postprocess)
 
 
 def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
     """Run the network as it was written, and choose the arithmetic that the prepared one is to have."""
-    checked = eager(bound.module, config, place, bound.samples, bound.outputs)
+    hook, samples = bound.postprocess, bound.samples
+    checked = eager(bound.module, config, place, samples, bound.outputs if hook is None else ())
     if checked.arithmetic.why:
         _log.info("%s: runs %s", config.name, checked.arithmetic.why)
     if checked.reading.how not in (BY_NAME, ONE_TENSOR):
         _log.info("%s: outputs are read %s", config.name, checked.reading.how)
+    if hook is not None:
+        check_postprocess(hook, checked.reference, samples, bound.outputs)
     return checked
 
 
@@ -81,7 +91,7 @@ def prepare_module(bound: BoundModel, checked: Eager) -> Prepared:
     config = checked.arithmetic.config
     reads = checked.reading.wrapped(bound.module, bound.samples.model_inputs)
     module = prepare(reads, config, checked.layout)
-    return Prepared(module, bound.samples, bound.outputs, checked.layout, config)
+    return Prepared(module, bound.samples, checked.reference.outputs, checked.layout, config)
 
 
 def compile_module(ready: Prepared) -> Compiled:

@@ -88,4 +88,4 @@ class Case:
 
 def same_model(one: ModelApp, other: ModelApp) -> bool:
     """Whether two applications serve one model, perhaps on different devices."""
-    return one.config.source == other.config.source and one.config.preprocess == other.config.preprocess
+    return all(getattr(one.config, key) == getattr(other.config, key) for key in ("source", "preprocess", "handler"))

@@ -21,6 +21,7 @@ from models.runtime.padding import powers_of_two
 from models.runtime.staging import to_device
 from models.signature import Array, Tensor, signature_of
 from models.sources import source
+from models.sources.hooks import hooks_of
 from models.startup.eager_checks import first_that_runs
 from models.startup.eager_reference import Reference
 from models.startup.input_binding import bind
@@ -126,11 +127,12 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model in memory, not run yet."""
+    """A model in memory, not run yet. `outputs` are those that the network itself declares, none with a postprocess."""
 
     config: ModelConfig
     device: torch.device
     samples: SampleInputs
+    outputs: tuple[Tensor, ...]
     module: nn.Module
 
 
@@ -138,7 +140,9 @@ def load(config: ModelConfig, device: str | None = None) -> Loaded:
     """Load the model for the device of its config, or for another; raise ModelError if it cannot be loaded."""
     place = pick_device(device or device_here(config.device))
     try:
-        return Loaded(config, place, draw_of(config), source.load(config.source))
+        hooks = hooks_of(config)
+        outputs = signature_of(config).outputs if hooks.postprocess is None else ()
+        return Loaded(config, place, draw_of(config, hooks), outputs, source.load(config.source))
     except ModelError:
         raise
     except Exception as error:  # Code of the user's own: whatever it raises, the model cannot be audited.
@@ -149,11 +153,11 @@ def load(config: ModelConfig, device: str | None = None) -> Loaded:
 
 def subject_of(loaded: Loaded) -> Subject:
     """Return the subject of an audit; raise ModelError if a start would refuse how the model runs eagerly."""
-    config, outputs = loaded.config, signature_of(loaded.config).outputs
+    config, outputs = loaded.config, loaded.outputs
     bound, samples = bind(loaded.module, loaded.samples)
     eager = first_that_runs(freeze_in_eval(_copy(bound.module)), config, loaded.device, samples, outputs)
     how = eager.reference, eager.reading, eager.arithmetic
-    return Subject(config, loaded.device, samples, outputs, bound.module, *how)
+    return Subject(config, loaded.device, samples, eager.reference.outputs, bound.module, *how)
 
 
 def _copy(module: nn.Module) -> nn.Module:

@@ -13,7 +13,7 @@ from models.compile.torchscript import faithful, loaded_script
 from models.errors import ModelError
 from models.signature import Signature, as_tensors, outputs_in
 from models.sources import source
-from models.sources.resolve import make_preprocess
+from models.sources.hooks import Hooks, make_hooks
 from models.startup.examples import load
 from models.startup.input_binding import bind
 from models.startup.prepare import freeze_in_eval
@@ -22,7 +22,7 @@ from models.startup.sample_inputs import SampleInputs
 from . import checkpoint, program
 from .fresh import TOLERANCE, compared, reading_in, shown, steady
 from .job import Job, Made
-from .outputs import outputs_of
+from .outputs import given_to_hook, outputs_of
 
 
 def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
@@ -32,13 +32,21 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
     module = freeze_in_eval(subject)
     if not job.inputs:
         return _unrun(job, module)
-    bound, samples = bind(module, draw_of(job))
-    outputs = job.outputs or outputs_of(bound.module, samples)
+    hooks = make_hooks(job.preprocess, job.postprocess, job.handler)
+    bound, samples = bind(module, draw_of(job, hooks))
+    # With a postprocess, the config's outputs are those of the hook.
+    hooked = hooks.postprocess is not None
+    outputs = given_to_hook(bound.module, samples) if hooked else job.outputs or outputs_of(bound.module, samples)
     reading = reading_in(bound.module, samples, outputs)
     reads = reading.wrapped(bound.module, samples.model_inputs)
     steady(reads, samples, outputs)
     # Weights keep the names that the network itself gives them, and TorchScript is written as it was read.
     as_it_was = job.to == "safetensors" or (job.to == "torchscript" and loaded_script(bound.module) is not None)
+    if hooked and not (as_it_was or reading.plain):
+        raise ModelError(
+            f"{job.to}: postprocess reads what forward returns by its names, and the file would not keep them\n"
+            "help: let forward return a dict of tensors, or a tuple of tensors alone; or use --to safetensors"
+        )
     written = module if job.to == "safetensors" else bound.module if as_it_was else reads
     own = outputs if as_it_was else tuple(each.model_copy(update={"path": None}) for each in outputs)
     made = _WRITERS[job.to](job, written, samples, Made(how="", outputs=own))
@@ -47,13 +55,14 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
     artefact, _ = bind(freeze_in_eval(source.load(_reload(job, made))), samples)
     answers = reading.wrapped(artefact.module, samples.model_inputs) if as_it_was else artefact.module
     cases = compared(reads, answers, samples, outputs)
-    return made.model_copy(update={"cases": cases, "tolerance": TOLERANCE.relative})
+    served = job.outputs if hooked else made.outputs
+    return made.model_copy(update={"cases": cases, "tolerance": TOLERANCE.relative, "outputs": served})
 
 
-def draw_of(job: Job) -> SampleInputs:
-    signature, preprocess = Signature(as_tensors(job.inputs), ()), make_preprocess(job.preprocess)
-    longest = job.lengths[-1] if job.lengths and preprocess is None else None
-    return SampleInputs(signature, preprocess, job.lengths, load(job.example, signature, longest, job.decode))
+def draw_of(job: Job, hooks: Hooks) -> SampleInputs:
+    signature = Signature(as_tensors(job.inputs), ())
+    longest = job.lengths[-1] if job.lengths and hooks.preprocess is None else None
+    return SampleInputs(signature, hooks.preprocess, job.lengths, load(job.example, signature, longest, job.decode))
 
 
 def _weights_alone(job: Job, tensors: Mapping[str, object]) -> Made:

@@ -21,6 +21,8 @@ class Job(Strict):
     outputs: tuple[OutputConfig, ...] = Field((), description="Outputs; found by running the network where empty.")
     lengths: tuple[int, ...] = Field((), description="Sizes of the open dimension besides rows.")
     preprocess: str | None = Field(None, description="Factory of a callable from wire arrays to model arrays.")
+    postprocess: str | None = Field(None, description="Factory of a callable from what the network returns to outputs.")
+    handler: str | None = Field(None, description="Class that has one or both of them as methods.")
     example: str | tuple[str, ...] | None = Field(None, description="Real rows: files or callables.")
     decode: str | None = Field(None, description="The callable that reads pictures among them.")
     torchscript: Literal["auto", "script", "trace"] = Field("auto", description="How TorchScript is made.")

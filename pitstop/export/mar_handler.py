@@ -79,7 +79,7 @@ def _custom(archive: Archive, named: str, found: Handled) -> str:
     what = ", ".join(defined) or "functions of its own"
     found.lost.append(
         f"handler {file}: its own code ({what}) is not run: what comes before the model belongs into preprocess or "
-        "predict.decode, what comes after it into predict.encode"
+        "predict.decode, what comes after it into postprocess or predict.encode"
     )
     # What a subclass changed is not known to be what its base did.
     touched = {"preprocess", "image_processing", "postprocess", "handle", "inference", "initialize", "topk"} & set(

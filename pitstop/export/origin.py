@@ -119,6 +119,8 @@ def _from_config(options: ExportOptions, to: Kind, dest: Path) -> Job:
         outputs=config.outputs,
         lengths=config.lengths or (),
         preprocess=config.preprocess,
+        postprocess=config.postprocess,
+        handler=config.handler,
         example=config.example,
         decode=config.predict.decode,
         torchscript=config.torchscript,

@@ -9,6 +9,7 @@ from configs.schema import OutputConfig
 from models.errors import ModelError
 from models.runtime.output_paths import leaves, names_in, text
 from models.startup.declared_dtypes import DATATYPES
+from models.startup.network_outputs import Returned, network_outputs
 from models.startup.sample_inputs import SampleInputs
 from models.user_code import call_at_start
 
@@ -25,6 +26,20 @@ def outputs_of(module: nn.Module, samples: SampleInputs) -> tuple[OutputConfig, 
         for rows in (2, 3)
     )
     return tuple(_tensor(name, path, value, three.get(name, ("", None))[1]) for name, (path, value) in two.items())
+
+
+def given_to_hook(module: nn.Module, samples: SampleInputs) -> tuple[OutputConfig, ...]:
+    """Return what the network gives to a postprocess hook, as a start finds it, each with its place."""
+    length = samples.lengths[0] if samples.lengths else 0
+    three, two = (
+        Returned(call_at_start(*LOOKED_AT, ask, module, staged(samples, rows, length, seed=rows), samples), rows)
+        for rows in (3, 2)
+    )
+    reading, tensors = call_at_start(*LOOKED_AT, network_outputs, three, two)
+    return tuple(
+        OutputConfig.model_validate({**tensor.describe(), "from": text(pick.path) or None})
+        for pick, tensor in zip(reading.picks, tensors, strict=True)
+    )
 
 
 def _named(result: Any) -> dict[str, tuple[str, Any]]:

@@ -19,8 +19,7 @@ def args_of(job: Job, made: Made, location: str, sha256: str) -> dict[str, Any]:
         args["lengths"] = list(job.lengths)
     if job.example:
         args["example"] = job.example if isinstance(job.example, str) else list(job.example)
-    if job.preprocess:
-        args["preprocess"] = job.preprocess
+    args |= {key: named for key in ("preprocess", "postprocess", "handler") if (named := getattr(job, key))}
     if job.to == "pt2":
         args["backend"] = "eager"
     return args

@@ -25,10 +25,12 @@ def _arrays(config: ModelConfig, rows: int, length: int) -> dict[str, Array]:
     if (given := examples.of_config(config)) is not None:
         return given.draw(rows, seed=9)
     drawn = random_inputs.sample(tensors, rows, seed=9, length=length or 16)
-    if not config.preprocess or not length:
+    if not config.may_preprocess or not length:
         return drawn
     shorter = max((each for each in config.lengths or () if each < length), default=0)
     samples = draw_of(config)
+    if samples.preprocess is None:
+        return drawn
     for seed in range(_TRIES):
         drawn = random_inputs.sample(tensors, rows, seed, max(2, length - seed * length // _TRIES))
         wide = max(array.shape[1] for array in samples.preprocessed(drawn, rows).values() if array.ndim > 1)

@@ -81,7 +81,11 @@ def _locate(args: dict[str, Any]) -> None:
         source[key] = _absolute(source[key])
     if (example := args.get("example")) is not None:
         args["example"] = [_located(each) for each in ([example] if isinstance(example, str) else example)]
-    for part, keys in ((source, {"factory"}), (args, {"preprocess"}), (predict, {"decode", "encode"})):
+    for part, keys in (
+        (source, {"factory"}),
+        (args, {"preprocess", "postprocess", "handler"}),
+        (predict, {"decode", "encode"}),
+    ):
         for key in keys & {*part}:
             part[key] = _located(part[key])
 

@@ -81,7 +81,7 @@ def test_imports_that_may_be_left_out_and_those_of_neighbours_are_fine(changed: 
     assert changed(**{FACTORY: "mine/file.py:Net"}) == []
 
 
-@pytest.mark.parametrize("key", ["preprocess", "predict__decode", "predict__encode"])
+@pytest.mark.parametrize("key", ["preprocess", "postprocess", "handler", "predict__decode", "predict__encode"])
 @pytest.mark.usefixtures("here")
 def test_every_key_that_names_code_takes_a_file(changed: Lint, key: str) -> None:
     assert changed(**{f"applications__1__args__{key}": "mine/net.py:Net"}) == []

@@ -128,9 +128,33 @@ def test_arguments_that_a_factory_takes_are_left_alone(changed: Lint) -> None:
 
 
 @pytest.mark.usefixtures("nets")
-def test_a_preprocess_that_needs_an_argument_is_told(changed: Lint) -> None:
-    (problem,) = changed(**{ARGS + "preprocess": "lint_nets:Plain"})
-    assert problem.what == "Plain needs an argument 'width', but preprocess is called without arguments"
+@pytest.mark.parametrize("key", ["preprocess", "postprocess", "handler"])
+def test_a_hook_that_needs_an_argument_is_told(changed: Lint, key: str) -> None:
+    (problem,) = changed(**{ARGS + key: "lint_nets:Plain"})
+    assert problem.what == f"Plain needs an argument 'width', but {key} is called without arguments"
+
+
+@pytest.mark.parametrize(
+    "text, fine",
+    [
+        ("class H: ...", False),
+        ("class H:\n    def predict(self): ...", False),
+        ("class H:\n    def preprocess(self, rows): ...", True),
+        ("class H:\n    if True:\n        def postprocess(self, rows): ...", True),
+        ("class H:\n    def __init__(self): self.postprocess = print", True),
+        ("class H:\n    def __getattr__(self, name): ...", True),
+        ("class H(Base): ...", True),
+        ("class H: ...\nH.preprocess = print", True),
+        ("def H(): ...", True),
+    ],
+)
+def test_a_handler_that_would_never_be_called_is_told(
+    changed: Lint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, fine: bool
+) -> None:
+    (tmp_path / "lint_handler.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    said = [each.what for each in changed(**{ARGS + "handler": "lint_handler:H"})]
+    assert said == ([] if fine else ["H has neither preprocess nor postprocess"])
 
 
 def test_a_wrong_checksum_is_told_with_the_file_s_own(changed: Lint, tmp_path: Path) -> None:

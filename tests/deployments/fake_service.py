@@ -14,7 +14,8 @@ from deployments.core.request import Counts, InferRequest, InferResult, IsDiscon
 from deployments.http.bodies import Scope
 from deployments.http.json_fast_path import reader
 from deployments.http.rest import build
-from deployments.predict.predict import Predictor, ReadImage, WriteAnswer
+from deployments.predict.answers import WriteAnswer
+from deployments.predict.predict import Predictor, ReadImage
 from models.signature import Array, Signature, Tensor
 
 Infer = Callable[[dict[str, Array]], dict[str, Array]]

@@ -14,7 +14,8 @@ from models.compile.store import key_of
 from models.errors import ModelError
 from models.runtime.layout import Layout
 from models.sources.allowlist import VARIABLE
-from models.sources.resolve import make_preprocess, resolve
+from models.sources.hooks import make_hook
+from models.sources.resolve import resolve
 from models.sources.source import load
 
 NET = """
@@ -94,8 +95,8 @@ def test_a_name_that_no_import_could_have_is_fine(name: str) -> None:
 
 
 def test_hooks_come_from_files_too() -> None:
-    hook = make_preprocess("two/net.py:net")
-    assert isinstance(hook, nn.Module)
+    hook = make_hook("preprocess", "two/net.py:net")
+    assert isinstance(hook and hook.function, nn.Module)
     assert isinstance(resolve("two/net.py:net"), FunctionType)
 
 

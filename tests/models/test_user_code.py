@@ -10,7 +10,8 @@ import pytest
 from configs.schema import SourceConfig
 from models.errors import ModelError
 from models.sources import source
-from models.sources.resolve import make_preprocess, resolve
+from models.sources.hooks import make_hook
+from models.sources.resolve import resolve
 from models.user_code import _NOT_THE_USERS, UserCodeError, call, described
 from tests.serving import PROJECT
 
@@ -118,4 +119,4 @@ def test_a_module_that_cannot_be_imported_says_what_raised_and_where(
 
 def test_a_preprocess_that_is_the_hook_itself_is_told_what_it_must_be() -> None:
     with pytest.raises(ModelError, match=r"preprocess tests\.services\.bad:_exits raised TypeError"):
-        make_preprocess("tests.services.bad:_exits")
+        make_hook("preprocess", "tests.services.bad:_exits")

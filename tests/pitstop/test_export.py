@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,6 +114,37 @@ def test_an_export_of_a_config_keeps_the_outputs_of_their_paths_alone(
         key = "torchscript" if dest == "net.pt" else "exported_program"
         [found] = load(SourceConfig.model_validate({key: str(tmp_path / dest)}))(torch.ones(2, 4))
         assert torch.allclose(found, output_networks.Yolo()(torch.ones(2, 4))[1][1])
+
+
+@pytest.mark.parametrize("dest", ["net.pt", "net.pt2", "net.safetensors"])
+@pytest.mark.parametrize("network", ["Names", "Pair", "Bare", "WithNone"])
+def test_an_export_of_a_config_with_a_postprocess_serves_its_outputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, dest: str
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+    args: dict[str, Any] = {
+        "name": "net",
+        "source": {"factory": f"tests.models.output_networks:{network}"},
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
+        "postprocess": "tests.models.output_networks:shown",
+        "outputs": [{"name": "shown", "datatype": "BYTES", "shape": [-1]}],
+    }
+    app = {"name": "net", "import_path": "deployments.app:model", "args": args}
+    (tmp_path / "net.yaml").write_text(yaml.safe_dump({"applications": [app]}))
+    lines = tmp_path / "lines.yaml"
+    status, output = export("--config", tmp_path / "net.yaml", "-o", tmp_path / dest, "--yaml", lines)
+    if network == "WithNone" and dest != "net.safetensors":
+        assert (status != 0, "postprocess reads what forward returns by its names" in output) == (True, True), output
+        return
+    assert status == 0, output
+    found = ModelConfig.model_validate({"name": "net", "max_batch_size": 2, **yaml.safe_load(lines.read_text())})
+    assert [each.model_dump(exclude_none=True) for each in found.outputs] == [{**args["outputs"][0], "shape": (-1,)}]
+    served = open_model(found, "cpu")
+    assert served.postprocess is not None
+    names = {"Names": ["z", "y"], "Pair": ["output0", "output1"]}.get(network, ["output"])
+    given = served.runner.run([{"x": np.ones((1, 4), np.float32)}])
+    assert sorted(given) == sorted(names)
 
 
 def test_what_a_config_serves_is_exported_with_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

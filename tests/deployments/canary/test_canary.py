@@ -9,6 +9,7 @@ import pytest
 
 from configs.schema import Tunables
 from deployments.batching.remote import BlockReply
+from deployments.canary import handle
 from deployments.canary.canary import Canary, in_share, position
 from deployments.canary.client import CanaryClient
 from deployments.core.errors import BadRequest, NotReady, ServeError
@@ -159,7 +160,7 @@ def test_a_seed_goes_to_the_canary_and_back_to_the_stable_version_where_that_mus
         pair = Pair()
         await pair.client.look()
         assert answer(await pair.ask(seed=7)) == CANARY
-        assert [asked[-1] for asked in pair.replicas.asked] == [7]
+        assert [asked[-2] for asked in pair.replicas.asked] == [7]
         pair.replicas.reply = raising(RuntimeError("the actor died"))
         assert answer(await pair.ask(seed=8)) == STABLE
         assert [request.seed for request in pair.stable.seen] == [8]
@@ -286,3 +287,31 @@ def test_a_version_asked_by_name_is_that_version_or_an_error() -> None:
             assert "actor" not in str(told.value)
 
     asyncio.run(scenario())
+
+
+def test_the_canary_gets_the_parameters_and_so_does_the_stable_version_in_its_place() -> None:
+    async def main() -> None:
+        pair = Pair()
+        await pair.client.look()
+        request = InferRequest({"INPUT0": np.zeros(1, np.float32)}, 1, parameters={"unit": "km"})
+        pair.canary.begin(request, lambda _: None, None, pair.stable)
+        while not pair.replicas.asked:
+            await asyncio.sleep(0)
+        assert pair.replicas.asked[-1][-1] == {"unit": "km"}
+        pair.client.close()
+        pair.canary.begin(request, lambda _: None, None, pair.stable)
+        while not pair.stable.seen:
+            await asyncio.sleep(0)
+        assert pair.stable.seen[0].parameters == {"unit": "km"}
+
+    asyncio.run(main())
+
+
+def test_a_replica_of_the_canary_hands_them_to_its_own_hooks() -> None:
+    service = identity("FP32")
+    rows = {"INPUT0": np.zeros(1, np.float32)}
+    kind, value = asyncio.run(handle.answer(service, rows, 1, 5.0, 2, 7, {"unit": "km"}))
+    assert kind == "answer", value
+    [seen] = service.seen
+    assert (seen.parameters, seen.timeout_s, seen.priority, seen.version) == ({"unit": "km"}, 5.0, 2, "1")
+    assert seen.seed == 7

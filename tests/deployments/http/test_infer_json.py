@@ -8,7 +8,7 @@ import pytest
 from deployments.core.request import InferResult
 from deployments.http.infer_json import parse, render
 from models.signature import NUMPY, Tensor
-from tests.deployments.fake_service import WHOLE_NUMBERS, FakeService, identity, infer, outputs_of, signature
+from tests.deployments.fake_service import WHOLE_NUMBERS, FakeService, ask, identity, infer, outputs_of, signature
 
 JSON_VALUES: dict[str, list[Any]] = {
     **WHOLE_NUMBERS,
@@ -158,6 +158,31 @@ def test_a_seed_is_read_from_json_and_beside_binary_tensors(parameters: dict[str
     binary = described("INT32", [1], parameters={"binary_data_size": 4})
     head = orjson.dumps({"parameters": parameters, "inputs": [binary]})
     assert parse(head + bytes(4), len(head), signature).seed == parameters.get("seed")
+
+
+def test_hooks_get_the_parameters_as_they_were_sent() -> None:
+    given, parameters = described("INT32", [1], data=[5]), {"timeout": 1500, "mine": {"a": [1, None]}}
+    body = orjson.dumps({"parameters": parameters, "inputs": [given]})
+    assert parse(memoryview(body), None, identity("INT32").signature).parameters == parameters
+
+
+def test_text_that_a_model_gives_is_text_in_json() -> None:
+    service = identity("BYTES")
+    service.act = lambda _: {"OUTPUT0": np.array(["ä".encode(), b"b"], object)}
+    output = outputs_of(infer(service, {"inputs": [described("BYTES", [1], data=["a"])]}))["OUTPUT0"][0]
+    assert (output["datatype"], output["shape"], output["data"]) == ("BYTES", [2], ["ä", "b"])
+
+
+def test_bytes_that_json_cannot_hold_are_refused_with_the_way_to_get_them() -> None:
+    service = identity("BYTES")
+    service.act = lambda _: {"OUTPUT0": np.array([b"\x89PNG"], object)}
+    body: dict[str, Any] = {"inputs": [described("BYTES", [1], data=["a"])]}
+    for answer in (infer(service, body), ask(service, "/predict", {"instances": ["a"]})):
+        assert answer.status == 400
+        assert answer.json["error"].startswith("output 'OUTPUT0' has bytes that are not UTF-8, which JSON cannot hold")
+    assert outputs_of(infer(service, {**body, "parameters": {"binary_data_output": True}}))["OUTPUT0"][1].endswith(
+        b"\x89PNG"
+    )
 
 
 def test_bytes_that_are_not_text_survive_in_binary() -> None:

@@ -127,6 +127,8 @@ def test_timeout_and_priority_are_read_and_unknown_parameters_ignored(kind: str)
     infer(service, raw(column([5], np.int32), "INT32", parameters={**numbers, **others}))
     [seen] = service.seen
     assert (seen.timeout_s, seen.priority) == (0.0015, 2)
+    given = {"timeout": 1500, "priority": 2, "sequence_id": 7, "mine": "x", "binary_data_output": False}
+    assert seen.parameters == given
 
 
 @pytest.mark.parametrize("kind", ["int64_param", "uint64_param"])

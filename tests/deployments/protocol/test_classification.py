@@ -43,3 +43,13 @@ def test_classification_of_more_classes_than_there_are_gives_all_and_may_be_bina
     output, blob = outputs_of(infer(identity("INT32", 2), body))["OUTPUT0"]
     assert output["shape"] == [1, 2]
     assert blob == b"\x03\x00\x00\x004:1\x03\x00\x00\x003:0"
+
+
+def test_classification_of_text_is_refused() -> None:
+    body = {
+        "inputs": [described("BYTES", [1], data=["a"])],
+        "outputs": [{"name": "OUTPUT0", "parameters": {"classification": 2}}],
+    }
+    answer = infer(identity("BYTES"), body)
+    assert answer.status == 400
+    assert "output 'OUTPUT0' is BYTES, and classification is for numbers" in answer.json["error"]

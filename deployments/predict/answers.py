@@ -1,0 +1,81 @@
+"""Writes the answer of /predict: an object for each row, or bytes of the encode hook's own for one."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import orjson
+
+from models.signature import Array
+from models.user_code import call
+
+from ..core.errors import BadRequest, InferenceFailed
+from ..core.request import PredictAnswer
+from ..protocol.encoding import texts
+
+WriteAnswer = Callable[[Mapping[str, Array]], object]
+_CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:; ?[\w-]+=[\w.+-]+)*", re.ASCII)
+
+
+def written(answer: WriteAnswer | None, outputs: Mapping[str, Array], single: bool) -> PredictAnswer:
+    """Turn the outputs, [rows, ...] each, into a body.
+
+    Raises:
+        BadRequest: an output is no text, or the hook answers with bytes and there are more rows than one.
+        InferenceFailed: the hook raised, or returned what cannot be sent.
+    """
+    count = len(next(iter(outputs.values())))
+    if answer is None:
+        return _json(_plain(outputs), single)
+    found = [_encoded(answer, {name: array[row] for name, array in outputs.items()}) for row in range(count)]
+    own = next((each for each in found if isinstance(each, PredictAnswer)), None)
+    if own is None:
+        return _json(found, single)
+    if not single:
+        kind = own.content_type.decode()
+        raise BadRequest(
+            f"this model answers /predict with {kind}, one row at a time: send one file or text as the body"
+        )
+    return own
+
+
+def _json(answers: Sequence[object], single: bool) -> PredictAnswer:
+    content = answers[0] if single else {"predictions": answers}
+    return PredictAnswer(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def _plain(outputs: Mapping[str, Array]) -> list[object]:
+    columns = [_listed(array, name) for name, array in outputs.items()]
+    return [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _encoded(answer: WriteAnswer, row: Mapping[str, Array]) -> orjson.Fragment | PredictAnswer:
+    """Call the encode hook and write its object at once, so that an object that JSON cannot hold is its error."""
+    try:
+        encoded: object = call(answer, row)
+        if isinstance(encoded, tuple):
+            return _own(encoded)
+        if not isinstance(encoded, dict):
+            raise TypeError(
+                f"predict.encode returned a {type(encoded).__name__}\n"
+                "help: return a dict that JSON can hold, or bytes and their content type"
+            )
+        return orjson.Fragment(orjson.dumps(encoded, option=orjson.OPT_SERIALIZE_NUMPY))
+    except Exception as error:  # The user's own code; whatever it raises or returns, only this request may suffer.
+        raise InferenceFailed(error) from None
+
+
+def _own(encoded: tuple[object, ...]) -> PredictAnswer:
+    body, kind = encoded if len(encoded) == 2 else (None, None)
+    if not isinstance(body, bytes) or not isinstance(kind, str) or not _CONTENT_TYPE.fullmatch(kind):
+        types = ", ".join(type(each).__name__ for each in encoded)
+        raise TypeError(
+            f'predict.encode returned a tuple of {types}\nhelp: return bytes and their content type: body, "image/png"'
+        )
+    return PredictAnswer(body, kind.encode())
+
+
+def _listed(array: Array, name: str) -> list[object]:
+    if array.dtype == object:
+        array = np.array(texts(array, name), object).reshape(array.shape)
+    return array.tolist()  # type: ignore[no-any-return]

@@ -1,0 +1,239 @@
+"""What /predict takes and answers beyond pictures and JSON: text, bytes, forms, and an encode hook's own bytes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from deployments.predict.predict import Predictor
+from models.signature import Array, Tensor
+from tests.deployments.fake_service import Answer, FakeService, ask, identity, signature
+from tests.deployments.predict.test_predict import drawn, pictures, two_inputs
+
+MARK = "xyz"
+FORM = f"multipart/form-data; boundary={MARK}"
+SEND = "send the file's bytes alone: curl --data-binary @FILE"
+
+
+def form(*parts: tuple[str, str, bytes], end: bytes = b"--\r\n") -> bytes:
+    """Write a form as curl does: a name, a filename or "", and the content of each part."""
+    written = b""
+    for name, filename, content in parts:
+        file = f'; filename="{filename}"\r\nContent-Type: application/octet-stream' if filename else ""
+        head = f'--{MARK}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'
+        written += head.encode() + content + b"\r\n"
+    return written + f"--{MARK}".encode() + end
+
+
+def sent(service: FakeService, body: bytes, content_type: str = "") -> Answer:
+    return ask(service, "/predict", body, headers={"Content-Type": content_type} if content_type else {})
+
+
+def texts() -> FakeService:
+    service = identity("BYTES")
+    service.act = lambda rows: {"OUTPUT0": np.array([b"got " + each for each in rows["INPUT0"]], object)}
+    return service
+
+
+@pytest.mark.parametrize(
+    "body, content_type, row",
+    [
+        (b"a text\n", "text/plain", b"a text\n"),
+        ("größer".encode(), "text/plain; charset=utf-8", "größer".encode()),
+        (b"[1, 2", "text/plain", b"[1, 2"),
+        (b"{not JSON", "text/plain", b"{not JSON"),
+        (b'{"a": 1}', "text/plain", b'{"a": 1}'),
+        (b"a text", "", b"a text"),
+        (b"a text", "application/x-www-form-urlencoded", b"a text"),
+        (b"RIFF", "audio/wav", b"RIFF"),
+        (b"{", "application/octet-stream", b"{"),
+        (b"[", "audio/wav", b"["),
+        (b"{", "image/png", b"{"),
+        (b"%PDF", "application/pdf", b"%PDF"),
+    ],
+)
+def test_a_model_of_one_bytes_input_takes_a_body_as_its_row(body: bytes, content_type: str, row: bytes) -> None:
+    service = texts()
+    answer = sent(service, body, content_type)
+    assert (answer.status, answer.json) == (200, {"OUTPUT0": f"got {row.decode()}"})
+    [seen] = service.seen
+    assert (seen.rows, seen.inputs["INPUT0"].tolist()) == (1, [row])
+
+
+@pytest.mark.parametrize("content_type", ["", "application/json", "text/plain;charset=UTF-8"])
+def test_instances_stay_instances_as_browsers_send_them(content_type: str) -> None:
+    for bom in (b"", b"\xef\xbb\xbf"):
+        answer = sent(texts(), bom + b'{"parameters": {}, "instances": ["a", "b"]}', content_type)
+        assert answer.json == {"predictions": [{"OUTPUT0": "got a"}, {"OUTPUT0": "got b"}]}
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain"])
+def test_nothing_is_no_row(content_type: str) -> None:
+    answer = sent(texts(), b"", content_type)
+    assert answer.status == 400
+    assert "the body is empty" in answer.json["error"]
+
+
+def test_an_element_deeper_in_its_row_is_taken_and_several_are_not() -> None:
+    assert sent(identity("BYTES", 1), b"a", "text/plain").json == {"OUTPUT0": ["a"]}
+    answer = sent(identity("BYTES", 2), b"a", "text/plain")
+    assert (answer.status, "this model takes no images" in answer.json["error"]) == (400, True)
+
+
+def test_one_file_of_a_form_is_answered_as_the_file_alone() -> None:
+    picture = drawn((64, 32))
+    assert sent(pictures(), form(("file", "a.png", picture)), FORM).json == sent(pictures(), picture).json
+
+
+def test_several_files_are_as_many_rows_with_every_byte_of_each() -> None:
+    contents = [b"\r\n--xy", b"", bytes(range(256)) * 300, b"--\r\n\r\n"]
+    service = texts()
+    service.act = lambda rows: {"OUTPUT0": np.array([b"%d" % len(each) for each in rows["INPUT0"]], object)}
+    answer = sent(service, form(*[("file", "a", each) for each in contents]), 'Multipart/Form-Data; Boundary="xyz"')
+    assert answer.json == {"predictions": [{"OUTPUT0": str(len(each))} for each in contents]}
+    assert service.seen[0].inputs["INPUT0"].tolist() == contents
+
+
+def test_the_fields_of_a_form_are_parameters() -> None:
+    service = texts()
+    body = b"preamble\r\n" + form(("unit", "", "größe".encode()), ("file", "a", b"x"))
+    assert sent(service, body, FORM).json == {"OUTPUT0": "got x"}
+    assert service.seen[0].parameters == {"unit": "größe"}
+
+
+@pytest.mark.parametrize(
+    "body, content_type, sentence",
+    [
+        (form(("file", "a", b"x"), end=b""), FORM, "and it ends too early"),
+        (form(("file", "a", b"x")).replace(b"\r\n", b"\n"), FORM, "and it ends too early"),
+        (b"", FORM, "and it ends too early"),
+        (form(("file", "a", b"x")), "multipart/form-data", "without the boundary in its Content-Type"),
+        (form(), FORM, "without a file in it"),
+        (form(("unit", "", b"km")), FORM, "without a file in it"),
+        (b"--xyz\r\nno headers\r\n--xyz--\r\n", FORM, "and a part of it has no headers"),
+        (b"--xyzzy\r\n\r\nx\r\n--xyz--\r\n", FORM, "and a part of it has no headers"),
+    ],
+)
+def test_a_broken_form_is_told_what_is_wrong_and_what_works(body: bytes, content_type: str, sentence: str) -> None:
+    answer = sent(texts(), body, content_type)
+    assert answer.status == 400
+    assert answer.json["error"].startswith("the body is a multipart form, as curl -F sends it")
+    assert answer.json["error"].endswith(f"{sentence}: {SEND}")
+
+
+def test_more_files_than_are_read_are_refused() -> None:
+    for count, status in ((64, 200), (65, 400)):
+        assert sent(texts(), form(*[("file", "a", b"x")] * count), FORM).status == status
+    for count, status in ((255, 200), (256, 400)):
+        answer = sent(texts(), form(("file", "a", b"x"), *[("unit", "", b"km")] * count), FORM)
+        assert (answer.status, b"more than 256 parts" in answer.body) == (status, status == 400)
+
+
+def test_files_that_do_not_make_rows_are_refused() -> None:
+    answer = sent(identity("FP32", 2), form(("file", "a", b"x")), FORM)
+    assert (answer.status, "takes no images" in answer.json["error"]) == (400, True)
+    answer = sent(pictures(), form(("a", "a.png", drawn((4, 4))), ("b", "b.png", b"no picture")), FORM)
+    assert (answer.status, "not a readable image" in answer.json["error"]) == (400, True)
+    service = hooked(identity("UINT8", -1), lambda body: np.zeros(len(body), np.uint8))
+    answer = sent(service, form(("a", "a", b"1"), ("b", "b", b"12")), FORM)
+    assert (answer.status, "rows of different sizes" in answer.json["error"]) == (400, True)
+
+
+def hooked(service: FakeService, decode: Any = None, encode: Any = None) -> FakeService:
+    service.predict = Predictor(service.signature, decode, encode)
+    return service
+
+
+def test_a_decode_hook_with_a_content_type_reads_json_of_any_form() -> None:
+    seen: list[str] = []
+
+    def decode(body: bytes, content_type: str) -> Any:
+        seen.append(content_type)
+        return np.array(orjson.loads(body)["point"], np.float32)
+
+    service = hooked(identity("FP32", 2), decode)
+    for body in (b'{"point": [1, 2]}', b'{"instances": 0, "point": [1, 2]}'):
+        assert sent(service, body, "application/json").json == {"OUTPUT0": [1, 2]}
+    files = form(("a", "a.json", b'{"point": [3, 4]}'), ("b", "b.json", b'{"point": [5, 6]}'))
+    assert sent(service, files, FORM).json == {"predictions": [{"OUTPUT0": [3, 4]}, {"OUTPUT0": [5, 6]}]}
+    assert seen == ["application/json"] * 2 + ["application/octet-stream"] * 2
+
+
+def test_a_decode_hook_may_return_a_row_of_each_input_and_text() -> None:
+    def decode(body: bytes, content_type: str) -> Any:
+        assert content_type == ""
+        return {"k": np.array([1, 2], np.int32), "text": body.decode()}
+
+    assert sent(hooked(two_inputs(), decode), b"a").json == {"echo": "a", "sum": 3}
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        None,
+        "text",
+        {"text": b"a"},
+        {"text": b"a", "k": np.zeros(2, np.int64)},
+        {"text": 3, "k": np.zeros(2, np.int32)},
+        {"text": b"a", "k": np.zeros(2, np.int32), "more": b""},
+        np.zeros(2, np.int32),
+    ],
+)
+def test_a_decode_hook_that_returns_something_else_is_at_fault(returned: Any) -> None:
+    assert sent(hooked(two_inputs(), lambda _: returned), b"a").status == 500
+
+
+def labelled() -> FakeService:
+    declared = signature([Tensor("x", "FP32", (-1, 1))], [Tensor("png", "BYTES", (-1,))])
+    return FakeService(declared, lambda rows: {"png": np.array([b"\x89PNG"] * len(rows["x"]), object)})
+
+
+def as_png(row: Mapping[str, Array]) -> Any:
+    return row["png"], "image/png"
+
+
+def read_number(body: bytes) -> Array:
+    return np.array([float(body)], np.float32)
+
+
+def test_an_encode_hook_may_answer_one_row_with_bytes_of_its_own() -> None:
+    answer = sent(hooked(labelled(), read_number, as_png), b"7")
+    assert (answer.status, answer.headers["content-type"], answer.body) == (200, "image/png", b"\x89PNG")
+
+
+def test_rows_that_came_as_instances_cannot_be_answered_with_bytes() -> None:
+    answer = ask(hooked(labelled(), read_number, as_png), "/predict", {"instances": [[1]]})
+    assert answer.status == 400
+    assert answer.json["error"].startswith("this model answers /predict with image/png, one row at a time")
+
+
+def test_no_rows_are_answered_whatever_the_hook_makes_of_one() -> None:
+    assert ask(hooked(labelled(), read_number, as_png), "/predict", {"instances": []}).json == {"predictions": []}
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        (b"x",),
+        (b"x", "image/png", 3),
+        ("x", "text/plain"),
+        (b"x", b"image/png"),
+        (b"x", "image"),
+        (b"x", "image/png\r\nset-cookie: a=b"),
+        (b"x", "image/päng"),
+        b"x",
+    ],
+)
+def test_an_answer_that_cannot_be_sent_is_the_hooks_fault(returned: Any, heard: pytest.LogCaptureFixture) -> None:
+    assert sent(hooked(labelled(), read_number, lambda _: returned), b"7").status == 500
+    assert len(heard.records) == 1
+
+
+def test_parameters_beside_instances_are_the_requests() -> None:
+    service = texts()
+    ask(service, "/predict", {"instances": ["a"], "parameters": {"k": 3}})
+    assert service.seen[0].parameters == {"k": 3}
+    answer = ask(service, "/predict", {"instances": ["a"], "parameters": [3]})
+    assert (answer.status, "parameters must be an object" in answer.json["error"]) == (400, True)
