@@ -130,9 +130,20 @@ def main() -> None:
     pipe = Connection(int(descriptor))
     order = pipe.recv()
     threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
-    module, _, name = target.partition(":")
-    getattr(import_module(module), name)(order, lambda message: pipe.send((message,)))
-    pipe.send(_DONE)
+    own, (module, _, name) = os.getpid(), target.partition(":")
+
+    def report(message: object) -> None:
+        # A process that the work has forked, and that goes on here, has nothing to say to the parent.
+        if os.getpid() != own:
+            os._exit(0)
+        pipe.send(message)
+
+    try:
+        getattr(import_module(module), name)(order, lambda message: report((message,)))
+    finally:
+        if os.getpid() != own:
+            os._exit(0)
+    report(_DONE)
 
 
 def _end_with_parent(pipe: Connection) -> None:

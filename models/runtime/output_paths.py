@@ -39,23 +39,26 @@ class Pick:
 class Reading:
     """How the declared outputs are read from what forward returns.
 
-    `plain`: the runner can read that as it is. `lengths`: of the sequences in which the order alone says what is what;
-    they are the same at every call. `how`: for the log and the metadata.
+    `plain`: the runner can read that as it is. `lengths`: of the sequences in which the order alone says what is what,
+    and the names that they have all the same; both stay at every call. `how`: for the log and the metadata.
     """
 
     picks: tuple[Pick, ...]
-    lengths: tuple[tuple[Path, int], ...]
+    lengths: tuple[tuple[Path, int, list[str] | None], ...]
     plain: bool
     how: str
 
     def __call__(self, result: Any, device: torch.device) -> tuple[torch.Tensor, ...]:
         """Return a tensor per output; a ModelError where forward returns otherwise than in the start."""
-        for path, length in self.lengths:
-            if (found := len(_at_call(result, path))) != length:
+        for path, length, names in self.lengths:
+            values = _at_call(result, path)
+            if (found := len(values)) != length:
                 raise ModelError(
                     f"outputs: forward returned {found} values{_where(path)}, at the start {length}\n"
                     "help: return as many for every input, or say with `from` where each output is"
                 )
+            if (now := names_in(values)) != names:
+                raise _otherwise(path, f"values with the names {now}")
         return tuple(_tensor(result, pick, device) for pick in self.picks)
 
     def wrapped(self, module: nn.Module, model_inputs: Sequence[Tensor]) -> nn.Module:
@@ -86,7 +89,7 @@ def as_graph(module: nn.Module) -> nn.Module:
     graph = fx.Graph()
     names = module.names if words else [f"input_{index}" for index in range(len(module.names))]
     result = graph.call_module("inner", tuple(graph.placeholder(name) for name in names))
-    for path, length in module.reading.lengths:
+    for path, length, _ in module.reading.lengths:
         same = graph.call_function(operator.eq, (graph.call_function(len, (_node(graph, result, path),)), length))
         graph.call_function(torch._assert, (same, f"forward returned other than {length} values{_where(path)}"))
     graph.output(tuple(_node(graph, result, pick.path) for pick in module.reading.picks))

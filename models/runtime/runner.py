@@ -51,6 +51,7 @@ class Runner:
         self._dtypes = [torch_dtype(tensor.numpy) for tensor in self.outputs]
         # The dtypes that the first forward returned, at the start.
         self._seen: list[torch.dtype] = []
+        self._form: object = None
         # The last outputs of a CPU forward, kept so that their memory is not given to the next ones. If the next ones
         # have the same memory, it is the network's own, and answers must be copies.
         self._held: list[torch.Tensor] = []
@@ -59,7 +60,7 @@ class Runner:
     def with_forward(self, forward: Forward) -> "Runner":
         """Return a runner of another forward that has this one's warmed shapes and staging memory."""
         other = copy.copy(self)
-        other.forward = forward
+        other.forward, other._form = forward, None
         return other
 
     def run(self, parts: Sequence[Rows], seed: int | None = None) -> dict[str, Array]:
@@ -104,6 +105,7 @@ class Runner:
             if batch.ready is not None:
                 torch.cuda.current_stream().wait_event(batch.ready)
             returned = self.forward(*batch.inputs) if batch.seed is None else self._seeded(batch, batch.seed)
+            self._form = same_form(returned, self._form, self.outputs)
             outputs = in_order(returned, self.outputs)
             self._seen = self._seen or [value.dtype for value in outputs]
             check_returned(outputs, batch.shape[0], self.outputs, self._seen)
@@ -168,6 +170,25 @@ class Runner:
             each.clone() if self._reuses_memory or any(_overlap(each, other) for other in inputs) else each
             for each in outputs
         ]
+
+
+def same_form(result: Any, first: object, outputs: Sequence[Tensor]) -> object:
+    """Return whether names or the order say which output is which, as it was at first; None for the first time.
+
+    Raises:
+        ModelError: it is otherwise now: what was read by name would be read by its place.
+    """
+    if isinstance(result, torch.Tensor):
+        form: object = "one tensor"
+    elif isinstance(result, dict):
+        form = "a dict"
+    else:
+        form = getattr(type(result), "_fields", "values in an order")
+    if first is not None and form != first and len(outputs) > 1:
+        raise ModelError(
+            f"outputs: forward returned {form}, at first {first}\nhelp: return the same structure for every input"
+        )
+    return form
 
 
 def in_order(result: Any, outputs: Sequence[Tensor]) -> list[torch.Tensor]:

@@ -35,15 +35,15 @@ class Examples:
     """Rows to draw from, each an array [1, ...] per input."""
 
     def __init__(self, rows: Sequence[_Row]) -> None:
-        self._rows = rows
+        self.rows = rows
 
     @property
     def first(self) -> Rows:
         """The first row, [1, ...] per input."""
-        return self._rows[0]
+        return self.rows[0]
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def draw(self, rows: int, seed: int) -> dict[str, Array]:
         """Return so many rows in an order of the seed's, [rows, ...] per input; open sizes are padded to the longest.
@@ -54,9 +54,9 @@ class Examples:
         generator = np.random.default_rng(seed)
         chosen: list[_Row] = []
         while len(chosen) < rows:
-            order = generator.permutation(len(self._rows))[: rows - len(chosen)]
+            order = generator.permutation(len(self.rows))[: rows - len(chosen)]
             as_given = not chosen
-            chosen += [self._rows[each] if as_given else _varied(self._rows[each], generator) for each in order]
+            chosen += [self.rows[each] if as_given else _varied(self.rows[each], generator) for each in order]
         return {name: _below([row[name] for row in chosen]) for name in chosen[0]}
 
 
@@ -77,7 +77,8 @@ def load(named: Named, signature: Signature, longest: int | None = None, decode:
     several, rows = (named,) if isinstance(named, str) else named, list[_Row]()
     for each in several:
         what = f"example {shown(each)}"
-        checked = _checked(what, signature, _requests(each, signature, decode))
+        requests = _requests(each, signature, decode)
+        checked = call_at_start(what, f"give {_FORMS}", _checked, what, signature, requests)
         if longest is not None:
             _refuse_lengths(what, checked, signature, longest)
         rows += checked

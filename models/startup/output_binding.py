@@ -133,7 +133,7 @@ def _path(result: Any, tensor: Tensor) -> Path:
 
 
 def _step(value: Any, word: str) -> Step | None:
-    number = int(word) if word.removeprefix("-").isdecimal() else None
+    number = int(word) if word.removeprefix("-").isdecimal() and word.isascii() else None
     if isinstance(value, torch.Tensor) or value is None:
         return None
     if isinstance(value, Mapping):
@@ -161,12 +161,12 @@ def _pick(result: Any, tensor: Tensor, path: Path, rows: int) -> Pick:
     )
 
 
-def lengths_in(value: Any, by_row: set[Path], path: Path = ()) -> Iterator[tuple[Path, int]]:
+def lengths_in(value: Any, by_row: set[Path], path: Path = ()) -> Iterator[tuple[Path, int, list[str] | None]]:
     """Yield the length of every sequence whose order counts."""
     if path in by_row or len(path) >= DEEPEST:
         return
     if isinstance(value, list | tuple):
-        yield path, len(value)
+        yield path, len(value), names_in(value)
     for step, each in held(value) or ():
         yield from lengths_in(each, by_row, (*path, step))
 

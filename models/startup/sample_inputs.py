@@ -9,7 +9,7 @@ import numpy as np
 from configs.schema import ModelConfig
 
 from ..errors import ModelError
-from ..runtime.returned_values import check_model_inputs
+from ..runtime.returned_values import check_model_inputs, too_long
 from ..signature import NUMPY, Array, Rows, Shape, Signature, Tensor, signature_of
 from ..sources.hooks import Hooks, hooks_of
 from ..user_code import call_at_start
@@ -40,6 +40,14 @@ class SampleInputs:
         self.model_inputs: tuple[Tensor, ...] = () if preprocess else signature.inputs
         if preprocess:
             self.model_inputs = _inputs_of(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, lengths)
+            self._refuse_long_examples()
+
+    def _refuse_long_examples(self) -> None:
+        """Raise ModelError if a row of the example is longer, preprocessed, than requests may be."""
+        open_inputs = [tensor.name for tensor in self.model_inputs if not tensor.fixed]
+        for row in self.examples.rows if self.examples is not None and self.lengths else ():
+            if sentence := too_long(self.preprocessed(dict(row), 1), open_inputs, self.lengths[-1]):
+                raise ModelError(f"example: preprocessed, {sentence}\nhelp: give rows that a client may send")
 
     def in_order(self, model_inputs: tuple[Tensor, ...]) -> "SampleInputs":
         """Return a copy whose rows reach the model in this order."""
@@ -55,9 +63,9 @@ class SampleInputs:
 
     @property
     def note(self) -> str:
-        """What a message says that rests on rows which were invented; "" where they are real."""
+        """What a message says of the rows that it rests on."""
         if self.examples is not None:
-            return ""
+            return "it was asked with the rows of example: look there too"
         if any(each.datatype == "BYTES" for each in self.inputs):
             return "it was asked with invented words: name a file of real inputs as example"
         return "it was asked with invented numbers: name real rows as example, or give low and high of the inputs"

@@ -60,8 +60,8 @@ class CompareOptions:
 
 def compare(options: CompareOptions, console: Console | None = None) -> int:
     """Measure both models, show what they cost, and return the exit status."""
-    console = console or Console(highlight=False)
-    errors = Console(stderr=True, highlight=False)
+    console = console or Console(emoji=False, highlight=False)
+    errors = Console(emoji=False, stderr=True, highlight=False)
     try:
         found = _compare(options)
         show(view(found), console)
@@ -187,6 +187,6 @@ def _url(options: CompareOptions, model: str) -> str:
 
 def _measure(options: CompareOptions, target: Target) -> Measured:
     found = requests(target, options.path, options.rows, options.length)
-    errors = Console(stderr=True, highlight=False)
+    errors = Console(emoji=False, stderr=True, highlight=False)
     with errors.status(f"{target.model}: starting") as line:
         return measure(target, found, options.kind, options.slo_ms, options.seconds, line.update, errors.print)

@@ -29,7 +29,7 @@ _WARNING = (
 
 def export(options: ExportOptions, console: Console | None = None) -> int:
     """Export, show what was made, and return the exit status."""
-    console = console or Console(markup=False, highlight=False, soft_wrap=True)
+    console = console or Console(emoji=False, markup=False, highlight=False, soft_wrap=True)
     try:
         if options.mar is not None:
             from .mar_import import bring

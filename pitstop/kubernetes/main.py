@@ -25,7 +25,7 @@ class KubernetesOptions:
 
 def kubernetes(options: KubernetesOptions, console: Console | None = None) -> int:
     """Write the manifests, say which they are, and return the exit status."""
-    console = console or Console(markup=False, highlight=False, soft_wrap=True)
+    console = console or Console(emoji=False, markup=False, highlight=False, soft_wrap=True)
     try:
         files = rendered(options)
     except ConfigError as error:

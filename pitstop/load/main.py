@@ -38,7 +38,7 @@ class LoadOptions:
 
 def load(options: LoadOptions, console: Console | None = None) -> int:
     """Run the load, show what was found, and return the exit status."""
-    console = console or Console(highlight=False)
+    console = console or Console(emoji=False, highlight=False)
     try:
         _check(options)
         target, summary = measure(options)
@@ -46,7 +46,7 @@ def load(options: LoadOptions, console: Console | None = None) -> int:
         if options.written is not None:
             write(options.written, _record(options, target, summary))
     except LoadError as error:
-        Console(stderr=True, highlight=False).print(str(error), style="red", markup=False, soft_wrap=True)
+        Console(emoji=False, stderr=True, highlight=False).print(str(error), style="red", markup=False, soft_wrap=True)
         return UNUSABLE
     return STOPPED if summary.stopped else DONE
 
@@ -56,7 +56,7 @@ def measure(options: LoadOptions) -> tuple[Target, Summary]:
     target = find(options.url)
     found = requests(target, options.path, options.rows, options.length)
     try_one(target, found[0], options.kind, options.plan.timeout_s)
-    with Console(stderr=True).status("starting") as line:
+    with Console(emoji=False, stderr=True).status("starting") as line:
         record = run(
             target, found, options.kind, options.grpc_port, options.plan, lambda drive: _progress(drive, options, line)
         )

@@ -52,7 +52,7 @@ class PlanOptions:
 
 def plan(options: PlanOptions, console: Console | None = None) -> int:
     """Plan one model, show the plan, and return the exit status."""
-    console = console or Console(highlight=False)
+    console = console or Console(emoji=False, highlight=False)
     try:
         _check(options)
         return _plan(options, console)
@@ -180,4 +180,4 @@ def _impossible(options: PlanOptions, profiles: list[Profile]) -> str:
 
 
 def _status(text: str) -> Status:
-    return Console(stderr=True).status(text)
+    return Console(emoji=False, stderr=True).status(text)

@@ -48,7 +48,10 @@ def rehearse(stage: Stage, console: Console) -> bool:
         console.print(f"\nverifying {text}: the others find no room on this machine", soft_wrap=True)
     checks: list[Check] = []
     try:
-        with Console(stderr=True).status("starting the server") as line, _server(stage, fit, line.update) as url:
+        with (
+            Console(emoji=False, stderr=True).status("starting the server") as line,
+            _server(stage, fit, line.update) as url,
+        ):
             verifier = _verifier(stage, url, replace(stage.option.setting, replicas=fit))
             console.print(f"\nbeside its forward a request takes {verifier.calibrate():.2f} ms here")
             for check in verifier.checks(_rates(stage, fit, rate), stage.seconds, line.update):

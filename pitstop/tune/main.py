@@ -131,7 +131,7 @@ def _times_better(score: float, other: float) -> float:
 
 def tune(options: TuneOptions, console: Console | None = None, try_: Attempt = attempt) -> int:
     """Tune one model, show what was tried, and return the exit status. `try_` measures; tests bring their own."""
-    console = console or Console(highlight=False)
+    console = console or Console(emoji=False, highlight=False)
     try:
         if options.budget_s <= 0:
             raise ConfigError(f"--budget-s is {options.budget_s:g}\nhelp: it must be above 0")
@@ -143,7 +143,7 @@ def tune(options: TuneOptions, console: Console | None = None, try_: Attempt = a
 
 def _tune(options: TuneOptions, place: Place, console: Console, try_: Attempt) -> int:
     device = device_here(place.app.config.device)
-    with Console(stderr=True).status("starting") as line:
+    with Console(emoji=False, stderr=True).status("starting") as line:
         search = Search(options, place, device, line.update, try_)
         images = any(len(tensor.shape) == 4 for tensor in place.app.config.inputs)
         stopped = False

@@ -175,6 +175,34 @@ def test_a_message_that_holds_for_any_rows_does_not_speak_of_them() -> None:
     assert "invented" not in str(caught.value)
 
 
+def lengthy() -> Any:
+    def read(rows: Rows) -> dict[str, Array]:
+        return {"x": np.ones((len(rows["text"]), max(len(each) for each in rows["text"]), 4), np.float32)}
+
+    return read
+
+
+def test_a_row_that_preprocessed_is_longer_than_any_length_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.txt").write_text("ab\nabcdefghij\n")
+    keys: dict[str, Any] = {"inputs": TEXT, "preprocess": f"{HERE}:lengthy", "lengths": [4, 8]}
+    with pytest.raises(ModelError, match="example: preprocessed, 'x' has 10 along its open size"):
+        opened("Linear", **keys, example=str(tmp_path / "rows.txt"))
+
+
+@pytest.mark.parametrize("name", ["all_nan", "with_gradient"])
+def test_a_fault_of_an_example_is_told_as_one(name: str) -> None:
+    with pytest.raises(ModelError, match="example"):
+        opened("Linear", example=f"{HERE}:{name}")
+
+
+def all_nan() -> dict[str, Any]:
+    return {"x": np.full((2, 4), np.nan, np.float32)}
+
+
+def with_gradient() -> dict[str, Any]:
+    return {"x": torch.ones(2, 4, requires_grad=True)}
+
+
 def test_an_example_without_a_row_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rows.txt").write_text("\n\n")
     with pytest.raises(ModelError, match="has no row"):

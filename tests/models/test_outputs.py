@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -188,6 +188,49 @@ def test_another_structure_at_a_later_call_is_an_error_and_no_other_answer(
     with pytest.raises(ModelError, match=said):
         served.runner.run([{"x": np.full((1, 4), 77, np.float32)}])
     same(served.runner.run([{"x": X}]), y=eager("Bare"))
+
+
+TURN = 12345.0
+
+
+class Pair(NamedTuple):
+    b: torch.Tensor
+    a: torch.Tensor
+
+
+class Turns(torch.nn.Module):
+    """Returns the same two tensors each time, in the form that the first number names."""
+
+    forms: ClassVar[dict[str, Any]] = {
+        "dict": lambda a, b: {"a": a, "b": b},
+        "tuple": lambda a, b: (a, b),
+        "turned": lambda a, b: (b, a),
+        "pair": lambda a, b: Pair(b, a),
+        "nested": lambda a, b: (None, (a, b)),
+        "nested pair": lambda a, b: (None, Pair(b, a)),
+    }
+
+    def __init__(self, first: str, then: str) -> None:
+        super().__init__()
+        self.first, self.then = first, then
+
+    def forward(self, x: torch.Tensor) -> Any:
+        a, b = x + 1, 10 * x
+        return self.forms[self.then if bool((x == TURN).any()) else self.first](a, b)
+
+
+@pytest.mark.parametrize(
+    "first, then",
+    [("dict", "turned"), ("dict", "pair"), ("tuple", "pair"), ("tuple", "dict"), ("nested", "nested pair")],
+)
+def test_what_is_read_by_name_is_never_read_by_its_place_later(first: str, then: str) -> None:
+    source = {"factory": f"{__name__}:Turns", "kwargs": {"first": first, "then": then}}
+    outputs = [output("a", shape=(-1, 4)), output("b", shape=(-1, 4))]
+    runner = open_model(config(source=source, outputs=outputs, backend="eager"), "cpu").runner
+    same(runner.run([{"x": X}]), a=X + 1, b=10 * X)
+    with pytest.raises(ModelError, match=r"at first|than at the start"):
+        runner.run([{"x": np.full_like(X, TURN)}])
+    same(runner.run([{"x": X}]), a=X + 1, b=10 * X)
 
 
 def test_a_list_in_torchscript_keeps_its_length() -> None:

@@ -21,6 +21,10 @@ def work(order: Any, report: Report) -> None:
         sys.exit(0)
     elif order == "raise":
         raise RuntimeError("the disk is on fire")
+    elif order == "fork and exit" and os.fork() == 0:
+        sys.exit(0)
+    elif order == "fork and go on":
+        os.fork()
     elif order == "hang":
         threading.Event().wait()
     report(os.environ.get("PITSTOP_TEST", ""))

@@ -44,6 +44,14 @@ def test_a_misspelt_serve_key_ends_with_1_and_its_suggestion(tmp_path: Path) -> 
     assert ": ok" not in output
 
 
+def test_the_hundredth_line_is_no_picture(tmp_path: Path) -> None:
+    path = broken(tmp_path, "max_ongoing_requests: 1024", "max_ongoing_request: 1024")
+    text = path.read_text()
+    line = text[: text.index("max_ongoing_request:")].count("\n")
+    path.write_text("\n" * (99 - line) + text)
+    assert f"{path}:100: applications[1]" in run("check", path)[1]
+
+
 def test_schema_and_serve_problems_are_told_in_one_run(tmp_path: Path) -> None:
     path = broken(tmp_path, "device: auto", "devise: auto\n      presicion: fp32")
     path.write_text(path.read_text().replace("port: 8000", "prot: 8000"))

@@ -17,6 +17,11 @@ def test_what_it_reports_comes_in_order_and_what_it_prints_does_not(capfd: pytes
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("order", ["fork and exit", "fork and go on"])
+def test_a_process_that_the_work_forks_reports_nothing(order: str) -> None:
+    assert list(child_process.run(WORK, order, 60)) == [order, ""]
+
+
 @pytest.mark.parametrize(
     "order, limit_s, said",
     [
