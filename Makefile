@@ -10,14 +10,15 @@ run: install ## serve CONFIG, once it is checked and its ports are free
 	@$(BIN)/pitstop check --ports $(CONFIG)
 	$(BIN)/serve run $(CONFIG)
 
-# Two jobs at a time: what starts Ray often waits for other processes.
+# Two jobs of like length: what starts Ray often waits for other processes.
 test: install ## what CI runs: lint, types, and every test but those of test-timing and test-long
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory test-fast
 	$(MAKE) --no-print-directory --jobs=2 --keep-going test-ray test-paths
 
-test-ray: TESTS := tests --ignore=tests/e2e/paths --ignore=tests/fuzz
-test-paths: TESTS := tests/e2e/paths tests/fuzz
+OTHER_HALF := tests/e2e/paths tests/fuzz tests/e2e/test_examples.py tests/e2e/test_renamed.py
+test-ray: TESTS := tests $(OTHER_HALF:%=--ignore=%)
+test-paths: TESTS := $(OTHER_HALF)
 test-ray test-paths: install
 	$(BIN)/python -m pytest $(TESTS) -m "ray and not timing and not long" -o cache_dir=.pytest_cache/$@
 
