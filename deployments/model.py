@@ -32,6 +32,7 @@ from .canary import handle
 from .canary.router import CanaryRouter
 from .core.error_logging import log_once
 from .core.errors import InferenceFailed, ServeError
+from .core.request import InferRequest
 from .grpc import calls
 from .grpc import short_path as rpc_short_path
 from .health.supervisor import Supervisor
@@ -137,17 +138,9 @@ class Model:
         """Return to the stable version, whose canary this may be, this replica's metadata and statistics."""
         return handle.canary_status(self.service)
 
-    async def answer(
-        self,
-        inputs: dict[str, Array],
-        rows: int,
-        timeout_s: float,
-        priority: int,
-        seed: int | None = None,
-        parameters: dict[str, Any] | None = None,
-    ) -> BlockReply:
+    async def answer(self, request: InferRequest) -> BlockReply:
         """Answer a request that the stable version passed on."""
-        return await handle.answer(self.service, inputs, rows, timeout_s, priority, seed, parameters)
+        return await handle.answer(self.service, request)
 
     def properties(self) -> dict[str, Any]:
         """Return this replica's part of the metadata: where and how the model runs, and the results of its checks."""

@@ -100,8 +100,7 @@ class Canary:
         self._rows += request.rows
         try:
             within_s = allowed_s if by_name else allowed_s * _PART
-            asked = within_s, request.priority, request.seed, request.parameters
-            outputs = await self.client.ask(request.inputs, request.rows, *asked)
+            outputs = await self.client.ask(request, within_s)
         except CanaryUnavailable as unavailable:
             if by_name:
                 on_result(InferResult(request.version, {}, _refusal(unavailable, request.version)))

@@ -9,9 +9,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from msgspec import structs
+
 from models.signature import Array, Signature
 
 from ..batching.remote import BlockReply
+from ..core.request import InferRequest
 
 _LOOK_EVERY_S = 0.5
 _LOOK_WITHIN_S = 2.0
@@ -35,15 +38,7 @@ class Transport(Protocol):
 
     async def canary_status(self) -> dict[str, Any]: ...
 
-    async def answer(
-        self,
-        inputs: dict[str, Array],
-        rows: int,
-        timeout_s: float,
-        priority: int,
-        seed: int | None,
-        parameters: dict[str, Any] | None,
-    ) -> BlockReply: ...
+    async def answer(self, request: InferRequest) -> BlockReply: ...
 
 
 class CanaryClient:
@@ -90,20 +85,12 @@ class CanaryClient:
             self._lost = asyncio.get_running_loop().create_future()
             self._log_once("answers")
 
-    async def ask(
-        self,
-        inputs: dict[str, Array],
-        rows: int,
-        within_s: float,
-        priority: int,
-        seed: int | None = None,
-        parameters: dict[str, Any] | None = None,
-    ) -> dict[str, Array]:
+    async def ask(self, request: InferRequest, within_s: float) -> dict[str, Array]:
         """Return the canary's outputs."""
         lost = self._lost
         if lost is None:
             raise CanaryUnavailable("away")
-        call = asyncio.ensure_future(self._transport.answer(inputs, rows, within_s, priority, seed, parameters))
+        call = asyncio.ensure_future(self._transport.answer(structs.replace(request, timeout_s=within_s)))
         either: list[asyncio.Future[Any]] = [call, lost]
         try:
             await asyncio.wait(either, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)

@@ -6,7 +6,7 @@ The handle finds the replicas, spreads calls over them, and retries.
 import asyncio
 from typing import Any
 
-from models.signature import Array
+from msgspec import structs
 
 from ..batching.remote import BlockReply
 from ..core.error_logging import client_error
@@ -29,16 +29,8 @@ class Handle:
         status: dict[str, Any] = await self._handle.canary_status.remote()
         return status
 
-    async def answer(
-        self,
-        inputs: dict[str, Array],
-        rows: int,
-        timeout_s: float,
-        priority: int,
-        seed: int | None,
-        parameters: dict[str, Any] | None,
-    ) -> BlockReply:
-        reply: BlockReply = await self._handle.answer.remote(inputs, rows, timeout_s, priority, seed, parameters)
+    async def answer(self, request: InferRequest) -> BlockReply:
+        reply: BlockReply = await self._handle.answer.remote(request)
         return reply
 
 
@@ -48,20 +40,11 @@ def canary_status(service: Service) -> dict[str, Any]:
     return {"metadata": service.metadata(version), "stats": service.stats(version)["model_stats"][0]}
 
 
-async def answer(
-    service: Service,
-    inputs: dict[str, Array],
-    rows: int,
-    timeout_s: float,
-    priority: int,
-    seed: int | None = None,
-    parameters: dict[str, Any] | None = None,
-) -> BlockReply:
+async def answer(service: Service, request: InferRequest) -> BlockReply:
     """Answer one request with ("answer", outputs), or with an error's kind and arguments."""
     try:
-        own = service.version
-        request = InferRequest(inputs, rows, None, (), timeout_s, priority, own, seed, parameters)
-        return "answer", (await infer(service, request)).outputs
+        own = structs.replace(request, version=service.version)
+        return "answer", (await infer(service, own)).outputs
     except Exception as error:
         known = client_error(service.name, error, None)
         return known.kind, known.args

@@ -77,7 +77,7 @@ def test_a_seed_repeats_an_answer_through_the_service_an_ingress_replica_and_a_c
         others = [answered(service, seed) for service in (here, ingress) for seed in (None, 7, 8, None, 7)]
         found = await asyncio.gather(*others)
         assert [found[n] for n in (1, 4, 6, 9)] == [expected] * 4
-        kind, outputs = await handle.answer(here, ROWS, 4, 10, 0, 7)
+        kind, outputs = await handle.answer(here, InferRequest(ROWS, 4, timeout_s=10, seed=7))
         assert (kind, outputs["y"].ravel().tolist()) == ("answer", expected)
 
     asyncio.run(main())

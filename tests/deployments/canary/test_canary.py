@@ -1,6 +1,7 @@
 """A canary without Ray: who is in its share, and that nothing fails by it."""
 
 import asyncio
+import pickle
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -50,15 +51,15 @@ class Replicas:
         self.metadata: dict[str, Any] = METADATA
         self.down = False
         self.reply: Callable[[], Awaitable[BlockReply]] = self._two
-        self.asked: list[tuple[object, ...]] = []
+        self.asked: list[InferRequest] = []
 
     async def canary_status(self) -> dict[str, Any]:
         if self.down:
             raise RuntimeError("the actor died")
         return {"metadata": self.metadata, "stats": {}}
 
-    async def answer(self, *asked: object) -> BlockReply:
-        self.asked.append(asked)
+    async def answer(self, request: InferRequest) -> BlockReply:
+        self.asked.append(request)
         return await self.reply()
 
     async def _two(self) -> BlockReply:
@@ -160,7 +161,7 @@ def test_a_seed_goes_to_the_canary_and_back_to_the_stable_version_where_that_mus
         pair = Pair()
         await pair.client.look()
         assert answer(await pair.ask(seed=7)) == CANARY
-        assert [asked[-2] for asked in pair.replicas.asked] == [7]
+        assert [request.seed for request in pair.replicas.asked] == [7]
         pair.replicas.reply = raising(RuntimeError("the actor died"))
         assert answer(await pair.ask(seed=8)) == STABLE
         assert [request.seed for request in pair.stable.seen] == [8]
@@ -297,7 +298,7 @@ def test_the_canary_gets_the_parameters_and_so_does_the_stable_version_in_its_pl
         pair.canary.begin(request, lambda _: None, None, pair.stable)
         while not pair.replicas.asked:
             await asyncio.sleep(0)
-        assert pair.replicas.asked[-1][-1] == {"unit": "km"}
+        assert pair.replicas.asked[-1].parameters == {"unit": "km"}
         pair.client.close()
         pair.canary.begin(request, lambda _: None, None, pair.stable)
         while not pair.stable.seen:
@@ -310,7 +311,8 @@ def test_the_canary_gets_the_parameters_and_so_does_the_stable_version_in_its_pl
 def test_a_replica_of_the_canary_hands_them_to_its_own_hooks() -> None:
     service = identity("FP32")
     rows = {"INPUT0": np.zeros(1, np.float32)}
-    kind, value = asyncio.run(handle.answer(service, rows, 1, 5.0, 2, 7, {"unit": "km"}))
+    request = InferRequest(rows, 1, timeout_s=5.0, priority=2, version="2", seed=7, parameters={"unit": "km"})
+    kind, value = asyncio.run(handle.answer(service, pickle.loads(pickle.dumps(request))))
     assert kind == "answer", value
     [seen] = service.seen
     assert (seen.parameters, seen.timeout_s, seen.priority, seen.version) == ({"unit": "km"}, 5.0, 2, "1")
