@@ -100,13 +100,6 @@ async def all_answered(served: OpenedModel, sent: list[Sent], on_loop: bool) -> 
     return await asyncio.wait_for(asyncio.gather(*(one(number) for number in range(len(sent)))), 120)
 
 
-@pytest.fixture(autouse=True)
-def _no_replica(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`@serve.batch` asks the replica that it is in for one number, only to warn of it."""
-    queue = "ray.serve.batching._BatchQueue._warn_if_max_batch_size_exceeds_max_ongoing_requests"
-    monkeypatch.setattr(queue, lambda _: None)
-
-
 @pytest.fixture(scope="module")
 def served() -> OpenedModel:
     return open_model(CONFIG, "cpu")

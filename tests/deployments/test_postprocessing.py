@@ -5,9 +5,8 @@ import logging
 import pickle
 import random
 import threading
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +27,7 @@ from deployments.service import ModelService
 from models.runtime.forward_times import best_rows
 from models.signature import Array, Rows, Tensor, signature_of
 from models.startup.open_model import OpenedModel, open_model
+from tests.deployments.test_bad_user_code import in_a_thread
 from tests.services.bad_answers import KINDS
 
 CONFIG = ModelConfig.model_validate(
@@ -48,25 +48,11 @@ CONFIG = ModelConfig.model_validate(
 LABEL = (Tensor("label", "BYTES", (-1,)),)
 # On the event loop, and in a thread.
 both = pytest.mark.parametrize("rows", [1, 9])
-T = TypeVar("T")
-
-
-@pytest.fixture(autouse=True)
-def _no_replica(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`@serve.batch` asks the replica that it is in for one number, only to warn of it."""
-    queue = "ray.serve.batching._BatchQueue._warn_if_max_batch_size_exceeds_max_ongoing_requests"
-    monkeypatch.setattr(queue, lambda _: None)
 
 
 @pytest.fixture(scope="module")
 def served() -> OpenedModel:
     return open_model(CONFIG, "cpu")
-
-
-def in_a_thread(answers: Coroutine[Any, Any, T]) -> T:
-    """Run a loop beside the main thread, as a replica's does; in the main one KeyboardInterrupt is Ctrl-C."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, answers).result()
 
 
 def remote(served: OpenedModel) -> RemoteDevice:

@@ -30,10 +30,7 @@ ROWS = {"x": np.ones((4, 4), np.float32)}
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`@serve.batch` asks the replica that it is in for one number, only to warn of it."""
-    queue = "ray.serve.batching._BatchQueue._warn_if_max_batch_size_exceeds_max_ongoing_requests"
-    monkeypatch.setattr(queue, lambda _: None)
+def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path))
 
 

@@ -64,13 +64,6 @@ class Device:
         return {"y": batch.inputs[0].numpy() * 2}
 
 
-@pytest.fixture(autouse=True)
-def _no_replica(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`@serve.batch` asks the replica that it is in for one number, only to warn of it."""
-    queue = "ray.serve.batching._BatchQueue._warn_if_max_batch_size_exceeds_max_ongoing_requests"
-    monkeypatch.setattr(queue, lambda _: None)
-
-
 Test = Callable[["Bench"], Awaitable[None]]
 
 
@@ -83,6 +76,8 @@ class Bench:
         max_batch_size: int,
         forward_ms: dict[tuple[int, int], float],
         on_loop: bool,
+        best_rows: int | None = None,
+        whole: bool = False,
         **tunables: Any,
     ) -> None:
         self.device = device
@@ -90,7 +85,8 @@ class Bench:
         thread = DeviceThread()
         thread.start()
         self.worker = open_device(thread, device, forward_ms, on_loop=on_loop)
-        self.batcher = Batcher(Tunables.model_validate(tunables), max_batch_size, self.worker, self.rans.append)
+        given = Tunables.model_validate(tunables)
+        self.batcher = Batcher(given, max_batch_size, self.worker, self.rans.append, best_rows, whole)
 
     def ask(self, *rows: float, **options: Any) -> asyncio.Future[list[float]]:
         future: asyncio.Future[list[float]] = asyncio.get_running_loop().create_future()

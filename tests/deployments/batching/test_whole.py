@@ -23,7 +23,7 @@ from deployments.core.errors import BadRequest, InferenceFailed, OutOfMemoryToge
 from models.runtime.forward_times import best_rows
 from models.signature import Array
 from models.startup.open_model import OpenedModel, open_model
-from tests.deployments.batching.test_batching import Bench, Device
+from tests.deployments.batching.test_batching import Bench, Device, run
 from tests.deployments.batching.test_failure_isolation import OUT
 from tests.deployments.batching.test_failure_isolation import Device as Isolated
 from tests.models.test_open_model import config
@@ -33,10 +33,7 @@ ONE = [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}]
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`@serve.batch` asks the replica that it is in for one number, only to warn of it."""
-    queue = "ray.serve.batching._BatchQueue._warn_if_max_batch_size_exceeds_max_ongoing_requests"
-    monkeypatch.setattr(queue, lambda _: None)
+def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path))
 
 
@@ -103,19 +100,8 @@ def test_rows_that_belong_together_and_do_not_fit_fail_alone_and_are_not_halved(
 Test = Callable[[Bench], Awaitable[None]]
 
 
-def benched(test: Test, device: Device, whole: bool = False, max_batch_size: int = 32, **tunables: Any) -> Bench:
-    async def main() -> Bench:
-        bench = Bench(device, max_batch_size, {}, on_loop=True, **tunables)
-        given = Tunables.model_validate(tunables)
-        bench.batcher = Batcher(given, max_batch_size, bench.worker, bench.rans.append, 2, whole)
-        try:
-            await asyncio.wait_for(test(bench), 20)
-        finally:
-            bench.device.gate.set()
-            bench.worker.stop()
-        return bench
-
-    return asyncio.run(main())
+def benched(test: Test, device: Device, **options: Any) -> Bench:
+    return run(test, device, on_loop=True, best_rows=2, **options)
 
 
 @pytest.mark.parametrize("overlaps", [False, True])
@@ -158,7 +144,7 @@ def test_more_rows_than_one_forward_takes_are_refused_with_both_numbers(
         with pytest.raises(BadRequest, match="at most 3 rows"):
             bench.ask(*range(4), seed=seed)
 
-    benched(test, Device(), whole, max_batch_size=4)
+    benched(test, Device(), whole=whole, max_batch_size=4)
 
 
 @pytest.mark.parametrize("overlaps", [False, True])
