@@ -11,8 +11,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.console import Console
-
 from configs.document import read
 from configs.loader import load
 from pitstop.audit.audit_result import BUDGET_S, QUICK_BUDGET_S, Budget
@@ -25,6 +23,7 @@ from pitstop.measure.hardware import hardware
 from pitstop.measure.results import head, stem, told, write
 from pitstop.report.markdown import table
 from pitstop.report.numbers import number
+from pitstop.report.terminal import plain_console
 
 from . import script
 from .repeated_audit import repeated
@@ -55,7 +54,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _measured(path: str, name: str, options: argparse.Namespace) -> Iterator[Examined]:
-    with Console(stderr=True).status("starting") as line:
+    with plain_console(stderr=True).status("starting") as line:
         budget_s = QUICK_BUDGET_S if options.quick else BUDGET_S
         budget = Budget(budget_s, options.quick, lambda step: line.update(f"measuring {step.label}"))
         for examined in examine(load(path), name, budget, repeated(options.runs)):

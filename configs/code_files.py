@@ -40,6 +40,11 @@ def import_path(text: str) -> str:
     return text
 
 
+def names_code(text: str) -> bool:
+    """Whether a value that may name a file or a callable names a callable."""
+    return ":" in text and "://" not in text
+
+
 def split(target: str) -> tuple[str, str]:
     """Return the module or the file, and the name in it; no module and no name where the text has neither form."""
     place, _, name = target.rpartition(":")

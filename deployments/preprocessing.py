@@ -44,9 +44,6 @@ class Preprocessor:
         return await self._threads.run(lambda: self._run(inputs, rows, parameters), until_s, is_disconnected)
 
     def _run(self, inputs: Rows, rows: int, parameters: Mapping[str, Any] | None) -> dict[str, Array]:
-        for array in inputs.values():
-            # Some arrays are views of the body; the start refuses a hook that works in place.
-            array.flags.writeable = False
         try:
             returned = call(self._hook, inputs, parameters)
         except ValueError as error:  # By contract, the client gets the text of a ValueError.

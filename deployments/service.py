@@ -6,6 +6,7 @@ The same in a replica that owns a device and in an ingress replica that sends bl
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from configs.loader import parse_tunables
@@ -20,6 +21,7 @@ from .canary.router import CanaryRouter
 from .core.errors import BadRequest
 from .core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
 from .health.health import Health
+from .hook_threads import INLINE_ROWS
 from .http import json_fast_path
 from .metrics.model_metrics import ModelMetrics
 from .postprocessing import Postprocessor
@@ -93,7 +95,7 @@ class ModelService:
             QueueFull: too much is waiting already.
             Unavailable: the replica is unhealthy.
             BadRequest: a row is longer than the longest that was warmed, its inputs differ in their open size, or it
-                has more rows than may wait, or than one forward takes where it needs one.
+                has more rows than may wait, or, if it must not be split, than one forward takes.
             NotFound: the version asked for is no longer here.
         """
         version = self.version
@@ -121,13 +123,13 @@ class ModelService:
             return
         if self._postprocess is not None:
             deliver = self._postprocessed(request, deliver, is_disconnected, self._postprocess)
+        seed = request.seed if self._random else None
         if self._preprocess is None:
-            seed = request.seed if self._random else None
             batcher.add(request.inputs, rows, deliver, request.timeout_s, request.priority, is_disconnected, seed)
         else:
-            batcher.admit(rows)
-            batcher.preparing_rows += rows
-            self._start(self._prepared(request, deliver, is_disconnected, self._preprocess))
+            batcher.admit(rows, seed)
+            batcher.rows_in_hooks += rows
+            self._start(self._prepared(request, deliver, is_disconnected, self._preprocess, seed))
 
     def metadata(self, version: str = "") -> dict[str, Any]:
         """Return the protocol's metadata, with this replica's properties and the results of its checks."""
@@ -177,7 +179,12 @@ class ModelService:
         return self.counts.autoscaling(batcher.waiting_rows, batcher.offered_rows, limit)
 
     async def _prepared(
-        self, request: InferRequest, deliver: OnResult, is_disconnected: IsDisconnected | None, preprocess: Preprocessor
+        self,
+        request: InferRequest,
+        deliver: OnResult,
+        is_disconnected: IsDisconnected | None,
+        preprocess: Preprocessor,
+        seed: int | None,
     ) -> None:
         batcher, rows = self._batcher, request.rows
         until_s = time.perf_counter() + batcher.allowed_s(request.timeout_s)
@@ -185,9 +192,8 @@ class ModelService:
             try:
                 arrays = await preprocess(request, until_s, is_disconnected)
             finally:
-                batcher.preparing_rows -= rows
+                batcher.rows_in_hooks -= rows
             left_s = until_s - time.perf_counter()
-            seed = request.seed if self._random else None
             batcher.add(arrays, rows, deliver, left_s, request.priority, is_disconnected, seed)
         except Exception as error:  # Only a result ends the request.
             deliver(error)
@@ -199,26 +205,26 @@ class ModelService:
         is_disconnected: IsDisconnected | None,
         postprocess: Postprocessor,
     ) -> OnResult:
-        """Return what takes the network's answer in place of `deliver`, which gets the outputs of the hook."""
+        """Return the callback for the network's answer: it runs the hook and gives its outputs to `deliver`."""
         until_s = time.perf_counter() + self._batcher.allowed_s(request.timeout_s)
 
         def took(answer: Answer | Exception) -> None:
             if isinstance(answer, Exception):
                 deliver(answer)
-            elif (outputs := postprocess.at_once(answer, request)) is not None:
-                deliver(outputs)
+            elif request.rows <= INLINE_ROWS:
+                deliver(postprocess(answer, request))
             else:
-                self._batcher.preparing_rows += request.rows
+                self._batcher.rows_in_hooks += request.rows
                 self._start(in_thread(answer))
 
         async def in_thread(answer: Answer) -> None:
             outcome: Answer | Exception
             try:
-                outcome = await postprocess.in_thread(answer, request, until_s, is_disconnected)
+                outcome = await postprocess.threads.run(partial(postprocess, answer, request), until_s, is_disconnected)
             except Exception as error:  # Only a result ends the request.
                 outcome = error
             finally:
-                self._batcher.preparing_rows -= request.rows
+                self._batcher.rows_in_hooks -= request.rows
             deliver(outcome)
 
         return took

@@ -12,17 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from configs.code_files import PROJECT
+
 from .errors import ModelError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_OWN = Path(__file__).resolve().parents[1]
 # Python, what is installed, and this project, but for the networks in models/zoo/.
 _NOT_THE_USERS = (
     *(f"{sysconfig.get_paths()[kind]}/" for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
-    *(f"{_OWN / part}/" for part in ("configs", "deployments", "pitstop")),
-    *(str(file) for file in (_OWN / "models").rglob("*.py") if file.parent != _OWN / "models" / "zoo"),
+    *(f"{PROJECT / part}/" for part in ("configs", "deployments", "pitstop")),
+    *(str(file) for file in (PROJECT / "models").rglob("*.py") if file.parent != PROJECT / "models" / "zoo"),
 )
 
 

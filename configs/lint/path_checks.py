@@ -5,15 +5,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..code_files import LOOKED_UP, local, split
+from ..code_files import LOOKED_UP, local, names_code, split
 from ..problems import Keys, Problem, items, mapping, value_at, where
 from .applications import MODEL
 from .call_arguments import has_method, wrong_arguments
 from .callables import body_of, missing_callable
 
-_FILES: tuple[Keys, ...] = (("source", "weights"), ("source", "torchscript"), ("source", "exported_program"))
+# The keys of a model's args that name a file, and those that name a callable.
+FILES: tuple[Keys, ...] = (("source", "weights"), ("source", "torchscript"), ("source", "exported_program"))
 _CALLED_BARE: tuple[Keys, ...] = (("preprocess",), ("postprocess",), ("handler",))
-_CALLABLES: tuple[Keys, ...] = (("source", "factory"), *_CALLED_BARE, ("predict", "decode"), ("predict", "encode"))
+CALLABLES: tuple[Keys, ...] = (("source", "factory"), *_CALLED_BARE, ("predict", "decode"), ("predict", "encode"))
 
 
 def path_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
@@ -21,7 +22,7 @@ def path_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
     for index, app in items(raw, "applications"):
         if app.get("import_path") != MODEL:
             continue
-        for keys, look in [*((keys, _file) for keys in _FILES), *((keys, missing_callable) for keys in _CALLABLES)]:
+        for keys, look in [*((keys, _file) for keys in FILES), *((keys, missing_callable) for keys in CALLABLES)]:
             path: Keys = ("applications", index, "args", *keys)
             value = value_at(raw, path)
             wrong = look(value) if isinstance(value, str) else None
@@ -48,8 +49,7 @@ def _examples(raw: object, keys: Keys) -> Iterator[Problem]:
     given = value_at(raw, keys)
     for number, each in enumerate(given) if isinstance(given, list) else [(None, given)]:
         path = keys if number is None else (*keys, number)
-        is_callable = isinstance(each, str) and ":" in each and "://" not in each
-        wrong = (missing_callable if is_callable else _file)(each) if isinstance(each, str) else None
+        wrong = (missing_callable if names_code(each) else _file)(each) if isinstance(each, str) else None
         if wrong:
             yield Problem(path, where(raw, path), *wrong)
 

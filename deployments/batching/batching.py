@@ -53,7 +53,7 @@ class Batcher:
         self._block: Block = []
         self._held_rows = 0
         # Rows admitted that a hook has now, before or after their forward.
-        self.preparing_rows = 0
+        self.rows_in_hooks = 0
         self.offered_rows = 0
         self._dropped_s = 0.0
         self._deadlines = Deadlines(self._loop)
@@ -78,10 +78,8 @@ class Batcher:
 
     @property
     def waiting_rows(self) -> int:
-        """Rows admitted that no forward has taken yet, in the device's queue or on their way to it, or that wait for a
-        hook after it.
-        """
-        return self.preparing_rows + self._held_rows + self._device.waiting_rows
+        """Rows admitted that wait for a forward, or that a hook has."""
+        return self.rows_in_hooks + self._held_rows + self._device.waiting_rows
 
     def add(
         self,
@@ -95,7 +93,7 @@ class Batcher:
     ) -> Item:
         """Queue rows, which may share forwards with other clients'; `on_result` gets the answer or an error, once.
 
-        With a seed they do not: they get one forward, which draws from it.
+        With a seed, or if the batcher is `whole`, they get a forward of their own, which draws from the seed.
 
         The error is TimedOut if no answer came within request_timeout_s, or `timeout_s` if that is shorter;
         InferenceFailed if the model raised on these rows alone.
@@ -106,15 +104,12 @@ class Batcher:
                 be split.
             Unavailable: the replica is unhealthy.
         """
-        whole = seed is not None or self._whole
-        if whole:
-            self._refuse_to_split(rows)
-        self.admit(rows)
+        self.admit(rows, seed)
         self.offered_rows += rows
         now = time.perf_counter()
         allowed = self.allowed_s(timeout_s)
         item = Item(arrays, rows, now, now + allowed, on_result, priority, is_disconnected)
-        if whole:
+        if seed is not None or self._whole:
             item.whole, item.seed = True, seed
         self._deadlines.watch(item, allowed)
         if not self._block:
@@ -123,8 +118,10 @@ class Batcher:
         self._held_rows += rows
         return item
 
-    def admit(self, rows: int) -> None:
+    def admit(self, rows: int, seed: int | None = None) -> None:
         """Raise what `add` would raise for so many rows."""
+        if seed is not None or self._whole:
+            self._refuse_to_split(rows)
         if self.closed is not None:
             raise self.closed.with_traceback(None)  # Else it keeps the frames of every request that it refused.
         bound = self.tunables.max_queue_size
@@ -177,12 +174,15 @@ class Batcher:
 
     def _gather_one_by_one(self, block: Block) -> None:
         """Gather the requests one by one: Serve waits for as many blocks as a forward has rows."""
-        # A full request has nothing to wait for.
-        if full := [item for item in block if item.whole or item.rows >= self.limit]:
-            self._pass_on(full)
+        full = []
         for item in block:
-            if not item.whole and item.rows < self.limit:
+            # A full request has nothing to wait for.
+            if item.whole or item.rows >= self.limit:
+                full.append(item)
+            else:
                 self._gathering.add([item])
+        if full:
+            self._pass_on(full)
 
     def _pass_on(self, items: Block) -> None:
         for item in items:

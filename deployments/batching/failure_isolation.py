@@ -28,7 +28,8 @@ def isolate_failure(runner: RunnerProtocol, parts: list[Part], error: Exception,
     memory_limit.misses += 1
     release(error)
     if parts[0].item.whole:
-        return [(parts[0], OutOfMemoryTogether(error))]
+        alone = parts[0].item.rows == 1
+        return [(parts[0], OutOfMemory(error) if alone else OutOfMemoryTogether(error))]
     padded, _ = runner.shape([part.arrays for part in parts])
     rows = memory_limit.below(padded)
     if rows is not None:

@@ -97,12 +97,9 @@ class GpuPipeline:
             self._delivery.broken(error)
             return
         if parts:
-            staged = _Ahead(parts, _attempt(self._stage_parts, parts))
+            staged = _Ahead(parts, _attempt(partial(stage, self._runner), parts))
             self._ready = True
             self._thread.submit(partial(self._advance, staged))
-
-    def _stage_parts(self, parts: list[Part]) -> Batch:
-        return stage(self._runner, parts)
 
     def _advance(self, batch: _Ahead) -> None:
         """Launch the staged batch, and finish the one launched before it; on the device's thread."""

@@ -114,10 +114,10 @@ class RemoteDevice:
     async def _alone(self, part: Part) -> Answer | Exception:
         """Ask again for one request of a failed block, so that only the guilty one fails."""
         left_s = part.item.deadline_s - time.perf_counter()
-        return await self._ask(dict(part.arrays), part.stop - part.start, left_s, 1, part.item.seed)
+        return await self._ask(dict(part.arrays), part.stop - part.start, left_s, 1)
 
     async def _ask(
-        self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int, seed: int | None
+        self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int, seed: int | None = None
     ) -> Answer | Exception:
         try:
             # A stopped process would hold the block, and one of the two places, for ever.

@@ -1,4 +1,7 @@
-"""What the device's threads need of a runner: models.runtime.runner.Runner is one, health.timed_runner.Watched too."""
+"""What the device's threads need of a runner.
+
+models.runtime.runner.Runner is one, health.timed_runner.TimedRunner another.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol

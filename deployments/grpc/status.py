@@ -15,6 +15,7 @@ _CODES = {
     "not_ready": grpc.StatusCode.UNAVAILABLE,
     "unavailable": grpc.StatusCode.UNAVAILABLE,
     "out_of_memory": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "out_of_memory_together": grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 

@@ -4,6 +4,7 @@ Both ways of HTTP use it: rest.py under Serve's wrapper, and short_path.py in th
 """
 
 import time
+from functools import lru_cache
 
 import msgspec
 import orjson
@@ -21,7 +22,7 @@ def read_infer(service: Service, headers: Given, body: bytes, version: str = "")
     """Read a request for /infer of this version, or of any; raises BadRequest for whatever is wrong with it."""
     began = time.perf_counter()
     request: InferRequest | None
-    if _is_protobuf(headers):
+    if _is_protobuf(headers.get(b"content-type")):
         request = rpc_tensors.parse(service, body, _left_s(headers))
     else:
         given = headers.get(LENGTH)
@@ -39,7 +40,7 @@ def read_infer(service: Service, headers: Given, body: bytes, version: str = "")
 def write_infer(service: Service, headers: Given, request: InferRequest, result: InferResult) -> Response:
     """Write the answer of /infer, in the encoding of the request."""
     began = time.perf_counter()
-    if _is_protobuf(headers):
+    if _is_protobuf(headers.get(b"content-type")):
         reply = Response(b"".join(rpc_tensors.render(service, request, result)), content_type=PROTOBUF)
     else:
         payload, json_length = render(service.name, request, result)
@@ -56,8 +57,9 @@ def refuse(service: Service, error: Exception, headers: Given) -> Response:
     return Response(body, known.status, headers=(*known.headers, (KIND, known.kind.encode())), compress=False)
 
 
-def _is_protobuf(headers: Given) -> bool:
-    media_type, _, _ = headers.get(b"content-type", b"").partition(b";")
+@lru_cache(maxsize=64)
+def _is_protobuf(content_type: bytes | None) -> bool:
+    media_type, _, _ = (content_type or b"").partition(b";")
     return media_type.strip().lower() == PROTOBUF
 
 

@@ -7,7 +7,6 @@ of the only input. Counts are compared before anything is allocated; each error 
 import math
 from typing import Any
 
-import numpy as np
 import orjson
 
 from models.signature import Array, Signature, Tensor
@@ -15,7 +14,7 @@ from models.signature import Array, Signature, Tensor
 from ..core.errors import BadRequest, show
 from ..core.request import InferRequest, InferResult, RequestedOutput
 from ..protocol.classification import as_requested
-from ..protocol.encoding import from_binary, from_json, to_binary, to_json
+from ..protocol.encoding import from_binary, from_json, one_element, to_binary, to_json
 from ..protocol.json_text import load
 from ..protocol.parameters import flag, in_message, object_of, reserved, scheduling, seed
 from ..protocol.requested_outputs import check, declared, requested_outputs
@@ -141,9 +140,7 @@ def _raw(body: Body, signature: Signature) -> dict[str, Array]:
 def _raw_string(tensor: Tensor, body: Body) -> Array:
     if any(size not in (-1, 1) for size in tensor.shape):
         raise BadRequest(f"a raw body is one BYTES element; input {tensor.name!r} takes {list(tensor.shape)}")
-    array = np.empty([1] * len(tensor.shape), object)
-    array.reshape(-1)[0] = bytes(body)
-    return array
+    return one_element(tensor, bytes(body))
 
 
 def _raw_numbers(tensor: Tensor, body: Body) -> Array:

@@ -27,16 +27,19 @@ def written(answer: WriteAnswer | None, outputs: Mapping[str, Array], single: bo
     count = len(next(iter(outputs.values())))
     if answer is None:
         return _json(_plain(outputs), single)
-    found = [_encoded(answer, {name: array[row] for name, array in outputs.items()}) for row in range(count)]
-    own = next((each for each in found if isinstance(each, PredictAnswer)), None)
-    if own is None:
-        return _json(found, single)
-    if not single:
-        kind = own.content_type.decode()
-        raise BadRequest(
-            f"this model answers /predict with {kind}, one row at a time: send one file or text as the body"
-        )
-    return own
+    objects = []
+    for row in range(count):
+        encoded = _encoded(answer, {name: array[row] for name, array in outputs.items()})
+        if not isinstance(encoded, PredictAnswer):
+            objects.append(encoded)
+        elif single:
+            return encoded
+        else:
+            kind = encoded.content_type.decode()
+            raise BadRequest(
+                f"this model answers /predict with {kind}, one row at a time: send one file or text as the body"
+            )
+    return _json(objects, single)
 
 
 def _json(answers: Sequence[object], single: bool) -> PredictAnswer:

@@ -18,7 +18,7 @@ from models.user_code import call, text_of
 
 from ..core.errors import BadRequest, InferenceFailed, show
 from ..core.request import PredictAnswer, PredictRequest
-from ..protocol.encoding import from_json
+from ..protocol.encoding import as_bytes, from_json, one_element
 from ..protocol.json_text import load
 from ..protocol.parameters import object_of
 from ..protocol.shapes import check_shape
@@ -67,20 +67,20 @@ class Predictor:
         files, fields = read_form(body, content_type)
         rows = [self._row(each.body, each.content_type) for each in files]
         if len(rows) == 1:
-            return PredictRequest(rows[0], True, dict(fields))
+            return PredictRequest(rows[0], True, fields)
         try:
             inputs = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
         except ValueError:
             raise BadRequest(
                 "the files of the form give rows of different sizes: send each in its own request"
             ) from None
-        return PredictRequest(inputs, False, dict(fields))
+        return PredictRequest(inputs, False, fields)
 
     def _row(self, body: bytes, content_type: str) -> dict[str, Array]:
         """Return one row of every input, of a body or a file that is no instances."""
         tensors = self._signature.inputs
         if self._takes_data:
-            return {tensors[0].name: _one_element(tensors[0], body)}
+            return {tensors[0].name: one_element(tensors[0], body)}
         if self._decode is None:
             raise BadRequest(f"this model takes no images, and the body is not JSON: {_WHERE}")
         try:
@@ -147,7 +147,7 @@ def _decoded(tensors: tuple[Tensor, ...], found: Any) -> dict[str, Array]:
 def _one_row(tensor: Tensor, found: Any) -> Array:
     """Compare what the decode hook returned with the signature; a mismatch is the hook's error, not the client's."""
     if tensor.datatype == "BYTES" and isinstance(found, bytes | str):
-        return _one_element(tensor, found.encode() if isinstance(found, str) else found)
+        return one_element(tensor, as_bytes(found))
     row = np.array(found)
     rows = row if row.ndim == len(tensor.shape) else row[None]
     try:
@@ -159,12 +159,6 @@ def _one_row(tensor: Tensor, found: Any) -> Array:
             f"predict.decode returned {rows.shape[0]} rows of {rows.dtype}\nhelp: return one row of {tensor.datatype}"
         )
     return rows
-
-
-def _one_element(tensor: Tensor, body: bytes) -> Array:
-    array = np.empty([1] * len(tensor.shape), object)
-    array.reshape(-1)[0] = body
-    return array
 
 
 def _load(body: bytes) -> dict[str, Any]:

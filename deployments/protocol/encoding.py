@@ -110,6 +110,11 @@ def as_bytes(element: object) -> bytes:
     return element.encode() if isinstance(element, str) else bytes(element)  # type: ignore[call-overload]
 
 
+def one_element(tensor: Tensor, body: bytes) -> Array:
+    """Return one row of a BYTES tensor with this one element."""
+    return objects([body]).reshape([1] * len(tensor.shape))
+
+
 def objects(values: Iterable[bytes]) -> Array:
     """Return byte strings as a flat numpy array of objects, the form of BYTES."""
     listed = list(values)

@@ -7,7 +7,8 @@ import orjson
 
 from models.signature import Rows, Signature
 
-from .encoding import as_bytes, has_json, to_json
+from ..core.errors import BadRequest
+from .encoding import has_json, to_json
 
 # Metadata is asked for often; a picture is better asked of whoever has the file.
 _MOST_BYTES = 16 * 1024
@@ -20,20 +21,15 @@ def example_request(signature: Signature, row: Rows) -> dict[str, Any] | None:
     inputs = []
     for tensor in signature.inputs:
         array = row[tensor.name]
-        if not has_json(tensor.datatype) or (tensor.datatype == "BYTES" and not all(map(_is_text, array.reshape(-1)))):
+        if not has_json(tensor.datatype):
             return None
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             return None
-        data = to_json(tensor.datatype, array)
+        try:
+            data = to_json(tensor.datatype, array, tensor.name)
+        except BadRequest:  # Bytes that are no text.
+            return None
         listed = data if isinstance(data, list) else data.tolist()
         inputs.append({**tensor.describe(), "shape": list(array.shape), "data": listed})
     found = {"inputs": inputs}
     return found if len(orjson.dumps(found)) <= _MOST_BYTES else None
-
-
-def _is_text(element: object) -> bool:
-    try:
-        as_bytes(element).decode()
-    except UnicodeDecodeError:
-        return False
-    return True

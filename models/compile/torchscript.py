@@ -24,9 +24,9 @@ from configs.schema import ModelConfig
 from ..errors import first_line
 from ..parity import TOLERANCES, Tolerance, deviation, tolerance_for
 from ..runtime.layout import Layout
-from ..runtime.output_paths import ReadOutputs, as_graph
+from ..runtime.output_paths import INNER, ReadOutputs, as_graph
 from ..runtime.runner import Forward, in_order
-from ..runtime.seeding import CHECK_SEED, seeded
+from ..runtime.seeding import seed_of, seeded
 from ..signature import Tensor
 from ..user_code import call
 from . import store
@@ -34,8 +34,6 @@ from .build import Compiled, Staged
 from .refused import Refused, sentences
 from .saving import save
 
-# The name of a module called by keyword, in a graph of one call (startup/input_binding.py).
-INNER = "inner"
 _NAME = "torchscript"
 _MADE = "made.json"
 _WAYS = {"auto": ("script", "trace"), "script": ("script",), "trace": ("trace", "script")}
@@ -48,8 +46,6 @@ def build(
     """Compile, or load what an earlier start compiled from the same model."""
     if config.source.exported_program is not None:
         return Compiled(module, EAGER, (Refused("script", "already_a_graph"),))
-    if isinstance(module, torch.jit.ScriptModule):
-        return Compiled(_frozen(module), "script", made="file")
     if loaded_script(module) is not None:
         # Only as a whole can it be frozen, and packed for a CPU.
         whole = _script(as_graph(module))
@@ -59,8 +55,7 @@ def build(
     key = store.key_of(as_graph(module), layout, config.torchscript, made_from)
     if (compiled := kept(key, layout.device)) is not None:
         return compiled
-    seed = CHECK_SEED if config.random else None
-    made = faithful(module, probes, outputs, config.torchscript, trace_tolerance(config), seed)
+    made = faithful(module, probes, outputs, config.torchscript, trace_tolerance(config), seed_of(config))
     if made.eager:
         _log.warning(
             "TorchScript would give other answers, so the model runs in eager mode: %s", sentences(made.refused)

@@ -18,6 +18,8 @@ from torch import fx, nn
 from ..errors import ModelError
 from ..signature import Tensor
 
+# The name of the network in a graph of one call.
+INNER = "inner"
 # A step: whether it is an attribute, and its name, key or index.
 Step = tuple[bool, Any]
 Path = tuple[Step, ...]
@@ -74,8 +76,7 @@ class ReadOutputs(nn.Module):
         self.inner = inner
         self.reading = reading
         self.names = tuple(names)
-        # Not eval(): an exported program refuses it.
-        self.training = inner.training if hasattr(inner, "training") else False
+        self.training = _is_training(inner)
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return self.reading(self.inner(*inputs), inputs[0].device)
@@ -85,17 +86,32 @@ def as_graph(module: nn.Module) -> nn.Module:
     """Return what a compiler is given in a module's place: paths and lengths as a graph that TorchScript can take."""
     if not isinstance(module, ReadOutputs) or any(pick.by_row for pick in module.reading.picks):
         return module
-    words = all(name.isidentifier() and not keyword.iskeyword(name) and name != "self" for name in module.names)
+    words = all(is_word(name) and name != "self" for name in module.names)
     graph = fx.Graph()
     names = module.names if words else [f"input_{index}" for index in range(len(module.names))]
-    result = graph.call_module("inner", tuple(graph.placeholder(name) for name in names))
+    result = graph.call_module(INNER, tuple(graph.placeholder(name) for name in names))
     for path, length, _ in module.reading.lengths:
         same = graph.call_function(operator.eq, (graph.call_function(len, (_node(graph, result, path),)), length))
         graph.call_function(torch._assert, (same, f"forward returned other than {length} values{_where(path)}"))
     graph.output(tuple(_node(graph, result, pick.path) for pick in module.reading.picks))
-    made = fx.GraphModule({"inner": module.inner}, graph)
-    made.training = module.training
+    return around(module.inner, graph)
+
+
+def around(inner: nn.Module, graph: fx.Graph) -> fx.GraphModule:
+    """Return the module of a graph that calls one, by the name INNER."""
+    made = fx.GraphModule({INNER: inner}, graph)
+    made.training = _is_training(inner)
     return made
+
+
+def is_word(name: str) -> bool:
+    """Whether a graph can have an argument of this name."""
+    return name.isidentifier() and not keyword.iskeyword(name)
+
+
+def _is_training(module: nn.Module) -> bool:
+    # Not eval(): an exported program refuses it, and may have no such attribute.
+    return bool(getattr(module, "training", False))
 
 
 def at(value: Any, path: Path) -> Any:

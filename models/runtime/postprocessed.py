@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..signature import Array, Tensor
+from .returned_values import fits
 
 
 def check_outputs(returned: object, rows: int, outputs: Sequence[Tensor]) -> dict[str, Array]:
@@ -34,7 +35,7 @@ def _output(value: Any, tensor: Tensor, rows: int, outputs: Sequence[Tensor]) ->
         return _texts(value, tensor, rows, outputs)
     if not isinstance(value, np.ndarray):
         raise _other(f"a {type(value).__name__} as {tensor.name!r}", rows, outputs)
-    if value.dtype != tensor.numpy or not _fits(value.shape, rows, tensor.shape):
+    if value.dtype != tensor.numpy or not fits(value.shape, rows, tensor.shape, least=0):
         raise _other(f"{tensor.name!r} as {value.dtype} {list(value.shape)}", rows, outputs)
     # The hook may write into the same array at its next call, while this answer is not written yet.
     return np.array(value)
@@ -50,7 +51,7 @@ def _texts(value: Any, tensor: Tensor, rows: int, outputs: Sequence[Tensor]) -> 
         array: Array = np.array(value, object)
     except ValueError:  # Lists of unlike lengths, at some depths.
         raise _other(f"lists of unlike lengths as {tensor.name!r}", rows, outputs) from None
-    if not _fits(array.shape, rows, tensor.shape):
+    if not fits(array.shape, rows, tensor.shape, least=0):
         raise _other(f"{tensor.name!r} with the sizes {list(array.shape)}", rows, outputs)
     flat = array.reshape(-1)
     for index, element in enumerate(flat):
@@ -59,12 +60,6 @@ def _texts(value: Any, tensor: Tensor, rows: int, outputs: Sequence[Tensor]) -> 
         elif not isinstance(element, bytes):
             raise _other(f"a {type(element).__name__} in {tensor.name!r}", rows, outputs)
     return array
-
-
-def _fits(shape: tuple[int, ...], rows: int, declared: tuple[int, ...]) -> bool:
-    """Whether an array has so many rows and the declared sizes; an open one may be 0, as of an answer without boxes."""
-    sizes = zip(shape[1:], declared[1:], strict=True) if len(shape) == len(declared) else [(0, 1)]
-    return shape[:1] == (rows,) and all(size in (-1, given) for given, size in sizes)
 
 
 def _other(came: str, rows: int, outputs: Sequence[Tensor]) -> ModelError:

@@ -34,7 +34,7 @@ def check_model_inputs(
         array = arrays[tensor.name]
         if not isinstance(array, np.ndarray):
             raise _other(what, f"a {type(array).__name__} as {tensor.name!r}", rows, model_inputs)
-        if array.dtype != tensor.numpy or not _fits(array.shape, rows, tensor.shape):
+        if array.dtype != tensor.numpy or not fits(array.shape, rows, tensor.shape):
             raise _other(what, f"{tensor.name!r} as {array.dtype} {list(array.shape)}", rows, model_inputs)
     return arrays
 
@@ -91,11 +91,12 @@ def dtype_class(dtype: Any) -> str:
     return "bool" if str(dtype) == "torch.bool" else "integer"
 
 
-def _fits(shape: tuple[int, ...], rows: int, declared: tuple[int, ...]) -> bool:
+def fits(shape: tuple[int, ...], rows: int, declared: tuple[int, ...], least: int = 1) -> bool:
+    """Whether an array has so many rows and the declared sizes; an open one may be `least` or more."""
     return (
         len(shape) == len(declared)
         and shape[0] == rows
-        and all(given > 0 and size in (-1, given) for given, size in zip(shape[1:], declared[1:], strict=True))
+        and all(given >= least and size in (-1, given) for given, size in zip(shape[1:], declared[1:], strict=True))
     )
 
 

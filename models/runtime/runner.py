@@ -105,7 +105,8 @@ class Runner:
             if batch.ready is not None:
                 torch.cuda.current_stream().wait_event(batch.ready)
             returned = self.forward(*batch.inputs) if batch.seed is None else self._seeded(batch, batch.seed)
-            self._form = same_form(returned, self._form, self.outputs)
+            if len(self.outputs) > 1:
+                self._form = same_form(returned, self._form)
             outputs = in_order(returned, self.outputs)
             self._seen = self._seen or [value.dtype for value in outputs]
             check_returned(outputs, batch.shape[0], self.outputs, self._seen)
@@ -172,8 +173,10 @@ class Runner:
         ]
 
 
-def same_form(result: Any, first: object, outputs: Sequence[Tensor]) -> object:
-    """Return whether names or the order say which output is which, as it was at first; None for the first time.
+def same_form(result: Any, first: object) -> object:
+    """Return how a result tells its outputs apart: it is one tensor or a dict, or it has names or an order.
+
+    `first` is that of the first call, None before it.
 
     Raises:
         ModelError: it is otherwise now: what was read by name would be read by its place.
@@ -184,7 +187,7 @@ def same_form(result: Any, first: object, outputs: Sequence[Tensor]) -> object:
         form = "a dict"
     else:
         form = getattr(type(result), "_fields", "values in an order")
-    if first is not None and form != first and len(outputs) > 1:
+    if first is not None and form != first:
         raise ModelError(
             f"outputs: forward returned {form}, at first {first}\nhelp: return the same structure for every input"
         )

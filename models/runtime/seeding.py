@@ -5,8 +5,15 @@ from contextlib import contextmanager
 
 import torch
 
+from configs.schema import ModelConfig
+
 # Of the comparisons of a start. Any number would do.
-CHECK_SEED = 0
+_CHECK_SEED = 0
+
+
+def seed_of(config: ModelConfig) -> int | None:
+    """Return what every forward that is compared is seeded with; None if the model may not draw at all."""
+    return _CHECK_SEED if config.random else None
 
 
 @contextmanager

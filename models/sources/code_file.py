@@ -12,20 +12,16 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from configs.code_files import LOOKED_UP, local, module_names
+from configs.code_files import module_names
 
-from ..errors import ModelError
-from . import allowlist
+from .files import fetch
 
 _LOCK = threading.RLock()
 
 
 def find(location: str) -> Path:
     """Return the file, symlinks resolved; raise ModelError where it is not there, or $PITSTOP_SOURCES forbids it."""
-    found = local(location)
-    if found is None:
-        raise ModelError(f"{location}: no such file\nhelp: {LOOKED_UP}")
-    return allowlist.allow_path(found, location).resolve()
+    return fetch(location).resolve()
 
 
 def load(file: Path) -> ModuleType:

@@ -12,14 +12,13 @@ from pathlib import Path
 from configs.code_files import LOOKED_UP, local
 
 from .. import cache
-from ..cache import cache_dir
 from ..errors import ModelError
 from . import allowlist
 from .urls import file_name, shown, without_secrets
 
 _CHUNK_BYTES = 2**20
 
-__all__ = ["cache_dir", "digest", "fetch", "follow_umask", "shown", "write_atomically", "written_atomically"]
+__all__ = ["digest", "fetch", "follow_umask", "shown", "write_atomically", "written_atomically"]
 
 
 def fetch(location: str, sha256: str | None = None) -> Path:
@@ -123,6 +122,6 @@ def _kept(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise ModelError(
-            f"{name}: cannot be kept in {cache_dir()} ({error.strerror or type(error).__name__})\n"
+            f"{name}: cannot be kept in {cache.cache_dir()} ({error.strerror or type(error).__name__})\n"
             "help: check its free space and permissions, or set PITSTOP_CACHE to another folder"
         ) from None

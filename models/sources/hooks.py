@@ -27,6 +27,9 @@ class Hook:
     takes_parameters: bool
 
     def __call__(self, rows: Rows, parameters: Mapping[str, Any] | None = None) -> Any:
+        # Some arrays are views of a body or of a batch; ingress replicas get theirs read-only from the network.
+        for array in rows.values():
+            array.flags.writeable = False
         # A copy: what one hook changes must not reach the next.
         return self.function(rows, dict(parameters or {})) if self.takes_parameters else self.function(rows)
 
@@ -54,7 +57,8 @@ def hooks_of(config: ModelConfig) -> Hooks:
             (config.check_own_outputs if hooks.postprocess is None else config.check_hook_outputs)()
         except ValueError as error:
             has = " and ".join(each for each in _METHODS if getattr(hooks, each) is not None)
-            raise ModelError(f"handler {config.handler} has {has}, and {error}\nhelp: give the class both") from error
+            advice = "correct the config, or give the class the method that is missing"
+            raise ModelError(f"handler {config.handler} has {has}, and {error}\nhelp: {advice}") from error
     return hooks
 
 
@@ -68,7 +72,7 @@ def make_hooks(preprocess: str | None, postprocess: str | None, handler: str | N
     for name, method in zip(_METHODS, methods, strict=True):
         if method is not None and not callable(method):
             raise ModelError(f"handler {handler}: its {name} is a {type(method).__name__}\nhelp: make it a method")
-    if not any(methods):
+    if all(each is None for each in methods):
         raise ModelError(f"handler {handler} returned a {type(built).__name__} without them\nhelp: {advice}")
     return Hooks(*(None if method is None else hook_of(method) for method in methods))
 

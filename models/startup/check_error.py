@@ -51,8 +51,8 @@ def noting(note: str) -> Iterator[None]:
 
 
 def noted(error: ModelError, note: str) -> ModelError:
-    """Return an error with a note in its help; itself where it has that, or there is none."""
-    if not note or note in str(error):
+    """Return an error with a note in its help; unchanged if it has it already."""
+    if note in str(error):
         return error
     text = f"{error}; {note}" if error.help else f"{error}\nhelp: {note}"
     return CheckError(text, error.result) if isinstance(error, CheckError) else ModelError(text)

@@ -62,11 +62,13 @@ def refuse(error: DeviationError) -> NoReturn:
 def _worst(runner: Runner, samples: SampleInputs, config: ModelConfig) -> float:
     layout = runner.layout
     rows, _ = probe_rows(samples, layout.sizes[-1])
-    room = layout.sizes[-1] - rows[runner.model_inputs[0].name].shape[0]
+    count, answer = rows[runner.model_inputs[0].name].shape[0], prepared(runner, None)
+    alone = [answer({name: array[row : row + 1] for name, array in rows.items()}) for row in range(count)]
+    room = layout.sizes[-1] - count
     longest = layout.lengths[-1] if layout.lengths else 0
     if not room:
-        return _together(runner, rows, [], config)
-    worst = _together(runner, rows, [samples.shaped((1, longest), seed=12)], config)
+        return _together(runner, rows, alone, [], config)
+    worst = _together(runner, rows, alone, [samples.shaped((1, longest), seed=12)], config)
     if config.batch_tolerance is not None:
         return worst
     others = samples.shaped((room, longest), seed=14)
@@ -76,7 +78,7 @@ def _worst(runner: Runner, samples: SampleInputs, config: ModelConfig) -> float:
         unusual["zeros"] = _emptied(samples, others, on_gpu=layout.device.type == "cuda")
     for what, company in unusual.items():
         try:
-            worst = max(worst, _together(runner, rows, [company], config))
+            worst = max(worst, _together(runner, rows, alone, [company], config))
         except ModelError:
             raise
         except Exception as error:  # The user's own code may refuse such numbers.
@@ -109,16 +111,17 @@ def _enlarged(samples: SampleInputs, rows: dict[str, Array]) -> dict[str, Array]
     }
 
 
-def _together(runner: Runner, rows: Rows, others: Sequence[Rows], config: ModelConfig) -> float:
-    count = rows[runner.model_inputs[0].name].shape[0]
+def _together(
+    runner: Runner, rows: Rows, alone: Sequence[Sequence[torch.Tensor]], others: Sequence[Rows], config: ModelConfig
+) -> float:
+    """Compare the answers of rows, each `alone`, with those that they get beside others; return the deviation."""
     outputs = runner.run([rows, *others])
     together = [torch.from_numpy(outputs[tensor.name].copy()) for tensor in runner.outputs]
-    answer, allowed, worst = prepared(runner, None), rounding(config.precision, config), 0.0
-    for row in range(count):
-        alone = answer({name: array[row : row + 1] for name, array in rows.items()})
+    allowed, worst = rounding(config.precision, config), 0.0
+    for row, answered in enumerate(alone):
         expected = [tensor[row : row + 1] for tensor in together]
         try:
-            compared = compare(alone, expected, runner.outputs, allowed, "a row alone and in a batch", ADVICE)
+            compared = compare(answered, expected, runner.outputs, allowed, "a row alone and in a batch", ADVICE)
         except DeviationError as error:
             refuse(error)
         worst = max(worst, *compared.values(), 0.0)

@@ -36,13 +36,16 @@ def check_returned(values: Sequence[torch.Tensor], outputs: Sequence[Tensor]) ->
                 f"output {tensor.name!r}: forward returns {name}, which the protocol cannot carry\n"
                 "help: let forward return torch.view_as_real(y), or y.abs()"
             )
-        # bfloat16 has no form on the wire.
-        wire = DATATYPES.get(value.dtype, "FP32")
         narrow = ", which cannot hold it" if alike and dtype_class(declared) == "integer" else ""
         raise ModelError(
             f"output {tensor.name!r}: forward returns {name}, the config says {tensor.datatype}{narrow}\n"
-            f"help: write datatype: {wire}, or let forward convert it"
+            f"help: write datatype: {datatype_of(value.dtype)}, or let forward convert it"
         )
+
+
+def datatype_of(dtype: torch.dtype) -> str:
+    """Return the datatype that carries a dtype; bfloat16 has none of its own."""
+    return DATATYPES.get(dtype, "FP32")
 
 
 def fails(error: Exception, rows: int, model_inputs: Sequence[Tensor], layout: Layout) -> ModelError:

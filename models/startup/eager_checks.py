@@ -13,6 +13,7 @@ from ..errors import ModelError
 from ..parity import compare
 from ..runtime.layout import Layout
 from ..runtime.output_paths import Reading
+from ..runtime.seeding import seed_of
 from ..signature import Tensor
 from ..user_code import call
 from .check_error import failing, noted
@@ -23,7 +24,7 @@ from .network_outputs import Returned, network_outputs
 from .output_binding import reading_of
 from .precision import Arithmetic, choices
 from .prepare import in_layout, layout_of, refuse_cast
-from .row_checks import probe_rows, repeated, same_twice, seed_of
+from .row_checks import probe_rows, repeated, same_twice
 from .sample_inputs import SampleInputs
 
 _FIRST = "the network keeps what it saw first: compute such values beforehand, and load them with the weights"

@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from configs.code_files import names_code
 from configs.schema import ModelConfig
 
 from ..errors import ModelError, first_line
 from ..images import default_reader
-from ..runtime.returned_values import too_long, uneven
+from ..runtime.returned_values import fits
 from ..signature import Array, Rows, Signature, Tensor, signature_of
 from ..sources.files import fetch, shown
 from ..sources.hooks import decode_hook_of
 from ..sources.resolve import resolve
-from ..user_code import call_at_start
+from ..user_code import call, call_at_start
 
 # Enough for every check; more would only take memory.
 MOST_ROWS = 256
@@ -60,13 +61,12 @@ class Examples:
         return {name: _below([row[name] for row in chosen]) for name in chosen[0]}
 
 
-def load(named: Named, signature: Signature, longest: int | None = None, decode: str | None = None) -> Examples | None:
+def load(named: Named, signature: Signature, decode: str | None = None) -> Examples | None:
     """Return the rows that a config names, or None where it names none.
 
     Args:
         named: files or callables.
         signature: what the rows are held against.
-        longest: the longest that a row may be along its open size, where no preprocess changes that.
         decode: the config's predict.decode, which reads pictures.
 
     Raises:
@@ -76,12 +76,11 @@ def load(named: Named, signature: Signature, longest: int | None = None, decode:
         return None
     several, rows = (named,) if isinstance(named, str) else named, list[_Row]()
     for each in several:
+        if len(rows) >= MOST_ROWS:
+            break
         what = f"example {shown(each)}"
         requests = _requests(each, signature, decode)
-        checked = call_at_start(what, f"give {_FORMS}", _checked, what, signature, requests)
-        if longest is not None:
-            _refuse_lengths(what, checked, signature, longest)
-        rows += checked
+        rows += call_at_start(what, f"give {_FORMS}", _checked, what, signature, requests)
     if not rows:
         raise ModelError(f"example {', '.join(map(shown, several))}: has no row\nhelp: give one row at least")
     return Examples(rows[:MOST_ROWS])
@@ -89,12 +88,11 @@ def load(named: Named, signature: Signature, longest: int | None = None, decode:
 
 def of_config(config: ModelConfig) -> Examples | None:
     """Return the rows that a config names, or None where it names none."""
-    longest = config.lengths[-1] if config.lengths and not config.may_preprocess else None
-    return load(config.example, signature_of(config), longest, config.predict.decode)
+    return load(config.example, signature_of(config), config.predict.decode)
 
 
 def _requests(named: str, signature: Signature, decode: str | None) -> Iterable[Mapping[str, Any]]:
-    if ":" in named and "://" not in named:
+    if names_code(named):
         make: Callable[[], Any] = resolve(named)
         returned = call_at_start(f"example {named}", f"return {_FORMS}", make)
         return list(returned) if isinstance(returned, list | tuple) else [returned]
@@ -169,8 +167,11 @@ def _picture(path: Path, signature: Signature, decode: str | None) -> list[Mappi
     if read is None:
         raise ValueError("the model takes no picture: name predict.decode, which makes a row of one")
     kind = mimetypes.guess_type(path.name)[0] or ""
-    row = call_at_start(f"predict.decode {decode}", "", decode_hook_of(read), path.read_bytes(), kind)
-    return [row if isinstance(row, Mapping) else {signature.inputs[0].name: row}]
+    returned = call(decode_hook_of(read), path.read_bytes(), kind)
+    row: Mapping[str, Any] = returned if isinstance(returned, Mapping) else {signature.inputs[0].name: returned}
+    # As on /predict, a row may come without the dimension that counts rows.
+    ranks = {each.name: len(each.shape) for each in signature.inputs}
+    return [{name: value if np.ndim(value) == ranks.get(name) else [value] for name, value in row.items()}]
 
 
 def _texts(signature: Signature) -> Tensor:
@@ -198,6 +199,8 @@ def _checked(what: str, signature: Signature, requests: Iterable[Mapping[str, An
     """Return the rows of these requests, held against the inputs, one by one."""
     rows: list[_Row] = []
     for request in requests:
+        if len(rows) >= MOST_ROWS:
+            break
         if not isinstance(request, Mapping) or set(request) != {each.name for each in signature.inputs}:
             came = f"the names {list(request)}" if isinstance(request, Mapping) else f"a {type(request).__name__}"
             wanted = [each.name for each in signature.inputs]
@@ -208,19 +211,15 @@ def _checked(what: str, signature: Signature, requests: Iterable[Mapping[str, An
         counts = {name: len(array) for name, array in arrays.items()}
         if len(set(counts.values())) != 1:
             raise ModelError(f"{what}: the inputs have {counts} rows\nhelp: give as many rows of each")
-        rows += [{name: array[row : row + 1] for name, array in arrays.items()} for row in range(min(counts.values()))]
+        # Copies: a view would keep the whole file in memory.
+        rows += [
+            {name: array[row : row + 1].copy() for name, array in arrays.items()} for row in range(min(counts.values()))
+        ]
     return rows
 
 
 def _is_long(value: object) -> bool:
     return isinstance(value, list | tuple | np.ndarray) and len(value) > MOST_ROWS
-
-
-def _refuse_lengths(what: str, rows: Sequence[_Row], signature: Signature, longest: int) -> None:
-    open_inputs = [each.name for each in signature.inputs if not each.fixed]
-    for row in rows:
-        if sentence := too_long(row, open_inputs, longest) or uneven(row, open_inputs):
-            raise ModelError(f"{what}: {sentence}\nhelp: give rows that a client may send")
 
 
 def _as_declared(what: str, tensor: Tensor, value: Any) -> Array:
@@ -237,14 +236,11 @@ def _as_declared(what: str, tensor: Tensor, value: Any) -> Array:
             if array is not given and array.dtype.kind in "iub" and not np.all(given == array):
                 raise ValueError(f"has numbers that {tensor.datatype} cannot hold")
         shape = tuple(np.shape(array))
-        fits = len(shape) == len(tensor.shape) and all(
-            given > 0 and size in (-1, given) for given, size in zip(shape[1:], tensor.shape[1:], strict=True)
-        )
-        if not fits:
+        if not fits(shape, shape[0] if shape else 0, tensor.shape):
             raise ValueError(f"has shape {list(shape)}, the config says {list(tensor.shape)}")
     except (ValueError, TypeError, OverflowError) as error:
         raise ModelError(
-            f"{what}: input {tensor.name!r} {first_line(error)}\nhelp: give rows as a client sends them, rows first"
+            f"{what}: input {tensor.name!r} {error}\nhelp: give rows as a client sends them, rows first"
         ) from error
     return array
 

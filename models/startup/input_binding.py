@@ -6,7 +6,6 @@ keyword; torch can script, trace and compile it like the network itself.
 """
 
 import inspect
-import keyword
 from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import Parameter
@@ -15,8 +14,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from ..compile.torchscript import INNER
 from ..errors import ModelError
+from ..runtime.output_paths import INNER, around, is_word
 from ..signature import Tensor
 from .sample_inputs import SampleInputs
 
@@ -54,7 +53,7 @@ def bound_to(module: nn.Module, model_inputs: Sequence[Tensor], who: str) -> Bou
     names, taken = [tensor.name for tensor in model_inputs], {each.name for each in own}
     known = [name for name in names if name in taken]
     spare = [name for name in names if name not in taken]
-    takes_any = Parameter.VAR_KEYWORD in kinds and all(_is_word(name) for name in spare)
+    takes_any = Parameter.VAR_KEYWORD in kinds and all(is_word(name) for name in spare)
     # Of forward(*args, **kwargs) nothing is known: with several inputs, a wrong name is an error, a wrong order is not.
     unnamed = not own and takes_any and (len(names) > 1 or Parameter.VAR_POSITIONAL not in kinds)
     if known and spare and not takes_any:
@@ -98,10 +97,7 @@ def _with_keywords(module: nn.Module, by_position: Sequence[str], by_keyword: Se
     args = tuple(nodes[name] for name in by_position)
     kwargs: dict[str, Any] = {name: nodes[name] for name in by_keyword}
     graph.output(graph.call_module(INNER, args, kwargs))
-    wrapped = fx.GraphModule({INNER: module}, graph)
-    # Not eval(): an exported program refuses it.
-    wrapped.training = module.training if hasattr(module, "training") else False
-    return wrapped
+    return around(module, graph)
 
 
 def _refuse_wrong_count(own: Sequence[Parameter], open_end: bool, names: Sequence[str], who: str) -> None:
@@ -139,7 +135,7 @@ def _of_script(module: torch.jit.ScriptModule) -> list[Parameter]:
         kind = Parameter.KEYWORD_ONLY if each.kwarg_only else Parameter.POSITIONAL_OR_KEYWORD
         default = None if each.has_default_value() else Parameter.empty
         # The compiler's own names ("x.1") are not words.
-        parameters.append(Parameter(each.name if _is_word(each.name) else f"_{len(parameters)}", kind, default=default))
+        parameters.append(Parameter(each.name if is_word(each.name) else f"_{len(parameters)}", kind, default=default))
     return parameters
 
 
@@ -150,7 +146,3 @@ def _only_keywords(module: nn.Module) -> frozenset[str]:
     # torch before 2.8 has the specs in an attribute.
     _, keywords = spec.children() if hasattr(spec, "children") else spec.children_specs
     return frozenset(keywords.context)
-
-
-def _is_word(name: str) -> bool:
-    return name.isidentifier() and not keyword.iskeyword(name)

@@ -19,6 +19,7 @@ from ..errors import ModelError
 from ..parity import TOLERANCES, Tolerance, compare, refuse_uncompared, tolerance_for
 from ..runtime.forward_times import ends
 from ..runtime.runner import Runner
+from ..runtime.seeding import seed_of
 from ..signature import Rows, Shape
 from .check_error import failing
 from .check_results import Batching, Code, Compilation, Device, InferenceMode, WarmedShapes
@@ -26,7 +27,7 @@ from .cuda_graphs import Graphed
 from .declared_dtypes import check_returned
 from .eager_reference import Reference
 from .precision import Arithmetic
-from .row_checks import prepared, probe_rows, same_twice, seed_of
+from .row_checks import prepared, probe_rows, same_twice
 from .sample_inputs import SampleInputs
 
 _ANY = Tolerance(math.inf, math.inf)
@@ -77,8 +78,7 @@ def compilation(
         if config.random:
             _draws_anew(runner, reference, samples)
     standard = TOLERANCES[config.precision]
-    floats = {tensor.name: tensor.numpy.kind == "f" for tensor in runner.outputs}
-    limits = {name: standard.relative if is_float else standard.disagree for name, is_float in floats.items()}
+    limits = {each.name: standard.relative if each.numpy.kind == "f" else standard.disagree for each in runner.outputs}
     beyond = any(each > limits[name] for name, each in deviations.items())
     key = "random" if other_draws else "tolerance" if config.tolerance is not None else ""
     waived_by = key if beyond else ""

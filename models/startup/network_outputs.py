@@ -13,7 +13,7 @@ import torch
 from ..errors import ModelError
 from ..runtime.output_paths import Path, Pick, Reading, is_numbers, leaves, names_in, shown, text
 from ..signature import Tensor
-from .declared_dtypes import DATATYPES
+from .declared_dtypes import datatype_of
 from .output_binding import is_plain, lengths_in
 
 
@@ -31,19 +31,17 @@ def network_outputs(one: Returned, other: Returned) -> tuple[Reading, tuple[Tens
     Raises:
         ModelError: nothing in it has a row for each row.
     """
-    others = {text(path): value for path, value in leaves(other.result)}
+    others = dict(leaves(other.result))
     named, found = names_in(one.result) is not None, [each for each in leaves(one.result) if each[1] is not None]
     picks, tensors, left_out = list[Pick](), list[Tensor](), list[str]()
     for index, (path, value) in enumerate(found):
         name = _name(path, named, index if len(found) > 1 else None)
-        shape = _shape(value, one.rows, others.get(text(path)), other.rows)
+        shape = _shape(value, one.rows, others.get(path), other.rows)
         if shape is None:
             left_out.append(name)
             continue
         by_row = not isinstance(value, torch.Tensor)
-        dtype = torch.as_tensor(value).dtype
-        # bfloat16 has no numpy type.
-        tensors.append(Tensor(name, DATATYPES.get(dtype, "FP32"), (-1, *shape)))
+        tensors.append(Tensor(name, datatype_of(torch.as_tensor(value).dtype), (-1, *shape)))
         picks.append(Pick(name, path, by_row))
     if not picks:
         raise ModelError(

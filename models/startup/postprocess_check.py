@@ -22,8 +22,6 @@ def check_postprocess(hook: Hook, reference: Reference, samples: SampleInputs, o
             tensor.name: value.to("cpu", torch_dtype(tensor.numpy)).numpy()
             for tensor, value in zip(reference.outputs, given, strict=True)
         }
-        for array in arrays.values():
-            array.flags.writeable = False
         returned = call_at_start("postprocess", _ADVICE, hook, arrays)
         # What it returned is the user's code too.
         call_at_start("postprocess", "return a dict of arrays", check_outputs, returned, rows, outputs)

@@ -1,6 +1,6 @@
 """Prepares a module for serving: eval, no gradients, on its device, in its precision and memory format.
 
-cuDNN autotuning is on only if every row has the same shape: with open sizes it would run again and again.
+cuDNN autotuning is on only if every batch has a warmed shape: else it would run again and again.
 """
 
 import copy
@@ -56,7 +56,7 @@ def set_arithmetic(config: ModelConfig, fixed: bool) -> None:
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cudnn.enabled = True
-    # Pays only where shapes repeat; batches are padded to the warmed sizes, so with fixed rows they do.
+    # Pays only where shapes repeat, as those of padded batches of fixed rows do.
     torch.backends.cudnn.benchmark = fixed
 
 

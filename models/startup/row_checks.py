@@ -13,7 +13,6 @@ from configs.schema import ModelConfig
 from ..parity import TOLERANCES, Tolerance, compare
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
-from ..runtime.seeding import CHECK_SEED
 from ..signature import Array, Rows, Tensor
 from .sample_inputs import SampleInputs
 
@@ -43,11 +42,6 @@ def probe_rows(samples: SampleInputs, most: int) -> tuple[dict[str, Array], dict
     """Return two requests of a few rows each, both of the shortest length."""
     rows = count_of(most)
     return samples(rows, seed=11), samples(rows, seed=13)
-
-
-def seed_of(config: ModelConfig) -> int | None:
-    """Return what every forward that is compared is seeded with; None if the model may not draw at all."""
-    return CHECK_SEED if config.random else None
 
 
 def prepared(runner: Runner, seed: int | None) -> Answer:

@@ -9,9 +9,9 @@ import numpy as np
 from configs.schema import ModelConfig
 
 from ..errors import ModelError
-from ..runtime.returned_values import check_model_inputs, too_long
+from ..runtime.returned_values import check_model_inputs, too_long, uneven
 from ..signature import NUMPY, Array, Rows, Shape, Signature, Tensor, signature_of
-from ..sources.hooks import Hooks, hooks_of
+from ..sources.hooks import Hooks
 from ..user_code import call_at_start
 from . import examples, random_inputs
 from .examples import Examples
@@ -40,14 +40,17 @@ class SampleInputs:
         self.model_inputs: tuple[Tensor, ...] = () if preprocess else signature.inputs
         if preprocess:
             self.model_inputs = _inputs_of(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, lengths)
-            self._refuse_long_examples()
+        if examples is not None and lengths:
+            self._refuse_lengths(examples, lengths[-1])
 
-    def _refuse_long_examples(self) -> None:
-        """Raise ModelError if a row of the example is longer, preprocessed, than requests may be."""
-        open_inputs = [tensor.name for tensor in self.model_inputs if not tensor.fixed]
-        for row in self.examples.rows if self.examples is not None and self.lengths else ():
-            if sentence := too_long(self.preprocessed(dict(row), 1), open_inputs, self.lengths[-1]):
-                raise ModelError(f"example: preprocessed, {sentence}\nhelp: give rows that a client may send")
+    def _refuse_lengths(self, given: Examples, longest: int) -> None:
+        """Raise ModelError if a row of the examples is longer, or less even, than a request may be."""
+        hooked, names = self.preprocess is not None, [each.name for each in self.model_inputs if not each.fixed]
+        # The hook gets all rows at once: what it returns is as wide as the longest.
+        for row in [self(len(given), seed=1)] if hooked else given.rows:
+            if sentence := too_long(row, names, longest) or (None if hooked else uneven(row, names)):
+                what = f"example: {'preprocessed, ' if hooked else ''}{sentence}"
+                raise ModelError(f"{what}\nhelp: give rows that a client may send")
 
     def in_order(self, model_inputs: tuple[Tensor, ...]) -> "SampleInputs":
         """Return a copy whose rows reach the model in this order."""
@@ -63,7 +66,7 @@ class SampleInputs:
 
     @property
     def note(self) -> str:
-        """What a message says of the rows that it rests on."""
+        """The help of an error: which rows the network was asked with."""
         if self.examples is not None:
             return "it was asked with the rows of example: look there too"
         if any(each.datatype == "BYTES" for each in self.inputs):
@@ -73,7 +76,8 @@ class SampleInputs:
     @property
     def source(self) -> str:
         """Whose rows these are, for log and metadata."""
-        return "invented rows" if self.examples is None else f"{len(self.examples)} example rows"
+        count = 0 if self.examples is None else len(self.examples)
+        return "invented rows" if self.examples is None else f"{count} example row{'s' * (count != 1)}"
 
     def shaped(self, shape: Shape, seed: int) -> dict[str, Array]:
         """Return rows of exactly this padded shape."""
@@ -91,18 +95,15 @@ class SampleInputs:
         advice = "its arrays are read-only: copy one before you change it"
         if self.examples is None:
             advice = f"{self.note}; {advice}"
-        for array in arrays.values():
-            array.flags.writeable = False
         returned = call_at_start("preprocess", advice, self.preprocess, arrays)
         # Sizes may differ from the first rows': if an open size is not listed, the audit must find out.
         sizes_aside = [replace(tensor, shape=(-1,) * len(tensor.shape)) for tensor in self.model_inputs]
         return check_model_inputs(returned, rows, sizes_aside) if self.model_inputs else returned
 
 
-def draw_of(config: ModelConfig, hooks: Hooks | None = None) -> SampleInputs:
-    """Return the SampleInputs of a config's model; its hooks are made unless they are given."""
-    preprocess = (hooks or hooks_of(config)).preprocess
-    return SampleInputs(signature_of(config), preprocess, config.lengths or (), examples.of_config(config))
+def draw_of(config: ModelConfig, hooks: Hooks) -> SampleInputs:
+    """Return the SampleInputs of a config's model."""
+    return SampleInputs(signature_of(config), hooks.preprocess, config.lengths or (), examples.of_config(config))
 
 
 def _inputs_of(returned: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor, ...]:

@@ -35,7 +35,6 @@ class Examined:
     """
 
     case: Case
-    threads: int
     findings: tuple[Finding, ...]
     verdicts: tuple[Verdict, ...]
     unmeasured: str = ""
@@ -43,6 +42,10 @@ class Examined:
     twin: str = ""
     cut: bool = False
     planned: int = 0
+
+    @property
+    def threads(self) -> int:
+        return self.case.app.config.threads
 
     @property
     def made(self) -> int:
@@ -92,11 +95,11 @@ def examine(
         case = Case(app, keys, deployment.raw, neighbours, app.config.device, None, hardware.cores())
         twin, result = seen.get(_likeness(app), ("", None))
         if stopped:
-            yield _judged(Examined(case, 1, (), (), unmeasured=NOT_REACHED, cut=True), None)
+            yield _judged(Examined(case, (), (), unmeasured=NOT_REACHED, cut=True), None)
         elif app.config.device == "cuda" and not hardware.has_gpu():
-            yield _judged(Examined(case, 1, (), (), unmeasured=NO_GPU), None)
+            yield _judged(Examined(case, (), (), unmeasured=NO_GPU), None)
         elif result is not None:
-            yield _judged(Examined(case, 1, (), (), twin=twin), result)
+            yield _judged(Examined(case, (), (), twin=twin), result)
         else:
             found = _examined(case, budget, examine_model or isolated.examine_model)
             yield found
@@ -115,13 +118,12 @@ def _examined(case: Case, budget: Budget, examine_model: ExamineModel) -> Examin
         broken = str(error)
     except KeyboardInterrupt:
         cut = True
-    return _judged(Examined(case, 1, (), (), unmeasured=broken, broken=bool(broken), cut=cut), result)
+    return _judged(Examined(case, (), (), unmeasured=broken, broken=bool(broken), cut=cut), result)
 
 
 def _judged(examined: Examined, result: AuditResult | None) -> Examined:
     case = examined.case
     found: tuple[Finding, ...] = ()
-    threads = case.app.config.threads
     if result is not None:
         # A twin's findings get the twin's own place in the file.
         found = tuple(replace(each, keys=(*case.keys, *each.keys[2:])) for each in result.findings)
@@ -138,7 +140,7 @@ def _judged(examined: Examined, result: AuditResult | None) -> Examined:
     case = replace(case, complete=bool(case.steps) and not examined.cut)
     findings = in_order([*found, *config_findings(case), *timing_findings(case)])
     judged = tuple(verdicts(case, findings))
-    return replace(examined, case=case, threads=threads, findings=tuple(findings), verdicts=judged)
+    return replace(examined, case=case, findings=tuple(findings), verdicts=judged)
 
 
 def _result(examined: Examined) -> AuditResult:

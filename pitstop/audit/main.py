@@ -17,6 +17,7 @@ from configs.loader import ConfigError, Deployment, load
 from configs.values import OPEN_SIZE
 
 from ..plan.place import model_names
+from ..report.terminal import plain_console
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class AuditOptions:
 
 def audit(options: AuditOptions, console: Console | None = None, examine_model: "ExamineModel | None" = None) -> int:
     """Audit one file, show what was found, and return the exit status. Tests bring their own `examine_model`."""
-    console = console or Console(emoji=False, highlight=False)
+    console = console or plain_console()
     document = None
     try:
         document = read(options.path)
@@ -68,7 +69,7 @@ def _audit(
     from .audit_result import BUDGET_S, QUICK_BUDGET_S, Budget
     from .examine import examine
 
-    with Console(emoji=False, stderr=True).status("starting") as line:
+    with plain_console(stderr=True).status("starting") as line:
         budget_s = QUICK_BUDGET_S if options.quick else BUDGET_S
         budget = Budget(budget_s, options.quick, lambda step: line.update(f"measuring {step.label}"))
         audits = tuple(examine(deployment, options.name, budget, examine_model))

@@ -92,7 +92,7 @@ def setting_of(config: ModelConfig) -> ForwardSetting:
 
 
 def forgone(config: ModelConfig, how: str) -> dict[str, str]:
-    """Return the YAML lines of the default backend, if the config has chosen another. `how` its forward was made."""
+    """Return the YAML lines of the default backend, if the config has chosen another, where a forward became `how`."""
     if config.backend != DEFAULT:
         # An exported program is already a graph, which the default backend cannot compile again.
         suits = BACKENDS[config.backend].takes(config.source) and not BACKENDS[DEFAULT].takes(config.source)

@@ -17,6 +17,7 @@ from models.errors import ModelError
 
 from ..report import terminal
 from ..report.numbers import plural
+from ..report.terminal import plain_console
 from .load_models import Opened, open_models
 from .ports_in_use import taken
 
@@ -39,7 +40,7 @@ def check_files(paths: Sequence[Path], console: Console | None = None, options: 
     """Check each file, print the findings, and return the exit status: the worst of them."""
     options = options or CheckOptions()
     # Key paths and messages hold square brackets, which rich would take for markup.
-    console = console or Console(emoji=False, markup=False, highlight=False, soft_wrap=True)
+    console = console or plain_console(markup=False, soft_wrap=True)
     return max(_check_file(path, console, options) for path in paths)
 
 

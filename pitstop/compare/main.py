@@ -12,6 +12,7 @@ from configs.problems import ConfigError
 from ..load.bodies import Format, requests
 from ..load.errors import LoadError
 from ..load.target import Target, find
+from ..report.terminal import plain_console
 from .comparison import Comparison, Side
 from .measured import Measured, from_file, measure
 from .price_only import PriceOnly, Unmeasured
@@ -60,8 +61,8 @@ class CompareOptions:
 
 def compare(options: CompareOptions, console: Console | None = None) -> int:
     """Measure both models, show what they cost, and return the exit status."""
-    console = console or Console(emoji=False, highlight=False)
-    errors = Console(emoji=False, stderr=True, highlight=False)
+    console = console or plain_console()
+    errors = plain_console(stderr=True)
     try:
         found = _compare(options)
         show(view(found), console)
@@ -187,6 +188,6 @@ def _url(options: CompareOptions, model: str) -> str:
 
 def _measure(options: CompareOptions, target: Target) -> Measured:
     found = requests(target, options.path, options.rows, options.length)
-    errors = Console(emoji=False, stderr=True, highlight=False)
+    errors = plain_console(stderr=True)
     with errors.status(f"{target.model}: starting") as line:
         return measure(target, found, options.kind, options.slo_ms, options.seconds, line.update, errors.print)

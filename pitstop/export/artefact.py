@@ -61,8 +61,7 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
 
 def draw_of(job: Job, hooks: Hooks) -> SampleInputs:
     signature = Signature(as_tensors(job.inputs), ())
-    longest = job.lengths[-1] if job.lengths and hooks.preprocess is None else None
-    return SampleInputs(signature, hooks.preprocess, job.lengths, load(job.example, signature, longest, job.decode))
+    return SampleInputs(signature, hooks.preprocess, job.lengths, load(job.example, signature, job.decode))
 
 
 def _weights_alone(job: Job, tensors: Mapping[str, object]) -> Made:

@@ -36,8 +36,7 @@ def shown(samples: SampleInputs) -> list[list[torch.Tensor]]:
 def steady(source: nn.Module, samples: SampleInputs, outputs: Sequence[OutputConfig]) -> None:
     """Raise a ModelError where the source itself answers the same question in two ways."""
     named = outputs_in(outputs)
-    inputs = staged(samples, 3, samples.lengths[0] if samples.lengths else 0, _FIRST_SEED)
-    others = staged(samples, 3, samples.lengths[0] if samples.lengths else 0, _FIRST_SEED + 1)
+    inputs, others = (staged(samples, 3, shortest(samples), seed) for seed in (_FIRST_SEED, _FIRST_SEED + 1))
 
     def answer(rows: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         # Copies: a network may return its own state, which the next call changes.
@@ -48,9 +47,14 @@ def steady(source: nn.Module, samples: SampleInputs, outputs: Sequence[OutputCon
     compare_again(lambda: answer(inputs), first, named, TOLERANCE, "the source, asked the same twice,", advice)
 
 
+def shortest(samples: SampleInputs) -> int:
+    """Return the shortest length; 0 if no size is open."""
+    return samples.lengths[0] if samples.lengths else 0
+
+
 def reading_in(source: nn.Module, samples: SampleInputs, outputs: Sequence[OutputConfig]) -> Reading:
     """Return how the outputs are read from what the source returns."""
-    rows, length = 3, samples.lengths[0] if samples.lengths else 0
+    rows, length = 3, shortest(samples)
     found = ask(source, staged(samples, rows, length, _FIRST_SEED), samples)
     return call_at_start(*LOOKED_AT, reading_of, found, outputs_in(outputs), rows)
 

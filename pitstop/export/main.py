@@ -14,6 +14,7 @@ from models.errors import ModelError
 from models.sources.urls import shown
 
 from ..measure.hardware import versions
+from ..report.terminal import plain_console
 from .job import Job, Made
 from .options import ExportOptions
 from .origin import job_of
@@ -29,7 +30,7 @@ _WARNING = (
 
 def export(options: ExportOptions, console: Console | None = None) -> int:
     """Export, show what was made, and return the exit status."""
-    console = console or Console(emoji=False, markup=False, highlight=False, soft_wrap=True)
+    console = console or plain_console(markup=False, soft_wrap=True)
     try:
         if options.mar is not None:
             from .mar_import import bring

@@ -13,14 +13,14 @@ from models.startup.network_outputs import Returned, network_outputs
 from models.startup.sample_inputs import SampleInputs
 from models.user_code import call_at_start
 
-from .fresh import LOOKED_AT, ask, staged
+from .fresh import LOOKED_AT, ask, shortest, staged
 
 _HELP = "help: name the outputs yourself with --output NAME:DATATYPE:SHAPE, in the order that forward returns them"
 
 
 def outputs_of(module: nn.Module, samples: SampleInputs) -> tuple[OutputConfig, ...]:
     """Return the outputs in forward's order; the names that it gives become theirs, else output0, output1, …"""
-    length = samples.lengths[0] if samples.lengths else 0
+    length = shortest(samples)
     two, three = (
         call_at_start(*LOOKED_AT, _named, ask(module, staged(samples, rows, length, seed=rows), samples))
         for rows in (2, 3)
@@ -30,7 +30,7 @@ def outputs_of(module: nn.Module, samples: SampleInputs) -> tuple[OutputConfig, 
 
 def given_to_hook(module: nn.Module, samples: SampleInputs) -> tuple[OutputConfig, ...]:
     """Return what the network gives to a postprocess hook, as a start finds it, each with its place."""
-    length = samples.lengths[0] if samples.lengths else 0
+    length = shortest(samples)
     three, two = (
         Returned(call_at_start(*LOOKED_AT, ask, module, staged(samples, rows, length, seed=rows), samples), rows)
         for rows in (3, 2)

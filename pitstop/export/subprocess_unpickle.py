@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from configs.code_files import PROJECT
 from models.errors import ModelError
 from models.sources.urls import shown
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 _CHILD = "from pitstop.export.subprocess_unpickle import main; main()"
-_PROJECT = Path(__file__).resolve().parents[2]
 _LIMIT_S = 1800
 
 
@@ -43,7 +43,7 @@ def run(job: Job) -> Made:
 
 def _spawn(job: Job, answer: Path) -> str:
     # Our packages first: `models` and `configs` are names that a user's folder may have too.
-    path = os.pathsep.join(str(Path(each).resolve()) for each in (str(_PROJECT), *sys.path))
+    path = os.pathsep.join(str(Path(each).resolve()) for each in (str(PROJECT), *sys.path))
     try:
         # No shell and no name from the file: the job itself travels on stdin.
         done = subprocess.run(

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from configs.loader import ConfigError, check
 
+from ..report.terminal import plain_console
 from .groups import groups_of
 from .write import manifests
 
@@ -25,7 +26,7 @@ class KubernetesOptions:
 
 def kubernetes(options: KubernetesOptions, console: Console | None = None) -> int:
     """Write the manifests, say which they are, and return the exit status."""
-    console = console or Console(emoji=False, markup=False, highlight=False, soft_wrap=True)
+    console = console or plain_console(markup=False, soft_wrap=True)
     try:
         files = rendered(options)
     except ConfigError as error:

@@ -10,6 +10,7 @@ from rich.status import Status
 
 from ..measure import results
 from ..measure.percentiles import percentile
+from ..report.terminal import plain_console
 from .bodies import Format, requests, source
 from .errors import LoadError
 from .load_runner import Drive
@@ -38,7 +39,7 @@ class LoadOptions:
 
 def load(options: LoadOptions, console: Console | None = None) -> int:
     """Run the load, show what was found, and return the exit status."""
-    console = console or Console(emoji=False, highlight=False)
+    console = console or plain_console()
     try:
         _check(options)
         target, summary = measure(options)
@@ -46,7 +47,7 @@ def load(options: LoadOptions, console: Console | None = None) -> int:
         if options.written is not None:
             write(options.written, _record(options, target, summary))
     except LoadError as error:
-        Console(emoji=False, stderr=True, highlight=False).print(str(error), style="red", markup=False, soft_wrap=True)
+        plain_console(stderr=True).print(str(error), style="red", markup=False, soft_wrap=True)
         return UNUSABLE
     return STOPPED if summary.stopped else DONE
 
@@ -56,7 +57,7 @@ def measure(options: LoadOptions) -> tuple[Target, Summary]:
     target = find(options.url)
     found = requests(target, options.path, options.rows, options.length)
     try_one(target, found[0], options.kind, options.plan.timeout_s)
-    with Console(emoji=False, stderr=True).status("starting") as line:
+    with plain_console(stderr=True).status("starting") as line:
         record = run(
             target, found, options.kind, options.grpc_port, options.plan, lambda drive: _progress(drive, options, line)
         )

@@ -12,6 +12,7 @@ from rich.status import Status
 from configs.loader import ConfigError, load
 
 from ..load.errors import LoadError
+from ..report.terminal import plain_console
 from ..yaml_edit.patch import PatchError
 from ..yaml_edit.propose import propose
 from . import choose, report, sources
@@ -52,7 +53,7 @@ class PlanOptions:
 
 def plan(options: PlanOptions, console: Console | None = None) -> int:
     """Plan one model, show the plan, and return the exit status."""
-    console = console or Console(emoji=False, highlight=False)
+    console = console or plain_console()
     try:
         _check(options)
         return _plan(options, console)
@@ -180,4 +181,4 @@ def _impossible(options: PlanOptions, profiles: list[Profile]) -> str:
 
 
 def _status(text: str) -> Status:
-    return Console(emoji=False, stderr=True).status(text)
+    return plain_console(stderr=True).status(text)

@@ -2,8 +2,9 @@
 
 from configs.schema import ModelConfig
 from models.signature import Array, signature_of
+from models.sources.hooks import hooks_of
 from models.startup import examples, random_inputs
-from models.startup.sample_inputs import draw_of
+from models.startup.sample_inputs import SampleInputs
 
 from ..load.tensor import Tensor
 
@@ -28,7 +29,7 @@ def _arrays(config: ModelConfig, rows: int, length: int) -> dict[str, Array]:
     if not config.may_preprocess or not length:
         return drawn
     shorter = max((each for each in config.lengths or () if each < length), default=0)
-    samples = draw_of(config)
+    samples = SampleInputs(signature_of(config), hooks_of(config).preprocess, config.lengths or ())
     if samples.preprocess is None:
         return drawn
     for seed in range(_TRIES):

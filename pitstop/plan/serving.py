@@ -15,12 +15,15 @@ from typing import IO, Any
 import requests
 import yaml
 
-from configs.code_files import is_file, split
+from configs.code_files import is_file, local, split
 from configs.lint.applications import ROOT
+from configs.lint.path_checks import CALLABLES, FILES
+from configs.problems import value_at
 
 from .. import isolated_server, processes
 from ..load.token import token_header
 from ..ports import Ports
+from ..yaml_edit.patch import put
 
 _START_S = 300
 # What a replica logs reaches the log of `serve run` a little later than the controller hears of its end.
@@ -76,29 +79,22 @@ def _alone(raw: dict[str, Any], model: str) -> dict[str, Any]:
 
 def _locate(args: dict[str, Any]) -> None:
     """Name the files of the working directory by their absolute paths: the server may start in another folder."""
-    source, predict = args.get("source") or {}, args.get("predict") or {}
-    for key in {"weights", "torchscript", "exported_program"} & {*source}:
-        source[key] = _absolute(source[key])
+    for keys in (*FILES, *CALLABLES, ("auth", "tokens_file")):
+        if isinstance(named := value_at(args, keys), str):
+            put(args, keys, _located(named))
     if (example := args.get("example")) is not None:
         args["example"] = [_located(each) for each in ([example] if isinstance(example, str) else example)]
-    for part, keys in (
-        (source, {"factory"}),
-        (args, {"preprocess", "postprocess", "handler"}),
-        (predict, {"decode", "encode"}),
-    ):
-        for key in keys & {*part}:
-            part[key] = _located(part[key])
 
 
-def _located(named: Any) -> Any:
+def _located(named: str) -> str:
     """Return a file, or `path/to/file.py:name`, by its absolute path, and a module as it is."""
-    place, name = split(str(named))
+    place, name = split(named)
     return f"{_absolute(place)}:{name}" if is_file(place) else _absolute(named)
 
 
-def _absolute(location: Any) -> Any:
-    here = Path.cwd() / str(location)
-    return str(here) if here.is_file() else location
+def _absolute(location: str) -> str:
+    file = local(location)
+    return str(file.absolute()) if file else location
 
 
 def _start(config: Path, env: dict[str, str], out: IO[bytes]) -> "subprocess.Popen[str]":

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from configs.problems import value_at
 
+from ..report.terminal import plain_console
 from . import choose, report
 from .choose import LatencyTarget, Option
 from .place import Place
@@ -49,7 +50,7 @@ def rehearse(stage: Stage, console: Console) -> bool:
     checks: list[Check] = []
     try:
         with (
-            Console(emoji=False, stderr=True).status("starting the server") as line,
+            plain_console(stderr=True).status("starting the server") as line,
             _server(stage, fit, line.update) as url,
         ):
             verifier = _verifier(stage, url, replace(stage.option.setting, replicas=fit))

@@ -1,8 +1,15 @@
-"""The tables of the terminal: without lines, figures to the right."""
+"""What the terminal gets: consoles without pictures, tables without lines and with figures to the right."""
 
 from collections.abc import Collection
+from typing import Any
 
+from rich.console import Console
 from rich.table import Table
+
+
+def plain_console(**given: Any) -> Console:
+    """Return a console that prints text as it is: rich would make a picture of `:100:`."""
+    return Console(emoji=False, highlight=False, **given)
 
 
 def table(*heads: str, left: Collection[str] = (), gap: int = 2) -> Table:

@@ -16,6 +16,7 @@ from configs.schema import ModelConfig
 
 from ..measure.hardware import cores, device_here
 from ..plan.place import Place, args_changes, find_model
+from ..report.terminal import plain_console
 from ..yaml_edit.patch import PatchError
 from ..yaml_edit.propose import propose
 from .candidates import Candidate, alike, candidates, now
@@ -131,7 +132,7 @@ def _times_better(score: float, other: float) -> float:
 
 def tune(options: TuneOptions, console: Console | None = None, try_: Attempt = attempt) -> int:
     """Tune one model, show what was tried, and return the exit status. `try_` measures; tests bring their own."""
-    console = console or Console(emoji=False, highlight=False)
+    console = console or plain_console()
     try:
         if options.budget_s <= 0:
             raise ConfigError(f"--budget-s is {options.budget_s:g}\nhelp: it must be above 0")
@@ -143,7 +144,7 @@ def tune(options: TuneOptions, console: Console | None = None, try_: Attempt = a
 
 def _tune(options: TuneOptions, place: Place, console: Console, try_: Attempt) -> int:
     device = device_here(place.app.config.device)
-    with Console(emoji=False, stderr=True).status("starting") as line:
+    with plain_console(stderr=True).status("starting") as line:
         search = Search(options, place, device, line.update, try_)
         images = any(len(tensor.shape) == 4 for tensor in place.app.config.inputs)
         stopped = False

@@ -209,8 +209,9 @@ def test_a_hook_may_fill_the_same_arrays_at_every_call(rows: int) -> None:
         return {"n": kept}
 
     post = Postprocessor(hook, (Tensor("n", "FP32", (-1,)),))
-    first = post._run({"y": np.zeros(rows)}, InferRequest({}, rows))
-    post._run({"y": np.zeros(rows)}, InferRequest({}, rows))
+    first = post({"y": np.zeros(rows)}, InferRequest({}, rows))
+    post({"y": np.zeros(rows)}, InferRequest({}, rows))
+    assert isinstance(first, dict)
     assert (first["n"] == 1).all()
 
 
@@ -218,6 +219,6 @@ def test_what_the_hook_gets_cannot_be_written_to() -> None:
     def hook(given: Rows) -> Any:
         given["y"][:] = 1
 
-    found = Postprocessor(hook, LABEL).at_once({"y": np.zeros(1)}, InferRequest({}, 1))
+    found = Postprocessor(hook, LABEL)({"y": np.zeros(1)}, InferRequest({}, 1))
     assert isinstance(found, InferenceFailed)
     assert "read-only" in str(found.cause)

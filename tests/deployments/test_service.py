@@ -113,7 +113,7 @@ def test_rows_that_are_being_preprocessed_count_among_those_that_wait() -> None:
             over.set()
         while len(device.given) < 2:
             await asyncio.sleep(0)
-        assert device.batcher.preparing_rows == 0
+        assert device.batcher.rows_in_hooks == 0
         assert told == []
 
     served(test, TEXT, waits)

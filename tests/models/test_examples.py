@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from models.errors import ModelError
 from models.signature import Array, Rows
+from models.sources.hooks import hooks_of
 from models.startup.examples import MOST_ROWS, Examples, of_config
 from models.startup.open_model import open_model
+from models.startup.sample_inputs import draw_of
 from tests.models.test_open_model import config, opened
 
 HERE = "tests.models.test_examples"
@@ -224,8 +226,9 @@ def test_rows_of_differing_length_are_padded_and_a_row_too_long_is_refused(tmp_p
     path.write_text(json.dumps([row(3), row(5)]))
     assert sorted(rows_of(str(path), **keys)["x"].tolist()) == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
     path.write_text(json.dumps([row(3), row(9)]))
+    given = config(example=str(path), **keys)
     with pytest.raises(ModelError, match="'x' has 9 along its open size"):
-        rows_of(str(path), **keys)
+        draw_of(given, hooks_of(given))
 
 
 def test_a_start_asks_with_the_rows_that_are_named_and_its_metadata_says_so() -> None:

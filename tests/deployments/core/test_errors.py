@@ -3,7 +3,16 @@
 import grpc
 import pytest
 
-from deployments.core.errors import BY_KIND, BadRequest, NotFinite, OutOfMemory, ServeError, Unavailable, sentence
+from deployments.core.errors import (
+    BY_KIND,
+    BadRequest,
+    NotFinite,
+    OutOfMemory,
+    OutOfMemoryTogether,
+    ServeError,
+    Unavailable,
+    sentence,
+)
 from deployments.grpc.status import code_of
 
 
@@ -12,6 +21,7 @@ from deployments.grpc.status import code_of
     [
         (Unavailable(3), 503, grpc.StatusCode.UNAVAILABLE),
         (OutOfMemory(), 503, grpc.StatusCode.RESOURCE_EXHAUSTED),
+        (OutOfMemoryTogether(), 503, grpc.StatusCode.RESOURCE_EXHAUSTED),
         (NotFinite(), 500, grpc.StatusCode.INTERNAL),
     ],
 )
