@@ -49,6 +49,11 @@ def network_outputs(one: Returned, other: Returned) -> tuple[Reading, tuple[Tens
             f"{other.rows}: nothing in it has a row for each row\n"
             "help: return tensors whose first size counts the rows, and whose other sizes are always the same"
         )
+    if twice := [each.name for each in tensors if [other.name for other in tensors].count(each.name) > 1]:
+        raise ModelError(
+            f"postprocess: forward returned {shown(one.result)}, of which two are called {twice[0]}\n"
+            "help: return keys that are texts, without points in them"
+        )
     by_row_paths = {pick.path for pick in picks if pick.by_row}
     lengths = () if named else tuple(lengths_in(one.result, by_row_paths))
     how = f"by postprocess, from {', '.join(f'{each.name} {each.datatype} {list(each.shape)}' for each in tensors)}"
