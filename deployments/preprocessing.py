@@ -62,7 +62,10 @@ class Preprocessor:
 
     def _own(self, returned: object, rows: int) -> dict[str, Array]:
         """Return copies: a hook may write into the same arrays at its next call, while these still wait."""
-        return {name: np.array(array) for name, array in check_model_inputs(returned, rows, self._model_inputs).items()}
+        arrays = check_model_inputs(returned, rows, self._model_inputs)
+        # Again: an array of a class of the user's own may have told of another dtype or shape than its copy has.
+        copies = {name: np.array(array) for name, array in arrays.items()}
+        return check_model_inputs(copies, rows, self._model_inputs)
 
 
 def preprocessor(

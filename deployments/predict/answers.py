@@ -7,7 +7,7 @@ import numpy as np
 import orjson
 
 from models.signature import Array
-from models.user_code import call
+from models.user_code import call, without_loop
 
 from ..core.errors import BadRequest, InferenceFailed
 from ..core.request import PredictAnswer
@@ -55,7 +55,7 @@ def _plain(outputs: Mapping[str, Array]) -> list[object]:
 def _encoded(answer: WriteAnswer, row: Mapping[str, Array]) -> orjson.Fragment | PredictAnswer:
     """Call the encode hook and write its object at once, so that an object that JSON cannot hold is its error."""
     try:
-        encoded: object = call(answer, row)
+        encoded: object = call(without_loop, answer, row)
         if isinstance(encoded, tuple):
             return _own(encoded)
         if not isinstance(encoded, dict):

@@ -222,3 +222,42 @@ def test_what_the_hook_gets_cannot_be_written_to() -> None:
     found = Postprocessor(hook, LABEL)({"y": np.zeros(1)}, InferRequest({}, 1))
     assert isinstance(found, InferenceFailed)
     assert "read-only" in str(found.cause)
+
+
+class Lies(np.ndarray[Any, Any]):
+    """Says that it is what it is not."""
+
+    dtype = np.dtype(np.float32)
+    shape = (2,)  # type: ignore[override]
+
+
+class Odd(str):
+    __slots__ = ()
+
+    def encode(self, *_: Any) -> Any:
+        return 7
+
+
+def test_what_is_answered_is_what_was_checked() -> None:
+    number = Postprocessor(lambda _: {"n": np.arange(4).view(Lies)}, (Tensor("n", "FP32", (-1,)),))
+    found = number({"y": np.zeros(2)}, InferRequest({}, 2))
+    assert isinstance(found, InferenceFailed)
+    assert "'n' as int64 [4]" in str(found.cause)
+    label = Postprocessor(lambda _: {"label": [Odd("a")]}, LABEL)({"y": np.zeros(1)}, InferRequest({}, 1))
+    assert isinstance(label, dict)
+    assert label["label"].tolist() == [b"a"]
+
+
+@both
+def test_a_hook_may_run_a_loop_of_its_own(served: OpenedModel, rows: int) -> None:
+    async def looked_up(numbers: Array) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"json": [f"{n:g}" for n in numbers], "square": numbers}
+
+    async def main() -> tuple[Any, Any]:
+        service = await service_of(served, lambda given: asyncio.run(looked_up(given["number"][:, 0])))
+        found = (await infer(service, asked("ok", [3] * rows))).outputs["json"].tolist()
+        return found, asyncio.get_running_loop()
+
+    found, loop = in_a_thread(main())
+    assert (found, loop is not None) == ([b"6"] * rows, True)
