@@ -13,7 +13,7 @@ from .backends import BACKENDS, DEFAULT, BackendName
 from .code_files import import_path
 from .strict import Strict
 from .user_config import CanaryConfig, Tunables
-from .values import check_batch_bytes, check_bounds, dotted, host, open_size, printable, whole_above_one
+from .values import check_batch_bytes, check_bounds, dotted, host, open_size, printable, some_paths, whole_above_one
 
 __all__ = ["AuthConfig", "CanaryConfig", "ModelConfig", "OutputConfig", "PredictConfig", "RootConfig"]
 __all__ += ["SourceConfig", "Strict", "TensorConfig", "Tunables"]
@@ -27,7 +27,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 GpuShare = Annotated[float, AfterValidator(whole_above_one)]
 TensorName = Annotated[str, AfterValidator(printable)]
 Host = Annotated[str, AfterValidator(host)]
-Example = Annotated[str, Field(min_length=1)]
+Examples = Annotated[str | tuple[str, ...], BeforeValidator(some_paths)]
 ImportPath = Annotated[str, AfterValidator(import_path)]
 
 
@@ -140,7 +140,7 @@ class ModelConfig(Strict):
     outputs: tuple[OutputConfig, ...] = Field(
         min_length=1, strict=False, description="Outputs, with the names or in the order in which forward returns them."
     )
-    example: Example | Annotated[tuple[Example, ...], Field(strict=False, min_length=1)] | None = Field(
+    example: Examples | None = Field(
         None,
         description="Real requests for the checks of the start: files, or a callable that returns them.",
     )

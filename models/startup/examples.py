@@ -32,6 +32,10 @@ _Row = dict[str, Array]
 _Reader = Callable[..., list[Mapping[str, Any]]]
 
 
+class _UnusableFileError(ValueError):
+    """A file that holds no rows for the inputs; its text says why."""
+
+
 class Examples:
     """Rows to draw from, each an array [1, ...] per input."""
 
@@ -103,7 +107,7 @@ def _requests(named: str, signature: Signature, decode: str | None) -> Iterable[
     except ModelError:
         raise
     except Exception as error:  # Whatever a library raises of a file, or a decode hook of a picture.
-        advice = "name a .npz, .safetensors, .json, .txt or picture that holds rows of the inputs"
+        advice = "name a .npz, .safetensors, .json, .txt or picture that holds rows of the inputs, or a callable"
         raise ModelError(f"example {shown(named)}: cannot be read ({first_line(error)})\nhelp: {advice}") from error
 
 
@@ -119,7 +123,7 @@ def _safetensors(path: Path, *_: object) -> list[Mapping[str, Any]]:
 
 
 def _json(path: Path, signature: Signature, *_: object) -> list[Mapping[str, Any]]:
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = json.loads(_text(path))
     requests = found if isinstance(found, list) and all(_is_request(each) for each in found) else [found]
     return [_of_json(each, signature) for each in requests]
 
@@ -144,7 +148,7 @@ def _of_json(found: Any, signature: Signature) -> Mapping[str, Any]:
         return {name: [each[name] for each in instances] for name in instances[0]}
     if isinstance(instances, list) and len(signature.inputs) == 1:
         return {signature.inputs[0].name: instances}
-    raise ValueError("it is neither a request nor a list of instances")
+    raise _UnusableFileError("it is neither a request nor a list of instances")
 
 
 def _shaped(tensor: Mapping[str, Any]) -> Any:
@@ -152,12 +156,20 @@ def _shaped(tensor: Mapping[str, Any]) -> Any:
 
 
 def _lines(path: Path, signature: Signature, *_: object) -> list[Mapping[str, Any]]:
-    texts = [line.encode() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return [{_texts(signature).name: _column(texts, _texts(signature))}]
+    texts = [line.encode() for line in _text(path).splitlines() if line.strip()]
+    return [{_texts(signature, "a .txt file").name: _column(texts, _texts(signature, "a .txt file"))}]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _UnusableFileError(f"it is not UTF-8 from byte {error.start} on: save it as UTF-8") from error
 
 
 def _bytes(path: Path, signature: Signature, *_: object) -> list[Mapping[str, Any]]:
-    return [{_texts(signature).name: _column([path.read_bytes()], _texts(signature))}]
+    kind = f"a {path.suffix} file" if path.suffix else "a file without an ending"
+    return [{_texts(signature, kind).name: _column([path.read_bytes()], _texts(signature, kind))}]
 
 
 def _picture(path: Path, signature: Signature, decode: str | None) -> list[Mapping[str, Any]]:
@@ -165,7 +177,7 @@ def _picture(path: Path, signature: Signature, decode: str | None) -> list[Mappi
         return _bytes(path, signature)
     read: Callable[[bytes], Array] | None = default_reader(signature) if decode is None else resolve(decode)
     if read is None:
-        raise ValueError("the model takes no picture: name predict.decode, which makes a row of one")
+        raise _UnusableFileError("the model takes no picture: name predict.decode, which makes a row of one")
     kind = mimetypes.guess_type(path.name)[0] or ""
     returned = call(decode_hook_of(read), path.read_bytes(), kind)
     row: Mapping[str, Any] = returned if isinstance(returned, Mapping) else {signature.inputs[0].name: returned}
@@ -174,9 +186,9 @@ def _picture(path: Path, signature: Signature, decode: str | None) -> list[Mappi
     return [{name: value if np.ndim(value) == ranks.get(name) else [value] for name, value in row.items()}]
 
 
-def _texts(signature: Signature) -> Tensor:
+def _texts(signature: Signature, kind: str) -> Tensor:
     if len(signature.inputs) != 1 or signature.inputs[0].datatype != "BYTES":
-        raise ValueError("only a model with one BYTES input takes such a file")
+        raise _UnusableFileError(f"only a model with one BYTES input takes {kind}")
     return signature.inputs[0]
 
 
