@@ -88,6 +88,7 @@ class PredictRequest:
     inputs: dict[str, Array]
     single: bool
     parameters: dict[str, Any] | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

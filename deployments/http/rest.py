@@ -92,7 +92,7 @@ async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Response:
     else:
         given = predict.read(body, content_type)
     rows = check(service.signature, given.inputs)
-    request = InferRequest(given.inputs, rows, version=at.version, parameters=given.parameters)
+    request = InferRequest(given.inputs, rows, version=at.version, seed=given.seed, parameters=given.parameters)
     if not service.ready(at.version):
         raise NotReady
     answer = predict.write((await infer(service, request, leaving(receive))).outputs, given.single)

@@ -20,7 +20,7 @@ from ..core.errors import BadRequest, InferenceFailed, show
 from ..core.request import PredictAnswer, PredictRequest
 from ..protocol.encoding import as_bytes, from_json, one_element
 from ..protocol.json_text import load
-from ..protocol.parameters import object_of
+from ..protocol.parameters import object_of, seed, seed_in_text
 from ..protocol.shapes import check_shape
 from .answers import WriteAnswer, written
 from .body_kinds import is_data, is_json, why_unreadable
@@ -65,16 +65,17 @@ class Predictor:
 
     def _form(self, body: bytes, content_type: str) -> PredictRequest:
         files, fields = read_form(body, content_type)
+        drawn = seed_in_text(fields)
         rows = [self._row(each.body, each.content_type) for each in files]
         if len(rows) == 1:
-            return PredictRequest(rows[0], True, fields)
+            return PredictRequest(rows[0], True, fields, drawn)
         try:
             inputs = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
         except ValueError:
             raise BadRequest(
                 "the files of the form give rows of different sizes: send each in its own request"
             ) from None
-        return PredictRequest(inputs, False, fields)
+        return PredictRequest(inputs, False, fields, drawn)
 
     def _row(self, body: bytes, content_type: str) -> dict[str, Array]:
         """Return one row of every input, of a body or a file that is no instances."""
@@ -98,8 +99,8 @@ class Predictor:
 
     def _instances(self, body: bytes) -> PredictRequest:
         message = _load(body)
-        rows = message["instances"]
-        return PredictRequest(self._columns(rows), False, object_of(message, "the body"))
+        parameters = object_of(message, "the body")
+        return PredictRequest(self._columns(message["instances"]), False, parameters, seed(parameters))
 
     def _columns(self, rows: list[Any]) -> dict[str, Array]:
         tensors = self._signature.inputs

@@ -237,3 +237,21 @@ def test_parameters_beside_instances_are_the_requests() -> None:
     assert service.seen[0].parameters == {"k": 3}
     answer = ask(service, "/predict", {"instances": ["a"], "parameters": [3]})
     assert (answer.status, "parameters must be an object" in answer.json["error"]) == (400, True)
+
+
+def test_a_seed_is_the_requests_as_a_parameter_or_as_the_text_of_a_form() -> None:
+    service = texts()
+    ask(service, "/predict", {"instances": ["a"], "parameters": {"seed": 7}})
+    sent(service, form(("seed", "", b"7"), ("f", "a", b"a")), FORM)
+    ask(service, "/predict", {"instances": ["a"]})
+    assert [each.seed for each in service.seen] == [7, 7, None]
+    assert service.seen[1].parameters == {"seed": "7"}
+
+
+@pytest.mark.parametrize("seed", [-1, 7.5, "x", "", str(2**63), "7" * 5000, "²", [7]])
+def test_a_seed_that_is_none_is_refused(seed: Any) -> None:
+    answers = [ask(texts(), "/predict", {"instances": ["a"], "parameters": {"seed": seed}})]
+    if isinstance(seed, str):
+        answers.append(sent(texts(), form(("seed", "", seed.encode()), ("f", "a", b"a")), FORM))
+    for answer in answers:
+        assert (answer.status, "parameter seed must be a whole number" in answer.json["error"]) == (400, True)
