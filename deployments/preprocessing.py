@@ -3,7 +3,9 @@
 Its arrays are collated with the rows of other requests, so every property of them is checked.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from models.user_code import call, text_of
 
 from .core.errors import BadRequest, InferenceFailed
 from .core.request import InferRequest, IsDisconnected
-from .hook_threads import INLINE_ROWS, HookThreads
+from .hook_threads import HookThreads
 
 
 class Preprocessor:
@@ -38,10 +40,9 @@ class Preprocessor:
             InferenceFailed: it raised another error, or returned something else than at the start.
             TimedOut: it was not done by `until_s`, on time.perf_counter's clock.
         """
-        inputs, rows, parameters = request.inputs, request.rows, request.parameters
-        if rows <= INLINE_ROWS:
-            return self._run(inputs, rows, parameters)
-        return await self._threads.run(lambda: self._run(inputs, rows, parameters), until_s, is_disconnected)
+        rows, threads = request.rows, self._threads
+        work = partial(self._run, request.inputs, rows, request.parameters)
+        return await threads.call(rows, work, until_s - time.perf_counter(), is_disconnected)
 
     def _run(self, inputs: Rows, rows: int, parameters: Mapping[str, Any] | None) -> dict[str, Array]:
         try:

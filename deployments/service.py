@@ -21,7 +21,6 @@ from .canary.router import CanaryRouter
 from .core.errors import BadRequest
 from .core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
 from .health.health import Health
-from .hook_threads import INLINE_ROWS
 from .http import json_fast_path
 from .metrics.model_metrics import ModelMetrics
 from .postprocessing import Postprocessor
@@ -211,8 +210,8 @@ class ModelService:
         def took(answer: Answer | Exception) -> None:
             if isinstance(answer, Exception):
                 deliver(answer)
-            elif request.rows <= INLINE_ROWS:
-                deliver(postprocess(answer, request))
+            elif postprocess.threads.is_quick(request.rows):
+                deliver(postprocess.threads.timed(request.rows, partial(postprocess, answer, request)))
             else:
                 self._batcher.rows_in_hooks += request.rows
                 self._start(in_thread(answer))
@@ -220,7 +219,8 @@ class ModelService:
         async def in_thread(answer: Answer) -> None:
             outcome: Answer | Exception
             try:
-                outcome = await postprocess.threads.run(partial(postprocess, answer, request), until_s, is_disconnected)
+                work = partial(postprocess, answer, request)
+                outcome = await postprocess.threads.run(request.rows, work, until_s, is_disconnected)
             except Exception as error:  # Only a result ends the request.
                 outcome = error
             finally:

@@ -261,3 +261,52 @@ def test_a_hook_may_run_a_loop_of_its_own(served: OpenedModel, rows: int) -> Non
 
     found, loop = in_a_thread(main())
     assert (found, loop is not None) == ([b"6"] * rows, True)
+
+
+def test_a_hook_of_few_rows_leaves_the_event_loop_once_it_takes_long_and_comes_back(served: OpenedModel) -> None:
+    threads: list[int] = []
+    slow = [True]
+
+    def hook(given: Rows) -> Any:
+        threads.append(threading.get_ident())
+        if slow[0]:
+            threading.Event().wait(0.05)
+        return {"json": ["x"] * len(given["number"]), "square": given["number"][:, 0]}
+
+    async def main() -> tuple[list[bool], list[bool]]:
+        service = await service_of(served, hook)
+        found = []
+        for is_slow, calls in ((True, 3), (False, 400)):
+            slow[0] = is_slow
+            threads.clear()
+            for _ in range(calls):
+                await infer(service, asked("ok", [1]))
+            found.append([each == threading.get_ident() for each in threads])
+        return found[0], found[1]
+
+    slowly, quickly = in_a_thread(main())
+    assert slowly == [False] * 3
+    assert quickly[-1]
+
+
+def test_a_hook_that_hangs_on_one_row_holds_up_nobody_else(served: OpenedModel) -> None:
+    over = threading.Event()
+
+    def hook(given: Rows) -> Any:
+        over.wait(0.01)
+        if given["number"][0, 0] == 8:
+            over.wait(20)
+        return {"json": ["x"] * len(given["number"]), "square": given["number"][:, 0]}
+
+    async def main() -> None:
+        service = await service_of(served, hook)
+        hanging = [asyncio.ensure_future(infer(service, asked("ok", [4]))) for _ in range(8)]
+        try:
+            for n in (1, 2, 3):
+                assert (await infer(service, asked("ok", [n]))).outputs["square"].tolist() == [2 * n]
+            assert not any(each.done() for each in hanging)
+        finally:
+            over.set()
+        await asyncio.gather(*hanging)
+
+    in_a_thread(main())

@@ -1,5 +1,6 @@
 """What /predict takes and answers beyond pictures and JSON: text, bytes, forms, and an encode hook's own bytes."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -255,3 +256,35 @@ def test_a_seed_that_is_none_is_refused(seed: Any) -> None:
         answers.append(sent(texts(), form(("seed", "", seed.encode()), ("f", "a", b"a")), FORM))
     for answer in answers:
         assert (answer.status, "parameter seed must be a whole number" in answer.json["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("slow", ["decode", "encode"])
+def test_a_hook_of_predict_that_takes_long_leaves_the_event_loop(slow: str) -> None:
+    threads: list[bool] = []
+
+    def noted(hook: str) -> None:
+        if hook == slow:
+            threads.append(threading.current_thread().name.startswith(hook))
+            threading.Event().wait(0.01)
+
+    def decode(body: bytes) -> Any:
+        noted("decode")
+        return body
+
+    def encode(row: Mapping[str, Any]) -> Any:
+        noted("encode")
+        return {"got": row["OUTPUT0"].decode()}
+
+    service = hooked(texts(), decode, encode)
+    assert [sent(service, b"a").json for _ in range(3)] == [{"got": "got a"}] * 3
+    assert threads == [True] * 3
+
+
+def test_a_decode_hook_that_hangs_is_timed_out() -> None:
+    over = threading.Event()
+    service = hooked(texts(), lambda body: over.wait(20) and body)
+    service.tunables = service.tunables.model_copy(update={"request_timeout_s": 0.1})
+    try:
+        assert sent(service, b"a").status == 408
+    finally:
+        over.set()
