@@ -18,6 +18,7 @@ from .auth.authenticator import Authenticator
 from .batching.batching import Batcher
 from .batching.queue import Answer, OnResult
 from .canary.router import CanaryRouter
+from .contract import Elsewhere
 from .core.errors import BadRequest
 from .core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
 from .health.health import Health
@@ -31,6 +32,8 @@ from .protocol.requested_outputs import no_version
 
 class ModelService:
     """Satisfies request.Service. `properties` returns the metadata on where and how the model runs.
+
+    `elsewhere` answers the requests of an ingress replica whose device has another config than it.
 
     Its fields are set here and never reassigned.
     """
@@ -47,6 +50,7 @@ class ModelService:
         postprocess: Postprocessor | None = None,
         authenticator: Authenticator | None = None,
         health: Health | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.name, self.version, self.authenticator = config.name, config.version, authenticator
         self.signature = signature_of(config)
@@ -59,6 +63,7 @@ class ModelService:
         self._preprocess = preprocess
         self._postprocess = postprocess
         self._health = health
+        self._elsewhere = elsewhere
         self._random, self._whole = config.random, config.whole
         # If a client's arrays have an open size, a row beyond the last warmed length is refused.
         self._longest = config.lengths[-1] if config.lengths and preprocess is None else None
@@ -122,6 +127,9 @@ class ModelService:
             return
         if self._postprocess is not None:
             deliver = self._postprocessed(request, deliver, is_disconnected, self._postprocess)
+        if self._elsewhere is not None:
+            allowed_s = batcher.allowed_s(request.timeout_s)
+            deliver = self._elsewhere.around(request, version, allowed_s, deliver, on_result)
         seed = request.seed if self._random else None
         if self._preprocess is None:
             batcher.add(request.inputs, rows, deliver, request.timeout_s, request.priority, is_disconnected, seed)

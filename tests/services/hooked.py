@@ -11,11 +11,11 @@ from models.signature import Rows
 
 
 class Sums(nn.Module):
-    """The sum of a row; what it has besides is for no hook."""
+    """The sum of a row, times a factor; what it has besides is for no hook."""
 
-    def __init__(self) -> None:
+    def __init__(self, factor: float = 1) -> None:
         super().__init__()
-        self.weights = nn.Parameter(torch.ones(2))
+        self.weights = nn.Parameter(torch.full((2,), float(factor)))
 
     def forward(self, x: Tensor) -> dict[str, Any]:
         """Map x [n, 2] to total [n]."""
