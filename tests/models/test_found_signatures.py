@@ -137,7 +137,7 @@ def test_a_program_says_what_it_takes(program: Path) -> None:
 
 
 def test_a_torchscript_file_with_an_example_needs_no_signature(tmp_path: Path) -> None:
-    torch.jit.script(Linear()).save(str(tmp_path / "linear.pt"))
+    torch.jit.script(Linear()).save(str(tmp_path / "linear.pt"))  # type: ignore[no-untyped-call]
     np.savez(tmp_path / "rows.npz", x=np.ones((3, 4), np.float32))
     served = opened({"torchscript": str(tmp_path / "linear.pt")}, example=str(tmp_path / "rows.npz"))
     assert signature(served) == {"x": ("FP32", (-1, 4)), "output": ("FP32", (-1, 2))}
