@@ -13,6 +13,7 @@ from ray.serve.handle import DeploymentHandle
 from configs.loader import parse_model
 from configs.schema import Tunables
 from models.signature import Array, signature_of
+from models.sources.complete import completed
 from models.sources.hooks import hooks_of
 
 from . import gc_tuning, log_format
@@ -46,6 +47,7 @@ class Ingress:
         # The device's replica answers only once it is warm, so ready means warm here too.
         self._properties = await device.properties.remote()
         with starting(config.name):
+            config = completed(config)
             hooks = hooks_of(config)
         preprocess = preprocessor(hooks.preprocess, await device.model_inputs.remote(), config.lengths)
         remote = RemoteDevice(asyncio.get_running_loop(), self._block, await device.grouping.remote())

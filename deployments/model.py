@@ -7,6 +7,7 @@ application imports this file too, in a process of its own that does not need to
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ray import serve
@@ -16,6 +17,7 @@ from configs.schema import Tunables
 from models.runtime.forward_times import best_rows
 from models.runtime.returned_values import check_model_inputs
 from models.signature import Array, Tensor, signature_of
+from models.sources.complete import completed
 from models.startup.check_results import line
 
 from . import gc_tuning, log_format, malloc_tuning
@@ -67,6 +69,7 @@ class Model:
         thread = DeviceThread()
         thread.start()
         with starting(self._config.name):
+            self._config = await thread.call(partial(completed, self._config))
             self._served = await thread.call(self._open)
         self._summary = {**self._served.summary(), "example": self._example()}
         self._supervisor = Supervisor(self._served)

@@ -30,7 +30,7 @@ def _reader(tensor: Tensor) -> Callable[[bytes], Array]:
     _, channels, height, width = tensor.shape
 
     def read(body: bytes) -> Array:
-        image = _open(body, _MODES[channels])
+        image = open_image(body, _MODES[channels])
         pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR), np.uint8)
         planes = pixels.reshape(height, width, channels).transpose(2, 0, 1)
         return np.ascontiguousarray(planes)[None]
@@ -38,8 +38,8 @@ def _reader(tensor: Tensor) -> Callable[[bytes], Array]:
     return read
 
 
-def _open(body: bytes, mode: str) -> Image.Image:
-    """Decode upright; the size is checked before anything is decoded."""
+def open_image(body: bytes, mode: str) -> Image.Image:
+    """Decode upright; the size is checked before anything is decoded. Raises ValueError, for the client."""
     try:
         image = Image.open(io.BytesIO(body), formats=_FORMATS)
         if image.width * image.height <= _MOST_PIXELS:

@@ -65,7 +65,7 @@ def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundMod
     # The hooks first: their errors show at once, while loading weights may take minutes.
     hooks = hooks_of(config)
     samples = draw_of(config, hooks)
-    loaded = source.load(config.source) if module is None else module
+    loaded = source.load_for(config) if module is None else module
     bound, samples = bind(freeze_in_eval(loaded), samples)
     _log.info("%s: checked with %s", config.name, samples.source)
     if bound.how != BY_NAME:
