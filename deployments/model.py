@@ -166,7 +166,11 @@ class Model:
 
     def _example(self) -> dict[str, Any] | None:
         examples = self._served.samples.examples
-        return None if examples is None else example_request(signature_of(self._config), examples.first)
+        return (
+            None
+            if examples is None or examples.invented
+            else example_request(signature_of(self._config), examples.first)
+        )
 
     def _open_device(self, thread: DeviceThread) -> LocalDevice:
         supervisor, forward_ms = self._supervisor, self._served.forward_ms

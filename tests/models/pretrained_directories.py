@@ -16,7 +16,7 @@ CORPUS = [
     "service was slow but the food made up for it",
 ]
 TEXTS = ["a lazy dog", "Ada Lovelace met Charles Babbage in London", "seven", "the food was slow zebra"]
-_SMALL: dict[str, Any] = {
+SMALL: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
@@ -48,7 +48,7 @@ def text_model(folder: Path, kind: str = "BertForSequenceClassification", labels
     words = tokenizer()
     names = settings.pop("id2label", {number: f"L{number}" for number in range(labels)})
     config = transformers.BertConfig(
-        vocab_size=len(words), max_position_embeddings=64, id2label=names, initializer_range=0.5, **_SMALL, **settings
+        vocab_size=len(words), max_position_embeddings=64, id2label=names, initializer_range=0.5, **SMALL, **settings
     )
     getattr(transformers, kind)(config).eval().save_pretrained(folder)
     words.save_pretrained(folder)
@@ -75,7 +75,7 @@ def image_model(folder: Path) -> Path:
     """Save a ViT of three classes and its image processor."""
     torch.manual_seed(5)
     names = {0: "cat", 1: "dog", 2: "fox"}
-    config = transformers.ViTConfig(image_size=32, patch_size=8, id2label=names, initializer_range=0.5, **_SMALL)
+    config = transformers.ViTConfig(image_size=32, patch_size=8, id2label=names, initializer_range=0.5, **SMALL)
     transformers.ViTForImageClassification(config).eval().save_pretrained(folder)
     _save_processor(folder, {"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}})
     return folder
@@ -90,7 +90,7 @@ def detector(folder: Path, size: dict[str, int]) -> Path:
         num_detection_tokens=6,
         id2label={0: "cat", 1: "dog", 2: "fox"},
         initializer_range=0.5,
-        **_SMALL,
+        **SMALL,
     )
     transformers.YolosForObjectDetection(config).eval().save_pretrained(folder)
     _save_processor(folder, {"image_processor_type": "YolosImageProcessor", "size": size})
@@ -113,7 +113,7 @@ def speech_model(folder: Path, norm: str) -> Path:
         do_stable_layer_norm=norm == "layer",
         initializer_range=0.5,
         pad_token_id=0,
-        **_SMALL,
+        **SMALL,
     )
     transformers.Wav2Vec2ForCTC(config).eval().save_pretrained(folder)
     (folder / "vocab.json").write_text(json.dumps({letter: number for number, letter in enumerate(letters)}))

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
+from configs.code_files import PROJECT
 from configs.loader import parse_model
 from configs.schema import ModelConfig, Tunables
 from deployments.batching.batching import Batcher
@@ -30,6 +32,8 @@ from models.sources.complete import completed
 from models.sources.pretrained import directory as places
 from models.sources.pretrained.audio import as_wav
 from models.startup.open_model import open_model
+from pitstop.check.main import CLEAN, PROBLEMS
+from pitstop.check.main import check_files as check
 from tests.models import pretrained_directories as directories
 
 TEXTS, transformers = directories.TEXTS, directories.transformers
@@ -280,6 +284,8 @@ def test_audio_of_another_rate_is_refused_with_both_rates(tmp_path: Path) -> Non
     own = config(folder, "automatic-speech-recognition", lengths=[2000])
     with pytest.raises(BadRequest, match="audio 0 has 16000 samples a second, this model takes 8000: resample"):
         answers(own, [request("audio", [as_wav(np.zeros(500), 16000)])])
+    with pytest.raises(BadRequest, match="audio 0 has 9 samples, this model takes at least 20"):
+        answers(own, [request("audio", [as_wav(np.zeros(9), 8000)])])
     with pytest.raises(BadRequest, match="audio 0 is no WAV"):
         answers(own, [request("audio", [b"OggS...."])])
 
@@ -406,3 +412,44 @@ def test_a_directory_outside_of_the_allowed_places_is_refused(tmp_path: Path, mo
 def test_lengths_beyond_the_networks_positions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"lengths: ends with 128, and .* takes at most 64 tokens"):
         config(directories.text_model(tmp_path), "text-classification", lengths=[16, 128])
+
+
+def test_other_networks_than_bert_are_served_too(tmp_path: Path) -> None:
+    words, asked = directories.tokenizer(), texts(3)
+    small = {"vocab_size": len(words), "max_position_embeddings": 64, "initializer_range": 0.5}
+    kinds = {
+        "DistilBert": {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 37},
+        "Roberta": {**directories.SMALL, "pad_token_id": 0},
+    }
+    for kind, settings in kinds.items():
+        torch.manual_seed(5)
+        settings_of = getattr(transformers, f"{kind}Config")
+        network = getattr(transformers, f"{kind}ForSequenceClassification")(settings_of(**small, **settings)).eval()
+        network.save_pretrained(tmp_path / kind)
+        words.save_pretrained(tmp_path / kind)
+        own = config(tmp_path / kind, "text-classification", lengths=[32, 63])
+        [found] = answers(own, [request("text", [each.encode() for each in asked])])
+        for text, scores in zip(asked, found["scores"], strict=True):
+            ids = torch.tensor([words(text)["input_ids"]])
+            with torch.no_grad():
+                expected = network(input_ids=ids).logits.softmax(1)[0]
+            assert scores == pytest.approx(expected.numpy(), rel=1e-3, abs=1e-6)
+
+
+def test_check_says_what_a_directory_serves_and_why_one_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directories.text_model(tmp_path / "mood")
+    file = tmp_path / "serve.yaml"
+    serve = (PROJECT / "serve_config.yaml").read_text()
+    raw = yaml.safe_load(serve)
+    raw["applications"] = [app for app in raw["applications"] if app["name"] in ("root", "digits")]
+    source = {"pretrained": str(tmp_path / "mood"), "task": "text-classification"}
+    raw["applications"][1]["args"] = {"name": "digits", "source": source}
+    file.write_text(yaml.safe_dump(raw))
+    assert check([file]) == CLEAN
+    said = capsys.readouterr().out
+    assert "text BYTES [-1] to label BYTES [-1], score FP32 [-1], scores FP32 [-1, 3], lengths [8, 16, 32, 64]" in said
+    (tmp_path / "mood" / "config.json").unlink()
+    assert check([file]) == PROBLEMS
+    assert "has no config.json, so it is no directory of transformers" in capsys.readouterr().out

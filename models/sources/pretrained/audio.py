@@ -1,6 +1,7 @@
 """The hooks of speech recognition: a WAV becomes samples, and the frames' best letters become text (CTC)."""
 
 import io
+import struct
 import wave
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from ...signature import Array, Rows
 from ..hooks import Hook
 from .completion import sampling_rate
 from .directory import Directory
-from .library import library, refuse_remote_code, unreadable
+from .library import configuration, library, refuse_remote_code, unreadable
 
 _SEND = "send 16-bit PCM"
 
@@ -28,11 +29,13 @@ def speech_hooks(directory: Directory, _config: ModelConfig) -> tuple[Hook, Hook
             "samples themselves are known here, such as wav2vec2, hubert and wavlm\n"
             "help: name a factory and hooks of yours"
         )
-    rate = sampling_rate(directory)
+    rate, least = sampling_rate(directory), fewest_samples(configuration(directory, "automatic-speech-recognition"))
 
     def listen(rows: Rows) -> dict[str, Array]:
         # One by one: what an extractor does to a row must not depend on how long the others are.
-        heard = [_samples(extractor, _read(body, row, rate), rate) for row, body in enumerate(rows["audio"].ravel())]
+        heard = [
+            _samples(extractor, _read(body, row, rate, least), rate) for row, body in enumerate(rows["audio"].ravel())
+        ]
         longest = max(len(each) for each in heard)
         values = np.zeros((len(heard), longest), np.float32)
         mask = np.zeros((len(heard), longest), np.int64)
@@ -60,19 +63,27 @@ def as_wav(samples: Array, rate: int) -> bytes:
     return file.getvalue()
 
 
-def _read(body: bytes, row: int, rate: int) -> Array:
+def fewest_samples(found: Any) -> int:
+    """Return the fewest samples of which the network's convolutions make a frame."""
+    least = 1
+    for kernel, stride in zip(reversed(found.conv_kernel), reversed(found.conv_stride), strict=True):
+        least = (least - 1) * stride + kernel
+    return least
+
+
+def _read(body: bytes, row: int, rate: int, least: int) -> Array:
     try:
         with wave.open(io.BytesIO(body)) as file:
             channels, width, own = file.getnchannels(), file.getsampwidth(), file.getframerate()
             frames = file.readframes(file.getnframes())
-    except (wave.Error, EOFError, ValueError, RuntimeError) as error:
+    except (wave.Error, EOFError, ValueError, RuntimeError, ArithmeticError, struct.error) as error:
         raise ValueError(f"audio {row} is no WAV that can be read ({error}): {_SEND}, uncompressed") from error
     if own != rate:
         raise ValueError(f"audio {row} has {own} samples a second, this model takes {rate}: resample it first")
     if width != 2 or channels != 1:
         raise ValueError(f"audio {row} has {channels} channels of {8 * width} bits: {_SEND}, one channel")
-    if not frames:
-        raise ValueError(f"audio {row} has no samples: send some")
+    if len(frames) < 2 * least:
+        raise ValueError(f"audio {row} has {len(frames) // 2} samples, this model takes at least {least}: send more")
     return np.frombuffer(frames[: len(frames) // 2 * 2], "<i2").astype(np.float32) / 32768
 
 

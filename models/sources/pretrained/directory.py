@@ -4,6 +4,7 @@ Only data is taken from it: JSON, tokenizer files and safetensors. Code in it is
 """
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,10 @@ def find(source: SourceConfig) -> Directory:
     if found is not None and source.revision is not None:
         raise ModelError(f"{location}: is a directory, and source.revision is of an id\nhelp: remove revision")
     path = _from_hub(location, source.revision) if found is None else allowlist.allow_path(found, location)
-    for file in path.iterdir():
-        # Links of the cache, and anybody's, must not lead out of what is allowed.
-        allowlist.allow_path(file, f"{location}/{file.name}")
+    if allowlist.VARIABLE in os.environ:
+        for file in path.rglob("*"):
+            # Links of the cache, and anybody's, must not lead out of what is allowed.
+            allowlist.allow_path(file, f"{location}/{file.relative_to(path)}")
     directory = Directory(path, location)
     if not directory.has("config.json", "modules.json"):
         raise ModelError(

@@ -8,9 +8,10 @@ from PIL import Image
 from configs.schema import ModelConfig
 
 from ...signature import Array
-from .audio import as_wav
+from .audio import as_wav, fewest_samples
 from .completion import INPUTS, sampling_rate
 from .directory import find
+from .library import configuration
 
 _SIDES = ((48, 64), (64, 48), (96, 96), (33, 71), (128, 80), (80, 128))
 _PARTS = (1.0, 0.3, 0.7, 0.5)
@@ -23,8 +24,9 @@ def invented(config: ModelConfig) -> list[dict[str, Array]]:
     if name == "image":
         bodies = [_picture(height, width, generator) for height, width in _SIDES]
     elif name == "audio":
-        rate, lengths = sampling_rate(find(config.source)), config.lengths or ()
-        counts = [max(1, int(length * part)) for length in lengths for part in _PARTS]
+        directory, lengths = find(config.source), config.lengths or ()
+        rate, least = sampling_rate(directory), fewest_samples(configuration(directory, config.source.task))
+        counts = [max(least, int(length * part)) for length in lengths for part in _PARTS]
         bodies = [as_wav(generator.uniform(-0.5, 0.5, count), rate) for count in counts]
     else:
         return []

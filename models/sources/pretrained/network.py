@@ -153,7 +153,7 @@ class SpeechRecogniser(nn.Module):
 def _texts(network: Any, pad: int, ids: Tensor, mask: Tensor, types: Tensor | None) -> Any:
     # Some networks look for the padding's id and not at the mask; a batch is padded with 0.
     given = {"input_ids": ids.masked_fill(mask == 0, pad), "attention_mask": mask}
-    return network(**given, **({} if types is None else {"token_type_ids": types}))
+    return network(**given) if types is None else network(**given, token_type_ids=types)
 
 
 def _widened(found: Tensor, longest: int) -> Tensor:

@@ -22,18 +22,19 @@ _CUT = "truncate"
 
 def classification_hooks(directory: Directory, config: ModelConfig) -> tuple[Hook, Hook | None]:
     """Return the tokenizer, and the scores of the labels."""
-    tokens = Tokenizing(directory, _longest(config))
+    found = configuration(directory, "text-classification")
+    tokens = Tokenizing(directory, found, _longest(config))
 
     def tokenize(rows: Rows, parameters: Mapping[str, Any]) -> dict[str, Array]:
         return tokens(decoded(rows["text"]), check(parameters, _CUT))[0]
 
-    return Hook(tokenize, True), Hook(class_scores(configuration(directory, "text-classification")), False)
+    return Hook(tokenize, True), Hook(class_scores(found), False)
 
 
 def embedding_hooks(directory: Directory, config: ModelConfig) -> tuple[Hook, Hook | None]:
     """Return the tokenizer, which cuts texts as sentence-transformers does; the network gives the vector itself."""
     sentences = sentences_of(directory)
-    tokens = Tokenizing(sentences.network, _longest(config))
+    tokens = Tokenizing(sentences.network, configuration(sentences.network, "sentence-embedding"), _longest(config))
 
     def prepare(text: str) -> str:
         text = sentences.prefix + text
@@ -51,8 +52,8 @@ def token_hooks(directory: Directory, config: ModelConfig) -> tuple[Hook, Hook |
     `spans` goes through the network unchanged, int64 [n, tokens, 3]: a token's id plus one, and where it begins and
     ends in the text; all zero for padding and special tokens.
     """
-    tokens = Tokenizing(directory, _longest(config))
-    labels = configuration(directory, "token-classification").id2label
+    own = configuration(directory, "token-classification")
+    tokens, labels = Tokenizing(directory, own, _longest(config)), own.id2label
 
     def tokenize(rows: Rows, parameters: Mapping[str, Any]) -> dict[str, Array]:
         fraction(parameters)

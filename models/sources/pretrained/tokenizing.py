@@ -16,7 +16,7 @@ _FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.bpe.model",
 class Tokenizing:
     """Turns texts into ids. `own` is transformers' tokenizer; the one inside cuts by a setting, hence two of these."""
 
-    def __init__(self, directory: Directory, longest: int) -> None:
+    def __init__(self, directory: Directory, found: Any, longest: int) -> None:
         self.own = _tokenizer(directory)
         whole = self.own.backend_tokenizer
         whole.no_truncation()
@@ -24,7 +24,9 @@ class Tokenizing:
         self._whole, self._cut = whole, type(whole).from_str(whole.to_str())
         self._cut.enable_truncation(longest)
         self.pad = int(self.own.pad_token_id or 0)
-        self._names = [name for name in self.own.model_input_names if name in ("token_type_ids",)]
+        # Some tokenizers write them for networks that take none.
+        takes_types = found.model_type == "xlnet" or getattr(found, "type_vocab_size", 0) > 0
+        self._types = takes_types and "token_type_ids" in self.own.model_input_names
 
     def __call__(self, texts: Sequence[str], cut: bool) -> tuple[dict[str, Array], list[Any]]:
         """Return input_ids, attention_mask and, where the network takes them, token_type_ids, int64 [n, widest]; and
@@ -39,7 +41,8 @@ class Tokenizing:
             raise ValueError("there is no token in the text: send at least one word")
         arrays = {"input_ids": padded([each.ids for each in found], widest, self.pad)}
         arrays["attention_mask"] = padded([each.attention_mask for each in found], widest)
-        arrays |= {name: padded([each.type_ids for each in found], widest) for name in self._names}
+        if self._types:
+            arrays["token_type_ids"] = padded([each.type_ids for each in found], widest)
         return arrays, found
 
 
