@@ -14,7 +14,7 @@ from rich.console import Console
 
 from configs.document import Document, read
 from configs.loader import ConfigError, Deployment
-from configs.values import OPEN_SIZE
+from configs.open_sizes import OPEN_SIZE
 
 from ..complete import load_completed
 from ..plan.place import model_names

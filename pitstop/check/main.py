@@ -113,7 +113,9 @@ def _signature(app: ModelApp) -> str:
         ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in side)
         for side in (config.inputs, config.outputs)
     )
-    return f"{takes} to {gives}{f', lengths {list(config.lengths)}' if config.lengths else ''}"
+    return ", ".join(
+        [f"{takes} to {gives}", *(f"{name or 'lengths'} {list(dim.sizes)}" for name, dim in config.open_dims.items())]
+    )
 
 
 def _told(opened: Opened, path: Path, console: Console) -> bool:

@@ -27,6 +27,7 @@ from deployments.postprocessing import postprocessor
 from deployments.preprocessing import preprocessor
 from deployments.service import ModelService
 from models.errors import ModelError
+from models.runtime.dims import dims_in
 from models.signature import Array, signature_of
 from models.sources.complete import completed
 from models.sources.pretrained import directory as places
@@ -62,7 +63,7 @@ def answers(own: ModelConfig, requests: Sequence[InferRequest]) -> list[dict[str
             metrics,
             CanaryRouter(signature),
             dict,
-            preprocess=preprocessor(served.samples.preprocess, served.runner.model_inputs, own.lengths),
+            preprocess=preprocessor(served.samples.preprocess, served.runner.model_inputs, dims_in(own.open_dims)),
             postprocess=postprocessor(served.postprocess, signature.outputs),
         )
         try:
@@ -453,3 +454,14 @@ def test_check_says_what_a_directory_serves_and_why_one_cannot_be(
     (tmp_path / "mood" / "config.json").unlink()
     assert check([file]) == PROBLEMS
     assert "has no config.json, so it is no directory of transformers" in capsys.readouterr().out
+
+
+def test_the_open_size_may_have_a_name(tmp_path: Path) -> None:
+    folder, asked = directories.text_model(tmp_path), texts()
+    own = config(folder, "text-classification", dims={"tokens": {"sizes": [16, 64], "pad": {"input_ids": 1}}})
+    assert own.lengths is None
+    named = answers(own, split("text", [each.encode() for each in asked]))
+    plain = answers(config(folder, "text-classification", lengths=[16, 64]), [request("text", [b"a lazy dog"])])
+    assert rows_of(named, "scores")[0] == pytest.approx(plain[0]["scores"][0], rel=1e-4)
+    with pytest.raises(ModelError, match="lengths: image-classification has no open sizes"):
+        config(directories.image_model(tmp_path / "image"), "image-classification", lengths=[8])

@@ -42,11 +42,11 @@ def completed(config: ModelConfig) -> ModelConfig:
     assert task is not None
     network = network_of(directory, task)
     found = configuration(network, task)
-    written: dict[str, Any] = config.model_dump(exclude_unset=True)
+    written: dict[str, Any] = config.model_dump(exclude_unset=True, warnings=False)
     update: dict[str, Any] = {
         "inputs": [{"name": INPUTS[task], "datatype": "BYTES", "shape": [-1]}],
         "outputs": [_output(*each) for each in _OUTPUTS[task](found)],
-        "lengths": _lengths(config.lengths, task, directory, found),
+        "lengths": _lengths(config, task, directory, found),
     }
     # Tracing transformers freezes values that its code looks at, so TorchScript would only be tried in vain.
     defaults: dict[str, Any] = {"backend": "eager"}
@@ -91,29 +91,37 @@ def sampling_rate(directory: Directory) -> int:
     return int(directory.json("preprocessor_config.json").get("sampling_rate", 16_000))
 
 
-def _lengths(
-    written: tuple[int, ...] | None, task: Task, directory: Directory, found: Any
-) -> tuple[int, ...] | list[int] | None:
-    if INPUTS[task] == "image":
-        if written is not None:
-            raise ModelError("lengths is given, but no size of a picture is open\nhelp: leave lengths out")
-        return None
+def longest_row(config: ModelConfig) -> int:
+    """Return the most tokens or samples of a row; 0 where no size is open."""
+    return max((each.sizes[-1] for each in config.open_dims.values()), default=0)
+
+
+def _lengths(config: ModelConfig, task: Task, directory: Directory, found: Any) -> tuple[int, ...] | list[int] | None:
+    """Return the sizes of the one open dimension; those that are written, where some are."""
+    key = "dims" if config.dims else "lengths"
+    if INPUTS[task] == "image" and config.open_dims:
+        raise ModelError(f"{key}: {task} has no open sizes\nhelp: leave {key} out")
+    if INPUTS[task] == "image" or config.open_dims:
+        _check_longest(key, longest_row(config), _most_tokens(directory, task, found), directory)
+        return config.lengths
     if INPUTS[task] == "audio":
-        return written or [sampling_rate(directory) * seconds for seconds in _SECONDS]
-    most = _most_tokens(directory, task, found)
-    if written is None:
-        longest = min(_TOKENS, most or _TOKENS)
-        return [*(1 << power for power in range(3, 9) if 1 << power < longest), longest]
-    if most is not None and written[-1] > most:
+        return [sampling_rate(directory) * seconds for seconds in _SECONDS]
+    longest = min(_TOKENS, _most_tokens(directory, task, found) or _TOKENS)
+    return [*(1 << power for power in range(3, 9) if 1 << power < longest), longest]
+
+
+def _check_longest(key: str, longest: int, most: int | None, directory: Directory) -> None:
+    if most is not None and longest > most:
         raise ModelError(
-            f"lengths: ends with {written[-1]}, and {directory.location} takes at most {most} tokens\n"
+            f"{key}: ends with {longest}, and {directory.location} takes at most {most} tokens\n"
             f"help: end with {most} or less"
         )
-    return written
 
 
 def _most_tokens(directory: Directory, task: Task, found: Any) -> int | None:
-    """Return the most tokens that tokenizer and network take; None where neither has a bound."""
+    """Return the most tokens that tokenizer and network take; None where neither has a bound, or no text comes in."""
+    if INPUTS[task] != "text":
+        return None
     positions = getattr(found, "max_position_embeddings", None)
     if found.model_type in _OFFSET and isinstance(positions, int):
         positions -= (found.pad_token_id or 0) + 1

@@ -100,5 +100,5 @@ def _from_hub(location: str, revision: str | None) -> Path:
 def missing_package() -> ModelError:
     return ModelError(
         "source.pretrained needs the package transformers, which is not installed\n"
-        "help: install the extra `pretrained`, which requirements.lock contains (make install): transformers, tokenizers"
+        "help: install the extra `pretrained`, which requirements.lock contains (make install)"
     )

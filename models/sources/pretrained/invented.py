@@ -24,7 +24,8 @@ def invented(config: ModelConfig) -> list[dict[str, Array]]:
     if name == "image":
         bodies = [_picture(height, width, generator) for height, width in _SIDES]
     elif name == "audio":
-        directory, lengths = find(config.source), config.lengths or ()
+        directory = find(config.source)
+        lengths = [size for each in config.open_dims.values() for size in each.sizes]
         rate, least = sampling_rate(directory), fewest_samples(configuration(directory, config.source.task))
         counts = [max(least, int(length * part)) for length in lengths for part in _PARTS]
         bodies = [as_wav(generator.uniform(-0.5, 0.5, count), rate) for count in counts]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from configs.schema import ModelConfig, Task
 
 from ...errors import ModelError
-from .completion import network_of, rows_alone
+from .completion import longest_row, network_of, rows_alone
 from .directory import Directory, find
 from .library import NETWORKS, configuration, library, refuse_remote_code, unreadable
 from .pooling import sentences_of
@@ -30,8 +30,7 @@ def load(config: ModelConfig) -> nn.Module:
     """
     directory, task = find(config.source), config.source.task
     assert task is not None
-    longest = config.lengths[-1] if config.lengths else 0
-    return _WRAP[task](_network(network_of(directory, task), task), directory, longest)
+    return _WRAP[task](_network(network_of(directory, task), task), directory, longest_row(config))
 
 
 class TextClassifier(nn.Module):

@@ -11,6 +11,7 @@ from configs.schema import ModelConfig
 from ...signature import Array, Rows
 from ..hooks import Hook
 from .classes import class_scores, softmax
+from .completion import longest_row
 from .directory import Directory
 from .library import configuration
 from .parameters import check, fraction
@@ -23,7 +24,7 @@ _CUT = "truncate"
 def classification_hooks(directory: Directory, config: ModelConfig) -> tuple[Hook, Hook | None]:
     """Return the tokenizer, and the scores of the labels."""
     found = configuration(directory, "text-classification")
-    tokens = Tokenizing(directory, found, _longest(config))
+    tokens = Tokenizing(directory, found, longest_row(config))
 
     def tokenize(rows: Rows, parameters: Mapping[str, Any]) -> dict[str, Array]:
         return tokens(decoded(rows["text"]), check(parameters, _CUT))[0]
@@ -34,7 +35,7 @@ def classification_hooks(directory: Directory, config: ModelConfig) -> tuple[Hoo
 def embedding_hooks(directory: Directory, config: ModelConfig) -> tuple[Hook, Hook | None]:
     """Return the tokenizer, which cuts texts as sentence-transformers does; the network gives the vector itself."""
     sentences = sentences_of(directory)
-    tokens = Tokenizing(sentences.network, configuration(sentences.network, "sentence-embedding"), _longest(config))
+    tokens = Tokenizing(sentences.network, configuration(sentences.network, "sentence-embedding"), longest_row(config))
 
     def prepare(text: str) -> str:
         text = sentences.prefix + text
@@ -53,7 +54,7 @@ def token_hooks(directory: Directory, config: ModelConfig) -> tuple[Hook, Hook |
     ends in the text; all zero for padding and special tokens.
     """
     own = configuration(directory, "token-classification")
-    tokens, labels = Tokenizing(directory, own, _longest(config)), own.id2label
+    tokens, labels = Tokenizing(directory, own, longest_row(config)), own.id2label
 
     def tokenize(rows: Rows, parameters: Mapping[str, Any]) -> dict[str, Array]:
         fraction(parameters)
@@ -105,8 +106,3 @@ def _entity(label: str, scores: list[float], spans: list[Array], tokenizer: Any)
         "label": label,
         "score": float(np.mean(scores)),
     }
-
-
-def _longest(config: ModelConfig) -> int:
-    assert config.lengths is not None
-    return config.lengths[-1]
