@@ -465,3 +465,33 @@ def test_the_open_size_may_have_a_name(tmp_path: Path) -> None:
     assert rows_of(named, "scores")[0] == pytest.approx(plain[0]["scores"][0], rel=1e-4)
     with pytest.raises(ModelError, match="lengths: image-classification has no open sizes"):
         config(directories.image_model(tmp_path / "image"), "image-classification", lengths=[8])
+
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "DebertaV2": {**directories.SMALL, "relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
+    "Albert": {**directories.SMALL, "embedding_size": 16},
+    "ModernBert": {**directories.SMALL, "pad_token_id": 0},
+    "GPT2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "pad_token_id": 0},
+}
+
+
+def family(folder: Path, kind: str, settings: dict[str, Any]) -> Path:
+    torch.manual_seed(5)
+    words = directories.tokenizer()
+    settings_of = getattr(transformers, f"{kind}Config")(vocab_size=len(words), **settings)
+    transformers.AutoModelForSequenceClassification.from_config(settings_of).save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_family_that_masks_its_padding_starts(tmp_path: Path, kind: str) -> None:
+    own = config(family(tmp_path, kind, FAMILIES[kind]), "text-classification", lengths=[8, 32])
+    assert open_model(own, "cpu").how == "eager"
+
+
+def test_a_network_that_reads_its_padding_is_refused_by_the_start(tmp_path: Path) -> None:
+    """XLNet takes the last token for the text's, and its own tokenizer pads on the left."""
+    folder = family(tmp_path, "XLNet", {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 37})
+    with pytest.raises(ModelError, match="a row of length 1, padded to 8 and unpadded, differs"):
+        open_model(config(folder, "text-classification", lengths=[8, 32]), "cpu")
