@@ -29,7 +29,7 @@ class Backend:
     title: str
     builder: str
     devices: tuple[str, ...] = ("cuda", "cpu")
-    sources: tuple[str, ...] = ("factory",)
+    sources: tuple[str, ...] = ("factory", "pretrained")
     slow: bool = False
     artefact: str = ""
 
@@ -47,11 +47,11 @@ BACKENDS: dict[str, Backend] = {
             DEFAULT,
             "TorchScript",
             "models.compile.torchscript",
-            sources=("factory", "torchscript"),
+            sources=("factory", "torchscript", "pretrained"),
             artefact=".pt",
         ),
         Backend("compile", "torch.compile", "models.compile.torch_compile", slow=True),
-        Backend(EAGER, "eager", "models.compile.eager", sources=("factory", "exported_program")),
+        Backend(EAGER, "eager", "models.compile.eager", sources=("factory", "exported_program", "pretrained")),
     )
 }
 

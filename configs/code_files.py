@@ -74,6 +74,15 @@ def no_such_file(location: str) -> tuple[str, str]:
     return f"{location}: no such file", LOOKED_UP
 
 
+def local_folder(location: str) -> Path | None:
+    """Return the folder of a path, looked up as files are, or None where there is none."""
+    for folder in (Path(), PROJECT):
+        with suppress(OSError, RuntimeError):  # As above.
+            if (path := folder / Path(location).expanduser()).is_dir():
+                return path
+    return None
+
+
 def module_names(file: Path) -> tuple[str, str]:
     """Return the names that a file's folder and the file have as modules: no other module's, the same for one path."""
     stem = file.stem

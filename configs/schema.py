@@ -5,9 +5,18 @@ Frozen, and an unknown key is an error: Ray itself would drop it without a messa
 """
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from . import open_sizes
 from .backends import BACKENDS, DEFAULT, BackendName
@@ -21,7 +30,16 @@ __all__ = ["AuthConfig", "CanaryConfig", "ModelConfig", "OutputConfig", "Predict
 __all__ += ["SourceConfig", "Strict", "TensorConfig", "Tunables"]
 
 Device = Literal["auto", "cuda", "cpu"]
+Task = Literal[
+    "text-classification",
+    "token-classification",
+    "sentence-embedding",
+    "image-classification",
+    "object-detection",
+    "automatic-speech-recognition",
+]
 Precision = Literal["fp64", "fp32", "tf32", "bf16", "fp16"]
+KINDS = ("factory", "torchscript", "exported_program", "pretrained")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 GpuShare = Annotated[float, AfterValidator(whole_above_one)]
 Host = Annotated[str, AfterValidator(host)]
@@ -30,7 +48,8 @@ ImportPath = Annotated[str, AfterValidator(import_path)]
 
 
 class SourceConfig(Strict):
-    """Where the model comes from: a factory with weights, a TorchScript file, or a .pt2 export."""
+    """Where the model comes from: a factory with weights, a TorchScript file, a .pt2 export, or a directory of
+    transformers."""
 
     factory: ImportPath | None = Field(
         None, description="`package.module:callable` or `path/to/file.py:callable` that returns an nn.Module."
@@ -45,6 +64,11 @@ class SourceConfig(Strict):
     exported_program: str | None = Field(
         None, min_length=1, description="A .pt2 file made by torch.export.save: a path or fsspec URL."
     )
+    pretrained: str | None = Field(
+        None, min_length=1, description="A directory that transformers' save_pretrained wrote, or a Hugging Face id."
+    )
+    task: Task | None = Field(None, description="What a pretrained model does: its inputs, outputs and hooks follow.")
+    revision: str | None = Field(None, min_length=1, description="Branch, tag or commit of a Hugging Face id.")
     sha256: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{64}$",
@@ -53,9 +77,15 @@ class SourceConfig(Strict):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "SourceConfig":
-        given = [key for key in ("factory", "torchscript", "exported_program") if getattr(self, key) is not None]
+        given = [key for key in KINDS if getattr(self, key) is not None]
         if len(given) != 1:
-            raise ValueError(f"name exactly one of factory, torchscript and exported_program; got {given or 'none'}")
+            raise ValueError(f"name exactly one of {', '.join(KINDS[:-1])} and {KINDS[-1]}; got {given or 'none'}")
+        if self.pretrained is not None and self.task is None:
+            raise ValueError(f"pretrained needs its task\nhelp: add task, one of {', '.join(get_args(Task))}")
+        if self.pretrained is None and (self.task or self.revision):
+            raise ValueError(f"task and revision belong to pretrained, and this is a {given[0]}")
+        if self.pretrained is not None and self.sha256:
+            raise ValueError("sha256 is of one file, and pretrained is a directory: name a commit as revision")
         if self.factory is None and (self.weights or self.kwargs):
             raise ValueError(f"weights and kwargs belong to a factory; {given[0]} has its own")
         if self.sha256 and self.factory and not self.weights:
@@ -99,15 +129,24 @@ class ModelConfig(Strict):
     name: str = Field(pattern=NAME, max_length=200, description="The model's name in URLs and messages.")
     version: str = Field("1", pattern=NAME, max_length=200, description="The model's version in URLs and messages.")
     source: SourceConfig = Field(description="Where the model comes from.")
-    inputs: tuple[TensorConfig, ...] = Field(
-        min_length=1, strict=False, description="Inputs, with the names of forward's parameters or in their order."
-    )
-    outputs: tuple[OutputConfig, ...] = Field(
-        min_length=1, strict=False, description="Outputs, with the names or in the order in which forward returns them."
-    )
     example: Examples | None = Field(
         None,
         description="Real requests for the checks of the start: files, or a callable that returns them.",
+    )
+    inputs: tuple[TensorConfig, ...] = Field(
+        (),
+        min_length=1,
+        strict=False,
+        validate_default=True,
+        description="Inputs, with the names of forward's parameters or in their order; left out, they are found in "
+        "example, source.exported_program or source.pretrained.",
+    )
+    outputs: tuple[OutputConfig, ...] = Field(
+        (),
+        min_length=1,
+        strict=False,
+        description="Outputs, with the names or in the order in which forward returns them; left out, they are found "
+        "by running the network.",
     )
     device: Device = Field(
         "auto",
@@ -192,7 +231,12 @@ class ModelConfig(Strict):
     @property
     def may_preprocess(self) -> bool:
         """Whether there may be a preprocess: a handler's class may have none."""
-        return self.preprocess is not None or self.handler is not None
+        return self.preprocess is not None or self.handler is not None or self.source.pretrained is not None
+
+    @property
+    def complete(self) -> bool:
+        """Whether it says what the model takes and gives; else models/startup/complete.py finds it out."""
+        return bool(self.inputs and self.outputs)
 
     @property
     def whole(self) -> bool:
@@ -209,6 +253,17 @@ class ModelConfig(Strict):
         """The threads that a replica runs on a CPU."""
         return max(1, math.floor(self.num_cpus))
 
+    @field_validator("inputs", mode="wrap")
+    @classmethod
+    def _or_found(cls, given: object, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
+        """Let inputs be left out where something tells them; `()` is the default, a list is somebody's."""
+        source, example = info.data.get("source"), info.data.get("example")
+        if given != ():
+            return check(given)
+        if source is None or source.pretrained or source.exported_program or example:
+            return ()
+        raise PydanticCustomError("missing", "Field required")
+
     @model_validator(mode="after")
     def _consistent(self) -> "ModelConfig":
         for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
@@ -217,11 +272,16 @@ class ModelConfig(Strict):
                 raise ValueError(f"{kind} has two tensors with the same name: {names}")
         if self.handler is not None and (self.preprocess is not None or self.postprocess is not None):
             raise ValueError("handler stands for preprocess and postprocess: name either the class or the factories")
+        if self.source.pretrained is not None and (hook := self.preprocess or self.postprocess or self.handler):
+            raise ValueError(
+                f"source.pretrained brings its own preprocess and postprocess, and the config names {hook}\n"
+                "help: remove it, or name a factory of yours that calls from_pretrained"
+            )
         open_sizes.check_dims(self)
         if self.postprocess is not None:
             self.check_hook_outputs()
         # What a handler's class has is known once it is imported: models/sources/hooks.py calls these then.
-        elif self.handler is None:
+        elif self.handler is None and self.source.pretrained is None:
             self.check_own_outputs()
         if not self.may_preprocess:
             self.check_own_inputs()

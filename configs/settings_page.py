@@ -55,8 +55,9 @@ def _inner(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
 
 
 def _choices(annotation: Any) -> Iterator[str]:
-    if get_origin(annotation) is Literal:
-        yield f"One of {', '.join(f'`{each}`' for each in get_args(annotation))}."
+    for each in (annotation, *get_args(annotation)):
+        if get_origin(each) is Literal:
+            yield f"One of {', '.join(f'`{choice}`' for choice in get_args(each))}."
 
 
 def _range(metadata: list[Any]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 from msgspec import structs
 
+from configs.schema import ModelConfig
 from models.runtime.dims import Cut
 from models.signature import Signature, Tensor
 
@@ -29,9 +30,13 @@ Ask = Callable[[InferRequest], Awaitable[tuple[str, BlockReply]]]
 
 
 class About(NamedTuple):
-    """What an ingress replica needs to know of the device's: what preprocessing returned at the start, the policy for
-    rows of different sizes, and what cuts answers back to a request's own, if there are any."""
+    """What an ingress replica needs to know of the device's.
 
+    The config with the signature that the start found, what preprocessing returned then, the policy for rows of
+    different sizes, and what cuts answers back to a request's own, if there are any.
+    """
+
+    config: ModelConfig
     properties: dict[str, Any]
     model_inputs: tuple[Tensor, ...]
     grouping: Grouping | None

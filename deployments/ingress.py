@@ -49,9 +49,10 @@ class Ingress:
         authenticator = open_authenticator(config.auth, config.name)
         await narrow_grpc()
         self._device = by_grpc(device)
-        self._contract, signature = contract_of(args), signature_of(config)
-        self._described = described(signature)
+        self._contract = contract_of(args)
         about = await self._about(device)
+        config, signature = about.config, signature_of(about.config)
+        self._described = described(signature)
         with starting(config.name):
             hooks = hooks_of(config)
         preprocess = preprocessor(hooks.preprocess, about.model_inputs, dims_in(config.open_dims))

@@ -68,6 +68,8 @@ class Model:
         thread.start()
         with starting(self._config.name):
             self._served = await thread.call(self._open)
+        # With the signature that the start found, where the config leaves it out.
+        self._config = self._served.config
         self._summary = {**self._served.summary(), "example": self._example()}
         self._supervisor = Supervisor(self._served)
         self._metrics = ModelMetrics(self._served.forward_ms, time.monotonic() - began_s)
@@ -133,7 +135,7 @@ class Model:
         if contract != self._contract:
             return None
         runner = self._served.runner
-        return About(self.properties(), runner.model_inputs, self._grouping, runner.cut)
+        return About(self._config, self.properties(), runner.model_inputs, self._grouping, runner.cut)
 
     async def answer_for(self, request: InferRequest, tensors: Described) -> tuple[str, BlockReply]:
         """Answer a request that an ingress replica of another config has read, if its tensors are the same here."""
@@ -173,7 +175,11 @@ class Model:
 
     def _example(self) -> dict[str, Any] | None:
         examples = self._served.samples.examples
-        return None if examples is None else example_request(signature_of(self._config), examples.first)
+        return (
+            None
+            if examples is None or examples.invented
+            else example_request(signature_of(self._config), examples.first)
+        )
 
     def _open_device(self, thread: DeviceThread) -> LocalDevice:
         supervisor, forward_ms = self._supervisor, self._served.forward_ms

@@ -1,5 +1,7 @@
 """The application at `/`: health and metadata of the server, the index of its models, and a JSON 404 for the rest.
 
+OpenAI's clients name the model in the body, so /v1/embeddings is here too and is passed on to the model.
+
 It asks Serve what runs, at most once a second, so that a probe costs the controller nothing.
 """
 
@@ -9,22 +11,29 @@ from functools import partial
 import orjson
 from ray import serve
 
-from configs.schema import RootConfig
+from configs.schema import RootConfig, Tunables
 
 from . import log_format
-from .auth.authenticator import open_authenticator
+from .auth.authenticator import AUTHORIZATION, open_authenticator
 from .bind_addresses import http_host, narrow_grpc, reachable_ports
 from .core.errors import Headers, NotFound, NotReady, ServeError, sentence, show
 from .grpc.proxy import GrpcProxy
+from .grpc.proxy_models import ModelClient
 from .grpc.without_model import without_model
 from .http import server_protocol
-from .http.bodies import ASGIApp, Given, Receive, Response, Scope
+from .http.bodies import ASGIApp, Given, Receive, Response, Scope, read
 from .http.router import Route, application, refusing
+from .openai.embeddings import model_in, models_list
+from .openai.errors import as_openai
+from .protocol.headers import KIND
 from .protocol.server_metadata import server_metadata
 from .serve_status import ServeStatus
 from .startup_notice import announce, to_terminal
 
 _PREFIX = "/v2/models/"
+_OPENAI = "/v1"
+_PASSED_ON = ("authorization", "x-request-id", "traceparent", "tracestate")
+_PASSED_BACK = (b"retry-after", b"www-authenticate", KIND)
 _EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics", "model_configuration")
 
 
@@ -38,6 +47,7 @@ class Root:
         self._authenticator = open_authenticator(config.auth, None)
         await narrow_grpc()
         self._serve_status = ServeStatus(serve.get_replica_context().app_name)
+        self._models_client = ModelClient(self._serve_status)
         self._grpc_proxy = await self._start_grpc_proxy(config)
         if opened := await reachable_ports(config):
             self._log.warning("%s", opened)
@@ -47,6 +57,7 @@ class Root:
         """Serve awaits this when the replica stops."""
         if self._grpc_proxy is not None:
             await self._grpc_proxy.stop()
+            self._models_client.close()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         server_protocol.install()
@@ -59,6 +70,9 @@ class Root:
         path = scope["path"].rstrip("/")
         if path in ROUTES:
             return self, ROUTES[path]
+        if path.startswith(f"{_OPENAI}/"):
+            text = f"there is nothing at {show(path)}; of OpenAI's protocol there are embeddings and models"
+            return self, refusing(NotFound(text), as_openai)
         if not path.startswith(_PREFIX):
             text = f"there is nothing at {show(path or '/')}; the Open Inference Protocol is served below /v2"
             return self, refusing(NotFound(text))
@@ -91,6 +105,29 @@ class Root:
     async def _index(self, _headers: Given, _receive: Receive) -> Response:
         keys = ("name", "version", "state", "reason", "replicas")
         return _json([{key: getattr(app, key) for key in keys} for app in await self._serve_status.apps()])
+
+    async def _embeddings(self, headers: Given, receive: Receive) -> Response:
+        """Pass a request on to the model that its body names, whose replica checks the token."""
+        body = await read(headers, receive, Tunables().max_body_mib)
+        passed = [
+            (name, value.decode())
+            for name in _PASSED_ON
+            if (value := headers.get(name.encode(), b"")).isascii() and value
+        ]
+        try:
+            reply = await self._models_client.post(
+                model_in(body), f"{_OPENAI}/embeddings", [("content-type", "application/json"), *passed], body
+            )
+        except (NotFound, NotReady):  # These name other models.
+            if self._authenticator is not None:
+                self._authenticator.check(headers.get(AUTHORIZATION))
+            raise
+        kept = tuple((name, value) for name, value in reply.headers.items() if name in _PASSED_BACK)
+        return Response(reply.body, reply.status, headers=kept, compress=False)
+
+    async def _openai_models(self, _headers: Given, _receive: Receive) -> Response:
+        ready = [app.name for app in await self._serve_status.apps() if app.ready]
+        return Response(models_list(ready), compress=False)
 
     async def _waiting_for(self) -> list[str] | None:
         """Return the models that are not ready; None where there is no model at all."""
@@ -130,6 +167,8 @@ ROUTES: dict[str, Route[Root]] = {
     "/v2/health/live": Route(_GET, Root._live, open=True),
     "/v2/health/ready": Route(_GET, Root._ready, open=True),
     "/v2/models": Route(_GET, Root._models),
+    f"{_OPENAI}/embeddings": Route(("POST",), Root._embeddings, open=True, told=as_openai),
+    f"{_OPENAI}/models": Route(_GET, Root._openai_models, told=as_openai),
     "/v2/repository/index": Route(("POST", *_GET), Root._index),
 }
 Deployment = serve.deployment(name="Root", ray_actor_options={"num_cpus": 0})(serve.ingress()(without_model(Root)))

@@ -196,6 +196,8 @@ class ModelService:
                 arrays = await preprocess(request, until_s, is_disconnected)
             finally:
                 batcher.rows_in_hooks -= rows
+            if request.on_prepared is not None:
+                request.on_prepared(arrays)
             left_s = until_s - time.perf_counter()
             batcher.add(arrays, rows, deliver, left_s, request.priority, is_disconnected, seed)
         except Exception as error:  # Only a result ends the request.

@@ -33,7 +33,7 @@ def _reader(tensor: Tensor) -> Callable[[bytes], Array]:
     _, channels, height, width = tensor.shape
 
     def read(body: bytes) -> Array:
-        image = _open(body, _MODES[channels])
+        image = open_image(body, _MODES[channels])
         size = (image.width if width == -1 else width, image.height if height == -1 else height)
         return _planes(image if size == image.size else image.resize(size, Image.Resampling.BILINEAR))
 
@@ -42,7 +42,7 @@ def _reader(tensor: Tensor) -> Callable[[bytes], Array]:
 
 def own_size(body: bytes) -> Array:
     """Return a picture as one row of its own size: UINT8 [1, 3, height, width]. Raises ValueError, for the client."""
-    return _planes(_open(body, _MODES[3]))
+    return _planes(open_image(body, _MODES[3]))
 
 
 def _planes(image: Image.Image) -> Array:
@@ -50,8 +50,8 @@ def _planes(image: Image.Image) -> Array:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]
 
 
-def _open(body: bytes, mode: str) -> Image.Image:
-    """Decode upright; the size is checked before anything is decoded."""
+def open_image(body: bytes, mode: str) -> Image.Image:
+    """Decode upright; the size is checked before anything is decoded. Raises ValueError, for the client."""
     try:
         image = Image.open(io.BytesIO(body), formats=_FORMATS)
         if image.width * image.height <= _MOST_PIXELS:

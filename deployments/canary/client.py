@@ -90,7 +90,9 @@ class CanaryClient:
         lost = self._lost
         if lost is None:
             raise CanaryUnavailable("away")
-        call = asyncio.ensure_future(self._transport.answer(structs.replace(request, timeout_s=within_s)))
+        call = asyncio.ensure_future(
+            self._transport.answer(structs.replace(request, timeout_s=within_s, on_prepared=None))
+        )
         either: list[asyncio.Future[Any]] = [call, lost]
         try:
             await asyncio.wait(either, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)

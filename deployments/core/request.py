@@ -35,7 +35,7 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
 
     `priority` is 1 to 10, 1 first, or 0 for none. `version` is the one that must answer, "" if any may. `seed` is for
     the forward's random numbers, if the model draws any. `parameters` are the request's own, for the hooks; None for
-    none.
+    none. `on_prepared` gets the model's arrays once a preprocess has made them here.
     """
 
     inputs: dict[str, Array]
@@ -47,6 +47,7 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
     version: str = ""
     seed: int | None = None
     parameters: dict[str, Any] | None = None
+    on_prepared: Callable[[Mapping[str, Array]], None] | None = None
 
 
 class InferResult(msgspec.Struct, frozen=True, eq=False):

@@ -1,4 +1,4 @@
-"""The models behind the gRPC proxy, asked over HTTP. An error of Serve's or HAProxy's becomes one of ours."""
+"""The models behind the root application, asked over HTTP. An error of Serve's or HAProxy's becomes one of ours."""
 
 import asyncio
 import re
@@ -57,6 +57,13 @@ class ModelClient:
             raise await self._error(name, reply)
         metadata: dict[str, Any] = orjson.loads(reply.body)
         return metadata
+
+    async def post(self, name: str, path: str, headers: Headers, body: bytes) -> Reply:
+        """Return a model's own answer to a POST, be it an error; `path` is below the model's."""
+        reply = await self._ask(name, lambda upstream: upstream.post(f"{_PREFIX}{name}{path}", headers, body), None)
+        if reply.status == 200 or KIND in reply.headers:
+            return reply
+        raise await self._error(name, reply)
 
     async def ready(self, name: str, version: str) -> bool:
         """Return whether a model is ready; raises NotFound only if there is no such model."""

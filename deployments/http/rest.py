@@ -1,15 +1,20 @@
-"""A model over HTTP: the Open Inference Protocol and /predict.
+"""A model over HTTP: the Open Inference Protocol, /predict, and OpenAI's embeddings.
 
 Every path is looked up whole in one dict; only a path that is not there is split, to say what is wrong with it.
 """
+
+import asyncio
+from functools import partial
 
 import orjson
 
 from ..core.errors import NotFound, NotReady, show
 from ..core.request import InferRequest, Service, infer
+from ..openai import embeddings
+from ..openai.errors import as_openai
 from ..protocol.requested_outputs import check, no_version
 from ..ray_compat.uvicorn_protocol import leaving
-from .bodies import ASGIApp, Given, Receive, Response, Scope, read
+from .bodies import HEAVY_BYTES, ASGIApp, Given, Receive, Response, Scope, read
 from .exchange import read_infer, refuse, write_infer
 from .request_head_cache import Endpoint
 from .router import Route, application, refusing
@@ -96,6 +101,22 @@ async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Response:
     return Response(answer.body, content_type=answer.content_type)
 
 
+async def _embeddings(at: Endpoint, headers: Given, receive: Receive) -> Response:
+    service, counted = at.service, embeddings.TokenCount()
+    body = await read(headers, receive, service.tunables.max_body_mib)
+    work = partial(embeddings.read, body, service.name, service.signature)
+    asked = await asyncio.to_thread(work) if len(body) > HEAVY_BYTES else work()
+    if not service.ready(at.version):
+        raise NotReady
+    result = await infer(service, embeddings.request_of(asked, at.version, counted), leaving(receive))
+    # Vectors are as good as random: compressing them takes time and saves little.
+    return Response(embeddings.write(asked, service.name, result, counted.tokens), compress=False)
+
+
+async def _openai_models(at: Endpoint, _headers: Given, _receive: Receive) -> Response:
+    return Response(embeddings.models_list([at.service.name]), compress=False)
+
+
 def _json(content: object) -> Response:
     return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), compress=False)
 
@@ -108,4 +129,6 @@ _ROUTES: dict[str, Route[Endpoint]] = {
     "/stats": Route(_GET, _stats),
     "/infer": Route(("POST",), _infer),
     "/predict": Route(("POST",), _predict),
+    "/v1/embeddings": Route(("POST",), _embeddings, told=as_openai),
+    "/v1/models": Route(_GET, _openai_models, told=as_openai),
 }

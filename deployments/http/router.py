@@ -6,30 +6,38 @@ Raw, because a framework costs more than the rest of a small request (`python -m
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import msgspec
+
 from ..auth.authenticator import AUTHORIZATION
 from ..core.errors import MethodNotAllowed, ServeError
 from ..core.request import AuthenticatorProtocol
 from .bodies import ASGIApp, Disconnected, Given, Receive, Response, Scope, Send, lifespan, send_reply
 
 Context = TypeVar("Context")
+# Makes the body of an error in another protocol's form: from the error, its status, and the body in ours.
+Told = Callable[[Exception, int, bytes], bytes]
 Handler = Callable[[Context, Given, Receive], Awaitable[Response]]
 
 
 class Route(NamedTuple, Generic[Context]):
-    """The methods of a path, () for all, and its handler. `open`: needs no token, as for probes."""
+    """The methods of a path, () for all, and its handler. `open`: needs no token, as for probes.
+
+    `told` writes its errors in the form of another protocol than ours.
+    """
 
     methods: tuple[str, ...]
     handle: Handler[Context]
     open: bool = False
+    told: Told | None = None
 
 
-def refusing(error: ServeError) -> Route[Any]:
+def refusing(error: ServeError, told: Told | None = None) -> Route[Any]:
     """Return a route that answers with an error."""
 
     async def refuse(_context: Any, _headers: Given, _receive: Receive) -> Response:
         raise error
 
-    return Route((), refuse)
+    return Route((), refuse, told=told)
 
 
 def application(
@@ -53,6 +61,8 @@ def application(
             return
         except Exception as error:  # Nothing above a raw application would answer.
             reply = refuse(error, headers)
+            if route.told is not None:
+                reply = msgspec.structs.replace(reply, body=route.told(error, reply.status, reply.body))
         await send_reply(send, headers, reply, method == "HEAD")
 
     # uvicorn takes a bound method for an application of ASGI 2, so this is a function.

@@ -50,6 +50,10 @@ def hooks_of(config: ModelConfig) -> Hooks:
         ModelError: one is not found, cannot be made, or is no function, or the inputs or outputs need one that a
             handler does not have.
     """
+    if config.source.pretrained is not None:
+        from .pretrained.hooks import hooks_of as of_directory
+
+        return of_directory(config)
     hooks = make_hooks(config.preprocess, config.postprocess, config.handler)
     if config.handler is not None:
         try:

@@ -1,4 +1,4 @@
-"""Brings a model into memory: a factory with weights, a TorchScript file, or a .pt2 export.
+"""Brings a model into memory: a factory with weights, a TorchScript file, a .pt2 export, or a pretrained directory.
 
 A pickled module is refused: unpickling runs whatever code its author put there, and it breaks when that code moves.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from configs.schema import SourceConfig
+from configs.schema import ModelConfig, SourceConfig
 
 from ..errors import ModelError
 from ..user_code import call, call_at_start, described, import_advice
@@ -20,6 +20,15 @@ from .urls import without_secrets
 from .weights_fit import candidates, fitting, keys_of
 
 _FILL_HELP = "see that the network's own code takes what its state_dict() gives"
+
+
+def load_for(config: ModelConfig) -> nn.Module:
+    """Return the module of a completed config, as `load` does; a pretrained one's sizes are the config's."""
+    if config.source.pretrained is None:
+        return load(config.source)
+    from .pretrained import network
+
+    return network.load(config)
 
 
 def load(source: SourceConfig) -> nn.Module:

@@ -1,30 +1,44 @@
-"""Fills in the inputs that a config leaves out, from its example or its program, before anything else reads them."""
+"""Fills in what a config leaves out of its signature, before anything else reads it.
+
+A pretrained directory tells all of it, an example or an exported program the inputs. Outputs that nobody tells are
+found when the network runs.
+"""
+
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
-from torch import nn
 
 from configs.schema import ModelConfig
 from configs.tensors import TensorConfig
 
 from ..errors import ModelError
-from ..sources import source
-from . import example_inputs, program_inputs
+from . import example_inputs
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
-def completed(config: ModelConfig, module: nn.Module | None = None) -> ModelConfig:
-    """Return a config with its inputs; the same one where it has them. Outputs are found when the network runs.
+def completed(config: ModelConfig, module: "nn.Module | None" = None) -> ModelConfig:
+    """Return a config with its inputs; the same one where it has them.
 
     Args:
         config: the model.
         module: its network, if it is loaded already; else an exported program without an example is loaded for this.
 
     Raises:
-        ModelError: neither example nor program says what the inputs are, or they contradict the config.
+        ModelError: nothing says what is missing, or it contradicts what is written.
     """
+    if config.source.pretrained is not None:
+        from ..sources.pretrained.completion import completed as of_directory
+
+        return of_directory(config)
     if config.inputs:
         return config
     if config.example is not None:
         return _with(config, example_inputs.inputs_of(config), "example")
+    from ..sources import source
+    from . import program_inputs
+
     loaded = source.load(config.source) if module is None else module
     return _with(config, program_inputs.inputs_of(loaded, config), "the program")
 

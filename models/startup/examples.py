@@ -39,8 +39,9 @@ class _UnusableFileError(ValueError):
 class Examples:
     """Rows to draw from, each an array [1, ...] per input."""
 
-    def __init__(self, rows: Sequence[_Row]) -> None:
+    def __init__(self, rows: Sequence[_Row], invented: bool = False) -> None:
         self.rows = rows
+        self.invented = invented
 
     @property
     def first(self) -> Rows:
@@ -91,7 +92,11 @@ def load(named: Named, signature: Signature, decode: str | None = None) -> Examp
 
 
 def of_config(config: ModelConfig) -> Examples | None:
-    """Return the rows that a config names, or None where it names none."""
+    """Return the rows that a config names, or that its source invents; None where random ones are drawn."""
+    if config.example is None and config.source.pretrained is not None:
+        from ..sources.pretrained.invented import invented
+
+        return Examples(rows, invented=True) if (rows := invented(config)) else None
     return load(config.example, signature_of(config), config.predict.decode)
 
 

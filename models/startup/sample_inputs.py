@@ -106,7 +106,7 @@ class SampleInputs:
     @property
     def note(self) -> str:
         """The help of an error: which rows the network was asked with."""
-        if self.examples is not None:
+        if self.examples is not None and not self.examples.invented:
             return "it was asked with the rows of example: look there too"
         if any(each.datatype == "BYTES" for each in self.inputs):
             return "it was asked with invented words: name a file of real inputs as example"
@@ -115,8 +115,8 @@ class SampleInputs:
     @property
     def source(self) -> str:
         """Whose rows these are, for log and metadata."""
-        count = 0 if self.examples is None else len(self.examples)
-        return "invented rows" if self.examples is None else f"{count} example row{'s' * (count != 1)}"
+        count = 0 if self.examples is None or self.examples.invented else len(self.examples)
+        return "invented rows" if not count else f"{count} example row{'s' * (count != 1)}"
 
     def shaped(self, shape: Shape, seed: int) -> dict[str, Array]:
         """Return rows of exactly this padded shape."""
@@ -140,7 +140,19 @@ class SampleInputs:
         returned = call_at_start("preprocess", advice, self.preprocess, arrays)
         # Sizes may differ from the first rows': if an open size is not listed, the audit must find out.
         sizes_aside = [replace(tensor, shape=(-1,) * len(tensor.shape)) for tensor in self.model_inputs]
-        return check_model_inputs(returned, rows, sizes_aside) if self.model_inputs else returned
+        return self._cut(check_model_inputs(returned, rows, sizes_aside)) if self.model_inputs else returned
+
+    def _cut(self, arrays: dict[str, Array]) -> dict[str, Array]:
+        """Return rows no larger than a request's may be: words that were drawn hold more tokens than words."""
+        if self.examples is not None and not self.examples.invented:
+            return arrays
+        most = {dim.name: dim.sizes[-1] for dim in self.dims}
+        for tensor in self.model_inputs:
+            for each in tensor.named:
+                if each.name in most:
+                    kept = (slice(None),) * each.axis
+                    arrays[tensor.name] = arrays[tensor.name][(*kept, slice(most[each.name]))]
+        return arrays
 
 
 def draw_of(config: ModelConfig, hooks: Hooks) -> SampleInputs:

@@ -69,7 +69,7 @@ class Prepared:
 def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundModel:
     """Load what the source names, in eval, and put its inputs into forward's order."""
     if not config.inputs:
-        if module is None and config.example is None:
+        if module is None and config.source.exported_program is not None and config.example is None:
             module = source.load(config.source)
         config = completed(config, module)
         shown = ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in config.inputs)
@@ -77,7 +77,7 @@ def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundMod
     # The hooks first: their errors show at once, while loading weights may take minutes.
     hooks = hooks_of(config)
     samples = draw_of(config, hooks)
-    loaded = source.load(config.source) if module is None else module
+    loaded = source.load_for(config) if module is None else module
     bound, samples = bind(freeze_in_eval(loaded), samples)
     _log.info("%s: checked with %s", config.name, samples.source)
     if bound.how != BY_NAME:

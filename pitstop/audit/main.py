@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from configs.document import Document, read
-from configs.loader import ConfigError, Deployment, load
+from configs.loader import ConfigError, Deployment
 from configs.open_sizes import OPEN_SIZE
 
+from ..complete import load_completed
 from ..plan.place import model_names
 from ..report.terminal import plain_console
 from .finding import Finding
@@ -53,7 +54,7 @@ def audit(options: AuditOptions, console: Console | None = None, examine_model: 
 
 
 def _deployment(options: AuditOptions) -> Deployment:
-    deployment = load(options.path)
+    deployment = load_completed(options.path)
     model_names(deployment, options.name)
     return deployment
 

@@ -142,7 +142,7 @@ def load(config: ModelConfig, device: str | None = None) -> Loaded:
     try:
         hooks = hooks_of(config)
         outputs = signature_of(config).outputs if hooks.postprocess is None else ()
-        return Loaded(config, place, draw_of(config, hooks), outputs, source.load(config.source))
+        return Loaded(config, place, draw_of(config, hooks), outputs, source.load_for(config))
     except ModelError:
         raise
     except Exception as error:  # Code of the user's own: whatever it raises, the model cannot be audited.

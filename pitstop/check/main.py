@@ -8,13 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.lint.exposed_ports import exposed_ports, sentence, setting_of
-from configs.loader import ConfigError, Deployment, check
+from configs.loader import ConfigError, Deployment, ModelApp, check
 from configs.prices import load_prices
 from configs.problems import Problem, UnreadableError
 from configs.suggest import advise
 from models import cache
 from models.errors import ModelError
 
+from ..complete import complete
 from ..report import terminal
 from ..report.numbers import plural
 from ..report.terminal import plain_console
@@ -63,17 +64,29 @@ def _check_file(path: Path, console: Console, options: CheckOptions) -> int:
     if errors:
         console.print(f"{path}: {plural(errors, 'error')}", style="bold red")
         return PROBLEMS
-    if deployment is not None:
-        console.print(_table(deployment))
-        for app in deployment.models:
-            if placed := [f"{each.name} from {each.path}" for each in app.config.outputs if each.path is not None]:
-                console.print(f"{path}: {app.name}: outputs {', '.join(placed)}")
-        if opened := sentence(list(exposed_ports(setting_of(deployment.raw)))):
-            console.print(f"{path}: note: {opened}", style="cyan")
-        if not _show_cache(console) or not _fits(deployment, console, options):
-            return PROBLEMS
+    if deployment is not None and not _serves(deployment, console, options):
+        return PROBLEMS
     console.print(f"{path}: ok", style="green")
     return CLEAN
+
+
+def _serves(deployment: Deployment, console: Console, options: CheckOptions) -> bool:
+    """Show what a file serves; return whether it can be served here, as far as was asked."""
+    path = deployment.path
+    try:
+        models = [complete(app) for app in deployment.models]
+    except ConfigError as error:
+        console.print(f"{path}: {error}", style="red")
+        return False
+    console.print(_table(deployment))
+    for app in models:
+        if app.config.source.pretrained is not None:
+            console.print(f"{path}: {app.name}: {_signature(app)}")
+        if placed := [f"{each.name} from {each.path}" for each in app.config.outputs if each.path is not None]:
+            console.print(f"{path}: {app.name}: outputs {', '.join(placed)}")
+    if opened := sentence(list(exposed_ports(setting_of(deployment.raw)))):
+        console.print(f"{path}: note: {opened}", style="cyan")
+    return _show_cache(console) and _fits(deployment, console, options)
 
 
 def _fits(deployment: Deployment, console: Console, options: CheckOptions) -> bool:
@@ -91,6 +104,18 @@ def _fits(deployment: Deployment, console: Console, options: CheckOptions) -> bo
         else []
     )
     return all(opened)
+
+
+def _signature(app: ModelApp) -> str:
+    """Return what a source says that the file does not."""
+    config = app.config
+    takes, gives = (
+        ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in side)
+        for side in (config.inputs, config.outputs)
+    )
+    return ", ".join(
+        [f"{takes} to {gives}", *(f"{name or 'lengths'} {list(dim.sizes)}" for name, dim in config.open_dims.items())]
+    )
 
 
 def _told(opened: Opened, path: Path, console: Console) -> bool:

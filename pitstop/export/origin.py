@@ -110,6 +110,11 @@ def _from_config(options: ExportOptions, to: Kind, dest: Path) -> Job:
     if surplus:
         raise ModelError(f"{surplus[0]}: the config says that already\nhelp: give either --config or {surplus[0]}")
     config = _model(options)
+    if config.source.pretrained is not None:
+        raise ModelError(
+            f"{config.name}: source.pretrained is not exported: its tokenizer and its labels would be left behind\n"
+            "help: serve the directory as it is, or name a factory that calls from_pretrained"
+        )
     return Job(
         to=to,
         dest=str(dest),

@@ -9,8 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.status import Status
 
-from configs.loader import ConfigError, load
+from configs.loader import ConfigError
 
+from ..complete import load_completed
 from ..load.errors import LoadError
 from ..report.terminal import plain_console
 from ..yaml_edit.patch import PatchError
@@ -66,7 +67,7 @@ def plan(options: PlanOptions, console: Console | None = None) -> int:
 
 
 def _plan(options: PlanOptions, console: Console) -> int:
-    place = find_model(load(options.path), options.name)
+    place = find_model(load_completed(options.path), options.name)
     config = place.app.config
     if config.whole and options.target.rows > config.max_batch_size:
         raise PlanError(

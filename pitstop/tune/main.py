@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from configs.loader import ConfigError, load
+from configs.loader import ConfigError
 from configs.schema import ModelConfig
 
+from ..complete import load_completed
 from ..measure.hardware import cores, device_here
 from ..plan.place import Place, args_changes, find_model
 from ..report.terminal import plain_console
@@ -136,7 +137,7 @@ def tune(options: TuneOptions, console: Console | None = None, try_: Attempt = a
     try:
         if options.budget_s <= 0:
             raise ConfigError(f"--budget-s is {options.budget_s:g}\nhelp: it must be above 0")
-        return _tune(options, find_model(load(options.path), options.name), console, try_)
+        return _tune(options, find_model(load_completed(options.path), options.name), console, try_)
     except (ConfigError, PatchError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return UNUSABLE

@@ -77,10 +77,11 @@ def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) 
 
     from configs.backends import BACKENDS, EAGER
     from configs.loader import parse_model
+    from models.startup.complete import completed
     from models.startup.open_model import open_model
 
     torch.set_num_threads(threads)
-    config = parse_model(args)
+    config = completed(parse_model(args))
     served = open_model(config, device)
     if served.how == EAGER != config.backend and config.source.exported_program is None:
         return failed(f"{BACKENDS[config.backend].title} would not be faithful, so it would run eagerly")

@@ -1,0 +1,86 @@
+"""A directory's own tokenizer as a function of a batch of texts, for many threads at once."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...errors import ModelError
+from ...signature import Array
+from .directory import Directory
+from .library import library, refuse_remote_code, unreadable
+
+_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.bpe.model", "sentencepiece*")
+
+
+class Tokenizing:
+    """Turns texts into ids. `own` is transformers' tokenizer; the one inside cuts by a setting, hence two of these."""
+
+    def __init__(self, directory: Directory, found: Any, longest: int) -> None:
+        self.own = _tokenizer(directory)
+        whole = self.own.backend_tokenizer
+        whole.no_truncation()
+        whole.no_padding()
+        self._whole, self._cut = whole, type(whole).from_str(whole.to_str())
+        self._cut.enable_truncation(longest)
+        self.pad = int(self.own.pad_token_id or 0)
+        # Some tokenizers write them for networks that take none.
+        takes_types = found.model_type == "xlnet" or getattr(found, "type_vocab_size", 0) > 0
+        self._types = takes_types and "token_type_ids" in self.own.model_input_names
+
+    def __call__(self, texts: Sequence[str], cut: bool) -> tuple[dict[str, Array], list[Any]]:
+        """Return input_ids, attention_mask and, where the network takes them, token_type_ids, int64 [n, widest]; and
+        the encodings themselves.
+
+        Raises:
+            ValueError: no text has a token.
+        """
+        found = (self._cut if cut else self._whole).encode_batch(list(texts))
+        widest = max(len(each.ids) for each in found)
+        if widest == 0:
+            raise ValueError("there is no token in the text: send at least one word")
+        arrays = {"input_ids": padded([each.ids for each in found], widest, self.pad)}
+        arrays["attention_mask"] = padded([each.attention_mask for each in found], widest)
+        if self._types:
+            arrays["token_type_ids"] = padded([each.type_ids for each in found], widest)
+        return arrays, found
+
+
+def padded(rows: Sequence[Sequence[Any]], widest: int, value: int = 0, tail: tuple[int, ...] = ()) -> Array:
+    """Return rows of unlike lengths as int64 [n, widest, ...]."""
+    array = np.full((len(rows), widest, *tail), value, np.int64)
+    for row, values in enumerate(rows):
+        if len(values):
+            array[row, : len(values)] = values
+    return array
+
+
+def decoded(texts: Array, prepare: Callable[[str], str] = str) -> list[str]:
+    """Return BYTES [n] as text; raise ValueError where one is not UTF-8."""
+    return [prepare(_text(text, row)) for row, text in enumerate(texts.ravel())]
+
+
+def _text(text: bytes, row: int) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"text {row} is not UTF-8 at byte {error.start}: send every text encoded as UTF-8") from error
+
+
+def _tokenizer(directory: Directory) -> Any:
+    if not directory.has(*_FILES):
+        raise ModelError(
+            f"{directory.location}: has no tokenizer\n"
+            "help: save it into the same directory: tokenizer.save_pretrained(DIR)"
+        )
+    try:
+        found = library().AutoTokenizer.from_pretrained(str(directory.path), trust_remote_code=False)
+    except Exception as error:  # Whatever the files lead to.
+        refuse_remote_code(directory, "tokenizer_config.json", error)
+        raise unreadable(directory, "its tokenizer", error) from error
+    if not getattr(found, "is_fast", False):
+        raise ModelError(
+            f"{directory.location}: its tokenizer, {type(found).__name__}, is written in Python, and one of the "
+            "package tokenizers is needed\nhelp: save a directory with a tokenizer.json, or name a factory of yours"
+        )
+    return found
