@@ -1,0 +1,136 @@
+"""Networks for tables, recommendations and rankings, and what they return."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+class Dlrm(nn.Module):
+    """Numbers beside bags of categories, and the products of all their vectors; 0 fills a bag up."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.bottom = nn.Sequential(nn.Linear(13, 16), nn.ReLU(), nn.Linear(16, 8))
+        self.bags = nn.ModuleList(nn.EmbeddingBag(60, 8, mode="sum", padding_idx=0) for _ in range(2))
+        self.top = nn.Sequential(nn.Linear(8 + 3, 16), nn.ReLU(), nn.Linear(16, 1))
+
+    def forward(self, dense, clicked, bought):
+        x = self.bottom(dense)
+        vectors = torch.stack([x, self.bags[0](clicked), self.bags[1](bought)], dim=1)
+        products = vectors @ vectors.transpose(1, 2)
+        pairs = products[:, [0, 0, 1], [1, 2, 2]]
+        return self.top(torch.cat([x, pairs], dim=1)).sigmoid().squeeze(1)
+
+
+class Churn(nn.Module):
+    """Four columns of three kinds."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.country, self.plan = nn.Embedding(20, 4), nn.Embedding(5, 4)
+        self.layers = nn.Sequential(nn.Linear(8 + 6 + 1, 16), nn.ReLU(), nn.Linear(16, 1))
+
+    def forward(self, usage, country, plan, active):
+        x = torch.cat([usage, self.country(country), self.plan(plan), active.float().unsqueeze(1)], dim=1)
+        return self.layers(x).sigmoid()
+
+
+class Regression(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Linear(width, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 3))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class AsDict(Regression):
+    def forward(self, x):
+        y = self.layers(x)
+        return {"mean": y[:, 0], "spread": y[:, 1:].exp(), "hidden": y}
+
+
+@dataclass
+class Forecast:
+    loss: torch.Tensor | None
+    mean: torch.Tensor
+    quantiles: torch.Tensor
+
+
+class AsDataclass(Regression):
+    def forward(self, x):
+        y = self.layers(x)
+        return Forecast(None, y[:, :1], y.sort(dim=1).values)
+
+
+class WithNone(Regression):
+    def forward(self, x, labels=None):
+        y = self.layers(x)
+        loss = None if labels is None else (y - labels).square().mean()
+        return loss, y, None, (y.softmax(dim=1), None)
+
+
+class Branches(Regression):
+    """Another network for each kind of customer, chosen row by row."""
+
+    def forward(self, x):
+        y = self.layers(x)
+        for row in range(x.shape[0]):
+            if bool(x[row].sum() > 0):
+                y[row] = y[row] * 2
+        return y
+
+
+class Ranking(nn.Module):
+    """Scores the candidates of a query; a candidate of zeros is none."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.query, self.candidate = nn.Linear(6, 8), nn.Linear(5, 8)
+
+    def forward(self, query, candidates):
+        there = candidates.abs().sum(2) > 0
+        scores = (self.candidate(candidates).tanh() * self.query(query).unsqueeze(1)).sum(2)
+        return scores.masked_fill(~there, -1e9).softmax(dim=1)
+
+
+class Forecaster(nn.Module):
+    """The next six values of three series from the last 24, each normalised by itself."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(24, 6)
+
+    def forward(self, history):
+        mean, deviation = history.mean(1, keepdim=True), history.std(1, keepdim=True) + 1e-5
+        x = (history - mean) / deviation
+        return self.layer(x.transpose(1, 2)).transpose(1, 2) * deviation + mean
+
+
+def quantised():
+    """As the tutorials have it: int8 weights, and activations whose scale is that of the batch."""
+    return torch.ao.quantization.quantize_dynamic(Regression().eval(), {nn.Linear}, dtype=torch.qint8)
+
+
+def in_bf16():
+    return Regression().bfloat16()
+
+
+class Ensemble(nn.Module):
+    """Two models, and the mean of what they say."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.one = Regression()
+        self.other = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 3))
+
+    def forward(self, x):
+        one, other = self.one(x).softmax(dim=1), self.other(x).softmax(dim=1)
+        return {"both": (one + other) / 2, "agree": one.argmax(dim=1) == other.argmax(dim=1)}

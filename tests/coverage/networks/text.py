@@ -1,0 +1,139 @@
+"""Networks that read text, most of them of transformers."""
+
+import zlib
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+SMALL = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+
+
+def bert(kind):
+    import transformers
+
+    torch.manual_seed(0)
+    return getattr(transformers, kind)(transformers.BertConfig(num_labels=5, initializer_range=0.3, **SMALL))
+
+
+class SentenceEmbedding(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bert = bert("BertModel")
+
+    def forward(self, input_ids, attention_mask):
+        states = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        mask = attention_mask.unsqueeze(-1).float()
+        return functional.normalize((states * mask).sum(1) / mask.sum(1).clamp(min=1e-9), dim=1)
+
+
+def tokenizer():
+    """Words to numbers, as a hash has it."""
+
+    def run(rows):
+        texts = [[2 + zlib.crc32(word) % 48 for word in text.split()] or [1] for text in rows["text"].ravel()]
+        longest = max(len(each) for each in texts)
+        ids = np.array([each + [0] * (longest - len(each)) for each in texts], np.int64)
+        return {"input_ids": ids, "attention_mask": (ids > 0).astype(np.int64)}
+
+    return run
+
+
+def layoutlm():
+    from transformers import LayoutLMConfig, LayoutLMForSequenceClassification
+
+    torch.manual_seed(0)
+    return LayoutLMForSequenceClassification(LayoutLMConfig(max_2d_position_embeddings=128, num_labels=3, **SMALL))
+
+
+def a_page():
+    corners = np.random.default_rng(0).integers(0, 60, (4, 6, 2))
+    boxes = np.concatenate([corners, corners + 9], axis=2)
+    return {
+        "input_ids": np.arange(24).reshape(4, 6) + 1,
+        "bbox": boxes,
+        "attention_mask": np.ones((4, 6), np.int64),
+    }
+
+
+def t5():
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    small = {"vocab_size": 50, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+    return T5ForConditionalGeneration(T5Config(decoder_start_token_id=0, initializer_factor=3.0, **small))
+
+
+class Summary(nn.Module):
+    """Greedy decoding, always seven tokens: what ends sooner is filled up."""
+
+    def __init__(self, tokens=6):
+        super().__init__()
+        self.t5, self.tokens = t5(), tokens
+
+    def forward(self, input_ids, attention_mask):
+        ids = self.t5.generate(
+            input_ids=input_ids, attention_mask=attention_mask, max_new_tokens=self.tokens, do_sample=False
+        )
+        return functional.pad(ids, (0, 1 + self.tokens - ids.shape[1]))
+
+
+class Translation(Summary):
+    """Greedy decoding, with the number of tokens up to the end of each sentence."""
+
+    def forward(self, input_ids, attention_mask):
+        ids = super().forward(input_ids, attention_mask)[:, 1:]
+        ended = (ids == self.t5.config.eos_token_id).long()
+        return {"ids": ids, "words": torch.where(ended.any(1), ended.argmax(1) + 1, ids.shape[1])}
+
+
+class Seq2Seq(nn.Module):
+    """A GRU that reads numbers and writes others, each from the one before."""
+
+    def __init__(self, steps=5):
+        super().__init__()
+        torch.manual_seed(0)
+        self.words = nn.Embedding(40, 16, padding_idx=0)
+        self.encoder, self.decoder = nn.GRUCell(16, 16), nn.GRUCell(16, 16)
+        self.head, self.steps = nn.Linear(16, 40), steps
+
+    def forward(self, source):
+        state = torch.zeros(source.shape[0], 16, device=source.device)
+        for step in range(source.shape[1]):
+            word = source[:, step]
+            state = torch.where((word > 0).unsqueeze(1), self.encoder(self.words(word), state), state)
+        word, found = torch.ones_like(source[:, 0]), []
+        for _ in range(self.steps):
+            state = self.decoder(self.words(word), state)
+            word = self.head(state).argmax(dim=1)
+            found.append(word)
+        return torch.stack(found, dim=1)
+
+
+class BagOfWords(nn.Module):
+    """Classifies texts by the mean of their words; 0 is no word."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.bag = nn.EmbeddingBag(100, 16, mode="mean", padding_idx=0)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, words):
+        return self.head(self.bag(words))
+
+
+class Keywords(nn.Module):
+    """The words of a text that matter, best first, and how many they are."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.weight = nn.Embedding(100, 1, padding_idx=0)
+
+    def forward(self, words):
+        scores = self.weight(words).squeeze(-1)
+        best, places = scores.clamp(min=0).sort(dim=1, descending=True, stable=True)
+        found = best > 0
+        return {"keywords": words.gather(1, places) * found, "found": found.sum(1)}

@@ -1,0 +1,99 @@
+"""The requests that a case sends: drawn by the shapes of its YAML, or as its own function draws them."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from models.signature import NUMPY, Array
+
+Draw = Callable[[np.random.Generator, int], dict[str, Array]]
+WORDS = [f"word{n}".encode() for n in range(40)]
+
+
+def drawn(args: Mapping[str, Any], generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    """Return so many rows for the inputs of a YAML; what is open has one size in a request, as `tokens` or -1 say.
+
+    The mask of a text leaves out the end of each row.
+    """
+    chosen: dict[Any, int] = {}
+    for each in args["inputs"]:
+        for size in each["shape"][1:]:
+            if size not in chosen:
+                chosen[size] = _size(args, size, generator)
+    return {
+        each["name"]: _array(each, [rows, *(chosen[size] for size in each["shape"][1:])], generator)
+        for each in args["inputs"]
+    }
+
+
+def _size(args: Mapping[str, Any], size: int | str, generator: np.random.Generator) -> int:
+    if isinstance(size, int) and size > 0:
+        return size
+    dim = args["dims"][size] if isinstance(size, str) else {"sizes": args["lengths"]}
+    sizes: Sequence[int] = dim["sizes"]
+    return int(generator.choice(sizes) if dim.get("pad") == "none" else generator.integers(1, sizes[-1] + 1))
+
+
+def _array(each: Mapping[str, Any], shape: Sequence[int], generator: np.random.Generator) -> Array:
+    kind = NUMPY[each["datatype"]]
+    if each["name"] == "attention_mask":
+        kept = generator.integers(1, shape[1] + 1, (shape[0], 1))
+        return (np.arange(shape[1]) < kept).astype(kind)
+    if kind.kind == "O":
+        texts = [b" ".join(generator.choice(WORDS, generator.integers(1, 12))) for _ in range(shape[0])]
+        return np.array(texts, object)
+    if kind.kind == "f":
+        return generator.normal(size=shape).astype(kind)
+    low, high = each.get("low", 0), each.get("high", 255 if kind == np.uint8 else 1)
+    return generator.integers(low, high + 1, shape).astype(kind)
+
+
+def pages(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    """Words with their boxes, whose corners are in order."""
+    words = int(generator.integers(1, 17))
+    corner = generator.integers(0, 60, (rows, words, 2))
+    return {
+        "input_ids": generator.integers(1, 50, (rows, words)),
+        "bbox": np.concatenate([corner, corner + generator.integers(1, 60, corner.shape)], axis=2),
+        "attention_mask": np.ones((rows, words), np.int64),
+    }
+
+
+def jpegs(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    from PIL import Image
+
+    files = []
+    for _ in range(rows):
+        written, (height, width) = io.BytesIO(), generator.integers(16, 80, 2)
+        Image.fromarray(generator.integers(0, 256, (height, width, 3), np.uint8)).save(written, "JPEG")
+        files.append(written.getvalue())
+    return {"jpeg": np.array(files, object)}
+
+
+def steps(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    """Sequences padded by the client, each with the number of its own steps."""
+    own = generator.integers(1, 9, rows)
+    x = generator.normal(size=(rows, own.max(), 4)).astype(np.float32)
+    return {"x": x, "steps": own}
+
+
+def speech(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    own = generator.integers(40, 401, (rows, 1))
+    mask = (np.arange(own.max()) < own).astype(np.int64)
+    return {"input_values": generator.normal(size=mask.shape).astype(np.float32) * mask, "attention_mask": mask}
+
+
+def mel(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    own = generator.integers(1, 33, rows)
+    return {"mel": generator.normal(size=(rows, own.max(), 80)).astype(np.float32), "frames": own}
+
+
+def texts_and_pictures(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    """Texts that end with their end token, as CLIP's do, padded by the client."""
+    own = generator.integers(2, 17, (rows, 1))
+    places = np.arange(own.max())
+    ids = np.where(places < own - 1, generator.integers(1, 48, (rows, own.max())), 49)
+    pixels = generator.normal(size=(rows, 3, 32, 32)).astype(np.float32)
+    return {"input_ids": ids, "pixel_values": pixels, "attention_mask": (places < own).astype(np.int64)}
