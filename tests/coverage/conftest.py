@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from .networks import files
+from . import files
 
 
 @pytest.fixture(scope="session")

@@ -58,8 +58,11 @@ def _read(result: Any, outputs: tuple[OutputConfig, ...]) -> dict[str, Any]:
     elif isinstance(result, tuple):
         found = dict(zip((each.name for each in outputs), _flat(result), strict=False))
     found |= {each.name: _at(result, each.path) for each in outputs if each.path}
-    return {name: value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
-            for name, value in found.items() if isinstance(value, torch.Tensor)}
+    return {
+        name: value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
+        for name, value in found.items()
+        if isinstance(value, torch.Tensor)
+    }
 
 
 def _flat(value: Any) -> list[torch.Tensor]:

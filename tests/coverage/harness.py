@@ -113,7 +113,9 @@ def compared(case: Case, config: ModelConfig, asked: list[_Asked]) -> float:
             answer = {name: array[row] for name, array in each.answer.items()}
             for name, by in _deviations(case.args, answer, expected, each.count == 1).items():
                 sizes = {name: array.shape for name, array in each.rows.items()}
-                assert by <= most, f"{case.name}: {name} of {row} of {sizes} deviates by {by:.1e}, {most:.1e} is allowed"
+                assert by <= most, (
+                    f"{case.name}: {name} of {row} of {sizes} deviates by {by:.1e}, {most:.1e} is allowed"
+                )
                 worst = max(worst, by)
     return worst
 

@@ -97,3 +97,13 @@ def texts_and_pictures(generator: np.random.Generator, rows: int) -> dict[str, A
     ids = np.where(places < own - 1, generator.integers(1, 48, (rows, own.max())), 49)
     pixels = generator.normal(size=(rows, 3, 32, 32)).astype(np.float32)
     return {"input_ids": ids, "pixel_values": pixels, "attention_mask": (places < own).astype(np.int64)}
+
+
+def zero_shot(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    """A picture with several texts, each of which ends with its end token."""
+    candidates, tokens = generator.integers(1, 5), int(generator.integers(2, 9))
+    own = generator.integers(2, tokens + 1, (rows, candidates, 1))
+    places = np.arange(tokens)
+    ids = np.where(places < own - 1, generator.integers(1, 48, (rows, candidates, tokens)), 0)
+    pixels = generator.normal(size=(rows, 3, 32, 32)).astype(np.float32)
+    return {"pixel_values": pixels, "input_ids": np.where(places == own - 1, 49, ids)}

@@ -118,6 +118,13 @@ def quantised():
     return torch.ao.quantization.quantize_dynamic(Regression().eval(), {nn.Linear}, dtype=torch.qint8)
 
 
+class OfFeatures(Churn):
+    """Takes its columns in a dict, as data loaders give them."""
+
+    def forward(self, features):
+        return super().forward(features["usage"], features["country"], features["plan"], features["active"])
+
+
 def in_bf16():
     return Regression().bfloat16()
 

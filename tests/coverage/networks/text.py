@@ -17,6 +17,15 @@ def bert(kind):
     return getattr(transformers, kind)(transformers.BertConfig(num_labels=5, initializer_range=0.3, **SMALL))
 
 
+def gpt2():
+    """Reads the last token that is no padding, which has the id 49."""
+    from transformers import GPT2Config, GPT2ForSequenceClassification
+
+    torch.manual_seed(0)
+    small = {"vocab_size": 50, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32}
+    return GPT2ForSequenceClassification(GPT2Config(pad_token_id=49, num_labels=3, initializer_range=0.3, **small))
+
+
 class SentenceEmbedding(nn.Module):
     def __init__(self):
         super().__init__()
@@ -77,6 +86,14 @@ class Summary(nn.Module):
             input_ids=input_ids, attention_mask=attention_mask, max_new_tokens=self.tokens, do_sample=False
         )
         return functional.pad(ids, (0, 1 + self.tokens - ids.shape[1]))
+
+
+class Sampling(Summary):
+    """Draws each token by its probability."""
+
+    def forward(self, input_ids, attention_mask):
+        options = {"do_sample": True, "top_k": 0, "max_new_tokens": self.tokens, "min_new_tokens": self.tokens}
+        return self.t5.generate(input_ids=input_ids, attention_mask=attention_mask, **options)
 
 
 class Translation(Summary):

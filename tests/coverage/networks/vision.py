@@ -174,6 +174,32 @@ def clip():
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8))
 
 
+class ZeroShot(nn.Module):
+    """How well each of a picture's candidate texts fits it."""
+
+    def __init__(self):
+        super().__init__()
+        self.clip = clip()
+
+    def forward(self, pixel_values, input_ids):
+        rows, candidates, tokens = input_ids.shape
+        found = self.clip(input_ids=input_ids.reshape(-1, tokens), pixel_values=pixel_values)
+        texts = found.text_embeds.view(rows, candidates, -1)
+        return (texts @ found.image_embeds.unsqueeze(2)).squeeze(2)
+
+
+class SuperResolution(nn.Module):
+    """Twice as many pixels a side, as ESPCN makes them."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 12, 1), nn.PixelShuffle(2))
+
+    def forward(self, image):
+        return self.layers(image)
+
+
 class Labels:
     """A JPEG in, the name of what it shows out."""
 

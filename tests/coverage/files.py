@@ -1,16 +1,19 @@
 """Writes networks into files, as their authors publish them."""
 
 import warnings
+from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
-from .tabular import Branches, Regression
-from .vision import Cnn
+from .networks.tabular import Branches, Regression
+from .networks.vision import Cnn
 
 
-def write(folder):
+def write(folder: Path) -> None:
     save_file(Cnn().state_dict(), folder / "cnn.safetensors")
+    halves = {name: each.bfloat16() for name, each in Regression().state_dict().items()}
+    save_file(halves, folder / "bf16.safetensors")
     rows = torch.export.Dim("rows", min=1, max=64)
     program = torch.export.export(Regression().eval(), (torch.zeros(2, 8),), dynamic_shapes=({0: rows},))
     torch.export.save(program, folder / "regression.pt2")
