@@ -44,7 +44,8 @@ class Eager:
             result = self._module(**tensors) if by_name else self._module(*tensors.values())
         if hooks.postprocess is None:
             return _read(result, self._outputs)
-        found: dict[str, Any] = hooks.postprocess(_read(result, ()) or {"output": result.numpy()})
+        read = _read(result, ()) or {"output": result.numpy()}
+        found: dict[str, Any] = hooks.postprocess(read)
         return found
 
 

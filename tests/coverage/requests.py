@@ -72,6 +72,28 @@ def jpegs(generator: np.random.Generator, rows: int) -> dict[str, Array]:
     return {"jpeg": np.array(files, object)}
 
 
+def jpegs_of_a_size(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    from PIL import Image
+
+    files, (height, width) = [], generator.integers(1, 33, 2)
+    for _ in range(rows):
+        written = io.BytesIO()
+        Image.fromarray(generator.integers(0, 256, (height, width, 3), np.uint8)).save(written, "JPEG")
+        files.append(written.getvalue())
+    return {"jpeg": np.array(files, object)}
+
+
+def images(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    """Of two pixels a side at least, as a kernel of two needs."""
+    height, width = generator.integers(2, 17, 2)
+    return {"image": generator.normal(size=(rows, 1, height, width)).astype(np.float32)}
+
+
+def recordings(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    pieces = [generator.integers(-9999, 9999, size, np.int16) for size in generator.integers(60, 401, rows)]
+    return {"pcm": np.array([each.tobytes() for each in pieces], object)}
+
+
 def steps(generator: np.random.Generator, rows: int) -> dict[str, Array]:
     """Sequences padded by the client, each with the number of its own steps."""
     own = generator.integers(1, 9, rows)
@@ -82,7 +104,7 @@ def steps(generator: np.random.Generator, rows: int) -> dict[str, Array]:
 def speech(generator: np.random.Generator, rows: int) -> dict[str, Array]:
     own = generator.integers(40, 401, (rows, 1))
     mask = (np.arange(own.max()) < own).astype(np.int64)
-    return {"input_values": generator.normal(size=mask.shape).astype(np.float32) * mask, "attention_mask": mask}
+    return {"input_values": (generator.normal(size=mask.shape) * mask).astype(np.float32), "attention_mask": mask}
 
 
 def mel(generator: np.random.Generator, rows: int) -> dict[str, Array]:

@@ -1,5 +1,8 @@
 """Networks that listen."""
 
+import itertools
+
+import numpy as np
 import torch
 from torch import nn
 
@@ -49,6 +52,45 @@ class Letters(nn.Module):
         logits = self.network(input_values, attention_mask=attention_mask).logits
         frames = self.network._get_feat_extract_output_lengths(attention_mask.sum(1))
         return {"logits": logits, "frames": frames.clamp(min=0)}
+
+
+class Transcript:
+    """16-bit samples in, text out: the best letter of each frame, without repetitions and blanks."""
+
+    letters = "_ abcdefghijklmnopqr"
+
+    def preprocess(self, rows):
+        pieces = [np.frombuffer(each, np.int16) / np.float32(32768) for each in rows["pcm"].ravel()]
+        longest = max(len(each) for each in pieces)
+        samples = np.stack([np.pad(each, (0, longest - len(each))) for each in pieces])
+        mask = np.array([[1] * len(each) + [0] * (longest - len(each)) for each in pieces], np.int64)
+        return {"input_values": samples, "attention_mask": mask}
+
+    def postprocess(self, rows):
+        best = rows["logits"].argmax(axis=2)
+        return {"text": [self.decode(row[:frames]) for row, frames in zip(best, rows["frames"], strict=True)]}
+
+    def decode(self, best):
+        return "".join(self.letters[each] for each, _ in itertools.groupby(best)).replace("_", "")
+
+
+def a_recording():
+    return {"pcm": np.array([np.arange(size, dtype=np.int16).tobytes() for size in (100, 300, 400)], object)}
+
+
+class Speech(nn.Module):
+    """Text to mel frames, each token for as many as it says, as FastSpeech does; padded to the longest of a batch."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.words, self.duration, self.head = nn.Embedding(50, 8, padding_idx=0), nn.Linear(8, 1), nn.Linear(8, 80)
+
+    def forward(self, tokens):
+        x = self.words(tokens)
+        durations = (1 + 3 * self.duration(x).sigmoid().squeeze(2)).long() * (tokens > 0)
+        rows = [row.repeat_interleave(times, dim=0) for row, times in zip(x, durations, strict=True)]
+        return self.head(nn.utils.rnn.pad_sequence(rows, batch_first=True)), durations.sum(1)
 
 
 class Commands(nn.Module):

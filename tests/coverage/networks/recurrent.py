@@ -33,6 +33,14 @@ class PackedLstm(nn.Module):
         return self.head(torch.cat([h[0], h[1]], dim=1))
 
 
+class StepTagger(PackedLstm):
+    """Scores for each step of a sequence."""
+
+    def forward(self, x, steps):
+        packed = nn.utils.rnn.pack_padded_sequence(x, steps.cpu(), batch_first=True, enforce_sorted=False)
+        return self.head(nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0], batch_first=True)[0])
+
+
 class LastStep(nn.Module):
     """Reads its last step, whatever that is: it has no mask."""
 

@@ -1,5 +1,6 @@
 """Networks that read text, most of them of transformers."""
 
+import json
 import zlib
 
 import numpy as np
@@ -10,11 +11,11 @@ from torch.nn import functional
 SMALL = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 
 
-def bert(kind):
+def bert(kind, labels=5):
     import transformers
 
     torch.manual_seed(0)
-    return getattr(transformers, kind)(transformers.BertConfig(num_labels=5, initializer_range=0.3, **SMALL))
+    return getattr(transformers, kind)(transformers.BertConfig(num_labels=labels, initializer_range=0.3, **SMALL))
 
 
 def gpt2():
@@ -35,6 +36,51 @@ class SentenceEmbedding(nn.Module):
         states = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         mask = attention_mask.unsqueeze(-1).float()
         return functional.normalize((states * mask).sum(1) / mask.sum(1).clamp(min=1e-9), dim=1)
+
+
+class Tagger(nn.Module):
+    """Scores for the labels of each token, beside the mask that says which there are."""
+
+    def __init__(self):
+        super().__init__()
+        self.bert = bert("BertForTokenClassification")
+
+    def forward(self, input_ids, attention_mask):
+        return {"scores": self.bert(input_ids, attention_mask).logits, "mask": attention_mask}
+
+
+class Entities:
+    """Text in, the label of each word out as JSON."""
+
+    def __init__(self):
+        self.preprocess = tokenizer()
+
+    def postprocess(self, rows):
+        best = rows["scores"].argmax(axis=2)
+        return {"labels": [json.dumps(row[mask > 0].tolist()) for row, mask in zip(best, rows["mask"], strict=True)]}
+
+
+class Encoder(nn.Module):
+    """torch's own transformer, which in eval leaves out what the mask hides; a vector for each text."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.words = nn.Embedding(50, 16, padding_idx=0)
+        self.layers = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 2)
+
+    def states(self, tokens):
+        return self.layers(self.words(tokens), src_key_padding_mask=tokens == 0)
+
+    def forward(self, tokens):
+        return self.states(tokens)[:, 0]
+
+
+class TokenEncoder(Encoder):
+    """A vector for each token."""
+
+    def forward(self, tokens):
+        return self.states(tokens)
 
 
 def tokenizer():

@@ -79,6 +79,25 @@ class UNet(nn.Module):
         return self.head(x)
 
 
+class Classes(UNet):
+    """The class of each pixel."""
+
+    def forward(self, image):
+        return super().forward(image).argmax(dim=1).to(torch.uint8)
+
+
+class Strides(nn.Module):
+    """Halves the image: once rounded up, and once down."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.up, self.down = nn.Conv2d(1, 4, 1, stride=2), nn.Conv2d(1, 4, 2, stride=2)
+
+    def forward(self, image):
+        return {"up": self.up(image), "down": self.down(image)}
+
+
 class PerPixel(nn.Module):
     """Corrects each pixel by itself, whatever the size of the image."""
 
@@ -216,6 +235,16 @@ class Labels:
 
         image = Image.open(io.BytesIO(jpeg)).convert("RGB").resize((32, 32))
         return np.asarray(image).transpose(2, 0, 1)
+
+
+class AnySize:
+    """JPEGs of any size, one size a request."""
+
+    def preprocess(self, rows):
+        from PIL import Image
+
+        images = [np.asarray(Image.open(io.BytesIO(each)), np.float32) for each in rows["jpeg"].ravel()]
+        return {"image": np.stack(images).transpose(0, 3, 1, 2) / 255}
 
 
 def a_jpeg():
