@@ -74,5 +74,5 @@ def _flat(value: Any) -> list[torch.Tensor]:
 
 def _at(value: Any, path: str) -> Any:
     for word in path.split("."):
-        value = value[int(word)] if word.isdecimal() else value[word]
+        value = value[int(word)] if word.lstrip("-").isdecimal() else value[word]
     return value

@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -31,6 +32,8 @@ from .eager import Eager
 from .requests import drawn
 
 REQUESTS, MOST_ROWS = 30, 3
+# Only to warn of a number.
+_ASKS_THE_REPLICA = "ray.serve.batching._BatchQueue._warn_if_max_batch_size_exceeds_max_ongoing_requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,8 @@ async def _ask(case: Case, config: ModelConfig) -> tuple[str, list[_Asked], int]
         model.service = model._open_service(None)
         # Else the start chooses how many rows share a forward, by the time that it took.
         model.service.reconfigure({"max_batch_size": config.max_batch_size})
-        asked = await asyncio.gather(*(_client(model, request) for request in _requests(case, config)))
+        with patch(_ASKS_THE_REPLICA):
+            asked = await asyncio.gather(*(_client(model, request) for request in _requests(case, config)))
     finally:
         (device or SimpleNamespace(stop=lambda: thread.submit(thread.stop))).stop()
     return model._served.how, asked, len(ran)
@@ -92,6 +96,8 @@ def _requests(case: Case, config: ModelConfig) -> list[InferRequest]:
     for number in range(REQUESTS):
         # A forward that draws is eager's where its batch is: one row or two fill one up.
         count = 1 + number % (2 if config.random else MOST_ROWS)
+        if number % 10 == 9 and not (config.random or config.whole):
+            count = config.max_batch_size + 1  # More than one forward takes.
         rows = case.draw(generator, count) if case.draw else drawn(args, generator, count)
         found.append(InferRequest(rows, count, seed=number if config.random else None))
     return found
@@ -150,4 +156,4 @@ def _counted(args: dict[str, Any]) -> set[Any]:
     """Return the names in the outputs' shapes that no input has."""
     own = {size for each in [*args["inputs"], *args.get("model_inputs", [])] for size in each["shape"]}
     sizes = {size for each in args["outputs"] for size in each["shape"][1:] if isinstance(size, str)}
-    return {size for size in sizes - own - set(args.get("dims", {})) if "/" not in size}
+    return {size for size in sizes - own - set(args.get("dims", {})) if size.isidentifier()}

@@ -23,7 +23,7 @@ def drawn(args: Mapping[str, Any], generator: np.random.Generator, rows: int) ->
             if size not in chosen:
                 chosen[size] = _size(args, size, generator)
     return {
-        each["name"]: _array(each, [rows, *(chosen[size] for size in each["shape"][1:])], generator)
+        each["name"]: _array(each, [rows, *(chosen[size] for size in each["shape"][1:])], chosen, generator)
         for each in args["inputs"]
     }
 
@@ -36,7 +36,9 @@ def _size(args: Mapping[str, Any], size: int | str, generator: np.random.Generat
     return int(generator.choice(sizes) if dim.get("pad") == "none" else generator.integers(1, sizes[-1] + 1))
 
 
-def _array(each: Mapping[str, Any], shape: Sequence[int], generator: np.random.Generator) -> Array:
+def _array(
+    each: Mapping[str, Any], shape: Sequence[int], chosen: Mapping[Any, int], generator: np.random.Generator
+) -> Array:
     kind = NUMPY[each["datatype"]]
     if each["name"] == "attention_mask":
         kept = generator.integers(1, shape[1] + 1, (shape[0], 1))
@@ -47,7 +49,7 @@ def _array(each: Mapping[str, Any], shape: Sequence[int], generator: np.random.G
     if kind.kind == "f":
         return generator.normal(size=shape).astype(kind)
     low, high = each.get("low", 0), each.get("high", 255 if kind == np.uint8 else 1)
-    return generator.integers(low, high + 1, shape).astype(kind)
+    return generator.integers(low, chosen.get(high, high) + 1, shape).astype(kind)
 
 
 def pages(generator: np.random.Generator, rows: int) -> dict[str, Array]:
@@ -87,6 +89,13 @@ def images(generator: np.random.Generator, rows: int) -> dict[str, Array]:
     """Of two pixels a side at least, as a kernel of two needs."""
     height, width = generator.integers(2, 17, 2)
     return {"image": generator.normal(size=(rows, 1, height, width)).astype(np.float32)}
+
+
+def hidden_ends(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    """Vectors with a mask that is True from the end of each row on."""
+    size = int(generator.integers(1, 17))
+    own = generator.integers(1, size + 1, (rows, 1))
+    return {"x": generator.normal(size=(rows, size, 8)).astype(np.float32), "padding": np.arange(size) >= own}
 
 
 def recordings(generator: np.random.Generator, rows: int) -> dict[str, Array]:

@@ -78,6 +78,18 @@ def a_recording():
     return {"pcm": np.array([np.arange(size, dtype=np.int16).tobytes() for size in (100, 300, 400)], object)}
 
 
+class Vocoder(nn.Module):
+    """Mel frames to samples, four a frame."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.mix, self.up = nn.Linear(80, 8), nn.ConvTranspose1d(8, 1, 4, stride=4)
+
+    def forward(self, mel):
+        return self.up(self.mix(mel).tanh().transpose(1, 2)).squeeze(1)
+
+
 class Speech(nn.Module):
     """Text to mel frames, each token for as many as it says, as FastSpeech does; padded to the longest of a batch."""
 

@@ -11,11 +11,13 @@ from torch.nn import functional
 SMALL = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 
 
-def bert(kind, labels=5):
+def bert(kind, labels=5, **options):
     import transformers
 
     torch.manual_seed(0)
-    return getattr(transformers, kind)(transformers.BertConfig(num_labels=labels, initializer_range=0.3, **SMALL))
+    return getattr(transformers, kind)(
+        transformers.BertConfig(num_labels=labels, initializer_range=0.3, **SMALL, **options)
+    )
 
 
 def gpt2():
@@ -81,6 +83,19 @@ class TokenEncoder(Encoder):
 
     def forward(self, tokens):
         return self.states(tokens)
+
+
+class MaskedEncoder(nn.Module):
+    """Vectors in, one out; the mask is torch's own: True where there is nothing."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 1)
+
+    def forward(self, x, padding):
+        states = self.layers(x, src_key_padding_mask=padding)
+        return (states * ~padding.unsqueeze(2)).sum(1)
 
 
 def tokenizer():
