@@ -26,8 +26,8 @@ class Eager:
             from safetensors.torch import load_file
 
             module.load_state_dict(load_file(source.weights))
-        # Weights in bf16 are compared as the numbers that they are.
-        halves = any(each.dtype == torch.bfloat16 for each in module.parameters())
+        # Weights of half the size are compared as the numbers that they are.
+        halves = any(each.dtype in (torch.bfloat16, torch.float16) for each in module.parameters())
         self._module = (module.float() if halves else module).eval()
         self._takes = inspect.signature(module.forward).parameters
         self._hooks, self._outputs = hooks_of(config), config.outputs
@@ -53,6 +53,8 @@ def _read(result: Any, outputs: tuple[OutputConfig, ...]) -> dict[str, Any]:
     """Return arrays by name, as someone reads them who knows the network."""
     if isinstance(result, list) and isinstance(result[0], dict):  # A detector's: a dict a row, and here is one.
         return {name: value.numpy()[None] for name, value in result[0].items()}
+    if isinstance(result, list):
+        result = torch.tensor(result)
     found = dict(result) if isinstance(result, Mapping) else dict(getattr(result, "__dict__", {}))
     if isinstance(result, torch.Tensor):
         found = {each.name: result for each in outputs}

@@ -91,6 +91,11 @@ def images(generator: np.random.Generator, rows: int) -> dict[str, Array]:
     return {"image": generator.normal(size=(rows, 1, height, width)).astype(np.float32)}
 
 
+def any_images(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    height, width = generator.integers(4, 33, 2)
+    return {"image": generator.integers(0, 256, (rows, 3, height, width), np.uint8)}
+
+
 def hidden_ends(generator: np.random.Generator, rows: int) -> dict[str, Array]:
     """Vectors with a mask that is True from the end of each row on."""
     size = int(generator.integers(1, 17))

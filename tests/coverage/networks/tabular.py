@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -85,6 +86,63 @@ class Branches(Regression):
         return y
 
 
+class InPlace(Regression):
+    """Writes into what it is given."""
+
+    def forward(self, x):
+        x -= x.mean(dim=1, keepdim=True)
+        return self.layers(x.clamp_(-1, 1))
+
+
+class WithNumpy(Regression):
+    """Ends in numpy, as code that was a script does."""
+
+    def forward(self, x):
+        y = self.layers(x).numpy()
+        return torch.from_numpy(np.sort(y, axis=1) - np.median(y, axis=1, keepdims=True))
+
+
+class Floats(Regression):
+    def forward(self, x):
+        return [float(row.norm()) for row in self.layers(x)]
+
+
+class Spectrum(nn.Module):
+    def forward(self, signal):
+        return torch.fft.rfft(signal)
+
+
+class Experts(nn.Module):
+    """Sends each row to the expert that a gate chooses."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.gate = nn.Linear(8, 3)
+        self.experts = nn.ModuleList(nn.Linear(8, 4) for _ in range(3))
+
+    def forward(self, x):
+        chosen = self.gate(x).argmax(dim=1)
+        y = x.new_zeros(x.shape[0], 4)
+        for number, expert in enumerate(self.experts):
+            mine = chosen == number
+            y[mine] = expert(x[mine])
+        return y
+
+
+class Retrieval(nn.Module):
+    """The three nearest of a hundred vectors."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.register_buffer("known", torch.randn(100, 8))
+
+    def forward(self, query):
+        scores, places = (query @ self.known.T).topk(3, dim=1)
+        return {"places": places, "scores": scores}
+
+
 class Ranking(nn.Module):
     """Scores the candidates of a query; a candidate of zeros is none."""
 
@@ -127,6 +185,14 @@ class OfFeatures(Churn):
 
 def in_bf16():
     return Regression().bfloat16()
+
+
+def in_fp16():
+    return Regression().half()
+
+
+def parallel():
+    return nn.DataParallel(Regression())
 
 
 class Ensemble(nn.Module):

@@ -29,6 +29,54 @@ def gpt2():
     return GPT2ForSequenceClassification(GPT2Config(pad_token_id=49, num_labels=3, initializer_range=0.3, **small))
 
 
+class Continuation(nn.Module):
+    """Four more tokens, greedily."""
+
+    def __init__(self):
+        super().__init__()
+        from transformers import GPT2Config, GPT2LMHeadModel
+
+        torch.manual_seed(0)
+        small = {"vocab_size": 50, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32, "initializer_range": 0.3}
+        self.gpt2 = GPT2LMHeadModel(GPT2Config(bos_token_id=0, eos_token_id=0, pad_token_id=0, **small))
+
+    def forward(self, input_ids, attention_mask):
+        given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        ids = self.gpt2.generate(**given, max_new_tokens=4, min_new_tokens=4, do_sample=False)
+        return ids[:, -4:]
+
+
+class TextCnn(nn.Module):
+    """Convolutions over a text, and the largest of each over time."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.words, self.conv = nn.Embedding(50, 8, padding_idx=0), nn.Conv1d(8, 12, 3, padding=1)
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, words):
+        x = self.conv(self.words(words).transpose(1, 2)).relu()
+        return self.head(x.max(dim=2).values)
+
+
+class LazyPositions(nn.Module):
+    """Makes its positions when a longer text comes, as many do."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.words, self.head = nn.Embedding(50, 8, padding_idx=0), nn.Linear(8, 3)
+        self.positions = None
+
+    def forward(self, words):
+        if self.positions is None or self.positions.shape[0] < words.shape[1]:
+            place = torch.arange(words.shape[1], dtype=torch.float32, device=words.device).unsqueeze(1)
+            self.positions = torch.sin(place / 10 ** torch.arange(0, 8, device=words.device))
+        x = (self.words(words) + self.positions[: words.shape[1]]) * (words > 0).unsqueeze(2)
+        return self.head(x.sum(1))
+
+
 class SentenceEmbedding(nn.Module):
     def __init__(self):
         super().__init__()

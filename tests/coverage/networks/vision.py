@@ -86,6 +86,11 @@ class Classes(UNet):
         return super().forward(image).argmax(dim=1).to(torch.uint8)
 
 
+def classes():
+    """The class of each pixel, made behind the network."""
+    return lambda rows: {"classes": rows["output"].argmax(axis=1).astype(np.uint8)}
+
+
 class Strides(nn.Module):
     """Halves the image: once rounded up, and once down."""
 
