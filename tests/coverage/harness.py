@@ -25,7 +25,7 @@ from deployments.resources import Placement
 from models.errors import ModelError
 from models.parity import deviation, tolerance_for
 from models.signature import Array
-from models.startup.open_model import open_model
+from models.startup.open_model import OpenedModel, open_model
 
 from .cases import Case
 from .eager import Eager
@@ -62,13 +62,13 @@ def outcome_of(case: Case) -> Outcome:
     """
     try:
         config = parse_model(case.args)
-        how, asked, forwards = asyncio.run(_ask(case, config))
+        served, asked, forwards = asyncio.run(_ask(case, config))
     except (ConfigError, ModelError) as error:
         return Outcome(refused=str(error))
-    return Outcome(how, compared(case, config, asked), forwards)
+    return Outcome(served.how, compared(case, getattr(served, "config", config), asked), forwards)
 
 
-async def _ask(case: Case, config: ModelConfig) -> tuple[str, list[_Asked], int]:
+async def _ask(case: Case, config: ModelConfig) -> tuple[OpenedModel, list[_Asked], int]:
     model, ran = Model.__new__(Model), list[BatchResult]()
     thread = DeviceThread()
     thread.start()
@@ -88,7 +88,7 @@ async def _ask(case: Case, config: ModelConfig) -> tuple[str, list[_Asked], int]
             asked = await asyncio.gather(*(_client(model, request) for request in _requests(case, config)))
     finally:
         (device or SimpleNamespace(stop=lambda: thread.submit(thread.stop))).stop()
-    return model._served.how, asked, len(ran)
+    return model._served, asked, len(ran)
 
 
 def _requests(case: Case, config: ModelConfig) -> list[InferRequest]:
@@ -117,7 +117,7 @@ def compared(case: Case, config: ModelConfig, asked: list[_Asked]) -> float:
         for row in [slice(0, each.count)] if together else [slice(n, n + 1) for n in range(each.count)]:
             expected = eager({name: array[row] for name, array in each.rows.items()}, each.seed)
             answer = {name: array[row] for name, array in each.answer.items()}
-            for name, by in _deviations(case.args, answer, expected, each.count == 1).items():
+            for name, by in _deviations(config, answer, expected, each.count == 1).items():
                 sizes = {name: array.shape for name, array in each.rows.items()}
                 assert by <= most, (
                     f"{case.name}: {name} of {row} of {sizes} deviates by {by:.1e}, {most:.1e} is allowed"
@@ -127,13 +127,15 @@ def compared(case: Case, config: ModelConfig, asked: list[_Asked]) -> float:
 
 
 def _deviations(
-    args: dict[str, Any], answer: dict[str, Array], expected: dict[str, Any], alone: bool
+    config: ModelConfig, answer: dict[str, Array], expected: dict[str, Any], alone: bool
 ) -> dict[str, float]:
-    found, counted = {}, _counted(args)
-    for output in args["outputs"]:
-        name, shape = output["name"], output["shape"]
+    found, counted = {}, _counted(config)
+    for output in config.outputs:
+        name, shape = output.name, tuple[Any, ...](output.shape)
+        if name in counted and name not in expected:  # It is compared with the sizes of the others.
+            continue
         actual, wanted = answer[name], expected[name]
-        if output["datatype"] == "BYTES":
+        if output.datatype == "BYTES":
             found[name] = float([each.decode() for each in actual] != list(wanted))
             continue
         for axis, size in enumerate(shape):
@@ -144,7 +146,7 @@ def _deviations(
                 kept, rest = np.split(actual, [count], axis)
                 assert not rest.any(), f"{name} is not zero beyond {count}"
                 actual, wanted = kept, np.take(wanted, range(count), axis)
-        if "preprocess" in args:  # It pads the texts of a request to the longest; alone a row has its own length.
+        if config.may_preprocess:  # It pads the texts of a request to the longest; alone a row has its own length.
             actual = actual[tuple(slice(0, size) for size in wanted.shape)]
         by = deviation(torch.from_numpy(np.array(actual)), torch.from_numpy(np.array(wanted)))
         assert by is not None or not wanted.size, f"{name}: eager's answer has nothing to compare"
@@ -152,8 +154,7 @@ def _deviations(
     return found
 
 
-def _counted(args: dict[str, Any]) -> set[Any]:
-    """Return the names in the outputs' shapes that no input has."""
-    own = {size for each in [*args["inputs"], *args.get("model_inputs", [])] for size in each["shape"]}
-    sizes = {size for each in args["outputs"] for size in each["shape"][1:] if isinstance(size, str)}
-    return {size for size in sizes - own - set(args.get("dims", {})) if size.isidentifier()}
+def _counted(config: ModelConfig) -> set[Any]:
+    """Return the names in the outputs' shapes that are no open dimension."""
+    sizes: set[Any] = {size for each in config.outputs for size in each.shape[1:]}
+    return {size for size in sizes - set(getattr(config, "dims", ())) if isinstance(size, str) and size.isidentifier()}
