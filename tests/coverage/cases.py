@@ -88,6 +88,8 @@ CASES = [
     Case("gpt2-generate-padded", refused="pad: none", pending=DIMS),
     Case("text-cnn", refused="pad: none", pending=DIMS),
     Case("lazy-positions"),
+    Case("relative-positions", refused="reads its padding"),
+    Case("cross-encoder", requests.queries, pending=DIMS),
     Case("layoutlm", requests.pages),
     Case("t5-generate"),
     Case("t5-sampling"),

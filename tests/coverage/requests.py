@@ -91,6 +91,14 @@ def images(generator: np.random.Generator, rows: int) -> dict[str, Array]:
     return {"image": generator.normal(size=(rows, 1, height, width)).astype(np.float32)}
 
 
+def queries(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    """A query with several candidates."""
+    candidates = int(generator.integers(1, 5))
+    texts = [b" ".join(generator.choice(WORDS, generator.integers(1, 7))) for _ in range(rows * (1 + candidates))]
+    found = np.array(texts, object).reshape(rows, 1 + candidates)
+    return {"query": found[:, 0], "candidates": found[:, 1:]}
+
+
 def any_images(generator: np.random.Generator, rows: int) -> dict[str, Array]:
     height, width = generator.integers(4, 33, 2)
     return {"image": generator.integers(0, 256, (rows, 3, height, width), np.uint8)}

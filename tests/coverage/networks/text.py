@@ -46,6 +46,44 @@ class Continuation(nn.Module):
         return ids[:, -4:]
 
 
+class CrossEncoder(nn.Module):
+    """A score for each candidate beside its query."""
+
+    def __init__(self):
+        super().__init__()
+        self.bert = bert("BertForSequenceClassification", labels=1)
+
+    def forward(self, input_ids, attention_mask):
+        rows, candidates, tokens = input_ids.shape
+        found = self.bert(input_ids.reshape(-1, tokens), attention_mask.reshape(-1, tokens)).logits
+        return found.view(rows, candidates)
+
+
+def pairs():
+    """Each candidate behind its query."""
+    read = tokenizer()
+
+    def run(rows):
+        texts = [[query + b" " + each for each in row] for query, row in zip(*rows.values(), strict=True)]
+        found = read({"text": np.array(texts, object)})
+        return {name: array.reshape(len(texts), -1, array.shape[1]) for name, array in found.items()}
+
+    return run
+
+
+class RelativePositions(nn.Module):
+    """Weighs words by how far into the text they are, of whose length it takes the padded one."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.words = nn.Embedding(50, 4, padding_idx=0)
+
+    def forward(self, words):
+        place = torch.arange(words.shape[1], device=words.device) / words.shape[1]
+        return (self.words(words) * place.unsqueeze(1)).sum(1)
+
+
 class TextCnn(nn.Module):
     """Convolutions over a text, and the largest of each over time."""
 
