@@ -111,7 +111,9 @@ async def _client(model: Model, request: InferRequest) -> _Asked:
 def compared(case: Case, config: ModelConfig, asked: list[_Asked]) -> float:
     """Return the largest deviation of an answer from eager's, row by row where rows do not belong together."""
     eager, worst = Eager(case, config), 0.0
-    most = max(tolerance_for(config.precision, config.tolerance).relative, config.batch_tolerance or 0.0)
+    tolerance = tolerance_for(config.precision, config.tolerance)
+    floats = max(tolerance.relative, config.batch_tolerance or 0.0)
+    allowed = {each.name: floats if each.datatype[:2] == "FP" else tolerance.disagree for each in config.outputs}
     for each in asked:
         together = config.whole or config.random
         for row in [slice(0, each.count)] if together else [slice(n, n + 1) for n in range(each.count)]:
@@ -119,9 +121,8 @@ def compared(case: Case, config: ModelConfig, asked: list[_Asked]) -> float:
             answer = {name: array[row] for name, array in each.answer.items()}
             for name, by in _deviations(config, answer, expected, each.count == 1).items():
                 sizes = {name: array.shape for name, array in each.rows.items()}
-                assert by <= most, (
-                    f"{case.name}: {name} of {row} of {sizes} deviates by {by:.1e}, {most:.1e} is allowed"
-                )
+                what = f"{case.name}: {name} of {row} of {sizes}"
+                assert by <= allowed[name], f"{what} deviates by {by:.1e}, {allowed[name]:.1e} is allowed"
                 worst = max(worst, by)
     return worst
 
