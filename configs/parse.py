@@ -9,11 +9,11 @@ from pydantic import BaseModel, ValidationError
 
 from .key_paths import field_at, known_at
 from .key_places import advise_key_of
+from .open_sizes import OPEN_SIZE
 from .problems import ConfigError, Keys, Problem, where
 from .renamed_keys import renamed
 from .schema import ModelConfig, RootConfig, Tunables
 from .suggest import advise
-from .values import OPEN_SIZE
 
 _BOOL_FOR_NUMBER = "write a number: YAML reads yes, no, on and off as true and false"
 _TEXT_FOR_NUMBER = "write a number without quotes, and 1000 or 1.0e+3 for 1e3, which YAML reads as text"

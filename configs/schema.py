@@ -7,61 +7,26 @@ Frozen, and an unknown key is an error: Ray itself would drop it without a messa
 import math
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from . import open_sizes
 from .backends import BACKENDS, DEFAULT, BackendName
 from .code_files import import_path
 from .strict import Strict
+from .tensors import DimConfig, OutputConfig, TensorConfig
 from .user_config import CanaryConfig, Tunables
-from .values import check_batch_bytes, check_bounds, dotted, host, open_size, printable, whole_above_one
+from .values import check_batch_bytes, host, whole_above_one
 
 __all__ = ["AuthConfig", "CanaryConfig", "ModelConfig", "OutputConfig", "PredictConfig", "RootConfig"]
 __all__ += ["SourceConfig", "Strict", "TensorConfig", "Tunables"]
 
-Datatype = Literal[
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
-]
 Device = Literal["auto", "cuda", "cpu"]
 Precision = Literal["fp64", "fp32", "tf32", "bf16", "fp16"]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 GpuShare = Annotated[float, AfterValidator(whole_above_one)]
-TensorName = Annotated[str, AfterValidator(printable)]
 Host = Annotated[str, AfterValidator(host)]
 Example = Annotated[str, Field(min_length=1)]
 ImportPath = Annotated[str, AfterValidator(import_path)]
-
-
-class TensorConfig(Strict):
-    """One input or output of the model, as its metadata shows it."""
-
-    name: TensorName = Field(description="Its name in requests and answers.")
-    datatype: Datatype = Field(description="Its Open Inference datatype.")
-    shape: tuple[int, ...] = Field(
-        min_length=1, strict=False, description="Its shape; the first dimension is the rows and must be -1."
-    )
-    low: float | None = Field(None, description="Lowest value in probe inputs, for inputs such as token ids.")
-    high: float | None = Field(None, description="Highest value in probe inputs.")
-
-    @model_validator(mode="after")
-    def _rows_first(self) -> "TensorConfig":
-        if self.shape[0] != -1:
-            raise ValueError(f"shape {list(self.shape)} must begin with -1, the number of rows")
-        if any(size == 0 or size < -1 for size in self.shape[1:]):
-            raise ValueError(f"shape {list(self.shape)} may hold only positive sizes, and -1 for an open dimension")
-        check_bounds(self.datatype, self.low, self.high)
-        return self
-
-
-class OutputConfig(TensorConfig):
-    """One output, and where in what forward returns it is. `from` is a keyword in Python, so the field has an alias."""
-
-    model_config = ConfigDict(serialize_by_alias=True)
-
-    path: Annotated[str | None, BeforeValidator(dotted)] = Field(
-        None,
-        alias="from",
-        description="Where it is in what forward returns: names and indices, as `logits`, `1.0`, `hidden_states.-1`.",
-    )
 
 
 class SourceConfig(Strict):
@@ -191,6 +156,15 @@ class ModelConfig(Strict):
         strict=False,
         description="Sizes to warm of the one open dimension besides the rows, the same in every input of a request.",
     )
+    dims: dict[str, DimConfig] = Field(
+        default_factory=dict, description="The open dimensions that shapes name, each with its sizes and its padding."
+    )
+    model_inputs: tuple[TensorConfig, ...] | None = Field(
+        None,
+        strict=False,
+        min_length=1,
+        description="Inputs of forward as preprocess returns them, where several dims make their shapes unclear.",
+    )
     preprocess: ImportPath | None = Field(
         None, description="Factory of a callable that turns request arrays into model arrays; named as source.factory."
     )
@@ -206,10 +180,14 @@ class ModelConfig(Strict):
     )
 
     @property
-    def middle_length(self) -> int:
-        """The one of `lengths` that is measured where nobody names one: the middle; 0 where no size is open."""
-        lengths = self.lengths or (0,)
-        return lengths[len(lengths) // 2]
+    def open_dims(self) -> dict[str, DimConfig]:
+        """The open dimensions by name; that of `lengths` has none."""
+        return {"": DimConfig(sizes=self.lengths, pad=0.0)} if self.lengths else self.dims
+
+    @property
+    def middle_sizes(self) -> tuple[int, ...]:
+        """The size of each open dimension that is measured where nobody names one: its middle one."""
+        return tuple(each.sizes[len(each.sizes) // 2] for each in self.open_dims.values())
 
     @property
     def may_preprocess(self) -> bool:
@@ -224,7 +202,7 @@ class ModelConfig(Strict):
     @property
     def fixed_shapes(self) -> bool:
         """Whether every batch has a shape that the start warmed."""
-        return not self.lengths and not self.whole
+        return not self.open_dims and not self.whole
 
     @property
     def threads(self) -> int:
@@ -239,6 +217,7 @@ class ModelConfig(Strict):
                 raise ValueError(f"{kind} has two tensors with the same name: {names}")
         if self.handler is not None and (self.preprocess is not None or self.postprocess is not None):
             raise ValueError("handler stands for preprocess and postprocess: name either the class or the factories")
+        open_sizes.check_dims(self)
         if self.postprocess is not None:
             self.check_hook_outputs()
         # What a handler's class has is known once it is imported: models/sources/hooks.py calls these then.
@@ -248,8 +227,8 @@ class ModelConfig(Strict):
             self.check_own_inputs()
         self._check_precision(self.inputs)
         self._check_batch_sizes()
-        for tensor in (*self.inputs, *self.outputs):
-            check_batch_bytes(tensor, self.max_batch_size, max(self.lengths or (1,)))
+        for tensor in (*self.inputs, *(self.model_inputs or ()), *self.outputs):
+            check_batch_bytes(tensor, self.max_batch_size, open_sizes.largest(self, tensor))
         return self
 
     def check_hook_outputs(self) -> None:
@@ -259,13 +238,7 @@ class ModelConfig(Strict):
 
     def check_own_outputs(self) -> None:
         """Raise ValueError if an output is one that only postprocess can give."""
-        for output in self.outputs:
-            if output.datatype == "BYTES" or -1 in output.shape[1:]:
-                raise ValueError(
-                    f"output {output.name!r} must be numeric, with no open dimension except the rows; "
-                    "postprocess may return text and open dimensions"
-                )
-        self._check_precision(self.outputs)
+        open_sizes.check_own_outputs(self)
 
     def _check_precision(self, tensors: tuple[TensorConfig, ...]) -> None:
         doubles = [each.name for each in tensors if each.datatype == "FP64"]
@@ -278,15 +251,9 @@ class ModelConfig(Strict):
         """Raise ValueError if an input is one that only preprocess can take."""
         if any(tensor.datatype == "BYTES" for tensor in self.inputs):
             raise ValueError("a BYTES input needs preprocess, which turns it into tensors")
-        open_sizes = [tensor.shape[1:].count(-1) for tensor in self.inputs]
-        if any(open_sizes) and self.lengths is None:
-            raise open_size()
-        if self.lengths is not None and max(open_sizes) == 0:
-            raise ValueError("lengths is given, but no input has an open dimension")
-        if any(count and tensor.shape[1] != -1 for count, tensor in zip(open_sizes, self.inputs, strict=True)):
-            raise ValueError("an open dimension must come right after the rows: [-1, -1, ...]")
-        if max(open_sizes) > 1:
-            raise ValueError("an input may have one open dimension besides the rows")
+        if self.model_inputs is not None:
+            raise ValueError("model_inputs are what preprocess returns, and there is none: remove them")
+        open_sizes.check_own_inputs(self)
 
     def _check_batch_sizes(self) -> None:
         for key in ("batch_sizes", "lengths"):

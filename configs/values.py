@@ -2,15 +2,12 @@
 
 import ipaddress
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pydantic_core import PydanticCustomError
-
 if TYPE_CHECKING:
-    from .schema import TensorConfig
+    from .tensors import TensorConfig
 
-# The kind of this error: `pitstop audit` knows it for one of the five mistakes.
-OPEN_SIZE = "open_size"
 _FLOATS = {"FP16": 65504.0, "FP32": 3.4028234663852886e38, "FP64": math.inf}
 _BITS = {"BOOL": 8, "BYTES": 64}
 # More memory than any machine has. A size with a digit too many is found before the start allocates such a batch.
@@ -43,12 +40,6 @@ def dotted(value: object) -> object:
     if isinstance(value, str) and not all(value.split(".")):
         raise ValueError(f"{value!r} has an empty step\nhelp: write names and indices with a point between them: 1.0")
     return value
-
-
-def open_size() -> PydanticCustomError:
-    """Return the error of an input with an open dimension and no `lengths`."""
-    what = "an input has an open dimension: give it a size, or list the sizes to warm in lengths"
-    return PydanticCustomError(OPEN_SIZE, what)
 
 
 def whole_above_one(gpus: float) -> float:
@@ -104,10 +95,10 @@ def _plain(value: float) -> str:
     return str(int(value)) if abs(value) <= 2**64 and value == int(value) else f"{value:g}"
 
 
-def check_batch_bytes(tensor: "TensorConfig", rows: int, length: int) -> None:
-    """Raise ValueError if one batch of a tensor is larger than any machine's memory."""
+def check_batch_bytes(tensor: "TensorConfig", rows: int, sizes: Sequence[int]) -> None:
+    """Raise ValueError if one batch of a tensor with these sizes is larger than any machine's memory."""
     bits = _BITS.get(tensor.datatype) or int(tensor.datatype.strip("UINTFP"))
-    total = rows * math.prod(length if size == -1 else size for size in tensor.shape[1:]) * bits // 8
+    total = rows * math.prod(sizes) * bits // 8
     if total > _TIB:
         raise ValueError(
             f"a batch of {rows} rows of {tensor.name!r} would take {total / _TIB:,.1f} TiB\n"

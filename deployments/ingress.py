@@ -12,6 +12,7 @@ from ray.serve.handle import DeploymentHandle
 
 from configs.loader import parse_model
 from configs.schema import Tunables
+from models.runtime.dims import dims_in
 from models.signature import Array, signature_of
 from models.sources.hooks import hooks_of
 
@@ -47,8 +48,10 @@ class Ingress:
         self._properties = await device.properties.remote()
         with starting(config.name):
             hooks = hooks_of(config)
-        preprocess = preprocessor(hooks.preprocess, await device.model_inputs.remote(), config.lengths)
-        remote = RemoteDevice(asyncio.get_running_loop(), self._block, await device.grouping.remote())
+        model_inputs, cut = await device.model_inputs.remote(), await device.cut.remote()
+        preprocess = preprocessor(hooks.preprocess, model_inputs, dims_in(config.open_dims))
+        grouping, loop = await device.grouping.remote(), asyncio.get_running_loop()
+        remote = RemoteDevice(loop, self._block, model_inputs, grouping, cut)
         metrics = ModelMetrics({})
         self._pusher = metrics.push(lambda: 0)
         batcher = Batcher(Tunables(), config.max_batch_size, remote, metrics.count_forward, whole=config.whole)

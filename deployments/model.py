@@ -13,6 +13,7 @@ from ray import serve
 
 from configs.loader import parse_model
 from configs.schema import Tunables
+from models.runtime.dims import Cut
 from models.runtime.forward_times import best_rows
 from models.runtime.returned_values import check_model_inputs
 from models.signature import Array, Tensor, signature_of
@@ -53,8 +54,8 @@ if TYPE_CHECKING:
 class Model:
     """Serves one model. Its methods beyond Serve's own are RPCs of the Open Inference service, and what replicas call.
 
-    Ingress replicas call `block`, `model_inputs`, `grouping` and `properties`; a stable version calls `canary_status`
-    and `answer`.
+    Ingress replicas call `block`, `model_inputs`, `cut`, `grouping` and `properties`; a stable version calls
+    `canary_status` and `answer`.
     """
 
     async def __init__(self, args: dict[str, Any], placement: Placement) -> None:  # type: ignore[misc]  # As Ray has it.
@@ -130,8 +131,12 @@ class Model:
         """Return to an ingress replica what the preprocessing returned at the start."""
         return self._served.runner.model_inputs
 
+    async def cut(self) -> Cut | None:
+        """Return to an ingress replica what cuts an answer back to a request's own sizes, if any are open."""
+        return self._served.runner.cut
+
     async def grouping(self) -> Grouping | None:
-        """Return to an ingress replica the policy for rows of different lengths, if there is one."""
+        """Return to an ingress replica the policy for rows of different sizes, if there is one."""
         return self._grouping
 
     async def canary_status(self) -> dict[str, Any]:
@@ -157,6 +162,8 @@ class Model:
             "batch": config.batch,
             "random": config.random,
             "batch_sizes": list(self._served.runner.layout.sizes),
+            "dims": {name: each.model_dump() for name, each in config.dims.items()},
+            "shapes": {each.name: list(each.shape) for each in (*config.inputs, *config.outputs) if each.named},
             "started_s": round(self._served.started_s, 2),
             **self._summary,
         }
@@ -183,7 +190,7 @@ class Model:
             self._metrics,
             CanaryRouter(signature),
             self.properties,
-            preprocess=preprocessor(served.samples.preprocess, served.runner.model_inputs, self._config.lengths),
+            preprocess=preprocessor(served.samples.preprocess, served.runner.model_inputs, served.runner.layout.dims),
             postprocess=postprocessor(served.postprocess, signature.outputs),
             authenticator=authenticator,
             health=self._supervisor.health,

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from models.runtime.returned_values import check_model_inputs, too_long
+from models.runtime.dims import Dim, OpenSizes
+from models.runtime.returned_values import check_model_inputs
 from models.signature import Array, Rows, Tensor
 from models.sources.hooks import Hook, hook_of
 from models.user_code import call, text_of
@@ -21,12 +22,13 @@ from .hook_threads import INLINE_ROWS, HookThreads
 class Preprocessor:
     """Turns the rows of a request into the model's inputs; `model_inputs` are those seen at the start."""
 
-    def __init__(self, hook: Hook | Callable[..., Any], model_inputs: Sequence[Tensor], longest: int | None) -> None:
+    def __init__(
+        self, hook: Hook | Callable[..., Any], model_inputs: Sequence[Tensor], open_sizes: OpenSizes | None = None
+    ) -> None:
         self._hook = hook_of(hook)
         self._model_inputs = tuple(model_inputs)
-        self._longest = longest
+        self._open_sizes = open_sizes or OpenSizes((), ())
         self._threads = HookThreads("preprocess")
-        self._open_inputs = tuple(tensor.name for tensor in self._model_inputs if not tensor.fixed)
 
     async def __call__(
         self, request: InferRequest, until_s: float, is_disconnected: IsDisconnected | None = None
@@ -34,7 +36,7 @@ class Preprocessor:
         """Return an array for each of the model's inputs, with as many rows as the request.
 
         Raises:
-            BadRequest: the hook raised ValueError, or a row is longer than the longest that was warmed.
+            BadRequest: the hook raised ValueError, or a size is larger than any that was warmed.
             InferenceFailed: it raised another error, or returned something else than at the start.
             TimedOut: it was not done by `until_s`, on time.perf_counter's clock.
         """
@@ -56,8 +58,8 @@ class Preprocessor:
             arrays = call(self._own, returned, rows)
         except Exception as error:  # As above: reading what it returned may raise anything.
             raise InferenceFailed(error) from None
-        if self._longest is not None and (sentence := too_long(arrays, self._open_inputs, self._longest) or ""):
-            raise BadRequest(sentence)
+        if self._open_sizes and (refused := self._open_sizes.refused(arrays, even=False)):
+            raise BadRequest(refused)
         return arrays
 
     def _own(self, returned: object, rows: int) -> dict[str, Array]:
@@ -66,7 +68,7 @@ class Preprocessor:
 
 
 def preprocessor(
-    hook: Hook | Callable[..., Any] | None, model_inputs: Sequence[Tensor], lengths: Sequence[int] | None
+    hook: Hook | Callable[..., Any] | None, model_inputs: Sequence[Tensor], dims: Sequence[Dim]
 ) -> Preprocessor | None:
-    """Return the preprocessor of a model, or None without a hook; `lengths` are the warmed ones, ascending."""
-    return None if hook is None else Preprocessor(hook, model_inputs, lengths[-1] if lengths else None)
+    """Return the preprocessor of a model, or None without a hook."""
+    return None if hook is None else Preprocessor(hook, model_inputs, OpenSizes(dims, model_inputs))

@@ -11,7 +11,7 @@ from typing import Any
 
 from configs.loader import parse_tunables
 from configs.schema import ModelConfig, Tunables
-from models.runtime.returned_values import too_long, uneven
+from models.runtime.dims import OpenSizes, dims_in
 from models.signature import signature_of
 
 from .auth.authenticator import Authenticator
@@ -61,9 +61,8 @@ class ModelService:
         self._postprocess = postprocess
         self._health = health
         self._random, self._whole = config.random, config.whole
-        # If a client's arrays have an open size, a row beyond the last warmed length is refused.
-        self._longest = config.lengths[-1] if config.lengths and preprocess is None else None
-        self._open_inputs = tuple(each.name for each in self.signature.inputs if not each.fixed)
+        # If a client's arrays have open sizes, those beyond the warmed ones are refused.
+        self._open_sizes = OpenSizes(dims_in(config.open_dims) if preprocess is None else (), self.signature.inputs)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
@@ -94,7 +93,7 @@ class ModelService:
         Raises:
             QueueFull: too much is waiting already.
             Unavailable: the replica is unhealthy.
-            BadRequest: a row is longer than the longest that was warmed, its inputs differ in their open size, or it
+            BadRequest: a size is larger than any that was warmed, its inputs differ in a size that they share, or it
                 has more rows than may wait, or, if it must not be split, than one forward takes.
             NotFound: the version asked for is no longer here.
         """
@@ -113,11 +112,8 @@ class ModelService:
 
         rows, batcher = request.rows, self._batcher
         deliver: OnResult = answered
-        if self._longest:
-            inputs = request.inputs
-            sentence = too_long(inputs, self._open_inputs, self._longest) or uneven(inputs, self._open_inputs)
-            if sentence:
-                raise BadRequest(sentence)
+        if self._open_sizes and (sentence := self._open_sizes.refused(request.inputs)):
+            raise BadRequest(sentence)
         if rows == 0:
             deliver({each.name: each.no_rows for each in self.signature.outputs})
             return

@@ -18,11 +18,14 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 
 def default_reader(signature: Signature) -> Callable[[bytes], Array] | None:
-    """Return a reader if the only input is an image: UINT8, [-1, 1 or 3, height, width]."""
+    """Return a reader if the only input is an image: UINT8, [-1, 1 or 3, height, width].
+
+    A picture is resized to these sizes; where one is open, it keeps its own.
+    """
     if len(signature.inputs) != 1:
         return None
     tensor = signature.inputs[0]
-    plain = tensor.datatype == "UINT8" and len(tensor.shape) == 4 and tensor.fixed and tensor.shape[1] in _MODES
+    plain = tensor.datatype == "UINT8" and len(tensor.shape) == 4 and tensor.shape[1] in _MODES
     return _reader(tensor) if plain else None
 
 
@@ -31,11 +34,20 @@ def _reader(tensor: Tensor) -> Callable[[bytes], Array]:
 
     def read(body: bytes) -> Array:
         image = _open(body, _MODES[channels])
-        pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR), np.uint8)
-        planes = pixels.reshape(height, width, channels).transpose(2, 0, 1)
-        return np.ascontiguousarray(planes)[None]
+        size = (image.width if width == -1 else width, image.height if height == -1 else height)
+        return _planes(image if size == image.size else image.resize(size, Image.Resampling.BILINEAR))
 
     return read
+
+
+def own_size(body: bytes) -> Array:
+    """Return a picture as one row of its own size: UINT8 [1, 3, height, width]. Raises ValueError, for the client."""
+    return _planes(_open(body, _MODES[3]))
+
+
+def _planes(image: Image.Image) -> Array:
+    pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, len(image.getbands()))
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]
 
 
 def _open(body: bytes, mode: str) -> Image.Image:

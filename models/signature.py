@@ -5,15 +5,22 @@ One place says how a datatype maps to numpy. The first dimension of every tensor
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from configs.schema import ModelConfig, OutputConfig, TensorConfig
+from configs.named_size import NamedSize, axis_named
+from configs.open_sizes import counts_of
+from configs.schema import ModelConfig
+from configs.tensors import DimConfig, OutputConfig, TensorConfig
 
 Array = np.ndarray[Any, Any]
 Rows = Mapping[str, Array]
-Shape = tuple[int, int]  # Rows and length; length is 0 where no size is open.
+Sizes = tuple[int, ...]  # Of the open dimensions, in the config's order; () where no size is open.
+Shape = tuple[int, Sizes]  # Rows, and the sizes of the open dimensions.
+
+NO_DIMS: Mapping[str, DimConfig] = MappingProxyType({})
 
 # BYTES travels as numpy objects (bytes); BF16 has no numpy type and stays inside the model.
 NUMPY: dict[str, np.dtype[Any]] = {
@@ -37,15 +44,18 @@ NUMPY: dict[str, np.dtype[Any]] = {
 class Tensor:
     """One input or output. `shape` includes the row dimension: (-1, 3, 224, 224).
 
-    `path` is where an output is in what forward returns, where the config says so.
+    `path` is where an output is in what forward returns, where the config says so. `named` are its open sizes with the
+    names of their dimensions; `high` may be one of these names; `pad` fills an input up to the size of its batch.
     """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     low: float | None = None
-    high: float | None = None
+    high: float | str | None = None
     path: str | None = None
+    named: tuple[NamedSize, ...] = ()
+    pad: float = 0.0
 
     @property
     def numpy(self) -> np.dtype[Any]:
@@ -60,6 +70,15 @@ class Tensor:
     def no_rows(self) -> Array:
         """The array of a request without rows."""
         return np.empty((0, *(max(size, 0) for size in self.shape[1:])), self.numpy)
+
+    def sized(self, of: Mapping[str, int]) -> tuple[int, ...]:
+        """Return the sizes of a row where the open dimensions have these; -1 where one is not among them."""
+        if not self.named:
+            return self.shape[1:]
+        sizes = list(self.shape)
+        for each in self.named:
+            sizes[each.axis] = each.of(of[each.name]) if each.name in of else -1
+        return tuple(sizes[1:])
 
     def describe(self) -> dict[str, Any]:
         """Return it as in the model metadata."""
@@ -85,12 +104,34 @@ class Signature:
 
 
 def signature_of(config: ModelConfig) -> Signature:
-    return Signature(as_tensors(config.inputs), outputs_in(config.outputs))
+    """Return what a client sends and gets."""
+    outputs = outputs_in((*config.outputs, *counts_of(config)))
+    return Signature(as_tensors(config.inputs, config.open_dims), outputs)
 
 
-def as_tensors(configs: Sequence[TensorConfig]) -> tuple[Tensor, ...]:
-    return tuple(Tensor(each.name, each.datatype, each.shape, each.low, each.high) for each in configs)
+def declared_model_inputs(config: ModelConfig) -> tuple[Tensor, ...] | None:
+    """Return what preprocess returns, where the config says it."""
+    return None if config.model_inputs is None else as_tensors(config.model_inputs, config.open_dims)
+
+
+def as_tensors(configs: Sequence[TensorConfig], dims: Mapping[str, DimConfig] = NO_DIMS) -> tuple[Tensor, ...]:
+    """Return inputs, each with what it is padded with. The open size that `lengths` lists has the name ""."""
+    return tuple(_input(each, dims) for each in configs)
 
 
 def outputs_in(configs: Sequence[OutputConfig]) -> tuple[Tensor, ...]:
-    return tuple(Tensor(each.name, each.datatype, each.shape, path=each.path) for each in configs)
+    return tuple(Tensor(each.name, each.datatype, each.sizes, path=each.path, named=each.named) for each in configs)
+
+
+def _input(config: TensorConfig, dims: Mapping[str, DimConfig]) -> Tensor:
+    sizes = (axis_named(1, ""),) if "" in dims and config.sizes[1:2] == (-1,) else config.named
+    pad = next((dims[each.name].pad_of(config.name) for each in sizes if dims[each.name].padded), 0.0)
+    return Tensor(config.name, config.datatype, config.sizes, config.low, config.high, None, sizes, pad)
+
+
+def as_config(tensor: Tensor) -> OutputConfig:
+    """Return an output that was found as a config writes it."""
+    shape: list[int | str] = list(tensor.shape)
+    for each in tensor.named:
+        shape[each.axis] = each.text or -1
+    return OutputConfig.model_validate({"name": tensor.name, "datatype": tensor.datatype, "shape": shape})

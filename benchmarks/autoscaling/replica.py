@@ -8,6 +8,7 @@ from deployments.batching.queue import Answer, Item, Part, Waiting
 from deployments.metrics.autoscaling_stats import Recorder
 from deployments.metrics.statistics import Stats
 from models.runtime.padding import round_up
+from models.signature import Shape
 
 
 class SimulatedReplica:
@@ -19,7 +20,7 @@ class SimulatedReplica:
         self.ongoing = 0
         self.done_s = float("inf")
         self.offered = 0
-        by_shape = {(rows, 0): ms for rows, ms in forward_ms.items()}
+        by_shape: dict[Shape, float] = {(rows, ()): ms for rows, ms in forward_ms.items()}
         self._waiting = Waiting(Fifo(by_shape))
         self._running: list[Part] = []
         self._sizes = tuple(sorted(forward_ms))
@@ -63,7 +64,7 @@ class SimulatedReplica:
         stats.rows += count
         stats.forwards += 1
         stats.stage_s["forward"] += took_s
-        seen = stats.by_shape.setdefault((size, 0), [0, 0.0])
+        seen = stats.by_shape.setdefault((size, ()), [0, 0.0])
         seen[0] += 1
         seen[1] += took_s
 

@@ -1,17 +1,18 @@
 """Splits a batch's outputs into the answers of its parts, and joins the answers of a request's parts."""
 
-import numpy as np
+from models.runtime.dims import Cut, below
 
 from ..core.errors import InferenceFailed
 from .queue import Answer, Part
 
 
-def split(parts: list[Part], outputs: Answer) -> list[tuple[Part, Answer]]:
-    """Give every part its own rows of a batch's outputs."""
+def split(parts: list[Part], outputs: Answer, cut: Cut | None = None) -> list[tuple[Part, Answer]]:
+    """Give every part its own rows of a batch's outputs, cut back to its own sizes where any are open."""
     answers, row = [], 0
     for part in parts:
         stop = row + part.stop - part.start
-        answers.append((part, {name: array[row:stop] for name, array in outputs.items()}))
+        own = {name: array[row:stop] for name, array in outputs.items()}
+        answers.append((part, own if cut is None else cut(part.arrays, own)))
         row = stop
     return answers
 
@@ -37,7 +38,8 @@ def join(part: Part, answer: Answer) -> Answer | None:
     item.answers[part.start] = answer
     if sum(answer_rows(each) for each in item.answers.values()) < item.rows:
         return None
-    return {name: np.concatenate([item.answers[start][name] for start in sorted(item.answers)]) for name in answer}
+    # Where data decides a size, parts of one request may differ in it.
+    return {name: below([item.answers[start][name] for start in sorted(item.answers)]) for name in answer}
 
 
 def answer_rows(answer: Answer) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from models.runtime.batch import Batch
+from models.signature import Shape
 
 from ..core.errors import InferenceFailed
 from .failure_isolation import Answers, isolate_failure, split_finite
@@ -27,7 +28,7 @@ class BatchResult:
 
     answers: list[tuple[Part, Answer | Exception]]
     rows: int
-    shape: tuple[int, int]
+    shape: Shape
     waited_s: float = 0
     row_wait_s: float = 0
     idle_s: float = 0
@@ -63,7 +64,7 @@ def finish_batch(
         batch = launched()
         outputs = runner.finish(batch)
         began = time.perf_counter()
-        ran = BatchResult(split_finite(parts, outputs, batch.nonfinite), batch.rows, batch.shape)
+        ran = BatchResult(split_finite(parts, outputs, batch.nonfinite, runner.cut), batch.rows, batch.shape)
         ran.split_s = time.perf_counter() - began
         ran.collate_s, ran.copy_s = batch.collate_s, batch.copy_s
         ran.ended_s, ran.fetch_s = batch.launched_s + batch.forward_s, batch.fetch_s
@@ -73,7 +74,7 @@ def finish_batch(
     except Exception as error:  # The model may raise anything; only the guilty request may suffer.
         began = time.perf_counter()
         rows = sum(part.stop - part.start for part in parts)
-        ran = BatchResult(_answers(runner, parts, error, memory_limit), rows, (rows, 0))
+        ran = BatchResult(_answers(runner, parts, error, memory_limit), rows, (rows, ()))
         ran.ended_s = time.perf_counter()
         ran.forward_s = ran.ended_s - began
     return ran

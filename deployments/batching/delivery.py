@@ -52,7 +52,7 @@ class Delivery:
 
 
 def _broken(error: Exception) -> BatchResult:
-    return BatchResult([], 0, (0, 0), broken=error)
+    return BatchResult([], 0, (0, ()), broken=error)
 
 
 def _nobody(_: BatchResult) -> None:

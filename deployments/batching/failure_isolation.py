@@ -7,8 +7,9 @@ fails. After any other error every request runs by itself.
 
 from collections import deque
 
+from models.runtime.dims import Cut
 from models.runtime.memory import is_out_of_memory, release
-from models.runtime.nan_check import NonfiniteRows
+from models.runtime.nan_check import NonfiniteRows, nonfinite_rows
 
 from ..core.errors import InferenceFailed, NotFinite, OutOfMemory, OutOfMemoryTogether
 from .answers import split
@@ -39,15 +40,20 @@ def isolate_failure(runner: RunnerProtocol, parts: list[Part], error: Exception,
     return _each(runner, parts, memory_limit)
 
 
-def split_finite(parts: list[Part], outputs: Answer, nonfinite: NonfiniteRows | None) -> Answers:
+def split_finite(
+    parts: list[Part], outputs: Answer, nonfinite: NonfiniteRows | None, cut: Cut | None = None
+) -> Answers:
     """Give every part its own rows, or NotFinite if one of them is in `nonfinite`."""
+    own = split(parts, outputs, cut)
     if nonfinite is None:
-        return list(split(parts, outputs))
+        return list(own)
     answers: Answers = []
     row = 0
-    for part, answer in split(parts, outputs):
+    for part, answer in own:
         stop = row + part.stop - part.start
-        answers.append((part, NotFinite() if nonfinite[row:stop].any() else answer))
+        # In the padding there may be any number.
+        wrong = nonfinite[row:stop] if cut is None else nonfinite_rows(answer)
+        answers.append((part, NotFinite() if wrong.any() else answer))
         row = stop
     return answers
 
@@ -60,7 +66,7 @@ def _attempt(runner: RunnerProtocol, parts: list[Part], memory_limit: MemoryLimi
     try:
         batch = runner.launch(stage(runner, parts))
         outputs = runner.finish(batch)
-        return split_finite(parts, outputs, batch.nonfinite)
+        return split_finite(parts, outputs, batch.nonfinite, runner.cut)
     except Exception as error:  # The model may raise anything; only the guilty request may suffer.
         return isolate_failure(runner, parts, error, memory_limit)
 

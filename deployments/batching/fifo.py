@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, pairwise
 from types import MappingProxyType
 
-from models.signature import Rows, Shape
+from models.signature import Rows, Shape, Sizes
 
 from .queue import Item
 
@@ -19,8 +19,8 @@ class Fifo:
     def __init__(self, forward_ms: Mapping[Shape, float] = _NOT_TIMED) -> None:
         self._fewer = rows_to_take(forward_ms)
 
-    def length(self, _: Rows) -> int:
-        return 0
+    def sizes(self, _: Rows) -> Sizes:
+        return ()
 
     def choose(self, levels: Sequence[Iterable[Item]], rows: int, limit: int) -> list[tuple[Item, int]]:
         """Return the oldest items of the highest priorities, of at most `limit` rows; see queue.Policy."""
@@ -40,7 +40,7 @@ class Fifo:
 
 
 def rows_to_take(forward_ms: Mapping[Shape, float]) -> dict[int, int]:
-    """Return how many of so many waiting rows, all of one length, the next forward should take, where that is not all.
+    """Return how many of so many waiting rows, all of one size, the next forward should take, where that is not all.
 
     Padded to the next warmed size, five rows may take as long as eight: on a CPU core, whose time grows with the rows,
     four and then one are through sooner, and whoever comes meanwhile joins the one. Where the device takes nearly as

@@ -35,7 +35,7 @@ class LocalDevice:
 
     @property
     def grouping(self) -> Grouping | None:
-        """The policy, if rows differ in length."""
+        """The policy, if rows differ in size."""
         policy = self._queue.policy
         return policy if isinstance(policy, Grouping) else None
 
@@ -94,7 +94,7 @@ def open_device(
     """
     times, memory_limit = forward_ms or {}, memory_limit or MemoryLimit()
     queue = SharedQueue(
-        Grouping(times, runner.open_inputs) if times and runner.open_inputs else Fifo(times), memory_limit
+        Grouping(times, runner.open_sizes) if times and runner.open_sizes else Fifo(times), memory_limit
     )
     delivery = Delivery(runner, memory_limit, asyncio.get_running_loop())
     if runner.overlaps:

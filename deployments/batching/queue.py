@@ -11,7 +11,7 @@ from itertools import chain, filterfalse
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
-from models.signature import Array, Rows
+from models.signature import Array, Rows, Sizes
 
 from ..core.errors import InferenceFailed
 from ..core.request import IsDisconnected
@@ -32,7 +32,7 @@ class Item:
 
     `on_result` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more;
     `is_disconnected` asks the transport the same. `passed_on`: the device has it, so that gathering.py does not pass it
-    on again. `length` is the padded length of its open sizes, 0 if all rows are alike, and `level` its priority.
+    on again. `sizes` are those of a batch for its rows, () if all rows are alike, and `level` is its priority.
     `whole`: all its rows go into one forward, without other items; `seed` is of that forward's random numbers.
     `taken` counts the rows that are already in a batch. `answers`: the results so far, by first row of each part;
     `ended_by` is the error, if any.
@@ -45,7 +45,7 @@ class Item:
     on_result: OnResult
     priority: int = 0
     is_disconnected: IsDisconnected | None = None
-    length: int = 0
+    sizes: Sizes = ()
     level: int = _DEFAULT
     whole: bool = False
     seed: int | None = None
@@ -90,8 +90,8 @@ class Part(NamedTuple):
 class Policy(Protocol):
     """Says which items share the next forward. Pure: it changes no item."""
 
-    def length(self, arrays: Rows, /) -> int:
-        """Return the padded length of a request's rows, 0 where rows are all alike."""
+    def sizes(self, arrays: Rows, /) -> Sizes:
+        """Return the open sizes of a batch for a request's rows, () where rows are all alike."""
 
     def choose(self, levels: Sequence[Iterable[Item]], rows: int, limit: int) -> list[tuple[Item, int]]:
         """Return the items of the next batch, each with how many of the rows that it has left.
@@ -119,7 +119,7 @@ class Waiting:
 
     def append(self, item: Item) -> None:
         try:
-            item.length = self._policy.length(item.arrays)
+            item.sizes = self._policy.sizes(item.arrays)
         except Exception as error:  # Its rows cannot be read; those behind it must not be lost with it.
             item.end(InferenceFailed(error))
             return

@@ -7,13 +7,14 @@ share a block, be overtaken by a higher priority, or be dropped when its client 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from models.runtime import padding
-from models.signature import Array
+from models.runtime.dims import Cut
+from models.signature import Array, Tensor
 
 from ..core.errors import BY_KIND, InferenceFailed, NotReady
 from .answers import split
@@ -36,10 +37,20 @@ Send = Callable[[dict[str, Array], int, float, int, int | None], Awaitable[Block
 class RemoteDevice:
     """Sends blocks and hands their answers to `done`, all on the event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send, grouping: Grouping | None = None) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        send: Send,
+        model_inputs: Sequence[Tensor] = (),
+        grouping: Grouping | None = None,
+        cut: Cut | None = None,
+    ) -> None:
+        """Send on the loop; `model_inputs` say what rows are padded with, `cut` takes the padding out of answers."""
         self._loop = loop
         self._done: Callable[[BatchResult], None]
         self._send = send
+        self._pads = {tensor.name: tensor.pad for tensor in model_inputs}
+        self._cut = cut
         self._waiting = Waiting(grouping or Fifo())
         self._tasks: set[asyncio.Task[None]] = set()
         self.limit = 1
@@ -75,7 +86,7 @@ class RemoteDevice:
                 parts = self._waiting.take(self.limit, time.perf_counter())
             except Exception as error:  # Not foreseen: the queue is lost, and `broken` tells those who wait.
                 self._waiting.clear()
-                self._done(BatchResult([], 0, (0, 0), broken=error))
+                self._done(BatchResult([], 0, (0, ()), broken=error))
                 return
             if parts:
                 task = self._loop.create_task(self._cross(parts))
@@ -90,13 +101,13 @@ class RemoteDevice:
         began = sent = time.perf_counter()
         rows = sum(part.stop - part.start for part in parts)
         try:
-            arrays = collate([part.arrays for part in parts])
+            arrays = collate([part.arrays for part in parts], self._pads)
             sent = time.perf_counter()
             answers = await self._answers(parts, arrays, rows, sent)
         except Exception as error:  # Not foreseen: every request must still get an answer.
             answers = [(part, InferenceFailed(error)) for part in parts]
         back = time.perf_counter()
-        ran = BatchResult(answers, rows, (rows, 0), collate_s=sent - began, forward_s=back - sent, ended_s=back)
+        ran = BatchResult(answers, rows, (rows, ()), collate_s=sent - began, forward_s=back - sent, ended_s=back)
         ran.waited_s = began - min(part.item.arrived_s for part in parts)
         ran.row_wait_s = sum((began - part.item.arrived_s) * (part.stop - part.start) for part in parts)
         ran.busy_s = back - began
@@ -106,7 +117,7 @@ class RemoteDevice:
         timeout_s = max(part.item.deadline_s for part in parts) - sent_s
         answer = await self._ask(arrays, rows, timeout_s, len(parts), parts[0].item.seed)
         if not isinstance(answer, Exception):
-            return list(split(parts, answer))
+            return list(split(parts, answer, self._cut))
         if isinstance(answer, InferenceFailed) and len(parts) > 1:
             return [(part, await self._alone(part)) for part in parts]
         return [(part, answer) for part in parts]
@@ -132,8 +143,8 @@ class RemoteDevice:
         return BY_KIND[kind](*value)
 
 
-def collate(parts: Sequence[Any]) -> dict[str, Array]:
-    """Put the rows of several requests below one another; open sizes take the longest, padded with zeros."""
+def collate(parts: Sequence[Any], pads: Mapping[str, float]) -> dict[str, Array]:
+    """Put the rows of several requests below one another; open sizes take the largest, padded as the input is."""
     if len(parts) == 1:
         return dict(parts[0])
     collated = {}
@@ -141,5 +152,5 @@ def collate(parts: Sequence[Any]) -> dict[str, Array]:
         arrays = [part[name] for part in parts]
         tail = tuple(max(sizes) for sizes in zip(*(array.shape[1:] for array in arrays), strict=True))
         collated[name] = np.zeros((sum(len(array) for array in arrays), *tail), arrays[0].dtype)
-        padding.fill(collated[name], arrays)
+        padding.fill(collated[name], arrays, pads.get(name, 0.0))
     return collated

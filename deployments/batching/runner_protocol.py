@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from models.runtime.batch import Batch
-from models.signature import Rows
+from models.runtime.dims import Cut, OpenSizes
+from models.signature import Rows, Shape
 
 from .queue import Answer, Part
 
@@ -15,14 +16,15 @@ from .queue import Answer, Part
 class RunnerProtocol(Protocol):
     """Runs a batch in three steps.
 
-    `overlaps`: one may be staged while another runs. `open_inputs`: the names of the inputs whose length differs
-    between rows.
+    `overlaps`: one may be staged while another runs. `open_sizes`: reads the sizes in which rows differ. `cut`: takes
+    the padding out of answers, where any size is open.
     """
 
     overlaps: bool
-    open_inputs: tuple[str, ...]
+    open_sizes: OpenSizes
+    cut: Cut | None
 
-    def shape(self, parts: Sequence[Rows]) -> tuple[int, int]: ...
+    def shape(self, parts: Sequence[Rows]) -> Shape: ...
 
     def stage(self, parts: Sequence[Rows]) -> Batch: ...
 

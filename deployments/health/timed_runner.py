@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from models.runtime.batch import Batch
-from models.signature import Rows
+from models.signature import Rows, Shape
 
 from ..batching.queue import Answer
 from ..batching.runner_protocol import RunnerProtocol
@@ -20,9 +20,9 @@ class TimedRunner:
         self._runner = runner
         self._heartbeat = heartbeat
         self.overlaps = runner.overlaps
-        self.open_inputs = runner.open_inputs
+        self.open_sizes, self.cut = runner.open_sizes, runner.cut
 
-    def shape(self, parts: Sequence[Rows]) -> tuple[int, int]:
+    def shape(self, parts: Sequence[Rows]) -> Shape:
         return self._runner.shape(parts)
 
     def stage(self, parts: Sequence[Rows]) -> Batch:

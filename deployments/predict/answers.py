@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import orjson
 
-from models.signature import Array
+from models.runtime.dims import counted, rows_of
+from models.signature import Array, Tensor
 from models.user_code import call
 
 from ..core.errors import BadRequest, InferenceFailed
@@ -17,19 +18,20 @@ WriteAnswer = Callable[[Mapping[str, Array]], object]
 _CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:; ?[\w-]+=[\w.+-]+)*", re.ASCII)
 
 
-def written(answer: WriteAnswer | None, outputs: Mapping[str, Array], single: bool) -> PredictAnswer:
-    """Turn the outputs, [rows, ...] each, into a body.
+def written(
+    answer: WriteAnswer | None, outputs: Mapping[str, Array], single: bool, declared: Sequence[Tensor]
+) -> PredictAnswer:
+    """Turn the outputs, [rows, ...] each, into a body; those with a count have in each row as many entries as it says.
 
     Raises:
         BadRequest: an output is no text, or the hook answers with bytes and there are more rows than one.
         InferenceFailed: the hook raised, or returned what cannot be sent.
     """
-    count = len(next(iter(outputs.values())))
     if answer is None:
-        return _json(_plain(outputs), single)
+        return _json(_plain(outputs, declared), single)
     objects = []
-    for row in range(count):
-        encoded = _encoded(answer, {name: array[row] for name, array in outputs.items()})
+    for row in rows_of(outputs, declared):
+        encoded = _encoded(answer, row)
         if not isinstance(encoded, PredictAnswer):
             objects.append(encoded)
         elif single:
@@ -47,7 +49,9 @@ def _json(answers: Sequence[object], single: bool) -> PredictAnswer:
     return PredictAnswer(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
-def _plain(outputs: Mapping[str, Array]) -> list[object]:
+def _plain(outputs: Mapping[str, Array], declared: Sequence[Tensor]) -> list[object]:
+    if any(counted(declared)):
+        return [{name: _listed(value, name) for name, value in row.items()} for row in rows_of(outputs, declared)]
     columns = [_listed(array, name) for name, array in outputs.items()]
     return [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)]
 
@@ -79,6 +83,8 @@ def _own(encoded: tuple[object, ...]) -> PredictAnswer:
 
 
 def _listed(array: Array, name: str) -> list[object]:
+    if np.ndim(array) == 0:
+        array = np.asarray(array)
     if array.dtype == object:
         array = np.array(texts(array, name), object).reshape(array.shape)
     return array.tolist()  # type: ignore[no-any-return]

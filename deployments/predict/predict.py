@@ -61,7 +61,7 @@ class Predictor:
             BadRequest: an output is no text, or the encode hook answers with bytes of its own and there are more rows.
             InferenceFailed: the encode hook raised, or returned an object that JSON cannot hold.
         """
-        return written(self._answer, outputs, single)
+        return written(self._answer, outputs, single, self._signature.outputs)
 
     def _form(self, body: bytes, content_type: str) -> PredictRequest:
         files, fields = read_form(body, content_type)

@@ -24,7 +24,7 @@ from configs.schema import ModelConfig
 from ..errors import first_line
 from ..parity import TOLERANCES, Tolerance, deviation, tolerance_for
 from ..runtime.layout import Layout
-from ..runtime.output_paths import INNER, ReadOutputs, as_graph
+from ..runtime.output_paths import INNER, ReadOutputs, as_graph, returns_list_of_rows
 from ..runtime.runner import Forward, in_order
 from ..runtime.seeding import seed_of, seeded
 from ..signature import Tensor
@@ -50,6 +50,8 @@ def build(
         # Only as a whole can it be frozen, and packed for a CPU.
         whole = _script(as_graph(module))
         return Compiled(module if isinstance(whole, Refused) else _frozen(whole), "script", made="file")
+    if returns_list_of_rows(module):
+        return Compiled(module, EAGER, (Refused("script", "list_of_rows"),))
     # The factory's arguments are part of the key: weights and code may be the same with others.
     made_from = f"{config.source.factory} {sorted(config.source.kwargs.items())}"
     key = store.key_of(as_graph(module), layout, config.torchscript, made_from)

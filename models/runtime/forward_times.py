@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..signature import Shape
+from ..signature import Shape, Sizes
 
 # Below this share of the best rate a batch size is slower; above it, a start's timings cannot tell which is faster.
 _NEARLY = 0.97
@@ -20,27 +20,27 @@ class Rate:
 
 
 def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
-    """Return the smallest batch size with nearly the most rows a second, over all lengths; None if none was timed.
+    """Return the smallest batch size with nearly the most rows a second, over all open sizes; None if none was timed.
 
     On a GPU that is usually the largest. A CPU core is often fastest at a few rows, whose data still fits its caches;
     larger batches would only make their requests wait.
     """
     if not forward_ms:
         return None
-    best: dict[int, float] = {}
-    for (rows, length), ms in forward_ms.items():
-        best[length] = max(best.get(length, 0.0), rows / ms)
+    best: dict[Sizes, float] = {}
+    for (rows, sizes), ms in forward_ms.items():
+        best[sizes] = max(best.get(sizes, 0.0), rows / ms)
     shares: dict[int, list[float]] = {}
-    for (rows, length), ms in forward_ms.items():
-        # As a share of the length's own best rate; else the longest inputs alone would decide.
-        shares.setdefault(rows, []).append(rows / ms / best[length])
+    for (rows, sizes), ms in forward_ms.items():
+        # As a share of the best rate at these sizes; else the largest inputs alone would decide.
+        shares.setdefault(rows, []).append(rows / ms / best[sizes])
     rates = {rows: sum(each) / len(each) for rows, each in shares.items()}
     enough = _NEARLY * max(rates.values())
     return min(rows for rows, rate in rates.items() if rate >= enough)
 
 
 def ends(forward_ms: Mapping[Shape, float]) -> tuple[Rate, Rate]:
-    """Return the rates of the smallest batch size and of the fastest, at the shortest length."""
-    length = min(length for _, length in forward_ms)
-    rates = [Rate(rows, 1000 * rows / ms) for (rows, of), ms in forward_ms.items() if of == length]
+    """Return the rates of the smallest batch size and of the fastest, at the smallest sizes."""
+    least = min(sizes for _, sizes in forward_ms)
+    rates = [Rate(rows, 1000 * rows / ms) for (rows, sizes), ms in forward_ms.items() if sizes == least]
     return min(rates, key=lambda rate: rate.rows), max(rates, key=lambda rate: rate.rows_s)

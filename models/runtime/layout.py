@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ..signature import Shape
+from .dims import Dim, all_sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +16,15 @@ class Layout:
     dtype: torch.dtype
     channels_last: bool
     sizes: tuple[int, ...]
-    lengths: tuple[int, ...]
+    dims: tuple[Dim, ...]
     # Whether float inputs keep their declared dtypes, as a file with fixed dtypes needs.
     as_declared: bool = False
+    # Whether weights of 16 bits become those of the layout's dtype.
+    widened: bool = False
     # Whether a batch is one request's rows, which nothing may be added to: then `sizes` are only warmed and timed.
     whole: bool = False
 
     @property
     def shapes(self) -> list[Shape]:
         """Every shape to warm, largest first, so that the allocator reaches its peak at once."""
-        return [(size, length) for size in reversed(self.sizes) for length in reversed(self.lengths or (0,))]
+        return [(size, each) for size in reversed(self.sizes) for each in reversed(all_sizes(self.dims))]

@@ -17,6 +17,7 @@ from torch import fx, nn
 
 from ..errors import ModelError
 from ..signature import Tensor
+from .counts import stacked_rows
 
 # The name of the network in a graph of one call.
 INNER = "inner"
@@ -49,9 +50,22 @@ class Reading:
     lengths: tuple[tuple[Path, int, list[str] | None], ...]
     plain: bool
     how: str
+    # The outputs, where forward returns a list with an entry a row, each with as much as the data decides.
+    by_row: tuple[Tensor, ...] = ()
 
     def __call__(self, result: Any, device: torch.device) -> tuple[torch.Tensor, ...]:
         """Return a tensor per output; a ModelError where forward returns otherwise than in the start."""
+        if self.by_row:
+            return self._of_rows(result, device)
+        return self._read(result, device)
+
+    def _of_rows(self, rows: Any, device: torch.device) -> tuple[torch.Tensor, ...]:
+        if not isinstance(rows, list | tuple):
+            raise _otherwise((), kind(rows))
+        picked = [dict(zip([each.name for each in self.picks], self._read(row, device), strict=True)) for row in rows]
+        return stacked_rows(picked, self.by_row, device)
+
+    def _read(self, result: Any, device: torch.device) -> tuple[torch.Tensor, ...]:
         for path, length, names in self.lengths:
             values = _at_call(result, path)
             if (found := len(values)) != length:
@@ -62,6 +76,11 @@ class Reading:
             if (now := names_in(values)) != names:
                 raise _otherwise(path, f"values with the names {now}")
         return tuple(_tensor(result, pick, device) for pick in self.picks)
+
+    @property
+    def as_graph(self) -> bool:
+        """Whether a graph can read it: a list with an entry a row is Python's."""
+        return not self.by_row and not any(pick.by_row for pick in self.picks)
 
     def wrapped(self, module: nn.Module, model_inputs: Sequence[Tensor]) -> nn.Module:
         """Return the module that returns the outputs alone: itself, where it does."""
@@ -82,9 +101,14 @@ class ReadOutputs(nn.Module):
         return self.reading(self.inner(*inputs), inputs[0].device)
 
 
+def returns_list_of_rows(module: nn.Module) -> bool:
+    """Whether a list with an entry for each row comes, each with as much as the data decides."""
+    return isinstance(module, ReadOutputs) and bool(module.reading.by_row)
+
+
 def as_graph(module: nn.Module) -> nn.Module:
     """Return what a compiler is given in a module's place: paths and lengths as a graph that TorchScript can take."""
-    if not isinstance(module, ReadOutputs) or any(pick.by_row for pick in module.reading.picks):
+    if not isinstance(module, ReadOutputs) or not module.reading.as_graph:
         return module
     words = all(is_word(name) and name != "self" for name in module.names)
     graph = fx.Graph()

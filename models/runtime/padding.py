@@ -1,11 +1,10 @@
 """Arithmetic of padded batches: which warmed size a batch takes. Pure; no torch, no clock."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
 
 import numpy as np
 
-from ..signature import Array, Rows
+from ..signature import Array
 
 
 def powers_of_two(limit: int) -> tuple[int, ...]:
@@ -20,11 +19,10 @@ def round_up(count: int, sizes: tuple[int, ...]) -> int:
     return sizes[index] if index < len(sizes) else count
 
 
-def fill(target: Array, parts: list[Array]) -> int:
+def fill(target: Array, parts: list[Array], pad: float = 0.0) -> int:
     """Copy parts one below another into `target`, pad what is left, and return the number of real rows.
 
-    Padding rows are copies of the last row, whose values the model can take. Open sizes are padded with zeros, as masks
-    expect.
+    Padding rows are copies of the last row, whose values the model can take. Open sizes are filled with `pad`.
     """
     row = 0
     if len(parts) > 1 and all(part.shape[1:] == target.shape[1:] for part in parts):
@@ -36,14 +34,9 @@ def fill(target: Array, parts: list[Array]) -> int:
         if part.shape[1:] == target.shape[1:]:
             target[row:stop] = part
         else:
-            target[row:stop] = 0
-            target[row:stop, : part.shape[1]] = part
+            target[row:stop] = pad
+            target[(slice(row, stop), *(slice(size) for size in part.shape[1:]))] = part
         row = stop
     if 0 < row < target.shape[0]:
         target[row:] = target[row - 1]
     return row
-
-
-def padded_length(parts: Sequence[Rows], open_inputs: Sequence[str], lengths: tuple[int, ...]) -> int:
-    """Return the warmed length that holds the longest of these inputs, of shape [rows, length, ...], of any part."""
-    return round_up(max(int(part[name].shape[1]) for part in parts for name in open_inputs), lengths)

@@ -39,23 +39,9 @@ def check_model_inputs(
     return arrays
 
 
-def too_long(arrays: Mapping[str, Array], open_inputs: Sequence[str], longest: int) -> str | None:
-    """Return the error text for the first input that is longer than the longest warmed length, or None."""
-    for name in open_inputs:
-        if (given := arrays[name].shape[1]) > longest:
-            return f"{name!r} has {given} along its open size, this model takes at most {longest}: shorten it"
-    return None
-
-
-def uneven(arrays: Mapping[str, Array], open_inputs: Sequence[str]) -> str | None:
-    """Return the error text for inputs that differ in the open size that they share, or None."""
-    given = {name: arrays[name].shape[1] for name in open_inputs}
-    if len(set(given.values())) < 2:
-        return None
-    return f"the open size must be the same in every input; got {given}: pad the shorter ones, a mask with 0"
-
-
-def check_returned(values: Sequence[Any], rows: int, outputs: Sequence[Tensor], seen: Sequence[Any]) -> None:
+def check_returned(
+    values: Sequence[Any], rows: int, outputs: Sequence[Tensor], seen: Sequence[Any], sizes: Mapping[str, int]
+) -> None:
     """Compare the tensors that forward returned for a batch with the config.
 
     Args:
@@ -63,23 +49,39 @@ def check_returned(values: Sequence[Any], rows: int, outputs: Sequence[Tensor], 
         rows: how many rows forward was given, padding included.
         outputs: as declared.
         seen: the torch dtype of each at the start; only its class (float, integer, bool) must stay.
+        sizes: of the open dimensions in this batch, by name.
 
     Raises:
         ModelError: another number of rows, another shape, or another class of dtype.
     """
     for value, tensor, dtype in zip(values, outputs, seen, strict=True):
         shape = value.shape
-        if len(shape) == 0 or shape[0] != rows or shape[1:] != tensor.shape[1:]:
-            raise ModelError(
-                f"output {tensor.name!r} has shape {list(shape)} for {rows} rows, the config says "
-                f"{list(tensor.shape)}\nhelp: correct outputs in the config; forward must return one row for each "
-                "that it gets, in their order"
-            )
+        if len(shape) == 0 or shape[0] != rows or (shape[1:] != tensor.shape[1:] and not _open(tensor, shape, sizes)):
+            raise _misshapen(tensor, list(shape), rows, sizes)
         if value.dtype is not dtype and dtype_class(value.dtype) != dtype_class(dtype):
             raise ModelError(
                 f"output {tensor.name!r} is {value.dtype}, at the start it was {dtype}\n"
                 "help: forward must return the same class of dtype for every input"
             )
+
+
+def _open(tensor: Tensor, shape: Sequence[int], sizes: Mapping[str, int]) -> bool:
+    """Whether an output with open sizes has those of its batch; a count may be any."""
+    wanted = tensor.sized(sizes)
+    return len(wanted) == len(shape) - 1 and all(
+        want in (-1, size) for want, size in zip(wanted, shape[1:], strict=True)
+    )
+
+
+def _misshapen(tensor: Tensor, shape: list[int], rows: int, sizes: Mapping[str, int]) -> ModelError:
+    wanted = f"{list(tensor.shape)}"
+    if tensor.named:
+        given = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        wanted = f"{[-1, *tensor.sized(sizes)]} where {given or 'no size is open'}"
+    return ModelError(
+        f"output {tensor.name!r} has shape {shape} for {rows} rows, the config says {wanted}\n"
+        "help: correct outputs in the config; forward must return one row for each that it gets, in their order"
+    )
 
 
 def dtype_class(dtype: Any) -> str:

@@ -18,6 +18,8 @@ from ..signature import Array, Rows, Shape, Tensor
 from ..user_code import call
 from . import padding
 from .batch import Batch
+from .counts import check_counts, without_rest
+from .dims import Cut, OpenSizes
 from .layout import Layout
 from .nan_check import all_finite, nonfinite_rows
 from .returned_values import check_returned
@@ -43,8 +45,12 @@ class Runner:
         self.check_finite = False
         # Whether a batch can be staged while another runs, at no cost to it.
         self.overlaps = layout.device.type == "cuda"
-        # The inputs whose length differs between rows; then it matters which rows share a batch.
-        self.open_inputs = tuple(tensor.name for tensor in self.model_inputs if not tensor.fixed)
+        # If rows differ in size, it matters which of them share a batch.
+        self.open_sizes = OpenSizes(layout.dims, self.model_inputs)
+        cut = Cut(self.open_sizes, self.outputs)
+        # What cuts an answer back to a request's own sizes, where it has open ones.
+        self.cut = cut if cut else None
+        self._counted = any(each.name not in {dim.name for dim in layout.dims} for each in cut.named)
         self._first = self.model_inputs[0].name
         self._staging = Staging(self.model_inputs, layout)
         self._one_stages = threading.Lock()
@@ -89,7 +95,7 @@ class Runner:
             slot = self._staging.slot(shape)
             rows = 0
             for tensor, buffer in zip(self.model_inputs, slot.arrays, strict=True):
-                rows = padding.fill(buffer, [part[tensor.name] for part in parts])
+                rows = padding.fill(buffer, [part[tensor.name] for part in parts], tensor.pad)
             filled = time.perf_counter()
             inputs, ready = self._staging.copy(slot)
         return Batch(shape, rows, inputs, ready, filled - began, time.perf_counter() - filled)
@@ -109,7 +115,9 @@ class Runner:
                 self._form = same_form(returned, self._form)
             outputs = in_order(returned, self.outputs)
             self._seen = self._seen or [value.dtype for value in outputs]
-            check_returned(outputs, batch.shape[0], self.outputs, self._seen)
+            self._check(outputs, batch.shape)
+            if self._counted:
+                outputs = without_rest(outputs, self.outputs)
             if self.check_finite:
                 # In the declared dtype: a value that is finite in fp32 may not be in an FP16 output.
                 pairs = zip(outputs, self._dtypes, strict=True)
@@ -142,6 +150,8 @@ class Runner:
         pairs = zip(batch.outputs, self._dtypes, strict=True)
         fetched = self._own([_on_cpu(value, dtype, batch.rows) for value, dtype in pairs], batch.inputs)
         arrays = {tensor.name: value.numpy() for tensor, value in zip(self.outputs, fetched, strict=True)}
+        if self._counted:
+            check_counts(arrays, self.outputs)
         if batch.finite is not None and not bool(batch.finite):
             batch.nonfinite = nonfinite_rows(arrays)
         batch.fetch_s = time.perf_counter() - began
@@ -150,13 +160,18 @@ class Runner:
     def raw(self, staged: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Copy tensors in, run the forward and return the outputs on the device, in the signature's order."""
         moved = [to_device(tensor, self.layout) for tensor in staged]
-        return call(lambda: in_order(self.forward(*moved), self.outputs))
+        outputs = call(lambda: in_order(self.forward(*moved), self.outputs))
+        return without_rest(outputs, self.outputs) if self._counted else outputs
 
     def shape(self, parts: Sequence[Rows]) -> Shape:
         """Return the padded shape that these parts will take."""
         rows = sum(part[self._first].shape[0] for part in parts)
-        length = padding.padded_length(parts, self.open_inputs, self.layout.lengths) if self.open_inputs else 0
-        return rows if self.layout.whole else padding.round_up(rows, self.layout.sizes), length
+        sizes = self.open_sizes.batch(parts) if self.open_sizes else ()
+        return rows if self.layout.whole else padding.round_up(rows, self.layout.sizes), sizes
+
+    def _check(self, outputs: Sequence[torch.Tensor], shape: Shape) -> None:
+        of = dict(zip([dim.name for dim in self.layout.dims], shape[1], strict=True)) if shape[1] else {}
+        check_returned(outputs, shape[0], self.outputs, self._seen, of)
 
     def _out(self, value: torch.Tensor, dtype: torch.dtype, rows: int) -> torch.Tensor:
         # With non_blocking torch allocates the copy in pinned memory, so that it runs behind the forward.

@@ -65,11 +65,11 @@ class Staging:
         return moved, slot.copied
 
     def _new(self, shape: Shape) -> Slot:
-        rows, length = shape
+        rows, sizes = shape
+        of = dict(zip([dim.name for dim in self._layout.dims], sizes, strict=True))
         tensors = []
         for tensor in self._model_inputs:
-            sizes = (rows, *(length if size == -1 else size for size in tensor.shape[1:]))
-            staged = torch.from_numpy(np.zeros(sizes, dtype=tensor.numpy))
+            staged = torch.from_numpy(np.zeros((rows, *tensor.sized(of)), dtype=tensor.numpy))
             tensors.append(staged.pin_memory() if self._gpu else staged)
         return Slot([tensor.numpy() for tensor in tensors], tensors)
 

@@ -24,10 +24,10 @@ _LEAST_TURN_MS = 50
 def select_batch_size(runner: Runner, samples: SampleInputs, forward_ms: Mapping[Shape, float]) -> dict[Shape, float]:
     """Return every forward, in ms: for the sizes that were timed again, the median of those runs.
 
-    If rows differ in length, nothing is timed again: then no single size is chosen (deployments.batching.grouping).
+    If rows differ in size, nothing is timed again: then no single size is chosen (deployments.batching.grouping).
     """
     timed_ms = dict(forward_ms)
-    if runner.open_inputs:
+    if runner.open_sizes:
         return timed_ms
     close = _close(forward_ms)
     if len(close) < 2:

@@ -40,7 +40,7 @@ class InferenceMode:
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """How far padding changes a row's answer, relative to its largest value."""
+    """How far padding changes a row's answer, relative to its largest value; or a size that was not warmed."""
 
     check: ClassVar[str] = "padding"
     mistake: ClassVar[int] = 1

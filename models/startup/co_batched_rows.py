@@ -1,6 +1,6 @@
 """Whether a row's answer depends on the rows that share its batch.
 
-Rows are run alone, then together with others of the longest shape: first with one, then with a whole batch of large
+Rows are run alone, then together with others of the largest sizes: first with one, then with a whole batch of large
 numbers, in inputs without a range, and, if the rows are examples, with a batch of zeros. A config with batch_tolerance
 skips both: the influence of the batch grows with large numbers.
 """
@@ -20,7 +20,7 @@ from ..runtime.runner import Runner
 from ..signature import Array, Rows
 from ..user_code import described
 from .check_results import CoBatchedRows
-from .row_checks import prepared, probe_rows, rounding
+from .row_checks import as_tensors, own_part, prepared, probe_rows, rounding
 from .sample_inputs import SampleInputs
 
 # The other rows' numbers are multiplied by this: no row's answer may depend on how large they are.
@@ -65,13 +65,15 @@ def _worst(runner: Runner, samples: SampleInputs, config: ModelConfig) -> float:
     count, answer = rows[runner.model_inputs[0].name].shape[0], prepared(runner, None)
     alone = [answer({name: array[row : row + 1] for name, array in rows.items()}) for row in range(count)]
     room = layout.sizes[-1] - count
-    longest = layout.lengths[-1] if layout.lengths else 0
+    own = runner.open_sizes.own(rows)
+    # Only rows of the same size share a forward where a dimension is not padded.
+    largest = tuple(dim.sizes[-1] if dim.padded else size for dim, size in zip(layout.dims, own, strict=True))
     if not room:
         return _together(runner, rows, alone, [], config)
-    worst = _together(runner, rows, alone, [samples.shaped((1, longest), seed=12)], config)
+    worst = _together(runner, rows, alone, [samples.shaped((1, largest), seed=12)], config)
     if config.batch_tolerance is not None:
         return worst
-    others = samples.shaped((room, longest), seed=14)
+    others = samples.shaped((room, largest), seed=14)
     unusual = {"large numbers": _enlarged(samples, others)}
     if samples.examples is not None:
         # Of a single example the others may be copies, which influence it as it influences itself.
@@ -116,10 +118,10 @@ def _together(
 ) -> float:
     """Compare the answers of rows, each `alone`, with those that they get beside others; return the deviation."""
     outputs = runner.run([rows, *others])
-    together = [torch.from_numpy(outputs[tensor.name].copy()) for tensor in runner.outputs]
     allowed, worst = rounding(config.precision, config), 0.0
     for row, answered in enumerate(alone):
-        expected = [tensor[row : row + 1] for tensor in together]
+        asked, answers = ({name: array[row : row + 1] for name, array in each.items()} for each in (rows, outputs))
+        expected = as_tensors(runner, own_part(runner, asked, answers))
         try:
             compared = compare(answered, expected, runner.outputs, allowed, "a row alone and in a batch", ADVICE)
         except DeviationError as error:

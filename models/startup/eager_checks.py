@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 import torch
@@ -44,7 +45,12 @@ class Eager:
 
 
 def eager(
-    module: nn.Module, config: ModelConfig, device: torch.device, samples: SampleInputs, outputs: tuple[Tensor, ...]
+    module: nn.Module,
+    config: ModelConfig,
+    device: torch.device,
+    samples: SampleInputs,
+    outputs: tuple[Tensor, ...],
+    found_for: str = "postprocess",
 ) -> Eager:
     """Return the eager model in the first arithmetic that it runs in; the same rows must get the same answers twice.
 
@@ -52,7 +58,7 @@ def eager(
         ModelError: it runs in none, does not return what is declared, or gives the same rows two different answers.
     """
     fresh = _copied(module)
-    eager = first_that_runs(module, config, device, samples, outputs)
+    eager = first_that_runs(module, config, device, samples, outputs, found_for)
     with failing(InferenceMode):
         answered = same_twice(eager.reference, samples, eager.reference.layout, eager.reference.outputs, config.random)
         if fresh is not None:
@@ -61,18 +67,24 @@ def eager(
 
 
 def first_that_runs(
-    module: nn.Module, config: ModelConfig, device: torch.device, samples: SampleInputs, outputs: tuple[Tensor, ...]
+    module: nn.Module,
+    config: ModelConfig,
+    device: torch.device,
+    samples: SampleInputs,
+    outputs: tuple[Tensor, ...],
+    found_for: str = "postprocess",
 ) -> Eager:
     """Return the eager model in the first arithmetic that it runs in.
 
-    Without `outputs` the model has a postprocess hook, and gives it whatever has a row for each row.
+    Without `outputs` whatever has a row for each row is one: given to a postprocess hook, or to the client where the
+    config leaves them out. `found_for` says which.
     """
     failure: ModelError | None = None
     for arithmetic in choices(config, module, outputs):
-        layout = layout_of(arithmetic.config, device, arithmetic.as_declared)
+        layout = layout_of(arithmetic.config, device, arithmetic.as_declared, arithmetic.widened)
         refuse_cast(arithmetic.config, layout)
         reference = eager_of(module, samples, outputs, layout, seed_of(config))
-        found = _reading(reference, samples)
+        found = _reading(reference, samples, found_for)
         if not isinstance(found, ModelError):
             reading, given = found
             reads = reading.wrapped(reference.module, samples.model_inputs)
@@ -103,7 +115,9 @@ def _same_whoever_came_first(
     compare(started_otherwise(rows), answered, reference.outputs, repeated(reference.layout), kept, _FIRST)
 
 
-def _reading(reference: Reference, samples: SampleInputs) -> tuple[Reading, tuple[Tensor, ...]] | ModelError:
+def _reading(
+    reference: Reference, samples: SampleInputs, found_for: str
+) -> tuple[Reading, tuple[Tensor, ...]] | ModelError:
     """Run a few rows, and return where the outputs are in the answer, and the outputs; or what is wrong with it."""
     rows, _ = probe_rows(samples, reference.layout.sizes[-1])
     count = len(rows[samples.model_inputs[0].name])
@@ -113,7 +127,8 @@ def _reading(reference: Reference, samples: SampleInputs) -> tuple[Reading, tupl
         if reference.outputs:
             found, outputs = call(reading_of, returned, reference.outputs, count), reference.outputs
         else:
-            found, outputs = call(network_outputs, Returned(returned, count), _otherwise(reference, samples, count))
+            one = Returned(returned, count, samples.sizes_of(rows))
+            found, outputs = call(network_outputs, one, _otherwise(reference, samples, count), found_for)
         check_returned(found(returned, reference.layout.device), outputs)
         return found, outputs
     except ModelError as error:
@@ -124,7 +139,14 @@ def _reading(reference: Reference, samples: SampleInputs) -> tuple[Reading, tupl
         return said
 
 
-def _otherwise(reference: Reference, samples: SampleInputs, count: int) -> Returned:
-    """Run another number of rows, of another length, where there is one."""
-    rows, length = max(1, count - 1), samples.lengths[-1] if samples.lengths else 0
-    return Returned(reference.returned(samples.shaped((rows, length), seed=17)), rows)
+def _otherwise(reference: Reference, samples: SampleInputs, count: int) -> list[Returned]:
+    """Run another number of rows, where there is one, once for each open dimension, with another size of it."""
+    rows, least = max(1, count - 1), samples.least
+    runs = []
+    for dim in samples.dims:
+        # A network need not take a size that no batch will have.
+        with suppress(Exception) if len(dim.sizes) == 1 else nullcontext():
+            sizes = least | {dim.name: dim.sizes[-1] if len(dim.sizes) > 1 else max(1, dim.sizes[0] // 2)}
+            drawn = samples.shaped((rows, tuple(sizes.values())), seed=17)
+            runs.append(Returned(reference.returned(drawn), rows, sizes))
+    return runs or [Returned(reference.returned(samples.shaped((rows, tuple(least.values())), seed=17)), rows, least)]

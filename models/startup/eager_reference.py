@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..runtime.counts import own_entries
 from ..runtime.layout import Layout
 from ..runtime.runner import in_order
 from ..runtime.seeding import seeded
@@ -35,7 +36,8 @@ class Reference:
         """Return one tensor per output, on the device: copies, so that no later call can change them."""
         found = self.returned(rows)
         with torch.inference_mode():
-            return [value.detach().clone() for value in in_order(found, self.outputs)]
+            read = own_entries(in_order(found, self.outputs), self.outputs)
+            return [value.detach().clone() for value in read]
 
     def returned(self, rows: Rows) -> Any:
         """Return what the module does."""

@@ -16,9 +16,9 @@ from configs.code_files import names_code
 from configs.schema import ModelConfig
 
 from ..errors import ModelError, first_line
-from ..images import default_reader
+from ..images import default_reader, own_size
 from ..runtime.returned_values import fits
-from ..signature import Array, Rows, Signature, Tensor, signature_of
+from ..signature import NUMPY, Array, Rows, Signature, Tensor, signature_of
 from ..sources.files import fetch, shown
 from ..sources.hooks import decode_hook_of
 from ..sources.resolve import resolve
@@ -91,7 +91,16 @@ def of_config(config: ModelConfig) -> Examples | None:
     return load(config.example, signature_of(config), config.predict.decode)
 
 
-def _requests(named: str, signature: Signature, decode: str | None) -> Iterable[Mapping[str, Any]]:
+def requests_of(named: Named, decode: str | None) -> list[Mapping[str, Any]]:
+    """Return the requests that a config names, as they are: their inputs are not known yet.
+
+    One input without a name in its file is called image, text or data.
+    """
+    several = () if named is None else (named,) if isinstance(named, str) else named
+    return [request for each in several for request in _requests(each, None, decode)]
+
+
+def _requests(named: str, signature: Signature | None, decode: str | None) -> Iterable[Mapping[str, Any]]:
     if names_code(named):
         make: Callable[[], Any] = resolve(named)
         returned = call_at_start(f"example {named}", f"return {_FORMS}", make)
@@ -118,10 +127,10 @@ def _safetensors(path: Path, *_: object) -> list[Mapping[str, Any]]:
     return [load_file(path)]
 
 
-def _json(path: Path, signature: Signature, *_: object) -> list[Mapping[str, Any]]:
+def _json(path: Path, signature: Signature | None, *_: object) -> list[Mapping[str, Any]]:
     found = json.loads(path.read_text(encoding="utf-8"))
     requests = found if isinstance(found, list) and all(_is_request(each) for each in found) else [found]
-    return [_of_json(each, signature) for each in requests]
+    return [request for each in requests for request in _of_json(each, signature)]
 
 
 def _is_request(found: object) -> bool:
@@ -133,34 +142,40 @@ def _is_infer(found: Any) -> bool:
     return isinstance(inputs, list) and all(isinstance(each, Mapping) and "name" in each for each in inputs)
 
 
-def _of_json(found: Any, signature: Signature) -> Mapping[str, Any]:
+def _of_json(found: Any, signature: Signature | None) -> list[Mapping[str, Any]]:
     """Read a request for /infer, one for /predict, a list of instances, or a list of rows per input."""
     if _is_infer(found):
-        return {each["name"]: _shaped(each) for each in found["inputs"]}
+        return [{each["name"]: _shaped(each, typed=signature is None) for each in found["inputs"]}]
     instances = found.get("instances", found) if isinstance(found, Mapping) else found
     if isinstance(instances, Mapping):
-        return instances
+        return [instances]
     if isinstance(instances, list) and instances and all(isinstance(each, Mapping) for each in instances):
-        return {name: [each[name] for each in instances] for name in instances[0]}
-    if isinstance(instances, list) and len(signature.inputs) == 1:
-        return {signature.inputs[0].name: instances}
+        # One by one: they may differ in size.
+        return [{name: [value] for name, value in each.items()} for each in instances]
+    if isinstance(instances, list) and (signature is None or len(signature.inputs) == 1):
+        return [{"data" if signature is None else signature.inputs[0].name: [each]} for each in instances]
     raise ValueError("it is neither a request nor a list of instances")
 
 
-def _shaped(tensor: Mapping[str, Any]) -> Any:
-    return np.array(tensor["data"], object).reshape(tensor["shape"])
+def _shaped(tensor: Mapping[str, Any], typed: bool) -> Any:
+    values = np.array(tensor["data"], object).reshape(tensor["shape"])
+    return values.astype(NUMPY[tensor["datatype"]]) if typed else values
 
 
-def _lines(path: Path, signature: Signature, *_: object) -> list[Mapping[str, Any]]:
+def _lines(path: Path, signature: Signature | None, *_: object) -> list[Mapping[str, Any]]:
     texts = [line.encode() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return [{_texts(signature).name: _column(texts, _texts(signature))}]
+    only = _texts(signature, "text")
+    return [{only.name: _column(texts, only)}]
 
 
-def _bytes(path: Path, signature: Signature, *_: object) -> list[Mapping[str, Any]]:
-    return [{_texts(signature).name: _column([path.read_bytes()], _texts(signature))}]
+def _bytes(path: Path, signature: Signature | None, *_: object) -> list[Mapping[str, Any]]:
+    only = _texts(signature, "data")
+    return [{only.name: _column([path.read_bytes()], only)}]
 
 
-def _picture(path: Path, signature: Signature, decode: str | None) -> list[Mapping[str, Any]]:
+def _picture(path: Path, signature: Signature | None, decode: str | None) -> list[Mapping[str, Any]]:
+    if signature is None:
+        return _unsigned_picture(path, decode)
     if len(signature.inputs) == 1 and signature.inputs[0].datatype == "BYTES":
         return _bytes(path, signature)
     read: Callable[[bytes], Array] | None = default_reader(signature) if decode is None else resolve(decode)
@@ -174,7 +189,20 @@ def _picture(path: Path, signature: Signature, decode: str | None) -> list[Mappi
     return [{name: value if np.ndim(value) == ranks.get(name) else [value] for name, value in row.items()}]
 
 
-def _texts(signature: Signature) -> Tensor:
+def _unsigned_picture(path: Path, decode: str | None) -> list[Mapping[str, Any]]:
+    """Read a picture of a model whose inputs are not known: by predict.decode, or in its own size."""
+    read: Callable[..., Any] = own_size if decode is None else resolve(decode)
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    returned = call(decode_hook_of(read), path.read_bytes(), kind)
+    if isinstance(returned, Mapping):
+        return [returned]
+    # As on /predict, a row may come without the dimension that counts rows.
+    return [{"image": returned if np.ndim(returned) != 3 else np.asarray(returned)[None]}]
+
+
+def _texts(signature: Signature | None, name: str = "") -> Tensor:
+    if signature is None:
+        return Tensor(name, "BYTES", (-1,))
     if len(signature.inputs) != 1 or signature.inputs[0].datatype != "BYTES":
         raise ValueError("only a model with one BYTES input takes such a file")
     return signature.inputs[0]

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ..runtime.dims import all_sizes
 from ..signature import Array
 
 if TYPE_CHECKING:
@@ -11,4 +12,5 @@ if TYPE_CHECKING:
 def known_good_row(served: "OpenedModel") -> dict[str, Array]:
     """Return a row for the runner, or the smallest warmed batch of rows that belong together."""
     layout = served.runner.layout
-    return served.samples.shaped((layout.sizes[0] if layout.whole else 1, (layout.lengths or (0,))[0]), seed=3)
+    rows = layout.sizes[0] if layout.whole else 1
+    return served.samples.shaped((rows, all_sizes(layout.dims)[0]), seed=3)

@@ -1,14 +1,18 @@
-"""Which tensors a network gives to `postprocess`: each that has a row for each row, as two runs of other sizes show.
+"""Which tensors a network gives, where the config does not say: each that has a row for each row, as several runs show.
 
-The YAML then declares what the hook returns, so the names here are the network's own: those of a dict, dataclass or
-named tuple with points between them, else `output`, or `output0`, `output1`, … by place.
+What a config with `postprocess` declares, the hook returns, so the network's own outputs are found here.
+
+Their names are those of a dict, dataclass or named tuple with points between them, else `output`, or `output0`,
+`output1`, … by place.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+
+from configs.named_size import NamedSize, axis_named
 
 from ..errors import ModelError
 from ..runtime.output_paths import Path, Pick, Reading, is_numbers, leaves, names_in, shown, text
@@ -16,42 +20,58 @@ from ..signature import Tensor
 from .declared_dtypes import datatype_of
 from .output_binding import is_plain, lengths_in
 
+COUNT = "count"
+# The numbers that an open size of an output is tried with, as 4 after two strides of 2.
+_MOST = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What forward returned for so many rows."""
+    """What forward returned for so many rows, where the open dimensions had these sizes, by name."""
 
     result: Any
     rows: int
+    sizes: Mapping[str, int]
 
 
-def network_outputs(one: Returned, other: Returned) -> tuple[Reading, tuple[Tensor, ...]]:
-    """Return how to read what the network gives to the hook, and what that is.
+def network_outputs(
+    one: Returned, others: Sequence[Returned], key: str = "postprocess"
+) -> tuple[Reading, tuple[Tensor, ...]]:
+    """Return how to read what the network gives, and what that is.
+
+    Args:
+        one: a run.
+        others: runs of another number of rows, where there is one, each with another size of one open dimension.
+        key: what the outputs are for, `postprocess`, or `outputs` where the config leaves them out.
 
     Raises:
         ModelError: nothing in it has a row for each row.
     """
-    others = dict(leaves(other.result))
+    if _are_lists_of_rows([one, *others]):
+        return _of_rows([one, *others], key)
+    leaves_of = [dict(leaves(each.result)) for each in others]
     named, found = names_in(one.result) is not None, [each for each in leaves(one.result) if each[1] is not None]
     picks, tensors, left_out = list[Pick](), list[Tensor](), list[str]()
     for index, (path, value) in enumerate(found):
         name = _name(path, named, index if len(found) > 1 else None)
-        shape = _shape(value, one.rows, others.get(path), other.rows)
+        shape = _shape(value, one, [(each, of.get(path)) for each, of in zip(others, leaves_of, strict=True)])
         if shape is None:
             left_out.append(name)
             continue
+        sizes, open_sizes = shape
         by_row = not isinstance(value, torch.Tensor)
-        tensors.append(Tensor(name, datatype_of(torch.as_tensor(value).dtype), (-1, *shape)))
+        tensors.append(Tensor(name, datatype_of(torch.as_tensor(value).dtype), (-1, *sizes), named=open_sizes))
         picks.append(Pick(name, path, by_row))
     if not picks:
+        runs = ", and ".join(f"{shown(each.result)} for {each.rows} rows" for each in (one, *others[:1]))
         raise ModelError(
-            f"postprocess: forward returned {shown(one.result)} for {one.rows} rows, and {shown(other.result)} for "
-            f"{other.rows}: nothing in it has a row for each row\n"
-            "help: return tensors whose first size counts the rows, and whose other sizes are always the same"
+            f"{key}: forward returned {runs}: nothing in it has a row for each row\n"
+            "help: return tensors whose first size counts the rows, and whose other sizes are always the same, or "
+            "those of an open dimension"
         )
     by_row_paths = {pick.path for pick in picks if pick.by_row}
     lengths = () if named else tuple(lengths_in(one.result, by_row_paths))
-    how = f"by postprocess, from {', '.join(f'{each.name} {each.datatype} {list(each.shape)}' for each in tensors)}"
+    how = f"by {key}, from {', '.join(map(_told, tensors))}"
     if left_out:
         how += f"; without {', '.join(left_out)}, whose sizes are not the rows and always the same"
     return Reading(tuple(picks), lengths, is_plain(one.result, picks), how), tuple(tensors)
@@ -61,12 +81,97 @@ def _name(path: Path, named: bool, index: int | None) -> str:
     return text(path) if named else "output" if index is None else f"output{index}"
 
 
-def _shape(value: Any, rows: int, other: Any, other_rows: int) -> Sequence[int] | None:
-    """Return the sizes besides the rows; None for what is no tensor of rows, or has other sizes in the other run."""
+def _shape(
+    value: Any, one: Returned, others: Sequence[tuple[Returned, Any]]
+) -> tuple[tuple[int, ...], tuple[NamedSize, ...]] | None:
+    """Return the sizes besides the rows, -1 for an open one, and the open ones; None for what is no tensor of rows, or
+    has a size that follows no dimension.
+    """
     if is_numbers(value):
-        return () if is_numbers(other) and (len(value), len(other)) == (rows, other_rows) else None
-    if not isinstance(value, torch.Tensor) or not isinstance(other, torch.Tensor) or value.dtype.is_complex:
-        return None
-    if value.shape[:1] != (rows,) or other.shape[:1] != (other_rows,) or value.shape[1:] != other.shape[1:]:
-        return None
-    return tuple(value.shape[1:])
+        counts = [(len(value), one.rows), *((len(other), run.rows) for run, other in others if is_numbers(other))]
+        return ((), ()) if len(counts) == 1 + len(others) and all(a == b for a, b in counts) else None
+    runs = [(one, value), *others]
+    for run, other in runs:
+        if not isinstance(other, torch.Tensor) or other.dtype.is_complex or other.dim() != value.dim():
+            return None
+        if other.shape[:1] != (run.rows,):
+            return None
+    sizes, open_sizes = list[int](), list[NamedSize]()
+    for axis in range(1, value.dim()):
+        if all(other.shape[axis] == value.shape[axis] for _, other in others):
+            sizes.append(value.shape[axis])
+            continue
+        seen = [(run.sizes, int(other.shape[axis])) for run, other in runs]
+        found = _follows(axis, seen, {each.name for each in open_sizes})
+        if found is None:
+            return None
+        sizes.append(-1)
+        open_sizes.append(found)
+    return tuple(sizes), tuple(open_sizes)
+
+
+def _follows(axis: int, seen: Sequence[tuple[Mapping[str, int], int]], taken: set[str]) -> NamedSize | None:
+    """Return the dimension, or what arithmetic makes of one, that gives an axis its size in every run.
+
+    One that no other axis has goes first.
+    """
+    names = sorted(seen[0][0], key=lambda name: name in taken)
+    for form in _forms():
+        for name in names:
+            size = NamedSize(axis=axis, name=name, text=form.format(name))
+            if all(size.of(sizes[name]) == given for sizes, given in seen):
+                return size
+    return None
+
+
+def _forms() -> Iterator[str]:
+    yield "{}"
+    for number in range(1, _MOST + 1):
+        yield from (f"{{}}/{number}", f"{{}}//{number}", f"{{}}*{number}", f"{{}}-{number}", f"{{}}+{number}")
+
+
+def _are_lists_of_rows(runs: Sequence[Returned]) -> bool:
+    """Whether every run returned a list with an entry for each row: dicts, or, as several runs show, tensors."""
+    if not all(isinstance(run.result, list) and len(run.result) == run.rows > 0 for run in runs):
+        return False
+    entries = [each for run in runs for each in run.result]
+    if all(isinstance(each, Mapping) for each in entries):
+        return True
+    return len({run.rows for run in runs}) > 1 and all(isinstance(each, torch.Tensor) for each in entries)
+
+
+def _of_rows(runs: Sequence[Returned], key: str) -> tuple[Reading, tuple[Tensor, ...]]:
+    """Read lists with an entry for each row; the size that differs from row to row is the count."""
+    first = runs[0].result[0]
+    rows = [dict(leaves(each)) for run in runs for each in run.result]
+    named, found = names_in(first) is not None, [each for each in leaves(first) if isinstance(each[1], torch.Tensor)]
+    shapes = {path: [tuple(row[path].shape) if path in row else () for row in rows] for path, _ in found}
+    alike = {path: value for path, value in found if {len(shape) for shape in shapes[path]} == {value.dim()}}
+    by_axis = {
+        (path, axis): tuple(shape[axis] for shape in shapes[path])
+        for path, value in alike.items()
+        for axis in range(value.dim())
+    }
+    counts = next((sizes for sizes in by_axis.values() if len(set(sizes)) > 1), None)
+    picks, tensors = list[Pick](), list[Tensor]()
+    for index, (path, value) in enumerate(alike.items()):
+        counted = [axis for axis in range(value.dim()) if by_axis[path, axis] == counts]
+        if any(len(set(by_axis[path, axis])) > 1 and axis not in counted for axis in range(value.dim())):
+            continue
+        name = _name(path, named, index if len(alike) > 1 else None)
+        sizes = [-1 if axis in counted else size for axis, size in enumerate(value.shape)]
+        open_sizes = tuple(axis_named(axis + 1, COUNT) for axis in counted)
+        tensors.append(Tensor(name, datatype_of(value.dtype), (-1, *sizes), named=open_sizes))
+        picks.append(Pick(name, path))
+    if not picks:
+        raise ModelError(
+            f"{key}: forward returned {shown(runs[0].result)} for {runs[0].rows} rows\n"
+            "help: return tensors of each row, of which one size may differ from row to row"
+        )
+    outputs = (*tensors, *([] if counts is None else [Tensor(COUNT, "INT64", (-1,))]))
+    how = f"by {key}, from {', '.join(_told(each) for each in tensors)} of each row"
+    return replace(Reading(tuple(picks), (), plain=False, how=how), by_row=outputs), outputs
+
+
+def _told(tensor: Tensor) -> str:
+    return f"{tensor.name} {tensor.datatype} {list(tensor.shape)}"

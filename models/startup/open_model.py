@@ -54,8 +54,12 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class OpenedModel:
-    """A model that has passed its checks, with their results and timings; `start_s` by the start's steps."""
+    """A model that has passed its checks, with their results and timings; `start_s` by the start's steps.
 
+    `config` is that of the model, with the signature that was found where it had none.
+    """
+
+    config: ModelConfig
     runner: Runner
     samples: SampleInputs
     postprocess: Hook | None
@@ -123,8 +127,10 @@ def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.
     laps, place = _Laps(), pick_device(device)
     set_arithmetic(config, config.fixed_shapes)
     bound = stages.bind_source(config, module)
+    config = bound.config
     laps.lap("load")
     checked = stages.check_eagerly(bound, config, place)
+    config = stages.declared(bound, checked)
     ready = stages.prepare_module(bound, checked)
     compiled = stages.compile_module(ready)
     laps.lap("compile")
@@ -147,11 +153,12 @@ def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.
     if config.random:
         # Else replicas would all draw the same, if the factory seeds torch.
         torch.seed()
-    chosen.runner.unwarmed = 0  # The start's own rows may be longer than any warmed length.
+    chosen.runner.unwarmed = 0  # The start's own rows may be larger than any warmed size.
     times = chosen.forward_ms, laps.start_s
     said = ready.config.precision, bound.passed, checked.reading.how
-    return OpenedModel(chosen.runner, ready.samples, bound.postprocess, checks, *times, *said)
+    return OpenedModel(config, chosen.runner, ready.samples, bound.postprocess, checks, *times, *said)
 
 
 def _label(shape: Shape) -> str:
-    return f"{shape[0]}x{shape[1]}" if shape[1] else str(shape[0])
+    rows, sizes = shape
+    return "x".join(map(str, (rows, *sizes)))

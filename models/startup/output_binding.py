@@ -6,6 +6,7 @@ have its `from`: a wrong place would be a wrong answer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -40,6 +41,10 @@ def reading_of(result: Any, outputs: Sequence[Tensor], rows: int) -> Reading:
     Raises:
         ModelError: it does not have them, or does not say which is which.
     """
+    if is_list_of_rows(result, outputs, rows):
+        counts = {each.name for tensor in outputs for each in tensor.named}
+        inner = reading_of(result[0], [each for each in outputs if each.name not in counts], rows=-1)
+        return replace(inner, plain=False, how=f"{inner.how}, of each row", by_row=tuple(outputs))
     placed = {tensor.name: _path(result, tensor) for tensor in outputs if tensor.path is not None}
     rest = [tensor for tensor in outputs if tensor.path is None]
     by_order = False
@@ -57,6 +62,19 @@ def reading_of(result: Any, outputs: Sequence[Tensor], rows: int) -> Reading:
     return Reading(picks, lengths, is_plain(result, picks), _how(result, picks))
 
 
+def is_list_of_rows(result: Any, outputs: Sequence[Tensor], rows: int) -> bool:
+    """Whether forward returned a list with an entry for each row, each with as much as the data decides."""
+    counts = {tensor.name for tensor in outputs} & {each.name for tensor in outputs for each in tensor.named}
+    if not counts or not isinstance(result, list | tuple) or len(result) != rows:
+        return False
+    if isinstance(result, list) and all(held(each) is not None for each in result):
+        return True
+    ranks = [len(tensor.shape) - 1 for tensor in outputs if tensor.name not in counts]
+    if len(ranks) == 1 and all(isinstance(each, torch.Tensor) and each.dim() == ranks[0] for each in result):
+        return True
+    return all(isinstance(each, Mapping) for each in result)
+
+
 def _by_name(result: Any, outputs: Sequence[Tensor], alone: bool) -> dict[str, Path] | None:
     """Return the paths of the outputs where what came has their names; None where its order must tell."""
     names = names_in(result)
@@ -72,6 +90,7 @@ def _by_name(result: Any, outputs: Sequence[Tensor], alone: bool) -> dict[str, P
     tensors = [path for path, value in leaves(result) if isinstance(value, torch.Tensor) or is_numbers(value)]
     if alone and len(outputs) == len(tensors) == 1:
         return {spare[0]: tensors[0]}
+    _refuse_without_count(spare, outputs, result)
     raise ModelError(
         f"outputs: the config names {[tensor.name for tensor in outputs]}, forward returned {shown(result)}: "
         f"{', '.join(spare)} {'is' if len(spare) == 1 else 'are'} not in it\n"
@@ -79,9 +98,22 @@ def _by_name(result: Any, outputs: Sequence[Tensor], alone: bool) -> dict[str, P
     )
 
 
+def _refuse_without_count(missing: Sequence[str], outputs: Sequence[Tensor], result: Any) -> None:
+    """Raise ModelError if what is missing is the count of other outputs."""
+    for name in missing:
+        if counting := [each.name for each in outputs if any(of.name == name for of in each.named)]:
+            raise ModelError(
+                f"outputs: {name} is a size of {', '.join(counting)} that no input has, and forward returned "
+                f"{shown(result)}, without a count\nhelp: return how many entries of each row are real, and list it as "
+                f"an output {{name: {name}, datatype: INT64, shape: [batch]}}; or return a list with a dict for each "
+                "row; or, if the size is always the same, write the number"
+            )
+
+
 def _by_order(result: Any, outputs: Sequence[Tensor], rows: int) -> dict[str, Path]:
     entries = _entries(result, {len(tensor.shape) for tensor in outputs}, rows)
     if len(entries) != len(outputs):
+        _refuse_without_count([outputs[-1].name], outputs, result)
         raise ModelError(
             f"outputs: the config names {[tensor.name for tensor in outputs]}, forward returned {shown(result)}\n"
             "help: list one output per tensor that forward returns, in its order, or say of each where it is: "

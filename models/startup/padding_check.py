@@ -1,6 +1,6 @@
 """Whether a row's answer depends on its padding: rows are run unpadded and padded, eagerly and as prepared."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +10,7 @@ from configs.schema import ModelConfig
 
 from ..errors import ModelError, first_line
 from ..parity import DeviationError, Tolerance, compare, tolerance_for
+from ..runtime.dims import Dim
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
 from ..signature import Array, Rows
@@ -19,24 +20,31 @@ from .eager_reference import Reference
 from .row_checks import PROBE_ROWS, count_of, prepared, rounding
 from .sample_inputs import SampleInputs, stretch
 
-# How many lengths are tried if a network does not take every one: it may want a multiple of some number.
+# How many sizes are tried if a network does not take every one: it may want a multiple of some number.
 _TRIED = 64
 _WHOLE = "not compared: the rows of a request belong together, and none are added to them; waived by batch"
+_NEVER = "no row is padded; at sizes that were not warmed answers are within {:.1e} of eager's"
 _DRAWS = "not compared: a batch of another size draws other random numbers; waived by random"
-_ADVICE = "the network reads its padding, zeros behind the row: mask it in forward, or fix the size in shape"
+_ADVICE = (
+    "the network reads its padding behind the row: mask it in forward, or fix the size in shape; or write pad: none in "
+    "dims, so that only rows of equal size share a forward"
+)
+_OTHER_SIZE = "what was compiled holds for the warmed sizes only: use backend: eager, or write pad: 0 in dims"
 _Answered = tuple[dict[str, Array], list[torch.Tensor]]
 
 
 def padding(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> Padding:
     """Return how far a row's answer depends on its padding; raise ModelError if too far."""
     layout = runner.layout
-    if config.whole and not layout.lengths and layout.sizes[-1] > 1:
+    if config.whole and not layout.dims and layout.sizes[-1] > 1:
         return Padding("waived", reason=_WHOLE, waived_by="batch")
     if config.random and _pads(layout):
         return Padding("waived", reason=_DRAWS, waived_by="random")
     worst = _worst(runner, reference, samples, config)
     if worst is None:
         return Padding("not_applicable", reason="nothing is padded")
+    if runner.layout.dims and not any(dim.padded for dim in runner.layout.dims):
+        return Padding("passed", worst, reason=_NEVER.format(worst))
     if config.batch_tolerance is not None:
         return Padding("waived", worst, waived_by="batch_tolerance", allowed=config.batch_tolerance)
     return Padding("passed", worst)
@@ -44,19 +52,29 @@ def padding(runner: Runner, reference: Reference, samples: SampleInputs, config:
 
 def _pads(layout: Layout) -> bool:
     """Whether a row on its own may be padded."""
-    if layout.lengths:
-        return any(length - before > 1 for before, length in pairwise((0, *layout.lengths)))
+    if layout.dims:
+        return any(_is_between(*each) for dim in layout.dims if dim.padded for each in _steps(dim))
     return layout.sizes[0] > 1
+
+
+def _steps(dim: Dim) -> Iterator[tuple[int, int]]:
+    """Yield each size with the one before it: rows in between are padded up to it."""
+    yield from pairwise((0, *dim.sizes))
+
+
+def _is_between(before: int, size: int) -> bool:
+    return size - before > 1
 
 
 def _worst(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> float | None:
     layout = runner.layout
-    if not layout.lengths:
+    if not layout.dims:
         return _with_rows(runner, reference, samples, config) if layout.sizes[0] > 1 else None
     deviations = [
-        _to_length(length, before, runner, reference, samples, config)
-        for before, length in pairwise((0, *layout.lengths))
-        if length - before > 1
+        _to_size(dim, size, before, runner, reference, samples, config)
+        for dim in layout.dims
+        for before, size in _steps(dim)
+        if _is_between(before, size)
     ]
     return max(deviations, default=None)
 
@@ -86,66 +104,138 @@ def _with_rows(runner: Runner, reference: Reference, samples: SampleInputs, conf
     return worst
 
 
-def _to_length(
-    length: int, before: int, runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig
+def _to_size(
+    dim: Dim,
+    size: int,
+    before: int,
+    runner: Runner,
+    reference: Reference,
+    samples: SampleInputs,
+    config: ModelConfig,
 ) -> float:
-    """Compare rows that take this length unpadded with the same rows padded."""
+    """Compare rows that take this size of a dimension unpadded with the same rows padded; the others are full.
+
+    Where the dimension is not padded, rows of sizes that were not warmed are compared with eager.
+    """
     rows = count_of(runner.layout.sizes[-1])
+    sizes = tuple(size if each is dim else each.sizes[0] for each in runner.layout.dims)
+    of = dict(zip([each.name for each in runner.layout.dims], sizes, strict=True))
     eager_may, prepared_may = rounding(reference.precision, config), _arithmetic(config)
     worst = 0.0
     # If a batch is one row, three of them take the place of one of three rows.
     for seed in range(17, 17 + PROBE_ROWS // rows):
-        for row, alone in _shorter(samples.shaped((rows, length), seed), length, before, reference):
-            padded = {tensor.name: stretch(row[tensor.name], tensor, length) for tensor in samples.model_inputs}
-            kept = max(row[name].shape[1] for name in runner.open_inputs)
-            what = f"a row of length {kept}, padded to {length} and unpadded,"
-            for answer, asked, allowed in ((reference, padded, eager_may), (prepared(runner, None), row, prepared_may)):
-                compared = compare(answer(asked), alone, runner.outputs, allowed, what, _ADVICE)
+        whole = samples.shaped((rows, sizes), seed)
+        found = _smaller(whole, dim, size, before, reference)
+        if not found and dim.padded:
+            raise _no_smaller(whole, dim, size, reference)
+        if len(runner.layout.dims) > 1:
+            found += _smaller(_halved(whole, dim, runner, reference), dim, size, before, reference)
+        for row, alone in found:
+            _refuse_other_sizes(samples, row, alone, runner)
+            kept = samples.sizes_of(row)[dim.name]
+            which = f"size {kept} of {dim.name}" if dim.name else f"length {kept}"
+            if dim.padded:
+                what, advice = f"a row of {which}, padded to {size} and unpadded,", _ADVICE
+                padded = {each.name: stretch(row[each.name], each, of) for each in reference.model_inputs}
+                answers = [(reference(padded), eager_may), (prepared(runner, None)(row), prepared_may)]
+            else:
+                what, advice = f"a row of {which}, which no batch was warmed with,", _OTHER_SIZE
+                answers = [(prepared(runner, None)(row), prepared_may)]
+            for answered, allowed in answers:
+                compared = compare(_cut_to(answered, alone), alone, runner.outputs, allowed, what, advice)
                 worst = max(worst, *compared.values(), 0.0)
     return worst
 
 
-def _shorter(whole: Rows, length: int, before: int, reference: Reference) -> list[_Answered]:
-    """Return rows that eager takes and that are padded to this length, with their answers.
+def _cut_to(padded: Sequence[torch.Tensor], alone: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Cut answers to padded rows to the sizes that they have unpadded."""
+    return [
+        value[tuple(slice(size) for size in own.shape)] if value.dim() == own.dim() else value
+        for value, own in zip(padded, alone, strict=True)
+    ]
 
-    One is the shortest possible, one has half the padding, one is the longest possible. A network may need a least
-    length or a multiple of some number: so for each, lengths are tried until one suits.
+
+def _refuse_other_sizes(samples: SampleInputs, row: Rows, alone: list[torch.Tensor], runner: Runner) -> None:
+    """Raise ModelError if an output has other sizes, for a row unpadded, than the config says of it."""
+    of = samples.sizes_of(row)
+    for tensor, value in zip(runner.outputs, alone, strict=True):
+        wanted, given = tensor.sized(of), tuple(value.shape[1:])
+        if tensor.named and any(want not in (-1, size) for want, size in zip(wanted, given, strict=True)):
+            said = ", ".join(f"{name} {size}" for name, size in of.items())
+            raise ModelError(
+                f"output {tensor.name!r} has sizes {list(given)} where {said}, the config says {list(wanted)}\n"
+                "help: correct the shape: height/4 rounds up, height//4 down, also tokens-2, frames*256; a size that "
+                "follows otherwise is a count, which forward must return"
+            )
+
+
+def _smaller(whole: Rows, dim: Dim, size: int, before: int, reference: Reference) -> list[_Answered]:
+    """Return rows that eager takes and that are padded to this size, with their answers.
+
+    One is the smallest possible, one has half the padding, one is the largest possible. A network may need a least
+    size or a multiple of some number: so for each, sizes are tried until one suits.
     """
     answered: dict[int, _Answered] = {}
-    failure = "its answers there have no finite number"
-    for lengths in _tried(length, before):
-        for kept in lengths:
-            row = _cut(whole, kept, reference)
+    for sizes in _tried(size, before):
+        for kept in sizes:
+            row = _cut(whole, dim, kept, reference)
             try:
                 alone = reference(row)
-            except Exception as error:  # The user's own code: whatever it raises, this length does not suit.
-                failure = first_line(error)
+            except Exception:  # The user's own code: whatever it raises, this size does not suit.
                 continue
-            if all(not value.is_floating_point() or bool(value.isfinite().any()) for value in alone):
+            if all(
+                not value.is_floating_point() or not value.numel() or bool(value.isfinite().any()) for value in alone
+            ):
                 answered[kept] = row, alone
                 break
-    if not answered:
-        raise ModelError(
-            f"lengths: eager accepts no unpadded row shorter than {length} ({failure}), so padding "
-            "cannot be checked\nhelp: write the size into shape, and let clients or preprocess pad rows to it"
-        )
     return list(answered.values())
 
 
-def _tried(length: int, before: int) -> Iterator[Iterable[int]]:
-    """Yield the lengths to try for the shortest row, for one of half the padding, and for the longest."""
-    middle = (before + 1 + length) // 2
-    jumps = [before + (1 << power) for power in range((length - before).bit_length())]
-    yield [*range(before + 1, min(length, before + 1 + _TRIED)), *(each for each in jumps if each < length)]
-    yield range(middle, min(length, middle + _TRIED))
-    yield range(length - 1, max(before, length - 1 - _TRIED), -1)
+def _no_smaller(whole: Rows, dim: Dim, size: int, reference: Reference) -> ModelError:
+    failure = "its answers there have no finite number"
+    try:
+        reference(_cut(whole, dim, size - 1, reference))
+    except Exception as error:  # As above.
+        failure = first_line(error)
+    what = (
+        f"dims: {dim.name}: eager accepts no unpadded row smaller"
+        if dim.name
+        else ("lengths: eager accepts no unpadded row shorter")
+    )
+    return ModelError(
+        f"{what} than {size} ({failure}), so padding cannot be checked\n"
+        "help: write the size into shape, and let clients or preprocess pad rows to it"
+    )
 
 
-def _cut(whole: Rows, kept: int, reference: Reference) -> dict[str, Array]:
-    return {
-        tensor.name: whole[tensor.name] if tensor.fixed else np.ascontiguousarray(whole[tensor.name][:, :kept])
-        for tensor in reference.model_inputs
-    }
+def _halved(whole: Rows, but: Dim, runner: Runner, reference: Reference) -> Rows:
+    """Return rows of half the size in every other dimension that is padded: all are padded at once then."""
+    for dim in runner.layout.dims:
+        if dim.padded and dim is not but:
+            whole = _cut(whole, dim, (dim.sizes[0] + 1) // 2, reference)
+    return whole
+
+
+def _tried(size: int, before: int) -> Iterator[Iterable[int]]:
+    """Yield the sizes to try for the smallest row, for one of half the padding, and for the largest."""
+    middle = (before + 1 + size) // 2
+    jumps = [before + (1 << power) for power in range((size - before).bit_length())]
+    yield [*range(before + 1, min(size, before + 1 + _TRIED)), *(each for each in jumps if each < size)]
+    yield range(middle, min(size, middle + _TRIED))
+    yield range(size - 1, max(before, size - 1 - _TRIED), -1)
+
+
+def _cut(whole: Rows, dim: Dim, kept: int, reference: Reference) -> dict[str, Array]:
+    """Cut one dimension of rows to a size."""
+    cut = dict(whole)
+    for tensor in reference.model_inputs:
+        for each in tensor.named:
+            if each.name == dim.name:
+                cut[tensor.name] = cut[tensor.name].take(range(kept), axis=each.axis)
+        if not tensor.named and len(tensor.shape) == 1 and tensor.numpy.kind in "iu":
+            # It may say how long each row is: no row may say more than it has. Any other number is as good as before.
+            cut[tensor.name] = np.minimum(cut[tensor.name], max(kept, int(tensor.low or 0))).astype(tensor.numpy)
+    return {tensor.name: np.ascontiguousarray(cut[tensor.name]) for tensor in reference.model_inputs}
 
 
 def _arithmetic(config: ModelConfig) -> Tolerance:

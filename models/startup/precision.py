@@ -15,6 +15,8 @@ from configs.schema import ModelConfig, TensorConfig
 from ..errors import ModelError
 from ..signature import Tensor
 
+_NAMES = {"bf16": "bfloat16", "fp16": "float16"}
+
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
@@ -26,19 +28,31 @@ class Arithmetic:
     config: ModelConfig
     as_declared: bool = False
     why: str = ""
+    # Whether weights of 16 bits are widened to fp32 first, since the network cannot take fp32 rows as it is.
+    widened: bool = False
 
 
 def choices(config: ModelConfig, module: nn.Module, outputs: Sequence[Tensor]) -> list[Arithmetic]:
     """Return what to try, the first that runs eagerly is it. `outputs`: the declared ones of the network itself."""
     why = _why_fp64(config, module, outputs)
     if not why or config.precision not in ("fp32", "fp64"):
-        return [Arithmetic(config)]
+        own = Arithmetic(config)
+        half = _half(module) if config.source.exported_program is None else None
+        wide = f"in {config.precision}, its weights of {half} converted" if half != _NAMES.get(config.precision) else ""
+        return [own, Arithmetic(config, why=wide, widened=True)] if half else [own]
     double = config.model_copy(update={"precision": "fp64"})
     if config.source.factory is None:
         # A file's dtypes are fixed.
         return [Arithmetic(double if _all_float64(module) else config, True, f"in its file's dtypes: {why}")]
     own = Arithmetic(config, True, f"in its own dtypes: {why}, and it does not run in fp64 alone")
     return [Arithmetic(double, False, f"in fp64: {why}"), own]
+
+
+def _half(module: nn.Module) -> str | None:
+    """Return the name of a 16-bit dtype that a parameter has."""
+    found = (each.dtype for each in module.parameters() if each.dtype in (torch.bfloat16, torch.float16))
+    dtype = next(found, None)
+    return None if dtype is None else str(dtype).removeprefix("torch.")
 
 
 def has_float64(module: nn.Module) -> bool:

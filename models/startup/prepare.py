@@ -13,6 +13,7 @@ from torch import nn
 from configs.schema import ModelConfig
 
 from ..errors import ModelError
+from ..runtime.dims import dims_in
 from ..runtime.layout import Layout
 from ..runtime.padding import powers_of_two
 from ..user_code import call
@@ -27,15 +28,16 @@ DTYPES = {
 }
 
 
-def layout_of(config: ModelConfig, device: torch.device, as_declared: bool = False) -> Layout:
+def layout_of(config: ModelConfig, device: torch.device, as_declared: bool = False, widened: bool = False) -> Layout:
     """Return where batches go, and in which warmed sizes."""
     return Layout(
         device=device,
         dtype=DTYPES[config.precision],
         channels_last=config.memory_format == "channels_last",
         sizes=config.batch_sizes or powers_of_two(config.max_batch_size),
-        lengths=config.lengths or (),
+        dims=dims_in(config.open_dims),
         as_declared=as_declared,
+        widened=widened,
         whole=config.whole,
     )
 
@@ -124,4 +126,5 @@ def in_layout(module: nn.Module, layout: Layout) -> nn.Module:
 
 def _keeps_weights(module: nn.Module, layout: Layout) -> bool:
     """Whether the weights have the dtypes of this layout already."""
-    return layout.as_declared or (layout.dtype == torch.float32 and not has_float64(module))
+    fits = layout.dtype == torch.float32 and not has_float64(module) and not layout.widened
+    return layout.as_declared or fits

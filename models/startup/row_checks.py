@@ -4,7 +4,7 @@ The `tolerance` of a config does not apply here. It is for arithmetic: random an
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -39,7 +39,7 @@ def count_of(most: int) -> int:
 
 
 def probe_rows(samples: SampleInputs, most: int) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return two requests of a few rows each, both of the shortest length."""
+    """Return two requests of a few rows each, both of the smallest sizes."""
     rows = count_of(most)
     return samples(rows, seed=11), samples(rows, seed=13)
 
@@ -48,10 +48,19 @@ def prepared(runner: Runner, seed: int | None) -> Answer:
     """Return the prepared model as something that answers rows, with copies; each forward draws from `seed`."""
 
     def answer(rows: Rows) -> list[torch.Tensor]:
-        outputs = runner.run([rows], seed)
-        return [torch.from_numpy(outputs[tensor.name].copy()) for tensor in runner.outputs]
+        return as_tensors(runner, own_part(runner, rows, runner.run([rows], seed)))
 
     return answer
+
+
+def own_part(runner: Runner, rows: Rows, outputs: dict[str, Array]) -> dict[str, Array]:
+    """Return of an answer to these rows what a client gets: nothing of the padding."""
+    return outputs if runner.cut is None else runner.cut(rows, outputs)
+
+
+def as_tensors(runner: Runner, outputs: Mapping[str, Array]) -> list[torch.Tensor]:
+    """Return copies, in the order of the outputs."""
+    return [torch.from_numpy(outputs[tensor.name].copy()) for tensor in runner.outputs]
 
 
 def repeated(layout: Layout) -> Tolerance:

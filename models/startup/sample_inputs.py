@@ -1,16 +1,18 @@
 """Draws rows as the model takes them, examples or invented ones: after the preprocessing, in any padded shape."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from configs.named_size import axis_named
 from configs.schema import ModelConfig
 
 from ..errors import ModelError
-from ..runtime.returned_values import check_model_inputs, too_long, uneven
-from ..signature import NUMPY, Array, Rows, Shape, Signature, Tensor, signature_of
+from ..runtime.dims import Dim, OpenSizes, dims_in
+from ..runtime.returned_values import check_model_inputs
+from ..signature import NUMPY, Array, Rows, Shape, Signature, Sizes, Tensor, declared_model_inputs, signature_of
 from ..sources.hooks import Hooks
 from ..user_code import call_at_start
 from . import examples, random_inputs
@@ -18,6 +20,9 @@ from .examples import Examples
 
 Preprocess = Callable[[Rows], dict[str, Array]]
 _FIRST_ROWS = 2
+# As many examples show which axes are open, and invented texts have as many words.
+_COMPARED = 8
+_WORDS = 8
 
 
 class SampleInputs:
@@ -30,25 +35,45 @@ class SampleInputs:
         self,
         signature: Signature,
         preprocess: Preprocess | None,
-        lengths: tuple[int, ...],
+        dims: Sequence[Dim],
         examples: Examples | None = None,
+        declared: Sequence[Tensor] | None = None,
     ) -> None:
+        """Draw rows of a signature; `declared` are the inputs after the preprocessing, where the config says them."""
         self.inputs = signature.inputs
         self.preprocess = preprocess
-        self.lengths = lengths
+        self.dims = tuple(dims)
         self.examples = examples
         self.model_inputs: tuple[Tensor, ...] = () if preprocess else signature.inputs
         if preprocess:
-            self.model_inputs = _inputs_of(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, lengths)
-        if examples is not None and lengths:
-            self._refuse_lengths(examples, lengths[-1])
+            self.model_inputs = self._found() if declared is None else tuple(declared)
+            self._held_against(self.model_inputs)
+        self.open_sizes = OpenSizes(dims, self.model_inputs)
+        if examples is not None and dims:
+            self._refuse_sizes(examples)
 
-    def _refuse_lengths(self, given: Examples, longest: int) -> None:
+    def _found(self) -> tuple[Tensor, ...]:
+        """Return what the preprocessing returns, as several runs show."""
+        assert self.preprocess is not None
+        first = self(_FIRST_ROWS, seed=1)
+        others: list[object] = []
+        if self.dims and self.examples is None:
+            longest = tuple(dim.sizes[-1] for dim in self.dims)
+            others = [self.preprocessed(random_inputs.sample(self.inputs, 1, seed, longest[0]), 1) for seed in (2, 3)]
+        elif self.dims and self.examples is not None:
+            others = [self.preprocessed(row, 1) for row in self.examples.rows[:_COMPARED]]
+        return found_inputs(first, _FIRST_ROWS, self.dims, others)
+
+    def _held_against(self, declared: Sequence[Tensor]) -> None:
+        """Raise ModelError if the preprocessing returns something else than the config declares."""
+        check_model_inputs(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, declared)
+
+    def _refuse_sizes(self, given: Examples) -> None:
         """Raise ModelError if a row of the examples is longer, or less even, than a request may be."""
-        hooked, names = self.preprocess is not None, [each.name for each in self.model_inputs if not each.fixed]
+        hooked = self.preprocess is not None
         # The hook gets all rows at once: what it returns is as wide as the longest.
         for row in [self(len(given), seed=1)] if hooked else given.rows:
-            if sentence := too_long(row, names, longest) or (None if hooked else uneven(row, names)):
+            if sentence := self.open_sizes.refused(row, even=not hooked):
                 what = f"example: {'preprocessed, ' if hooked else ''}{sentence}"
                 raise ModelError(f"{what}\nhelp: give rows that a client may send")
 
@@ -58,10 +83,24 @@ class SampleInputs:
         other.model_inputs = model_inputs
         return other
 
-    def __call__(self, rows: int, seed: int, length: int | None = None) -> dict[str, Array]:
-        words = length or (self.lengths[0] if self.lengths else 8)
+    @property
+    def least(self) -> dict[str, int]:
+        """The smallest warmed size of each open dimension, by name."""
+        return {dim.name: dim.sizes[0] for dim in self.dims}
+
+    def sizes_of(self, rows: Rows) -> dict[str, int]:
+        """Return the sizes of rows as the model takes them, by the dimensions' names."""
+        return dict(zip([dim.name for dim in self.dims], self.open_sizes.own(rows), strict=True))
+
+    def __call__(self, rows: int, seed: int, sizes: Sizes | None = None, words: int | None = None) -> dict[str, Array]:
+        """Return rows; invented ones have these sizes, texts about so many words, or as many as the first size."""
         drawn = self.examples
-        arrays = random_inputs.sample(self.inputs, rows, seed, words) if drawn is None else drawn.draw(rows, seed)
+        if drawn is None:
+            chosen = sizes or tuple(self.least.values())
+            of = dict(zip([dim.name for dim in self.dims], chosen, strict=True))
+            arrays = random_inputs.sample(self.inputs, rows, seed, words or (chosen[0] if chosen else _WORDS), of)
+        else:
+            arrays = drawn.draw(rows, seed)
         return arrays if self.preprocess is None else self.preprocessed(arrays, rows)
 
     @property
@@ -81,13 +120,14 @@ class SampleInputs:
 
     def shaped(self, shape: Shape, seed: int) -> dict[str, Array]:
         """Return rows of exactly this padded shape."""
-        rows, length = shape
-        arrays = self(rows, seed, length or None)
-        if not length:
+        rows, sizes = shape
+        arrays = self(rows, seed, sizes)
+        if not sizes:
             return arrays
+        of = dict(zip([dim.name for dim in self.dims], sizes, strict=True))
         # Real rows are as long as they are: repeated, they fill a longer one with numbers that the network knows.
         fit = stretch if self.examples is None else _repeated
-        return {tensor.name: fit(arrays[tensor.name], tensor, length) for tensor in self.model_inputs}
+        return {tensor.name: fit(arrays[tensor.name], tensor, of) for tensor in self.model_inputs}
 
     def preprocessed(self, arrays: Rows, rows: int) -> dict[str, Array]:
         """Return these rows, preprocessed, and checked against what the preprocessing returned first."""
@@ -103,12 +143,20 @@ class SampleInputs:
 
 def draw_of(config: ModelConfig, hooks: Hooks) -> SampleInputs:
     """Return the SampleInputs of a config's model."""
-    return SampleInputs(signature_of(config), hooks.preprocess, config.lengths or (), examples.of_config(config))
+    signature, given = signature_of(config), examples.of_config(config)
+    return SampleInputs(signature, hooks.preprocess, dims_in(config.open_dims), given, declared_model_inputs(config))
 
 
-def _inputs_of(returned: object, rows: int, lengths: tuple[int, ...]) -> tuple[Tensor, ...]:
+def found_inputs(returned: object, rows: int, dims: Sequence[Dim], others: Sequence[object] = ()) -> tuple[Tensor, ...]:
+    """Return the tensors that a preprocessing returned for so many rows.
+
+    Of one open dimension the axes are those that differ between runs, in `others` too; where none does, the first after
+    the rows of every array.
+
+    Raises:
+        ModelError: it is no dict of numeric arrays with these rows, or none has an axis for the open dimension.
+    """
     datatypes = {dtype: name for name, dtype in NUMPY.items()}
-    model_inputs = []
     if not isinstance(returned, Mapping) or not returned:
         raise ModelError(
             f"preprocess returned a {type(returned).__name__}\n"
@@ -123,30 +171,61 @@ def _inputs_of(returned: object, rows: int, lengths: tuple[int, ...]) -> tuple[T
             )
         if array.dtype not in datatypes or array.dtype == object:
             raise ModelError(f"preprocess: {name!r} has dtype {array.dtype}\nhelp: return plain numeric numpy arrays")
-        tail = (-1, *array.shape[2:]) if lengths and array.ndim > 1 else array.shape[1:]
-        model_inputs.append(Tensor(name, datatypes[array.dtype], (-1, *tail)))
-    if lengths and all(tensor.fixed for tensor in model_inputs):
+    axes = _open_axes(returned, others) if dims else {}
+    tensors = []
+    for name, array in returned.items():
+        sizes = [-1 if axis in axes.get(name, ()) else size for axis, size in enumerate(array.shape)]
+        open_sizes = tuple(axis_named(axis, dims[0].name) for axis in axes.get(name, ()))
+        pad = dims[0].config.pad_of(name) if open_sizes and dims[0].padded else 0.0
+        tensors.append(Tensor(name, datatypes[array.dtype], (-1, *sizes[1:]), named=open_sizes, pad=pad))
+    given = [name for dim in dims if isinstance(dim.config.pad, dict) for name in dim.config.pad]
+    if strangers := [name for name in given if not axes.get(name)]:
+        has = [tensor.name for tensor in tensors if not tensor.fixed]
         raise ModelError(
-            "lengths is given, but no array that preprocess returns has a dimension besides the rows\n"
-            "help: leave lengths out, or return arrays of shape [rows, length, ...]"
+            f"dims: {dims[0].name} is padded in {strangers[0]!r}, which does not have it\n"
+            f"help: of what preprocess returns, {has} have it"
         )
-    return tuple(model_inputs)
+    if dims and all(tensor.fixed for tensor in tensors):
+        key = "dims" if dims[0].name else "lengths"
+        raise ModelError(
+            f"{key} is given, but no array that preprocess returns has a dimension besides the rows\n"
+            f"help: leave {key} out, or return arrays of shape [rows, length, ...]"
+        )
+    return tuple(tensors)
 
 
-def _repeated(array: Array, tensor: Tensor, length: int) -> Array:
-    """Return an array [rows, any, ...] repeated or cut to [rows, length, ...]; a fixed one as it is."""
-    if tensor.fixed or array.shape[1] == 0:
-        return stretch(array, tensor, length)
-    times = -(-length // array.shape[1])
-    return np.ascontiguousarray(np.concatenate([array] * times, axis=1)[:, :length])
+def _open_axes(returned: Mapping[str, Array], others: Sequence[object]) -> dict[str, tuple[int, ...]]:
+    """Return the axes whose sizes differ between runs, by array; where none does, the first after the rows."""
+    runs = [each for each in others if isinstance(each, Mapping)]
+    differing: dict[str, tuple[int, ...]] = {}
+    for name, array in returned.items():
+        shapes = [np.shape(run[name]) for run in runs if name in run]
+        differing[name] = tuple(
+            axis
+            for axis in range(1, array.ndim)
+            if any(len(shape) == array.ndim and shape[axis] != array.shape[axis] for shape in shapes)
+        )
+    if any(differing.values()):
+        return differing
+    return {name: (1,) for name, array in returned.items() if array.ndim > 1}
 
 
-def stretch(array: Array, tensor: Tensor, length: int) -> Array:
-    """Return an array [rows, any, ...] padded with zeros, or cut, to [rows, length, ...]; a fixed one as it is."""
+def _repeated(array: Array, tensor: Tensor, sizes: Mapping[str, int]) -> Array:
+    """Return an array [rows, any, ...] repeated or cut to these sizes; a fixed one as it is."""
+    for each in tensor.named:
+        size = sizes[each.name]
+        if 0 < array.shape[each.axis] < size:
+            array = np.concatenate([array] * -(-size // array.shape[each.axis]), axis=each.axis)
+    return stretch(array, tensor, sizes)
+
+
+def stretch(array: Array, tensor: Tensor, sizes: Mapping[str, int]) -> Array:
+    """Return an array [rows, any, ...] padded, or cut, to these sizes; a fixed one as it is."""
     if tensor.fixed:
         return array
     # A text of about `length` words can hold more tokens than that; both ends must meet the padded size.
-    wide = np.zeros((array.shape[0], length, *array.shape[2:]), dtype=array.dtype)
-    kept = min(length, array.shape[1])
-    wide[:, :kept] = array[:, :kept]
+    tail = tensor.sized(sizes)
+    wide = np.full((len(array), *tail), tensor.pad, dtype=array.dtype)
+    kept = tuple(slice(min(size, have)) for size, have in zip(tail, array.shape[1:], strict=True))
+    wide[(slice(None), *kept)] = array[(slice(None), *kept)]
     return wide

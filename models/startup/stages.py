@@ -8,10 +8,11 @@ import torch
 from configs.schema import ModelConfig
 
 from ..compile.build import Compiled, compile_with
+from ..runtime.dims import all_sizes
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
 from ..runtime.staging import to_device
-from ..signature import Tensor, signature_of
+from ..signature import Tensor, as_config, signature_of
 from ..sources import source
 from ..sources.hooks import Hook, hooks_of
 from . import mistake_checks
@@ -19,6 +20,7 @@ from .batch_size_selection import select_batch_size
 from .check_error import failing
 from .check_results import CoBatchedRows, InferenceMode, Padding
 from .co_batched_rows import co_batched_rows
+from .complete import completed
 from .cuda_graphs import graph
 from .eager_checks import Eager, eager
 from .eager_reference import Reference
@@ -26,7 +28,7 @@ from .input_binding import BY_NAME, bind
 from .onednn_packing import pack
 from .output_binding import ONE_TENSOR
 from .padding_check import padding
-from .postprocess_check import check_postprocess
+from .postprocess_check import check_postprocess, postprocess_outputs
 from .prepare import freeze_in_eval, prepare
 from .row_checks import count_of, prepared, same_twice
 from .sample_inputs import SampleInputs, draw_of
@@ -39,9 +41,11 @@ _log = logging.getLogger("pitstop")
 class BoundModel:
     """A loaded module in eval that takes the sample inputs in their order; `passed` says how that order was found.
 
+    `config` has its inputs, also where they were left out.
     `outputs` are the declared ones, which `postprocess` returns where there is one, and else the network.
     """
 
+    config: ModelConfig
     module: torch.nn.Module
     samples: SampleInputs
     outputs: tuple[Tensor, ...]
@@ -62,6 +66,12 @@ class Prepared:
 
 def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundModel:
     """Load what the source names, in eval, and put its inputs into forward's order."""
+    if not config.inputs:
+        if module is None and config.example is None:
+            module = source.load(config.source)
+        config = completed(config, module)
+        shown = ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in config.inputs)
+        _log.info("%s: inputs found: %s", config.name, shown)
     # The hooks first: their errors show at once, while loading weights may take minutes.
     hooks = hooks_of(config)
     samples = draw_of(config, hooks)
@@ -70,20 +80,35 @@ def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundMod
     _log.info("%s: checked with %s", config.name, samples.source)
     if bound.how != BY_NAME:
         _log.info("%s: inputs are passed %s", config.name, bound.how)
-    return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how, hooks.postprocess)
+    return BoundModel(config, bound.module, samples, signature_of(config).outputs, bound.how, hooks.postprocess)
 
 
 def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
     """Run the network as it was written, and choose the arithmetic that the prepared one is to have."""
     hook, samples = bound.postprocess, bound.samples
-    checked = eager(bound.module, config, place, samples, bound.outputs if hook is None else ())
+    given, found_for = (bound.outputs, "outputs") if hook is None else ((), "postprocess")
+    checked = eager(bound.module, config, place, samples, given, found_for)
     if checked.arithmetic.why:
         _log.info("%s: runs %s", config.name, checked.arithmetic.why)
     if checked.reading.how not in (BY_NAME, ONE_TENSOR):
         _log.info("%s: outputs are read %s", config.name, checked.reading.how)
-    if hook is not None:
+    if hook is not None and bound.outputs:
         check_postprocess(hook, checked.reference, samples, bound.outputs)
     return checked
+
+
+def declared(bound: BoundModel, checked: Eager) -> ModelConfig:
+    """Return the config with the outputs that the start found, where it leaves them out."""
+    config = bound.config
+    if bound.outputs:
+        return config
+    found = checked.reference.outputs
+    if bound.postprocess is not None:
+        found = postprocess_outputs(bound.postprocess, checked.reference, bound.samples)
+    whole = config.model_copy(update={"outputs": tuple(as_config(each) for each in found)})
+    shown = ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in whole.outputs)
+    _log.info("%s: outputs found: %s", config.name, shown)
+    return whole
 
 
 def prepare_module(bound: BoundModel, checked: Eager) -> Prepared:
@@ -132,10 +157,10 @@ def prove_rows(ready: Prepared, runner: Runner, reference: Reference) -> tuple[I
 
 def _probes(samples: SampleInputs, layout: Layout) -> list[list[torch.Tensor]]:
     sizes = {layout.sizes[0], count_of(layout.sizes[-1]), layout.sizes[-1]}
-    lengths = layout.lengths[:2] or (0,)
+    least, *others = all_sizes(layout.dims)
     return [
         [to_device(torch.from_numpy(arrays[tensor.name]), layout) for tensor in samples.model_inputs]
         for seed, size in enumerate(sorted(sizes, reverse=True))
-        for length in lengths
-        for arrays in [samples.shaped((size, length), seed)]
+        for open_sizes in (least, *others[-1:])
+        for arrays in [samples.shaped((size, open_sizes), seed)]
     ]

@@ -105,7 +105,7 @@ def started(subject: Subject, built: Built) -> Built:
     """
     with arithmetic(built.config, subject.fixed):
         served = open_model(built.config, subject.device.type, module=subject.copy())
-    ms = {rows: each for (rows, length), each in served.forward_ms.items() if length == subject.length}
+    ms = {rows: each for (rows, sizes), each in served.forward_ms.items() if sizes == subject.open_sizes}
     fastest = max(ms, key=lambda rows: rows / ms[rows], default=1)
     found = replace(built, how=served.how, fastest_rows=fastest)
     if not _changed(served.runner.forward, built.forward):

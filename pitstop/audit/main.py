@@ -14,7 +14,7 @@ from rich.console import Console
 
 from configs.document import Document, read
 from configs.loader import ConfigError, Deployment, load
-from configs.values import OPEN_SIZE
+from configs.open_sizes import OPEN_SIZE
 
 from ..plan.place import model_names
 from ..report.terminal import plain_console

@@ -69,9 +69,9 @@ def ops_per_row(subject: Subject, built: Built) -> float:
 
 def varies(subject: Subject) -> bool:
     """Whether a preprocess returns shapes that are not listed."""
-    if subject.samples.preprocess is None or subject.config.lengths:
+    if subject.samples.preprocess is None or subject.config.open_dims:
         return False
-    drawn = [subject.samples(2, seed, length=words) for seed, words in ((1, 4), (2, 24), (3, 64))]
+    drawn = [subject.samples(2, seed, words=words) for seed, words in ((1, 4), (2, 24), (3, 64))]
     return len({tuple(array.shape[1:] for array in each.values()) for each in drawn}) > 1
 
 

@@ -47,6 +47,7 @@ def _panel(examined: Examined, machine: Hardware, groups: Sequence[Group]) -> Pa
     place = machine.title() if case.device == "cuda" else f"{machine.cores} cores of {machine.cpu}"
     first, best = groups[0].steps[0], case.many or case.one
     gain = f"From the first bar to the config at its best: {times(first, best):.1f}{TIMES}. " if best else ""
-    length = f" at length {config.middle_length}" if config.lengths else ""
-    subtitle = f"{gain}Items a second at the median forward{length}; each factor is against the first bar."
+    named = zip(config.open_dims, config.middle_sizes, strict=True)
+    sizes = ", ".join(f" at {name or 'length'} {size}" for name, size in named)
+    subtitle = f"{gain}Items a second at the median forward{sizes}; each factor is against the first bar."
     return Panel(f"{config.name} on {place}{threads}", subtitle, groups, best)

@@ -5,7 +5,7 @@ backend is run as a start leaves it, in batches too.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import inf
@@ -13,8 +13,9 @@ from math import inf
 from configs.backends import BACKENDS, DEFAULT
 from models.compile.refused import sentences
 from models.errors import ModelError, first_line
+from models.runtime.dims import Dim, all_sizes, dims_in
 from models.runtime.padding import round_up
-from models.signature import Shape
+from models.signature import Shape, Sizes
 
 from ..measure.timing import times_ms
 from .audit_result import Budget
@@ -35,17 +36,17 @@ _SPECS = (
 
 def changes(subject: Subject) -> bool:
     """Whether there are shapes that were not warmed."""
-    lengths, config = subject.config.lengths or (), subject.config
-    if config.whole and len(lengths) < 2:
+    config, dims = subject.config, dims_in(subject.config.open_dims)
+    if config.whole and not _between(dims):
         return False  # A number of rows is not padded.
-    return bool(unseen(subject.sizes, lengths)) and config.max_batch_size > 1
+    return bool(unseen(subject.sizes, dims)) and config.max_batch_size > 1
 
 
 def changing(subject: Subject, serve: Callable[[], Built], budget: Budget) -> Iterator[Step]:
     """Yield the padded and the unpadded step; nothing if every shape is warmed."""
     if not changes(subject):
         return
-    specs, shapes = _SPECS, unseen(subject.sizes, subject.config.lengths or ())
+    specs, shapes = _SPECS, unseen(subject.sizes, dims_in(subject.config.open_dims))
     if NEW in budget.known:
         # If it ended the process, nothing is known of the padded step either.
         ended = budget.known[NEW]
@@ -89,12 +90,23 @@ def default(subject: Subject, how: str, budget: Budget) -> Iterator[Step]:
         )
 
 
-def unseen(sizes: tuple[int, ...], lengths: tuple[int, ...]) -> list[Shape]:
-    """Return shapes between the warmed ones: lengths half-way if a size is open, else numbers of rows."""
-    if len(lengths) > 1:
-        return [(1, (low + high) // 2) for low, high in pairwise(lengths) if high - low > 1]
-    rows = [count for count in range(2, sizes[-1]) if count not in sizes]
-    return [(count, lengths[0] if lengths else 0) for count in thin(rows)]
+def unseen(batch_sizes: tuple[int, ...], dims: Sequence[Dim]) -> list[Shape]:
+    """Return shapes between the warmed ones: half-way where a dimension is open, else numbers of rows."""
+    if between := _between(dims):
+        return [(1, sizes) for sizes in between]
+    rows = [count for count in range(2, batch_sizes[-1]) if count not in batch_sizes]
+    return [(count, all_sizes(dims)[0]) for count in thin(rows)]
+
+
+def _between(dims: Sequence[Dim]) -> list[Sizes]:
+    """Return sizes half-way between those that one dimension is padded to, the others at their smallest."""
+    return [
+        tuple((low + high) // 2 if each is dim else each.sizes[0] for each in dims)
+        for dim in dims
+        if dim.padded
+        for low, high in pairwise(dim.sizes)
+        if high - low > 1
+    ]
 
 
 def _times(subject: Subject, built: Built, shapes: list[Shape], budget_s: float) -> tuple[list[float], list[float]]:
@@ -103,10 +115,10 @@ def _times(subject: Subject, built: Built, shapes: list[Shape], budget_s: float)
     new: list[float] = []
     began = time.perf_counter()
     with arithmetic(built.config, subject.fixed):
-        for rows, length in shapes:
-            held = (round_up(rows, subject.sizes), round_up(length, built.layout.lengths))
-            new.append(_ms(subject, built, (rows, length), 0) / rows)
-            padded.append(_ms(subject, built, held, WARM_RUNS) / rows)
+        for rows, sizes in shapes:
+            held = tuple(dim.holds(size) for dim, size in zip(built.layout.dims, sizes, strict=True))
+            new.append(_ms(subject, built, (rows, sizes), 0) / rows)
+            padded.append(_ms(subject, built, (round_up(rows, subject.sizes), held), WARM_RUNS) / rows)
             if time.perf_counter() - began > _PATIENCE * budget_s:
                 break
     return padded, new

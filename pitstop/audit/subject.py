@@ -19,7 +19,7 @@ from models.runtime.layout import Layout
 from models.runtime.output_paths import Reading
 from models.runtime.padding import powers_of_two
 from models.runtime.staging import to_device
-from models.signature import Array, Tensor, signature_of
+from models.signature import Array, Sizes, Tensor, signature_of
 from models.sources import source
 from models.sources.hooks import hooks_of
 from models.startup.eager_checks import first_that_runs
@@ -57,9 +57,9 @@ class Subject:
         return self.config.fixed_shapes
 
     @property
-    def length(self) -> int:
-        """The open size used throughout."""
-        return self.config.middle_length
+    def open_sizes(self) -> Sizes:
+        """The sizes of the open dimensions used throughout."""
+        return self.config.middle_sizes
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -69,13 +69,13 @@ class Subject:
 
     def ready(self, config: ModelConfig) -> tuple[ModelConfig, Layout]:
         """Return a config of this model, in the precision that it would run in, with its layout."""
-        as_declared = False
+        as_declared, widened = False, self.own.widened
         if config.precision in ("fp32", self.config.precision):
             precision, as_declared = self.own.config.precision, self.own.as_declared
             config = config.model_copy(update={"precision": precision})
         elif self.own.why:
             raise ModelError(f"not in {config.precision}: the model runs {self.own.why}\nhelp: leave precision out")
-        return config, layout_of(config, self.device, as_declared)
+        return config, layout_of(config, self.device, as_declared, widened)
 
     def copy(self) -> nn.Module:
         return _copy(self.plain)
@@ -84,8 +84,8 @@ class Subject:
         """Return a copy that returns the outputs alone."""
         return self.reading.wrapped(self.copy(), self.samples.model_inputs)
 
-    def arrays(self, rows: int, length: int | None = None) -> list[Array]:
-        drawn = self.samples.shaped((rows, length or self.length), _SEED + rows)
+    def arrays(self, rows: int, sizes: Sizes | None = None) -> list[Array]:
+        drawn = self.samples.shaped((rows, sizes or self.open_sizes), _SEED + rows)
         return [drawn[tensor.name] for tensor in self.samples.model_inputs]
 
     def compared(self, found: Sequence[torch.Tensor], rows: int, allowed: Tolerance) -> tuple[float, bool]:
@@ -114,7 +114,7 @@ class Subject:
         return self._expected[rows]
 
     def _alone(self, rows: int) -> list[torch.Tensor]:
-        drawn = self.samples.shaped((rows, self.length), _SEED + rows)
+        drawn = self.samples.shaped((rows, self.open_sizes), _SEED + rows)
         with arithmetic(self.config, fixed=False):
             if self.config.whole:
                 return self.reference(drawn)

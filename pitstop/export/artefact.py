@@ -11,6 +11,7 @@ from configs.schema import SourceConfig
 from models.compile.refused import sentences
 from models.compile.torchscript import faithful, loaded_script
 from models.errors import ModelError
+from models.runtime.dims import dims_in
 from models.signature import Signature, as_tensors, outputs_in
 from models.sources import source
 from models.sources.hooks import Hooks, make_hooks
@@ -60,8 +61,10 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
 
 
 def draw_of(job: Job, hooks: Hooks) -> SampleInputs:
-    signature = Signature(as_tensors(job.inputs), ())
-    return SampleInputs(signature, hooks.preprocess, job.lengths, load(job.example, signature, job.decode))
+    signature, dims = Signature(as_tensors(job.inputs, job.open_dims), ()), job.open_dims
+    declared = None if job.model_inputs is None else as_tensors(job.model_inputs, dims)
+    given = load(job.example, signature, job.decode)
+    return SampleInputs(signature, hooks.preprocess, dims_in(dims), given, declared)
 
 
 def _weights_alone(job: Job, tensors: Mapping[str, object]) -> Made:
@@ -124,7 +127,7 @@ def _torchscript(job: Job, module: nn.Module, samples: SampleInputs, made: Made)
 
 
 def _pt2(job: Job, module: nn.Module, samples: SampleInputs, made: Made) -> Made:
-    program.write(module, shown(samples)[0], samples.model_inputs, samples.lengths, Path(job.dest))
+    program.write(module, shown(samples)[0], samples.model_inputs, samples.dims, Path(job.dest))
     return made.model_copy(update={"how": "torch.export"})
 
 

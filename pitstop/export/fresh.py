@@ -1,4 +1,4 @@
-"""Fresh inputs for an export: several seeds, batch sizes and lengths, none of which the exporter was shown."""
+"""Fresh inputs for an export: several seeds, batch sizes and open sizes, none of which the exporter was shown."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -9,9 +9,10 @@ from torch import nn
 from configs.schema import OutputConfig
 from models.errors import ModelError, first_line
 from models.parity import TOLERANCES, compare, refuse_uncompared
+from models.runtime.dims import all_sizes
 from models.runtime.output_paths import Reading
 from models.runtime.runner import in_order
-from models.signature import Tensor, outputs_in
+from models.signature import Shape, Sizes, Tensor, outputs_in
 from models.startup.output_binding import reading_of
 from models.startup.row_checks import compare_again
 from models.startup.sample_inputs import SampleInputs
@@ -29,14 +30,13 @@ LOOKED_AT = ("what forward returned", "it is looked at for the outputs: return t
 
 def shown(samples: SampleInputs) -> list[list[torch.Tensor]]:
     """Return what an exporter is shown: inputs of three sizes, the first of four rows."""
-    lengths = samples.lengths[:1] or (0,)
-    return [staged(samples, rows, length, seed=rows) for rows in (SHOWN_ROWS, 1, 9) for length in lengths]
+    return [staged(samples, rows, smallest(samples), seed=rows) for rows in (SHOWN_ROWS, 1, 9)]
 
 
 def steady(source: nn.Module, samples: SampleInputs, outputs: Sequence[OutputConfig]) -> None:
     """Raise a ModelError where the source itself answers the same question in two ways."""
     named = outputs_in(outputs)
-    inputs, others = (staged(samples, 3, shortest(samples), seed) for seed in (_FIRST_SEED, _FIRST_SEED + 1))
+    inputs, others = (staged(samples, 3, smallest(samples), seed) for seed in (_FIRST_SEED, _FIRST_SEED + 1))
 
     def answer(rows: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         # Copies: a network may return its own state, which the next call changes.
@@ -47,15 +47,15 @@ def steady(source: nn.Module, samples: SampleInputs, outputs: Sequence[OutputCon
     compare_again(lambda: answer(inputs), first, named, TOLERANCE, "the source, asked the same twice,", advice)
 
 
-def shortest(samples: SampleInputs) -> int:
-    """Return the shortest length; 0 if no size is open."""
-    return samples.lengths[0] if samples.lengths else 0
+def smallest(samples: SampleInputs) -> Sizes:
+    """Return the smallest sizes of the open dimensions."""
+    return all_sizes(samples.dims)[0]
 
 
 def reading_in(source: nn.Module, samples: SampleInputs, outputs: Sequence[OutputConfig]) -> Reading:
     """Return how the outputs are read from what the source returns."""
-    rows, length = 3, shortest(samples)
-    found = ask(source, staged(samples, rows, length, _FIRST_SEED), samples)
+    rows = 3
+    found = ask(source, staged(samples, rows, smallest(samples), _FIRST_SEED), samples)
     return call_at_start(*LOOKED_AT, reading_of, found, outputs_in(outputs), rows)
 
 
@@ -65,10 +65,10 @@ def compared(
     """Return how far an artefact is off its source, or raise a ModelError where it answers otherwise."""
     named = outputs_in(outputs)
     cases, seen = [], set[str]()
-    for rows, length, seed in _cases(samples):
-        found = _off(source, made, samples, named, rows, length, seed)
+    for rows, sizes, seed in _cases(samples):
+        found = _off(source, made, samples, named, (rows, sizes), seed)
         seen |= found.keys()
-        cases.append(Case(rows=rows, length=length, seed=seed, deviation=max(found.values(), default=0.0)))
+        cases.append(Case(rows=rows, sizes=sizes, seed=seed, deviation=max(found.values(), default=0.0)))
     refuse_uncompared(seen, named)
     return tuple(cases)
 
@@ -89,16 +89,16 @@ def ask(module: nn.Module, inputs: Sequence[torch.Tensor], samples: SampleInputs
         ) from error
 
 
-def staged(samples: SampleInputs, rows: int, length: int, seed: int) -> list[torch.Tensor]:
-    arrays = samples.shaped((rows, length), seed)
+def staged(samples: SampleInputs, rows: int, sizes: Sizes, seed: int) -> list[torch.Tensor]:
+    arrays = samples.shaped((rows, sizes), seed)
     return [torch.from_numpy(arrays[tensor.name]) for tensor in samples.model_inputs]
 
 
-def _cases(samples: SampleInputs) -> Iterator[tuple[int, int, int]]:
-    lengths = sorted({samples.lengths[0], samples.lengths[-1]}) if samples.lengths else [0]
-    shapes = [(rows, length) for rows in _SIZES for length in lengths]
-    for index, (rows, length) in enumerate(shapes * _SEEDS):
-        yield rows, length, _FIRST_SEED + index
+def _cases(samples: SampleInputs) -> Iterator[tuple[int, Sizes, int]]:
+    least, *others = all_sizes(samples.dims)
+    shapes = [(rows, sizes) for rows in _SIZES for sizes in (least, *others[-1:])]
+    for index, (rows, sizes) in enumerate(shapes * _SEEDS):
+        yield rows, sizes, _FIRST_SEED + index
 
 
 def _off(
@@ -106,11 +106,10 @@ def _off(
     made: Callable[..., Any],
     samples: SampleInputs,
     outputs: tuple[Tensor, ...],
-    rows: int,
-    length: int,
+    shape: Shape,
     seed: int,
 ) -> dict[str, float]:
-    inputs = staged(samples, rows, length, seed)
+    rows, inputs = shape[0], staged(samples, *shape, seed)
     expected = in_order(ask(source, inputs, samples), outputs)
     try:
         with torch.inference_mode():

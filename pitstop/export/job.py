@@ -4,7 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from configs.schema import OutputConfig, SourceConfig, Strict, TensorConfig
+from configs.schema import SourceConfig
+from configs.strict import Strict
+from configs.tensors import DimConfig, OutputConfig, TensorConfig
 
 Kind = Literal["safetensors", "torchscript", "pt2"]
 
@@ -19,7 +21,9 @@ class Job(Strict):
     trusted: bool = Field(False, description="Whether the file may run its author's code; only in a subprocess.")
     inputs: tuple[TensorConfig, ...] = Field((), description="Inputs as they come over the wire.")
     outputs: tuple[OutputConfig, ...] = Field((), description="Outputs; found by running the network where empty.")
-    lengths: tuple[int, ...] = Field((), description="Sizes of the open dimension besides rows.")
+    lengths: tuple[int, ...] = Field((), description="Sizes of the open dimension besides rows that has no name.")
+    dims: dict[str, DimConfig] = Field(default_factory=dict, description="The open dimensions that have names.")
+    model_inputs: tuple[TensorConfig, ...] | None = Field(None, description="What preprocess returns, where given.")
     preprocess: str | None = Field(None, description="Factory of a callable from wire arrays to model arrays.")
     postprocess: str | None = Field(None, description="Factory of a callable from what the network returns to outputs.")
     handler: str | None = Field(None, description="Class that has one or both of them as methods.")
@@ -27,12 +31,17 @@ class Job(Strict):
     decode: str | None = Field(None, description="The callable that reads pictures among them.")
     torchscript: Literal["auto", "script", "trace"] = Field("auto", description="How TorchScript is made.")
 
+    @property
+    def open_dims(self) -> dict[str, DimConfig]:
+        """The open dimensions by name; that of `lengths` has none."""
+        return {"": DimConfig(sizes=self.lengths, pad=0.0)} if self.lengths else self.dims
+
 
 class Case(Strict):
     """One comparison with the source, on inputs that nothing else has seen."""
 
     rows: int = Field(description="Rows of the batch.")
-    length: int = Field(description="Size of the open dimension; 0 where there is none.")
+    sizes: tuple[int, ...] = Field(description="Sizes of the open dimensions; none where no size is open.")
     seed: int = Field(description="The seed that the inputs were drawn from.")
     deviation: float = Field(description="Largest difference over the largest magnitude.")
 

@@ -118,6 +118,8 @@ def _from_config(options: ExportOptions, to: Kind, dest: Path) -> Job:
         inputs=config.inputs,
         outputs=config.outputs,
         lengths=config.lengths or (),
+        dims=config.dims,
+        model_inputs=config.model_inputs,
         preprocess=config.preprocess,
         postprocess=config.postprocess,
         handler=config.handler,

@@ -13,16 +13,16 @@ from models.startup.network_outputs import Returned, network_outputs
 from models.startup.sample_inputs import SampleInputs
 from models.user_code import call_at_start
 
-from .fresh import LOOKED_AT, ask, shortest, staged
+from .fresh import LOOKED_AT, ask, smallest, staged
 
 _HELP = "help: name the outputs yourself with --output NAME:DATATYPE:SHAPE, in the order that forward returns them"
 
 
 def outputs_of(module: nn.Module, samples: SampleInputs) -> tuple[OutputConfig, ...]:
     """Return the outputs in forward's order; the names that it gives become theirs, else output0, output1, …"""
-    length = shortest(samples)
+    sizes = smallest(samples)
     two, three = (
-        call_at_start(*LOOKED_AT, _named, ask(module, staged(samples, rows, length, seed=rows), samples))
+        call_at_start(*LOOKED_AT, _named, ask(module, staged(samples, rows, sizes, seed=rows), samples))
         for rows in (2, 3)
     )
     return tuple(_tensor(name, path, value, three.get(name, ("", None))[1]) for name, (path, value) in two.items())
@@ -30,12 +30,16 @@ def outputs_of(module: nn.Module, samples: SampleInputs) -> tuple[OutputConfig, 
 
 def given_to_hook(module: nn.Module, samples: SampleInputs) -> tuple[OutputConfig, ...]:
     """Return what the network gives to a postprocess hook, as a start finds it, each with its place."""
-    length = shortest(samples)
+    sizes = smallest(samples)
     three, two = (
-        Returned(call_at_start(*LOOKED_AT, ask, module, staged(samples, rows, length, seed=rows), samples), rows)
+        Returned(
+            call_at_start(*LOOKED_AT, ask, module, staged(samples, rows, sizes, seed=rows), samples),
+            rows,
+            samples.least,
+        )
         for rows in (3, 2)
     )
-    reading, tensors = call_at_start(*LOOKED_AT, network_outputs, three, two)
+    reading, tensors = call_at_start(*LOOKED_AT, network_outputs, three, [two])
     return tuple(
         OutputConfig.model_validate({**tensor.describe(), "from": text(pick.path) or None})
         for pick, tensor in zip(reading.picks, tensors, strict=True)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from models.errors import ModelError, first_line
+from models.runtime.dims import Dim
 from models.runtime.output_paths import as_graph
 from models.signature import Tensor
 
@@ -16,17 +17,22 @@ def write(
     module: nn.Module,
     example: Sequence[torch.Tensor],
     model_inputs: Sequence[Tensor],
-    lengths: Sequence[int],
+    dims: Sequence[Dim],
     path: Path,
 ) -> None:
     """Export and save. `example` has at least two rows: torch takes a size of one for a constant."""
-    # One Dim shared by all inputs says that their rows and their lengths are the same.
-    open_sizes: dict[int, Any] = {0: torch.export.Dim("rows", min=1)}
-    with_length = dict(open_sizes)
-    if len(lengths) > 1:
-        # Bounded by what will come: a table of 512 positions takes no length without a limit.
-        with_length[1] = torch.export.Dim("length", min=lengths[0], max=lengths[-1])
-    shapes = tuple(open_sizes if tensor.fixed else with_length for tensor in model_inputs)
+    # One Dim shared by all inputs says that their sizes are the same.
+    rows: Any = torch.export.Dim("rows", min=1)
+    # Bounded by what will come: a table of 512 positions takes no length without a limit.
+    sizes: dict[str, Any] = {
+        dim.name: torch.export.Dim(dim.name or "length", min=dim.sizes[0], max=dim.sizes[-1])
+        for dim in dims
+        if len(dim.sizes) > 1
+    }
+    shapes = tuple(
+        {0: rows, **{each.axis: sizes[each.name] for each in tensor.named if each.name in sizes}}
+        for tensor in model_inputs
+    )
     try:
         with torch.no_grad():
             program = torch.export.export(as_graph(module), tuple(example), dynamic_shapes=shapes, strict=False)
@@ -44,7 +50,7 @@ def _why(error: Exception) -> str:
         )
     elif any(word in text for word in ("specializ", "specialis", "Constraints violated", "constraint")):
         what, help_ = (
-            "it fixes the number of rows (or the length) that it was shown",
+            "it fixes the number of rows (or another open size) that it was shown",
             "take sizes from the input, x.shape[0], never from a constant; or use --to torchscript",
         )
     else:

@@ -17,6 +17,10 @@ def args_of(job: Job, made: Made, location: str, sha256: str) -> dict[str, Any]:
         args |= {"inputs": [tensor(each) for each in job.inputs], "outputs": [tensor(each) for each in made.outputs]}
     if job.lengths:
         args["lengths"] = list(job.lengths)
+    if job.dims:
+        args["dims"] = {name: each.model_dump(mode="json") for name, each in job.dims.items()}
+    if job.model_inputs:
+        args["model_inputs"] = [tensor(each) for each in job.model_inputs]
     if job.example:
         args["example"] = job.example if isinstance(job.example, str) else list(job.example)
     args |= {key: named for key in ("preprocess", "postprocess", "handler") if (named := getattr(job, key))}

@@ -10,7 +10,7 @@ from .. import child_process
 from ..measure.hardware import device_here
 from ..measure.timing import times_ms
 from ..report.numbers import plural
-from .profile import Profile, length_of, quantiles
+from .profile import Profile, quantiles, sizes_at
 
 # A start that says nothing for so long hangs: torch.compile may take minutes, and every size is warmed.
 _LIMIT_S = 1800
@@ -75,13 +75,14 @@ def _profile(
 ) -> Profile:
     import torch
 
+    from models.runtime.dims import all_sizes
     from models.startup.open_model import open_model
 
     if device == "cpu":
         torch.set_num_threads(config.threads)
     tell(f"starting {config.name} on {device}")
     served = open_model(config, device)
-    chosen = length_of(config.lengths or (0,), length)
+    chosen = sizes_at(all_sizes(served.runner.layout.dims), length)
     sizes = served.runner.layout.sizes
     times: dict[int, tuple[float, ...]] = {}
     for size in sizes:
@@ -90,7 +91,7 @@ def _profile(
         run = partial(served.runner.run, [rows])
         run()
         times[size] = quantiles(times_ms(run, budget_s / len(sizes), LEAST_RUNS, _PATIENCE, _MOST_RUNS))
-    return Profile(config.name, device, times, f"measured here, {_where(config, device)}", length=chosen)
+    return Profile(config.name, device, times, f"measured here, {_where(config, device)}", sizes=chosen)
 
 
 def _where(config: ModelConfig, device: str) -> str:

@@ -42,7 +42,7 @@ class Profile:
     overhead_ms: float = OVERHEAD_MS
     loop_ms: float = LOOP_MS
     turn_ms: float = TURN_MS
-    length: int = 0
+    sizes: tuple[int, ...] = ()
     whole: bool = False
 
     @property
@@ -62,7 +62,7 @@ class Profile:
             "model": self.model,
             "device": self.device,
             "source": self.source,
-            "length": self.length,
+            "sizes": list(self.sizes),
             "overhead_ms": self.overhead_ms,
             "loop_ms": self.loop_ms,
             "turn_ms": self.turn_ms,
@@ -79,9 +79,14 @@ def quantiles(times_ms: list[float]) -> tuple[float, ...]:
     return tuple(percentile(ordered, (i + 0.5) / _KEPT) for i in range(_KEPT))
 
 
-def length_of(lengths: Sequence[int], wanted: int | None) -> int:
-    """Return the least of ascending lengths that holds `wanted`, else the longest; the middle one where none is."""
-    return lengths[len(lengths) // 2] if wanted is None else next((n for n in lengths if n >= wanted), lengths[-1])
+def sizes_at(several: Sequence[tuple[int, ...]], wanted: int | None) -> tuple[int, ...]:
+    """Return of the sizes that were warmed the least that hold `wanted`, else the largest; the middle ones where none
+    is.
+    """
+    each = [sorted(set(sizes)) for sizes in zip(*several, strict=True)]
+    if wanted is None:
+        return tuple(sizes[len(sizes) // 2] for sizes in each)
+    return tuple(next((size for size in sizes if size >= wanted), sizes[-1]) for sizes in each)
 
 
 def read(path: Path, length: int | None = None) -> Profile:
@@ -104,26 +109,26 @@ def parse(raw: Any, label: str, length: int | None = None) -> Profile:
     if not isinstance(inner, Mapping) or not isinstance(times, Mapping) or not times:
         raise ProfileError(f"{label}: has no forward_ms\nhelp: give a file of --save-profile, or a model's metadata")
     try:
-        chosen, sizes = _sizes(times, length if length is not None else inner.get("length") or None)
+        chosen, sizes = _sizes(times, length)
         known = {"overhead_ms": OVERHEAD_MS, "loop_ms": LOOP_MS, "turn_ms": TURN_MS}
         around = {key: float(inner.get(key, default)) for key, default in known.items()}
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         help_ = 'help: write {"forward_ms": {"1": [2.1, 2.2], "8": [9.5, 9.9]}, "device": "cpu"}'
         raise ProfileError(f"{label}: forward_ms must map batch sizes to times in ms ({error})\n{help_}") from error
     spread = all(len(each) > 1 for each in sizes.values())
     model, device = str(raw.get("model", raw.get("name", ""))), str(inner.get("device", "cpu"))
     times_around = around["overhead_ms"], around["loop_ms"], around["turn_ms"]
-    return Profile(model, device, sizes, label, spread, *times_around, length=chosen)
+    return Profile(model, device, sizes, label, spread, *times_around, sizes=chosen or tuple(inner.get("sizes") or ()))
 
 
-def _sizes(times: Mapping[str, Any], length: int | None) -> tuple[int, dict[int, tuple[float, ...]]]:
-    """Return the length chosen and the times at it. Keys are `8`, or `8x64` where a size besides the rows is open."""
-    found: dict[int, dict[int, tuple[float, ...]]] = {}
+def _sizes(times: Mapping[str, Any], length: int | None) -> tuple[tuple[int, ...], dict[int, tuple[float, ...]]]:
+    """Return the sizes chosen and the times at them. Keys are `8`, or `8x64` where a size besides the rows is open."""
+    found: dict[tuple[int, ...], dict[int, tuple[float, ...]]] = {}
     for key, value in times.items():
-        rows, _, wide = str(key).partition("x")
+        rows, *wide = str(key).split("x")
         each = [float(ms) for ms in (value if isinstance(value, list) else [value])]
         if int(rows) < 1 or not each or min(each) <= 0:
             raise ValueError(f"{key}: {value}")
-        found.setdefault(int(wide or 0), {})[int(rows)] = quantiles(each)
-    chosen = length_of(sorted(found), length)
+        found.setdefault(tuple(map(int, wide)), {})[int(rows)] = quantiles(each)
+    chosen = sizes_at(list(found), length)
     return chosen, dict(sorted(found[chosen].items()))

@@ -24,7 +24,7 @@ _SHORT_MS = 10.0
 
 def show_profile(profile: Profile, console: Console) -> None:
     """Print what a profile says of each batch size."""
-    length = f", length {profile.length}" if profile.length else ""
+    length = f", size {'x'.join(map(str, profile.sizes))}" if profile.sizes else ""
     console.print(f"\n{profile.model} on {profile.device}{length}: {profile.source}", style="bold", soft_wrap=True)
     table = terminal.table("rows", "forward p50", "p99", "rows/s")
     for size, times in profile.forward_ms.items():

@@ -81,7 +81,7 @@ def simulate(
 
 @lru_cache(maxsize=8)
 def _fifo(medians: tuple[tuple[int, float], ...]) -> Fifo:
-    return Fifo({(size, 0): ms for size, ms in medians})
+    return Fifo({(size, ()): ms for size, ms in medians})
 
 
 def _policy(costs: Costs) -> Fifo:

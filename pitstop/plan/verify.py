@@ -72,7 +72,7 @@ class Verifier:
         self._target = target
         self._setting = setting
         self._running: Target = find(f"{url}/v2/models/{config.name}")
-        self._request = request_of(config, target.rows, profile.length)
+        self._request = request_of(config, target.rows, profile.sizes)
         try_one(self._running, self._request, "binary", timeout_s=60)
 
     @property

@@ -44,9 +44,13 @@ class Candidate:
         }
         if device == "cpu":
             own["num_cpus"] = self.threads
-        if config.lengths and not thorough:
-            own["lengths"] = [config.middle_length]
-        return config.model_dump(mode="json") | own
+        whole = config.model_dump(mode="json") | own
+        if config.open_dims and not thorough:
+            middle = dict(zip(config.open_dims, config.middle_sizes, strict=True))
+            if config.lengths:
+                whole["lengths"] = list(config.middle_sizes)
+            whole["dims"] = {name: {**each, "sizes": [middle[name]]} for name, each in whole["dims"].items()}
+        return whole
 
 
 def now(config: ModelConfig, device: str) -> Candidate:

@@ -87,7 +87,7 @@ def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) 
     sizes = served.runner.layout.sizes
     times = {}
     for size in sizes:
-        rows = served.samples.shaped((size, config.middle_length), seed=5)
+        rows = served.samples.shaped((size, config.middle_sizes), seed=5)
         times[size] = times_ms(partial(served.runner.run, [rows]), measure_s / len(sizes), LEAST_RUNS)
     peak = torch.cuda.max_memory_allocated() if device == "cuda" else 1024 * resource.getrusage(0).ru_maxrss
     return Trial(

@@ -11,13 +11,15 @@ from deployments.core.errors import BadRequest, InferenceFailed, TimedOut
 from deployments.core.request import InferRequest
 from deployments.preprocessing import Preprocessor
 from models.signature import Tensor
+from tests.open_sizes import open_sizes
 
 FEED = (Tensor("ids", "INT64", (-1, -1)),)
 
 
 def ran(hook: Any, rows: int = 1, longest: int | None = 8, within_s: float = 20) -> Any:
+    sizes = None if longest is None else open_sizes((longest,), "ids")
     request = InferRequest({"text": np.full(rows, b"a", object)}, rows, None, ())
-    return asyncio.run(Preprocessor(hook, FEED, longest)(request, time.perf_counter() + within_s))
+    return asyncio.run(Preprocessor(hook, FEED, sizes)(request, time.perf_counter() + within_s))
 
 
 def raising(error: BaseException) -> Any:

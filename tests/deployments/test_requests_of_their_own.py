@@ -98,7 +98,7 @@ def test_rows_that_belong_together_are_neither_split_nor_reported_in_larger_batc
     given = config("tests.models.meant_networks:Graph", batch="whole")
 
     async def main() -> None:
-        counts = ModelMetrics({(rows, 0): 1.0 for rows in (1, 2, 4, 8)})
+        counts = ModelMetrics({(rows, ()): 1.0 for rows in (1, 2, 4, 8)})
         service = service_of(given, await batcher_of(given, counts.count_forward), counts=counts)
         assert {f"forward_ms_{rows}" for rows in (1, 2, 4, 8)} <= service.autoscaling_stats().keys()
         await asyncio.gather(*(answered(service, None) for _ in range(5)))

@@ -13,7 +13,7 @@ from models.startup import cuda_graphs
 from models.startup.cuda_graphs import Captured, Graphed, graph
 from models.startup.warmup import Warmed
 
-PLAIN_MS: Mapping[Shape, float] = {(4, 0): 4.0, (2, 0): 3.0, (1, 0): 3.0}
+PLAIN_MS: Mapping[Shape, float] = {(4, ()): 4.0, (2, ()): 3.0, (1, ()): 3.0}
 
 
 @dataclass
@@ -104,28 +104,28 @@ def kept(runner: Any) -> list[int]:
 
 
 def test_every_shape_that_a_graph_makes_faster_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = Start({(1, 0): 0.7, (2, 0): 0.8, (4, 0): 1.0})
+    start = Start({(1, ()): 0.7, (2, ()): 0.8, (4, ()): 1.0})
     runner, found = started(monkeypatch, start)
     assert kept(runner) == [1, 2, 4]
     assert found == start.graphed_ms
 
 
 def test_from_the_first_shape_that_is_no_faster_on_none_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = Start({(1, 0): 0.7, (2, 0): 2.9, (4, 0): 1.0})
+    start = Start({(1, ()): 0.7, (2, ()): 2.9, (4, ()): 1.0})
     runner, found = started(monkeypatch, start)
     assert kept(runner) == [1]
-    assert start.tried == [(1, 0), (2, 0)]
-    assert found == {(1, 0): 0.7, (2, 0): 3.0, (4, 0): 4.0}
+    assert start.tried == [(1, ()), (2, ())]
+    assert found == {(1, ()): 0.7, (2, ()): 3.0, (4, ()): 4.0}
 
 
 def test_where_a_capture_fails_smaller_shapes_keep_their_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
-    runner, found = started(monkeypatch, Start({(1, 0): 0.7}, fails_at=(2, 0)))
+    runner, found = started(monkeypatch, Start({(1, ()): 0.7}, fails_at=(2, ())))
     assert kept(runner) == [1]
-    assert found == {(1, 0): 0.7, (2, 0): 3.0, (4, 0): 4.0}
+    assert found == {(1, ()): 0.7, (2, ()): 3.0, (4, ()): 4.0}
 
 
 def test_where_no_graph_wins_the_plain_forward_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    for start in (Start({(1, 0): 3.0}), Start({}, fails_at=(1, 0))):
+    for start in (Start({(1, ()): 3.0}), Start({}, fails_at=(1, ()))):
         runner, found = started(monkeypatch, start)
         assert isinstance(runner.forward, Plain)
         assert found == PLAIN_MS

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from configs.schema import ModelConfig
 from models import zoo
+from models.signature import Shape
 from models.startup import onednn_packing
 from models.startup.onednn_packing import PackedForward, _first_win
 from models.startup.open_model import OpenedModel, open_model
@@ -51,8 +52,8 @@ def opened(**keys: Any) -> OpenedModel:
 def test_the_packed_forward_begins_where_it_wins_from_there_on(
     packed_ms: dict[int, float], expected: int | None
 ) -> None:
-    plain = {(rows, 0): float(rows) for rows in (1, 2, 4)}
-    assert _first_win(plain, {(rows, 0): ms for rows, ms in packed_ms.items()}) == expected
+    plain: dict[Shape, float] = {(rows, ()): float(rows) for rows in (1, 2, 4)}
+    assert _first_win(plain, {(rows, ()): ms for rows, ms in packed_ms.items()}) == expected
 
 
 def test_packed_and_plain_give_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,16 +82,16 @@ def test_where_large_batches_are_slow_the_smallest_decides_and_all_are_warmed(
 ) -> None:
     seen = []
 
-    def notes(plain_ms: dict[tuple[int, int], float], packed_ms: dict[tuple[int, int], float]) -> int | None:
+    def notes(plain_ms: dict[Shape, float], packed_ms: dict[Shape, float]) -> int | None:
         seen.append((set(plain_ms), set(packed_ms)))
         return first
 
     monkeypatch.setattr(onednn_packing, "SLOW_MS", 0)
     monkeypatch.setattr(onednn_packing, "_first_win", notes)
     served = opened()
-    assert seen == [({(1, 0)}, {(1, 0)})]
+    assert seen == [({(1, ())}, {(1, ())})]
     assert isinstance(served.runner.forward, kind)
-    assert served.forward_ms.keys() == served.runner.warmed == {(rows, 0) for rows in (1, 2, 4, 8)}
+    assert served.forward_ms.keys() == served.runner.warmed == {(rows, ()) for rows in (1, 2, 4, 8)}
 
 
 @pytest.mark.parametrize("keys", [{"backend": "eager"}, {"precision": "bf16"}])

@@ -13,6 +13,7 @@ from models.errors import ModelError
 from models.runtime.layout import Layout
 from models.startup.check_results import line
 from models.startup.open_model import OpenedModel, open_model
+from tests.open_sizes import dims_of
 
 NETWORKS = "tests.models.networks"
 
@@ -185,7 +186,7 @@ def test_an_open_size_is_padded_to_a_warmed_length() -> None:
     served = opened("Masked", **{**LENGTHS, "inputs": [*LENGTHS["inputs"], mask]})  # type: ignore[misc]
     short, long = np.ones((1, 3), np.float32), np.ones((1, 9), np.float32)
     parts = [{"values": short, "mask": short}, {"values": long, "mask": long}]
-    assert served.runner.shape(parts) == (2, 16)
+    assert served.runner.shape(parts) == (2, (16,))
     assert served.runner.run(parts)["y"].tolist() == [[3.0], [9.0]]
     assert served.runner.unwarmed == 0
 
@@ -222,7 +223,7 @@ def test_every_warmed_shape_has_room_among_the_graphs_that_torch_compile_keeps(m
     limits = torch._dynamo.config
     for name in ("cache_size_limit", "accumulated_cache_size_limit"):
         monkeypatch.setattr(limits, name, 8)
-    layout = Layout(torch.device("cpu"), torch.float32, False, (1, 2, 4, 8, 16), tuple(range(1, 21)))
+    layout = Layout(torch.device("cpu"), torch.float32, False, (1, 2, 4, 8, 16), dims_of(range(1, 21)))
     compile_with(torch.nn.Linear(1, 1), [], (), layout, config(backend="compile"))
     assert limits.cache_size_limit > 2 * 100
     assert limits.accumulated_cache_size_limit > limits.cache_size_limit

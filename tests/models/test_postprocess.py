@@ -105,7 +105,7 @@ def test_anything_else_is_refused_with_what_came_and_what_was_expected(found: An
 
 
 def given(*results: Any) -> tuple[list[tuple[str, str, tuple[int, ...]]], str]:
-    reading, tensors = network_outputs(Returned(results[0], 3), Returned(results[1], 2))
+    reading, tensors = network_outputs(Returned(results[0], 3, {}), [Returned(results[1], 2, {})])
     return [(each.name, each.datatype, each.shape) for each in tensors], reading.how
 
 

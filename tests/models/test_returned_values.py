@@ -8,9 +8,10 @@ import torch
 
 from models.errors import ModelError
 from models.runtime.layout import Layout
-from models.runtime.returned_values import check_model_inputs, too_long, uneven
+from models.runtime.returned_values import check_model_inputs
 from models.runtime.runner import Runner
 from models.signature import Tensor
+from tests.open_sizes import open_sizes
 
 FEED = (Tensor("ids", "INT64", (-1, -1)), Tensor("x", "FP32", (-1, 3)))
 IDS, X = np.zeros((2, 5), np.int64), np.zeros((2, 3), np.float32)
@@ -54,8 +55,10 @@ def test_anything_else_is_refused_with_what_came_and_what_was_expected(found: An
 
 
 def test_the_first_input_beyond_the_longest_is_named() -> None:
-    assert too_long({"ids": IDS}, ("ids",), 5) is None
-    assert "'ids' has 5 along its open size, this model takes at most 4" in str(too_long({"ids": IDS}, ("ids",), 4))
+    assert open_sizes((5,), "ids").refused({"ids": IDS}) is None
+    assert "'ids' has 5 along its open size, this model takes at most 4" in str(
+        open_sizes((4,), "ids").refused({"ids": IDS})
+    )
 
 
 def runner(forward: Any) -> Runner:
@@ -117,8 +120,8 @@ def test_answers_stay_as_they_were_where_forward_writes_into_memory_of_its_own()
 
 def test_inputs_of_one_request_share_their_open_size() -> None:
     ids, mask = np.ones((1, 3)), np.ones((1, 4))
-    assert uneven({"ids": ids, "mask": mask[:, :3]}, ("ids", "mask")) is None
-    assert uneven({"ids": ids}, ("ids",)) is None
-    told = uneven({"ids": ids, "mask": mask}, ("ids", "mask"))
+    assert open_sizes((8,), "ids", "mask").refused({"ids": ids, "mask": mask[:, :3]}) is None
+    assert open_sizes((8,), "ids").refused({"ids": ids}) is None
+    told = open_sizes((8,), "ids", "mask").refused({"ids": ids, "mask": mask})
     assert told is not None
     assert "got {'ids': 3, 'mask': 4}" in told

@@ -157,7 +157,7 @@ def test_rows_that_belong_together_are_run_as_they_are(
         "warmed shapes": ("passed", ""),
         "compilation": ("passed", ""),
     }
-    assert set(served.forward_ms) == {(1, 0), (2, 0), (4, 0), (8, 0)}
+    assert set(served.forward_ms) == {(1, ()), (2, ()), (4, ()), (8, ())}
     eager = opened(network, batch="whole", **keys, backend="eager").runner.forward
     for rows in (1, 2, 3, 5, 7):
         given = np.linspace(-1, 1, 4 * rows, dtype=np.float32).reshape(rows, 4)

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from models.runtime.layout import Layout
-from models.signature import Tensor
+from models.signature import Shape, Tensor
 from models.startup import warmup
 from models.startup.declared_dtypes import fails
 
-SHAPE = (4, 0)
+SHAPE: Shape = (4, ())
 
 
 class Runner:
@@ -23,7 +23,7 @@ class Runner:
         self.layout = SimpleNamespace(shapes=[SHAPE])
         self.outputs = [SimpleNamespace(name="y", shape=(-1, 1))]
         self.overlaps = overlaps
-        self.warmed: set[tuple[int, int]] = set()
+        self.warmed: set[Shape] = set()
         self.runs = 0
         self._took_ms, self._clock = took_ms, clock
 
@@ -64,7 +64,7 @@ def test_a_shapes_runs_are_spread_over_rounds_of_all_shapes(monkeypatch: pytest.
     clock, order = [0.0], list[int]()
     monkeypatch.setattr(warmup, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     runner: Any = Runner([1], overlaps=False, clock=clock)
-    runner.layout.shapes = [(4, 0), (2, 0)]
+    runner.layout.shapes = [(4, ()), (2, ())]
 
     def run(parts: Sequence[Any]) -> dict[str, np.ndarray[Any, Any]]:
         clock[0] += 0.001
@@ -73,7 +73,7 @@ def test_a_shapes_runs_are_spread_over_rounds_of_all_shapes(monkeypatch: pytest.
 
     runner.run = run
     samples: Any = SimpleNamespace(shaped=lambda shape, **_: shape[0])
-    assert warmup.warm(runner, samples) == {(4, 0): pytest.approx(1), (2, 0): pytest.approx(1)}
+    assert warmup.warm(runner, samples) == {(4, ()): pytest.approx(1), (2, ()): pytest.approx(1)}
     assert order == [4] * 4 + [2] * 4 + [4] * 3 + [2] * 3 + [4] * 3 + [2] * 3
 
 

@@ -13,6 +13,7 @@ from pitstop.audit.run import highest
 from pitstop.audit.side_steps import unseen
 from pitstop.audit.step import ForwardSetting, Group, Step, StepSpec, grouped
 from pitstop.audit.timing import LEAST_RUNS, clearly_faster, measure, summarise
+from tests.open_sizes import dims_of
 from tests.pitstop.audit_fakes import step, steps, timing
 
 SCRIPT = ForwardSetting("torchscript", "fp32", "channels_last")
@@ -126,8 +127,8 @@ def test_many_batch_sizes_are_thinned_and_the_ends_kept(sizes: list[int], kept: 
 
 
 def test_unseen_shapes_lie_between_the_warmed_ones() -> None:
-    assert unseen((1, 2, 4, 8), ()) == [(3, 0), (5, 0), (6, 0), (7, 0)]
-    assert unseen((1, 2, 4), (16, 32, 64)) == [(1, 24), (1, 48)]
+    assert unseen((1, 2, 4, 8), ()) == [(3, ()), (5, ()), (6, ()), (7, ())]
+    assert unseen((1, 2, 4), dims_of((16, 32, 64))) == [(1, (24,)), (1, (48,))]
     assert unseen((1, 2), ()) == []
 
 

@@ -124,9 +124,9 @@ def test_metadata_is_a_profile_too_at_the_length_that_is_asked_for() -> None:
     times = {"1x16": 1, "1x64": 2, "1x128": 3, "2x64": 4}
     metadata = {"name": "m", "properties": {"device": "cuda", "forward_ms": times}}
     found = parse(metadata, "url")
-    assert (found.device, found.length, found.forward_ms) == ("cuda", 64, {1: (2.0,), 2: (4.0,)})
+    assert (found.device, found.sizes, found.forward_ms) == ("cuda", (64,), {1: (2.0,), 2: (4.0,)})
     assert parse(metadata, "url", length=100).forward_ms == {1: (3.0,)}
-    assert parse(metadata, "url", length=999).length == 128
+    assert parse(metadata, "url", length=999).sizes == (128,)
 
 
 @pytest.mark.parametrize(

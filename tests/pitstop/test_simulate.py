@@ -17,8 +17,9 @@ from deployments.batching.device_thread import DeviceThread
 from deployments.batching.local import open_device
 from deployments.batching.queue import Answer
 from models.runtime.batch import Batch
+from models.runtime.dims import Cut, OpenSizes
 from models.runtime.padding import round_up
-from models.signature import Rows
+from models.signature import Rows, Shape
 from pitstop.measure.arrivals import poisson
 from pitstop.measure.percentiles import percentile
 from pitstop.plan.simulate import Costs, ReplicaSetting, simulate
@@ -98,17 +99,18 @@ class Sleeper:
     """A device whose forward takes what its padded size says; `took_ms` remembers what it really took."""
 
     overlaps = False
-    open_inputs: tuple[str, ...] = ()
+    open_sizes = OpenSizes((), ())
+    cut: Cut | None = None
 
     def __init__(self) -> None:
         self.took_ms: dict[int, list[float]] = {size: [] for size in SLEEPS_MS}
 
-    def shape(self, parts: Sequence[Rows]) -> tuple[int, int]:
-        return sum(len(part["x"]) for part in parts), 0
+    def shape(self, parts: Sequence[Rows]) -> Shape:
+        return sum(len(part["x"]) for part in parts), ()
 
     def stage(self, parts: Sequence[Rows]) -> Batch:
         rows = np.concatenate([part["x"] for part in parts])
-        return Batch((len(rows), 0), len(rows), [torch.from_numpy(rows)], None, 0, 0)
+        return Batch((len(rows), ()), len(rows), [torch.from_numpy(rows)], None, 0, 0)
 
     def launch(self, batch: Batch) -> Batch:
         batch.launched_s = time.perf_counter()

@@ -18,7 +18,8 @@ from deployments.batching.local import open_device
 from deployments.batching.queue import Answer
 from deployments.core.errors import BadRequest, InferenceFailed, NotFinite, QueueFull, TimedOut, Unavailable
 from models.runtime.batch import Batch
-from models.signature import Rows
+from models.runtime.dims import Cut, OpenSizes
+from models.signature import Rows, Shape
 
 
 class Device:
@@ -26,7 +27,8 @@ class Device:
 
     def __init__(self, ms: float = 0, overlaps: bool = False) -> None:
         self.overlaps = overlaps
-        self.open_inputs: tuple[str, ...] = ()
+        self.open_sizes = OpenSizes((), ())
+        self.cut: Cut | None = None
         self.ms = ms
         self.gate = threading.Event()
         self.gate.set()
@@ -36,13 +38,13 @@ class Device:
         self.threads: list[str] = []
         self.fits = 1000
 
-    def shape(self, parts: Sequence[Rows]) -> tuple[int, int]:
-        return sum(len(part["x"]) for part in parts), 0
+    def shape(self, parts: Sequence[Rows]) -> Shape:
+        return sum(len(part["x"]) for part in parts), ()
 
     def stage(self, parts: Sequence[Rows]) -> Batch:
         rows = np.concatenate([part["x"] for part in parts])
         self.staged.append(len(rows))
-        return Batch((len(rows), 0), len(rows), [torch.from_numpy(rows)], None, 0, 0)
+        return Batch((len(rows), ()), len(rows), [torch.from_numpy(rows)], None, 0, 0)
 
     def launch(self, batch: Batch) -> Batch:
         batch.launched_s = time.perf_counter()
@@ -74,7 +76,7 @@ class Bench:
         self,
         device: Device,
         max_batch_size: int,
-        forward_ms: dict[tuple[int, int], float],
+        forward_ms: dict[Shape, float],
         on_loop: bool,
         best_rows: int | None = None,
         whole: bool = False,
@@ -113,7 +115,7 @@ def run(
     test: Test,
     device: Device | None = None,
     max_batch_size: int = 32,
-    forward_ms: dict[tuple[int, int], float] | None = None,
+    forward_ms: dict[Shape, float] | None = None,
     on_loop: bool = False,
     **tunables: Any,
 ) -> Bench:
@@ -172,7 +174,7 @@ def test_rows_that_would_be_padded_go_in_two_forwards_where_that_is_sooner_for_a
         assert await whole == [12, 14]
 
     bench = run(
-        test, Device(overlaps=overlaps), max_batch_size=8, forward_ms={(rows, 0): 10.0 * rows for rows in (1, 2, 4, 8)}
+        test, Device(overlaps=overlaps), max_batch_size=8, forward_ms={(rows, ()): 10.0 * rows for rows in (1, 2, 4, 8)}
     )
     assert bench.device.seen == [[0], [1, 2, 3, 4], [5], [6, 7]]
 
@@ -309,7 +311,7 @@ def test_a_forward_shorter_than_a_thread_takes_to_wake_runs_on_the_loop_unless_t
         await bench.ask(1, 2)
         assert bench.device.threads == ["MainThread", "device"]
 
-    run(test, forward_ms={(1, 0): 0.01, (2, 0): 50}, on_loop=True)
+    run(test, forward_ms={(1, ()): 0.01, (2, ()): 50}, on_loop=True)
 
 
 def test_a_gpu_gets_its_next_batch_staged_when_it_is_full_and_not_before() -> None:

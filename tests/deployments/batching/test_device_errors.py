@@ -15,7 +15,7 @@ from deployments.batching.local import LocalDevice, open_device
 from deployments.batching.queue import Item, Part, Waiting
 from deployments.batching.remote import RemoteDevice
 from deployments.core.errors import InferenceFailed, OutOfMemory, ServeError
-from models.signature import Rows
+from models.signature import Rows, Shape
 from tests.deployments.batching.test_batching import Device
 
 Told = list[Any]
@@ -25,7 +25,7 @@ BROKEN = -7.0
 class Stumbling(Device):
     """Raises where it only should look at rows, for a row that is BROKEN."""
 
-    def shape(self, parts: Sequence[Rows]) -> tuple[int, int]:
+    def shape(self, parts: Sequence[Rows]) -> Shape:
         if any((part["x"] == BROKEN).any() for part in parts):
             raise IndexError("tuple index out of range")
         return super().shape(parts)
@@ -53,7 +53,7 @@ def run(test: Callable[[Batcher, LocalDevice], Awaitable[None]], device: Device,
     async def main() -> None:
         thread = DeviceThread()
         thread.start()
-        worker = open_device(thread, device, {(rows, 0): 0.01 for rows in range(1, 33)}, **served)
+        worker = open_device(thread, device, {(rows, ()): 0.01 for rows in range(1, 33)}, **served)
         try:
             await asyncio.wait_for(test(Batcher(Tunables(), 32, worker, lambda _: None), worker), 20)
         finally:

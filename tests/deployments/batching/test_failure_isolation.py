@@ -12,8 +12,9 @@ from deployments.batching.memory_limit import MemoryLimit
 from deployments.batching.queue import Answer, Item, Part
 from deployments.core.errors import InferenceFailed, NotFinite, OutOfMemory
 from models.runtime.batch import Batch
+from models.runtime.dims import Cut, OpenSizes
 from models.runtime.padding import round_up
-from models.signature import Rows
+from models.signature import Rows, Shape
 
 SIZES = (1, 2, 4, 8, 16, 32)
 OUT = torch.OutOfMemoryError("CUDA out of memory")
@@ -24,14 +25,15 @@ class Device:
     """Doubles its rows unless `wrong` has something to say of them; `tried` has the rows of every forward."""
 
     overlaps = False
-    open_inputs: tuple[str, ...] = ()
+    open_sizes = OpenSizes((), ())
+    cut: Cut | None = None
 
     def __init__(self, wrong: Wrong) -> None:
         self.wrong = wrong
         self.tried: list[int] = []
 
-    def shape(self, parts: Sequence[Rows]) -> tuple[int, int]:
-        return round_up(sum(len(part["x"]) for part in parts), SIZES), 0
+    def shape(self, parts: Sequence[Rows]) -> Shape:
+        return round_up(sum(len(part["x"]) for part in parts), SIZES), ()
 
     def stage(self, parts: Sequence[Rows]) -> Batch:
         rows = np.concatenate([part["x"] for part in parts])

@@ -5,12 +5,13 @@ from hypothesis import strategies as st
 
 from deployments.batching.fifo import TURN_MS, rows_to_take
 from models.runtime.padding import round_up
+from models.signature import Shape
 
 SIZES = (1, 2, 4, 8, 16)
 
 
-def times(one_ms: float, more_ms: float, length: int = 0) -> dict[tuple[int, int], float]:
-    return {(rows, length): one_ms + more_ms * (rows - 1) for rows in SIZES}
+def times(one_ms: float, more_ms: float) -> dict[Shape, float]:
+    return {(rows, ()): one_ms + more_ms * (rows - 1) for rows in SIZES}
 
 
 def test_where_time_grows_with_the_rows_no_row_is_padded() -> None:
@@ -33,7 +34,7 @@ def test_where_nothing_was_timed_all_go_at_once() -> None:
 @given(st.lists(st.floats(0.01, 100), min_size=len(SIZES), max_size=len(SIZES)))
 def test_nobody_is_answered_later_than_if_all_had_gone_together(ms: list[float]) -> None:
     took = dict(zip(SIZES, ms, strict=True))
-    sooner = rows_to_take({(rows, 0): each for rows, each in took.items()})
+    sooner = rows_to_take({(rows, ()): each for rows, each in took.items()})
     for rows in range(1, SIZES[-1] + 1):
         left, passed = rows, 0.0
         while left:

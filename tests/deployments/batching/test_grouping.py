@@ -10,17 +10,24 @@ import pytest
 from deployments.batching.fifo import TURN_MS
 from deployments.batching.grouping import Grouping
 from models.runtime.padding import round_up
+from models.signature import Shape, Sizes
+from tests.open_sizes import open_sizes
 
 SIZES, LENGTHS = (1, 2, 4, 8), (8, 16, 32, 64)
+X = open_sizes(LENGTHS, "x")
 
 
-def times(fixed: float, a_token: float) -> dict[tuple[int, int], float]:
+def times(fixed: float, a_token: float) -> dict[Shape, float]:
     """Return a device's times: what a forward costs, and each token of each row, padding included."""
-    return {(rows, length): fixed + a_token * rows * length for rows in SIZES for length in LENGTHS}
+    return {(rows, (length,)): fixed + a_token * rows * length for rows in SIZES for length in LENGTHS}
 
 
 CORE = times(fixed=6, a_token=0.2)
 GPU = times(fixed=2, a_token=0.0001)
+
+
+def sized(lengths: Sequence[int]) -> list[Sizes]:
+    return [(length,) for length in lengths]
 
 
 def partitions(count: int) -> Iterator[list[range]]:
@@ -30,7 +37,7 @@ def partitions(count: int) -> Iterator[list[range]]:
             yield [range(start, stop) for start, stop in pairwise(ends)]
 
 
-def least_ms(took: dict[tuple[int, int], float], rows: Sequence[int], lengths: Sequence[int], limit: int) -> float:
+def least_ms(took: dict[Shape, float], rows: Sequence[int], lengths: Sequence[int], limit: int) -> float:
     """Return the least time in which these can be served, by trying every way to divide them in order of length."""
     order = sorted(range(len(rows)), key=lambda each: lengths[each])
     best = float("inf") if rows else 0.0
@@ -41,7 +48,7 @@ def least_ms(took: dict[tuple[int, int], float], rows: Sequence[int], lengths: S
             count = sum(rows[each] for each in inside)
             if count > limit:
                 break
-            total += took[round_up(count, SIZES), max(lengths[each] for each in inside)] + TURN_MS
+            total += took[round_up(count, SIZES), (max(lengths[each] for each in inside),)] + TURN_MS
         else:
             best = min(best, total)
     return best
@@ -49,17 +56,15 @@ def least_ms(took: dict[tuple[int, int], float], rows: Sequence[int], lengths: S
 
 @pytest.mark.parametrize("took", [CORE, GPU], ids=["core", "gpu"])
 @pytest.mark.parametrize("limit", [8, 5, 1])
-def test_no_other_way_to_divide_what_waits_by_length_takes_less_time(
-    took: dict[tuple[int, int], float], limit: int
-) -> None:
+def test_no_other_way_to_divide_what_waits_by_length_takes_less_time(took: dict[Shape, float], limit: int) -> None:
     draw = random.Random(3)
     for _ in range(60):
         count = draw.randint(1, 8)
         rows = [draw.choice([1, 1, 1, 2, 3]) if limit >= 3 else 1 for _ in range(count)]
         lengths = [draw.choice(LENGTHS) for _ in range(count)]
-        group = Grouping(took, ["x"]).with_first(rows, lengths, limit)
+        group = Grouping(took, X).with_first(rows, sized(lengths), limit)
         rest = [each for each in range(count) if each not in group]
-        inside_ms = took[round_up(sum(rows[each] for each in group), SIZES), max(lengths[each] for each in group)]
+        inside_ms = took[round_up(sum(rows[each] for each in group), SIZES), (max(lengths[each] for each in group),)]
         after_ms = least_ms(took, [rows[each] for each in rest], [lengths[each] for each in rest], limit)
         assert inside_ms + TURN_MS + after_ms <= least_ms(took, rows, lengths, limit) + 1e-9
         assert 0 in group
@@ -68,28 +73,31 @@ def test_no_other_way_to_divide_what_waits_by_length_takes_less_time(
 
 def test_a_core_runs_short_texts_apart_from_long_ones_and_a_gpu_all_together() -> None:
     lengths = [8, 64, 8, 64, 8, 64, 8, 64]
-    assert Grouping(CORE, ["x"]).with_first([1] * 8, lengths, 8) == [0, 2, 4, 6]
-    assert Grouping(GPU, ["x"]).with_first([1] * 8, lengths, 8) == list(range(8))
+    assert Grouping(CORE, X).with_first([1] * 8, sized(lengths), 8) == [0, 2, 4, 6]
+    assert Grouping(GPU, X).with_first([1] * 8, sized(lengths), 8) == list(range(8))
 
 
 def test_a_length_beyond_all_that_were_warmed_costs_as_much_more_as_it_is_longer() -> None:
-    assert Grouping(CORE, ["x"]).with_first([1, 1, 1, 1], [8, 640, 8, 640], 8) == [0, 2]
-    assert Grouping(CORE, ["x"]).with_first([1, 1, 1, 1], [640, 8, 640, 8], 8) == [0, 2]
+    assert Grouping(CORE, X).with_first([1, 1, 1, 1], sized([8, 640, 8, 640]), 8) == [0, 2]
+    assert Grouping(CORE, X).with_first([1, 1, 1, 1], sized([640, 8, 640, 8]), 8) == [0, 2]
 
 
 def test_of_requests_that_are_alike_none_overtakes_an_older_one() -> None:
-    table = {(rows, length): 2 + 0.001 * rows * length for rows in (1, 2, 4) for length in (8, 16)}
-    assert Grouping(table, ["x"]).with_first([1] * 8, [16, 8, 8, 8, 8, 8, 8, 16], 4) == [0, 1, 2, 7]
+    shapes: list[Shape] = [(rows, (length,)) for rows in (1, 2, 4) for length in (8, 16)]
+    grouping = Grouping(
+        {(rows, sizes): 2 + 0.001 * rows * sizes[0] for rows, sizes in shapes}, open_sizes((8, 16), "x")
+    )
+    assert grouping.with_first([1] * 8, sized([16, 8, 8, 8, 8, 8, 8, 16]), 4) == [0, 1, 2, 7]
 
 
 def test_room_is_what_costs_a_forward_nothing() -> None:
-    assert Grouping(CORE, ["x"]).room(3, 16, limit=8) == 4
-    assert Grouping(GPU, ["x"]).room(3, 16, limit=8) == 8
-    assert Grouping(GPU, ["x"]).room(3, 16, limit=6) == 6
-    assert Grouping(CORE, ["x"]).room(4, 16, limit=8) == 4
+    assert Grouping(CORE, X).room(3, (16,), limit=8) == 4
+    assert Grouping(GPU, X).room(3, (16,), limit=8) == 8
+    assert Grouping(GPU, X).room(3, (16,), limit=6) == 6
+    assert Grouping(CORE, X).room(4, (16,), limit=8) == 4
 
 
 def test_a_requests_length_is_that_of_its_longest_open_input_padded_to_what_was_warmed() -> None:
-    grouping = Grouping(CORE, ["ids", "mask"])
+    grouping = Grouping(CORE, open_sizes(LENGTHS, "ids", "mask"))
     of = {"ids": np.zeros((2, 9)), "mask": np.zeros((2, 17)), "image": np.zeros((2, 64))}
-    assert grouping.length(of) == 32
+    assert grouping.sizes(of) == (32,)

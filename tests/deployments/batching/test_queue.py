@@ -5,6 +5,8 @@ from deployments.batching.answers import join, split
 from deployments.batching.fifo import Fifo
 from deployments.batching.grouping import Grouping
 from deployments.batching.queue import Answer, Item, Part, Policy, Waiting
+from models.signature import Shape
+from tests.open_sizes import open_sizes
 
 
 def item(rows: int, deadline_s: float = 100.0, abandoned: bool = False, length: int = 0) -> Item:
@@ -46,15 +48,19 @@ def test_batches_are_filled_in_order_and_only_oversized_requests_are_split(
     assert batches(rows, limit) == expected
 
 
-TOKENS = {(size, length): float(size * length) for size in (1, 2, 4) for length in (8, 32, 64)}
+TOKENS: dict[Shape, float] = {(size, (length,)): float(size * length) for size in (1, 2, 4) for length in (8, 32, 64)}
 
 
-def ragged(lengths: list[int], rows: int = 1, ms: dict[tuple[int, int], float] = TOKENS) -> tuple[Waiting, list[Item]]:
+def grouping(ms: dict[Shape, float]) -> Grouping:
+    return Grouping(ms, open_sizes(sorted({length for _, (length,) in ms}), "x"))
+
+
+def ragged(lengths: list[int], rows: int = 1, ms: dict[Shape, float] = TOKENS) -> tuple[Waiting, list[Item]]:
     """Return a queue of items of these lengths, for a device that takes as long as a batch has tokens."""
     items = [item(rows, length=length) for length in lengths]
     for age, each in enumerate(items):
         each.arrived_s = age
-    return queued(items, Grouping(ms, ["x"])), items
+    return queued(items, grouping(ms)), items
 
 
 def taken(waiting: Waiting, limit: int) -> list[list[Part]]:
@@ -66,7 +72,7 @@ def taken(waiting: Waiting, limit: int) -> list[list[Part]]:
 
 def test_the_oldest_takes_those_along_that_cost_no_padding() -> None:
     waiting, _ = ragged([8, 64, 8, 64, 8, 32, 64, 8])
-    lengths = [[part.item.length for part in batch] for batch in taken(waiting, 4)]
+    lengths = [[part.item.sizes[0] for part in batch] for batch in taken(waiting, 4)]
     assert lengths == [[8, 8, 8, 8], [64, 64], [32], [64]]
 
 
@@ -112,23 +118,23 @@ def test_among_lengths_too_what_nobody_waits_for_leaves_without_a_forward() -> N
     assert waiting.take(4, now_s=0) == []
 
 
-def prioritised(wanted: list[tuple[int, int]], ms: dict[tuple[int, int], float]) -> tuple[Waiting, list[Item]]:
+def prioritised(wanted: list[tuple[int, int]], ms: dict[Shape, float]) -> tuple[Waiting, list[Item]]:
     """Return a queue of items of (length, priority), and its items."""
     items = [item(1, length=length) for length, _ in wanted]
     for age, (each, (_, priority)) in enumerate(zip(items, wanted, strict=True)):
         each.priority, each.arrived_s = priority, age
-    return queued(items, Grouping(ms, ["x"])), items
+    return queued(items, grouping(ms)), items
 
 
 def test_among_lengths_too_priority_goes_first() -> None:
-    core = {(rows, length): float(rows * length) for rows in (1, 2, 4) for length in (8, 64)}
+    core: dict[Shape, float] = {(rows, (length,)): float(rows * length) for rows in (1, 2, 4) for length in (8, 64)}
     waiting, items = prioritised([(8, 5), (8, 9), (64, 1), (8, 5)], core)
     batches = [[items.index(part.item) for part in batch] for batch in taken(waiting, 4)]
     assert batches == [[2], [0, 3], [1]]
 
 
 def test_lower_priorities_join_where_that_costs_nothing() -> None:
-    gpu = {(rows, length): 2.0 for rows in (1, 2, 4) for length in (8, 64)}
+    gpu: dict[Shape, float] = {(rows, (length,)): 2.0 for rows in (1, 2, 4) for length in (8, 64)}
     waiting, items = prioritised([(8, 5), (64, 9), (8, 1), (8, 5), (8, 9)], gpu)
     batches = [[items.index(part.item) for part in batch] for batch in taken(waiting, 4)]
     assert batches == [[2, 0, 3, 4], [1]]
@@ -136,7 +142,7 @@ def test_lower_priorities_join_where_that_costs_nothing() -> None:
 
 
 def test_a_forward_is_filled_however_many_requests_that_takes() -> None:
-    waiting, _ = ragged([8] * 600, ms={(rows, 8): 1.0 for rows in (1, 256)})
+    waiting, _ = ragged([8] * 600, ms={(rows, (8,)): 1.0 for rows in (1, 256)})
     assert [len(batch) for batch in taken(waiting, 256)] == [256, 256, 88]
 
 

@@ -16,6 +16,7 @@ from deployments.batching.remote import BlockReply, RemoteDevice
 from deployments.core.error_logging import client_error
 from deployments.core.errors import InferenceFailed, NotFinite, NotReady, Unavailable
 from models.signature import Array
+from tests.open_sizes import open_sizes
 
 Send = Callable[[dict[str, Array], int, float, int, int | None], Awaitable[BlockReply]]
 NAN = float("nan")
@@ -26,7 +27,7 @@ def answers(send: Send, *requests: Any, timeout_s: float = 60, grouping: Groupin
 
     async def main() -> list[Any]:
         loop = asyncio.get_running_loop()
-        device = RemoteDevice(loop, send, grouping)
+        device = RemoteDevice(loop, send, grouping=grouping)
         device.set_limit(32)
         told: list[asyncio.Future[Any]] = []
 
@@ -98,7 +99,9 @@ def test_short_rows_cross_apart_from_long_ones_where_the_device_is_sooner_throug
         return "answer", {"y": arrays["x"][:, :1]}
 
     shapes = [(rows, length) for rows in (1, 2, 4, 8) for length in (8, 64)]
-    grouping = Grouping({(rows, length): 1 + row_ms * rows * length for rows, length in shapes}, ["x"])
+    grouping = Grouping(
+        {(rows, (length,)): 1 + row_ms * rows * length for rows, length in shapes}, open_sizes((8, 64), "x")
+    )
     rows = [[[float(n)] * length] for n, length in enumerate([5, 64, 8, 3, 60, 8])]
     assert answers(notes, *rows, grouping=grouping) == [[[float(n)]] for n in range(6)]
     assert seen == crossed

@@ -27,6 +27,7 @@ from tests.deployments.batching.test_batching import Bench, Device, run
 from tests.deployments.batching.test_failure_isolation import OUT
 from tests.deployments.batching.test_failure_isolation import Device as Isolated
 from tests.models.test_open_model import config
+from tests.open_sizes import open_sizes
 
 FOUR = [{"name": "y", "datatype": "FP32", "shape": [-1, 4]}]
 ONE = [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}]
@@ -71,7 +72,7 @@ def test_a_whole_item_goes_by_its_priority() -> None:
 
 
 def test_among_lengths_too_a_whole_item_goes_alone() -> None:
-    policy = Grouping({(rows, length): 1.0 for rows in (1, 2, 4) for length in (8, 64)}, ["x"])
+    policy = Grouping({(rows, (length,)): 1.0 for rows in (1, 2, 4) for length in (8, 64)}, open_sizes((8, 64), "x"))
     items = [item(1, whole, length=length) for whole, length in ((False, 8), (True, 8), (False, 64), (True, 64))]
     assert taken(items, 4, policy) == [[0, 2], [1], [3]]
 

@@ -16,6 +16,8 @@ from deployments.health import health
 from deployments.health.health import FAILURES_TO_END, Health
 from deployments.health.probe import Probe, Unhealthy
 from models.runtime.batch import Batch
+from models.runtime.dims import Cut, OpenSizes
+from models.signature import Shape
 
 GOOD = {"y": np.zeros(1)}
 
@@ -49,7 +51,7 @@ class Bench:
 
     def ran(self, *answers: Any) -> None:
         item = Item({}, 1, 0, 1, on_result=lambda _: None)
-        self.health.ran(BatchResult([(Part(item, 0, 1), answer) for answer in answers], 1, (1, 0)))
+        self.health.ran(BatchResult([(Part(item, 0, 1), answer) for answer in answers], 1, (1, ())))
 
 
 @pytest.fixture(autouse=True)
@@ -165,16 +167,17 @@ def test_a_probe_out_of_memory_fails_the_check_but_neither_closes_the_door_nor_e
 
 class Runner:
     overlaps = False
-    open_inputs: tuple[str, ...] = ()
+    open_sizes = OpenSizes((), ())
+    cut: Cut | None = None
 
     def __init__(self) -> None:
         self.gives = 1.0
 
-    def shape(self, _: Any) -> tuple[int, int]:
-        return 1, 0
+    def shape(self, _: Any) -> Shape:
+        return 1, ()
 
     def stage(self, _: Any) -> Batch:
-        return Batch((1, 0), 1, [], None, 0, 0)
+        return Batch((1, ()), 1, [], None, 0, 0)
 
     def launch(self, batch: Batch) -> Batch:
         return batch

@@ -6,12 +6,13 @@ from deployments.autoscaling.policy import read
 from deployments.batching.batch_result import BatchResult
 from deployments.metrics.autoscaling_stats import Recorder
 from deployments.metrics.statistics import Stats
+from models.signature import Shape
 
 
 class Replica:
     """A recorder on clocks that stand still until they are moved."""
 
-    def __init__(self, raw_ms: dict[tuple[int, int], float]) -> None:
+    def __init__(self, raw_ms: dict[Shape, float]) -> None:
         self.stats = Stats()
         self.now_s = self.cpu_s = 0.0
         self.recorder = Recorder(self.stats, raw_ms)
@@ -19,7 +20,7 @@ class Replica:
         self.look()
 
     def ran(self, rows: int, size: int, forward_s: float, idle_s: float = 0) -> None:
-        self.stats.ran(BatchResult([], rows, (size, 0), forward_s=forward_s, idle_s=idle_s))
+        self.stats.ran(BatchResult([], rows, (size, ()), forward_s=forward_s, idle_s=idle_s))
 
     def look(self, waiting: int = 0, limit: int = 8) -> dict[str, float]:
         return self.recorder.look(waiting, self.offered, limit, clock=lambda: self.now_s, cpu=lambda: self.cpu_s)
@@ -27,7 +28,7 @@ class Replica:
 
 @pytest.fixture
 def replica() -> Replica:
-    return Replica({(1, 0): 100.0, (8, 0): 200.0})
+    return Replica({(1, ()): 100.0, (8, ()): 200.0})
 
 
 def test_it_tells_of_the_time_since_the_last_look(replica: Replica) -> None:
@@ -64,11 +65,11 @@ def test_what_lies_between_two_forwards_is_added(replica: Replica) -> None:
 
 def test_sizes_above_the_limit_are_left_out_but_never_all(replica: Replica) -> None:
     assert "forward_ms_8" not in replica.look(limit=4)
-    assert [key for key in Replica({(4, 0): 9.0}).look(limit=2) if key.startswith("forward")] == ["forward_ms_4"]
+    assert [key for key in Replica({(4, ()): 9.0}).look(limit=2) if key.startswith("forward")] == ["forward_ms_4"]
 
 
 def test_of_several_lengths_the_slowest_counts() -> None:
-    assert Replica({(1, 16): 5.0, (1, 64): 20.0}).look()["forward_ms_1"] == 20
+    assert Replica({(1, (16,)): 5.0, (1, (64,)): 20.0}).look()["forward_ms_1"] == 20
 
 
 def test_a_failed_forward_of_a_size_that_is_not_warmed_is_no_size(replica: Replica) -> None:

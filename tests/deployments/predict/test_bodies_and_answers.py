@@ -7,6 +7,7 @@ import numpy as np
 import orjson
 import pytest
 
+from configs.named_size import axis_named
 from deployments.predict.predict import Predictor
 from models.signature import Array, Tensor
 from tests.deployments.fake_service import Answer, FakeService, ask, identity, signature
@@ -237,3 +238,24 @@ def test_parameters_beside_instances_are_the_requests() -> None:
     assert service.seen[0].parameters == {"k": 3}
     answer = ask(service, "/predict", {"instances": ["a"], "parameters": [3]})
     assert (answer.status, "parameters must be an object" in answer.json["error"]) == (400, True)
+
+
+def test_each_row_of_an_answer_has_as_many_entries_as_it_counts() -> None:
+    boxes = Tensor("boxes", "FP32", (-1, -1, 2), named=(axis_named(1, "count"),))
+    declared = signature([Tensor("x", "FP32", (-1,))], [boxes, Tensor("count", "INT64", (-1,))])
+    outputs: dict[str, Array] = {
+        "boxes": np.arange(12, dtype=np.float32).reshape(2, 3, 2),
+        "count": np.array([3, 1], np.int64),
+    }
+    expected = [
+        {"boxes": [[0, 1], [2, 3], [4, 5]], "count": 3},
+        {"boxes": [[6, 7]], "count": 1},
+    ]
+    plain = Predictor(declared, None, None).write(outputs, single=False)
+    assert orjson.loads(plain.body) == {"predictions": expected}
+
+    def encode(row: Mapping[str, Array]) -> dict[str, Any]:
+        return {"found": row["boxes"].tolist()}
+
+    encoded = Predictor(declared, None, encode).write(outputs, single=False)
+    assert orjson.loads(encoded.body) == {"predictions": [{"found": each["boxes"]} for each in expected]}

@@ -1,0 +1,170 @@
+"""The open dimensions of a model: which axis has which, the size of a batch that holds some rows, and what of an answer
+is a request's own. No torch here, since an ingress replica runs without it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from configs.named_size import NamedSize
+from configs.tensors import DimConfig
+
+from ..signature import Array, Rows, Sizes, Tensor
+from .padding import round_up
+
+
+@dataclass(frozen=True, slots=True)
+class Dim:
+    """An open dimension, with its sizes to warm and its padding; that of `lengths` has no name."""
+
+    name: str
+    config: DimConfig
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return self.config.sizes
+
+    @property
+    def padded(self) -> bool:
+        """Whether rows are padded up to the sizes that are warmed."""
+        return self.config.padded
+
+    def holds(self, size: int) -> int:
+        """Return the size of a batch for rows of this one: the next that is warmed, or, if not padded, the same."""
+        return round_up(size, self.sizes) if self.padded else size
+
+
+def dims_in(given: Mapping[str, DimConfig]) -> tuple[Dim, ...]:
+    return tuple(Dim(name, each) for name, each in given.items())
+
+
+def all_sizes(dims: Sequence[Dim]) -> list[Sizes]:
+    """Return every combination of warmed sizes, from the smallest to the largest; one, (), where no size is open."""
+    return list(product(*(dim.sizes for dim in dims)))
+
+
+class OpenSizes:
+    """Reads and cuts the open sizes of one model's arrays.
+
+    Args:
+        dims: the open dimensions, in the config's order.
+        inputs: as they reach the model, or as a client sends them.
+    """
+
+    def __init__(self, dims: Sequence[Dim], inputs: Sequence[Tensor]) -> None:
+        self.dims = tuple(dims)
+        self._places = tuple(
+            tuple((tensor.name, each.axis) for tensor in inputs for each in tensor.named if each.name == dim.name)
+            for dim in dims
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.dims)
+
+    def own(self, arrays: Rows) -> Sizes:
+        """Return the sizes of a request's arrays, the largest where its inputs differ."""
+        return tuple(max([arrays[name].shape[axis] for name, axis in each], default=1) for each in self._places)
+
+    def batch(self, parts: Iterable[Rows]) -> Sizes:
+        """Return the sizes of a batch that holds these requests' rows."""
+        return self.holds(largest([self.own(part) for part in parts]))
+
+    def holds(self, sizes: Sizes) -> Sizes:
+        return tuple(dim.holds(size) for dim, size in zip(self.dims, sizes, strict=True))
+
+    def refused(self, arrays: Rows, even: bool = True) -> str | None:
+        """Return the error text for arrays with a size that no batch has, or None.
+
+        If they must be `even`, also for two sizes where they share one: else the smaller is padded to the larger.
+        """
+        for dim, places in zip(self.dims, self._places, strict=True):
+            given = {name: arrays[name].shape[axis] for name, axis in places}
+            for name, size in given.items():
+                if size > dim.sizes[-1]:
+                    along = f"as {dim.name}" if dim.name else "along its open size"
+                    return f"{name!r} has {size} {along}, this model takes at most {dim.sizes[-1]}: shorten it"
+            if even and len(set(given.values())) > 1:
+                what = dim.name or "the open size"
+                return f"{what} must be the same in every input; got {given}: pad the shorter ones, a mask with 0"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Cuts an answer back to what is a request's own: padding goes, and what lies beyond the largest of its counts.
+
+    A dimension that is none of the inputs' is a count; the output of its name has it for each row.
+    """
+
+    sizes: OpenSizes
+    outputs: tuple[Tensor, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.named)
+
+    @property
+    def named(self) -> list[NamedSize]:
+        """The open sizes of all outputs."""
+        return [each for tensor in self.outputs for each in tensor.named]
+
+    def __call__(self, arrays: Rows, answer: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the request's own part of an answer.
+
+        Args:
+            arrays: the request's, as they reached the model.
+            answer: an array for each output, of the request's rows.
+        """
+        own = dict(zip([dim.name for dim in self.sizes.dims], self.sizes.own(arrays), strict=True))
+        return {
+            tensor.name: answer[tensor.name][self._kept(tensor, own, answer)] if tensor.named else answer[tensor.name]
+            for tensor in self.outputs
+        }
+
+    def _kept(self, tensor: Tensor, own: Mapping[str, int], answer: Mapping[str, Array]) -> tuple[slice, ...]:
+        kept = [slice(None)] * len(tensor.shape)
+        for each in tensor.named:
+            if each.name in own:
+                kept[each.axis] = slice(each.of(own[each.name]))
+            elif (counts := answer[each.name]).size:
+                kept[each.axis] = slice(int(counts.max()))
+        return tuple(kept)
+
+
+def counted(outputs: Sequence[Tensor]) -> Iterator[tuple[int, int, int]]:
+    """Yield the place of each output with a count, the axis that it counts, and the place of the count."""
+    places = {tensor.name: place for place, tensor in enumerate(outputs)}
+    for place, tensor in enumerate(outputs):
+        for each in tensor.named:
+            if each.name in places:
+                yield place, each.axis, places[each.name]
+
+
+def rows_of(answer: Mapping[str, Array], outputs: Sequence[Tensor]) -> Iterator[dict[str, Array]]:
+    """Yield each row of an answer, without the row dimension; of outputs with a count, as many entries as it says."""
+    counts = list(counted(outputs))
+    for row in range(len(next(iter(answer.values())))):
+        own = {name: array[row] for name, array in answer.items()}
+        for place, axis, by in counts:
+            name = outputs[place].name
+            own[name] = own[name][(*[slice(None)] * (axis - 1), slice(int(answer[outputs[by].name][row])))]
+        yield own
+
+
+def largest(several: Sequence[Sizes]) -> Sizes:
+    """Return the largest of each size."""
+    return several[0] if len(several) == 1 else tuple(map(max, zip(*several, strict=True)))
+
+
+def below(arrays: Sequence[Array]) -> Array:
+    """Put rows below one another; those with fewer entries than others, as counts have, are padded with zeros."""
+    tail = tuple(map(max, zip(*(array.shape[1:] for array in arrays), strict=True)))
+    if all(array.shape[1:] == tail for array in arrays):
+        return np.concatenate(arrays)
+    whole = np.zeros((sum(len(array) for array in arrays), *tail), arrays[0].dtype)
+    row = 0
+    for array in arrays:
+        whole[(slice(row, row + len(array)), *(slice(size) for size in array.shape[1:]))] = array
+        row += len(array)
+    return whole

@@ -1,0 +1,162 @@
+"""Networks with open sizes, as people write them: they know nothing of how they are served."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def _seeded(*layers: nn.Module) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for layer in layers:
+            for parameter in layer.parameters():
+                nn.init.normal_(parameter)
+
+
+class Tagger(nn.Module):
+    """A score for each token, from the token and from the mean of those that the mask keeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.score = nn.Embedding(100, 8), nn.Linear(8, 3)
+        _seeded(self.embed, self.score)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        known, kept = self.embed(input_ids), attention_mask.unsqueeze(-1).float()
+        mean = (known * kept).sum(1, keepdim=True) / kept.sum(1, keepdim=True).clamp(min=1)
+        return self.score(known + mean)  # type: ignore[no-any-return]
+
+
+class PaddedTagger(Tagger):
+    """The same without a mask: it knows padding by its id, 7, as a tokenizer's pad token."""
+
+    def forward(self, input_ids: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(input_ids, (input_ids != 7).long())
+
+
+class Segments(nn.Module):
+    """Half the height and the width, four classes; reads its neighbours, so padding changes the border."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.classes = nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        _seeded(self.down, self.classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.classes(torch.relu(self.down(image.float() / 255)))  # type: ignore[no-any-return]
+
+
+class Pixels(nn.Module):
+    """Four classes of each pixel by itself: padding changes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes = nn.Conv2d(3, 4, 1)
+        _seeded(self.classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.classes(image.float() / 255)  # type: ignore[no-any-return]
+
+
+class TextAndSound(nn.Module):
+    """Two inputs with dimensions of their own: one score for both, and what each frame adds to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.hear = nn.Embedding(50, 6), nn.Linear(5, 6)
+        _seeded(self.embed, self.hear)
+
+    def forward(self, tokens: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
+        heard = self.hear(sound) * (sound.abs().sum(-1, keepdim=True) > 0)
+        said = self.embed(tokens) * (tokens > 0).unsqueeze(-1)
+        return said.sum(1) + heard.sum(1), heard
+
+
+class Packed(nn.Module):
+    """A recurrent network that is told how long each row is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells = nn.GRU(4, 5, batch_first=True)
+        _seeded(self.cells)
+
+    def forward(self, x: Tensor, steps: Tensor) -> Tensor:
+        packed = nn.utils.rnn.pack_padded_sequence(x, steps.cpu(), batch_first=True, enforce_sorted=False)
+        return self.cells(packed)[1][-1]  # type: ignore[no-any-return]
+
+
+class Frames(nn.Module):
+    """Frames of sound without padding, and a signal that is longer than they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hear, self.say = nn.Conv1d(1, 4, 10, stride=5), nn.ConvTranspose1d(4, 1, 4, stride=4)
+        _seeded(self.hear, self.say)
+
+    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        frames = self.hear(samples.unsqueeze(1))
+        return frames.transpose(1, 2), self.say(frames).squeeze(1)
+
+
+class Boxes(nn.Module):
+    """Ten candidates a row, of which those with a score above a half are found: padded tensors and a count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.box, self.score = nn.Linear(8, 40), nn.Linear(8, 10)
+        _seeded(self.box, self.score)
+
+    def found(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        boxes, scores = self.box(x).view(-1, 10, 4), self.score(x).sigmoid()
+        order = torch.argsort((scores <= 0.5).int(), dim=1, stable=True)
+        ordered = torch.gather(boxes, 1, order.unsqueeze(-1).expand_as(boxes))
+        return ordered, torch.gather(scores, 1, order), (scores > 0.5).sum(1)
+
+    def forward(self, x: Tensor) -> Any:
+        boxes, scores, count = self.found(x)
+        return {"boxes": boxes, "scores": scores, "count": count}
+
+
+class BoxesInOrder(Boxes):
+    def forward(self, x: Tensor) -> Any:
+        return self.found(x)
+
+
+class WithoutCount(Boxes):
+    def forward(self, x: Tensor) -> Any:
+        return self.found(x)[:2]
+
+
+class Miscounts(Boxes):
+    """Counts more than there are, in rows that begin with a large number."""
+
+    def forward(self, x: Tensor) -> Any:
+        boxes, scores, count = self.found(x)
+        return boxes, scores, torch.where(x[:, 0] > 100, 99, count)
+
+
+class ListOfBoxes(Boxes):
+    """The same as torchvision's detectors return it: a dict for each row."""
+
+    def forward(self, x: Tensor) -> Any:
+        rows = zip(*self.found(x), strict=True)
+        return [{"boxes": boxes[:count], "scores": scores[:count]} for boxes, scores, count in rows]
+
+
+class ListOfTensors(Boxes):
+    def forward(self, x: Tensor) -> Any:
+        return [boxes[:count] for boxes, _, count in zip(*self.found(x), strict=True)]
+
+
+class Half(nn.Module):
+    """Weights of 16 bits, which take no rows of 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        _seeded(self.layer)
+        self.bfloat16()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)  # type: ignore[no-any-return]
