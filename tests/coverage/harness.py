@@ -25,7 +25,7 @@ from deployments.resources import Placement
 from models.errors import ModelError
 from models.parity import deviation, tolerance_for
 from models.signature import Array
-from models.startup.open_model import OpenedModel, open_model
+from models.startup.open_model import open_model
 
 from .cases import Case
 from .eager import Eager
@@ -60,15 +60,19 @@ def outcome_of(case: Case) -> Outcome:
     Raises:
         AssertionError: a row's answer is not eager's.
     """
+    before = torch.get_num_threads()
     try:
         config = parse_model(case.args)
-        served, asked, forwards = asyncio.run(_ask(case, config))
+        torch.set_num_threads(config.threads)  # As deployments.resources.confine does.
+        how, asked, forwards = asyncio.run(_ask(case, config))
+        return Outcome(how, compared(case, config, asked), forwards)
     except (ConfigError, ModelError) as error:
         return Outcome(refused=str(error))
-    return Outcome(served.how, compared(case, getattr(served, "config", config), asked), forwards)
+    finally:
+        torch.set_num_threads(before)
 
 
-async def _ask(case: Case, config: ModelConfig) -> tuple[OpenedModel, list[_Asked], int]:
+async def _ask(case: Case, config: ModelConfig) -> tuple[str, list[_Asked], int]:
     model, ran = Model.__new__(Model), list[BatchResult]()
     thread = DeviceThread()
     thread.start()
@@ -88,7 +92,7 @@ async def _ask(case: Case, config: ModelConfig) -> tuple[OpenedModel, list[_Aske
             asked = await asyncio.gather(*(_client(model, request) for request in _requests(case, config)))
     finally:
         (device or SimpleNamespace(stop=lambda: thread.submit(thread.stop))).stop()
-    return model._served, asked, len(ran)
+    return model._served.how, asked, len(ran)
 
 
 def _requests(case: Case, config: ModelConfig) -> list[InferRequest]:
@@ -132,7 +136,7 @@ def _deviations(
 ) -> dict[str, float]:
     found, counted = {}, _counted(config)
     for output in config.outputs:
-        name, shape = output.name, tuple[Any, ...](output.shape)
+        name, shape = output.name, output.shape
         if name in counted and name not in expected:  # It is compared with the sizes of the others.
             continue
         actual, wanted = answer[name], expected[name]
@@ -155,7 +159,7 @@ def _deviations(
     return found
 
 
-def _counted(config: ModelConfig) -> set[Any]:
+def _counted(config: ModelConfig) -> set[str]:
     """Return the names in the outputs' shapes that are no open dimension."""
-    sizes: set[Any] = {size for each in config.outputs for size in each.shape[1:]}
-    return {size for size in sizes - set(getattr(config, "dims", ())) if isinstance(size, str) and size.isidentifier()}
+    sizes = {size for each in config.outputs for size in each.shape[1:]}
+    return {size for size in sizes if isinstance(size, str) and size.isidentifier()} - config.dims.keys()
