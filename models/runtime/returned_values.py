@@ -78,9 +78,14 @@ def _misshapen(tensor: Tensor, shape: list[int], rows: int, sizes: Mapping[str, 
     if tensor.named:
         given = ", ".join(f"{name} {size}" for name, size in sizes.items())
         wanted = f"{[-1, *tensor.sized(sizes)]} where {given or 'no size is open'}"
+    advice = "forward must return one row for each that it gets, in their order"
+    if tensor.named and shape[:1] == [rows]:
+        advice = (
+            "forward must return sizes that follow those of its padded input: total_length=x.shape[1] where it unpacks"
+        )
     return ModelError(
         f"output {tensor.name!r} has shape {shape} for {rows} rows, the config says {wanted}\n"
-        "help: correct outputs in the config; forward must return one row for each that it gets, in their order"
+        f"help: correct outputs in the config; {advice}"
     )
 
 

@@ -91,11 +91,13 @@ def _worst(runner: Runner, samples: SampleInputs, config: ModelConfig) -> float:
 def _emptied(samples: SampleInputs, rows: dict[str, Array], on_gpu: bool) -> dict[str, Array]:
     """Return rows of zeros, or of the lowest values in the config.
 
-    On a GPU, where an index out of range ends the process, whole numbers stay.
+    On a GPU, where an index out of range ends the process, whole numbers stay; so do those that may be a row's length.
     """
     lows = {} if samples.preprocess else {each.name: each.low for each in samples.model_inputs}
     return {
-        name: array if on_gpu and array.dtype.kind in "iu" else np.full_like(array, lows.get(name) or 0)
+        name: array
+        if array.dtype.kind in "iu" and (on_gpu or array.ndim == 1)
+        else np.full_like(array, lows.get(name) or 0)
         for name, array in rows.items()
     }
 

@@ -1,7 +1,7 @@
 """The checks before anything is compiled: the eager model runs as declared, and gives the same answers twice."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
@@ -128,7 +128,7 @@ def _reading(
             found, outputs = call(reading_of, returned, reference.outputs, count), reference.outputs
         else:
             one = Returned(returned, count, samples.sizes_of(rows))
-            found, outputs = call(network_outputs, one, _otherwise(reference, samples, count), found_for)
+            found, outputs = call(network_outputs, one, _otherwise(reference, samples, one), found_for)
         check_returned(found(returned, reference.layout.device), outputs)
         return found, outputs
     except ModelError as error:
@@ -139,14 +139,19 @@ def _reading(
         return said
 
 
-def _otherwise(reference: Reference, samples: SampleInputs, count: int) -> list[Returned]:
-    """Run another number of rows, where there is one, once for each open dimension, with another size of it."""
-    rows, least = max(1, count - 1), samples.least
-    runs = []
+def _otherwise(reference: Reference, samples: SampleInputs, one: Returned) -> list[Returned]:
+    """Run another number of rows, where there is one, for each open dimension with two other sizes of it."""
+    rows, least, runs = max(1, one.rows - 1), samples.least, list[Returned]()
     for dim in samples.dims:
-        # A network need not take a size that no batch will have.
-        with suppress(Exception) if len(dim.sizes) == 1 else nullcontext():
-            sizes = least | {dim.name: dim.sizes[-1] if len(dim.sizes) > 1 else max(1, dim.sizes[0] // 2)}
-            drawn = samples.shaped((rows, tuple(sizes.values())), seed=17)
-            runs.append(Returned(reference.returned(drawn), rows, sizes))
-    return runs or [Returned(reference.returned(samples.shaped((rows, tuple(least.values())), seed=17)), rows, least)]
+        # An odd one between them tells n//2 from n/2, and both from n-8.
+        between = (dim.sizes[0] + dim.sizes[-1]) // 2 | 1
+        for size in sorted({dim.sizes[0], between, dim.sizes[-1], max(1, dim.sizes[0] // 2)} - {one.sizes[dim.name]}):
+            # A network need not take a size that no batch will have.
+            with nullcontext() if size in dim.sizes else suppress(Exception):
+                runs.append(_run(reference, samples, rows, least | {dim.name: size}))
+    return runs or [_run(reference, samples, rows, least)]
+
+
+def _run(reference: Reference, samples: SampleInputs, rows: int, sizes: Mapping[str, int]) -> Returned:
+    drawn = samples.shaped((rows, tuple(sizes.values())), seed=17)
+    return Returned(reference.returned(drawn), rows, sizes)

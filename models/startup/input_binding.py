@@ -112,7 +112,8 @@ def _refuse_wrong_count(own: Sequence[Parameter], open_end: bool, names: Sequenc
     if len(names) > len(by_position) and not open_end:
         raise ModelError(
             f"inputs: {who} {list(names)}, forward takes {[each.name for each in by_position]}\n"
-            "help: list one input for each parameter"
+            "help: list one input for each parameter; if it takes several in one, as a dict, name a module of your own "
+            "that takes each and calls it"
         )
 
 

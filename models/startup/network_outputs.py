@@ -8,6 +8,7 @@ Their names are those of a dict, dataclass or named tuple with points between th
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import le
 from typing import Any
 
 import torch
@@ -52,9 +53,11 @@ def network_outputs(
     leaves_of = [dict(leaves(each.result)) for each in others]
     named, found = names_in(one.result) is not None, [each for each in leaves(one.result) if each[1] is not None]
     picks, tensors, left_out = list[Pick](), list[Tensor](), list[str]()
+    counts = _counts(found, leaves_of, named)
     for index, (path, value) in enumerate(found):
         name = _name(path, named, index if len(found) > 1 else None)
-        shape = _shape(value, one, [(each, of.get(path)) for each, of in zip(others, leaves_of, strict=True)])
+        runs = [(one, value), *((each, of.get(path)) for each, of in zip(others, leaves_of, strict=True))]
+        shape = _shape(value, runs, counts)
         if shape is None:
             left_out.append(name)
             continue
@@ -63,9 +66,9 @@ def network_outputs(
         tensors.append(Tensor(name, datatype_of(torch.as_tensor(value).dtype), (-1, *sizes), named=open_sizes))
         picks.append(Pick(name, path, by_row))
     if not picks:
-        runs = ", and ".join(f"{shown(each.result)} for {each.rows} rows" for each in (one, *others[:1]))
+        told = ", and ".join(f"{shown(each.result)} for {each.rows} rows" for each in (one, *others[:1]))
         raise ModelError(
-            f"{key}: forward returned {runs}: nothing in it has a row for each row\n"
+            f"{key}: forward returned {told}: nothing in it has a row for each row\n"
             "help: return tensors whose first size counts the rows, and whose other sizes are always the same, or "
             "those of an open dimension"
         )
@@ -81,16 +84,30 @@ def _name(path: Path, named: bool, index: int | None) -> str:
     return text(path) if named else "output" if index is None else f"output{index}"
 
 
+def _counts(
+    found: Sequence[tuple[Path, Any]], others: Sequence[Mapping[Path, Any]], named: bool
+) -> dict[str, list[int]]:
+    """Return what may count entries of other outputs, by name, each with its largest of every run."""
+    counts = {}
+    for index, (path, value) in enumerate(found):
+        runs = [value, *(each.get(path) for each in others)]
+        if all(isinstance(run, torch.Tensor) and run.dim() == 1 and run.numel() and _is_whole(run) for run in runs):
+            counts[_name(path, named, index if len(found) > 1 else None)] = [int(run.max()) for run in runs]
+    return counts
+
+
+def _is_whole(value: torch.Tensor) -> bool:
+    return not value.is_floating_point() and not value.is_complex() and value.dtype != torch.bool
+
+
 def _shape(
-    value: Any, one: Returned, others: Sequence[tuple[Returned, Any]]
+    value: Any, runs: Sequence[tuple[Returned, Any]], counts: Mapping[str, Sequence[int]]
 ) -> tuple[tuple[int, ...], tuple[NamedSize, ...]] | None:
     """Return the sizes besides the rows, -1 for an open one, and the open ones; None for what is no tensor of rows, or
-    has a size that follows no dimension.
+    has a size that follows neither a dimension nor a count.
     """
     if is_numbers(value):
-        counts = [(len(value), one.rows), *((len(other), run.rows) for run, other in others if is_numbers(other))]
-        return ((), ()) if len(counts) == 1 + len(others) and all(a == b for a, b in counts) else None
-    runs = [(one, value), *others]
+        return ((), ()) if all(is_numbers(other) and len(other) == run.rows for run, other in runs) else None
     for run, other in runs:
         if not isinstance(other, torch.Tensor) or other.dtype.is_complex or other.dim() != value.dim():
             return None
@@ -98,11 +115,18 @@ def _shape(
             return None
     sizes, open_sizes = list[int](), list[NamedSize]()
     for axis in range(1, value.dim()):
-        if all(other.shape[axis] == value.shape[axis] for _, other in others):
+        if all(other.shape[axis] == value.shape[axis] for _, other in runs):
             sizes.append(value.shape[axis])
             continue
         seen = [(run.sizes, int(other.shape[axis])) for run, other in runs]
         found = _follows(axis, seen, {each.name for each in open_sizes})
+        if found is None:
+            # The longest row of the first run is not padded: it has as many as there are.
+            sizes_seen = [size for _, size in seen]
+            same = [
+                name for name, most in counts.items() if most[0] == sizes_seen[0] and all(map(le, most, sizes_seen))
+            ]
+            found = axis_named(axis, same[0]) if same else None
         if found is None:
             return None
         sizes.append(-1)

@@ -18,7 +18,7 @@ from . import co_batched_rows
 from .check_results import Padding
 from .eager_reference import Reference
 from .row_checks import PROBE_ROWS, count_of, prepared, rounding
-from .sample_inputs import SampleInputs, stretch
+from .sample_inputs import SampleInputs, lowered, stretch
 
 # How many sizes are tried if a network does not take every one: it may want a multiple of some number.
 _TRIED = 64
@@ -232,9 +232,7 @@ def _cut(whole: Rows, dim: Dim, kept: int, reference: Reference) -> dict[str, Ar
         for each in tensor.named:
             if each.name == dim.name:
                 cut[tensor.name] = cut[tensor.name].take(range(kept), axis=each.axis)
-        if not tensor.named and len(tensor.shape) == 1 and tensor.numpy.kind in "iu":
-            # It may say how long each row is: no row may say more than it has. Any other number is as good as before.
-            cut[tensor.name] = np.minimum(cut[tensor.name], max(kept, int(tensor.low or 0))).astype(tensor.numpy)
+    cut = lowered(cut, reference.model_inputs, kept)
     return {tensor.name: np.ascontiguousarray(cut[tensor.name]) for tensor in reference.model_inputs}
 
 

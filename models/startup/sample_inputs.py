@@ -127,7 +127,9 @@ class SampleInputs:
         of = dict(zip([dim.name for dim in self.dims], sizes, strict=True))
         # Real rows are as long as they are: repeated, they fill a longer one with numbers that the network knows.
         fit = stretch if self.examples is None else _repeated
-        return {tensor.name: fit(arrays[tensor.name], tensor, of) for tensor in self.model_inputs}
+        fitted = {tensor.name: fit(arrays[tensor.name], tensor, of) for tensor in self.model_inputs}
+        cut = [of[name] for name, size in self.sizes_of(arrays).items() if size > of[name]]
+        return lowered(fitted, self.model_inputs, min(cut)) if cut else fitted
 
     def preprocessed(self, arrays: Rows, rows: int) -> dict[str, Array]:
         """Return these rows, preprocessed, and checked against what the preprocessing returned first."""
@@ -217,6 +219,19 @@ def _repeated(array: Array, tensor: Tensor, sizes: Mapping[str, int]) -> Array:
         if 0 < array.shape[each.axis] < size:
             array = np.concatenate([array] * -(-size // array.shape[each.axis]), axis=each.axis)
     return stretch(array, tensor, sizes)
+
+
+def lowered(rows: Rows, model_inputs: Sequence[Tensor], size: int) -> dict[str, Array]:
+    """Return rows that were cut to a size, in which no whole number of a row says that it has more.
+
+    It may be the row's length. Any other number is as good as before.
+    """
+    kept = dict(rows)
+    for tensor in model_inputs:
+        if len(tensor.shape) == 1 and tensor.numpy.kind in "iu":
+            least = tensor.low or 0.0
+            kept[tensor.name] = np.minimum(kept[tensor.name], max(size, int(least))).astype(tensor.numpy)
+    return kept
 
 
 def stretch(array: Array, tensor: Tensor, sizes: Mapping[str, int]) -> Array:

@@ -160,3 +160,16 @@ class Half(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(x)  # type: ignore[no-any-return]
+
+
+class Speech(nn.Module):
+    """Sound to letters: frames by two strides without padding, and how many of them each row has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv1d(1, 4, 10, stride=5), nn.Conv1d(4, 6, 3, stride=2)
+        _seeded(self.first, self.second)
+
+    def forward(self, samples: Tensor, length: Tensor) -> Any:
+        logits = self.second(torch.relu(self.first(samples.unsqueeze(1)))).transpose(1, 2)
+        return {"logits": logits, "frames": ((length - 10) // 5 + 1 - 3) // 2 + 1}

@@ -1,5 +1,6 @@
 """What a postprocess gets and returns: the network's own tensors, and the outputs of the config."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +265,47 @@ def test_a_handler_with_one_of_the_two_is_enough_where_the_other_is_not_needed()
 )
 def test_a_second_parameter_gets_those_of_the_request(function: Any, takes: bool) -> None:
     assert hook_of(function).takes_parameters is takes
+
+
+def letters() -> Callable[[Rows], Any]:
+    """Return the best letter of each frame, as text."""
+
+    def run(rows: Rows) -> dict[str, Any]:
+        assert rows["logits"].shape[1] == rows["frames"].max()
+        best = [row[:count].argmax(-1) for row, count in zip(rows["logits"], rows["frames"], strict=True)]
+        return {"text": ["".join("abcdef"[each] for each in row) for row in best]}
+
+    return run
+
+
+def recordings() -> list[Rows]:
+    """Return sounds of several lengths, each with its length."""
+    random = np.random.default_rng(0)
+    return [{"sound": random.normal(size=(1, size)).astype(np.float32)} for size in (80, 61, 47, 80)]
+
+
+def with_length() -> Callable[[Rows], Rows]:
+    def run(rows: Rows) -> Rows:
+        sound = rows["sound"]
+        return {"samples": sound, "length": np.full(len(sound), sound.shape[1], np.int64)}
+
+    return run
+
+
+def test_a_hook_gets_a_size_that_follows_no_dimension_by_the_count_beside_it() -> None:
+    here = "tests.models.test_postprocess"
+    served = opened(
+        source={"factory": "tests.models.open_networks:Speech"},
+        inputs=[{"name": "sound", "datatype": "FP32", "shape": [-1, "time"]}],
+        outputs=[{"name": "text", "datatype": "BYTES", "shape": [-1]}],
+        preprocess=f"{here}:with_length",
+        postprocess=f"{here}:letters",
+        example=f"{here}:recordings",
+        dims={"time": {"sizes": [50, 80]}},
+    )
+    assert "logits FP32 [-1, -1, 6], frames INT64 [-1]" in served.outputs_read
+    requests = [{"samples": np.ones((1, size), np.float32), "length": np.array([size])} for size in (80, 47)]
+    second = {name: each[1:] for name, each in served.runner.run(requests).items()}
+    assert served.runner.cut is not None
+    own = served.runner.cut(requests[1], second)
+    assert own["logits"].shape[1] == own["frames"][0] == 3
