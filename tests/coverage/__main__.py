@@ -91,10 +91,11 @@ def _markdown(content: Mapping[str, Any], found: Iterable[Row]) -> str:
         f"{sum(not each.expected for each in tried)} not as expected.",
         "",
         f"Each gets {content['requests']} requests at once, most of one to three rows, some of more than a forward "
-        "takes. Every row is compared with the eager network's own answer to that row alone, unpadded; with `random`, a "
-        "request with what eager draws from its seed; with `batch`, a request as a whole. The largest deviation is relative to "
-        "the largest value of an output. The last word of a network that is served is how its forward runs. Lines of "
-        "YAML are a model's `args`; lines of Python are hooks and examples, all that is written beside the network.",
+        "takes. Every row is compared with the eager network's own answer to that row alone, unpadded; with `random`, "
+        "a request with what eager draws from its seed; with `batch`, a request as a whole. The largest deviation is "
+        "relative to the largest value of an output. The last word of a network that is served is how its forward "
+        "runs. Lines of YAML are a model's `args`; lines of Python are hooks and examples, all that is written beside "
+        "the network.",
         "",
     ]
     cells = [

@@ -11,6 +11,7 @@ from .requests import Draw
 
 CONFIGS = Path(__file__).parent / "configs"
 NETWORKS = "tests.coverage.networks"
+SIGNATURES = "needs inputs and outputs that are found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ CASES = [
     Case("super-resolution"),
     Case("vae"),
     Case("diffusion"),
-    Case("train-mode-norm", refused="batch statistics"),
+    Case("train-mode-norm", refused="fix the model"),
     Case("dropout", refused="random: true"),
     Case("dropout-meant"),
     # Text.
@@ -72,7 +73,7 @@ CASES = [
     Case("ner-labels"),
     Case("transformer-encoder"),
     Case("transformer-tokens"),
-    Case("bert-unmasked", refused="reads its padding"),
+    Case("bert-unmasked", refused="pad: none"),
     Case("attention-maps"),
     Case("transformer-eager"),
     Case("transformer-masked", requests.hidden_ends),
@@ -85,7 +86,7 @@ CASES = [
     Case("gpt2-generate-padded", refused="pad: none"),
     Case("text-cnn", refused="pad: none"),
     Case("lazy-positions"),
-    Case("relative-positions", refused="reads its padding"),
+    Case("relative-positions", refused="pad: none"),
     Case("cross-encoder", requests.queries),
     Case("layoutlm", requests.pages),
     Case("t5-generate"),
@@ -128,6 +129,10 @@ CASES = [
     Case("bf16"),
     Case("bf16-weights"),
     Case("fp16-weights"),
+    # Found where the config leaves it out.
+    Case("no-outputs", pending=SIGNATURES),
+    Case("only-an-example", requests.customers, pending=SIGNATURES),
+    Case("only-a-program", requests.eight, eager=f"{NETWORKS}.tabular:Regression", pending=SIGNATURES),
     # Files.
     Case("exported-program", eager=f"{NETWORKS}.tabular:Regression"),
     Case("exported-open", eager=f"{NETWORKS}.vision:PerPixel"),
@@ -137,7 +142,7 @@ CASES = [
     Case("lstm-loop", requests.steps),
     Case("lstm-packed", requests.steps),
     Case("lstm-tagger", requests.steps, refused="total_length=x.shape[1]"),
-    Case("lstm-unmasked", refused="reads its padding"),
+    Case("lstm-unmasked", refused="pad: none"),
     Case("lstm-unpadded"),
     Case("rnn-state"),
     # Boxes.
@@ -150,6 +155,6 @@ CASES = [
     # Graphs.
     Case("graph-nodes"),
     Case("graph-degrees"),
-    Case("graph-degrees-padded", refused="reads its padding"),
+    Case("graph-degrees-padded", refused="pad: none"),
     Case("molecules"),
 ]

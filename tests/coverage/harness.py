@@ -25,7 +25,7 @@ from deployments.resources import Placement
 from models.errors import ModelError
 from models.parity import deviation, tolerance_for
 from models.signature import Array
-from models.startup.open_model import open_model
+from models.startup.open_model import OpenedModel, open_model
 
 from .cases import Case
 from .eager import Eager
@@ -64,22 +64,23 @@ def outcome_of(case: Case) -> Outcome:
     try:
         config = parse_model(case.args)
         torch.set_num_threads(config.threads)  # As deployments.resources.confine does.
-        how, asked, forwards = asyncio.run(_ask(case, config))
-        return Outcome(how, compared(case, config, asked), forwards)
+        served, asked, forwards = asyncio.run(_ask(case, config))
+        return Outcome(served.how, compared(case, served.config, asked), forwards)
     except (ConfigError, ModelError) as error:
         return Outcome(refused=str(error))
     finally:
         torch.set_num_threads(before)
 
 
-async def _ask(case: Case, config: ModelConfig) -> tuple[str, list[_Asked], int]:
+async def _ask(case: Case, config: ModelConfig) -> tuple[OpenedModel, list[_Asked], int]:
     model, ran = Model.__new__(Model), list[BatchResult]()
     thread = DeviceThread()
     thread.start()
     device = None
     try:
-        model._config, model._placement = config, Placement("cpu", None)
+        model._placement = Placement("cpu", None)
         model._served = await thread.call(lambda: open_model(config, "cpu"))
+        model._config = config = model._served.config  # With what was found, where the YAML leaves it out.
         model._metrics = ModelMetrics(model._served.forward_ms)
         model._supervisor = Supervisor(model._served)
         model._supervisor.health = SimpleNamespace(ran=ran.append)  # type: ignore[assignment]
@@ -92,7 +93,7 @@ async def _ask(case: Case, config: ModelConfig) -> tuple[str, list[_Asked], int]
             asked = await asyncio.gather(*(_client(model, request) for request in _requests(case, config)))
     finally:
         (device or SimpleNamespace(stop=lambda: thread.submit(thread.stop))).stop()
-    return model._served.how, asked, len(ran)
+    return model._served, asked, len(ran)
 
 
 def _requests(case: Case, config: ModelConfig) -> list[InferRequest]:

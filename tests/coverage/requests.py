@@ -99,6 +99,16 @@ def queries(generator: np.random.Generator, rows: int) -> dict[str, Array]:
     return {"query": found[:, 0], "candidates": found[:, 1:]}
 
 
+def customers(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    usage = generator.normal(size=(rows, 6)).astype(np.float32)
+    country, plan = generator.integers(0, 20, rows), generator.integers(0, 5, rows)
+    return {"usage": usage, "country": country, "plan": plan, "active": generator.random(rows) > 0.5}
+
+
+def eight(generator: np.random.Generator, rows: int) -> dict[str, Array]:
+    return {"x": generator.normal(size=(rows, 8)).astype(np.float32)}
+
+
 def any_images(generator: np.random.Generator, rows: int) -> dict[str, Array]:
     height, width = generator.integers(4, 33, 2)
     return {"image": generator.integers(0, 256, (rows, 3, height, width), np.uint8)}
