@@ -3,8 +3,8 @@
     python -m benchmarks.mixed_sizes                   # writes results/mixed-sizes_<hardware>_<yyyymm>.json and .md
     python -m benchmarks.mixed_sizes --seconds 4 --out DIR
 
-Two networks on a CPU thread: token classification of 5 to 128 tokens, padded, and segmentation of three sizes of images,
-unpadded. In process, without HTTP: 64 clients each send their next request when they have the answer to their last.
+Two networks on a CPU thread: token classification of 5 to 128 tokens, padded, and segmentation of images of three
+sizes, never padded. In process, without HTTP: 64 clients, each with one request at a time.
 
 The best grouping knows all requests beforehand, divides them by the times of the start's warm-up so that they take the
 least time in all, and runs the batches one after the other with nothing around them but collating. Both are measured in

@@ -17,6 +17,7 @@ from .suggest import closest
 PROJECT = Path(__file__).resolve().parents[1]
 LOOKED_UP = "paths are looked up in the working directory, then in the project's root"
 _FOLDER = "pitstop_file_"
+_OF_A_FILE = re.compile(rf"{_FOLDER}[0-9a-f]{{12}}\.?")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _MODULE = re.compile(r"[A-Za-z_][\w.]*")
 
@@ -65,6 +66,14 @@ def local(location: str) -> Path | None:
     return None
 
 
+def no_such_file(location: str) -> tuple[str, str]:
+    """Return what is wrong with a path of no file, and the way out."""
+    with suppress(OSError, RuntimeError):  # As above.
+        if any((folder / Path(location).expanduser()).is_dir() for folder in (Path(), PROJECT)):
+            return f"{location}: is a directory", "name a file in it"
+    return f"{location}: no such file", LOOKED_UP
+
+
 def module_names(file: Path) -> tuple[str, str]:
     """Return the names that a file's folder and the file have as modules: no other module's, the same for one path."""
     stem = file.stem
@@ -76,6 +85,11 @@ def module_names(file: Path) -> tuple[str, str]:
 def shown(module: str) -> str:
     """Return a module's name without that of a file's folder, which says nothing."""
     return module.partition(".")[2] if module.startswith(_FOLDER) else module
+
+
+def as_written(text: str) -> str:
+    """Return a text in which an import of a file's neighbour is as the file has it, with a dot."""
+    return _OF_A_FILE.sub(".", text)
 
 
 def beside(folder: Path, module: str) -> bool:

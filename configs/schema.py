@@ -7,7 +7,7 @@ Frozen, and an unknown key is an error: Ray itself would drop it without a messa
 import math
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from . import open_sizes
 from .backends import BACKENDS, DEFAULT, BackendName
@@ -15,7 +15,7 @@ from .code_files import import_path
 from .strict import Strict
 from .tensors import DimConfig, OutputConfig, TensorConfig
 from .user_config import CanaryConfig, Tunables
-from .values import check_batch_bytes, host, whole_above_one
+from .values import check_batch_bytes, host, some_paths, whole_above_one
 
 __all__ = ["AuthConfig", "CanaryConfig", "ModelConfig", "OutputConfig", "PredictConfig", "RootConfig"]
 __all__ += ["SourceConfig", "Strict", "TensorConfig", "Tunables"]
@@ -25,7 +25,7 @@ Precision = Literal["fp64", "fp32", "tf32", "bf16", "fp16"]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 GpuShare = Annotated[float, AfterValidator(whole_above_one)]
 Host = Annotated[str, AfterValidator(host)]
-Example = Annotated[str, Field(min_length=1)]
+Examples = Annotated[str | tuple[str, ...], BeforeValidator(some_paths)]
 ImportPath = Annotated[str, AfterValidator(import_path)]
 
 
@@ -105,7 +105,7 @@ class ModelConfig(Strict):
     outputs: tuple[OutputConfig, ...] = Field(
         min_length=1, strict=False, description="Outputs, with the names or in the order in which forward returns them."
     )
-    example: Example | Annotated[tuple[Example, ...], Field(strict=False, min_length=1)] | None = Field(
+    example: Examples | None = Field(
         None,
         description="Real requests for the checks of the start: files, or a callable that returns them.",
     )

@@ -23,6 +23,19 @@ def printable(name: str) -> str:
     return name
 
 
+def some_paths(value: object) -> object:
+    """Return one path, or several as a tuple, or raise ValueError."""
+    if value is None:
+        return None
+    several = [value] if isinstance(value, str) else value
+    if not isinstance(several, list | tuple) or not several or not all(isinstance(e, str) and e for e in several):
+        raise ValueError(
+            f"{repr(value)[:60]} names no example\nhelp: write the path of a file, package.module:name or "
+            "path/to/file.py:name, or a list of these; leave the key out where there is none"
+        )
+    return value if isinstance(value, str) else tuple(several)
+
+
 def dotted(value: object) -> object:
     """Return a path of names and indices as text, also where YAML has read a number; or raise ValueError.
 

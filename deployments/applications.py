@@ -12,6 +12,11 @@ from .core.errors import NotReady
 
 # Every error that we raise in a start, as Python writes it below a traceback, up to the next blank line.
 _OURS = re.compile(r"^(?:[\w.]+\.)?(?:ModelError|ConfigError): (.+?)(?=\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
+# Serve's sentence on replicas that its node has no room for; another one is told as it is.
+_NO_ROOM = re.compile(
+    r"has (\d+) replicas that have taken more than \d+s to be scheduled.*"
+    r"Resources required for each replica: ({.*?}), total resources available: ({.*?})[.,]"
+)
 _STATES = {"DEPLOYING": "LOADING", "NOT_STARTED": "LOADING", "DELETING": "UNLOADING"}
 _REFUSED = "DEPLOY_FAILED"
 _FAILED = (_REFUSED, "UNHEALTHY")
@@ -42,6 +47,7 @@ class App:
     canary: bool = False
     status: str = "RUNNING"
     held: bool = False
+    no_room: bool = False
 
     @property
     def ready(self) -> bool:
@@ -54,6 +60,8 @@ class App:
 
     @property
     def reason(self) -> str:
+        if self.no_room and not self.failed:
+            return self.message.partition("\n")[0]
         if self.ready:
             return _MEANWHILE.get(self.status, "")
         return "see the server's log" if self.failed else self.state.lower()
@@ -71,17 +79,19 @@ def application(name: str, details: dict[str, Any], canary: bool = False) -> App
     status = word(details["status"])
     args = (details.get("deployed_app_config") or {}).get("args") or {}
     deployments = list(details.get("deployments", {}).values())
+    no_room = _no_room(details.get("deployments", {}))
     answering = bool(deployments) and all(_answering(each, status) for each in deployments)
     return App(
         name=name,
         version=str(args.get("version", "1")),
         state="READY" if answering else _STATES.get(status, "UNAVAILABLE" if status in _FAILED else "LOADING"),
         failed=status in _FAILED and not answering,
-        message=_message(details),
+        message=no_room or _message(details),
         replicas=sum(len(each.get("replicas", ())) for each in deployments),
         canary=canary,
         status=status,
         held=any(map(_to_zero, deployments)) and status not in _FAILED,
+        no_room=bool(no_room) and status not in _FAILED,
     )
 
 
@@ -109,6 +119,20 @@ def canaries(apps: Iterable[dict[str, Any]]) -> set[str]:
     deployments = (each for app in apps for each in (app.get("deployed_app_config") or {}).get("deployments") or ())
     canaries = ((each.get("user_config") or {}).get("canary") or {} for each in deployments)
     return {str(canary["application"]) for canary in canaries if "application" in canary}
+
+
+def _no_room(deployments: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a sentence on the replicas that Ray cannot place, the ingress replicas too; "" where it can."""
+    told = []
+    for name, each in deployments.items():
+        if word(each.get("status", "")) not in ("UNHEALTHY", _REFUSED) and (
+            found := _NO_ROOM.search(str(each.get("message", "")))
+        ):
+            count, needed, free = found.groups()
+            replicas = "replica" if count == "1" else "replicas"
+            told.append(f"Ray has no room for {count} {name} {replicas}: each reserves {needed}, free is {free}")
+    help_ = "lower num_cpus, num_replicas or ingress_replicas, or add a node"
+    return f"{'; '.join(told)}\nhelp: {help_}" if told else ""
 
 
 def _message(details: dict[str, Any]) -> str:

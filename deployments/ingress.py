@@ -22,6 +22,8 @@ from .batching.batching import Batcher
 from .batching.remote import BlockReply, RemoteDevice
 from .bind_addresses import narrow_grpc
 from .canary.router import CanaryRouter
+from .contract import About, Elsewhere, contract_of, described
+from .core.request import InferRequest
 from .grpc import calls
 from .grpc import short_path as rpc_short_path
 from .health.supervisor import LoopSupervisor
@@ -34,6 +36,9 @@ from .ray_compat.handles import by_grpc
 from .service import ModelService
 from .start_errors import starting
 
+# In a rollout the replica that answers may be of the config before.
+_LOOK_EVERY_S = 0.5
+
 
 class Ingress:
     """Serves a model whose device is in another replica."""
@@ -44,28 +49,28 @@ class Ingress:
         authenticator = open_authenticator(config.auth, config.name)
         await narrow_grpc()
         self._device = by_grpc(device)
-        # The device's replica answers only once it is warm, so ready means warm here too.
-        self._properties = await device.properties.remote()
+        self._contract, signature = contract_of(args), signature_of(config)
+        self._described = described(signature)
+        about = await self._about(device)
         with starting(config.name):
             hooks = hooks_of(config)
-        model_inputs, cut = await device.model_inputs.remote(), await device.cut.remote()
-        preprocess = preprocessor(hooks.preprocess, model_inputs, dims_in(config.open_dims))
-        grouping, loop = await device.grouping.remote(), asyncio.get_running_loop()
-        remote = RemoteDevice(loop, self._block, model_inputs, grouping, cut)
+        preprocess = preprocessor(hooks.preprocess, about.model_inputs, dims_in(config.open_dims))
+        loop = asyncio.get_running_loop()
+        remote = RemoteDevice(loop, self._block, about.model_inputs, about.grouping, about.cut)
         metrics = ModelMetrics({})
         self._pusher = metrics.push(lambda: 0)
         batcher = Batcher(Tunables(), config.max_batch_size, remote, metrics.count_forward, whole=config.whole)
         LoopSupervisor().watch(config.name, batcher)
-        signature = signature_of(config)
         self.service = ModelService(
             config,
             batcher,
             metrics,
             CanaryRouter(signature),
-            lambda: self._properties,
+            lambda: about.properties,
             preprocess=preprocess,
             postprocess=postprocessor(hooks.postprocess, signature.outputs),
             authenticator=authenticator,
+            elsewhere=Elsewhere(self._ask_for),
         )
         gc_tuning.freeze()
 
@@ -82,8 +87,19 @@ class Ingress:
     async def _block(
         self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int, seed: int | None
     ) -> BlockReply:
-        reply: BlockReply = await self._device.block.remote(arrays, rows, timeout_s, requests, seed)
+        reply: BlockReply = await self._device.block.remote(self._contract, arrays, rows, timeout_s, requests, seed)
         return reply
+
+    async def _ask_for(self, request: InferRequest) -> tuple[str, BlockReply]:
+        found: tuple[str, BlockReply] = await self._device.answer_for.remote(request, self._described)
+        return found
+
+    async def _about(self, device: DeploymentHandle[Any]) -> About:
+        """Ask until a device of this config answers; it does only once it is warm, so ready means warm here too."""
+        while (found := await device.about.remote(self._contract)) is None:
+            await asyncio.sleep(_LOOK_EVERY_S)
+        about: About = found
+        return about
 
 
 # Serve's default of 5 requests at a time would keep the device's batches empty.

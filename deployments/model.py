@@ -13,10 +13,9 @@ from ray import serve
 
 from configs.loader import parse_model
 from configs.schema import Tunables
-from models.runtime.dims import Cut
 from models.runtime.forward_times import best_rows
 from models.runtime.returned_values import check_model_inputs
-from models.signature import Array, Tensor, signature_of
+from models.signature import Array, signature_of
 from models.startup.check_results import line
 
 from . import gc_tuning, log_format, malloc_tuning
@@ -24,15 +23,15 @@ from .auth.authenticator import Authenticator, open_authenticator
 from .batching.batch_result import BatchResult
 from .batching.batching import Batcher
 from .batching.device_thread import DeviceThread
-from .batching.grouping import Grouping
 from .batching.local import LocalDevice, open_device
 from .batching.queue import Answer
 from .batching.remote import BlockReply
 from .bind_addresses import narrow_grpc
 from .canary import handle
 from .canary.router import CanaryRouter
+from .contract import About, Described, contract_of, described
 from .core.error_logging import log_once
-from .core.errors import InferenceFailed, ServeError
+from .core.errors import InferenceFailed, NotReady, OtherVersion, ServeError
 from .core.request import InferRequest
 from .grpc import calls
 from .grpc import short_path as rpc_short_path
@@ -54,14 +53,14 @@ if TYPE_CHECKING:
 class Model:
     """Serves one model. Its methods beyond Serve's own are RPCs of the Open Inference service, and what replicas call.
 
-    Ingress replicas call `block`, `model_inputs`, `cut`, `grouping` and `properties`; a stable version calls
-    `canary_status` and `answer`.
+    Ingress replicas call `about`, `block` and `answer_for`; a stable version calls `canary_status` and `answer`.
     """
 
     async def __init__(self, args: dict[str, Any], placement: Placement) -> None:  # type: ignore[misc]  # As Ray has it.
         began_s = time.monotonic()
         self._log = log_format.set_up()
         self._config = parse_model(args)
+        self._contract = contract_of(args)
         self._placement = placement
         authenticator = open_authenticator(self._config.auth, self._config.name)
         await narrow_grpc()
@@ -102,12 +101,14 @@ class Model:
         return self.service.autoscaling_stats()
 
     async def block(
-        self, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int, seed: int | None = None
+        self, contract: str, arrays: dict[str, Array], rows: int, timeout_s: float, requests: int, seed: int | None
     ) -> BlockReply:
         """Answer a block that an ingress replica collated: ("answer", outputs), or an error's kind and arguments.
 
         If a block of several requests fails, nothing is logged: each of them is sent again, alone.
         """
+        if contract != self._contract:
+            return OtherVersion.kind, ()
         future: asyncio.Future[Answer | Exception] = asyncio.get_running_loop().create_future()
 
         def on_result(answer: Answer | Exception) -> None:
@@ -127,17 +128,19 @@ class Model:
             log_once(self._config.name, known)
         return known.kind, known.args
 
-    async def model_inputs(self) -> tuple[Tensor, ...]:
-        """Return to an ingress replica what the preprocessing returned at the start."""
-        return self._served.runner.model_inputs
+    async def about(self, contract: str) -> About | None:
+        """Return to an ingress replica what it needs to know of the device; None to one of another config."""
+        if contract != self._contract:
+            return None
+        runner = self._served.runner
+        return About(self.properties(), runner.model_inputs, self._grouping, runner.cut)
 
-    async def cut(self) -> Cut | None:
-        """Return to an ingress replica what cuts an answer back to a request's own sizes, if any are open."""
-        return self._served.runner.cut
-
-    async def grouping(self) -> Grouping | None:
-        """Return to an ingress replica the policy for rows of different sizes, if there is one."""
-        return self._grouping
+    async def answer_for(self, request: InferRequest, tensors: Described) -> tuple[str, BlockReply]:
+        """Answer a request that an ingress replica of another config has read, if its tensors are the same here."""
+        version = self._config.version
+        if tensors != described(self.service.signature) or request.version not in ("", version):
+            return version, (NotReady.kind, ())
+        return version, await handle.answer(self.service, request)
 
     async def canary_status(self) -> dict[str, Any]:
         """Return to the stable version, whose canary this may be, this replica's metadata and statistics."""

@@ -28,7 +28,7 @@ class Postprocessor:
     def __call__(self, answer: Answer, request: InferRequest) -> Answer | Exception:
         """Return the outputs, or InferenceFailed if the hook raised or returned something else than is declared.
 
-        More than INLINE_ROWS rows belong into its threads.
+        Call it by its `threads`, which say where.
         """
         try:
             returned = call(self._hook, answer, request.parameters)

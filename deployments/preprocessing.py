@@ -3,7 +3,9 @@
 Its arrays are collated with the rows of other requests, so every property of them is checked.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from models.user_code import call, text_of
 
 from .core.errors import BadRequest, InferenceFailed
 from .core.request import InferRequest, IsDisconnected
-from .hook_threads import INLINE_ROWS, HookThreads
+from .hook_threads import HookThreads
 
 
 class Preprocessor:
@@ -40,10 +42,9 @@ class Preprocessor:
             InferenceFailed: it raised another error, or returned something else than at the start.
             TimedOut: it was not done by `until_s`, on time.perf_counter's clock.
         """
-        inputs, rows, parameters = request.inputs, request.rows, request.parameters
-        if rows <= INLINE_ROWS:
-            return self._run(inputs, rows, parameters)
-        return await self._threads.run(lambda: self._run(inputs, rows, parameters), until_s, is_disconnected)
+        rows, threads = request.rows, self._threads
+        work = partial(self._run, request.inputs, rows, request.parameters)
+        return await threads.call(rows, work, until_s - time.perf_counter(), is_disconnected)
 
     def _run(self, inputs: Rows, rows: int, parameters: Mapping[str, Any] | None) -> dict[str, Array]:
         try:
@@ -64,7 +65,10 @@ class Preprocessor:
 
     def _own(self, returned: object, rows: int) -> dict[str, Array]:
         """Return copies: a hook may write into the same arrays at its next call, while these still wait."""
-        return {name: np.array(array) for name, array in check_model_inputs(returned, rows, self._model_inputs).items()}
+        arrays = check_model_inputs(returned, rows, self._model_inputs)
+        # Again: an array of a class of the user's own may have told of another dtype or shape than its copy has.
+        copies = {name: np.array(array) for name, array in arrays.items()}
+        return check_model_inputs(copies, rows, self._model_inputs)
 
 
 def preprocessor(

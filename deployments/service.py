@@ -18,10 +18,10 @@ from .auth.authenticator import Authenticator
 from .batching.batching import Batcher
 from .batching.queue import Answer, OnResult
 from .canary.router import CanaryRouter
+from .contract import Elsewhere
 from .core.errors import BadRequest
 from .core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
 from .health.health import Health
-from .hook_threads import INLINE_ROWS
 from .http import json_fast_path
 from .metrics.model_metrics import ModelMetrics
 from .postprocessing import Postprocessor
@@ -32,6 +32,8 @@ from .protocol.requested_outputs import no_version
 
 class ModelService:
     """Satisfies request.Service. `properties` returns the metadata on where and how the model runs.
+
+    `elsewhere` answers the requests of an ingress replica whose device has another config than it.
 
     Its fields are set here and never reassigned.
     """
@@ -48,6 +50,7 @@ class ModelService:
         postprocess: Postprocessor | None = None,
         authenticator: Authenticator | None = None,
         health: Health | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.name, self.version, self.authenticator = config.name, config.version, authenticator
         self.signature = signature_of(config)
@@ -60,6 +63,7 @@ class ModelService:
         self._preprocess = preprocess
         self._postprocess = postprocess
         self._health = health
+        self._elsewhere = elsewhere
         self._random, self._whole = config.random, config.whole
         # If a client's arrays have open sizes, those beyond the warmed ones are refused.
         self._open_sizes = OpenSizes(dims_in(config.open_dims) if preprocess is None else (), self.signature.inputs)
@@ -119,6 +123,9 @@ class ModelService:
             return
         if self._postprocess is not None:
             deliver = self._postprocessed(request, deliver, is_disconnected, self._postprocess)
+        if self._elsewhere is not None:
+            allowed_s = batcher.allowed_s(request.timeout_s)
+            deliver = self._elsewhere.around(request, version, allowed_s, deliver, on_result)
         seed = request.seed if self._random else None
         if self._preprocess is None:
             batcher.add(request.inputs, rows, deliver, request.timeout_s, request.priority, is_disconnected, seed)
@@ -207,8 +214,8 @@ class ModelService:
         def took(answer: Answer | Exception) -> None:
             if isinstance(answer, Exception):
                 deliver(answer)
-            elif request.rows <= INLINE_ROWS:
-                deliver(postprocess(answer, request))
+            elif postprocess.threads.is_quick(request.rows):
+                deliver(postprocess.threads.timed(request.rows, partial(postprocess, answer, request)))
             else:
                 self._batcher.rows_in_hooks += request.rows
                 self._start(in_thread(answer))
@@ -216,7 +223,8 @@ class ModelService:
         async def in_thread(answer: Answer) -> None:
             outcome: Answer | Exception
             try:
-                outcome = await postprocess.threads.run(partial(postprocess, answer, request), until_s, is_disconnected)
+                work = partial(postprocess, answer, request)
+                outcome = await postprocess.threads.run(request.rows, work, until_s, is_disconnected)
             except Exception as error:  # Only a result ends the request.
                 outcome = error
             finally:

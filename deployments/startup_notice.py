@@ -32,6 +32,7 @@ async def announce(
 ) -> None:
     """Watch until every model is ready or has failed, and say so once. Until then, log the models that take long."""
     failed: set[str] = set()
+    without_room: set[str] = set()
     looks = 0
     while True:
         await pause(_LOOK_EVERY_S)
@@ -50,8 +51,9 @@ async def announce(
         waiting = [app for app in apps if not ((app.ready and app.settled) or app.name in failed)]
         if apps and not waiting:
             break
-        if looks % _PATIENCE_LOOKS == 0:
-            for app in waiting:
+        for app in waiting:
+            if looks % _PATIENCE_LOOKS == 0 or (app.no_room and app.name not in without_room):
+                without_room |= {app.name} if app.no_room else set()
                 _log.warning("still waiting for %s: %s", app.name, app.message or "Serve gives no reason")
     say(_ready_line([app for app in apps if app.ready], sorted(failed), applications.port))
 

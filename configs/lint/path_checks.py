@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..code_files import LOOKED_UP, local, names_code, split
+from ..code_files import local, names_code, no_such_file, split
 from ..problems import Keys, Problem, items, mapping, value_at, where
 from .applications import MODEL
 from .call_arguments import has_method, wrong_arguments
@@ -95,4 +95,4 @@ def _checksum(raw: object, keys: Keys) -> Iterator[Problem]:
 def _file(location: str) -> tuple[str, str] | None:
     if "://" in location or local(location) is not None:
         return None
-    return f"{location}: no such file", LOOKED_UP
+    return no_such_file(location)

@@ -127,6 +127,12 @@ class NotReady(ServeError):
         super().__init__(message, headers)
 
 
+class OtherVersion(NotReady):
+    """A device's answer to a block from an ingress replica of another config; a client gets it only as not ready."""
+
+    kind = "other_version"
+
+
 class InferenceFailed(ServeError):
     """User code raised on one request, or returned a wrong value; the log says why, once, under a request id.
 
@@ -182,6 +188,8 @@ BY_KIND: dict[str, Callable[..., ServeError]] = {
         OutOfMemory,
         OutOfMemoryTogether,
         Unavailable,
+        NotReady,
+        OtherVersion,
     )
 }
 

@@ -88,6 +88,7 @@ class PredictRequest:
     inputs: dict[str, Array]
     single: bool
     parameters: dict[str, Any] | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,18 @@ class PredictAnswer:
 
 
 class Predictor(Protocol):
-    """How a model reads /predict's body and writes its answer; predict.predict.Predictor is one."""
+    """How a model reads /predict's body and writes its answer; predict.predict.Predictor is one.
 
-    def read(self, body: bytes, content_type: str) -> PredictRequest: ...
+    Both may run a hook, which has `allowed_s`.
+    """
 
-    def write(self, outputs: Mapping[str, Array], single: bool) -> PredictAnswer: ...
+    async def read(
+        self, body: bytes, content_type: str, allowed_s: float, is_disconnected: IsDisconnected | None
+    ) -> PredictRequest: ...
+
+    async def write(
+        self, outputs: Mapping[str, Array], single: bool, allowed_s: float, is_disconnected: IsDisconnected | None
+    ) -> PredictAnswer: ...
 
 
 class Service(Protocol):

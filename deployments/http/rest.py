@@ -3,15 +3,13 @@
 Every path is looked up whole in one dict; only a path that is not there is split, to say what is wrong with it.
 """
 
-import asyncio
-
 import orjson
 
 from ..core.errors import NotFound, NotReady, show
 from ..core.request import InferRequest, Service, infer
 from ..protocol.requested_outputs import check, no_version
 from ..ray_compat.uvicorn_protocol import leaving
-from .bodies import HEAVY_BYTES, ASGIApp, Given, Receive, Response, Scope, read
+from .bodies import ASGIApp, Given, Receive, Response, Scope, read
 from .exchange import read_infer, refuse, write_infer
 from .request_head_cache import Endpoint
 from .router import Route, application, refusing
@@ -87,15 +85,14 @@ async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Response:
     service, predict = at.service, at.service.predict
     body = await read(headers, receive, service.tunables.max_body_mib)
     content_type = headers.get(b"content-type", b"").decode("latin-1")
-    if len(body) > HEAVY_BYTES:
-        given = await asyncio.to_thread(predict.read, body, content_type)
-    else:
-        given = predict.read(body, content_type)
+    gone, allowed_s = leaving(receive), service.tunables.request_timeout_s
+    given = await predict.read(body, content_type, allowed_s, gone)
     rows = check(service.signature, given.inputs)
-    request = InferRequest(given.inputs, rows, version=at.version, parameters=given.parameters)
+    request = InferRequest(given.inputs, rows, version=at.version, seed=given.seed, parameters=given.parameters)
     if not service.ready(at.version):
         raise NotReady
-    answer = predict.write((await infer(service, request, leaving(receive))).outputs, given.single)
+    result = await infer(service, request, gone)
+    answer = await predict.write(result.outputs, given.single, allowed_s, gone)
     return Response(answer.body, content_type=answer.content_type)
 
 

@@ -8,7 +8,7 @@ import orjson
 
 from models.runtime.dims import counted, rows_of
 from models.signature import Array, Tensor
-from models.user_code import call
+from models.user_code import call, without_loop
 
 from ..core.errors import BadRequest, InferenceFailed
 from ..core.request import PredictAnswer
@@ -59,7 +59,7 @@ def _plain(outputs: Mapping[str, Array], declared: Sequence[Tensor]) -> list[obj
 def _encoded(answer: WriteAnswer, row: Mapping[str, Array]) -> orjson.Fragment | PredictAnswer:
     """Call the encode hook and write its object at once, so that an object that JSON cannot hold is its error."""
     try:
-        encoded: object = call(answer, row)
+        encoded: object = call(without_loop, answer, row)
         if isinstance(encoded, tuple):
             return _own(encoded)
         if not isinstance(encoded, dict):

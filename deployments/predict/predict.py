@@ -5,6 +5,7 @@ return is checked. By contract the client gets the text of a decode hook's Value
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from models.sources.resolve import resolve
 from models.user_code import call, text_of
 
 from ..core.errors import BadRequest, InferenceFailed, show
-from ..core.request import PredictAnswer, PredictRequest
+from ..core.request import IsDisconnected, PredictAnswer, PredictRequest
+from ..hook_threads import INLINE_ROWS, HookThreads
+from ..http.bodies import HEAVY_BYTES
 from ..protocol.encoding import as_bytes, from_json, one_element
 from ..protocol.json_text import load
-from ..protocol.parameters import object_of
+from ..protocol.parameters import object_of, seed, seed_in_text
 from ..protocol.shapes import check_shape
 from .answers import WriteAnswer, written
 from .body_kinds import is_data, is_json, why_unreadable
@@ -39,14 +42,36 @@ class Predictor:
         self._decode: DecodeHook | None = None if read is None else decode_hook_of(read)
         self._answer = answer
         self._takes_data = self._decode is None and _takes_data(signature)
+        self._reading, self._writing = HookThreads("decode"), HookThreads("encode")
 
-    def read(self, body: bytes, content_type: str) -> PredictRequest:
+    async def read(
+        self, body: bytes, content_type: str, allowed_s: float, is_disconnected: IsDisconnected | None
+    ) -> PredictRequest:
         """Return what the body holds.
 
         Raises:
             BadRequest: the body is neither a file that the model takes, nor a form of them, nor JSON with instances.
             InferenceFailed: the decode hook raised another error than ValueError, or did not return a row.
+            TimedOut: it took longer than `allowed_s`.
         """
+        size = 1 if len(body) <= HEAVY_BYTES else INLINE_ROWS + 1
+        return await self._reading.call(size, partial(self._read, body, content_type), allowed_s, is_disconnected)
+
+    async def write(
+        self, outputs: Mapping[str, Array], single: bool, allowed_s: float, is_disconnected: IsDisconnected | None
+    ) -> PredictAnswer:
+        """Turn the outputs, [rows, ...] each, into the body of the answer: an object for each row.
+
+        Raises:
+            BadRequest: an output is no text, or the encode hook answers with bytes of its own and there are more rows.
+            InferenceFailed: the encode hook raised, or returned an object that JSON cannot hold.
+            TimedOut: it took longer than `allowed_s`.
+        """
+        rows = len(next(iter(outputs.values())))
+        writing = partial(written, self._answer, outputs, single, self._signature.outputs)
+        return await self._writing.call(rows, writing, allowed_s, is_disconnected)
+
+    def _read(self, body: bytes, content_type: str) -> PredictRequest:
         if is_form(content_type):
             return self._form(body, content_type)
         asked = self._decode is not None and self._decode.takes_all
@@ -54,27 +79,19 @@ class Predictor:
             return PredictRequest(self._row(body, content_type), True)
         return self._instances(body)
 
-    def write(self, outputs: Mapping[str, Array], single: bool) -> PredictAnswer:
-        """Turn the outputs, [rows, ...] each, into the body of the answer: an object for each row.
-
-        Raises:
-            BadRequest: an output is no text, or the encode hook answers with bytes of its own and there are more rows.
-            InferenceFailed: the encode hook raised, or returned an object that JSON cannot hold.
-        """
-        return written(self._answer, outputs, single, self._signature.outputs)
-
     def _form(self, body: bytes, content_type: str) -> PredictRequest:
         files, fields = read_form(body, content_type)
+        drawn = seed_in_text(fields)
         rows = [self._row(each.body, each.content_type) for each in files]
         if len(rows) == 1:
-            return PredictRequest(rows[0], True, fields)
+            return PredictRequest(rows[0], True, fields, drawn)
         try:
             inputs = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
         except ValueError:
             raise BadRequest(
                 "the files of the form give rows of different sizes: send each in its own request"
             ) from None
-        return PredictRequest(inputs, False, fields)
+        return PredictRequest(inputs, False, fields, drawn)
 
     def _row(self, body: bytes, content_type: str) -> dict[str, Array]:
         """Return one row of every input, of a body or a file that is no instances."""
@@ -98,8 +115,8 @@ class Predictor:
 
     def _instances(self, body: bytes) -> PredictRequest:
         message = _load(body)
-        rows = message["instances"]
-        return PredictRequest(self._columns(rows), False, object_of(message, "the body"))
+        parameters = object_of(message, "the body")
+        return PredictRequest(self._columns(message["instances"]), False, parameters, seed(parameters))
 
     def _columns(self, rows: list[Any]) -> dict[str, Array]:
         tensors = self._signature.inputs

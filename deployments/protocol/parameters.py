@@ -5,6 +5,7 @@ from typing import Any
 from ..core.errors import BadRequest, show
 
 _MOST = 2**63
+_DIGITS = len(str(_MOST))
 
 
 def object_of(message: dict[str, Any], where: str) -> dict[str, Any]:
@@ -53,6 +54,13 @@ def seed(parameters: dict[str, Any]) -> int | None:
     if type(given) is not int or not 0 <= given < _MOST:
         raise BadRequest(f"the request: parameter seed must be a whole number from 0 to 2**63 - 1; got {show(given)}")
     return given
+
+
+def seed_in_text(fields: dict[str, str]) -> int | None:
+    """As `seed`, of fields that are text."""
+    given = fields.get("seed", "")
+    is_number = given.isascii() and given.isdecimal() and len(given) <= _DIGITS
+    return seed({**fields, "seed": int(given)} if is_number else dict(fields))
 
 
 def scheduling(parameters: dict[str, Any], left_s: float | None = None) -> tuple[float | None, int]:

@@ -35,10 +35,11 @@ def _output(value: Any, tensor: Tensor, rows: int, outputs: Sequence[Tensor]) ->
         return _texts(value, tensor, rows, outputs)
     if not isinstance(value, np.ndarray):
         raise _other(f"a {type(value).__name__} as {tensor.name!r}", rows, outputs)
-    if value.dtype != tensor.numpy or not fits(value.shape, rows, tensor.shape, least=0):
-        raise _other(f"{tensor.name!r} as {value.dtype} {list(value.shape)}", rows, outputs)
-    # The hook may write into the same array at its next call, while this answer is not written yet.
-    return np.array(value)
+    # A copy: the hook may write into the same array at its next call, while this answer is not written yet.
+    own: Array = np.array(value)
+    if own.dtype != tensor.numpy or not fits(own.shape, rows, tensor.shape, least=0):
+        raise _other(f"{tensor.name!r} as {own.dtype} {list(own.shape)}", rows, outputs)
+    return own
 
 
 def _texts(value: Any, tensor: Tensor, rows: int, outputs: Sequence[Tensor]) -> Array:
@@ -56,7 +57,7 @@ def _texts(value: Any, tensor: Tensor, rows: int, outputs: Sequence[Tensor]) -> 
     flat = array.reshape(-1)
     for index, element in enumerate(flat):
         if isinstance(element, str):
-            flat[index] = element.encode()
+            flat[index] = str.encode(element)  # Not that of a subclass.
         elif not isinstance(element, bytes):
             raise _other(f"a {type(element).__name__} in {tensor.name!r}", rows, outputs)
     return array

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from configs.code_files import LOOKED_UP, local
+from configs.code_files import local, no_such_file
 
 from .. import cache
 from ..errors import ModelError
@@ -81,7 +81,7 @@ def follow_umask(path: Path) -> None:
 def _find(location: str) -> Path:
     found = local(location)
     if found is None:
-        raise ModelError(f"{location}: no such file\nhelp: {LOOKED_UP}")
+        raise ModelError("\nhelp: ".join(no_such_file(location)))
     return found
 
 

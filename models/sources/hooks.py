@@ -12,7 +12,7 @@ from configs.schema import ModelConfig
 
 from ..errors import ModelError
 from ..signature import Rows
-from ..user_code import call, call_at_start
+from ..user_code import call, call_at_start, without_loop
 from .resolve import resolve
 
 _METHODS = ("preprocess", "postprocess")
@@ -31,7 +31,8 @@ class Hook:
         for array in rows.values():
             array.flags.writeable = False
         # A copy: what one hook changes must not reach the next.
-        return self.function(rows, dict(parameters or {})) if self.takes_parameters else self.function(rows)
+        given = (rows, dict(parameters or {})) if self.takes_parameters else (rows,)
+        return without_loop(self.function, *given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ class DecodeHook:
     takes_all: bool
 
     def __call__(self, body: bytes, content_type: str) -> Any:
-        return self.function(body, content_type) if self.takes_all else self.function(body)
+        given = (body, content_type) if self.takes_all else (body,)
+        return without_loop(self.function, *given)
 
 
 def decode_hook_of(function: Callable[..., Any]) -> DecodeHook:

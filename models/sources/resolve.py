@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from configs.code_files import advise_import, clash, is_file, module_names, split
+from configs.code_files import advise_import, as_written, clash, is_file, split
 from configs.suggest import closest
 
 from ..errors import ModelError
@@ -73,10 +73,6 @@ def _not_importable(path: str, module: str, error: ImportError) -> ModelError:
 
 
 def _import_failed(path: str, file: Path, error: ImportError) -> ModelError:
-    package, _ = module_names(file)
-    # What it imports with a dot is told as it has it, not by the name that stands for its folder.
-    text = described(error).replace(f"{package}.", ".").replace(package, ".")
-    name = error.name or (".." if "relative import" in text else "")
-    if name.startswith(package):
-        name = f".{name.removeprefix(package).removeprefix('.')}"
+    text = described(error)
+    name = as_written(error.name or "") or (".." if "relative import" in text else "")
     return ModelError(f"{path}: an import in it failed: {text}\nhelp: {advise_import(name, file.parent)}")

@@ -12,7 +12,7 @@ from torch import nn
 from configs.schema import SourceConfig
 
 from ..errors import ModelError
-from ..user_code import call, call_at_start, described
+from ..user_code import call, call_at_start, described, import_advice
 from . import checkpoint, exported_program
 from .files import fetch, shown
 from .resolve import resolve
@@ -87,7 +87,7 @@ def _raised(factory: str, error: Exception, takes: bool) -> ModelError:
         return ModelError(f"{factory}: {error}\nhelp: put its arguments into source.kwargs")
     lines = without_secrets(described(error)).splitlines()
     said = lines[0][:300] if len(lines) == 1 else f"{lines[0][:300]} … {lines[-1][-300:]}"
-    help_ = "correct the factory, or the arguments that source.kwargs gives it"
+    help_ = import_advice(error) or "correct the factory, or the arguments that source.kwargs gives it"
     if isinstance(error, OSError):
         help_ = "see that the files it reads are there; for from_pretrained, name a function of yours that calls it"
     return ModelError(f"factory {factory} raised {said}\nhelp: {help_}")

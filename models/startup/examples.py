@@ -32,6 +32,10 @@ _Row = dict[str, Array]
 _Reader = Callable[..., list[Mapping[str, Any]]]
 
 
+class _UnusableFileError(ValueError):
+    """A file that holds no rows for the inputs; its text says why."""
+
+
 class Examples:
     """Rows to draw from, each an array [1, ...] per input."""
 
@@ -112,7 +116,7 @@ def _requests(named: str, signature: Signature | None, decode: str | None) -> It
     except ModelError:
         raise
     except Exception as error:  # Whatever a library raises of a file, or a decode hook of a picture.
-        advice = "name a .npz, .safetensors, .json, .txt or picture that holds rows of the inputs"
+        advice = "name a .npz, .safetensors, .json, .txt or picture that holds rows of the inputs, or a callable"
         raise ModelError(f"example {shown(named)}: cannot be read ({first_line(error)})\nhelp: {advice}") from error
 
 
@@ -128,7 +132,7 @@ def _safetensors(path: Path, *_: object) -> list[Mapping[str, Any]]:
 
 
 def _json(path: Path, signature: Signature | None, *_: object) -> list[Mapping[str, Any]]:
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = json.loads(_text(path))
     requests = found if isinstance(found, list) and all(_is_request(each) for each in found) else [found]
     return [request for each in requests for request in _of_json(each, signature)]
 
@@ -154,7 +158,7 @@ def _of_json(found: Any, signature: Signature | None) -> list[Mapping[str, Any]]
         return [{name: [value] for name, value in each.items()} for each in instances]
     if isinstance(instances, list) and (signature is None or len(signature.inputs) == 1):
         return [{"data" if signature is None else signature.inputs[0].name: [each]} for each in instances]
-    raise ValueError("it is neither a request nor a list of instances")
+    raise _UnusableFileError("it is neither a request nor a list of instances")
 
 
 def _shaped(tensor: Mapping[str, Any], typed: bool) -> Any:
@@ -163,13 +167,20 @@ def _shaped(tensor: Mapping[str, Any], typed: bool) -> Any:
 
 
 def _lines(path: Path, signature: Signature | None, *_: object) -> list[Mapping[str, Any]]:
-    texts = [line.encode() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    only = _texts(signature, "text")
+    texts = [line.encode() for line in _text(path).splitlines() if line.strip()]
+    only = _texts(signature, "a .txt file", "text")
     return [{only.name: _column(texts, only)}]
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _UnusableFileError(f"it is not UTF-8 from byte {error.start} on: save it as UTF-8") from error
+
+
 def _bytes(path: Path, signature: Signature | None, *_: object) -> list[Mapping[str, Any]]:
-    only = _texts(signature, "data")
+    only = _texts(signature, f"a {path.suffix} file" if path.suffix else "a file without an ending", "data")
     return [{only.name: _column([path.read_bytes()], only)}]
 
 
@@ -180,7 +191,7 @@ def _picture(path: Path, signature: Signature | None, decode: str | None) -> lis
         return _bytes(path, signature)
     read: Callable[[bytes], Array] | None = default_reader(signature) if decode is None else resolve(decode)
     if read is None:
-        raise ValueError("the model takes no picture: name predict.decode, which makes a row of one")
+        raise _UnusableFileError("the model takes no picture: name predict.decode, which makes a row of one")
     kind = mimetypes.guess_type(path.name)[0] or ""
     returned = call(decode_hook_of(read), path.read_bytes(), kind)
     row: Mapping[str, Any] = returned if isinstance(returned, Mapping) else {signature.inputs[0].name: returned}
@@ -200,11 +211,11 @@ def _unsigned_picture(path: Path, decode: str | None) -> list[Mapping[str, Any]]
     return [{"image": returned if np.ndim(returned) != 3 else np.asarray(returned)[None]}]
 
 
-def _texts(signature: Signature | None, name: str = "") -> Tensor:
+def _texts(signature: Signature | None, kind: str, name: str) -> Tensor:
     if signature is None:
         return Tensor(name, "BYTES", (-1,))
     if len(signature.inputs) != 1 or signature.inputs[0].datatype != "BYTES":
-        raise ValueError("only a model with one BYTES input takes such a file")
+        raise _UnusableFileError(f"only a model with one BYTES input takes {kind}")
     return signature.inputs[0]
 
 

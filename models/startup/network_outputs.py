@@ -72,6 +72,11 @@ def network_outputs(
             "help: return tensors whose first size counts the rows, and whose other sizes are always the same, or "
             "those of an open dimension"
         )
+    if twice := [each.name for each in tensors if [other.name for other in tensors].count(each.name) > 1]:
+        raise ModelError(
+            f"{key}: forward returned {shown(one.result)}, of which two are called {twice[0]}\n"
+            "help: return keys that are texts, without points in them"
+        )
     by_row_paths = {pick.path for pick in picks if pick.by_row}
     lengths = () if named else tuple(lengths_in(one.result, by_row_paths))
     how = f"by {key}, from {', '.join(map(_told, tensors))}"

@@ -29,6 +29,7 @@ from ..runtime.output_paths import (
     text,
 )
 from ..signature import Tensor
+from ..user_code import call_at_start
 
 BY_NAME = "by name"
 BY_ORDER = "by order"
@@ -151,17 +152,26 @@ def _is_by_row(value: Any, ranks: set[int], rows: int) -> bool:
 def _path(result: Any, tensor: Tensor) -> Path:
     """Return the path that a config writes, as steps into what forward returned."""
     assert tensor.path is not None
-    found: Path = ()
-    for word in tensor.path.split("."):
-        value = at(result, found)
-        step = _step(value, word)
+    found, words, value = Path(), tensor.path.split("."), result
+    while words:
+        where, place = f"output {tensor.name!r}: from: {tensor.path}", f" at {text(found)}" if found else ""
+        what, advice = f"{where}: reading {words[0]}{place}", "name what forward itself returns; a property is code too"
+        taken, step = call_at_start(what, advice, _next, value, words)
         if step is None:
             raise ModelError(
-                f"output {tensor.name!r}: from: {tensor.path}: there is no {word} in the {kind(value)}"
-                f"{f' at {text(found)}' if found else ''}\nhelp: forward returned {shown(result)}"
+                f"{where}: there is no {words[0]} in the {kind(value)}{place}\nhelp: forward returned {shown(result)}"
             )
-        found = (*found, step)
+        found, words = (*found, step), words[taken:]
+        value = call_at_start(what, advice, at, value, (step,))
     return found
+
+
+def _next(value: Any, words: Sequence[str]) -> tuple[int, Step | None]:
+    """Return how many words the next step takes, and the step: a key may have points in it, and the longest counts."""
+    for taken in range(len(words) if isinstance(value, Mapping) else 1, 0, -1):
+        if (step := _step(value, ".".join(words[:taken]))) is not None:
+            return taken, step
+    return 0, None
 
 
 def _step(value: Any, word: str) -> Step | None:

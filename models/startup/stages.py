@@ -1,6 +1,8 @@
 """The stages of a start. Each takes what those before it returned, and returns a value of its own."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -93,7 +95,11 @@ def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -
     if checked.reading.how not in (BY_NAME, ONE_TENSOR):
         _log.info("%s: outputs are read %s", config.name, checked.reading.how)
     if hook is not None and bound.outputs:
-        check_postprocess(hook, checked.reference, samples, bound.outputs)
+        with _drawing(config, "postprocess"):
+            check_postprocess(hook, checked.reference, samples, bound.outputs)
+    if samples.preprocess is not None:
+        with _drawing(config, "preprocess"):
+            samples(1, seed=3)
     return checked
 
 
@@ -164,3 +170,17 @@ def _probes(samples: SampleInputs, layout: Layout) -> list[list[torch.Tensor]]:
         for open_sizes in (least, *others[-1:])
         for arrays in [samples.shaped((size, open_sizes), seed)]
     ]
+
+
+@contextmanager
+def _drawing(config: ModelConfig, key: str) -> Iterator[None]:
+    """Warn where a hook draws from the generator that a request's seed sets: it may do so in the midst of a forward."""
+    before = torch.random.get_rng_state()
+    yield
+    if config.random and not torch.equal(before, torch.random.get_rng_state()):
+        _log.warning(
+            "%s: %s draws torch's random numbers, so a request with a seed may get others than the seed's\n"
+            "help: give the hook a torch.Generator of its own",
+            config.name,
+            key,
+        )

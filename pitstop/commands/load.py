@@ -23,6 +23,9 @@ def load(
     most: Annotated[int, typer.Option(help="Open loop: most connections at once.")] = 512,
     grpc_port: Annotated[int, typer.Option(help="The server's gRPC port.")] = 8001,
     seed: Annotated[int, typer.Option(help="Random seed of the arrival times.")] = 0,
+    parameter: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of every request, such as seed=7.")
+    ] = None,
     json_: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all figures to this file.")
     ] = None,
@@ -39,4 +42,5 @@ def load(
     from ..load.plan import Plan
 
     plan = Plan(rate, connections, most, seconds, warmup, timeout, retries, seed)
-    raise typer.Exit(run(LoadOptions(url, plan, format_, input_, rows, length, grpc_port, written=json_)))
+    given = tuple(parameter or ())
+    raise typer.Exit(run(LoadOptions(url, plan, format_, input_, rows, length, grpc_port, given, json_)))

@@ -12,6 +12,7 @@ from models.compile.refused import sentences
 from models.compile.torchscript import faithful, loaded_script
 from models.errors import ModelError
 from models.runtime.dims import dims_in
+from models.runtime.seeding import CHECK_SEED
 from models.signature import Signature, as_tensors, outputs_in
 from models.sources import source
 from models.sources.hooks import Hooks, make_hooks
@@ -40,7 +41,8 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
     outputs = given_to_hook(bound.module, samples) if hooked else job.outputs or outputs_of(bound.module, samples)
     reading = reading_in(bound.module, samples, outputs)
     reads = reading.wrapped(bound.module, samples.model_inputs)
-    steady(reads, samples, outputs)
+    seed = CHECK_SEED if job.random else None
+    steady(reads, samples, outputs, seed)
     # Weights keep the names that the network itself gives them, and TorchScript is written as it was read.
     as_it_was = job.to == "safetensors" or (job.to == "torchscript" and loaded_script(bound.module) is not None)
     if hooked and not (as_it_was or reading.plain):
@@ -55,7 +57,7 @@ def make(job: Job, subject: nn.Module | Mapping[str, object]) -> Made:
         return made
     artefact, _ = bind(freeze_in_eval(source.load(_reload(job, made))), samples)
     answers = reading.wrapped(artefact.module, samples.model_inputs) if as_it_was else artefact.module
-    cases = compared(reads, answers, samples, outputs)
+    cases = compared(reads, answers, samples, outputs, seed)
     served = job.outputs if hooked else made.outputs
     return made.model_copy(update={"cases": cases, "tolerance": TOLERANCE.relative, "outputs": served})
 
@@ -114,7 +116,14 @@ def _torchscript(job: Job, module: nn.Module, samples: SampleInputs, made: Made)
         script, how, note = module, "script", "it was TorchScript already"
     else:
         # Not the backend's build: that freezes, and a frozen file's constants stay on the CPU wherever it is loaded.
-        found = faithful(module, shown(samples), outputs_in(made.outputs), job.torchscript, TOLERANCE)
+        found = faithful(
+            module,
+            shown(samples),
+            outputs_in(made.outputs),
+            job.torchscript,
+            TOLERANCE,
+            CHECK_SEED if job.random else None,
+        )
         how, note = found.how, sentences(found.refused)
         if not isinstance(found.forward, torch.jit.ScriptModule):
             help_ = "rewrite what is named so that torch.jit.script takes it, or use --to pt2 or safetensors"

@@ -12,6 +12,7 @@ from models.parity import TOLERANCES, compare, refuse_uncompared
 from models.runtime.dims import all_sizes
 from models.runtime.output_paths import Reading
 from models.runtime.runner import in_order
+from models.runtime.seeding import seeded
 from models.signature import Shape, Sizes, Tensor, outputs_in
 from models.startup.output_binding import reading_of
 from models.startup.row_checks import compare_again
@@ -25,6 +26,7 @@ SHOWN_ROWS = 4
 _SIZES = (1, 2, 3, 7, 16)
 _SEEDS = 2
 _FIRST_SEED = 1000
+_CPU = torch.device("cpu")
 LOOKED_AT = ("what forward returned", "it is looked at for the outputs: return tensors, and tuples or dicts of them")
 
 
@@ -33,18 +35,27 @@ def shown(samples: SampleInputs) -> list[list[torch.Tensor]]:
     return [staged(samples, rows, smallest(samples), seed=rows) for rows in (SHOWN_ROWS, 1, 9)]
 
 
-def steady(source: nn.Module, samples: SampleInputs, outputs: Sequence[OutputConfig]) -> None:
-    """Raise a ModelError where the source itself answers the same question in two ways."""
+def steady(
+    source: nn.Module, samples: SampleInputs, outputs: Sequence[OutputConfig], random_seed: int | None = None
+) -> None:
+    """Raise a ModelError where the source itself answers the same question in two ways, from the same seed if any."""
     named = outputs_in(outputs)
     inputs, others = (staged(samples, 3, smallest(samples), seed) for seed in (_FIRST_SEED, _FIRST_SEED + 1))
 
     def answer(rows: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         # Copies: a network may return its own state, which the next call changes.
-        return [each.clone() for each in in_order(ask(source, rows, samples), named)]
+        return [each.clone() for each in in_order(ask(source, rows, samples, random_seed), named)]
 
     first, _ = answer(inputs), answer(others)
-    advice = "the forward draws random numbers or keeps state: use nn.Dropout, not functional.dropout, and no counters"
-    compare_again(lambda: answer(inputs), first, named, TOLERANCE, "the source, asked the same twice,", advice)
+    what = "the source, asked the same twice,"
+    advice = (
+        "the forward draws random numbers or keeps state: use nn.Dropout, not functional.dropout, and no counters; "
+        "if it is meant to draw, export it by --config with random: true"
+    )
+    if random_seed is not None:
+        what = "the source, asked the same twice with the same seed,"
+        advice = "the forward keeps state, or draws what torch's seed does not reach: draw from torch's own generator"
+    compare_again(lambda: answer(inputs), first, named, TOLERANCE, what, advice)
 
 
 def smallest(samples: SampleInputs) -> Sizes:
@@ -60,23 +71,30 @@ def reading_in(source: nn.Module, samples: SampleInputs, outputs: Sequence[Outpu
 
 
 def compared(
-    source: nn.Module, made: Callable[..., Any], samples: SampleInputs, outputs: Sequence[OutputConfig]
+    source: nn.Module,
+    made: Callable[..., Any],
+    samples: SampleInputs,
+    outputs: Sequence[OutputConfig],
+    random_seed: int | None = None,
 ) -> tuple[Case, ...]:
-    """Return how far an artefact is off its source, or raise a ModelError where it answers otherwise."""
+    """Return how far an artefact is off its source, both from the same seed if any; a ModelError where it answers
+    otherwise."""
     named = outputs_in(outputs)
     cases, seen = [], set[str]()
     for rows, sizes, seed in _cases(samples):
-        found = _off(source, made, samples, named, (rows, sizes), seed)
+        found = _off(source, made, samples, named, (rows, sizes), seed, random_seed)
         seen |= found.keys()
         cases.append(Case(rows=rows, sizes=sizes, seed=seed, deviation=max(found.values(), default=0.0)))
     refuse_uncompared(seen, named)
     return tuple(cases)
 
 
-def ask(module: nn.Module, inputs: Sequence[torch.Tensor], samples: SampleInputs) -> Any:
+def ask(
+    module: nn.Module, inputs: Sequence[torch.Tensor], samples: SampleInputs, random_seed: int | None = None
+) -> Any:
     """Return what the source answers, as it returns it; a ModelError where it cannot take these inputs."""
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), seeded(random_seed, _CPU):
             # A copy: a network that works in place would change the question that the artefact is asked next.
             return call(module, *[each.clone() for each in inputs])
     except Exception as error:  # The network's own code; whatever it raises, the inputs do not suit it.
@@ -108,11 +126,12 @@ def _off(
     outputs: tuple[Tensor, ...],
     shape: Shape,
     seed: int,
+    random_seed: int | None,
 ) -> dict[str, float]:
     rows, inputs = shape[0], staged(samples, *shape, seed)
-    expected = in_order(ask(source, inputs, samples), outputs)
+    expected = in_order(ask(source, inputs, samples, random_seed), outputs)
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), seeded(random_seed, _CPU):
             found = in_order(made(*[each.clone() for each in inputs]), outputs)
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
         what = f"at {rows} rows the exported model fails ({type(error).__name__})"

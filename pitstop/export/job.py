@@ -29,6 +29,8 @@ class Job(Strict):
     handler: str | None = Field(None, description="Class that has one or both of them as methods.")
     example: str | tuple[str, ...] | None = Field(None, description="Real rows: files or callables.")
     decode: str | None = Field(None, description="The callable that reads pictures among them.")
+    batch: Literal["shared", "whole"] = Field("shared", description="Whether the rows of a request belong together.")
+    random: bool = Field(False, description="Whether the forward is meant to draw random numbers.")
     torchscript: Literal["auto", "script", "trace"] = Field("auto", description="How TorchScript is made.")
 
     @property

@@ -125,6 +125,8 @@ def _from_config(options: ExportOptions, to: Kind, dest: Path) -> Job:
         handler=config.handler,
         example=config.example,
         decode=config.predict.decode,
+        batch=config.batch,
+        random=config.random,
         torchscript=config.torchscript,
     )
 

@@ -1,6 +1,6 @@
 """Requests as they go over the wire: written once, before the clock starts, and sent round and round."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,8 @@ from .token import token_header
 
 Format = Literal["json", "binary", "grpc"]
 Request = Sequence[Tensor]
+# Of a request, by name.
+Parameters = Mapping[str, bool | int | float | str]
 # Enough that a cache keyed by content would show, small enough to stay in memory at an image's size.
 _DRAWN = 16
 _MOST_BYTES = 64 << 20
@@ -42,25 +44,26 @@ def source(target: Target) -> str:
     return "drawn from the metadata" if target.properties.get("example") is None else "the metadata's example"
 
 
-def wire(target: Target, request: Request, kind: Format) -> bytes:
+def wire(target: Target, request: Request, kind: Format, parameters: Parameters | None = None) -> bytes:
     """Write a request: a whole HTTP message, or a gRPC one."""
     if kind == "grpc":
-        return infer_request(target.model, target.version, request)
-    headers, body = http_body(request, kind)
+        return infer_request(target.model, target.version, request, parameters)
+    headers, body = http_body(request, kind, parameters)
     return post(target.infer_path, target.host, {**headers, **token_header()}.items(), body)
 
 
-def http_body(request: Request, kind: Format) -> tuple[dict[str, str], bytes]:
+def http_body(request: Request, kind: Format, parameters: Parameters | None = None) -> tuple[dict[str, str], bytes]:
     """Return the headers and the body of a POST to /infer."""
+    own = {"parameters": parameters} if parameters else {}
     if kind == "json":
         inputs = [{**_described(each), "data": each.data()} for each in request]
-        return {"Content-Type": "application/json"}, orjson.dumps({"inputs": inputs}, option=_NUMPY)
+        return {"Content-Type": "application/json"}, orjson.dumps({"inputs": inputs, **own}, option=_NUMPY)
     blobs = [tensor.raw() for tensor in request]
     inputs = [
         {**_described(each), "parameters": {"binary_data_size": len(blob)}}
         for each, blob in zip(request, blobs, strict=True)
     ]
-    head = orjson.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}})
+    head = orjson.dumps({"inputs": inputs, "parameters": {"binary_data_output": True, **(parameters or {})}})
     headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
     return headers, head + b"".join(blobs)
 

@@ -1,6 +1,8 @@
 """`pitstop load`: puts load on one model and says how long its answers take, and whether the client can be believed."""
 
+import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from .summary import Summary, summarise
 from .target import Target, find
 
 DONE, UNUSABLE, STOPPED = 0, 2, 130
+# As gRPC holds whole numbers.
+_LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class LoadOptions:
     rows: int = 1
     length: int = 32
     grpc_port: int = 8001
+    parameters: tuple[str, ...] = ()
     written: Path | None = None
 
 
@@ -54,14 +59,38 @@ def load(options: LoadOptions, console: Console | None = None) -> int:
 
 def measure(options: LoadOptions) -> tuple[Target, Summary]:
     """Find the model, see that it answers, and run the plan."""
+    given = parameters(options.parameters)
     target = find(options.url)
     found = requests(target, options.path, options.rows, options.length)
-    try_one(target, found[0], options.kind, options.plan.timeout_s)
+    try_one(target, found[0], options.kind, options.plan.timeout_s, given)
     with plain_console(stderr=True).status("starting") as line:
         record = run(
-            target, found, options.kind, options.grpc_port, options.plan, lambda drive: _progress(drive, options, line)
+            target,
+            found,
+            options.kind,
+            options.grpc_port,
+            options.plan,
+            lambda drive: _progress(drive, options, line),
+            given,
         )
     return target, summarise(options.plan, record)
+
+
+def parameters(given: Sequence[str]) -> dict[str, bool | int | float | str]:
+    """Read NAME=VALUE: a value is true, false, a number, or else a text."""
+    found: dict[str, bool | int | float | str] = {}
+    for each in given:
+        name, equals, text = each.partition("=")
+        if not equals or not name:
+            raise LoadError(f"--parameter {each}: is not NAME=VALUE", "such as --parameter seed=7")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        # Written as a number that no protocol has, or as null or a list.
+        is_plain = isinstance(value, bool | int | float) and _LEAST <= value <= _MOST
+        found[name] = value if is_plain else text
+    return found
 
 
 def write(path: Path, record: dict[str, Any]) -> None:
@@ -105,5 +134,6 @@ def _record(options: LoadOptions, target: Target, summary: Summary) -> dict[str,
         "format": options.kind,
         "rows": options.rows,
         "input": str(options.path or source(target)),
+        "parameters": parameters(options.parameters),
         **summary.as_json(),
     }

@@ -8,7 +8,7 @@ from contextlib import suppress
 import requests as http
 
 from . import bodies
-from .bodies import Format, Request
+from .bodies import Format, Parameters, Request
 from .clock import new_loop
 from .errors import LoadError
 from .load_runner import Drive
@@ -25,7 +25,15 @@ _WATCH_S = 0.25
 _SHOWN = 300
 
 
-def run(target: Target, requests: Sequence[Request], kind: Format, grpc_port: int, plan: Plan, watch: Watch) -> Record:
+def run(
+    target: Target,
+    requests: Sequence[Request],
+    kind: Format,
+    grpc_port: int,
+    plan: Plan,
+    watch: Watch,
+    parameters: Parameters | None = None,
+) -> Record:
     """Put load on a model.
 
     Args:
@@ -35,11 +43,12 @@ def run(target: Target, requests: Sequence[Request], kind: Format, grpc_port: in
         grpc_port: where gRPC listens.
         plan: how much, and for how long.
         watch: called some times a second, to show what has been measured so far.
+        parameters: of every request.
 
     Returns:
         What was seen. After Ctrl-C: what was seen until then.
     """
-    messages = [bodies.wire(target, request, kind) for request in requests]
+    messages = [bodies.wire(target, request, kind, parameters) for request in requests]
     at_once = plan.connections if plan.rate_rps is None else min(plan.most, max(8, int(plan.rate_rps * 0.02)))
     return drive(_sender_for(target, messages, kind, grpc_port, plan), plan, at_once, watch)
 
@@ -57,13 +66,15 @@ def drive(sender: Sender, plan: Plan, at_once: int, watch: Watch | None = None) 
         return runner.run(_drive(sender, plan, at_once, watch))
 
 
-def try_one(target: Target, request: Request, kind: Format, timeout_s: float) -> None:
+def try_one(
+    target: Target, request: Request, kind: Format, timeout_s: float, parameters: Parameters | None = None
+) -> None:
     """Send one request as JSON or binary and insist on an answer, so that a run of errors is not what tells.
 
     Raises:
         LoadError: with what the server said.
     """
-    headers, body = bodies.http_body(request, "binary" if kind == "grpc" else kind)
+    headers, body = bodies.http_body(request, "binary" if kind == "grpc" else kind, parameters)
     try:
         answer = http.post(f"{target.url}/infer", data=body, headers={**headers, **token_header()}, timeout=timeout_s)
     except http.Timeout as error:

@@ -222,3 +222,91 @@ def test_what_the_hook_gets_cannot_be_written_to() -> None:
     found = Postprocessor(hook, LABEL)({"y": np.zeros(1)}, InferRequest({}, 1))
     assert isinstance(found, InferenceFailed)
     assert "read-only" in str(found.cause)
+
+
+class Lies(np.ndarray[Any, Any]):
+    """Says that it is what it is not."""
+
+    dtype = np.dtype(np.float32)
+    shape = (2,)  # type: ignore[override]
+
+
+class Odd(str):
+    __slots__ = ()
+
+    def encode(self, *_: Any) -> Any:
+        return 7
+
+
+def test_what_is_answered_is_what_was_checked() -> None:
+    number = Postprocessor(lambda _: {"n": np.arange(4).view(Lies)}, (Tensor("n", "FP32", (-1,)),))
+    found = number({"y": np.zeros(2)}, InferRequest({}, 2))
+    assert isinstance(found, InferenceFailed)
+    assert "'n' as int64 [4]" in str(found.cause)
+    label = Postprocessor(lambda _: {"label": [Odd("a")]}, LABEL)({"y": np.zeros(1)}, InferRequest({}, 1))
+    assert isinstance(label, dict)
+    assert label["label"].tolist() == [b"a"]
+
+
+@both
+def test_a_hook_may_run_a_loop_of_its_own(served: OpenedModel, rows: int) -> None:
+    async def looked_up(numbers: Array) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"json": [f"{n:g}" for n in numbers], "square": numbers}
+
+    async def main() -> tuple[Any, Any]:
+        service = await service_of(served, lambda given: asyncio.run(looked_up(given["number"][:, 0])))
+        found = (await infer(service, asked("ok", [3] * rows))).outputs["json"].tolist()
+        return found, asyncio.get_running_loop()
+
+    found, loop = in_a_thread(main())
+    assert (found, loop is not None) == ([b"6"] * rows, True)
+
+
+def test_a_hook_of_few_rows_leaves_the_event_loop_once_it_takes_long_and_comes_back(served: OpenedModel) -> None:
+    threads: list[int] = []
+    slow = [True]
+
+    def hook(given: Rows) -> Any:
+        threads.append(threading.get_ident())
+        if slow[0]:
+            threading.Event().wait(0.05)
+        return {"json": ["x"] * len(given["number"]), "square": given["number"][:, 0]}
+
+    async def main() -> tuple[list[bool], list[bool]]:
+        service = await service_of(served, hook)
+        found = []
+        for is_slow, calls in ((True, 3), (False, 400)):
+            slow[0] = is_slow
+            threads.clear()
+            for _ in range(calls):
+                await infer(service, asked("ok", [1]))
+            found.append([each == threading.get_ident() for each in threads])
+        return found[0], found[1]
+
+    slowly, quickly = in_a_thread(main())
+    assert slowly == [False] * 3
+    assert quickly[-1]
+
+
+def test_a_hook_that_hangs_on_one_row_holds_up_nobody_else(served: OpenedModel) -> None:
+    over = threading.Event()
+
+    def hook(given: Rows) -> Any:
+        over.wait(0.01)
+        if given["number"][0, 0] == 8:
+            over.wait(20)
+        return {"json": ["x"] * len(given["number"]), "square": given["number"][:, 0]}
+
+    async def main() -> None:
+        service = await service_of(served, hook)
+        hanging = [asyncio.ensure_future(infer(service, asked("ok", [4]))) for _ in range(8)]
+        try:
+            for n in (1, 2, 3):
+                assert (await infer(service, asked("ok", [n]))).outputs["square"].tolist() == [2 * n]
+            assert not any(each.done() for each in hanging)
+        finally:
+            over.set()
+        await asyncio.gather(*hanging)
+
+    in_a_thread(main())

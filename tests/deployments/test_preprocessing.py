@@ -87,3 +87,22 @@ def test_a_hook_may_fill_the_same_arrays_at_every_call(rows: int) -> None:
     first = ran(hook, rows)["ids"]
     ran(hook, rows)
     assert (first == 1).all()
+
+
+@both
+def test_an_array_that_lies_about_itself_joins_no_batch(rows: int) -> None:
+    class Lies(np.ndarray[Any, Any]):
+        dtype = np.dtype(np.int64)
+        shape = (rows, 3)  # type: ignore[override]
+
+    with pytest.raises(InferenceFailed) as raised:
+        ran(lambda _: {"ids": np.zeros((1, 2), np.float32).view(Lies)}, rows)
+    assert "'ids' as float32 [1, 2]" in str(raised.value.cause)
+
+
+@both
+def test_a_hook_may_run_a_loop_of_its_own(rows: int) -> None:
+    async def looked_up() -> Any:
+        return {"ids": np.zeros((rows, 3), np.int64)}
+
+    assert ran(lambda _: asyncio.run(looked_up()), rows)["ids"].shape == (rows, 3)

@@ -113,6 +113,22 @@ def test_the_start_is_over_only_once_serve_is_done() -> None:
     assert application("m", details("RUNNING", TWO)).settled
 
 
+@pytest.mark.parametrize("model, ingress, state", [(ONE, ["STARTING"], "LOADING"), (ONE, TWO, "READY")])
+def test_replicas_that_ray_has_no_room_for_are_the_reason(model: list[str], ingress: list[str], state: str) -> None:
+    found = details("DEPLOYING", model, ingress)
+    found["deployments"]["d1"]["message"] = (
+        "Deployment 'd1' in application 'm' has 2 replicas that have taken more than 30s to be scheduled. This may be "
+        "due to waiting for the cluster to auto-scale or for a runtime environment to be installed. Resources required "
+        'for each replica: {"CPU": 1.0}, total resources available: {"CPU": 0.9}. Use `ray status` for more details.'
+    )
+    app = application("m", found)
+    told = 'Ray has no room for 2 d1 replicas: each reserves {"CPU": 1.0}, free is {"CPU": 0.9}'
+    assert (app.state, app.no_room, app.reason) == (state, True, told)
+    assert app.message == f"{told}\nhelp: lower num_cpus, num_replicas or ingress_replicas, or add a node"
+    found["status"] = "UNHEALTHY"
+    assert not application("m", found).no_room
+
+
 def test_a_client_is_told_to_come_again_unless_the_model_failed() -> None:
     loading = not_ready(App("m", "1", "LOADING", False, ""))
     assert (loading.status, dict(loading.headers)) == (503, {b"retry-after": b"1"})

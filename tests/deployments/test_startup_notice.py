@@ -52,3 +52,9 @@ def test_a_model_that_takes_long_is_named_with_what_serve_says(caplog: pytest.Lo
     looks = [[app("a", "LOADING", "waiting for a GPU")]] * 120
     said(Script(*looks, [app("a", "READY")]))
     assert caplog.text.count("still waiting for a: waiting for a GPU") == 1
+
+
+def test_that_ray_has_no_room_is_said_as_soon_as_serve_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    crowded = App("a", "1", "LOADING", False, "Ray has no room for 2 Ingress replicas", no_room=True)
+    said(Script([app("a", "LOADING")], *[[crowded]] * 20, [app("a", "READY")]))
+    assert caplog.text.count("still waiting for a: Ray has no room for 2 Ingress replicas") == 1

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import grpc
 import requests
@@ -26,6 +26,8 @@ Kind = TypeVar("Kind", bound="Load")
 class Load:
     """Clients that ask a model for what becomes of a 3, one after the other, each on its kept connection."""
 
+    body: ClassVar[dict[str, Any]] = BODY
+
     def __init__(self, url: str) -> None:
         self.url = url
         self.good = 0
@@ -37,7 +39,7 @@ class Load:
         with requests.Session() as session:
             while not self.stop.is_set():
                 try:
-                    self.count(self.judge(session.post(self.url, json=BODY, timeout=20)))
+                    self.count(self.judge(session.post(self.url, json=self.body, timeout=20)))
                 except requests.RequestException as error:
                     self.count(repr(error))
 

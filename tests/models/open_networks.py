@@ -173,3 +173,11 @@ class Speech(nn.Module):
     def forward(self, samples: Tensor, length: Tensor) -> Any:
         logits = self.second(torch.relu(self.first(samples.unsqueeze(1)))).transpose(1, 2)
         return {"logits": logits, "frames": ((length - 10) // 5 + 1 - 3) // 2 + 1}
+
+
+class Mood(Tagger):
+    """Scores of a text: the mean of those of its tokens."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        kept = attention_mask.unsqueeze(-1).float()
+        return (super().forward(input_ids, attention_mask) * kept).sum(1) / kept.sum(1).clamp(min=1)

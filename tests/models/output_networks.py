@@ -93,6 +93,12 @@ class Deep(Base):
         return {"loss": None, "head": {"y": y, "aux": (y, None, -y)}, 3: {"0": y}}
 
 
+class Pointed(Base):
+    def forward(self, x: Tensor) -> Any:
+        y = self.layer(x)
+        return {"a.b": y, "a": {"b": 0 * y, "c": -y}, "d.e": [2 * y]}
+
+
 class Held:
     """Says nothing of its attributes."""
 

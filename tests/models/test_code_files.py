@@ -14,6 +14,7 @@ from models.compile.store import key_of
 from models.errors import ModelError
 from models.runtime.layout import Layout
 from models.sources.allowlist import VARIABLE
+from models.sources.files import fetch
 from models.sources.hooks import make_hook
 from models.sources.resolve import resolve
 from models.sources.source import load
@@ -136,6 +137,35 @@ def test_a_file_that_cannot_be_loaded_is_one_sentence_and_its_help(text: str, sa
         assert str(caught.value).startswith("file.py:Net: ")
         assert said in str(caught.value)
         assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ("import helper", "is on no import path: write `from . import helper` or `from .helper import …`, or add"),
+        (
+            "from .gone import x",
+            "raised ModuleNotFoundError: No module named '.gone' (file.py, line 2)\nhelp: put it into",
+        ),
+        ("import no_such_thing", "(file.py, line 2)\nhelp: install what it needs where `serve run` starts"),
+        ("from ..two import net", "(file.py, line 2)\nhelp: a file may import those of its own folder, with one dot"),
+    ],
+)
+def test_an_import_in_a_function_that_fails_is_told_as_one_at_the_top(line: str, said: str) -> None:
+    Path("helper.py").write_text("")
+    target = written(f"def Net():\n    {line}\n")
+    with pytest.raises(ModelError) as of_factory:
+        load(SourceConfig(factory=target))
+    with pytest.raises(ModelError) as of_hook:
+        make_hook("postprocess", target)
+    for caught in (of_factory, of_hook):
+        assert said in str(caught.value)
+        assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_directory_is_told_as_one(here: Path) -> None:
+    with pytest.raises(ModelError, match=r"two: is a directory\nhelp: name a file in it"):
+        fetch(str(here / "two"))
 
 
 def test_a_file_that_is_not_there_says_where_it_was_looked_up() -> None:

@@ -138,6 +138,7 @@ def test_numbers_that_the_datatype_cannot_hold_are_refused(value: object, tmp_pa
     "example, said",
     [
         ("no/such.npz", "no such file"),
+        ("tests/models", "tests/models: is a directory\nhelp: name a file in it"),
         (f"{HERE}:wrong_names", r"has the names \['z'\]"),
         (f"{HERE}:breaks", r"raised KeyError: 'lost' \(tests/models/test_examples.py, line \d+\)"),
         (f"{HERE}:missing", "has no 'missing'"),
@@ -300,3 +301,35 @@ def test_a_draw_is_of_the_seed_and_rows_that_come_again_have_other_numbers() -> 
     assert (found.draw(6, seed=2)["x"] != drawn).any()
     assert len({tuple(row) for row in drawn.tolist()}) == 6
     assert sorted(drawn[:2, 0].tolist()) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("name", ["rows.txt", "rows.json"])
+def test_a_text_that_is_not_utf_8_is_told_with_its_place(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes('["caf\xe9"]'.encode("latin-1"))
+    with pytest.raises(ModelError, match=r"it is not UTF-8 from byte 5 on: save it as UTF-8\)\nhelp: ") as caught:
+        rows_of(str(tmp_path / name), inputs=TEXT, preprocess=f"{HERE}:numbers")
+    assert "UnicodeDecodeError" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name, content", [("rows.txt", "caf\xe9"), ("rows.json", '["caf\xe9"]')])
+def test_a_mark_of_utf_8_is_no_part_of_a_row(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8-sig")
+    found = rows_of(str(tmp_path / name), inputs=TEXT, preprocess=f"{HERE}:numbers")
+    assert found["text"].tolist() == ["caf\xe9".encode()]
+
+
+@pytest.mark.parametrize("ending", [".npy", ".pt", ".csv"])
+def test_a_file_of_another_kind_is_told_which_there_are(ending: str, tmp_path: Path) -> None:
+    (tmp_path / f"rows{ending}").write_bytes(b"x")
+    said = (
+        rf"only a model with one BYTES input takes a {ending} file\)\nhelp: name a .npz, .safetensors, .json, .txt or"
+    )
+    with pytest.raises(ModelError, match=said):
+        rows_of(str(tmp_path / f"rows{ending}"))
+
+
+@pytest.mark.parametrize("given", [[], [""], "", 3, ["a.npz", 3], {"a": "b"}])
+def test_what_names_no_example_is_one_error(given: object) -> None:
+    with pytest.raises(ValueError, match="names no example") as caught:
+        config(example=given)
+    assert str(caught.value).count("names no example") == 1

@@ -136,6 +136,13 @@ def test_a_list_with_an_entry_a_row_is_an_output(backend: str) -> None:
     same(answers("OneARow", output("s", shape=(-1,)), backend=backend)[0], s=y.sum(1))
 
 
+def test_a_key_with_points_in_it_is_found_and_the_longest_counts() -> None:
+    y = eager("Bare")
+    found, how = answers("Pointed", output("y", "a.b"), output("z", "a.c"), output("q", "d.e.0"))
+    same(found, y=y, z=-y, q=2 * y)
+    assert how == "y from a.b, z from a.c, q from d.e.0"
+
+
 @pytest.mark.parametrize("network", ["Scalar", "Number"])
 def test_a_single_number_is_no_answer_of_rows(network: str) -> None:
     with pytest.raises(
@@ -163,7 +170,12 @@ def test_a_single_number_is_no_answer_of_rows(network: str) -> None:
         ("Mixed", [output("y"), output("aux"), output("b")], "by order y is 0, .* with that name elsewhere"),
         ("Bare", [output("y", 0)], "there is no 0 in the tensor"),
         ("Plain", [output("y")], "forward returns Held, the config says"),
-        ("Ends", [output("q", "y")], "SystemExit: 3"),
+        (
+            "Ends",
+            [output("q", "y")],
+            r"from: y: reading y raised SystemExit: 3 \(tests/models/output_networks.py, line",
+        ),
+        ("Pointed", [output("y", "a.b.d")], r"there is no d in the tensor \[3, 3\] at a.b"),
     ],
 )
 def test_what_does_not_say_which_is_which_is_refused_with_what_came(

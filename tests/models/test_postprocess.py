@@ -139,6 +139,15 @@ def test_what_has_no_names_is_called_by_its_place(forward: Any, names: list[str]
     assert [name for name, _, _ in given(forward(3), forward(2))[0]] == names
 
 
+def test_two_tensors_of_one_name_are_refused() -> None:
+    def returned(rows: int) -> Returned:
+        y = torch.zeros(rows, 2)
+        return Returned({"a.b": y, "a": {"b": y}}, rows, {})
+
+    with pytest.raises(ModelError, match=r"of which two are called a\.b"):
+        network_outputs(returned(3), [returned(2)])
+
+
 def test_a_network_without_rows_gives_a_hook_nothing() -> None:
     with pytest.raises(ModelError, match="nothing in it has a row for each row"):
         given(torch.tensor(1.0), torch.tensor(1.0))

@@ -217,3 +217,35 @@ def _reference(served: OpenedModel) -> Any:
     signature = signature_of(config(f"{NETWORKS}:Variational", outputs=FOUR))
     forward: Any = served.runner.forward
     return Reference(forward, signature.inputs, signature.outputs, served.runner.layout, 0)
+
+
+def draws() -> Any:
+    return lambda rows: {"x": rows["x"] + 0 * torch.randn(1).numpy()}
+
+
+def draws_after() -> Any:
+    return lambda rows: {"y": rows["output"] + 0 * torch.randn(1).numpy()}
+
+
+def draws_its_own() -> Any:
+    generator = torch.Generator()
+    return lambda rows: {"x": rows["x"] + 0 * torch.randn(1, generator=generator).numpy()}
+
+
+@pytest.mark.parametrize(
+    "keys, said",
+    [
+        ({"preprocess": "draws"}, ["preprocess"]),
+        ({"preprocess": "draws", "postprocess": "draws_after"}, ["postprocess", "preprocess"]),
+        ({"preprocess": "draws_its_own"}, []),
+        ({}, []),
+    ],
+)
+def test_a_hook_that_draws_what_a_seed_is_of_is_told(
+    keys: dict[str, str], said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    named = {key: f"{__name__}:{name}" for key, name in keys.items()}
+    with caplog.at_level("WARNING", "pitstop"):
+        opened("Variational", outputs=FOUR, random=True, **named)
+    told = [each.getMessage() for each in caplog.records if "draws torch's random numbers" in each.getMessage()]
+    assert [each.split(": ")[1].split()[0] for each in told] == said

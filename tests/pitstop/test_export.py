@@ -147,6 +147,51 @@ def test_an_export_of_a_config_with_a_postprocess_serves_its_outputs(
     assert sorted(given) == sorted(names)
 
 
+@pytest.mark.parametrize("dest", ["net.pt", "net.pt2", "net.safetensors"])
+@pytest.mark.parametrize(
+    "network, width, keys", [("Variational", 4, {"random": True}), ("Graph", 2, {"batch": "whole"})]
+)
+def test_what_is_declared_random_or_whole_is_exported_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, width: int, keys: dict[str, Any], dest: str
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+    args: dict[str, Any] = {
+        "name": "net",
+        "source": {"factory": f"tests.models.meant_networks:{network}"},
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, width]}],
+    }
+    app = {"name": "net", "import_path": "deployments.app:model", "args": {**args, **keys}}
+    (tmp_path / "net.yaml").write_text(yaml.safe_dump({"applications": [app]}))
+    lines = tmp_path / "lines.yaml"
+    status, output = export("--config", tmp_path / "net.yaml", "-o", tmp_path / dest, "--yaml", lines)
+    assert status == 0, output
+    written = yaml.safe_load(lines.read_text())
+    assert {key: written[key] for key in keys} == keys
+    served = open_model(ModelConfig.model_validate({"name": "net", "max_batch_size": 4, **written}), "cpu")
+    source = open_model(ModelConfig.model_validate({**args, **keys, "max_batch_size": 4}), "cpu")
+    x = {"x": np.ones((3, 4), np.float32)}
+    np.testing.assert_allclose(served.runner.run([x], seed=7)["y"], source.runner.run([x], seed=7)["y"], rtol=1e-5)
+
+
+def test_a_network_that_draws_what_no_seed_reaches_is_refused_though_declared_random(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    args = {
+        "name": "net",
+        "random": True,
+        "source": {"factory": "tests.models.meant_networks:DrawsFromNumpy"},
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 4]}],
+    }
+    app = {"name": "net", "import_path": "deployments.app:model", "args": args}
+    (tmp_path / "net.yaml").write_text(yaml.safe_dump({"applications": [app]}))
+    status, output = export("--config", tmp_path / "net.yaml", "-o", tmp_path / "net.pt")
+    assert (status != 0, "asked the same twice with the same seed," in output) == (True, True), output
+
+
 def test_what_a_config_serves_is_exported_with_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
     dest = tmp_path / "digits.pt2"

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deployments.stubs import open_inference_pb2 as pb
 from pitstop.load.bodies import http_body, requests, source, wire
 from pitstop.load.errors import LoadError
+from pitstop.load.main import parameters
 from pitstop.load.sender_http import Address
 from pitstop.load.target import Target
 
@@ -111,3 +113,33 @@ def test_fp16_has_no_json_form_and_the_error_names_the_way_out() -> None:
     half = {"name": "h", "datatype": "FP16", "shape": [-1, 2]}
     with pytest.raises(LoadError, match="--format binary"):
         wire(target(half), requests(target(half), None, 1, 1)[0], "json")
+
+
+def test_parameters_of_the_user_go_with_every_request_in_every_format() -> None:
+    given = parameters(
+        ["seed=7", "unit=km", "scale=1.5", "fast=true", "text=07", "long=99999999999999999999", "n=null"]
+    )
+    assert given == {
+        "seed": 7,
+        "unit": "km",
+        "scale": 1.5,
+        "fast": True,
+        "text": "07",
+        "long": "99999999999999999999",
+        "n": "null",
+    }
+    request = requests(target(IMAGE), None, rows=1, length=1)[0]
+    assert json.loads(http_body(request, "json", given)[1])["parameters"] == given
+    headers, body = http_body(request, "binary", given)
+    head = json.loads(body[: int(headers["Inference-Header-Content-Length"])])
+    assert head["parameters"] == {"binary_data_output": True, **given}
+    sent = pb.ModelInferRequest.FromString(wire(target(IMAGE), request, "grpc", given))
+    kinds = {name: value.WhichOneof("parameter_choice") for name, value in sent.parameters.items()}
+    assert {name: getattr(value, kinds[name]) for name, value in sent.parameters.items()} == given
+    assert (kinds["seed"], kinds["fast"]) == ("int64_param", "bool_param")
+
+
+@pytest.mark.parametrize("given", ["seed", "=7", ""])
+def test_a_parameter_without_a_name_or_a_value_is_refused(given: str) -> None:
+    with pytest.raises(LoadError, match="NAME=VALUE"):
+        parameters([given])

@@ -1,5 +1,6 @@
 """A model that goes wrong on command, by numbers that no other request sends; it answers with its process too."""
 
+import asyncio
 import os
 import threading
 import time
@@ -42,10 +43,19 @@ class Faulty(nn.Module):
 
 
 def hanging() -> Callable[[Rows], dict[str, Array]]:
-    """Return a preprocessing that never returns from HANG_LOOP: the event loop runs it, and then stands still."""
+    """Return a preprocessing that never returns from HANG_LOOP, and with which the event loop stands still.
+
+    The loop is that of the ingress replica which makes it; its hooks that take long run in threads.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # The device makes it too, in its thread.
+        loop = None
 
     def preprocess(rows: Rows) -> dict[str, Array]:
         if bool((rows["x"] == HANG_LOOP).any()):
+            if loop is not None:
+                loop.call_soon_threadsafe(threading.Event().wait)
             threading.Event().wait()
         return dict(rows)
 

@@ -1,5 +1,6 @@
 """What /predict takes and answers beyond pictures and JSON: text, bytes, forms, and an encode hook's own bytes."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import orjson
 import pytest
 
 from configs.named_size import axis_named
+from deployments.predict.answers import written
 from deployments.predict.predict import Predictor
 from models.signature import Array, Tensor
 from tests.deployments.fake_service import Answer, FakeService, ask, identity, signature
@@ -251,11 +253,61 @@ def test_each_row_of_an_answer_has_as_many_entries_as_it_counts() -> None:
         {"boxes": [[0, 1], [2, 3], [4, 5]], "count": 3},
         {"boxes": [[6, 7]], "count": 1},
     ]
-    plain = Predictor(declared, None, None).write(outputs, single=False)
+    plain = written(None, outputs, False, declared.outputs)
     assert orjson.loads(plain.body) == {"predictions": expected}
 
     def encode(row: Mapping[str, Array]) -> dict[str, Any]:
         return {"found": row["boxes"].tolist()}
 
-    encoded = Predictor(declared, None, encode).write(outputs, single=False)
+    encoded = written(encode, outputs, False, declared.outputs)
     assert orjson.loads(encoded.body) == {"predictions": [{"found": each["boxes"]} for each in expected]}
+
+
+def test_a_seed_is_the_requests_as_a_parameter_or_as_the_text_of_a_form() -> None:
+    service = texts()
+    ask(service, "/predict", {"instances": ["a"], "parameters": {"seed": 7}})
+    sent(service, form(("seed", "", b"7"), ("f", "a", b"a")), FORM)
+    ask(service, "/predict", {"instances": ["a"]})
+    assert [each.seed for each in service.seen] == [7, 7, None]
+    assert service.seen[1].parameters == {"seed": "7"}
+
+
+@pytest.mark.parametrize("seed", [-1, 7.5, "x", "", str(2**63), "7" * 5000, "²", [7]])
+def test_a_seed_that_is_none_is_refused(seed: Any) -> None:
+    answers = [ask(texts(), "/predict", {"instances": ["a"], "parameters": {"seed": seed}})]
+    if isinstance(seed, str):
+        answers.append(sent(texts(), form(("seed", "", seed.encode()), ("f", "a", b"a")), FORM))
+    for answer in answers:
+        assert (answer.status, "parameter seed must be a whole number" in answer.json["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("slow", ["decode", "encode"])
+def test_a_hook_of_predict_that_takes_long_leaves_the_event_loop(slow: str) -> None:
+    threads: list[bool] = []
+
+    def noted(hook: str) -> None:
+        if hook == slow:
+            threads.append(threading.current_thread().name.startswith(hook))
+            threading.Event().wait(0.01)
+
+    def decode(body: bytes) -> Any:
+        noted("decode")
+        return body
+
+    def encode(row: Mapping[str, Any]) -> Any:
+        noted("encode")
+        return {"got": row["OUTPUT0"].decode()}
+
+    service = hooked(texts(), decode, encode)
+    assert [sent(service, b"a").json for _ in range(3)] == [{"got": "got a"}] * 3
+    assert threads == [True] * 3
+
+
+def test_a_decode_hook_that_hangs_is_timed_out() -> None:
+    over = threading.Event()
+    service = hooked(texts(), lambda body: over.wait(20) and body)
+    service.tunables = service.tunables.model_copy(update={"request_timeout_s": 0.1})
+    try:
+        assert sent(service, b"a").status == 408
+    finally:
+        over.set()

@@ -1,12 +1,14 @@
 """The installed Ray and uvicorn have every private name of the tables, and nothing else in the tree touches one."""
 
 import ast
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ray.serve._private import deployment_state
 
 from deployments.ray_compat.names import Name, Part, problems
 from deployments.ray_compat.table import PARTS
@@ -120,3 +122,14 @@ print(len(serve_accounting.install()))
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "1"
+
+
+def test_serve_s_sentence_on_replicas_without_room_is_the_one_that_is_read() -> None:
+    text = inspect.getsource(deployment_state)
+    for part in (
+        "replicas that ",
+        "have taken more than {",
+        "s to be scheduled. ",
+        "Resources required for each replica",
+    ):
+        assert part in text

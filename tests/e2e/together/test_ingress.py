@@ -4,18 +4,19 @@ import json
 import os
 import signal
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import requests
 
+from configs.document import application
 from models.zoo.train_digits import split
-from tests.e2e.clients import BODY, STOPS, load, replicas
+from tests.e2e.clients import BODY, STOPS, Load, load, loaded, replicas
 from tests.e2e.conftest import model
 from tests.e2e.paths.test_digits import ask_binary, ask_json
 from tests.e2e.paths.test_service import SECRET, forwards, outputs, tensor, together
-from tests.serving import Serving
+from tests.serving import Serving, deploy
 
 pytestmark = pytest.mark.ray
 
@@ -23,7 +24,30 @@ pytestmark = pytest.mark.ray
 def models(digits: dict[str, Any]) -> list[dict[str, Any]]:
     shape = [-1, 50_000]
     wide = model("wide", inputs=[_tensor("x", shape)], outputs=[_tensor("y", shape)])
-    return [behind(digits, 2), behind(wide, 1), behind(model("blocks"), 2)]
+    return [behind(digits, 2), behind(wide, 1), behind(model("blocks"), 2), _two_parts()]
+
+
+def _two_parts() -> dict[str, Any]:
+    """A model whose labels are right if hook and network are of one config; `other_parts` changes both."""
+    made = behind(
+        model(
+            "two-parts",
+            source={"factory": "tests.services.hooked:Sums", "kwargs": {"factor": 1.0}},
+            inputs=[{**_tensor("x", [-1, 2]), "low": -5, "high": 5}],
+            handler="tests.services.hooked:Labels",
+            outputs=[{"name": "label", "datatype": "BYTES", "shape": [-1]}, _tensor("score", [-1])],
+        ),
+        1,
+    )
+    for each in made["deployments"]:
+        each["max_surge_percent"] = 100
+    return made
+
+
+def other_parts(raw: dict[str, Any]) -> None:
+    args = application(raw, "two-parts")["args"]
+    args["source"]["kwargs"]["factor"] = 2.0
+    args["handler"] = "tests.services.hooked:Second"
 
 
 def behind(app: dict[str, Any], ingress_replicas: int) -> dict[str, Any]:
@@ -90,3 +114,23 @@ def test_a_stopped_ingress_replica_does_not_stop_the_device_behind_it(serving: S
             assert done
             assert {answer.result().status_code for answer in asked} == {200}
             loaded.wait_for(20)
+
+
+class Labelled(Load):
+    """As Load, of the model whose hook and network must be of one config."""
+
+    body: ClassVar = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}
+    last: Any = None
+
+    def judge(self, answer: requests.Response) -> str | None:
+        self.last = answer.json()["outputs"][0]["data"] if answer.ok else answer.text
+        return None if self.last in (["one 3 m"], ["two 6 m"]) else f"{answer.status_code} {self.last}"
+
+
+def test_in_a_rollout_no_answer_is_made_of_two_configs(serving: Serving) -> None:
+    with loaded(Labelled(f"{serving.model('two-parts')}/infer"), clients=4) as found:
+        deploy(serving, other_parts)
+        found.until(lambda: found.last == ["two 6 m"])
+        found.until(lambda: len(replicas(serving, "two-parts")) == len(replicas(serving, "two-parts", "Ingress")) == 1)
+        found.wait_for(200)
+        assert found.last == ["two 6 m"]

@@ -1,0 +1,173 @@
+"""Configs that leave inputs and outputs out: both are found in an example, in a program, and by running the network."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from configs.parse import parse_model
+from configs.problems import ConfigError
+from models.errors import ModelError
+from models.signature import Array, Rows
+from models.startup.open_model import OpenedModel, open_model
+from tests.models import open_networks
+from tests.models.networks import Linear
+
+HERE = "tests.models.test_found_signatures"
+OPEN = "tests.models.open_networks"
+DIMS = {"tokens": {"sizes": [4, 8]}}
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+
+
+def opened(source: dict[str, Any] | str, **keys: Any) -> OpenedModel:
+    named = {"factory": source} if isinstance(source, str) else source
+    return open_model(parse_model({"name": "m", "source": named, "max_batch_size": 4, **keys}), "cpu")
+
+
+def signature(served: OpenedModel) -> dict[str, tuple[str, tuple[int | str, ...]]]:
+    tensors = (*served.config.inputs, *served.config.outputs)
+    return {each.name: (each.datatype, each.shape) for each in tensors}
+
+
+def texts() -> Rows:
+    return {"text": np.array([b"one two", b"three", b"four five six", b"seven"], object)}
+
+
+def words() -> Callable[[Rows], dict[str, Array]]:
+    """Return ids of words, as long as the longest text."""
+
+    def run(rows: Rows) -> dict[str, Array]:
+        split = [text.split() for text in rows["text"]]
+        ids = np.zeros((len(split), max(map(len, split))), np.int64)
+        for row, found in zip(ids, split, strict=True):
+            row[: len(found)] = [len(word) for word in found]
+        return {"input_ids": ids, "attention_mask": (ids > 0).astype(np.int64)}
+
+    return run
+
+
+def labels() -> Callable[[Rows], dict[str, Any]]:
+    """Return a label and its score for each row."""
+
+    def run(rows: Rows) -> dict[str, Any]:
+        [scores] = rows.values()
+        return {"label": [f"class {row.argmax()}" for row in scores], "score": scores.max(axis=1)}
+
+    return run
+
+
+def token_ids() -> list[Rows]:
+    return [
+        {"input_ids": np.ones((1, size), np.int64), "attention_mask": np.ones((1, size), np.int64)} for size in (3, 7)
+    ]
+
+
+def other_inputs() -> list[Rows]:
+    return [{"x": np.ones((1, 4), np.float32)}, {"y": np.ones((1, 4), np.float32)}]
+
+
+def two_kinds() -> list[Rows]:
+    return [{"x": np.ones((1, 4), np.float32)}, {"x": np.ones((1, 4), np.int64)}]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_file_of_arrays_tells_the_inputs_and_a_run_the_outputs(tmp_path: Path, dtype: type[np.floating[Any]]) -> None:
+    rows = np.random.default_rng(0).normal(size=(6, 4)).astype(dtype)
+    np.savez(tmp_path / "rows.npz", x=rows)
+    served = opened("tests.models.networks:Linear", example=str(tmp_path / "rows.npz"))
+    # numpy's own fractions have 64 bits, and few networks take them.
+    assert signature(served) == {"x": ("FP32", (-1, 4)), "output": ("FP32", (-1, 2))}
+    assert served.outputs_read == "by outputs, from output FP32 [-1, 2]"
+    found = served.runner.run([{"x": rows.astype(np.float32)}])["output"]
+    with torch.inference_mode():
+        np.testing.assert_allclose(found, Linear()(torch.from_numpy(rows.astype(np.float32))).numpy(), rtol=1e-5)
+
+
+def test_texts_and_both_hooks_need_no_signature() -> None:
+    keys = {"preprocess": f"{HERE}:words", "example": f"{HERE}:texts", "dims": DIMS}
+    served = opened(f"{OPEN}:Mood", **keys, postprocess=f"{HERE}:labels")
+    assert signature(served) == {"text": ("BYTES", (-1,)), "label": ("BYTES", (-1,)), "score": ("FP32", (-1,))}
+    tags = opened(f"{OPEN}:Tagger", **keys)
+    assert signature(tags)["output"] == ("FP32", (-1, "tokens", 3))
+
+
+def test_a_size_in_which_requests_differ_is_the_open_dimension() -> None:
+    served = opened(f"{OPEN}:Tagger", example=f"{HERE}:token_ids", dims=DIMS)
+    ids = ("INT64", (-1, "tokens"))
+    assert signature(served) == {"input_ids": ids, "attention_mask": ids, "output": ("FP32", (-1, "tokens", 3))}
+    assert served.runner.cut is not None
+
+
+def test_boxes_of_each_row_have_a_count() -> None:
+    served = opened(f"{OPEN}:ListOfBoxes", inputs=[{"name": "x", "datatype": "FP32", "shape": [-1, 8]}])
+    found = signature(served)
+    assert found["boxes"] == ("FP32", (-1, "count", 4))
+    assert found["count"] == ("INT64", (-1,))
+
+
+def test_a_picture_is_an_input_of_its_own_size(tmp_path: Path) -> None:
+    Image.new("RGB", (12, 8)).save(tmp_path / "a.png")
+    served = opened(f"{OPEN}:Segments", example=str(tmp_path / "a.png"))
+    assert signature(served) == {"image": ("UINT8", (-1, 3, 8, 12)), "output": ("FP32", (-1, 4, 4, 6))}
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    ids, rows = torch.ones(3, 6, dtype=torch.int64), torch.export.Dim("rows", min=1)
+    sizes = {0: rows, 1: torch.export.Dim("size", min=2, max=64)}
+    exported = torch.export.export(open_networks.Tagger().eval(), (ids, ids), dynamic_shapes=(sizes, sizes))
+    torch.export.save(exported, tmp_path / "tagger.pt2")
+    return tmp_path / "tagger.pt2"
+
+
+def test_a_program_says_what_it_takes(program: Path) -> None:
+    served = opened({"exported_program": str(program)}, dims=DIMS)
+    assert served.config.inputs[0].shape == (-1, "tokens")
+    assert [each.name for each in served.config.inputs] == ["input_ids", "attention_mask"]
+    with pytest.raises(ModelError, match=r"1 open sizes besides the rows, and the config no dims\nhelp: .* dims: "):
+        opened({"exported_program": str(program)})
+
+
+def test_a_torchscript_file_with_an_example_needs_no_signature(tmp_path: Path) -> None:
+    torch.jit.script(Linear()).save(str(tmp_path / "linear.pt"))  # type: ignore[no-untyped-call]
+    np.savez(tmp_path / "rows.npz", x=np.ones((3, 4), np.float32))
+    served = opened({"torchscript": str(tmp_path / "linear.pt")}, example=str(tmp_path / "rows.npz"))
+    assert signature(served) == {"x": ("FP32", (-1, 4)), "output": ("FP32", (-1, 2))}
+
+
+def test_json_rows_of_different_sizes_are_taken_one_by_one(tmp_path: Path) -> None:
+    file = tmp_path / "requests.json"
+    ids = '{"input_ids": %s, "attention_mask": %s}'
+    file.write_text('{"instances": [' + ids % ("[1, 2, 3]", "[1, 1, 1]") + ", " + ids % ("[4]", "[1]") + "]}")
+    served = opened(f"{OPEN}:Tagger", example=str(file), dims=DIMS)
+    assert served.config.inputs[0].shape == (-1, "tokens")
+
+
+@pytest.mark.parametrize(
+    "keys, told",
+    [
+        (
+            {"example": f"{HERE}:token_ids"},
+            r"differ in size 1 of 'input_ids', and there are no dims.*\nhelp: list inputs",
+        ),
+        ({"example": f"{HERE}:other_inputs"}, "its requests have different inputs"),
+        ({"example": f"{HERE}:two_kinds"}, "'x' is FP32 of 2 dimensions, INT64 of 2 dimensions"),
+        ({"example": f"{HERE}:texts"}, r"they are text BYTES \[-1\]: a BYTES input needs preprocess"),
+    ],
+)
+def test_an_example_that_does_not_tell_the_inputs_says_what_to_write(keys: dict[str, Any], told: str) -> None:
+    with pytest.raises(ModelError, match=told):
+        opened(f"{OPEN}:Tagger", **keys)
+
+
+def test_inputs_that_nothing_tells_are_missing_before_anything_starts() -> None:
+    with pytest.raises(ConfigError, match=r"inputs: is missing"):
+        parse_model({"name": "m", "source": {"factory": "a.b:C"}})
