@@ -11,21 +11,19 @@ from .requests import Draw
 
 CONFIGS = Path(__file__).parent / "configs"
 NETWORKS = "tests.coverage.networks"
-SIGNATURES = "needs inputs and outputs that are found"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """A network with the YAML of its name.
 
-    `refused` are words of the refusal; empty where it is to be served. `pending` says what it waits for. `eager` is the
+    `refused` are words of the refusal; empty where it is to be served. `eager` is the
     factory of the network that a file was made from.
     """
 
     name: str
     draw: Draw | None = None
     refused: str = ""
-    pending: str = ""
     eager: str = ""
 
     @property
@@ -130,9 +128,9 @@ CASES = [
     Case("bf16-weights"),
     Case("fp16-weights"),
     # Found where the config leaves it out.
-    Case("no-outputs", pending=SIGNATURES),
-    Case("only-an-example", requests.customers, pending=SIGNATURES),
-    Case("only-a-program", requests.eight, eager=f"{NETWORKS}.tabular:Regression", pending=SIGNATURES),
+    Case("no-outputs"),
+    Case("only-an-example", requests.customers),
+    Case("only-a-program", requests.eight, eager=f"{NETWORKS}.tabular:Regression"),
     # Files.
     Case("exported-program", eager=f"{NETWORKS}.tabular:Regression"),
     Case("exported-open", eager=f"{NETWORKS}.vision:PerPixel"),

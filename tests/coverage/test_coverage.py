@@ -10,8 +10,6 @@ from .harness import outcome_of
 
 @pytest.mark.parametrize("case", [pytest.param(each, id=each.name) for each in CASES])
 def test_a_network_is_served_as_it_is_or_refused_with_the_way_out(case: Case) -> None:
-    if case.pending:
-        pytest.skip(case.pending)
     found = outcome_of(case)
     assert bool(found.refused) == bool(case.refused), found.refused or "it is served"
     assert case.refused in found.refused
