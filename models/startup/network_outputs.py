@@ -79,7 +79,7 @@ def network_outputs(
         )
     by_row_paths = {pick.path for pick in picks if pick.by_row}
     lengths = () if named else tuple(lengths_in(one.result, by_row_paths))
-    how = f"by {key}, from {', '.join(map(_told, tensors))}"
+    how = f"{_how(key)} {', '.join(map(_told, tensors))}"
     if left_out:
         how += f"; without {', '.join(left_out)}, whose sizes are not the rows and always the same"
     return Reading(tuple(picks), lengths, is_plain(one.result, picks), how), tuple(tensors)
@@ -198,8 +198,12 @@ def _of_rows(runs: Sequence[Returned], key: str) -> tuple[Reading, tuple[Tensor,
             "help: return tensors of each row, of which one size may differ from row to row"
         )
     outputs = (*tensors, *([] if counts is None else [Tensor(COUNT, "INT64", (-1,))]))
-    how = f"by {key}, from {', '.join(_told(each) for each in tensors)} of each row"
+    how = f"{_how(key)} {', '.join(_told(each) for each in tensors)} of each row"
     return replace(Reading(tuple(picks), (), plain=False, how=how), by_row=outputs), outputs
+
+
+def _how(key: str) -> str:
+    return "as found:" if key == "outputs" else f"by {key}, from"
 
 
 def _told(tensor: Tensor) -> str:

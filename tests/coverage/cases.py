@@ -17,8 +17,8 @@ NETWORKS = "tests.coverage.networks"
 class Case:
     """A network with the YAML of its name.
 
-    `refused` are words of the refusal; empty where it is to be served. `eager` is the
-    factory of the network that a file was made from.
+    `refused` are words of the refusal; empty where it is to be served. `eager` is the factory of the network that a
+    file was made from.
     """
 
     name: str

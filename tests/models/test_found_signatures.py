@@ -85,7 +85,7 @@ def test_a_file_of_arrays_tells_the_inputs_and_a_run_the_outputs(tmp_path: Path,
     served = opened("tests.models.networks:Linear", example=str(tmp_path / "rows.npz"))
     # numpy's own fractions have 64 bits, and few networks take them.
     assert signature(served) == {"x": ("FP32", (-1, 4)), "output": ("FP32", (-1, 2))}
-    assert served.outputs_read == "by outputs, from output FP32 [-1, 2]"
+    assert served.outputs_read == "as found: output FP32 [-1, 2]"
     found = served.runner.run([{"x": rows.astype(np.float32)}])["output"]
     with torch.inference_mode():
         np.testing.assert_allclose(found, Linear()(torch.from_numpy(rows.astype(np.float32))).numpy(), rtol=1e-5)
