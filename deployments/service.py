@@ -66,7 +66,8 @@ class ModelService:
         self._elsewhere = elsewhere
         self._random, self._whole = config.random, config.whole
         # If a client's arrays have open sizes, those beyond the warmed ones are refused.
-        self._open_sizes = OpenSizes(dims_in(config.open_dims) if preprocess is None else (), self.signature.inputs)
+        dims = dims_in(config.open_dims) if preprocess is None else ()
+        self._open_sizes = OpenSizes(dims, self.signature.inputs) if dims else None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
@@ -116,7 +117,7 @@ class ModelService:
 
         rows, batcher = request.rows, self._batcher
         deliver: OnResult = answered
-        if self._open_sizes and (sentence := self._open_sizes.refused(request.inputs)):
+        if self._open_sizes is not None and (sentence := self._open_sizes.refused(request.inputs)):
             raise BadRequest(sentence)
         if rows == 0:
             deliver({each.name: each.no_rows for each in self.signature.outputs})

@@ -10,6 +10,8 @@ from ..batching.batch_result import BatchResult
 
 # The steps of a request's life, in its order. Those of the loop and those of the device may overlap.
 STAGES = ("parse", "queue", "collate", "copy", "forward", "fetch", "split", "send")
+# Sizes that are never padded may be many: beyond these, forwards are counted by their rows alone.
+_MOST_SHAPES = 1024
 
 
 @dataclass(slots=True)
@@ -47,7 +49,10 @@ class Stats:
         stages["forward"] += ran.forward_s
         stages["fetch"] += ran.fetch_s
         stages["split"] += ran.split_s
-        size = self.by_shape.setdefault(ran.shape, [0, 0.0])
+        shape = ran.shape
+        if shape not in self.by_shape and len(self.by_shape) >= _MOST_SHAPES:
+            shape = ran.shape[0], ()
+        size = self.by_shape.setdefault(shape, [0, 0.0])
         size[0] += 1
         size[1] += ran.forward_s
 

@@ -23,5 +23,7 @@ def build(module: nn.Module, _: object, __: object, layout: Layout, config: Mode
     graphs, limits = 2 * len(layout.shapes) + 8, torch._dynamo.config
     limits.cache_size_limit = max(graphs, limits.cache_size_limit)
     limits.accumulated_cache_size_limit = max(4 * graphs, limits.accumulated_cache_size_limit)
-    # With `batch: whole` a request brings any number of rows, and must not wait for a graph of its own.
-    return Compiled(torch.compile(module, dynamic=layout.whole), "compile")
+    # With `batch: whole` a request brings any number of rows, and with `pad: none` rows of any size: neither must wait
+    # for a graph of its own.
+    any_shape = layout.whole or not all(dim.padded for dim in layout.dims)
+    return Compiled(torch.compile(module, dynamic=any_shape), "compile")

@@ -133,6 +133,11 @@ def compile_module(ready: Prepared) -> Compiled:
 
 def warm_shapes(ready: Prepared, compiled: Compiled) -> Warmed:
     """Run every shape to be served, with what is faster on its device than the compiled forward."""
+    layout = ready.layout
+    if layout.dims:
+        sizes = " x ".join(f"{len(dim.sizes)} of {dim.name or 'length'}" for dim in layout.dims)
+        counts = len(layout.shapes), len(layout.sizes), sizes
+        _log.info("%s: warms %d shapes: %d batch sizes, each at the sizes %s", ready.config.name, *counts)
     runner = Runner(compiled.forward, ready.samples.model_inputs, ready.outputs, ready.layout)
     if ready.layout.device.type == "cpu":
         return pack(runner, ready.samples)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -33,10 +33,21 @@ def requests(target: Target, path: Path | None, rows: int, length: int) -> list[
     size = 0
     while len(found) < _DRAWN and size < _MOST_BYTES:
         first = len(found) * len(target.inputs)
-        request = [drawn.draw(each, rows, length, first + place) for place, each in enumerate(target.inputs)]
+        inputs = (_sized(each, target.properties) for each in target.inputs)
+        request = [drawn.draw(each, rows, length, first + place) for place, each in enumerate(inputs)]
         found.append(request)
         size += sum(tensor.values.nbytes for tensor in request)
     return found
+
+
+def _sized(declared: dict[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an input with the middle size of each dimension that has a name, as the metadata lists them."""
+    dims, named = properties.get("dims"), properties.get("shapes")
+    shape = named.get(declared["name"]) if isinstance(named, Mapping) else None
+    if not isinstance(dims, Mapping) or not isinstance(shape, list) or len(shape) != len(declared["shape"]):
+        return declared
+    sizes = {name: each["sizes"][len(each["sizes"]) // 2] for name, each in dims.items()}
+    return {**declared, "shape": [sizes.get(name, size) for name, size in zip(shape, declared["shape"], strict=True)]}
 
 
 def source(target: Target) -> str:

@@ -32,6 +32,12 @@ def test_inputs_fit_the_metadata() -> None:
     assert 0 <= ids.values.min() <= ids.values.max() < 100
 
 
+def test_sizes_with_a_name_are_those_that_the_metadata_lists() -> None:
+    named = {"dims": {"tokens": {"sizes": [8, 16, 64], "pad": 0}}, "shapes": {"ids": ["batch", "tokens"]}}
+    [ids] = requests(replace(target(TOKENS), properties=named), None, rows=3, length=5)[0]
+    assert ids.shape == (3, 16)
+
+
 def test_an_example_in_the_metadata_is_sent_in_as_many_rows_as_are_asked_for() -> None:
     texts = {"inputs": [{**TEXT, "shape": [1], "data": ["a text"]}]}
     known = replace(target(TEXT), properties={"example": texts})
