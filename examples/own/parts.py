@@ -18,7 +18,7 @@ class Parts(nn.Module):
         half = self.size(seen).exp().permute(0, 2, 3, 1)
         found = []
         for score, label, size in zip(scores, labels, half, strict=True):
-            y, x = (score > 0.55).nonzero(as_tuple=True)
+            y, x = (score > 0.54).nonzero(as_tuple=True)
             centre = torch.stack([x, y], 1) * STRIDE
             boxes = torch.cat([centre - size[y, x], centre + size[y, x]], 1)
             found.append({"boxes": boxes, "scores": score[y, x], "labels": label[y, x]})

@@ -181,10 +181,14 @@ def _of_rows(runs: Sequence[Returned], key: str) -> tuple[Reading, tuple[Tensor,
         for path, value in alike.items()
         for axis in range(value.dim())
     }
-    counts = next((sizes for sizes in by_axis.values() if len(set(sizes)) > 1), None)
+    # If a few rows happen to have as many entries as each other, the first size counts them all the same: an open size
+    # that never changes does no harm, a fixed one that does fails.
+    first_sizes = (sizes for (_, axis), sizes in by_axis.items() if axis == 0)
+    counts = next((sizes for sizes in by_axis.values() if len(set(sizes)) > 1), next(first_sizes, None))
     picks, tensors = list[Pick](), list[Tensor]()
     for index, (path, value) in enumerate(alike.items()):
-        counted = [axis for axis in range(value.dim()) if by_axis[path, axis] == counts]
+        varies = counts is not None and len(set(counts)) > 1
+        counted = [axis for axis in range(value.dim()) if by_axis[path, axis] == counts and (varies or axis == 0)]
         if any(len(set(by_axis[path, axis])) > 1 and axis not in counted for axis in range(value.dim())):
             continue
         name = _name(path, named, index if len(alike) > 1 else None)

@@ -10,8 +10,9 @@ import pytest
 import requests
 import torch
 
+from configs.document import application
 from models.sources.resolve import resolve
-from tests.own_models import FOLDER, blocks, trained
+from tests.own_models import FOLDER, MODELS, blocks, trained
 from tests.serving import PROJECT, Serving, serve_run
 from tests.tutorial import prints
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.ray
 
 def test_three_models_without_a_signature_answer_as_the_page_shows(tmp_path: Path, cache: object) -> None:  # noqa: ARG001
     clone = trained(tmp_path)
-    with serve_run(clone / FOLDER / "serve.yaml", cwd=clone) as serving:
+    with serve_run(clone / FOLDER / "serve.yaml", edit=behind_an_ingress_replica, cwd=clone) as serving:
         asked = [line for text in blocks("bash") for line in text.splitlines() if line.startswith("curl")]
         assert len(asked) == 3
         for command, expected in zip(asked, blocks(""), strict=True):
@@ -29,6 +30,13 @@ def test_three_models_without_a_signature_answer_as_the_page_shows(tmp_path: Pat
         assert "requests.post" in program
         exec(compile(program, "docs/own-models.md", "exec"), {})
         everyone_gets_their_own_boxes(serving, clone)
+
+
+def behind_an_ingress_replica(raw: dict[str, Any]) -> None:
+    """Have the detector's requests read by an ingress replica, which learns the signature from the device's."""
+    for name in MODELS:
+        application(raw, name)["args"]["num_cpus"] = 0.2
+    application(raw, "parts")["args"]["ingress_replicas"] = 1
 
 
 def ask(serving: Serving, clone: Path, command: str, expected: str) -> None:
@@ -40,7 +48,7 @@ def ask(serving: Serving, clone: Path, command: str, expected: str) -> None:
 def everyone_gets_their_own_boxes(serving: Serving, clone: Path) -> None:
     network = resolve(str(PROJECT / FOLDER / "parts.py") + ":Parts")().eval()
     network.load_state_dict(torch.load(clone / "parts.pth"))
-    pictures = [np.random.default_rng(seed).integers(0, 255, (1, 3, 28, 28), np.uint8) for seed in range(40)]
+    pictures = [np.random.default_rng(seed).integers(0, 255, (1, 3, 64, 64), np.uint8) for seed in range(40)]
     with torch.inference_mode():
         expected = [network(torch.from_numpy(each))[0] for each in pictures]
     with ThreadPoolExecutor(16) as clients:

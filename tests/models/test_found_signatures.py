@@ -113,6 +113,13 @@ def test_boxes_of_each_row_have_a_count() -> None:
     assert found["count"] == ("INT64", (-1,))
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_boxes_have_a_count_though_the_rows_of_the_start_have_as_many(value: float) -> None:
+    x = {"name": "x", "datatype": "FP32", "shape": [-1, 8], "low": value, "high": value}
+    found = signature(opened(f"{OPEN}:ListOfBoxes", inputs=[x]))
+    assert (found["boxes"], found["scores"]) == (("FP32", (-1, "count", 4)), ("FP32", (-1, "count")))
+
+
 def test_a_picture_is_an_input_of_its_own_size(tmp_path: Path) -> None:
     Image.new("RGB", (12, 8)).save(tmp_path / "a.png")
     served = opened(f"{OPEN}:Segments", example=str(tmp_path / "a.png"))
