@@ -47,7 +47,9 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
+    """A request with its answer: an array of each input and output, [rows, ...]."""
+
     rows: dict[str, Array]
     count: int
     seed: int | None
@@ -72,7 +74,7 @@ def outcome_of(case: Case) -> Outcome:
         torch.set_num_threads(before)
 
 
-async def _ask(case: Case, config: ModelConfig) -> tuple[OpenedModel, list[_Asked], int]:
+async def _ask(case: Case, config: ModelConfig) -> tuple[OpenedModel, list[Asked], int]:
     model, ran = Model.__new__(Model), list[BatchResult]()
     thread = DeviceThread()
     thread.start()
@@ -90,15 +92,16 @@ async def _ask(case: Case, config: ModelConfig) -> tuple[OpenedModel, list[_Aske
         # Else the start chooses how many rows share a forward, by the time that it took.
         model.service.reconfigure({"max_batch_size": config.max_batch_size})
         with patch(_ASKS_THE_REPLICA):
-            asked = await asyncio.gather(*(_client(model, request) for request in _requests(case, config)))
+            asked = await asyncio.gather(*(_client(model, request) for request in requests_of(case, config)))
     finally:
         (device or SimpleNamespace(stop=lambda: thread.submit(thread.stop))).stop()
     return model._served, asked, len(ran)
 
 
-def _requests(case: Case, config: ModelConfig) -> list[InferRequest]:
+def requests_of(case: Case, config: ModelConfig, most: int = REQUESTS) -> list[InferRequest]:
+    """Return so many requests of mixed sizes, the same each time."""
     args, generator, found = case.args, np.random.default_rng(0), []
-    for number in range(REQUESTS):
+    for number in range(most):
         # A forward that draws is eager's where its batch is: one row or two fill one up.
         count = 1 + number % (2 if config.random else MOST_ROWS)
         if number % 10 == 9 and not (config.random or config.whole):
@@ -108,12 +111,12 @@ def _requests(case: Case, config: ModelConfig) -> list[InferRequest]:
     return found
 
 
-async def _client(model: Model, request: InferRequest) -> _Asked:
+async def _client(model: Model, request: InferRequest) -> Asked:
     result = await infer(model.service, request)
-    return _Asked(request.inputs, request.rows, request.seed, result.outputs)
+    return Asked(request.inputs, request.rows, request.seed, result.outputs)
 
 
-def compared(case: Case, config: ModelConfig, asked: list[_Asked]) -> float:
+def compared(case: Case, config: ModelConfig, asked: list[Asked]) -> float:
     """Return the largest deviation of an answer from eager's, row by row where rows do not belong together."""
     eager, worst = Eager(case, config), 0.0
     tolerance = tolerance_for(config.precision, config.tolerance)
