@@ -129,6 +129,11 @@ def _input(config: TensorConfig, dims: Mapping[str, DimConfig]) -> Tensor:
     return Tensor(config.name, config.datatype, config.sizes, config.low, config.high, None, sizes, pad)
 
 
+def listed(tensors: Sequence[Tensor | TensorConfig]) -> str:
+    """Return them for people: `ids INT64 [-1, 'tokens'], mask INT64 [-1, 'tokens']`."""
+    return ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in tensors)
+
+
 def as_config(tensor: Tensor) -> OutputConfig:
     """Return an output that was found as a config writes it."""
     shape: list[int | str] = list(tensor.shape)

@@ -12,6 +12,7 @@ from configs.schema import ModelConfig
 from configs.tensors import TensorConfig
 
 from ..errors import ModelError
+from ..signature import listed
 from . import example_inputs
 
 if TYPE_CHECKING:
@@ -44,10 +45,11 @@ def completed(config: ModelConfig, module: "nn.Module | None" = None) -> ModelCo
 
 
 def _with(config: ModelConfig, inputs: tuple[TensorConfig, ...], where: str) -> ModelConfig:
-    shown = ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in inputs)
     written = config.model_dump(exclude_unset=True)
     try:
         return ModelConfig.model_validate({**written, "inputs": [each.model_dump() for each in inputs]})
     except ValidationError as error:
         said = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ").partition("\nhelp: ")[0]
-        raise ModelError(f"inputs: by {where} they are {shown}: {said}\nhelp: list inputs in the config") from error
+        raise ModelError(
+            f"inputs: by {where} they are {listed(inputs)}: {said}\nhelp: list inputs in the config"
+        ) from error
