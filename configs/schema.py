@@ -193,7 +193,7 @@ class ModelConfig(Strict):
     lengths: tuple[int, ...] | None = Field(
         None,
         strict=False,
-        description="Sizes to warm of the one open dimension besides the rows, the same in every input of a request.",
+        description="Sizes to warm of an open dimension without a name, the same in every input of a request.",
     )
     dims: dict[str, DimConfig] = Field(
         default_factory=dict, description="The open dimensions that shapes name, each with its sizes and its padding."
