@@ -144,3 +144,8 @@ class DimConfig(Strict):
         if list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] < 1:
             raise ValueError(f"sizes {list(self.sizes)} must be positive and ascending")
         return self
+
+
+def open_dims(lengths: tuple[int, ...] | None, dims: dict[str, DimConfig]) -> dict[str, DimConfig]:
+    """Return the open dimensions by name; that of `lengths` has the name ""."""
+    return {"": DimConfig(sizes=lengths, pad=0.0)} if lengths else dims
