@@ -13,7 +13,7 @@ from configs.tensors import TensorConfig
 
 from ..errors import ModelError
 from ..signature import listed
-from . import example_inputs
+from . import inputs_from_example
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,12 +36,12 @@ def completed(config: ModelConfig, module: "nn.Module | None" = None) -> ModelCo
     if config.inputs:
         return config
     if config.example is not None:
-        return _with(config, example_inputs.inputs_of(config), "example")
+        return _with(config, inputs_from_example.inputs_of(config), "example")
     from ..sources import source
-    from . import program_inputs
+    from . import inputs_from_program
 
     loaded = source.load(config.source) if module is None else module
-    return _with(config, program_inputs.inputs_of(loaded, config), "the program")
+    return _with(config, inputs_from_program.inputs_of(loaded, config), "the program")
 
 
 def _with(config: ModelConfig, inputs: tuple[TensorConfig, ...], where: str) -> ModelConfig:

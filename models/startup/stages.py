@@ -137,7 +137,7 @@ def warm_shapes(ready: Prepared, compiled: Compiled) -> Warmed:
     if layout.dims:
         sizes = " x ".join(f"{len(dim.sizes)} of {dim.name or 'length'}" for dim in layout.dims)
         counts = len(layout.shapes), len(layout.sizes), sizes
-        _log.info("%s: warms %d shapes: %d batch sizes, each at the sizes %s", ready.config.name, *counts)
+        _log.info("%s: warms %d shapes: %d numbers of rows x %s", ready.config.name, *counts)
     runner = Runner(compiled.forward, ready.samples.model_inputs, ready.outputs, ready.layout)
     if ready.layout.device.type == "cpu":
         return pack(runner, ready.samples)
