@@ -75,10 +75,6 @@ class TensorConfig(Strict):
         """The open sizes that have a name, without the rows."""
         return tuple(named_size(axis, size) for axis, size in enumerate(self.shape) if axis and isinstance(size, str))
 
-    @property
-    def fixed(self) -> bool:
-        return -1 not in self.sizes[1:]
-
     @model_validator(mode="after")
     def _rows_first(self) -> "TensorConfig":
         rows, *others = self.shape

@@ -92,10 +92,6 @@ class Signature:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
-    @property
-    def fixed(self) -> bool:
-        return all(tensor.fixed for tensor in self.inputs)
-
     def input(self, name: str) -> Tensor | None:
         return next((tensor for tensor in self.inputs if tensor.name == name), None)
 
