@@ -27,7 +27,7 @@ def check_dims(config: "ModelConfig") -> None:
         terms = " x ".join(f"{len(each.sizes)} of {name}" for name, each in config.dims.items())
         raise ValueError(
             f"dims have {terms} sizes, {count} shapes in all, and a start warms {MOST_SHAPES} at most: list fewer "
-            "sizes, or use pad: none where requests have the same few sizes"
+            "sizes; with pad: none one that is not listed runs as it is"
         )
     taken = config.inputs if not config.may_preprocess else config.model_inputs
     if taken is None:

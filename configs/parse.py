@@ -53,7 +53,7 @@ def problems_in(model: type[BaseModel], data: object, raw: object, base: Keys = 
         model.model_validate(data)
     except ValidationError as error:
         found = [dict(each) for each in error.errors(include_url=False)]
-        return [_problem(model, each, raw, base) for each in found if not _follows(each, found, data)]
+        return [_problem(model, each, raw, base) for each in found if not _follows(each, found)]
     return []
 
 
@@ -64,13 +64,9 @@ def _parse(model: type[T], data: object, label: str) -> T:
     return model.model_validate(data)
 
 
-def _follows(error: dict[str, Any], errors: list[dict[str, Any]], data: object) -> bool:
-    """Whether an error follows from one that is reported: a list too short because its items failed, or a signature
-    that is missing because the source that has it failed."""
+def _follows(error: dict[str, Any], errors: list[dict[str, Any]]) -> bool:
+    """Whether a list is too short only because its items failed, which is already reported."""
     loc = error["loc"]
-    if error["type"] == "missing" and loc in (("inputs",), ("outputs",)):
-        source = data.get("source") if isinstance(data, Mapping) else None
-        return isinstance(source, Mapping) and "pretrained" in source
     return error["type"] == "too_short" and any(
         len(e["loc"]) > len(loc) and e["loc"][: len(loc)] == loc for e in errors
     )

@@ -22,7 +22,7 @@ from . import open_sizes
 from .backends import BACKENDS, DEFAULT, BackendName
 from .code_files import import_path
 from .strict import Strict
-from .tensors import DimConfig, OutputConfig, TensorConfig
+from .tensors import DimConfig, OutputConfig, TensorConfig, open_dims
 from .user_config import CanaryConfig, Tunables
 from .values import check_batch_bytes, host, some_paths, whole_above_one
 
@@ -193,7 +193,7 @@ class ModelConfig(Strict):
     lengths: tuple[int, ...] | None = Field(
         None,
         strict=False,
-        description="Sizes to warm of the one open dimension besides the rows, the same in every input of a request.",
+        description="Sizes to warm of an open dimension without a name, the same in every input of a request.",
     )
     dims: dict[str, DimConfig] = Field(
         default_factory=dict, description="The open dimensions that shapes name, each with its sizes and its padding."
@@ -221,7 +221,7 @@ class ModelConfig(Strict):
     @property
     def open_dims(self) -> dict[str, DimConfig]:
         """The open dimensions by name; that of `lengths` has none."""
-        return {"": DimConfig(sizes=self.lengths, pad=0.0)} if self.lengths else self.dims
+        return open_dims(self.lengths, self.dims)
 
     @property
     def middle_sizes(self) -> tuple[int, ...]:
@@ -299,6 +299,7 @@ class ModelConfig(Strict):
     def check_own_outputs(self) -> None:
         """Raise ValueError if an output is one that only postprocess can give."""
         open_sizes.check_own_outputs(self)
+        self._check_precision(self.outputs)
 
     def _check_precision(self, tensors: tuple[TensorConfig, ...]) -> None:
         doubles = [each.name for each in tensors if each.datatype == "FP64"]

@@ -17,6 +17,7 @@ _PARTS = (
     ("A model's `user_config`", "Changes in place, while requests run.", Tunables),
     ("The root application's `args`", "", RootConfig),
 )
+_ENTRIES: dict[Any, str] = {tuple: "[]", dict: ".NAME"}
 
 
 def page() -> str:
@@ -35,23 +36,23 @@ def page() -> str:
 
 def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
     for name, field in model.model_fields.items():
-        inner, several = _inner(field.annotation)
+        inner, entry = _inner(field.annotation)
         text = " ".join([field.description or "", *_choices(field.annotation), *_range(field.metadata)])
         default = field.default if field.default_factory is None else None
         yield prefix + (field.alias or name), _default(default, field.is_required(), inner), text
         if inner is not None:
-            yield from _rows(inner, f"{prefix}{name}{'[]' if several else ''}.")
+            yield from _rows(inner, f"{prefix}{name}{entry}.")
 
 
-def _inner(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
-    """Return the model within an annotation, where there is one, and whether it is a list's."""
+def _inner(annotation: Any) -> tuple[type[BaseModel] | None, str]:
+    """Return the model within an annotation, where there is one, and how a path names an entry of a list or a dict."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, False
+        return annotation, ""
     for each in get_args(annotation):
-        found, _ = _inner(each)
+        found, entry = _inner(each)
         if found is not None:
-            return found, get_origin(annotation) is tuple
-    return None, False
+            return found, _ENTRIES.get(get_origin(annotation), entry)
+    return None, ""
 
 
 def _choices(annotation: Any) -> Iterator[str]:

@@ -75,10 +75,6 @@ class TensorConfig(Strict):
         """The open sizes that have a name, without the rows."""
         return tuple(named_size(axis, size) for axis, size in enumerate(self.shape) if axis and isinstance(size, str))
 
-    @property
-    def fixed(self) -> bool:
-        return -1 not in self.sizes[1:]
-
     @model_validator(mode="after")
     def _rows_first(self) -> "TensorConfig":
         rows, *others = self.shape
@@ -144,3 +140,8 @@ class DimConfig(Strict):
         if list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] < 1:
             raise ValueError(f"sizes {list(self.sizes)} must be positive and ascending")
         return self
+
+
+def open_dims(lengths: tuple[int, ...] | None, dims: dict[str, DimConfig]) -> dict[str, DimConfig]:
+    """Return the open dimensions by name; that of `lengths` has the name ""."""
+    return {"": DimConfig(sizes=lengths, pad=0.0)} if lengths else dims

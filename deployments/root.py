@@ -18,11 +18,11 @@ from .auth.authenticator import AUTHORIZATION, open_authenticator
 from .bind_addresses import http_host, narrow_grpc, reachable_ports
 from .core.errors import Headers, NotFound, NotReady, ServeError, sentence, show
 from .grpc.proxy import GrpcProxy
-from .grpc.proxy_models import ModelClient
 from .grpc.without_model import without_model
 from .http import server_protocol
 from .http.bodies import ASGIApp, Given, Receive, Response, Scope, read
 from .http.router import Route, application, refusing
+from .model_client import ModelClient
 from .openai.embeddings import model_in, models_list
 from .openai.errors import as_openai
 from .protocol.headers import KIND
@@ -43,11 +43,12 @@ class Root:
     async def __init__(self, config: RootConfig) -> None:  # type: ignore[misc]  # As Ray has it.
         self._log = log_format.set_up()
         self._server_name = config.server_name
-        self._grpc_proxy: GrpcProxy | None = None  # Serve awaits __del__ even if this did not come up.
-        self._authenticator = open_authenticator(config.auth, None)
-        await narrow_grpc()
+        # What __del__ reads comes first: Serve awaits it even if this did not come up.
+        self._grpc_proxy: GrpcProxy | None = None
         self._serve_status = ServeStatus(serve.get_replica_context().app_name)
         self._models_client = ModelClient(self._serve_status)
+        self._authenticator = open_authenticator(config.auth, None)
+        await narrow_grpc()
         self._grpc_proxy = await self._start_grpc_proxy(config)
         if opened := await reachable_ports(config):
             self._log.warning("%s", opened)
@@ -57,7 +58,7 @@ class Root:
         """Serve awaits this when the replica stops."""
         if self._grpc_proxy is not None:
             await self._grpc_proxy.stop()
-            self._models_client.close()
+        self._models_client.close()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         server_protocol.install()

@@ -92,10 +92,6 @@ class Signature:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
-    @property
-    def fixed(self) -> bool:
-        return all(tensor.fixed for tensor in self.inputs)
-
     def input(self, name: str) -> Tensor | None:
         return next((tensor for tensor in self.inputs if tensor.name == name), None)
 
@@ -127,6 +123,11 @@ def _input(config: TensorConfig, dims: Mapping[str, DimConfig]) -> Tensor:
     sizes = (axis_named(1, ""),) if "" in dims and config.sizes[1:2] == (-1,) else config.named
     pad = next((dims[each.name].pad_of(config.name) for each in sizes if dims[each.name].padded), 0.0)
     return Tensor(config.name, config.datatype, config.sizes, config.low, config.high, None, sizes, pad)
+
+
+def listed(tensors: Sequence[Tensor | TensorConfig]) -> str:
+    """Return them for people: `ids INT64 [-1, 'tokens'], mask INT64 [-1, 'tokens']`."""
+    return ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in tensors)
 
 
 def as_config(tensor: Tensor) -> OutputConfig:

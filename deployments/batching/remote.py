@@ -10,10 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from models.runtime import padding
-from models.runtime.dims import Cut
+from models.runtime.dims import Cut, below
 from models.signature import Array, Tensor
 
 from ..core.errors import BY_KIND, InferenceFailed, NotReady
@@ -147,10 +144,4 @@ def collate(parts: Sequence[Any], pads: Mapping[str, float]) -> dict[str, Array]
     """Put the rows of several requests below one another; open sizes take the largest, padded as the input is."""
     if len(parts) == 1:
         return dict(parts[0])
-    collated = {}
-    for name in parts[0]:
-        arrays = [part[name] for part in parts]
-        tail = tuple(max(sizes) for sizes in zip(*(array.shape[1:] for array in arrays), strict=True))
-        collated[name] = np.zeros((sum(len(array) for array in arrays), *tail), arrays[0].dtype)
-        padding.fill(collated[name], arrays, pads.get(name, 0.0))
-    return collated
+    return {name: below([part[name] for part in parts], pads.get(name, 0.0)) for name in parts[0]}

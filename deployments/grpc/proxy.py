@@ -17,11 +17,11 @@ from ..bind_addresses import LOCAL, on
 from ..core.error_logging import internal_error
 from ..core.errors import NotFound, NotReady, ServeError
 from ..http_client.request import Headers
+from ..model_client import ModelClient, ModelLocator
 from ..protobuf.tensors import read
 from ..protobuf.wire import text
 from ..stubs import open_inference_pb2 as pb
 from .metadata import model_message, server_message
-from .proxy_models import ModelClient, ModelLocator
 from .service import add_to_server
 from .status import refuse
 from .stream import answers

@@ -29,7 +29,7 @@ class Metrics:
             "requests": metrics.Counter("pitstop_requests", "Requests answered."),
             "rows": metrics.Counter("pitstop_rows", "Rows answered."),
             "padded": metrics.Counter("pitstop_padding_rows", "Rows computed only to reach a warmed batch size."),
-            "unwarmed": metrics.Counter("pitstop_unwarmed_shapes", "Forwards of a shape that was not warmed; stays 0."),
+            "unwarmed": metrics.Counter("pitstop_unwarmed_shapes", "Forwards of a shape that was not warmed."),
         }
         self._errors = metrics.Counter("pitstop_errors", "Requests refused or failed, by kind.", tag_keys=("kind",))
         self._batch_rows = metrics.Histogram(

@@ -12,7 +12,7 @@ from configs.named_size import NamedSize
 from configs.tensors import DimConfig
 
 from ..signature import Array, Rows, Sizes, Tensor
-from .padding import round_up
+from .padding import fill, round_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,11 @@ def dims_in(given: Mapping[str, DimConfig]) -> tuple[Dim, ...]:
 def all_sizes(dims: Sequence[Dim]) -> list[Sizes]:
     """Return every combination of warmed sizes, from the smallest to the largest; one, (), where no size is open."""
     return list(product(*(dim.sizes for dim in dims)))
+
+
+def by_name(dims: Sequence[Dim], sizes: Sizes) -> dict[str, int]:
+    """Return the sizes of the open dimensions by the dimensions' names."""
+    return dict(zip([dim.name for dim in dims], sizes, strict=True))
 
 
 class OpenSizes:
@@ -116,7 +121,7 @@ class Cut:
             arrays: the request's, as they reached the model.
             answer: an array for each output, of the request's rows.
         """
-        own = dict(zip([dim.name for dim in self.sizes.dims], self.sizes.own(arrays), strict=True))
+        own = by_name(self.sizes.dims, self.sizes.own(arrays))
         return {
             tensor.name: answer[tensor.name][self._kept(tensor, own, answer)] if tensor.named else answer[tensor.name]
             for tensor in self.outputs
@@ -157,14 +162,9 @@ def largest(several: Sequence[Sizes]) -> Sizes:
     return several[0] if len(several) == 1 else tuple(map(max, zip(*several, strict=True)))
 
 
-def below(arrays: Sequence[Array]) -> Array:
-    """Put rows below one another; those with fewer entries than others, as counts have, are padded with zeros."""
+def below(arrays: Sequence[Array], pad: float = 0.0) -> Array:
+    """Put rows below one another, each padded to the largest of every size; BYTES with empty ones."""
     tail = tuple(map(max, zip(*(array.shape[1:] for array in arrays), strict=True)))
-    if all(array.shape[1:] == tail for array in arrays):
-        return np.concatenate(arrays)
-    whole = np.zeros((sum(len(array) for array in arrays), *tail), arrays[0].dtype)
-    row = 0
-    for array in arrays:
-        whole[(slice(row, row + len(array)), *(slice(size) for size in array.shape[1:]))] = array
-        row += len(array)
+    whole = np.empty((sum(map(len, arrays)), *tail), arrays[0].dtype)
+    fill(whole, arrays, b"" if whole.dtype == object else pad)
     return whole

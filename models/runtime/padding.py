@@ -1,6 +1,7 @@
 """Arithmetic of padded batches: which warmed size a batch takes. Pure; no torch, no clock."""
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def round_up(count: int, sizes: tuple[int, ...]) -> int:
     return sizes[index] if index < len(sizes) else count
 
 
-def fill(target: Array, parts: list[Array], pad: float = 0.0) -> int:
+def fill(target: Array, parts: Sequence[Array], pad: float | bytes = 0.0) -> int:
     """Copy parts one below another into `target`, pad what is left, and return the number of real rows.
 
     Padding rows are copies of the last row, whose values the model can take. Open sizes are filled with `pad`.

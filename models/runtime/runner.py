@@ -19,7 +19,7 @@ from ..user_code import call
 from . import padding
 from .batch import Batch
 from .counts import check_counts, without_rest
-from .dims import Cut, OpenSizes
+from .dims import Cut, OpenSizes, by_name
 from .layout import Layout
 from .nan_check import all_finite, nonfinite_rows
 from .returned_values import check_returned
@@ -170,8 +170,8 @@ class Runner:
         return rows if self.layout.whole else padding.round_up(rows, self.layout.sizes), sizes
 
     def _check(self, outputs: Sequence[torch.Tensor], shape: Shape) -> None:
-        of = dict(zip([dim.name for dim in self.layout.dims], shape[1], strict=True)) if shape[1] else {}
-        check_returned(outputs, shape[0], self.outputs, self._seen, of)
+        rows, sizes = shape
+        check_returned(outputs, rows, self.outputs, self._seen, by_name(self.layout.dims, sizes))
 
     def _out(self, value: torch.Tensor, dtype: torch.dtype, rows: int) -> torch.Tensor:
         # With non_blocking torch allocates the copy in pinned memory, so that it runs behind the forward.

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..signature import Array, Shape, Tensor
+from .dims import by_name
 from .layout import Layout
 
 _SLOTS_ON_GPU = 2
@@ -66,7 +67,7 @@ class Staging:
 
     def _new(self, shape: Shape) -> Slot:
         rows, sizes = shape
-        of = dict(zip([dim.name for dim in self._layout.dims], sizes, strict=True))
+        of = by_name(self._layout.dims, sizes)
         tensors = []
         for tensor in self._model_inputs:
             staged = torch.from_numpy(np.zeros((rows, *tensor.sized(of)), dtype=tensor.numpy))

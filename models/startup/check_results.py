@@ -90,7 +90,7 @@ class WarmedShapes:
     def sentence(self) -> str:
         cudnn = "no GPU, so no cuDNN"
         if self.autotuning is not None:
-            cudnn = f"cuDNN autotuning is {'on: they are fixed' if self.autotuning else 'off: one size is open'}"
+            cudnn = f"cuDNN autotuning is {'on: they are fixed' if self.autotuning else 'off: a size is open'}"
         others = "; a request of any other number of rows runs as it is" if self.whole else ""
         return f"all {self.shapes} ran before the first request{others}; {cudnn}"
 
@@ -158,7 +158,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """Rows a second at the smallest warmed batch size and at the fastest, at the shortest length."""
+    """Rows a second at the smallest warmed batch size and at the fastest, at the smallest sizes."""
 
     check: ClassVar[str] = "batching"
     mistake: ClassVar[int] = 5

@@ -12,7 +12,8 @@ from configs.schema import ModelConfig
 from configs.tensors import TensorConfig
 
 from ..errors import ModelError
-from . import example_inputs
+from ..signature import listed
+from . import inputs_from_example
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,19 +36,20 @@ def completed(config: ModelConfig, module: "nn.Module | None" = None) -> ModelCo
     if config.inputs:
         return config
     if config.example is not None:
-        return _with(config, example_inputs.inputs_of(config), "example")
+        return _with(config, inputs_from_example.inputs_of(config), "example")
     from ..sources import source
-    from . import program_inputs
+    from . import inputs_from_program
 
     loaded = source.load(config.source) if module is None else module
-    return _with(config, program_inputs.inputs_of(loaded, config), "the program")
+    return _with(config, inputs_from_program.inputs_of(loaded, config), "the program")
 
 
 def _with(config: ModelConfig, inputs: tuple[TensorConfig, ...], where: str) -> ModelConfig:
-    shown = ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in inputs)
     written = config.model_dump(exclude_unset=True)
     try:
         return ModelConfig.model_validate({**written, "inputs": [each.model_dump() for each in inputs]})
     except ValidationError as error:
         said = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ").partition("\nhelp: ")[0]
-        raise ModelError(f"inputs: by {where} they are {shown}: {said}\nhelp: list inputs in the config") from error
+        raise ModelError(
+            f"inputs: by {where} they are {listed(inputs)}: {said}\nhelp: list inputs in the config"
+        ) from error

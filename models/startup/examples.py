@@ -17,6 +17,7 @@ from configs.schema import ModelConfig
 
 from ..errors import ModelError, first_line
 from ..images import default_reader, own_size
+from ..runtime.dims import below
 from ..runtime.returned_values import fits
 from ..signature import NUMPY, Array, Rows, Signature, Tensor, signature_of
 from ..sources.files import fetch, shown
@@ -63,7 +64,7 @@ class Examples:
             order = generator.permutation(len(self.rows))[: rows - len(chosen)]
             as_given = not chosen
             chosen += [self.rows[each] if as_given else _varied(self.rows[each], generator) for each in order]
-        return {name: _below([row[name] for row in chosen]) for name in chosen[0]}
+        return {name: below([row[name] for row in chosen]) for name in chosen[0]}
 
 
 def load(named: Named, signature: Signature, decode: str | None = None) -> Examples | None:
@@ -313,14 +314,3 @@ def _is_measure(array: Array) -> bool:
 
 def _scaled(array: Array, factor: float) -> Array:
     return (array * factor).astype(array.dtype)
-
-
-def _below(arrays: Sequence[Array]) -> Array:
-    """Put rows below one another, each padded with zeros to the largest of every size."""
-    shape = tuple(max(sizes) for sizes in zip(*(array.shape[1:] for array in arrays), strict=True))
-    if all(array.shape[1:] == shape for array in arrays):
-        return np.concatenate(arrays)
-    found = np.full((len(arrays), *shape), b"" if arrays[0].dtype == object else 0, arrays[0].dtype)
-    for row, array in zip(found, arrays, strict=True):
-        row[tuple(slice(size) for size in array.shape[1:])] = array[0]
-    return found

@@ -17,7 +17,7 @@ from configs.named_size import NamedSize, axis_named
 
 from ..errors import ModelError
 from ..runtime.output_paths import Path, Pick, Reading, is_numbers, leaves, names_in, shown, text
-from ..signature import Tensor
+from ..signature import Tensor, listed
 from .declared_dtypes import datatype_of
 from .output_binding import is_plain, lengths_in
 
@@ -79,7 +79,7 @@ def network_outputs(
         )
     by_row_paths = {pick.path for pick in picks if pick.by_row}
     lengths = () if named else tuple(lengths_in(one.result, by_row_paths))
-    how = f"{_how(key)} {', '.join(map(_told, tensors))}"
+    how = f"{_how(key)} {listed(tensors)}"
     if left_out:
         how += f"; without {', '.join(left_out)}, whose sizes are not the rows and always the same"
     return Reading(tuple(picks), lengths, is_plain(one.result, picks), how), tuple(tensors)
@@ -202,13 +202,9 @@ def _of_rows(runs: Sequence[Returned], key: str) -> tuple[Reading, tuple[Tensor,
             "help: return tensors of each row, of which one size may differ from row to row"
         )
     outputs = (*tensors, *([] if counts is None else [Tensor(COUNT, "INT64", (-1,))]))
-    how = f"{_how(key)} {', '.join(_told(each) for each in tensors)} of each row"
+    how = f"{_how(key)} {listed(tensors)} of each row"
     return replace(Reading(tuple(picks), (), plain=False, how=how), by_row=outputs), outputs
 
 
 def _how(key: str) -> str:
     return "as found:" if key == "outputs" else f"by {key}, from"
-
-
-def _told(tensor: Tensor) -> str:
-    return f"{tensor.name} {tensor.datatype} {list(tensor.shape)}"

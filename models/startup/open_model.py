@@ -125,12 +125,12 @@ def open_model(
 
 def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.nn.Module | None) -> OpenedModel:
     laps, place = _Laps(), pick_device(device)
+    config, module = stages.complete(config, module)
     set_arithmetic(config, config.fixed_shapes)
     bound = stages.bind_source(config, module)
-    config = bound.config
     laps.lap("load")
     checked = stages.check_eagerly(bound, config, place)
-    config = stages.declared(bound, checked)
+    config = stages.declared(bound, checked, config)
     ready = stages.prepare_module(bound, checked)
     compiled = stages.compile_module(ready)
     laps.lap("compile")

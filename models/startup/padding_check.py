@@ -10,7 +10,7 @@ from configs.schema import ModelConfig
 
 from ..errors import ModelError, first_line
 from ..parity import DeviationError, Tolerance, compare, tolerance_for
-from ..runtime.dims import Dim
+from ..runtime.dims import Dim, by_name
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
 from ..signature import Array, Rows
@@ -119,7 +119,7 @@ def _to_size(
     """
     rows = count_of(runner.layout.sizes[-1])
     sizes = tuple(size if each is dim else each.sizes[0] for each in runner.layout.dims)
-    of = dict(zip([each.name for each in runner.layout.dims], sizes, strict=True))
+    of = by_name(runner.layout.dims, sizes)
     eager_may, prepared_may = rounding(reference.precision, config), _arithmetic(config)
     worst = 0.0
     # If a batch is one row, three of them take the place of one of three rows.

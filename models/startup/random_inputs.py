@@ -12,7 +12,7 @@ _WORDS = b"the quick brown fox jumps over a lazy dog while seven red cars wait i
 def sample(
     tensors: Sequence[Tensor], rows: int, seed: int, length: int = 16, sizes: Mapping[str, int] | None = None
 ) -> dict[str, Array]:
-    """Return `rows` rows of every tensor; open sizes are those in `sizes`, or `length`, of texts as many words."""
+    """Return `rows` rows of every tensor. Open sizes are those in `sizes`, else `length`, the most words of a text."""
     generator = np.random.default_rng(seed)
     return {tensor.name: _draw(tensor, rows, generator, length, sizes or {}) for tensor in tensors}
 

@@ -10,7 +10,7 @@ from configs.named_size import axis_named
 from configs.schema import ModelConfig
 
 from ..errors import ModelError
-from ..runtime.dims import Dim, OpenSizes, dims_in
+from ..runtime.dims import Dim, OpenSizes, by_name, dims_in
 from ..runtime.returned_values import check_model_inputs
 from ..signature import NUMPY, Array, Rows, Shape, Signature, Sizes, Tensor, declared_model_inputs, signature_of
 from ..sources.hooks import Hooks
@@ -90,14 +90,14 @@ class SampleInputs:
 
     def sizes_of(self, rows: Rows) -> dict[str, int]:
         """Return the sizes of rows as the model takes them, by the dimensions' names."""
-        return dict(zip([dim.name for dim in self.dims], self.open_sizes.own(rows), strict=True))
+        return by_name(self.dims, self.open_sizes.own(rows))
 
     def __call__(self, rows: int, seed: int, sizes: Sizes | None = None, words: int | None = None) -> dict[str, Array]:
         """Return rows; invented ones have these sizes, texts about so many words, or as many as the first size."""
         drawn = self.examples
         if drawn is None:
             chosen = sizes or tuple(self.least.values())
-            of = dict(zip([dim.name for dim in self.dims], chosen, strict=True))
+            of = by_name(self.dims, chosen)
             arrays = random_inputs.sample(self.inputs, rows, seed, words or (chosen[0] if chosen else _WORDS), of)
         else:
             arrays = drawn.draw(rows, seed)
@@ -124,7 +124,7 @@ class SampleInputs:
         arrays = self(rows, seed, sizes)
         if not sizes:
             return arrays
-        of = dict(zip([dim.name for dim in self.dims], sizes, strict=True))
+        of = by_name(self.dims, sizes)
         # Real rows are as long as they are: repeated, they fill a longer one with numbers that the network knows.
         fit = stretch if self.examples is None else _repeated
         fitted = {tensor.name: fit(arrays[tensor.name], tensor, of) for tensor in self.model_inputs}
@@ -250,7 +250,7 @@ def stretch(array: Array, tensor: Tensor, sizes: Mapping[str, int]) -> Array:
     """Return an array [rows, any, ...] padded, or cut, to these sizes; a fixed one as it is."""
     if tensor.fixed:
         return array
-    # A text of about `length` words can hold more tokens than that; both ends must meet the padded size.
+    # A text can hold more tokens than words, or fewer; both must meet the padded size.
     tail = tensor.sized(sizes)
     wide = np.full((len(array), *tail), tensor.pad, dtype=array.dtype)
     kept = tuple(slice(min(size, have)) for size, have in zip(tail, array.shape[1:], strict=True))

@@ -14,7 +14,7 @@ from ..runtime.dims import all_sizes
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
 from ..runtime.staging import to_device
-from ..signature import Tensor, as_config, signature_of
+from ..signature import Tensor, as_config, listed, signature_of
 from ..sources import source
 from ..sources.hooks import Hook, hooks_of
 from . import mistake_checks
@@ -43,11 +43,9 @@ _log = logging.getLogger("pitstop")
 class BoundModel:
     """A loaded module in eval that takes the sample inputs in their order; `passed` says how that order was found.
 
-    `config` has its inputs, also where they were left out.
     `outputs` are the declared ones, which `postprocess` returns where there is one, and else the network.
     """
 
-    config: ModelConfig
     module: torch.nn.Module
     samples: SampleInputs
     outputs: tuple[Tensor, ...]
@@ -66,14 +64,18 @@ class Prepared:
     config: ModelConfig
 
 
+def complete(config: ModelConfig, module: torch.nn.Module | None) -> tuple[ModelConfig, torch.nn.Module | None]:
+    """Return the config with its inputs, and the module, which is loaded for them only where nothing else tells."""
+    if module is None and not config.inputs and config.source.exported_program is not None and config.example is None:
+        module = source.load(config.source)
+    whole = completed(config, module)
+    if not config.inputs:
+        _log.info("%s: inputs found: %s", config.name, listed(whole.inputs))
+    return whole, module
+
+
 def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundModel:
     """Load what the source names, in eval, and put its inputs into forward's order."""
-    if not config.inputs:
-        if module is None and config.source.exported_program is not None and config.example is None:
-            module = source.load(config.source)
-        config = completed(config, module)
-        shown = ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in config.inputs)
-        _log.info("%s: inputs found: %s", config.name, shown)
     # The hooks first: their errors show at once, while loading weights may take minutes.
     hooks = hooks_of(config)
     samples = draw_of(config, hooks)
@@ -82,7 +84,7 @@ def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundMod
     _log.info("%s: checked with %s", config.name, samples.source)
     if bound.how != BY_NAME:
         _log.info("%s: inputs are passed %s", config.name, bound.how)
-    return BoundModel(config, bound.module, samples, signature_of(config).outputs, bound.how, hooks.postprocess)
+    return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how, hooks.postprocess)
 
 
 def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
@@ -103,17 +105,15 @@ def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -
     return checked
 
 
-def declared(bound: BoundModel, checked: Eager) -> ModelConfig:
+def declared(bound: BoundModel, checked: Eager, config: ModelConfig) -> ModelConfig:
     """Return the config with the outputs that the start found, where it leaves them out."""
-    config = bound.config
     if bound.outputs:
         return config
     found = checked.reference.outputs
     if bound.postprocess is not None:
         found = postprocess_outputs(bound.postprocess, checked.reference, bound.samples)
     whole = config.model_copy(update={"outputs": tuple(as_config(each) for each in found)})
-    shown = ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in whole.outputs)
-    _log.info("%s: outputs found: %s", config.name, shown)
+    _log.info("%s: outputs found: %s", config.name, listed(whole.outputs))
     return whole
 
 
@@ -137,7 +137,7 @@ def warm_shapes(ready: Prepared, compiled: Compiled) -> Warmed:
     if layout.dims:
         sizes = " x ".join(f"{len(dim.sizes)} of {dim.name or 'length'}" for dim in layout.dims)
         counts = len(layout.shapes), len(layout.sizes), sizes
-        _log.info("%s: warms %d shapes: %d batch sizes, each at the sizes %s", ready.config.name, *counts)
+        _log.info("%s: warms %d shapes: %d numbers of rows x %s", ready.config.name, *counts)
     runner = Runner(compiled.forward, ready.samples.model_inputs, ready.outputs, ready.layout)
     if ready.layout.device.type == "cpu":
         return pack(runner, ready.samples)

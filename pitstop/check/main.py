@@ -108,14 +108,11 @@ def _fits(deployment: Deployment, console: Console, options: CheckOptions) -> bo
 
 def _signature(app: ModelApp) -> str:
     """Return what a source says that the file does not."""
+    from models.signature import listed
+
     config = app.config
-    takes, gives = (
-        ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in side)
-        for side in (config.inputs, config.outputs)
-    )
-    return ", ".join(
-        [f"{takes} to {gives}", *(f"{name or 'lengths'} {list(dim.sizes)}" for name, dim in config.open_dims.items())]
-    )
+    dims = (f"{name or 'lengths'} {list(dim.sizes)}" for name, dim in config.open_dims.items())
+    return ", ".join([f"{listed(config.inputs)} to {listed(config.outputs)}", *dims])
 
 
 def _told(opened: Opened, path: Path, console: Console) -> bool:

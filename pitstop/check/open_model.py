@@ -25,11 +25,10 @@ def _open(app: ModelApp) -> str:
     from models.errors import ModelError
 
     device, note = _place(app)
-    from models.startup.complete import completed
     from models.startup.open_model import open_model
     from models.startup.output_binding import BY_NAME, ONE_TENSOR
 
-    served = open_model(completed(app.config), device, note or None)
+    served = open_model(app.config, device, note or None)
     slowest_s = max(served.forward_ms.values(), default=0.0) / 1000
     hang_s = app.tunables.forward_timeout_s
     if hang_s is not None and slowest_s >= hang_s:

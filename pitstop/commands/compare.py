@@ -34,7 +34,7 @@ def compare(
     format_: Annotated[Format, typer.Option("--format", help="Format of the requests.")] = "binary",
     input_: Annotated[Path | None, typer.Option("--input", help="Requests as .json, or arrays as .npz.")] = None,
     rows: Annotated[int, typer.Option(help="Rows in a request.")] = 1,
-    length: Annotated[int, typer.Option(help="Size of an input's open dimension.")] = 32,
+    length: Annotated[int, typer.Option(help="Size of an open dimension without a name.")] = 32,
     json_: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all figures to this file.")
     ] = None,

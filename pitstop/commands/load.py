@@ -17,7 +17,9 @@ def load(
     format_: Annotated[Format, typer.Option("--format", help="Format of the requests.")] = "binary",
     input_: Annotated[Path | None, typer.Option("--input", help="Requests as .json, or arrays as .npz.")] = None,
     rows: Annotated[int, typer.Option(help="Rows in a request.")] = 1,
-    length: Annotated[int, typer.Option(help="Size of an input's open dimension, if the model shows no example.")] = 32,
+    length: Annotated[
+        int, typer.Option(help="Size of an open dimension without a name, if the model shows no example.")
+    ] = 32,
     timeout: Annotated[float, typer.Option(help="Longest time for an answer, in seconds.")] = 30,
     retries: Annotated[int, typer.Option(help="Retries after a connection error, or a 503 with Retry-After.")] = 0,
     most: Annotated[int, typer.Option(help="Open loop: most connections at once.")] = 512,

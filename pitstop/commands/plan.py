@@ -13,7 +13,7 @@ def plan(
     model: Annotated[str | None, typer.Option(help="Which model of the file.")] = None,
     rows: Annotated[int, typer.Option(help="Rows in a request.")] = 1,
     length: Annotated[
-        int | None, typer.Option(help="Open dimension to plan for; by default the middle of lengths.")
+        int | None, typer.Option(help="Open size to plan for; by default the middle one that is warmed.")
     ] = None,
     price_gpu: Annotated[float | None, typer.Option(help="Price of one GPU, in USD an hour.")] = None,
     price_cpu: Annotated[float | None, typer.Option(help="Price of one CPU core, in USD an hour.")] = None,

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from configs.schema import SourceConfig
 from configs.strict import Strict
-from configs.tensors import DimConfig, OutputConfig, TensorConfig
+from configs.tensors import DimConfig, OutputConfig, TensorConfig, open_dims
 
 Kind = Literal["safetensors", "torchscript", "pt2"]
 
@@ -36,7 +36,7 @@ class Job(Strict):
     @property
     def open_dims(self) -> dict[str, DimConfig]:
         """The open dimensions by name; that of `lengths` has none."""
-        return {"": DimConfig(sizes=self.lengths, pad=0.0)} if self.lengths else self.dims
+        return open_dims(self.lengths, self.dims)
 
 
 class Case(Strict):

@@ -30,7 +30,7 @@ _LOST = {
     ],
     "object_detector": [
         "object_detector: its model takes a list of images and returns a list of dicts, as many boxes as it finds: "
-        "wrap it in a network that takes [n, 3, h, w] and returns a fixed number of boxes, labels and scores",
+        "wrap it in a network that takes [n, 3, h, w]; such a list is served as it is",
         "object_detector: the score threshold of 0.5 and object_type_names belong into predict.encode, by hand",
     ],
     "text_classifier": [

@@ -9,6 +9,7 @@ from configs.loader import load
 from configs.schema import ModelConfig, SourceConfig
 from configs.suggest import advise
 from models.errors import ModelError
+from models.startup.complete import completed
 
 from . import signature_flags
 from .job import Job, Kind
@@ -115,6 +116,7 @@ def _from_config(options: ExportOptions, to: Kind, dest: Path) -> Job:
             f"{config.name}: source.pretrained is not exported: its tokenizer and its labels would be left behind\n"
             "help: serve the directory as it is, or name a factory that calls from_pretrained"
         )
+    config = completed(config)
     return Job(
         to=to,
         dest=str(dest),

@@ -7,6 +7,7 @@ from torch import nn
 
 from configs.schema import OutputConfig
 from models.errors import ModelError
+from models.runtime.dims import all_sizes
 from models.runtime.output_paths import leaves, names_in, text
 from models.startup.declared_dtypes import DATATYPES
 from models.startup.network_outputs import Returned, network_outputs
@@ -15,15 +16,17 @@ from models.user_code import call_at_start
 
 from .fresh import LOOKED_AT, ask, smallest, staged
 
-_HELP = "help: name the outputs yourself with --output NAME:DATATYPE:SHAPE, in the order that forward returns them"
+_HELP = (
+    "help: name the outputs yourself with --output NAME:DATATYPE:SHAPE, in the order that forward returns them, or "
+    "in a config"
+)
 
 
 def outputs_of(module: nn.Module, samples: SampleInputs) -> tuple[OutputConfig, ...]:
     """Return the outputs in forward's order; the names that it gives become theirs, else output0, output1, …"""
-    sizes = smallest(samples)
     two, three = (
         call_at_start(*LOOKED_AT, _named, ask(module, staged(samples, rows, sizes, seed=rows), samples))
-        for rows in (2, 3)
+        for rows, sizes in ((2, smallest(samples)), (3, all_sizes(samples.dims)[-1]))
     )
     return tuple(_tensor(name, path, value, three.get(name, ("", None))[1]) for name, (path, value) in two.items())
 
@@ -65,6 +68,6 @@ def _tensor(name: str, path: str, value: Any, other: Any) -> OutputConfig:
             f"output {name!r}: has shape {list(value.shape)} for 2 rows; its first size must count the rows\n{_HELP}"
         )
     if value.shape[1:] != other.shape[1:]:
-        raise ModelError(f"output {name!r}: its sizes besides the rows change with the batch\n{_HELP}")
+        raise ModelError(f"output {name!r}: its sizes besides the rows change with the batch or an open size\n{_HELP}")
     found = {"name": name, "datatype": DATATYPES[value.dtype], "shape": (-1, *value.shape[1:])}
     return OutputConfig.model_validate({**found, "from": path or None})

@@ -13,8 +13,9 @@ from .job import Job, Made
 def args_of(job: Job, made: Made, location: str, sha256: str) -> dict[str, Any]:
     """Return source, signature and what belongs to them. A factory nobody named is left as a placeholder."""
     args: dict[str, Any] = {"source": source_of(job, made, location, sha256)}
-    if job.inputs:
-        args |= {"inputs": [tensor(each) for each in job.inputs], "outputs": [tensor(each) for each in made.outputs]}
+    for key, tensors in (("inputs", job.inputs), ("outputs", made.outputs)):
+        if job.inputs and tensors:
+            args[key] = [tensor(each) for each in tensors]
     if job.lengths:
         args["lengths"] = list(job.lengths)
     if job.dims:

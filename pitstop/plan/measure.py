@@ -39,7 +39,7 @@ def profile_here(
         config: the model.
         device: `cuda` or `cpu`.
         budget_s: how long to time forwards, after the start.
-        length: the open size to plan for; the middle one that is warmed where None.
+        length: the open size to plan for, of every open dimension; the middle one that is warmed where None.
         tell: is told what is being done.
     """
     from models.errors import ModelError

@@ -72,6 +72,8 @@ def test_an_export_keeps_its_dtypes_and_is_fed_as_declared(tmp_path: Path) -> No
 def test_fp64_beside_a_coarser_precision_is_refused_before_anything_starts() -> None:
     with pytest.raises(ConfigError, match="'x' is declared FP64, which precision: bf16 cannot represent"):
         parse_model(config().model_dump(mode="json") | {"inputs": tensor("x", "FP64"), "precision": "bf16"})
+    with pytest.raises(ConfigError, match="'y' is declared FP64, which precision: fp16 cannot represent"):
+        parse_model(config().model_dump(mode="json") | {"outputs": tensor("y", "FP64"), "precision": "fp16"})
 
 
 def test_a_device_without_float64_is_refused_by_name() -> None:

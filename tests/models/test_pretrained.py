@@ -495,3 +495,11 @@ def test_a_network_that_reads_its_padding_is_refused_by_the_start(tmp_path: Path
     folder = family(tmp_path, "XLNet", {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 37})
     with pytest.raises(ModelError, match="a row of length 1, padded to 8 and unpadded, differs"):
         open_model(config(folder, "text-classification", lengths=[8, 32]), "cpu")
+
+
+def test_a_start_completes_a_config_whatever_is_left_out(tmp_path: Path) -> None:
+    source = {"pretrained": str(directories.text_model(tmp_path / "m")), "task": "text-classification"}
+    text = [{"name": "text", "datatype": "BYTES", "shape": [-1]}]
+    for given in ({}, {"inputs": text}):
+        args = {"name": "m", "source": source, "max_batch_size": 2, **given}
+        assert open_model(parse_model(args), "cpu").config.lengths == (8, 16, 32, 64)

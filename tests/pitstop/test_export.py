@@ -283,3 +283,22 @@ def test_a_factory_in_a_file_is_exported_and_stands_in_the_printed_yaml(
         assert "factory: models/net.py:Net" in output
     status, output = export("-o", "net.pt", "--factory", "models/net.py:Net", *LINEAR[2:])
     assert status == 0, output
+
+
+def test_a_config_without_a_signature_is_exported_with_what_its_example_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    (tmp_path / "x.json").write_text('[{"x": [1, 2, 3.5]}, {"x": [1, 2, 3.5, 4]}]')
+    args = {"name": "net", "example": str(tmp_path / "x.json"), "dims": {"n": {"sizes": [4, 8]}}}
+    for factory, expected in (("RowSum", "shape: [-1, n]"), ("RowCopy", "change with the batch or an open size")):
+        (tmp_path / "nets.py").write_text(
+            "from torch import nn\n"
+            "class RowSum(nn.Module):\n    def forward(self, x): return x.sum(1)\n"
+            "class RowCopy(nn.Module):\n    def forward(self, x): return 2 * x\n"
+        )
+        source = {"factory": f"{tmp_path / 'nets.py'}:{factory}"}
+        app = {"name": "net", "import_path": "deployments.app:model", "args": {**args, "source": source}}
+        (tmp_path / "net.yaml").write_text(yaml.safe_dump({"applications": [app]}))
+        _, output = export("--config", tmp_path / "net.yaml", "-o", tmp_path / f"{factory}.pt")
+        assert expected in " ".join(output.split())

@@ -15,14 +15,15 @@ from ...signature import Array, Rows
 from ..hooks import Hook
 from .completion import sampling_rate
 from .directory import Directory
-from .library import configuration, library, refuse_remote_code, unreadable
+from .library import configuration, part
 
 _SEND = "send 16-bit PCM"
 
 
 def speech_hooks(directory: Directory, _config: ModelConfig) -> tuple[Hook, Hook | None]:
     """Return what reads WAVs, and what spells."""
-    extractor, tokenizer = _part(directory, "AutoFeatureExtractor"), _part(directory, "AutoTokenizer")
+    extractor = part(directory, "AutoFeatureExtractor", "feature extractor", "preprocessor_config.json")
+    tokenizer = part(directory, "AutoTokenizer", "tokenizer", "tokenizer_config.json")
     if extractor.model_input_names[0] != "input_values":
         raise ModelError(
             f"{directory.location}: its network takes {extractor.model_input_names[0]}, and only those that take the "
@@ -90,18 +91,3 @@ def _read(body: bytes, row: int, rate: int, least: int) -> Array:
 def _samples(extractor: Any, samples: Array, rate: int) -> Sequence[float]:
     found: Sequence[float] = extractor(samples, sampling_rate=rate, return_tensors="np")["input_values"][0]
     return found
-
-
-def _part(directory: Directory, name: str) -> Any:
-    file = "preprocessor_config.json" if name == "AutoFeatureExtractor" else "tokenizer_config.json"
-    what = "feature extractor" if name == "AutoFeatureExtractor" else "tokenizer"
-    if not directory.has(file):
-        raise ModelError(
-            f"{directory.location}: has no {what} ({file})\n"
-            f"help: save it into the same directory: {what.replace(' ', '_')}.save_pretrained(DIR)"
-        )
-    try:
-        return getattr(library(), name).from_pretrained(str(directory.path), trust_remote_code=False)
-    except Exception as error:  # Whatever the files lead to.
-        refuse_remote_code(directory, file, error)
-        raise unreadable(directory, f"its {what}", error) from error

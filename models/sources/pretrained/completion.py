@@ -1,11 +1,12 @@
 """What a task and a directory's JSON say of a model: inputs, outputs, and the sizes to warm. No weights are read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from configs.schema import ModelConfig, Task, TensorConfig
+from configs.schema import ModelConfig, Task
 
 from ...errors import ModelError
+from ...signature import listed
 from .directory import Directory, find
 from .library import configuration
 from .pooling import sentences_of
@@ -57,7 +58,7 @@ def completed(config: ModelConfig) -> ModelConfig:
         given, own = getattr(config, kind), getattr(whole, kind)
         if given and given != own:
             raise ModelError(
-                f"{kind}: the config has {_shown(given)}, and {task} of {directory.location} has {_shown(own)}\n"
+                f"{kind}: the config has {listed(given)}, and {task} of {directory.location} has {listed(own)}\n"
                 f"help: leave {kind} out"
             )
     return whole
@@ -134,10 +135,6 @@ def _most_tokens(directory: Directory, task: Task, found: Any) -> int | None:
 
 def _output(name: str, datatype: str, *sizes: int) -> dict[str, Any]:
     return {"name": name, "datatype": datatype, "shape": [-1, *sizes]}
-
-
-def _shown(tensors: Sequence[TensorConfig]) -> str:
-    return ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in tensors)
 
 
 def _classes(found: Any) -> list[tuple[Any, ...]]:

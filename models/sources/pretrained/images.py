@@ -9,17 +9,15 @@ import numpy as np
 
 from configs.schema import ModelConfig
 
-from ...errors import ModelError
 from ...images import open_image
 from ...signature import Array, Rows
 from ..hooks import Hook
 from .classes import class_scores
 from .completion import square
 from .directory import Directory
-from .library import configuration, library, refuse_remote_code, unreadable
+from .library import configuration, library, part
 from .parameters import count, fraction
 
-_FILE = "preprocessor_config.json"
 _THRESHOLD = 0.5
 
 
@@ -86,15 +84,6 @@ def _pixels(processor: Any, picture: Any) -> Array:
 
 
 def _processor(directory: Directory) -> Any:
-    if not directory.has(_FILE):
-        raise ModelError(
-            f"{directory.location}: has no image processor ({_FILE})\n"
-            "help: save it into the same directory: image_processor.save_pretrained(DIR)"
-        )
     # The processor of Pillow and numpy: the same pixels whether torchvision is installed or not, and no torch.
     own: dict[str, Any] = {"use_fast": False} if library().__version__ < "5" else {"backend": "pil"}
-    try:
-        return library().AutoImageProcessor.from_pretrained(str(directory.path), trust_remote_code=False, **own)
-    except Exception as error:  # Whatever the files lead to.
-        refuse_remote_code(directory, _FILE, error)
-        raise unreadable(directory, "its image processor", error) from error
+    return part(directory, "AutoImageProcessor", "image processor", "preprocessor_config.json", **own)

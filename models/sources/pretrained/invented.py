@@ -1,4 +1,4 @@
-"""Rows for the checks of a start where the config names no example: pictures and sounds, which words are none of."""
+"""Pictures and sounds for the checks of a start where the config names no example. Texts are drawn as words."""
 
 import io
 

@@ -55,6 +55,32 @@ def configuration(directory: Directory, task: Task) -> Any:
     return found
 
 
+def part(directory: Directory, kind: str, what: str, settings: str, *files: str, **options: Any) -> Any:
+    """Return what stands beside a network, such as its tokenizer.
+
+    Args:
+        directory: where it is.
+        kind: the class of transformers that loads it.
+        what: its name, for errors.
+        settings: the JSON file that says which class it has.
+        files: it is there if one of these is; `settings` by default.
+        options: for from_pretrained.
+
+    Raises:
+        ModelError: it is not there, cannot be loaded, or is code of the directory's.
+    """
+    if not directory.has(*(files or (settings,))):
+        raise ModelError(
+            f"{directory.location}: has no {what}{'' if files else f' ({settings})'}\n"
+            f"help: save it into the same directory: {what.replace(' ', '_')}.save_pretrained(DIR)"
+        )
+    try:
+        return getattr(library(), kind).from_pretrained(str(directory.path), trust_remote_code=False, **options)
+    except Exception as error:  # Whatever the files lead to.
+        refuse_remote_code(directory, settings, error)
+        raise unreadable(directory, f"its {what}", error) from error
+
+
 def refuse_remote_code(directory: Directory, name: str, error: Exception) -> None:
     """Raise the sentence on code in the directory if that is why a part of it did not load."""
     if directory.json(name).get("auto_map") and "code" in str(error):

@@ -1,7 +1,6 @@
-"""Loads a pretrained network, and wraps it: arrays of the hooks in, tensors of fixed sizes out.
+"""Loads a pretrained network, and wraps it: the arrays of `preprocess` in, those for `postprocess` out.
 
-A token's, a frame's and a picture's own sizes end here: what lies beyond a row's own length is 0, so that no answer
-depends on what it was padded to.
+What lies beyond a row's own tokens or frames is 0, so that no answer depends on what it was padded to.
 """
 
 from collections.abc import Callable
@@ -47,18 +46,17 @@ class TextClassifier(nn.Module):
 
 
 class TokenClassifier(nn.Module):
-    """Logits [n, longest, labels] and the tokens' spans [n, longest, 3]; 0 beyond a row's own tokens."""
+    """Logits [n, tokens, labels] and the tokens' spans [n, tokens, 3]; 0 beyond a row's own tokens."""
 
-    def __init__(self, network: Any, longest: int) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__()
-        self.network, self.pad, self.longest = network, int(network.config.pad_token_id or 0), longest
+        self.network, self.pad = network, int(network.config.pad_token_id or 0)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, spans: Tensor, token_type_ids: Tensor | None = None
     ) -> dict[str, Tensor]:
         found = _texts(self.network, self.pad, input_ids, attention_mask, token_type_ids).logits
-        found = found.masked_fill(attention_mask[:, :, None] == 0, 0)
-        return {"logits": _widened(found, self.longest), "spans": _widened(spans, self.longest)}
+        return {"logits": found.masked_fill(attention_mask[:, :, None] == 0, 0), "spans": spans.clone()}
 
 
 class SentenceEncoder(nn.Module):
@@ -205,7 +203,7 @@ def _sentences(network: Any, directory: Directory, _longest: int) -> nn.Module:
 
 _WRAP: dict[Task, Callable[[Any, Directory, int], nn.Module]] = {
     "text-classification": lambda network, _directory, _longest: TextClassifier(network),
-    "token-classification": lambda network, _directory, longest: TokenClassifier(network, longest),
+    "token-classification": lambda network, _directory, _longest: TokenClassifier(network),
     "sentence-embedding": _sentences,
     "image-classification": lambda network, _directory, _longest: ImageClassifier(network),
     "object-detection": lambda network, _directory, _longest: Detector(network),

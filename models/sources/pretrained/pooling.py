@@ -7,7 +7,7 @@ from typing import Any
 from ...errors import ModelError
 from .directory import Directory
 
-WAYS = ("mean", "cls", "lasttoken")
+_WAYS = ("mean", "cls", "lasttoken")
 # As earlier versions wrote them.
 _FLAGS = {
     "pooling_mode_mean_tokens": "mean",
@@ -21,7 +21,12 @@ _FLAGS = {
 
 @dataclass(frozen=True, slots=True)
 class Sentences:
-    """`network` is the directory of the network itself. `prefix` is put before every text."""
+    """How texts become vectors.
+
+    `network` is the directory of the network itself. Its tokens are put together by `pooling`, and the vector is
+    brought to length one if `normalise`. `longest` is the most tokens of a text, None where nothing says it. `prefix`
+    is put before every text, which is then lowered if `lower`.
+    """
 
     network: Directory
     pooling: str = "mean"
@@ -62,10 +67,10 @@ def _pooling(directory: Directory, prefixed: bool) -> str:
     settings = directory.json("config.json")
     named = settings.get("pooling_mode", [way for key, way in _FLAGS.items() if settings.get(key)])
     ways = [named] if isinstance(named, str) else list(named)
-    if len(ways) != 1 or ways[0] not in WAYS or (prefixed and not settings.get("include_prompt", True)):
+    if len(ways) != 1 or ways[0] not in _WAYS or (prefixed and not settings.get("include_prompt", True)):
         said = " and ".join(map(str, ways)) or "none"
         raise ModelError(
             f"{directory.location}: its pooling is {said}{' without its prompt' if prefixed else ''}, and "
-            f"{', '.join(WAYS)}, each alone, are known here\nhelp: name a factory of yours that builds the network"
+            f"{', '.join(_WAYS)}, each alone, are known here\nhelp: name a factory of yours that builds the network"
         )
     return str(ways[0])

@@ -8,7 +8,7 @@ import numpy as np
 from ...errors import ModelError
 from ...signature import Array
 from .directory import Directory
-from .library import library, refuse_remote_code, unreadable
+from .library import part
 
 _FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.bpe.model", "sentencepiece*")
 
@@ -68,16 +68,7 @@ def _text(text: bytes, row: int) -> str:
 
 
 def _tokenizer(directory: Directory) -> Any:
-    if not directory.has(*_FILES):
-        raise ModelError(
-            f"{directory.location}: has no tokenizer\n"
-            "help: save it into the same directory: tokenizer.save_pretrained(DIR)"
-        )
-    try:
-        found = library().AutoTokenizer.from_pretrained(str(directory.path), trust_remote_code=False)
-    except Exception as error:  # Whatever the files lead to.
-        refuse_remote_code(directory, "tokenizer_config.json", error)
-        raise unreadable(directory, "its tokenizer", error) from error
+    found = part(directory, "AutoTokenizer", "tokenizer", "tokenizer_config.json", *_FILES)
     if not getattr(found, "is_fast", False):
         raise ModelError(
             f"{directory.location}: its tokenizer, {type(found).__name__}, is written in Python, and one of the "

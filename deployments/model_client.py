@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import orjson
 
-from ..core.errors import BadRequest, NotFound, NotReady, ServeError, TimedOut, known, show
-from ..http_client.client import HttpClient
-from ..http_client.reply import Reply
-from ..http_client.request import Headers
-from ..protocol.headers import KIND, LEFT_US, PROTOBUF
+from .core.errors import BadRequest, NotFound, NotReady, ServeError, TimedOut, known, show
+from .http_client.client import HttpClient
+from .http_client.reply import Reply
+from .http_client.request import Headers
+from .protocol.headers import KIND, LEFT_US, PROTOBUF
 
 # The names that configs.schema allows, but no longer than fits into a path.
 _A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,255}")
