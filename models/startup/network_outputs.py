@@ -182,9 +182,12 @@ def _of_rows(runs: Sequence[Returned], key: str) -> tuple[Reading, tuple[Tensor,
         for axis in range(value.dim())
     }
     counts = next((sizes for sizes in by_axis.values() if len(set(sizes)) > 1), None)
+    even = counts is None and _may_count(list(alike.values()))
+    if even:
+        counts = by_axis[next(iter(alike)), 0]
     picks, tensors = list[Pick](), list[Tensor]()
     for index, (path, value) in enumerate(alike.items()):
-        counted = [axis for axis in range(value.dim()) if by_axis[path, axis] == counts]
+        counted = [axis for axis in range(value.dim()) if by_axis[path, axis] == counts and (axis == 0 or not even)]
         if any(len(set(by_axis[path, axis])) > 1 and axis not in counted for axis in range(value.dim())):
             continue
         name = _name(path, named, index if len(alike) > 1 else None)
@@ -200,6 +203,14 @@ def _of_rows(runs: Sequence[Returned], key: str) -> tuple[Reading, tuple[Tensor,
     outputs = (*tensors, *([] if counts is None else [Tensor(COUNT, "INT64", (-1,))]))
     how = f"{_how(key)} {', '.join(_told(each) for each in tensors)} of each row"
     return replace(Reading(tuple(picks), (), plain=False, how=how), by_row=outputs), outputs
+
+
+def _may_count(entry: Sequence[torch.Tensor]) -> bool:
+    """Whether the first size of a row's tensors is a count, though all rows had the same: as many boxes as there may be,
+    or none at all, is what a detector finds in noise.
+    """
+    firsts = {value.shape[0] if value.dim() else None for value in entry}
+    return len(firsts) == 1 and firsts != {None} and (firsts == {0} or any(value.dim() > 1 for value in entry))
 
 
 def _how(key: str) -> str:

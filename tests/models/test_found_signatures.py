@@ -113,6 +113,33 @@ def test_boxes_of_each_row_have_a_count() -> None:
     assert found["count"] == ("INT64", (-1,))
 
 
+def nine() -> Rows:
+    return {"x": np.full((2, 8), 9, np.float32)}
+
+
+def test_boxes_have_a_count_though_every_row_of_the_start_has_as_many() -> None:
+    served = opened(f"{OPEN}:LargeNumbers", example=f"{HERE}:nine")
+    found = signature(served)
+    assert found["boxes"] == ("FP32", (-1, "count", 4))
+    assert found["scores"] == ("FP32", (-1, "count"))
+    for row in np.array([[[9.0] * 3 + [1] * 5], [[1] * 8]], np.float32):
+        [wanted] = open_networks.LargeNumbers()(torch.from_numpy(row))
+        answer = served.runner.run([{"x": row}])
+        assert answer["count"].tolist() == [len(wanted["scores"])]
+        np.testing.assert_array_equal(answer["boxes"], wanted["boxes"].numpy()[None])
+
+
+def test_a_detector_that_finds_nothing_in_any_row_is_asked_for_rows_in_which_it_does() -> None:
+    told = r"'boxes': eager gives no entry with a finite number.*\nhelp: name rows in which the network finds something"
+    with pytest.raises(ModelError, match=told):
+        opened(f"{OPEN}:LargeNumbers", inputs=[{"name": "x", "datatype": "FP32", "shape": [-1, 8]}])
+
+
+def test_a_vector_of_each_row_is_no_count() -> None:
+    served = opened(f"{OPEN}:ListOfVectors", inputs=[{"name": "x", "datatype": "FP32", "shape": [-1, 8]}])
+    assert {each.name: each.shape for each in served.config.outputs} == {"embedding": (-1, 8)}
+
+
 def test_a_picture_is_an_input_of_its_own_size(tmp_path: Path) -> None:
     Image.new("RGB", (12, 8)).save(tmp_path / "a.png")
     served = opened(f"{OPEN}:Segments", example=str(tmp_path / "a.png"))
