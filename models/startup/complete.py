@@ -50,4 +50,22 @@ def _with(config: ModelConfig, inputs: tuple[TensorConfig, ...], where: str) -> 
         return ModelConfig.model_validate({**written, "inputs": [each.model_dump() for each in inputs]})
     except ValidationError as error:
         said = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ").partition("\nhelp: ")[0]
-        raise ModelError(f"inputs: by {where} they are {shown}: {said}\nhelp: list inputs in the config") from error
+        raise ModelError(f"inputs: by {where} they are {shown}: {said}\nhelp: {_advice(config, inputs)}") from error
+
+
+def _advice(config: ModelConfig, inputs: tuple[TensorConfig, ...]) -> str:
+    if not config.may_preprocess and any(each.datatype == "BYTES" for each in inputs):
+        return (
+            "name arrays as example, in a .npy, .npz or .json, a picture, or what a callable returns; or write "
+            "preprocess, which makes arrays of bytes"
+        )
+    written = ", ".join(
+        f"{{name: {each.name}, datatype: {each.datatype}, shape: [{', '.join(map(str, ('batch', *each.shape[1:])))}]}}"
+        for each in inputs
+    )
+    listed = f"inputs: [{written}]"
+    if not config.dims:
+        return f"list them in the config: {listed}"
+    names = " and ".join(config.dims)
+    several = "" if len(config.dims) > 1 else f"name a second request as example, in which {names} is another size; or "
+    return f"{several}list them with {names} in place of the sizes that are open: {listed}"

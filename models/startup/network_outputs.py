@@ -206,8 +206,9 @@ def _of_rows(runs: Sequence[Returned], key: str) -> tuple[Reading, tuple[Tensor,
 
 
 def _may_count(entry: Sequence[torch.Tensor]) -> bool:
-    """Whether the first size of a row's tensors is a count, though all rows had the same: as many boxes as there may be,
-    or none at all, is what a detector finds in noise.
+    """Whether the first size of a row's tensors is a count, though all rows had the same.
+
+    As many boxes as there may be, or none at all, is what a detector finds in noise.
     """
     firsts = {value.shape[0] if value.dim() else None for value in entry}
     return len(firsts) == 1 and firsts != {None} and (firsts == {0} or any(value.dim() > 1 for value in entry))
