@@ -1,8 +1,8 @@
 """Real rows for the checks of a start, from what the config names as `example`: files, or a callable that returns them.
 
 A file is .npz or .safetensors (an array per input), .npy (the array of the only input), .json (a request for /infer or
-/predict), .txt (a text a line), a picture, or, for one BYTES input, anything. A callable returns an array per input, or a
-list of such requests.
+/predict), .txt (a text a line), a picture, or, for one BYTES input, anything. A callable returns an array per input, or
+a list of such requests.
 """
 
 import json
