@@ -73,6 +73,9 @@ def _input(name: str, arrays: Sequence[Array], typed: bool, config: ModelConfig)
         size if all(array.shape[axis] == size for array in arrays) else _open(name, axis, first, config)
         for axis, size in enumerate(first.shape)
     ]
+    shared = [axis for axis, size in enumerate(sizes) if axis and isinstance(size, str)]
+    if any(len({array.shape[axis] for axis in shared}) > 1 for array in arrays):
+        raise _unclear(name, f"sizes {' and '.join(map(str, shared))}", first, config)
     return TensorConfig.model_validate({"name": name, "datatype": kinds.pop(), "shape": [-1, *sizes[1:]]})
 
 
@@ -89,11 +92,15 @@ def _open(name: str, axis: int, first: Array, config: ModelConfig) -> int | str:
         return -1
     if len(config.dims) == 1:
         return next(iter(config.dims))
-    has = f"dims has {len(config.dims)} names" if config.dims else "there are no dims"
-    shape = [-1, *first.shape[1:]]
-    raise ModelError(
-        f"example: its requests differ in size {axis} of {name!r}, and {has}: which size is open is not known\n"
-        f"help: {_advice(name, _datatype(first), shape, config)}"
+    raise _unclear(name, f"size {axis}", first, config)
+
+
+def _unclear(name: str, where: str, first: Array, config: ModelConfig) -> ModelError:
+    count = len(config.dims)
+    has = f"dims has {count} name{'s' if count > 1 else ''}" if count else "there are no dims"
+    return ModelError(
+        f"example: its requests differ in {where} of {name!r}, and {has}: which size is open is not known\n"
+        f"help: {_advice(name, _datatype(first), list(first.shape), config)}"
     )
 
 

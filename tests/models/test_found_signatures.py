@@ -220,6 +220,10 @@ def test_one_array_is_the_only_input(tmp_path: Path) -> None:
             r"shape: \[batch, 3, 4, 6\]\}",
         ),
         (
+            {"example": f"{HERE}:two_pictures", "dims": DIMS},
+            r"differ in sizes 2 and 3 of 'image', and dims has 1 name: .*\nhelp: list inputs, as \{name: image, ",
+        ),
+        (
             {"example": f"{HERE}:nine", "dims": DIMS},
             r"dims lists tokens.*\nhelp: name a second request as example, in which tokens is another size; or list "
             r"them with tokens in place of .*: inputs: \[\{name: x, datatype: FP32, shape: \[batch, 8\]\}\]",
