@@ -134,7 +134,7 @@ def _unlisted(name: str, dims: Iterable[str]) -> str:
     return f"did you mean {near!r}?" if near else f"write dims: {{{name}: {{sizes: [16, 32, 64]}}}} with sizes of yours"
 
 
-def _refuse_rows(taken: Iterable[TensorConfig], unused: Iterable[str]) -> None:
+def _refuse_rows(taken: Iterable[TensorConfig], unused: list[str]) -> None:
     """Raise ValueError where a dimension stands in the place of the rows."""
     for tensor in taken:
         if tensor.shape[0] in unused:

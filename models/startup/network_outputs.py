@@ -66,12 +66,7 @@ def network_outputs(
         tensors.append(Tensor(name, datatype_of(torch.as_tensor(value).dtype), (-1, *sizes), named=open_sizes))
         picks.append(Pick(name, path, by_row))
     if not picks:
-        told = ", and ".join(f"{shown(each.result)} for {each.rows} rows" for each in (one, *others[:1]))
-        raise ModelError(
-            f"{key}: forward returned {told}: nothing in it has a row for each row\n"
-            "help: return tensors whose first size counts the rows, and whose other sizes are always the same, or "
-            "those of an open dimension"
-        )
+        raise _nothing_found(key, one, others)
     if twice := [each.name for each in tensors if [other.name for other in tensors].count(each.name) > 1]:
         raise ModelError(
             f"{key}: forward returned {shown(one.result)}, of which two are called {twice[0]}\n"
@@ -83,6 +78,19 @@ def network_outputs(
     if left_out:
         how += f"; without {', '.join(left_out)}, whose sizes are not the rows and always the same"
     return Reading(tuple(picks), lengths, is_plain(one.result, picks), how), tuple(tensors)
+
+
+def _nothing_found(key: str, one: Returned, others: Sequence[Returned]) -> ModelError:
+    told = ", and ".join(
+        f"{shown(each.result)} for {each.rows} rows" + "".join(f", {name} {size}" for name, size in each.sizes.items())
+        for each in (one, *others[:1])
+    )
+    computed = "; or list outputs, where a size may be computed, as (samples-400)//160+1" if one.sizes else ""
+    return ModelError(
+        f"{key}: forward returned {told}: no tensor in it has a row for each row and sizes that are known\n"
+        "help: return tensors whose first size counts the rows, and whose other sizes are always the same, or "
+        f"those of an open dimension{computed}"
+    )
 
 
 def _name(path: Path, named: bool, index: int | None) -> str:
@@ -219,4 +227,7 @@ def _how(key: str) -> str:
 
 
 def _told(tensor: Tensor) -> str:
-    return f"{tensor.name} {tensor.datatype} {list(tensor.shape)}"
+    names = {each.axis: each.text for each in tensor.named}
+    return (
+        f"{tensor.name} {tensor.datatype} [{', '.join(names.get(axis, str(n)) for axis, n in enumerate(tensor.shape))}]"
+    )
