@@ -30,6 +30,7 @@ from .check_results import (
     WarmedShapes,
     as_json,
 )
+from .complete import completed
 from .prepare import pick_device, set_arithmetic
 from .sample_inputs import SampleInputs
 
@@ -125,6 +126,8 @@ def open_model(
 
 def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.nn.Module | None) -> OpenedModel:
     laps, place = _Laps(), pick_device(device)
+    if config.source.pretrained is not None:
+        config = completed(config)  # Its directory says which sizes are open, and so whether shapes repeat.
     set_arithmetic(config, config.fixed_shapes)
     bound = stages.bind_source(config, module)
     config = bound.config
