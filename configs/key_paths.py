@@ -57,19 +57,30 @@ def below(key: str, field: FieldInfo) -> Mapping[str, FieldInfo | None]:
 
 def field_at(model: type[BaseModel], keys: Keys) -> FieldInfo | None:
     """Return the field that a key path ends at, or None if the path leaves the classes."""
-    models: list[type[BaseModel]] = [model]
-    field = None
-    for key in keys:
-        if isinstance(key, int):
-            continue
-        field = fields(models).get(key)
-        models = list(models_in(field.annotation)) if field else []
-    return field
+    return _at(model, keys)[0]
 
 
 def known_at(model: type[BaseModel], keys: Keys) -> list[str]:
     """Return the keys allowed in the mapping at a key path."""
-    if not any(isinstance(key, str) for key in keys):
-        return list(fields([model]))
-    field = field_at(model, keys)
-    return list(fields(list(models_in(field.annotation)))) if field else []
+    return list(fields(_at(model, keys)[1]))
+
+
+def _at(model: type[BaseModel], keys: Keys) -> tuple[FieldInfo | None, list[type[BaseModel]]]:
+    """Return the field that a key path ends at, or leads through to a name of the user's, and the classes below it."""
+    models, field, by_name = [model], None, list[type[BaseModel]]()
+    for key in keys:
+        if isinstance(key, int):
+            continue
+        if by_name:
+            models, by_name = by_name, []
+            continue
+        field = fields(models).get(key)
+        models = list(models_in(field.annotation)) if field else []
+        by_name = list(_in_dict(field.annotation)) if field else []
+    return field, models
+
+
+def _in_dict(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the classes of a dict's values, as those of `dims`."""
+    if get_origin(annotation) is dict:
+        yield from models_in(get_args(annotation)[1])

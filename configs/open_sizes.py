@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticCustomError
 
 from .named_size import NamedSize
+from .suggest import closest
 from .tensors import OutputConfig, TensorConfig
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ def check_dims(config: "ModelConfig") -> None:
     for tensor in taken:
         for each in tensor.named:
             if each.name not in config.dims:
-                raise open_size(f"input {tensor.name!r} names {each.name}, which dims does not list")
+                what = f"input {tensor.name!r} names {each.name}, which dims does not list"
+                raise open_size(what, _unlisted(each.name, config.dims))
             if not each.plain:
                 raise ValueError(f"input {tensor.name!r} has the size {each.text}: only an output's may be computed")
         if isinstance(tensor.high, str) and tensor.high not in config.dims:
             raise ValueError(f"input {tensor.name!r} has high: {tensor.high}, which dims does not list")
     if unused := [name for name in config.dims if name not in names]:
+        _refuse_rows(taken, unused)
         raise ValueError(f"dims lists {unused[0]}, but no input names it in its shape")
     _check_padding(config, taken)
 
@@ -119,9 +122,27 @@ def largest(config: "ModelConfig", tensor: TensorConfig) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def open_size(what: str) -> PydanticCustomError:
+def open_size(what: str, advice: str = "") -> PydanticCustomError:
     """Return the error of an open dimension without sizes to warm."""
-    return PydanticCustomError(OPEN_SIZE, f"{what}: give it a size, or list the sizes to warm in lengths or dims")
+    told = f"{what}: give it a size, or list the sizes to warm in lengths or dims"
+    return PydanticCustomError(OPEN_SIZE, f"{told}\nhelp: {advice}" if advice else told)
+
+
+def _unlisted(name: str, dims: Iterable[str]) -> str:
+    """Say what to write for a name that dims does not list."""
+    near = closest(name, dims)
+    return f"did you mean {near!r}?" if near else f"write dims: {{{name}: {{sizes: [16, 32, 64]}}}} with sizes of yours"
+
+
+def _refuse_rows(taken: Iterable[TensorConfig], unused: list[str]) -> None:
+    """Raise ValueError where a dimension stands in the place of the rows."""
+    for tensor in taken:
+        if tensor.shape[0] in unused:
+            shown = ", ".join(map(str, tensor.shape))
+            raise ValueError(
+                f"input {tensor.name!r} has shape [{shown}], whose first size counts the rows\n"
+                f"help: write shape: [batch, {shown}]"
+            )
 
 
 def _refuse_count(config: "ModelConfig", output: TensorConfig, size: NamedSize) -> None:

@@ -27,6 +27,11 @@ AS_YAML: dict[tuple[str, type], str] = {
     ("bool_type", str): "write true or false, without quotes",
     ("bool_type", int): "write true or false",
 }
+# What to add where nothing is, by its key, if the field's description is no advice.
+_MISSING = {
+    "inputs": "list them, as inputs: [{name: x, datatype: FP32, shape: [batch, 3]}], or name an example: a file of "
+    "real inputs, in which they are found"
+}
 # Errors of the schema's own rules, whose text is the whole sentence.
 _OWN = ("value_error", OPEN_SIZE)
 T = TypeVar("T", bound=BaseModel)
@@ -86,7 +91,11 @@ def _problem(model: type[BaseModel], error: dict[str, Any], raw: object, base: K
     field = field_at(model, keys)
     hint = field.description if field and field.description else "see configs/schema.py for what is allowed here"
     if error["type"] == "missing":
-        return Problem(path, where(raw, path), "is missing", f"add {keys[-1]}: {_lower(hint)}")
+        advice = _MISSING.get(str(keys[-1]), f"add {keys[-1]}: {_lower(hint)}")
+        return Problem(path, where(raw, path), "is missing", advice)
+    if error["type"] == "model_type":
+        advice = f"write a mapping of the keys {', '.join(known_at(model, keys))}"
+        return Problem(path, where(raw, path), f"has keys of its own; got {_short(error['input'])}", advice)
     return Problem(path, where(raw, path), _what(error), _help(error, hint), kind=error["type"])
 
 

@@ -110,9 +110,12 @@ def refuse_uncompared(compared: Container[str], outputs: Sequence[Tensor]) -> No
     """Raise a ModelError for an output that was never compared, since eager gives no finite number there."""
     for tensor in outputs:
         if tensor.name not in compared:
+            number, advice = "no finite number", "look for NaN in the weights"
+            if tensor.named:
+                number = "no entry with a finite number"
+                advice = f"name rows in which the network finds something as example; if those were, {advice}"
             raise ModelError(
-                f"output {tensor.name!r}: eager gives no finite number for any of the rows that were drawn\n"
-                "help: look for NaN in the weights"
+                f"output {tensor.name!r}: eager gives {number} for any of the rows that were drawn\nhelp: {advice}"
             )
 
 

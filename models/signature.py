@@ -126,13 +126,17 @@ def _input(config: TensorConfig, dims: Mapping[str, DimConfig]) -> Tensor:
 
 
 def listed(tensors: Sequence[Tensor | TensorConfig]) -> str:
-    """Return them for people: `ids INT64 [-1, 'tokens'], mask INT64 [-1, 'tokens']`."""
-    return ", ".join(f"{each.name} {each.datatype} {list(each.shape)}" for each in tensors)
+    """Return them for people: `ids INT64 [-1, tokens], mask INT64 [-1, tokens]`."""
+    return ", ".join(f"{each.name} {each.datatype} [{', '.join(map(str, _sizes(each)))}]" for each in tensors)
+
+
+def _sizes(tensor: Tensor | TensorConfig) -> list[int | str]:
+    sizes: list[int | str] = list(tensor.shape)
+    for each in tensor.named:
+        sizes[each.axis] = each.text or -1
+    return sizes
 
 
 def as_config(tensor: Tensor) -> OutputConfig:
     """Return an output that was found as a config writes it."""
-    shape: list[int | str] = list(tensor.shape)
-    for each in tensor.named:
-        shape[each.axis] = each.text or -1
-    return OutputConfig.model_validate({"name": tensor.name, "datatype": tensor.datatype, "shape": shape})
+    return OutputConfig.model_validate({"name": tensor.name, "datatype": tensor.datatype, "shape": _sizes(tensor)})

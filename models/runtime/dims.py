@@ -85,14 +85,16 @@ class OpenSizes:
         If they must be `even`, also for two sizes where they share one: else the smaller is padded to the larger.
         """
         for dim, places in zip(self.dims, self._places, strict=True):
-            given = {name: arrays[name].shape[axis] for name, axis in places}
-            for name, size in given.items():
+            given = [(name, arrays[name].shape[axis]) for name, axis in places]
+            for name, size in given:
                 if size > dim.sizes[-1]:
                     along = f"as {dim.name}" if dim.name else "along its open size"
                     return f"{name!r} has {size} {along}, this model takes at most {dim.sizes[-1]}: shorten it"
-            if even and len(set(given.values())) > 1:
-                what = dim.name or "the open size"
-                return f"{what} must be the same in every input; got {given}: pad the shorter ones, a mask with 0"
+            if even and len({size for _, size in given}) > 1:
+                what, got = dim.name or "the open size", ", ".join(f"{name!r} with {size}" for name, size in given)
+                if len({name for name, _ in given}) == 1:
+                    return f"{what} must be the same at every place; got {got}"
+                return f"{what} must be the same in every input; got {got}: pad the shorter ones, a mask with 0"
         return None
 
 

@@ -79,10 +79,13 @@ def _misshapen(tensor: Tensor, shape: list[int], rows: int, sizes: Mapping[str, 
         given = ", ".join(f"{name} {size}" for name, size in sizes.items())
         wanted = f"{[-1, *tensor.sized(sizes)]} where {given or 'no size is open'}"
     advice = "forward must return one row for each that it gets, in their order"
-    if tensor.named and shape[:1] == [rows]:
-        advice = (
-            "forward must return sizes that follow those of its padded input: total_length=x.shape[1] where it unpacks"
-        )
+    if shape[:1] == [rows]:
+        others = list(zip(tensor.sized(sizes), shape[1:], strict=False))
+        off = {axis for axis, (want, size) in enumerate(others, start=1) if want not in (-1, size)}
+        advice = "or let forward return what it says"
+        if off & {each.axis for each in tensor.named}:
+            advice = "forward must return sizes that follow those of its padded input: total_length=x.shape[1] where "
+            advice += "it unpacks"
     return ModelError(
         f"output {tensor.name!r} has shape {shape} for {rows} rows, the config says {wanted}\n"
         f"help: correct outputs in the config; {advice}"

@@ -51,5 +51,23 @@ def _with(config: ModelConfig, inputs: tuple[TensorConfig, ...], where: str) -> 
     except ValidationError as error:
         said = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ").partition("\nhelp: ")[0]
         raise ModelError(
-            f"inputs: by {where} they are {listed(inputs)}: {said}\nhelp: list inputs in the config"
+            f"inputs: by {where} they are {listed(inputs)}: {said}\nhelp: {_advice(config, inputs)}"
         ) from error
+
+
+def _advice(config: ModelConfig, inputs: tuple[TensorConfig, ...]) -> str:
+    if not config.may_preprocess and any(each.datatype == "BYTES" for each in inputs):
+        return (
+            "name arrays as example, in a .npy, .npz or .json, a picture, or what a callable returns; or write "
+            "preprocess, which makes arrays of bytes"
+        )
+    written = ", ".join(
+        f"{{name: {each.name}, datatype: {each.datatype}, shape: [{', '.join(map(str, ('batch', *each.shape[1:])))}]}}"
+        for each in inputs
+    )
+    line = f"inputs: [{written}]"
+    if not config.dims:
+        return f"list them in the config: {line}"
+    names = " and ".join(config.dims)
+    several = "" if len(config.dims) > 1 else f"name a second request as example, in which {names} is another size; or "
+    return f"{several}list them with {names} in place of the sizes that are open: {line}"

@@ -8,7 +8,7 @@ from ..errors import ModelError
 from ..runtime.layout import Layout
 from ..runtime.returned_values import dtype_class
 from ..runtime.runner import torch_dtype
-from ..signature import NUMPY, Tensor
+from ..signature import NUMPY, Rows, Tensor
 from ..user_code import described
 
 _DTYPE = {name: torch_dtype(dtype) for name, dtype in NUMPY.items() if name != "BYTES"}
@@ -48,11 +48,13 @@ def datatype_of(dtype: torch.dtype) -> str:
     return DATATYPES.get(dtype, "FP32")
 
 
-def fails(error: Exception, rows: int, model_inputs: Sequence[Tensor], layout: Layout) -> ModelError:
-    """Return the error for a forward that raises in a start, in full, since the operator reads it."""
+def fails(error: Exception, arrays: Rows, model_inputs: Sequence[Tensor], layout: Layout) -> ModelError:
+    """Return the error for a forward of these arrays that raises in a start, in full, since the operator reads it."""
     given = ", ".join(
-        f"{tensor.name} {_passed(tensor, layout)} (declared {tensor.datatype})" for tensor in model_inputs
+        f"{tensor.name} {_passed(tensor, layout)} (declared {tensor.datatype}) of {list(arrays[tensor.name].shape)}"
+        for tensor in model_inputs
     )
+    rows = len(arrays[model_inputs[0].name])
     advice = f"compare inputs in the config with what forward expects (dtype, shape, order); it gets {given}"
     return ModelError(
         f"the model fails on a batch of {rows} rows: {described(error)}\nhelp: {_known_cure(str(error)) or advice}"

@@ -134,7 +134,7 @@ def _reading(
     except ModelError as error:
         return error
     except Exception as error:  # Models may raise anything.
-        said = noted(fails(error, count, reference.model_inputs, reference.layout), samples.note)
+        said = noted(fails(error, rows, reference.model_inputs, reference.layout), samples.note)
         said.__cause__ = error
         return said
 
@@ -154,4 +154,9 @@ def _otherwise(reference: Reference, samples: SampleInputs, one: Returned) -> li
 
 def _run(reference: Reference, samples: SampleInputs, rows: int, sizes: Mapping[str, int]) -> Returned:
     drawn = samples.shaped((rows, tuple(sizes.values())), seed=17)
-    return Returned(reference.returned(drawn), rows, sizes)
+    try:
+        return Returned(reference.returned(drawn), rows, sizes)
+    except ModelError:
+        raise
+    except Exception as error:  # Models may raise anything, and the message is to name these rows' sizes.
+        raise noted(fails(error, drawn, reference.model_inputs, reference.layout), samples.note) from error

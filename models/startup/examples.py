@@ -1,7 +1,8 @@
 """Real rows for the checks of a start, from what the config names as `example`: files, or a callable that returns them.
 
-A file is .npz or .safetensors (an array per input), .json (a request for /infer or /predict), .txt (a text a line), a
-picture, or, for one BYTES input, anything. A callable returns an array per input, or a list of such requests.
+A file is .npz or .safetensors (an array per input), .npy (the array of the only input), .json (a request for /infer or
+/predict), .txt (a text a line), a picture, or, for one BYTES input, anything. A callable returns an array per input, or
+a list of such requests.
 """
 
 import json
@@ -122,13 +123,22 @@ def _requests(named: str, signature: Signature | None, decode: str | None) -> It
     except ModelError:
         raise
     except Exception as error:  # Whatever a library raises of a file, or a decode hook of a picture.
-        advice = "name a .npz, .safetensors, .json, .txt or picture that holds rows of the inputs, or a callable"
+        advice = "name a .npz, .npy, .safetensors, .json, .txt or picture that holds rows of the inputs, or a callable"
         raise ModelError(f"example {shown(named)}: cannot be read ({first_line(error)})\nhelp: {advice}") from error
 
 
 def _npz(path: Path, *_: object) -> list[Mapping[str, Any]]:
     with np.load(path, allow_pickle=False) as found:
         return [{name: found[name] for name in found.files}]
+
+
+def _npy(path: Path, signature: Signature | None, *_: object) -> list[Mapping[str, Any]]:
+    if signature is None:
+        return [{"data": np.load(path, allow_pickle=False)}]
+    if len(signature.inputs) != 1:
+        raise _UnusableFileError("it holds one array: name a .npz, which has one for each input by name")
+    only = signature.inputs[0]
+    return _bytes(path, signature) if only.datatype == "BYTES" else [{only.name: np.load(path, allow_pickle=False)}]
 
 
 def _safetensors(path: Path, *_: object) -> list[Mapping[str, Any]]:
@@ -233,6 +243,7 @@ def _column(values: list[bytes], tensor: Tensor) -> Array:
 
 _READERS: dict[str, _Reader] = {
     ".npz": _npz,
+    ".npy": _npy,
     ".safetensors": _safetensors,
     ".json": _json,
     ".txt": _lines,

@@ -66,12 +66,7 @@ def network_outputs(
         tensors.append(Tensor(name, datatype_of(torch.as_tensor(value).dtype), (-1, *sizes), named=open_sizes))
         picks.append(Pick(name, path, by_row))
     if not picks:
-        told = ", and ".join(f"{shown(each.result)} for {each.rows} rows" for each in (one, *others[:1]))
-        raise ModelError(
-            f"{key}: forward returned {told}: nothing in it has a row for each row\n"
-            "help: return tensors whose first size counts the rows, and whose other sizes are always the same, or "
-            "those of an open dimension"
-        )
+        raise _nothing_found(key, one, others)
     if twice := [each.name for each in tensors if [other.name for other in tensors].count(each.name) > 1]:
         raise ModelError(
             f"{key}: forward returned {shown(one.result)}, of which two are called {twice[0]}\n"
@@ -83,6 +78,19 @@ def network_outputs(
     if left_out:
         how += f"; without {', '.join(left_out)}, whose sizes are not the rows and always the same"
     return Reading(tuple(picks), lengths, is_plain(one.result, picks), how), tuple(tensors)
+
+
+def _nothing_found(key: str, one: Returned, others: Sequence[Returned]) -> ModelError:
+    told = ", and ".join(
+        f"{shown(each.result)} for {each.rows} rows" + "".join(f", {name} {size}" for name, size in each.sizes.items())
+        for each in (one, *others[:1])
+    )
+    computed = "; or list outputs, where a size may be computed, as (samples-400)//160+1" if one.sizes else ""
+    return ModelError(
+        f"{key}: forward returned {told}: no tensor in it has a row for each row and sizes that are known\n"
+        "help: return tensors whose first size counts the rows, and whose other sizes are always the same, or "
+        f"those of an open dimension{computed}"
+    )
 
 
 def _name(path: Path, named: bool, index: int | None) -> str:
@@ -181,14 +189,13 @@ def _of_rows(runs: Sequence[Returned], key: str) -> tuple[Reading, tuple[Tensor,
         for path, value in alike.items()
         for axis in range(value.dim())
     }
-    # If a few rows happen to have as many entries as each other, the first size counts them all the same: an open size
-    # that never changes does no harm, a fixed one that does fails.
-    first_sizes = (sizes for (_, axis), sizes in by_axis.items() if axis == 0)
-    counts = next((sizes for sizes in by_axis.values() if len(set(sizes)) > 1), next(first_sizes, None))
+    counts = next((sizes for sizes in by_axis.values() if len(set(sizes)) > 1), None)
+    even = counts is None and _may_count(list(alike.values()))
+    if even:
+        counts = by_axis[next(iter(alike)), 0]
     picks, tensors = list[Pick](), list[Tensor]()
     for index, (path, value) in enumerate(alike.items()):
-        varies = counts is not None and len(set(counts)) > 1
-        counted = [axis for axis in range(value.dim()) if by_axis[path, axis] == counts and (varies or axis == 0)]
+        counted = [axis for axis in range(value.dim()) if by_axis[path, axis] == counts and (axis == 0 or not even)]
         if any(len(set(by_axis[path, axis])) > 1 and axis not in counted for axis in range(value.dim())):
             continue
         name = _name(path, named, index if len(alike) > 1 else None)
@@ -204,6 +211,15 @@ def _of_rows(runs: Sequence[Returned], key: str) -> tuple[Reading, tuple[Tensor,
     outputs = (*tensors, *([] if counts is None else [Tensor(COUNT, "INT64", (-1,))]))
     how = f"{_how(key)} {listed(tensors)} of each row"
     return replace(Reading(tuple(picks), (), plain=False, how=how), by_row=outputs), outputs
+
+
+def _may_count(entry: Sequence[torch.Tensor]) -> bool:
+    """Whether the first size of a row's tensors is a count, though all rows had the same.
+
+    As many boxes as there may be, or none at all, is what a detector finds in noise.
+    """
+    firsts = {value.shape[0] if value.dim() else None for value in entry}
+    return len(firsts) == 1 and firsts != {None} and (firsts == {0} or any(value.dim() > 1 for value in entry))
 
 
 def _how(key: str) -> str:

@@ -75,7 +75,7 @@ class SampleInputs:
         for row in [self(len(given), seed=1)] if hooked else given.rows:
             if sentence := self.open_sizes.refused(row, even=not hooked):
                 what = f"example: {'preprocessed, ' if hooked else ''}{sentence}"
-                raise ModelError(f"{what}\nhelp: give rows that a client may send")
+                raise ModelError(f"{what}\nhelp: give rows that a client may send, or warm a larger size")
 
     def in_order(self, model_inputs: tuple[Tensor, ...]) -> "SampleInputs":
         """Return a copy whose rows reach the model in this order."""
@@ -134,7 +134,7 @@ class SampleInputs:
     def preprocessed(self, arrays: Rows, rows: int) -> dict[str, Array]:
         """Return these rows, preprocessed, and checked against what the preprocessing returned first."""
         assert self.preprocess is not None
-        advice = "its arrays are read-only: copy one before you change it"
+        advice = f"it was called with {list(arrays)}; its arrays are read-only: copy one before you change it"
         if self.examples is None:
             advice = f"{self.note}; {advice}"
         returned = call_at_start("preprocess", advice, self.preprocess, arrays)

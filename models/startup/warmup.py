@@ -48,18 +48,18 @@ def _round(
     """Add a shape's next runs to `took_ms`, up to so many and until the budget is used."""
     runner.warmed.add(shape)
     for _ in range(_SETTLING_RUNS if runner.overlaps and not took_ms else 0):
-        _first_forward(runner, rows, shape)
+        _first_forward(runner, rows)
     stop = len(took_ms) + most
     while len(took_ms) < _LEAST_RUNS or (len(took_ms) < stop and sum(took_ms) < budget_ms):
         began = time.perf_counter()
-        _first_forward(runner, rows, shape)
+        _first_forward(runner, rows)
         took_ms.append((time.perf_counter() - began) * 1000)
 
 
-def _first_forward(runner: Runner, rows: dict[str, Array], shape: Shape) -> None:
+def _first_forward(runner: Runner, rows: dict[str, Array]) -> None:
     try:
         runner.run([rows])
     except ModelError:
         raise
     except Exception as error:  # Whatever the model raises here is the operator's to read, in full.
-        raise fails(error, shape[0], runner.model_inputs, runner.layout) from error
+        raise fails(error, rows, runner.model_inputs, runner.layout) from error

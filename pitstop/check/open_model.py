@@ -5,6 +5,7 @@ import traceback
 
 from configs.loader import ModelApp, load
 from configs.problems import ConfigError
+from configs.tensors import TensorConfig
 
 from ..child_process import Report
 from ..measure.hardware import device_here
@@ -37,8 +38,15 @@ def _open(app: ModelApp) -> str:
             "the replica would end itself\nhelp: raise forward_timeout_s, or lower max_batch_size"
         )
     read = "" if served.outputs_read in (BY_NAME, ONE_TENSOR) else f"; outputs {served.outputs_read}"
+    if not app.config.inputs and app.config.source.pretrained is None:
+        found = ", ".join(f"{each.name} {each.datatype} {_shape(each)}" for each in served.config.inputs)
+        read = f"; inputs as found: {found}{read}"
     took = f"ready after {served.started_s:.1f} s"
     return f"{device}, {served.how}, {served.precision}; {took}{read}{note and f'; {note}'}"
+
+
+def _shape(tensor: TensorConfig) -> str:
+    return f"[{', '.join(map(str, tensor.shape))}]"
 
 
 def _place(app: ModelApp) -> tuple[str, str]:

@@ -54,6 +54,16 @@ def test_shapes_show_open_sizes_as_metadata_does() -> None:
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"dims": {}}, r"input 'ids' names tokens, which dims does not list: give it a size, or list the sizes to warm"),
+    ({"dims": {}}, r"\nhelp: write dims: \{tokens: \{sizes: \[16, 32, 64\]\}\}"),
+    ({"inputs": [{**IDS, "shape": ["batch", "token"]}]}, r"names token, which dims .*\nhelp: did you mean 'tokens'\?"),
+    (
+        {"inputs": [{**IDS, "shape": ["tokens"]}]},
+        r"shape \[tokens\], whose first size counts the rows\nhelp: write shape: \[batch, tokens\]",
+    ),
+    ({"dims": {"tokens": [8, 16]}}, r"dims.tokens: has keys of its own; got \[8, 16\]\nhelp: .*the keys sizes, pad"),
+    ({"dims": {"tokens": {"sizes": [8], "pads": 0}}}, r"pads: unknown key\nhelp: did you mean 'pad'\?"),
+    ({"dims": {"tokens": {"sizes": [8], "x": 0}}}, r"x: unknown key\nhelp: known here: pad, sizes"),
+    ({"inputs": ()}, r"inputs: is missing\nhelp: list them, as inputs: .* or name an example"),
     ({"dims": {**TOKENS, "other": {"sizes": [1]}}}, "dims lists other, but no input names it"),
     ({"dims": {"tokens": {"sizes": [16, 8]}}}, r"sizes \[16, 8\] must be positive and ascending"),
     ({"dims": {"tokens": {"sizes": [8], "pad": "maybe"}}}, "'maybe' is no padding"),

@@ -169,3 +169,20 @@ def test_sizes_that_no_batch_has_are_refused_with_their_dimension() -> None:
             await asked(service, {"input_ids": np.ones((1, 5), np.int64), "attention_mask": np.ones((1, 4), np.int64)})
 
     asyncio.run(main())
+
+
+def test_a_dimension_at_two_places_of_an_input_is_the_same_at_both() -> None:
+    async def main() -> None:
+        square = {"name": "x", "datatype": "FP32", "shape": ["batch", "side", "side"]}
+        sums = {"name": "y", "datatype": "FP32", "shape": ["batch", "side"]}
+        dims = {"side": {"sizes": [4, 8], "pad": "none"}}
+        service = here(config("Sums", inputs=[square], outputs=[sums], dims=dims))
+        x = np.random.default_rng(0).normal(size=(1, 6, 6)).astype(np.float32)
+        [found] = (await asked(service, {"x": x})).values()
+        np.testing.assert_allclose(found, x.sum(2), rtol=1e-4, atol=1e-5)
+        with pytest.raises(BadRequest, match="side must be the same at every place; got 'x' with 8, 'x' with 4"):
+            await asked(service, {"x": np.ones((1, 8, 4), np.float32)})
+        with pytest.raises(BadRequest, match="'x' has 9 as side, this model takes at most 8"):
+            await asked(service, {"x": np.ones((1, 9, 8), np.float32)})
+
+    asyncio.run(main())

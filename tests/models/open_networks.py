@@ -144,6 +144,39 @@ class ListOfBoxes(Boxes):
         return [{"boxes": boxes[:count], "scores": scores[:count]} for boxes, scores, count in rows]
 
 
+class LargeNumbers(nn.Module):
+    """Finds as many boxes as there are large numbers: none in noise, as a trained detector."""
+
+    def forward(self, x: Tensor) -> Any:
+        found = [row[row > 8] for row in x]
+        return [{"boxes": each.unsqueeze(1).expand(-1, 4), "scores": each} for each in found]
+
+
+class Positions(nn.Module):
+    """Knows eight positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known = nn.Embedding(8, 3)
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        places = torch.arange(input_ids.shape[1], device=input_ids.device)
+        known: Tensor = self.known(places)
+        return known + input_ids.unsqueeze(-1)
+
+
+class Sums(nn.Module):
+    """The sums of a square's rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum(2)
+
+
+class ListOfVectors(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        return [{"embedding": row} for row in x]
+
+
 class ListOfTensors(Boxes):
     def forward(self, x: Tensor) -> Any:
         return [boxes[:count] for boxes, _, count in zip(*self.found(x), strict=True)]

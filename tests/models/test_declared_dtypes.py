@@ -106,7 +106,9 @@ def test_a_wider_integer_and_a_narrower_float_may_be_declared() -> None:
 
 
 def test_a_dtype_that_forward_cannot_take_is_named_with_what_it_gets() -> None:
-    with pytest.raises(ModelError, match=r"compare inputs in the config .* it gets x int64 \(declared INT64\)"):
+    with pytest.raises(
+        ModelError, match=r"compare inputs in the config .* it gets x int64 \(declared INT64\) of \[\d+, 4\]"
+    ):
         opened("tests.models.networks:Linear", "INT64", "FP32", outputs=tensor("y", "FP32", 2))
 
 

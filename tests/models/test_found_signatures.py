@@ -19,6 +19,8 @@ from tests.models.networks import Linear
 
 HERE = "tests.models.test_found_signatures"
 OPEN = "tests.models.open_networks"
+LINEAR = "tests.models.networks:Linear"
+X = {"name": "x", "datatype": "FP32", "shape": [-1, 4]}
 DIMS = {"tokens": {"sizes": [4, 8]}}
 
 
@@ -78,6 +80,14 @@ def two_kinds() -> list[Rows]:
     return [{"x": np.ones((1, 4), np.float32)}, {"x": np.ones((1, 4), np.int64)}]
 
 
+def two_pictures() -> list[Rows]:
+    return [{"image": np.zeros((1, 3, *size), np.uint8)} for size in ((4, 6), (6, 4))]
+
+
+def an_array() -> Array:
+    return np.ones((2, 4), np.float32)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_file_of_arrays_tells_the_inputs_and_a_run_the_outputs(tmp_path: Path, dtype: type[np.floating[Any]]) -> None:
     rows = np.random.default_rng(0).normal(size=(6, 4)).astype(dtype)
@@ -120,6 +130,33 @@ def test_boxes_have_a_count_though_the_rows_of_the_start_have_as_many(value: flo
     assert (found["boxes"], found["scores"]) == (("FP32", (-1, "count", 4)), ("FP32", (-1, "count")))
 
 
+def nine() -> Rows:
+    return {"x": np.full((2, 8), 9, np.float32)}
+
+
+def test_boxes_have_a_count_though_every_row_of_the_start_has_as_many() -> None:
+    served = opened(f"{OPEN}:LargeNumbers", example=f"{HERE}:nine")
+    found = signature(served)
+    assert found["boxes"] == ("FP32", (-1, "count", 4))
+    assert found["scores"] == ("FP32", (-1, "count"))
+    for row in np.array([[[9.0] * 3 + [1] * 5], [[1] * 8]], np.float32):
+        [wanted] = open_networks.LargeNumbers()(torch.from_numpy(row))
+        answer = served.runner.run([{"x": row}])
+        assert answer["count"].tolist() == [len(wanted["scores"])]
+        np.testing.assert_array_equal(answer["boxes"], wanted["boxes"].numpy()[None])
+
+
+def test_a_detector_that_finds_nothing_in_any_row_is_asked_for_rows_in_which_it_does() -> None:
+    told = r"'boxes': eager gives no entry with a finite number.*\nhelp: name rows in which the network finds something"
+    with pytest.raises(ModelError, match=told):
+        opened(f"{OPEN}:LargeNumbers", inputs=[{"name": "x", "datatype": "FP32", "shape": [-1, 8]}])
+
+
+def test_a_vector_of_each_row_is_no_count() -> None:
+    served = opened(f"{OPEN}:ListOfVectors", inputs=[{"name": "x", "datatype": "FP32", "shape": [-1, 8]}])
+    assert {each.name: each.shape for each in served.config.outputs} == {"embedding": (-1, 8)}
+
+
 def test_a_picture_is_an_input_of_its_own_size(tmp_path: Path) -> None:
     Image.new("RGB", (12, 8)).save(tmp_path / "a.png")
     served = opened(f"{OPEN}:Segments", example=str(tmp_path / "a.png"))
@@ -158,13 +195,51 @@ def test_json_rows_of_different_sizes_are_taken_one_by_one(tmp_path: Path) -> No
     assert served.config.inputs[0].shape == (-1, "tokens")
 
 
+def test_whole_numbers_of_json_beside_fractions_are_fractions(tmp_path: Path) -> None:
+    file = tmp_path / "requests.json"
+    file.write_text('{"instances": [{"x": [1, 2, 3, 4]}, {"x": [1, 2.5, 3, 4]}]}')
+    assert signature(opened({"factory": LINEAR}, example=str(file)))["x"] == ("FP32", (-1, 4))
+
+
+def test_one_array_is_the_only_input(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(3, 4))
+    np.save(tmp_path / "rows.npy", rows)
+    served = opened({"factory": LINEAR}, example=str(tmp_path / "rows.npy"))
+    assert signature(served)["data"] == ("FP32", (-1, 4))
+    assert len(served.samples.examples or ()) == 3
+    declared = opened(LINEAR, example=str(tmp_path / "rows.npy"), inputs=[X])
+    assert len(declared.samples.examples or ()) == 3
+    with pytest.raises(ModelError, match="it holds one array: name a"):
+        opened(f"{OPEN}:Tagger", example=str(tmp_path / "rows.npy"), inputs=[X, {**X, "name": "y"}])
+
+
 @pytest.mark.parametrize(
     "keys, told",
     [
         (
             {"example": f"{HERE}:token_ids"},
-            r"differ in size 1 of 'input_ids', and there are no dims.*\nhelp: list inputs",
+            r"differ in size 1 of 'input_ids', and there are no dims.*\nhelp: if this is the only one, write .* dims: "
+            r"\{tokens: .* else list inputs, as \{name: input_ids, datatype: INT64, shape: \[batch, 3\]\}",
         ),
+        (
+            {"example": f"{HERE}:two_pictures"},
+            r"differ in size 2 of 'image', .*\nhelp: name pictures of one size, .*\{name: image, datatype: UINT8, "
+            r"shape: \[batch, 3, 4, 6\]\}",
+        ),
+        (
+            {"example": f"{HERE}:two_pictures", "dims": DIMS},
+            r"differ in sizes 2 and 3 of 'image', and dims has 1 name: .*\nhelp: list inputs, as \{name: image, ",
+        ),
+        (
+            {"example": f"{HERE}:nine", "dims": DIMS},
+            r"dims lists tokens.*\nhelp: name a second request as example, in which tokens is another size; or list "
+            r"them with tokens in place of .*: inputs: \[\{name: x, datatype: FP32, shape: \[batch, 8\]\}\]",
+        ),
+        (
+            {"example": f"{HERE}:an_array"},
+            "example: a request is a dict, and ndarray came\nhelp: give a dict of arrays",
+        ),
+        ({"example": __file__}, r"data BYTES \[-1\]: .*\nhelp: name arrays as example, in a .npy, "),
         ({"example": f"{HERE}:other_inputs"}, "its requests have different inputs"),
         ({"example": f"{HERE}:two_kinds"}, "'x' is FP32 of 2 dimensions, INT64 of 2 dimensions"),
         ({"example": f"{HERE}:texts"}, r"they are text BYTES \[-1\]: a BYTES input needs preprocess"),

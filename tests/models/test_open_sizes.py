@@ -149,6 +149,21 @@ def test_outputs_may_have_sizes_that_are_computed() -> None:
     wrong = {**frames, "shape": ["batch", "time/5", 4]}
     with pytest.raises(ModelError, match=r"output 'frames' has shape .* the config says \[-1, \d+, 4\] where time \d+"):
         opened("Frames", inputs=inputs, outputs=[wrong, signal], dims=dims)
+    fixed = {**frames, "shape": ["batch", "(time-10)//5+1", 5]}
+    with pytest.raises(
+        ModelError, match=r"says \[-1, \d+, 5\] .*\nhelp: correct outputs in the config; or let forward"
+    ):
+        opened("Frames", inputs=inputs, outputs=[fixed, signal], dims=dims)
+    told = r"forward returned .*, time 40, and .*, time \d+: no tensor .*\nhelp: .*; or list outputs, "
+    with pytest.raises(ModelError, match=told):
+        opened("Frames", inputs=inputs, dims=dims)
+
+
+def test_a_network_that_takes_less_than_the_largest_size_is_told_with_the_shape_that_failed() -> None:
+    ids = {**IDS, "high": 3}
+    told = r"fails on a batch of 2 rows: IndexError.*\nhelp: .* input_ids int64 \(declared INT64\) of \[2, 9\]"
+    with pytest.raises(ModelError, match=told):
+        opened("Positions", inputs=[ids], dims={"tokens": {"sizes": [4, 9]}})
 
 
 @pytest.mark.parametrize("network", ["Boxes", "BoxesInOrder", "ListOfBoxes"])

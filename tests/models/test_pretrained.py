@@ -304,6 +304,12 @@ def test_a_config_says_all_that_is_served_once_it_is_completed(tmp_path: Path) -
     assert completed(own) == own
 
 
+def test_a_config_that_is_not_completed_opens_as_a_replica_opens_it(tmp_path: Path) -> None:
+    source = {"pretrained": str(directories.text_model(tmp_path / "model")), "task": "text-classification"}
+    served = open_model(parse_model({"name": "m", "source": source, "max_batch_size": 2}), "cpu")
+    assert served.config.lengths == (8, 16, 32, 64)
+
+
 def remove(name: str) -> Callable[[Path], None]:
     def act(folder: Path) -> None:
         for file in folder.glob(name):

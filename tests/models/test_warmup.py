@@ -87,4 +87,4 @@ def test_a_shapes_runs_are_spread_over_rounds_of_all_shapes(monkeypatch: pytest.
 )
 def test_a_failed_forward_is_told_by_its_cause(said: str, advice: str) -> None:
     layout = Layout(torch.device("cpu"), torch.float32, False, (1,), ())
-    assert advice in str(fails(RuntimeError(said), 1, (Tensor("x", "FP32", (-1, 2)),), layout))
+    assert advice in str(fails(RuntimeError(said), {"x": np.ones((1, 2))}, (Tensor("x", "FP32", (-1, 2)),), layout))

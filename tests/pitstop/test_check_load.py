@@ -68,6 +68,15 @@ def test_a_model_that_opens_says_where_and_how_long(folder: Path) -> None:
     assert "net: opens on cpu, eager, fp32; ready after" in output
 
 
+def test_inputs_that_were_found_are_told(folder: Path) -> None:
+    (folder / "rows.json").write_text("[[1.0, 2.5, 3.0, 4.0]]", encoding="utf-8")
+    found = model("net", "Good", example=str(folder / "rows.json"))
+    del found["args"]["inputs"]
+    status, output = check(folder, found)
+    assert status == 0, output
+    assert "; inputs as found: data FP32 [-1, 4]" in output
+
+
 def test_where_the_outputs_come_from_is_told_before_and_after_the_model_opens(folder: Path) -> None:
     outputs = [{"name": "y", "datatype": "FP32", "shape": [-1, 2], "from": 1.0}]
     status, output = check(folder, model("net", "Pairs", outputs=outputs))
