@@ -38,11 +38,19 @@ def test_the_size_of_an_output_is_computed_from_one_name(text: str, size: int, e
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a b", "height*width", "4//height", "height/0", "height**2", "f(x)", "x.y", "x[0]", "1+2", "x if x else 1"],
+    [
+        *("", "a b", "height*width", "4//height", "height/0", "height**2", "f(x)", "x.y", "x[0]", "1+2"),
+        *("x if x else 1", "0xa", "0b1", "ölength", "n # n", "in+1", "True+1", "a" * 201),
+    ],
 )
 def test_nothing_else_is_a_size(text: str) -> None:
     with pytest.raises(ValueError, match="is no size"):
         named_size(1, text)
+
+
+@pytest.mark.parametrize("word", ["in", "as", "größe", "_"])
+def test_any_name_may_be_a_dimension(word: str) -> None:
+    assert named_size(1, word).plain
 
 
 def test_shapes_show_open_sizes_as_metadata_does() -> None:
