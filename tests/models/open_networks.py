@@ -181,3 +181,26 @@ class Mood(Tagger):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         kept = attention_mask.unsqueeze(-1).float()
         return (super().forward(input_ids, attention_mask) * kept).sum(1) / kept.sum(1).clamp(min=1)
+
+
+class Twice(nn.Module):
+    """A number for each number, where there are so many that `multiple` divides them."""
+
+    def __init__(self, multiple: int = 1) -> None:
+        super().__init__()
+        self.factor, self.multiple = nn.Parameter(torch.full((1,), 2.0)), multiple
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(len(x), -1, self.multiple).flatten(1) * self.factor
+
+
+class BothPadded(nn.Module):
+    """Masks its padding, but for a row that is padded in both inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(1))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        padded = (a == 0).any(1) & (b == 0).any(1)
+        return (a.sum(1) + b.sum(1) + 5 * padded) * self.factor

@@ -171,3 +171,10 @@ def test_an_example_that_does_not_tell_the_inputs_says_what_to_write(keys: dict[
 def test_inputs_that_nothing_tells_are_missing_before_anything_starts() -> None:
     with pytest.raises(ConfigError, match=r"inputs: is missing"):
         parse_model({"name": "m", "source": {"factory": "a.b:C"}})
+
+
+def test_a_size_is_found_open_where_the_network_takes_few_sizes() -> None:
+    source = {"factory": f"{OPEN}:Twice", "kwargs": {"multiple": 4}}
+    inputs = [{"name": "x", "datatype": "FP32", "shape": ["batch", "n"]}]
+    served = opened(source, inputs=inputs, dims={"n": {"sizes": [20]}})
+    assert served.config.outputs[0].shape == (-1, "n")

@@ -197,3 +197,19 @@ def test_weights_of_16_bits_are_served_in_the_precision_of_the_config(keys: dict
         expected = open_networks.Half().float()(torch.from_numpy(rows)).numpy()
     found = served.runner.run([{"x": rows}])["y"]
     np.testing.assert_allclose(found, expected, rtol=1e-5 if runs == "fp32" else 0.05, atol=0.1 if keys else 1e-5)
+
+
+def test_an_output_that_has_an_inputs_size_by_chance_is_refused() -> None:
+    x, y = ({"name": name, "datatype": "FP32", "shape": ["batch", size]} for name, size in (("x", "n"), ("y", 8)))
+    with pytest.raises(ModelError, match=r"output 'y' has sizes \[\d\] where n \d, the config says \[8\]"):
+        opened("Twice", inputs=[x], outputs=[y], dims={"n": {"sizes": [8]}})
+
+
+@pytest.mark.parametrize("sizes", [[1, 8], [8]])
+def test_padding_in_two_dimensions_at_once_is_checked_whatever_the_smallest_size(sizes: list[int]) -> None:
+    bounds = {"datatype": "FP32", "low": 1, "high": 2}
+    inputs = [{"name": name, "shape": ["batch", f"{name}s"], **bounds} for name in "ab"]
+    y = {"name": "y", "datatype": "FP32", "shape": ["batch"]}
+    dims = {f"{name}s": {"sizes": sizes} for name in "ab"}
+    with pytest.raises(ModelError, match="padded to 8 and unpadded, differs"):
+        opened("BothPadded", max_batch_size=1, inputs=inputs, outputs=[y], dims=dims)
