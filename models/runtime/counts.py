@@ -1,6 +1,7 @@
 """Outputs with a size that only the data decides, as boxes in a picture: padded tensors, and a count for each row."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 import torch
@@ -91,16 +92,26 @@ def stacked_rows(
 
 def _below(tensor: Tensor, values: Sequence[torch.Tensor], counts: Mapping[str, Sequence[int]]) -> torch.Tensor:
     counted_axes = {each.axis: max(counts[each.name]) for each in tensor.named if each.name in counts}
-    try:
-        if not counted_axes:
-            return torch.stack(list(values))
-        sizes = [counted_axes.get(axis, values[0].shape[axis - 1]) for axis in range(1, values[0].dim() + 1)]
-        whole = values[0].new_zeros((len(values), *sizes))
-        for row, value in enumerate(values):
-            whole[row][tuple(slice(size) for size in value.shape)] = value
-        return whole
-    except (RuntimeError, TypeError) as error:
+    shapes = {tuple(size for axis, size in enumerate(each.shape, 1) if axis not in counted_axes) for each in values}
+    if len(shapes) > 1:
         raise ModelError(
-            f"output {tensor.name!r}: forward returned rows that do not fit together ({error})\n"
+            f"output {tensor.name!r}: forward returned rows that do not fit together: {sorted(shapes)}\n"
             "help: only the size that the config names as a count may differ from row to row"
-        ) from error
+        )
+    dtype = _dtype(tensor, values)
+    if not counted_axes:
+        return torch.stack([each.to(dtype) for each in values])
+    sizes = [counted_axes.get(axis, size) for axis, size in enumerate(values[0].shape, 1)]
+    whole = values[0].new_zeros((len(values), *sizes), dtype=dtype)
+    for row, value in zip(whole, values, strict=True):
+        row[tuple(slice(size) for size in value.shape)] = value
+    return whole
+
+
+def _dtype(tensor: Tensor, values: Sequence[torch.Tensor]) -> torch.dtype:
+    """Return a dtype that holds every row's; a row without entries has that of `torch.tensor([])`, which says nothing.
+
+    Rows of another class are refused by the check of what was returned, first all together and then each by itself.
+    """
+    dtypes = [each.dtype for each in values if each.numel()]
+    return reduce(torch.promote_types, dtypes) if dtypes else torch.from_numpy(np.empty(0, tensor.numpy)).dtype

@@ -178,3 +178,21 @@ def test_a_size_is_found_open_where_the_network_takes_few_sizes() -> None:
     inputs = [{"name": "x", "datatype": "FP32", "shape": ["batch", "n"]}]
     served = opened(source, inputs=inputs, dims={"n": {"sizes": [20]}})
     assert served.config.outputs[0].shape == (-1, "n")
+
+
+X8 = [{"name": "x", "datatype": "FP32", "shape": ["batch", 8], "low": -1, "high": 1}]
+
+
+def test_two_numbers_that_may_be_the_count_are_told_not_guessed() -> None:
+    with pytest.raises(ModelError, match=r"which kind and count count alike in the rows that were run"):
+        opened(f"{OPEN}:Sorted", inputs=X8)
+
+
+def test_lists_without_an_entry_ask_for_real_rows() -> None:
+    with pytest.raises(ModelError, match="name real rows as example"):
+        opened({"factory": f"{OPEN}:Found", "kwargs": {"floor": 100}}, inputs=X8)
+
+
+def test_a_name_that_no_client_can_ask_for_is_told() -> None:
+    with pytest.raises(ModelError, match=r"outputs: of those found, 'a\\nb': .*\nhelp: list outputs in the config"):
+        opened(f"{OPEN}:Named", inputs=X8)

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from configs.loader import parse_model
+from configs.named_size import axis_named
 from models.errors import ModelError
-from models.signature import Array
+from models.runtime.counts import stacked_rows
+from models.signature import Array, Tensor
 from models.startup.open_model import OpenedModel, open_model
 from tests.models import open_networks
 
@@ -213,3 +215,26 @@ def test_padding_in_two_dimensions_at_once_is_checked_whatever_the_smallest_size
     dims = {f"{name}s": {"sizes": sizes} for name in "ab"}
     with pytest.raises(ModelError, match="padded to 8 and unpadded, differs"):
         opened("BothPadded", max_batch_size=1, inputs=inputs, outputs=[y], dims=dims)
+
+
+def test_a_row_without_entries_or_of_smaller_numbers_leaves_the_others_as_they_are() -> None:
+    outputs = [
+        {"name": "numbers", "datatype": "FP32", "shape": ["batch", "count"]},
+        {"name": "labels", "datatype": "INT64", "shape": ["batch", "count"]},
+    ]
+    served = opened("Found", inputs=[{**X8, "low": -1, "high": 1}], outputs=outputs)
+    nothing, one = ({"x": np.full((1, 8), each, np.float32)} for each in (-1, 0))
+    one["x"][0, 0] = 100
+    some = {"x": np.ones((1, 8), np.float32)}
+    found = answers(served, [nothing, one, some])
+    assert [each["count"].tolist() for each in found] == [[0], [1], [8]]
+    assert found[2]["labels"].tolist() == [list(range(300, 308))]
+    assert answers(served, [nothing])[0]["labels"].shape == (1, 0)
+
+
+def test_rows_of_one_column_and_of_four_share_no_answer() -> None:
+    tensor = Tensor("boxes", "FP32", (-1, -1, 4), named=(axis_named(1, "count"),))
+    outputs = (tensor, Tensor("count", "INT64", (-1,)))
+    rows = [{"boxes": torch.ones(2, 4)}, {"boxes": torch.ones(3, 1)}]
+    with pytest.raises(ModelError, match="rows that do not fit together"):
+        stacked_rows(rows, outputs, torch.device("cpu"))
