@@ -36,6 +36,7 @@ _Answered = tuple[dict[str, Array], list[torch.Tensor]]
 def padding(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> Padding:
     """Return how far a row's answer depends on its padding; raise ModelError if too far."""
     layout = runner.layout
+    _refuse_uneven(samples, runner)
     if config.whole and not layout.dims and layout.sizes[-1] > 1:
         return Padding("waived", reason=_WHOLE, waived_by="batch")
     if config.random and _pads(layout):
@@ -48,6 +49,18 @@ def padding(runner: Runner, reference: Reference, samples: SampleInputs, config:
     if config.batch_tolerance is not None:
         return Padding("waived", worst, waived_by="batch_tolerance", allowed=config.batch_tolerance)
     return Padding("passed", worst)
+
+
+def _refuse_uneven(samples: SampleInputs, runner: Runner) -> None:
+    """Raise ModelError if the preprocessing returns arrays that differ in a size which must be one."""
+    if samples.preprocess is None:
+        return
+    for sizes in {tuple(dim.sizes[end] for dim in runner.layout.dims) for end in (0, -1)}:
+        if sentence := runner.open_sizes.uneven(samples(PROBE_ROWS, 11, sizes)):
+            raise ModelError(
+                f"preprocess: {sentence}\n"
+                "help: pad the smaller there, a mask with 0; or write model_inputs, with a name in dims for each size"
+            )
 
 
 def _pads(layout: Layout) -> bool:

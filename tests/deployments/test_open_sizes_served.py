@@ -1,6 +1,7 @@
 """Requests of mixed sizes through a model's service, together: each gets its own answer, of its own size."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 import torch
 
 from configs.loader import parse_model
+from configs.named_size import axis_named
 from configs.schema import ModelConfig, Tunables
+from configs.tensors import DimConfig
 from deployments.batching.batch_result import BatchResult
 from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
@@ -18,8 +21,10 @@ from deployments.batching.local import LocalDevice, open_device
 from deployments.batching.remote import BlockReply, RemoteDevice
 from deployments.core.errors import BadRequest, InferenceFailed
 from deployments.core.request import InferRequest, infer
+from deployments.preprocessing import preprocessor
 from deployments.service import ModelService
-from models.signature import Array
+from models.runtime.dims import dims_in
+from models.signature import Array, Tensor
 from models.startup.open_model import OpenedModel, open_model
 from tests.deployments.test_requests_of_their_own import service_of
 from tests.models import open_networks
@@ -167,5 +172,39 @@ def test_sizes_that_no_batch_has_are_refused_with_their_dimension() -> None:
             )
         with pytest.raises(BadRequest, match="tokens must be the same in every input; got "):
             await asked(service, {"input_ids": np.ones((1, 5), np.int64), "attention_mask": np.ones((1, 4), np.int64)})
+
+    asyncio.run(main())
+
+
+def test_both_sizes_of_an_array_that_share_a_name_are_held_against_it() -> None:
+    async def main() -> None:
+        matrix = {"name": "matrix", "datatype": "FP32", "shape": ["batch", "n", "n"]}
+        sums = {"name": "sums", "datatype": "FP32", "shape": ["batch", "n"]}
+        service = here(config("RowSums", inputs=[matrix], outputs=[sums], dims={"n": {"sizes": [4, 8]}}))
+        for sizes, told in (
+            ((90, 8), "'matrix' has 90 as n, this model takes at most 8"),
+            ((3, 6), r"n must be the same in every input; got {'matrix': \[3, 6\]}"),
+        ):
+            with pytest.raises(BadRequest, match=told):
+                await asked(service, {"matrix": np.ones((1, *sizes), np.float32)})
+        assert_own(await asked(service, {"matrix": np.ones((1, 3, 3), np.float32)}), {"sums": np.full((1, 3), 3.0)})
+
+    asyncio.run(main())
+
+
+def test_a_hook_that_returns_unlike_sizes_fails_its_request_alone() -> None:
+    async def main() -> None:
+        tensors = [Tensor(name, "FP32", (-1, -1), named=(axis_named(1, "n"),)) for name in "ab"]
+        dims = dims_in({"n": DimConfig(sizes=(4, 8), pad="none")})
+
+        def hook(rows: Rows) -> Rows:
+            return {"a": np.ones((1, 3), np.float32), "b": np.ones((1, int(rows["x"][0, 0])), np.float32)}
+
+        ready = preprocessor(hook, tensors, dims)
+        assert ready is not None
+        alike = await ready(InferRequest({"x": np.full((1, 1), 3, np.float32)}, 1), until_s=time.perf_counter() + 9)
+        assert set(alike) == {"a", "b"}
+        with pytest.raises(InferenceFailed):
+            await ready(InferRequest({"x": np.full((1, 1), 4, np.float32)}, 1), until_s=time.perf_counter() + 9)
 
     asyncio.run(main())

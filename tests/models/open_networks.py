@@ -245,3 +245,23 @@ class Named(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         return {"a\nb": x * self.factor}
+
+
+class RowSums(nn.Module):
+    """A sum for each row of a matrix: padded columns change nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(1))
+
+    def forward(self, matrix: Tensor) -> Tensor:
+        return matrix.sum(2) * self.factor
+
+
+class TwoMeans(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(1))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return (a.mean(1) + b.mean(1)) * self.factor

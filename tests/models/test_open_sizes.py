@@ -1,5 +1,6 @@
 """Networks with open sizes from a config to their answers: each row's own size, padded or not, and in company."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +239,38 @@ def test_rows_of_one_column_and_of_four_share_no_answer() -> None:
     rows = [{"boxes": torch.ones(2, 4)}, {"boxes": torch.ones(3, 1)}]
     with pytest.raises(ModelError, match="rows that do not fit together"):
         stacked_rows(rows, outputs, torch.device("cpu"))
+
+
+def matrices() -> Callable[[Rows], Rows]:
+    """Return a matrix for each row, as high as its longest text has words, and wider by three."""
+
+    def run(rows: Rows) -> Rows:
+        most = max(len(text.split()) for text in rows["text"])
+        return {"matrix": np.ones((len(rows["text"]), most, most + 3), np.float32)}
+
+    return run
+
+
+def unlike() -> Callable[[Rows], Rows]:
+    def run(rows: Rows) -> Rows:
+        most = max(len(text.split()) for text in rows["text"])
+        return {name: np.ones((len(rows["text"]), most + more), np.float32) for name, more in (("a", 0), ("b", 1))}
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "network, hook, size, pad, told",
+    [
+        ("RowSums", "matrices", "n", 0, r"n must be the same in every input; got {'matrix': \[\d+, \d+\]}"),
+        ("TwoMeans", "unlike", None, "none", r"n must be the same in every input; got {'a': \d+, 'b': \d+}"),
+    ],
+)
+def test_a_hook_whose_arrays_no_padding_makes_alike_is_refused(
+    network: str, hook: str, size: str | None, pad: float | str, told: str
+) -> None:
+    text = {"name": "text", "datatype": "BYTES", "shape": [-1]}
+    y = {"name": "y", "datatype": "FP32", "shape": ["batch", *filter(None, [size])]}
+    dims, hook = {"n": {"sizes": [8, 16], "pad": pad}}, f"tests.models.test_open_sizes:{hook}"
+    with pytest.raises(ModelError, match=told):
+        opened(network, inputs=[text], outputs=[y], preprocess=hook, dims=dims)
