@@ -196,3 +196,14 @@ def test_lists_without_an_entry_ask_for_real_rows() -> None:
 def test_a_name_that_no_client_can_ask_for_is_told() -> None:
     with pytest.raises(ModelError, match=r"outputs: of those found, 'a\\nb': .*\nhelp: list outputs in the config"):
         opened(f"{OPEN}:Named", inputs=X8)
+
+
+def best() -> Callable[[Rows], Rows]:
+    return lambda rows: {"best": rows["output"].argmax(-1)}
+
+
+def test_a_hooks_size_that_follows_an_open_dimension_is_found_open() -> None:
+    names = ("input_ids", "attention_mask")
+    ids = [{"name": name, "datatype": "INT64", "shape": ["batch", "tokens"]} for name in names]
+    served = opened(f"{OPEN}:Tagger", inputs=ids, postprocess=f"{HERE}:best", dims=DIMS)
+    assert signature(served)["best"] == ("INT64", (-1, -1))
