@@ -65,6 +65,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"dims": {**TOKENS, "other": {"sizes": [1]}}}, "dims lists other, but no input names it"),
     ({"dims": {"tokens": {"sizes": [16, 8]}}}, r"sizes \[16, 8\] must be positive and ascending"),
     ({"dims": {"tokens": {"sizes": [8], "pad": "maybe"}}}, "'maybe' is no padding"),
+    ({"dims": {"tokens": {"sizes": [8], "pad": 0.5}}}, "the padding of 'ids' in tokens is 0.5, but INT64 holds whole"),
+    ({"dims": {"tokens": {"sizes": [8], "pad": {"ids": 1e30}}}}, "which INT64 cannot hold"),
     ({"dims": {"tokens": {"sizes": [8], "pad": {"mask": 1}}}}, "is padded in 'mask', which does not have it"),
     ({"dims": {"tokens": {"sizes": list(range(1, 70))}}}, "69 of tokens sizes, 69 shapes in all, and a start warms 64"),
     ({"lengths": [4]}, "lengths is for one dimension without a name"),

@@ -1,5 +1,6 @@
 """Configs that leave inputs and outputs out: both are found in an example, in a program, and by running the network."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from configs.parse import parse_model
 from configs.problems import ConfigError
 from models.errors import ModelError
 from models.signature import Array, Rows
+from models.startup.complete import completed
 from models.startup.open_model import OpenedModel, open_model
 from tests.models import open_networks
 from tests.models.networks import Linear
@@ -89,6 +91,21 @@ def test_a_file_of_arrays_tells_the_inputs_and_a_run_the_outputs(tmp_path: Path,
     found = served.runner.run([{"x": rows.astype(np.float32)}])["output"]
     with torch.inference_mode():
         np.testing.assert_allclose(found, Linear()(torch.from_numpy(rows.astype(np.float32))).numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [">f4", np.longdouble, ">i8"])
+def test_numbers_of_another_machine_or_of_more_bits_are_taken(dtype: Any, tmp_path: Path) -> None:
+    np.savez(tmp_path / "rows.npz", x=np.ones((3, 4), dtype))
+    parsed = parse_model({"name": "m", "source": {"factory": "a.b:C"}, "example": str(tmp_path / "rows.npz")})
+    assert completed(parsed).inputs[0].datatype == ("INT64" if dtype == ">i8" else "FP32")
+
+
+@pytest.mark.parametrize("name, size, told", [("", 4, "is empty"), ("x", 0, r"'x' of shape \[3, 0\]: shape \[-1, 0\]")])
+def test_an_example_that_no_input_has_is_told_in_a_sentence(name: str, size: int, told: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps({name: [[0.0] * size] * 3}))
+    parsed = parse_model({"name": "m", "source": {"factory": "a.b:C"}, "example": str(tmp_path / "rows.json")})
+    with pytest.raises(ModelError, match=f"^example: .*{told}"):
+        completed(parsed)
 
 
 def test_texts_and_both_hooks_need_no_signature() -> None:
