@@ -78,6 +78,11 @@ class OpenSizes:
         """Return the sizes of a batch that holds these requests' rows."""
         return self.holds(largest([self.own(part) for part in parts]))
 
+    def may_share(self, parts: Sequence[Rows]) -> bool:
+        """Whether these requests' rows may share a forward: they are equal in each size that is not padded."""
+        unpadded = [place for place, dim in enumerate(self.dims) if not dim.padded]
+        return not unpadded or len({tuple(self.own(part)[place] for place in unpadded) for part in parts}) < 2
+
     def holds(self, sizes: Sizes) -> Sizes:
         return tuple(dim.holds(size) for dim, size in zip(self.dims, sizes, strict=True))
 
