@@ -65,7 +65,7 @@ def stacked_rows(
         for tensor in outputs:
             if tensor.name not in row:
                 continue
-            value = row[tensor.name]
+            value = _entries(tensor, row[tensor.name], names)
             if value.dim() != len(tensor.shape) - 1:
                 raise ModelError(
                     f"output {tensor.name!r}: forward returned {list(value.shape)} for a row, the config says "
@@ -83,11 +83,20 @@ def stacked_rows(
                         f"output\nhelp: outputs that share the count {each.name} must have as many"
                     )
     return tuple(
-        _below(tensor, [row[tensor.name] for row in rows], counts)
+        _below(tensor, [_entries(tensor, row[tensor.name], names) for row in rows], counts)
         if tensor.name not in counts
         else torch.tensor(counts[tensor.name], dtype=torch.int64, device=device)
         for tensor in outputs
     )
+
+
+def _entries(tensor: Tensor, value: torch.Tensor, names: set[str]) -> torch.Tensor:
+    """Return a row's entries; none of the declared sizes for `torch.tensor([])`, which has one dimension whatever they
+    are.
+    """
+    counted_axes = {each.axis for each in tensor.named if each.name in names}
+    sizes = [0 if axis in counted_axes else size for axis, size in enumerate(tensor.shape) if axis]
+    return value.reshape(sizes) if value.shape == (0,) and counted_axes and min(sizes) == 0 else value
 
 
 def _below(tensor: Tensor, values: Sequence[torch.Tensor], counts: Mapping[str, Sequence[int]]) -> torch.Tensor:

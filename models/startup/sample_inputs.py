@@ -246,8 +246,8 @@ def lowered(rows: Rows, model_inputs: Sequence[Tensor], size: int) -> dict[str, 
     kept = dict(rows)
     for tensor in model_inputs:
         if len(tensor.shape) == 1 and tensor.numpy.kind in "iu":
-            least = tensor.low or 0.0
-            kept[tensor.name] = np.minimum(kept[tensor.name], max(size, int(least))).astype(tensor.numpy)
+            least = min(max(size, int(tensor.low or 0)), int(np.iinfo(tensor.numpy).max))
+            kept[tensor.name] = np.minimum(kept[tensor.name], least).astype(tensor.numpy)
     return kept
 
 

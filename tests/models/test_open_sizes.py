@@ -12,8 +12,9 @@ from configs.loader import parse_model
 from configs.named_size import axis_named
 from models.errors import ModelError
 from models.runtime.counts import stacked_rows
-from models.signature import Array, Tensor
+from models.signature import Array, Tensor, as_tensors
 from models.startup.open_model import OpenedModel, open_model
+from models.startup.sample_inputs import lowered
 from tests.models import open_networks
 
 Rows = dict[str, Array]
@@ -274,3 +275,22 @@ def test_a_hook_whose_arrays_no_padding_makes_alike_is_refused(
     dims, hook = {"n": {"sizes": [8, 16], "pad": pad}}, f"tests.models.test_open_sizes:{hook}"
     with pytest.raises(ModelError, match=told):
         opened(network, inputs=[text], outputs=[y], preprocess=hook, dims=dims)
+
+
+def test_a_row_without_entries_may_have_any_dimensions() -> None:
+    tensor = Tensor("boxes", "FP32", (-1, -1, 4), named=(axis_named(1, "count"),))
+    outputs = (tensor, Tensor("count", "INT64", (-1,)))
+    rows = [{"boxes": torch.tensor([])}, {"boxes": torch.ones(2, 4)}]
+    boxes, counts = stacked_rows(rows, outputs, torch.device("cpu"))
+    assert (tuple(boxes.shape), counts.tolist()) == ((2, 2, 4), [0, 2])
+    assert tuple(stacked_rows(rows[:1], outputs, torch.device("cpu"))[0].shape) == (1, 0, 4)
+
+
+def test_lengths_of_one_byte_may_be_of_rows_that_are_longer() -> None:
+    x = {"name": "x", "datatype": "FP32", "shape": ["batch", "steps", 4]}
+    steps = {"name": "steps_of", "datatype": "UINT8", "shape": ["batch"], "low": 1, "high": "steps"}
+    dims = {"steps": {"sizes": [512]}}
+    parsed = parse_model({"name": "m", "source": {"factory": "a.b:C"}, "inputs": [x, steps], "dims": dims})
+    tensors = as_tensors(parsed.inputs, parsed.open_dims)
+    rows: Rows = {"x": np.ones((2, 400, 4), np.float32), "steps_of": np.array([200, 255], np.uint8)}
+    assert lowered(rows, tensors, 400)["steps_of"].tolist() == [200, 255]
