@@ -50,8 +50,13 @@ def axis_named(axis: int, name: str) -> NamedSize:
 
 def named_size(axis: int, text: str) -> NamedSize:
     """Return what a shape's entry says, or raise ValueError."""
-    names = set(NAME.findall(text))
-    if len(names) != 1 or len(text) > _MOST_LETTERS:
+    if len(text) > _MOST_LETTERS:
+        raise ValueError(f"{text!r} is no size\nhelp: {_HELP}")
+    if NAME.fullmatch(text):  # Also what is a word of Python, as `in`.
+        return axis_named(axis, text)
+    names = {each.id for each in ast.walk(_tree(text)) if isinstance(each, ast.Name)}
+    # Python reads some letters as others, which a name in dims is not.
+    if len(names) != 1 or not names <= set(NAME.findall(text)) or "#" in text:
         raise ValueError(f"{text!r} is no size\nhelp: {_HELP}")
     _compiled(text)
     return NamedSize(axis=axis, name=names.pop(), text=text)
@@ -59,11 +64,14 @@ def named_size(axis: int, text: str) -> NamedSize:
 
 @lru_cache(maxsize=1024)
 def _compiled(text: str) -> Callable[[int], int]:
+    return _function(_tree(text), text)
+
+
+def _tree(text: str) -> ast.expr:
     try:
-        tree = ast.parse(text, mode="eval").body
+        return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"{text!r} is no size\nhelp: {_HELP}") from error
-    return _function(tree, text)
 
 
 def _function(node: ast.expr, text: str) -> Callable[[int], int]:

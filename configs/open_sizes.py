@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from .named_size import NamedSize
 from .suggest import closest
 from .tensors import OutputConfig, TensorConfig
+from .values import check_held
 
 if TYPE_CHECKING:
     from .schema import ModelConfig
@@ -170,7 +171,9 @@ def _check_by_hook(config: "ModelConfig") -> None:
 
 
 def _check_padding(config: "ModelConfig", taken: Iterable[TensorConfig]) -> None:
+    taken = tuple(taken)
     having = {name: [each.name for each in taken if name in _names([each])] for name in config.dims}
+    datatypes = {each.name: each.datatype for each in taken}
     fill: dict[str, float] = {}
     for name, dim in config.dims.items():
         given = dim.pad if isinstance(dim.pad, dict) else {}
@@ -180,6 +183,7 @@ def _check_padding(config: "ModelConfig", taken: Iterable[TensorConfig]) -> None
             if not dim.padded:
                 continue
             value = dim.pad_of(each)
+            check_held(f"dims: the padding of {each!r} in {name}", value, datatypes[each])
             if fill.setdefault(each, value) != value:
                 raise ValueError(
                     f"dims: input {each!r} is padded with {fill[each]:g} in one dimension and with {value:g} in "

@@ -85,22 +85,30 @@ def check_bounds(datatype: str, low: float | None, high: float | None) -> None:
         return
     if datatype in _BITS:
         raise ValueError(f"low and high are for numbers, but the datatype is {datatype}\nhelp: remove them")
-    least, most = _range(datatype)
     for key, value in (("low", low), ("high", high)):
-        if value is None:
-            continue
-        # The value is a float, which rounds the end of a 64-bit type up past that end.
-        if not float(least) <= value <= float(most):
-            range_ = f"{_plain(least)} to {_plain(most)}"
-            raise ValueError(f"{key} is {_plain(value)}, which {datatype} cannot hold\nhelp: its range is {range_}")
-        if datatype not in _FLOATS and value != int(value):
-            raise ValueError(f"{key} is {value:g}, but {datatype} holds whole numbers\nhelp: round it")
+        if value is not None:
+            check_held(key, value, datatype)
     # The bounds of models/startup/random_inputs.py if only one of the two is given.
     default = 255.0 if datatype == "UINT8" else 1.0
     bottom, top = 0.0 if low is None else low, default if high is None else high
     if bottom > top:
         help_ = f"give both; by default low is 0 and high is {_plain(default)}"
         raise ValueError(f"low ({_plain(bottom)}) is above high ({_plain(top)})\nhelp: {help_}")
+
+
+def check_held(what: str, value: float, datatype: str) -> None:
+    """Raise ValueError if a datatype of numbers cannot hold a value; in other datatypes 0 and 1 alone are held."""
+    if datatype in _BITS:
+        if value not in (0, 1):
+            raise ValueError(f"{what} is {_plain(value)}, but the datatype is {datatype}\nhelp: use 0 or 1")
+        return
+    least, most = _range(datatype)
+    # The value is a float, which rounds the end of a 64-bit type up past that end.
+    if not float(least) <= value <= float(most):
+        range_ = f"{_plain(least)} to {_plain(most)}"
+        raise ValueError(f"{what} is {_plain(value)}, which {datatype} cannot hold\nhelp: its range is {range_}")
+    if datatype not in _FLOATS and value != int(value):
+        raise ValueError(f"{what} is {value:g}, but {datatype} holds whole numbers\nhelp: round it")
 
 
 def _plain(value: float) -> str:

@@ -55,7 +55,8 @@ class Ingress:
         self._described = described(signature)
         with starting(config.name):
             hooks = hooks_of(config)
-        preprocess = preprocessor(hooks.preprocess, about.model_inputs, dims_in(config.open_dims))
+        outputs = about.cut.outputs if about.cut else ()
+        preprocess = preprocessor(hooks.preprocess, about.model_inputs, dims_in(config.open_dims), outputs)
         loop = asyncio.get_running_loop()
         remote = RemoteDevice(loop, self._block, about.model_inputs, about.grouping, about.cut)
         metrics = ModelMetrics({})

@@ -193,13 +193,14 @@ class Model:
 
     def _open_service(self, authenticator: Authenticator | None) -> ModelService:
         served, signature = self._served, signature_of(self._config)
+        runner, hook = served.runner, served.samples.preprocess
         return ModelService(
             self._config,
             self._batcher,
             self._metrics,
             CanaryRouter(signature),
             self.properties,
-            preprocess=preprocessor(served.samples.preprocess, served.runner.model_inputs, served.runner.layout.dims),
+            preprocess=preprocessor(hook, runner.model_inputs, runner.layout.dims, runner.outputs),
             postprocess=postprocessor(served.postprocess, signature.outputs),
             authenticator=authenticator,
             health=self._supervisor.health,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from models.errors import ModelError
 from models.runtime.dims import Dim, OpenSizes
 from models.runtime.returned_values import check_model_inputs
 from models.signature import Array, Rows, Tensor
@@ -39,7 +40,8 @@ class Preprocessor:
 
         Raises:
             BadRequest: the hook raised ValueError, or a size is larger than any that was warmed.
-            InferenceFailed: it raised another error, or returned something else than at the start.
+            InferenceFailed: it raised another error, returned something else than at the start, or arrays of unlike
+                sizes that no padding makes alike.
             TimedOut: it was not done by `until_s`, on time.perf_counter's clock.
         """
         rows, threads = request.rows, self._threads
@@ -61,6 +63,8 @@ class Preprocessor:
             raise InferenceFailed(error) from None
         if self._open_sizes and (refused := self._open_sizes.refused(arrays, even=False)):
             raise BadRequest(refused)
+        if uneven := self._open_sizes.uneven(arrays):
+            raise InferenceFailed(ModelError(f"preprocess returned arrays that share no batch: {uneven}"))
         return arrays
 
     def _own(self, returned: object, rows: int) -> dict[str, Array]:
@@ -72,7 +76,10 @@ class Preprocessor:
 
 
 def preprocessor(
-    hook: Hook | Callable[..., Any] | None, model_inputs: Sequence[Tensor], dims: Sequence[Dim]
+    hook: Hook | Callable[..., Any] | None,
+    model_inputs: Sequence[Tensor],
+    dims: Sequence[Dim],
+    outputs: Sequence[Tensor] = (),
 ) -> Preprocessor | None:
-    """Return the preprocessor of a model, or None without a hook."""
-    return None if hook is None else Preprocessor(hook, model_inputs, OpenSizes(dims, model_inputs))
+    """Return the preprocessor of a model, or None without a hook; `outputs` are those that are cut to its sizes."""
+    return None if hook is None else Preprocessor(hook, model_inputs, OpenSizes(dims, model_inputs, outputs))

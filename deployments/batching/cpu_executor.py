@@ -83,8 +83,11 @@ class CpuExecutor:
             return False
         if len(items) > 1 and any(item.whole for item in items):
             return False
+        parts = [item.arrays for item in items]
         try:
-            shape = self._runner.shape([item.arrays for item in items])
+            if not self._runner.open_sizes.may_share(parts):
+                return False
+            shape = self._runner.shape(parts)
         except Exception:  # The device's thread finds out which request fails.
             return False
         return self._inline_ms.get(shape, INLINE_MS) < INLINE_MS

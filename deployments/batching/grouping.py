@@ -40,6 +40,8 @@ class Grouping:
         self._ms: dict[Sizes, list[float]] = {
             sizes: [forward_ms[size, sizes] + TURN_MS for size in padded] for _, sizes in forward_ms
         }
+        # Of sizes that were not warmed: those of the last requests, since each is asked for many times.
+        self._scaled: dict[Sizes, list[float]] = {}
         self._fifo = Fifo()
 
     def sizes(self, arrays: Rows) -> Sizes:
@@ -81,17 +83,16 @@ class Grouping:
         order = sorted(range(len(rows)), key=lambda place: self._rank(sizes[place]))
         ends = [0, *accumulate(rows[each] for each in order)]
         tops = [*(size for size in self._sizes if size < limit), limit]
+        hold = _Largest([sizes[each] for each in order]) if self._several else None
         through_ms, starts = [0.0], [0]
         for stop, last in enumerate(order, 1):
-            held, begin, end = sizes[last], stop - 1, ends[stop]
-            ms, least, start = self._of(held), float("inf"), stop - 1
+            end, ms, least, start = ends[stop], self._of(sizes[last]), float("inf"), stop - 1
             for top in tops:
                 first = bisect_left(ends, end - top, 0, stop)
                 if first == stop:
                     continue
-                if self._several and first < begin:
-                    held, begin = largest([held, *(sizes[each] for each in order[first:begin])]), first
-                    ms = self._of(held)
+                if hold is not None:
+                    ms = self._of(hold(first, stop))
                 took = through_ms[first] + ms[end - ends[first]]
                 if took < least:
                     least, start = took, first
@@ -133,7 +134,7 @@ class Grouping:
 
     def _of(self, sizes: Sizes) -> list[float]:
         """Return the time by number of rows."""
-        ms = self._ms.get(sizes)
+        ms = self._ms.get(sizes) or self._scaled.get(sizes)
         if ms is not None:
             return ms
         # Not warmed: scaled from the next that was, or from the largest.
@@ -141,7 +142,31 @@ class Grouping:
             min(round_up(size, dim.sizes), dim.sizes[-1])
             for size, dim in zip(sizes, self._open_sizes.dims, strict=True)
         )
-        return [each * prod(sizes) / prod(near) for each in self._ms[near]]
+        if len(self._scaled) >= _WINDOW:
+            self._scaled.clear()
+        ms = self._scaled[sizes] = [each * prod(sizes) / prod(near) for each in self._ms[near]]
+        return ms
+
+
+class _Largest:
+    """Returns the largest of each size in a stretch, of which a batch needs thousands; from the largest of every
+    stretch whose length is a power of two.
+    """
+
+    def __init__(self, several: Sequence[Sizes]) -> None:
+        self._of = [list(several)]
+        while (length := 1 << len(self._of)) <= len(several):
+            half = self._of[-1]
+            self._of.append([_pair(*each) for each in zip(half, half[length >> 1 :], strict=False)])
+
+    def __call__(self, start: int, stop: int) -> Sizes:
+        power = (stop - start).bit_length() - 1
+        whole = self._of[power]
+        return _pair(whole[start], whole[stop - (1 << power)])
+
+
+def _pair(one: Sizes, other: Sizes) -> Sizes:
+    return one if one == other else tuple(map(max, one, other))
 
 
 def _first(level: Iterator[Item], limit: int) -> list[Item]:

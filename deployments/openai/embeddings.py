@@ -157,8 +157,9 @@ def _shortened(vectors: Array, width: int) -> Array:
     if width == vectors.shape[1]:
         return np.ascontiguousarray(vectors)
     first = np.ascontiguousarray(vectors[:, :width])
-    lengths = np.linalg.norm(first, axis=1, keepdims=True)
-    np.divide(first, lengths, out=first, where=lengths > 0)
+    # Squares of FP32 leave its range at 1e20 and 1e-20.
+    lengths = np.linalg.norm(first.astype(np.float64), axis=1, keepdims=True)
+    np.divide(first, lengths, out=first, where=lengths > 0, casting="same_kind")
     return first
 
 

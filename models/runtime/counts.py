@@ -1,6 +1,7 @@
 """Outputs with a size that only the data decides, as boxes in a picture: padded tensors, and a count for each row."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 import torch
@@ -64,7 +65,7 @@ def stacked_rows(
         for tensor in outputs:
             if tensor.name not in row:
                 continue
-            value = row[tensor.name]
+            value = _entries(tensor, row[tensor.name], names)
             if value.dim() != len(tensor.shape) - 1:
                 raise ModelError(
                     f"output {tensor.name!r}: forward returned {list(value.shape)} for a row, the config says "
@@ -82,25 +83,44 @@ def stacked_rows(
                         f"output\nhelp: outputs that share the count {each.name} must have as many"
                     )
     return tuple(
-        _below(tensor, [row[tensor.name] for row in rows], counts)
+        _below(tensor, [_entries(tensor, row[tensor.name], names) for row in rows], counts)
         if tensor.name not in counts
         else torch.tensor(counts[tensor.name], dtype=torch.int64, device=device)
         for tensor in outputs
     )
 
 
+def _entries(tensor: Tensor, value: torch.Tensor, names: set[str]) -> torch.Tensor:
+    """Return a row's entries; none of the declared sizes for `torch.tensor([])`, which has one dimension whatever they
+    are.
+    """
+    counted_axes = {each.axis for each in tensor.named if each.name in names}
+    sizes = [0 if axis in counted_axes else size for axis, size in enumerate(tensor.shape) if axis]
+    return value.reshape(sizes) if value.shape == (0,) and counted_axes and min(sizes) == 0 else value
+
+
 def _below(tensor: Tensor, values: Sequence[torch.Tensor], counts: Mapping[str, Sequence[int]]) -> torch.Tensor:
     counted_axes = {each.axis: max(counts[each.name]) for each in tensor.named if each.name in counts}
-    try:
-        if not counted_axes:
-            return torch.stack(list(values))
-        sizes = [counted_axes.get(axis, values[0].shape[axis - 1]) for axis in range(1, values[0].dim() + 1)]
-        whole = values[0].new_zeros((len(values), *sizes))
-        for row, value in enumerate(values):
-            whole[row][tuple(slice(size) for size in value.shape)] = value
-        return whole
-    except (RuntimeError, TypeError) as error:
+    shapes = {tuple(size for axis, size in enumerate(each.shape, 1) if axis not in counted_axes) for each in values}
+    if len(shapes) > 1:
         raise ModelError(
-            f"output {tensor.name!r}: forward returned rows that do not fit together ({error})\n"
+            f"output {tensor.name!r}: forward returned rows that do not fit together: {sorted(shapes)}\n"
             "help: only the size that the config names as a count may differ from row to row"
-        ) from error
+        )
+    dtype = _dtype(tensor, values)
+    if not counted_axes:
+        return torch.stack([each.to(dtype) for each in values])
+    sizes = [counted_axes.get(axis, size) for axis, size in enumerate(values[0].shape, 1)]
+    whole = values[0].new_zeros((len(values), *sizes), dtype=dtype)
+    for row, value in zip(whole, values, strict=True):
+        row[tuple(slice(size) for size in value.shape)] = value
+    return whole
+
+
+def _dtype(tensor: Tensor, values: Sequence[torch.Tensor]) -> torch.dtype:
+    """Return a dtype that holds every row's; a row without entries has that of `torch.tensor([])`, which says nothing.
+
+    Rows of another class are refused by the check of what was returned, first all together and then each by itself.
+    """
+    dtypes = [each.dtype for each in values if each.numel()]
+    return reduce(torch.promote_types, dtypes) if dtypes else torch.from_numpy(np.empty(0, tensor.numpy)).dtype

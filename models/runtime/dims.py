@@ -56,13 +56,20 @@ class OpenSizes:
     Args:
         dims: the open dimensions, in the config's order.
         inputs: as they reach the model, or as a client sends them.
+        outputs: of the model, where arrays of unlike sizes must be found.
     """
 
-    def __init__(self, dims: Sequence[Dim], inputs: Sequence[Tensor]) -> None:
+    def __init__(self, dims: Sequence[Dim], inputs: Sequence[Tensor], outputs: Sequence[Tensor] = ()) -> None:
         self.dims = tuple(dims)
         self._places = tuple(
             tuple((tensor.name, each.axis) for tensor in inputs for each in tensor.named if each.name == dim.name)
             for dim in dims
+        )
+        cut = {each.name for tensor in outputs for each in tensor.named}
+        # Where a size is cut back to one, no row is padded, or one array has it twice, it must be one size.
+        self._one = tuple(
+            not dim.padded or dim.name in cut or len({name for name, _ in places}) < len(places)
+            for dim, places in zip(self.dims, self._places, strict=True)
         )
 
     def __bool__(self) -> bool:
@@ -76,6 +83,11 @@ class OpenSizes:
         """Return the sizes of a batch that holds these requests' rows."""
         return self.holds(largest([self.own(part) for part in parts]))
 
+    def may_share(self, parts: Sequence[Rows]) -> bool:
+        """Whether these requests' rows may share a forward: they are equal in each size that is not padded."""
+        unpadded = [place for place, dim in enumerate(self.dims) if not dim.padded]
+        return not unpadded or len({tuple(self.own(part)[place] for place in unpadded) for part in parts}) < 2
+
     def holds(self, sizes: Sizes) -> Sizes:
         return tuple(dim.holds(size) for dim, size in zip(self.dims, sizes, strict=True))
 
@@ -85,17 +97,29 @@ class OpenSizes:
         If they must be `even`, also for two sizes where they share one: else the smaller is padded to the larger.
         """
         for dim, places in zip(self.dims, self._places, strict=True):
-            given = [(name, arrays[name].shape[axis]) for name, axis in places]
-            for name, size in given:
-                if size > dim.sizes[-1]:
+            for name, axis in places:
+                if (size := arrays[name].shape[axis]) > dim.sizes[-1]:
                     along = f"as {dim.name}" if dim.name else "along its open size"
                     return f"{name!r} has {size} {along}, this model takes at most {dim.sizes[-1]}: shorten it"
-            if even and len({size for _, size in given}) > 1:
-                what, got = dim.name or "the open size", ", ".join(f"{name!r} with {size}" for name, size in given)
-                if len({name for name, _ in given}) == 1:
-                    return f"{what} must be the same at every place; got {got}"
-                return f"{what} must be the same in every input; got {got}: pad the shorter ones, a mask with 0"
+            if even and (sentence := _uneven(dim, places, arrays)):
+                several = len({name for name, _ in places}) > 1
+                return f"{sentence}: pad the shorter ones, a mask with 0" if several else sentence
         return None
+
+    def uneven(self, arrays: Rows) -> str | None:
+        """Return the error text for arrays of a hook that differ in a size which must be one, or None."""
+        checked = zip(self.dims, self._places, self._one, strict=True)
+        return next((said for dim, places, one in checked if one and (said := _uneven(dim, places, arrays))), None)
+
+
+def _uneven(dim: Dim, places: Iterable[tuple[str, int]], arrays: Rows) -> str | None:
+    given: dict[str, list[int]] = {}
+    for name, axis in places:
+        given.setdefault(name, []).append(arrays[name].shape[axis])
+    if len({size for sizes in given.values() for size in sizes}) < 2:
+        return None
+    shown = {name: sizes if len(sizes) > 1 else sizes[0] for name, sizes in given.items()}
+    return f"{dim.name or 'the open size'} must be the same in every input; got {shown}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Runner:
         # Whether a batch can be staged while another runs, at no cost to it.
         self.overlaps = layout.device.type == "cuda"
         # If rows differ in size, it matters which of them share a batch.
-        self.open_sizes = OpenSizes(layout.dims, self.model_inputs)
+        self.open_sizes = OpenSizes(layout.dims, self.model_inputs, self.outputs)
         cut = Cut(self.open_sizes, self.outputs)
         # What cuts an answer back to a request's own sizes, where it has open ones.
         self.cut = cut if cut else None

@@ -12,6 +12,7 @@ from configs.schema import ModelConfig
 
 from ..errors import ModelError
 from ..parity import compare
+from ..runtime.dims import Dim
 from ..runtime.layout import Layout
 from ..runtime.output_paths import Reading
 from ..runtime.seeding import seed_of
@@ -28,6 +29,8 @@ from .prepare import in_layout, layout_of, refuse_cast
 from .row_checks import probe_rows, repeated, same_twice
 from .sample_inputs import SampleInputs
 
+# So many sizes are tried where a network takes no other than the warmed one.
+_TRIED = 64
 _FIRST = "the network keeps what it saw first: compute such values beforehand, and load them with the weights"
 
 
@@ -145,15 +148,30 @@ def _otherwise(reference: Reference, samples: SampleInputs, one: Returned) -> li
     for dim in samples.dims:
         # An odd one between them tells n//2 from n/2, and both from n-8.
         between = (dim.sizes[0] + dim.sizes[-1]) // 2 | 1
-        for size in sorted({dim.sizes[0], between, dim.sizes[-1], max(1, dim.sizes[0] // 2)} - {one.sizes[dim.name]}):
+        tried = sorted({dim.sizes[0], between, dim.sizes[-1], max(1, dim.sizes[0] // 2)} - {one.sizes[dim.name]})
+        before = len(runs)
+        for size in tried:
             # A network need not take a size that no batch will have.
             with nullcontext() if size in dim.sizes else suppress(Exception):
                 runs.append(_run(reference, samples, rows, least | {dim.name: size}))
-    return runs or [_run(reference, samples, rows, least)]
+        if len(runs) == before:
+            # It may want a multiple of some number; seen at one size, what follows it would look fixed.
+            runs += _run_smaller(reference, samples, rows, dim)
+    # What differs by chance, as a count does, may be the same in two runs.
+    return runs or [_run(reference, samples, rows, least, seed) for seed in (17, 18)]
 
 
-def _run(reference: Reference, samples: SampleInputs, rows: int, sizes: Mapping[str, int]) -> Returned:
-    drawn = samples.shaped((rows, tuple(sizes.values())), seed=17)
+def _run_smaller(reference: Reference, samples: SampleInputs, rows: int, dim: Dim) -> list[Returned]:
+    """Run the largest size below the warmed ones that the network takes, if there is one near."""
+    first = dim.sizes[0]
+    for size in range(first - 1, max(0, first - 1 - _TRIED), -1):
+        with suppress(Exception):
+            return [_run(reference, samples, rows, samples.least | {dim.name: size})]
+    return []
+
+
+def _run(reference: Reference, samples: SampleInputs, rows: int, sizes: Mapping[str, int], seed: int = 17) -> Returned:
+    drawn = samples.shaped((rows, tuple(sizes.values())), seed)
     try:
         return Returned(reference.returned(drawn), rows, sizes)
     except ModelError:

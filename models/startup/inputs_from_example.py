@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from configs.schema import ModelConfig
 from configs.tensors import TensorConfig
@@ -58,7 +59,8 @@ def _array(name: str, value: Any) -> Array:
         return array.astype(object)
     if array.ndim == 0 or array.dtype.kind not in "biuf":
         raise ModelError(f"example: {name!r} is {array.dtype} of shape {list(array.shape)}\nhelp: {_ADVICE}")
-    return array
+    # Of a file from another machine, or of more bits than any datatype: the same numbers.
+    return array.astype(np.float64 if array.dtype == np.longdouble else array.dtype.newbyteorder("="), copy=False)
 
 
 def _input(name: str, arrays: Sequence[Array], typed: bool, config: ModelConfig) -> TensorConfig:
@@ -76,7 +78,11 @@ def _input(name: str, arrays: Sequence[Array], typed: bool, config: ModelConfig)
     shared = [axis for axis, size in enumerate(sizes) if axis and isinstance(size, str)]
     if any(len({array.shape[axis] for axis in shared}) > 1 for array in arrays):
         raise _unclear(name, f"sizes {' and '.join(map(str, shared))}", first, config)
-    return TensorConfig.model_validate({"name": name, "datatype": kinds.pop(), "shape": [-1, *sizes[1:]]})
+    try:
+        return TensorConfig.model_validate({"name": name, "datatype": kinds.pop(), "shape": [-1, *sizes[1:]]})
+    except ValidationError as error:
+        said = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ").partition("\nhelp: ")[0]
+        raise ModelError(f"example: {name!r} of shape {list(first.shape)}: {said}\nhelp: {_ADVICE}") from error
 
 
 def _datatype(array: Array) -> str:

@@ -57,7 +57,7 @@ def network_outputs(
     for index, (path, value) in enumerate(found):
         name = _name(path, named, index if len(found) > 1 else None)
         runs = [(one, value), *((each, of.get(path)) for each, of in zip(others, leaves_of, strict=True))]
-        shape = _shape(value, runs, counts)
+        shape = _shape(value, runs, counts, key)
         if shape is None:
             left_out.append(name)
             continue
@@ -114,7 +114,7 @@ def _is_whole(value: torch.Tensor) -> bool:
 
 
 def _shape(
-    value: Any, runs: Sequence[tuple[Returned, Any]], counts: Mapping[str, Sequence[int]]
+    value: Any, runs: Sequence[tuple[Returned, Any]], counts: Mapping[str, Sequence[int]], key: str
 ) -> tuple[tuple[int, ...], tuple[NamedSize, ...]] | None:
     """Return the sizes besides the rows, -1 for an open one, and the open ones; None for what is no tensor of rows, or
     has a size that follows neither a dimension nor a count.
@@ -128,23 +128,37 @@ def _shape(
             return None
     sizes, open_sizes = list[int](), list[NamedSize]()
     for axis in range(1, value.dim()):
-        if all(other.shape[axis] == value.shape[axis] for _, other in runs):
-            sizes.append(value.shape[axis])
+        size = value.shape[axis]
+        if size and all(other.shape[axis] == size for _, other in runs):
+            sizes.append(size)
             continue
         seen = [(run.sizes, int(other.shape[axis])) for run, other in runs]
-        found = _follows(axis, seen, {each.name for each in open_sizes})
-        if found is None:
-            # The longest row of the first run is not padded: it has as many as there are.
-            sizes_seen = [size for _, size in seen]
-            same = [
-                name for name, most in counts.items() if most[0] == sizes_seen[0] and all(map(le, most, sizes_seen))
-            ]
-            found = axis_named(axis, same[0]) if same else None
+        found = _follows(axis, seen, {each.name for each in open_sizes}) if any(each for _, each in seen) else None
+        found = found or _counted(axis, seen, counts, key)
         if found is None:
             return None
         sizes.append(-1)
         open_sizes.append(found)
     return tuple(sizes), tuple(open_sizes)
+
+
+def _counted(
+    axis: int, seen: Sequence[tuple[Mapping[str, int], int]], counts: Mapping[str, Sequence[int]], key: str
+) -> NamedSize | None:
+    """Return what counts the entries of an axis in every run; raise ModelError where that may be one or another.
+
+    The longest row is not padded: it has as many as there are. Where dimensions are open, that is known of the first
+    run alone.
+    """
+    sizes = [size for _, size in seen]
+    exact = 1 if seen[0][0] else len(sizes)
+    may = [name for name, most in counts.items() if most[:exact] == sizes[:exact] and all(map(le, most, sizes))]
+    if len(may) > 1:
+        raise ModelError(
+            f"{key}: forward returned sizes {sizes}, which {' and '.join(may)} count alike in the rows that were run\n"
+            "help: list the outputs, and name the count in the shape of those whose entries it counts"
+        )
+    return axis_named(axis, may[0]) if may else None
 
 
 def _follows(axis: int, seen: Sequence[tuple[Mapping[str, int], int]], taken: set[str]) -> NamedSize | None:

@@ -10,7 +10,7 @@ from configs.schema import ModelConfig
 
 from ..errors import ModelError, first_line
 from ..parity import DeviationError, Tolerance, compare, tolerance_for
-from ..runtime.dims import Dim, by_name
+from ..runtime.dims import Dim
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
 from ..signature import Array, Rows
@@ -36,6 +36,7 @@ _Answered = tuple[dict[str, Array], list[torch.Tensor]]
 def padding(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> Padding:
     """Return how far a row's answer depends on its padding; raise ModelError if too far."""
     layout = runner.layout
+    _refuse_uneven(samples, runner)
     if config.whole and not layout.dims and layout.sizes[-1] > 1:
         return Padding("waived", reason=_WHOLE, waived_by="batch")
     if config.random and _pads(layout):
@@ -48,6 +49,18 @@ def padding(runner: Runner, reference: Reference, samples: SampleInputs, config:
     if config.batch_tolerance is not None:
         return Padding("waived", worst, waived_by="batch_tolerance", allowed=config.batch_tolerance)
     return Padding("passed", worst)
+
+
+def _refuse_uneven(samples: SampleInputs, runner: Runner) -> None:
+    """Raise ModelError if the preprocessing returns arrays that differ in a size which must be one."""
+    if samples.preprocess is None:
+        return
+    for sizes in {tuple(dim.sizes[end] for dim in runner.layout.dims) for end in (0, -1)}:
+        if sentence := runner.open_sizes.uneven(samples(PROBE_ROWS, 11, sizes)):
+            raise ModelError(
+                f"preprocess: {sentence}\n"
+                "help: pad the smaller there, a mask with 0; or write model_inputs, with a name in dims for each size"
+            )
 
 
 def _pads(layout: Layout) -> bool:
@@ -119,18 +132,20 @@ def _to_size(
     """
     rows = count_of(runner.layout.sizes[-1])
     sizes = tuple(size if each is dim else each.sizes[0] for each in runner.layout.dims)
-    of = by_name(runner.layout.dims, sizes)
     eager_may, prepared_may = rounding(reference.precision, config), _arithmetic(config)
     worst = 0.0
     # If a batch is one row, three of them take the place of one of three rows.
     for seed in range(17, 17 + PROBE_ROWS // rows):
         whole = samples.shaped((rows, sizes), seed)
-        found = _smaller(whole, dim, size, before, reference)
+        found = [(sizes, *each) for each in _smaller(whole, dim, size, before, reference)]
         if not found and dim.padded:
             raise _no_smaller(whole, dim, size, reference)
         if len(runner.layout.dims) > 1:
-            found += _smaller(_halved(whole, dim, runner, reference), dim, size, before, reference)
-        for row, alone in found:
+            roomy = tuple(size if each is dim else _with_room(each)[1] for each in runner.layout.dims)
+            halved = _halved(samples.shaped((rows, roomy), seed), dim, runner, reference)
+            found += [(roomy, *each) for each in _smaller(halved, dim, size, before, reference)]
+        for full, row, alone in found:
+            of = dict(zip([each.name for each in runner.layout.dims], full, strict=True))
             _refuse_other_sizes(samples, row, alone, runner)
             kept = samples.sizes_of(row)[dim.name]
             which = f"size {kept} of {dim.name}" if dim.name else f"length {kept}"
@@ -156,16 +171,21 @@ def _cut_to(padded: Sequence[torch.Tensor], alone: Sequence[torch.Tensor]) -> li
 
 
 def _refuse_other_sizes(samples: SampleInputs, row: Rows, alone: list[torch.Tensor], runner: Runner) -> None:
-    """Raise ModelError if an output has other sizes, for a row unpadded, than the config says of it."""
+    """Raise ModelError if an output has other sizes, for a row unpadded, than the config says of it.
+
+    Also for one without an open size: that of an input may be the same at the sizes that are warmed, and a client would
+    get the padding.
+    """
     of = samples.sizes_of(row)
     for tensor, value in zip(runner.outputs, alone, strict=True):
         wanted, given = tensor.sized(of), tuple(value.shape[1:])
-        if tensor.named and any(want not in (-1, size) for want, size in zip(wanted, given, strict=True)):
-            said = ", ".join(f"{name} {size}" for name, size in of.items())
+        if len(wanted) != len(given) or any(want not in (-1, size) for want, size in zip(wanted, given, strict=True)):
+            said = ", ".join(f"{name or 'the length'} {size}" for name, size in of.items())
             raise ModelError(
                 f"output {tensor.name!r} has sizes {list(given)} where {said}, the config says {list(wanted)}\n"
-                "help: correct the shape: height/4 rounds up, height//4 down, also tokens-2, frames*256; a size that "
-                "follows otherwise is a count, which forward must return"
+                "help: correct the shape: a size that follows a dimension has its name, as height, height/4, which "
+                "rounds up, height//4, which rounds down, tokens-2, frames*256; a size that follows otherwise is a "
+                "count, which forward must return"
             )
 
 
@@ -208,11 +228,20 @@ def _no_smaller(whole: Rows, dim: Dim, size: int, reference: Reference) -> Model
     )
 
 
+def _with_room(dim: Dim) -> tuple[int, int]:
+    """Return the first size to which rows in between are padded, with the one before it; the first, if there is none.
+
+    That before a first size of 1 has no room.
+    """
+    return next((each for each in _steps(dim) if dim.padded and _is_between(*each)), (0, dim.sizes[0]))
+
+
 def _halved(whole: Rows, but: Dim, runner: Runner, reference: Reference) -> Rows:
-    """Return rows of half the size in every other dimension that is padded: all are padded at once then."""
+    """Return rows of half the room in every other dimension that is padded: all are padded at once then."""
     for dim in runner.layout.dims:
         if dim.padded and dim is not but:
-            whole = _cut(whole, dim, (dim.sizes[0] + 1) // 2, reference)
+            before, size = _with_room(dim)
+            whole = _cut(whole, dim, (before + size + 1) // 2, reference)
     return whole
 
 

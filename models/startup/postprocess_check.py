@@ -1,9 +1,11 @@
 """The check of the postprocess hook: it returns the declared outputs for what the eager network gives to a few rows."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..errors import ModelError
 from ..runtime.postprocessed import check_outputs
@@ -19,14 +21,14 @@ _ADVICE = "its arrays are read-only: copy one before you change it"
 
 
 def check_postprocess(hook: Hook, reference: Reference, samples: SampleInputs, outputs: Sequence[Tensor]) -> None:
-    """Run the hook on one row and on a few; raise ModelError if it raises or returns something else than `outputs`."""
+    """Run the hook on a few requests; raise ModelError if it raises or returns something else than `outputs`."""
     for rows, returned in _runs(hook, reference, samples):
         # What it returned is the user's code too.
         call_at_start("postprocess", "return a dict of arrays", check_outputs, returned, rows, outputs)
 
 
 def postprocess_outputs(hook: Hook, reference: Reference, samples: SampleInputs) -> tuple[Tensor, ...]:
-    """Return what the hook returns for one row and for a few, as outputs; a size that differs is an open one.
+    """Return what the hook returns for such runs, as outputs; a size that differs is an open one.
 
     Raises:
         ModelError: it raises, or returns no dict with a row of numbers or texts for each row.
@@ -39,15 +41,28 @@ def postprocess_outputs(hook: Hook, reference: Reference, samples: SampleInputs)
 
 
 def _runs(hook: Hook, reference: Reference, samples: SampleInputs) -> list[tuple[int, Any]]:
-    runs = []
-    for rows in sorted({1, count_of(reference.layout.sizes[-1])}):
-        given = reference(samples(rows, seed=11))
-        arrays = {
-            tensor.name: value.to("cpu", torch_dtype(tensor.numpy)).numpy()
-            for tensor, value in zip(reference.outputs, given, strict=True)
-        }
-        runs.append((rows, call_at_start("postprocess", _ADVICE, hook, arrays)))
+    """Run the hook on what eager gives to one row, to a few, and to a few of other open sizes, each by itself."""
+    few = count_of(reference.layout.sizes[-1])
+    drawn = [(True, samples(rows, seed=11)) for rows in sorted({1, few})]
+    least = tuple(samples.least.values())
+    for place, dim in enumerate(samples.dims):
+        for size in sorted({dim.sizes[-1], (dim.sizes[0] + 1) // 2} - {dim.sizes[0]}):
+            sizes = (*least[:place], size, *least[place + 1 :])
+            drawn.append((size in dim.sizes, samples.shaped((few, sizes), seed=11)))
+    runs: list[tuple[int, Any]] = []
+    for must, rows in drawn:
+        # A network need not take a size that no batch will have.
+        with nullcontext() if must else suppress(Exception):
+            runs.append((len(next(iter(rows.values()))), _answered(hook, reference, reference(rows))))
     return runs
+
+
+def _answered(hook: Hook, reference: Reference, given: Sequence[torch.Tensor]) -> Any:
+    arrays = {
+        tensor.name: value.to("cpu", torch_dtype(tensor.numpy)).numpy()
+        for tensor, value in zip(reference.outputs, given, strict=True)
+    }
+    return call_at_start("postprocess", _ADVICE, hook, arrays)
 
 
 def _outputs(runs: Sequence[tuple[int, Any]]) -> tuple[Tensor, ...]:

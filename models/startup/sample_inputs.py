@@ -8,6 +8,7 @@ import numpy as np
 
 from configs.named_size import axis_named
 from configs.schema import ModelConfig
+from configs.values import check_held
 
 from ..errors import ModelError
 from ..runtime.dims import Dim, OpenSizes, by_name, dims_in
@@ -191,6 +192,10 @@ def found_inputs(returned: object, rows: int, dims: Sequence[Dim], others: Seque
         sizes = [-1 if axis in axes.get(name, ()) else size for axis, size in enumerate(array.shape)]
         open_sizes = tuple(axis_named(axis, dims[0].name) for axis in axes.get(name, ()))
         pad = dims[0].config.pad_of(name) if open_sizes and dims[0].padded else 0.0
+        try:
+            check_held(f"dims: the padding of {name!r}", pad, datatypes[array.dtype])
+        except ValueError as error:
+            raise ModelError(str(error)) from error
         tensors.append(Tensor(name, datatypes[array.dtype], (-1, *sizes[1:]), named=open_sizes, pad=pad))
     given = [name for dim in dims if isinstance(dim.config.pad, dict) for name in dim.config.pad]
     if strangers := [name for name in given if not axes.get(name)]:
@@ -241,8 +246,8 @@ def lowered(rows: Rows, model_inputs: Sequence[Tensor], size: int) -> dict[str, 
     kept = dict(rows)
     for tensor in model_inputs:
         if len(tensor.shape) == 1 and tensor.numpy.kind in "iu":
-            least = tensor.low or 0.0
-            kept[tensor.name] = np.minimum(kept[tensor.name], max(size, int(least))).astype(tensor.numpy)
+            least = min(max(size, int(tensor.low or 0)), int(np.iinfo(tensor.numpy).max))
+            kept[tensor.name] = np.minimum(kept[tensor.name], least).astype(tensor.numpy)
     return kept
 
 

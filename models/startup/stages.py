@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from pydantic import ValidationError
 
 from configs.schema import ModelConfig
 
 from ..compile.build import Compiled, compile_with
+from ..errors import ModelError
 from ..runtime.dims import all_sizes
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
@@ -112,7 +114,12 @@ def declared(bound: BoundModel, checked: Eager, config: ModelConfig) -> ModelCon
     found = checked.reference.outputs
     if bound.postprocess is not None:
         found = postprocess_outputs(bound.postprocess, checked.reference, bound.samples)
-    whole = config.model_copy(update={"outputs": tuple(as_config(each) for each in found)})
+    try:
+        whole = config.model_copy(update={"outputs": tuple(as_config(each) for each in found)})
+    except ValidationError as error:
+        said = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ").partition("\nhelp: ")[0]
+        names = ", ".join(repr(each.name) for each in found)
+        raise ModelError(f"outputs: of those found, {names}: {said}\nhelp: list outputs in the config") from error
     _log.info("%s: outputs found: %s", config.name, listed(whole.outputs))
     return whole
 

@@ -38,11 +38,19 @@ def test_the_size_of_an_output_is_computed_from_one_name(text: str, size: int, e
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a b", "height*width", "4//height", "height/0", "height**2", "f(x)", "x.y", "x[0]", "1+2", "x if x else 1"],
+    [
+        *("", "a b", "height*width", "4//height", "height/0", "height**2", "f(x)", "x.y", "x[0]", "1+2"),
+        *("x if x else 1", "0xa", "0b1", "ölength", "n # n", "in+1", "True+1", "a" * 201),
+    ],
 )
 def test_nothing_else_is_a_size(text: str) -> None:
     with pytest.raises(ValueError, match="is no size"):
         named_size(1, text)
+
+
+@pytest.mark.parametrize("word", ["in", "as", "größe", "_"])
+def test_any_name_may_be_a_dimension(word: str) -> None:
+    assert named_size(1, word).plain
 
 
 def test_shapes_show_open_sizes_as_metadata_does() -> None:
@@ -67,6 +75,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"dims": {**TOKENS, "other": {"sizes": [1]}}}, "dims lists other, but no input names it"),
     ({"dims": {"tokens": {"sizes": [16, 8]}}}, r"sizes \[16, 8\] must be positive and ascending"),
     ({"dims": {"tokens": {"sizes": [8], "pad": "maybe"}}}, "'maybe' is no padding"),
+    ({"dims": {"tokens": {"sizes": [8], "pad": 0.5}}}, "the padding of 'ids' in tokens is 0.5, but INT64 holds whole"),
+    ({"dims": {"tokens": {"sizes": [8], "pad": {"ids": 1e30}}}}, "which INT64 cannot hold"),
     ({"dims": {"tokens": {"sizes": [8], "pad": {"mask": 1}}}}, "is padded in 'mask', which does not have it"),
     ({"dims": {"tokens": {"sizes": list(range(1, 70))}}}, "69 of tokens sizes, 69 shapes in all, and a start warms 64"),
     ({"lengths": [4]}, "lengths is for one dimension without a name"),

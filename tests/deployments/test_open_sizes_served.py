@@ -1,6 +1,7 @@
 """Requests of mixed sizes through a model's service, together: each gets its own answer, of its own size."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 import torch
 
 from configs.loader import parse_model
+from configs.named_size import axis_named
 from configs.schema import ModelConfig, Tunables
+from configs.tensors import DimConfig
 from deployments.batching.batch_result import BatchResult
 from deployments.batching.batching import Batcher
 from deployments.batching.device_thread import DeviceThread
@@ -18,8 +21,10 @@ from deployments.batching.local import LocalDevice, open_device
 from deployments.batching.remote import BlockReply, RemoteDevice
 from deployments.core.errors import BadRequest, InferenceFailed
 from deployments.core.request import InferRequest, infer
+from deployments.preprocessing import preprocessor
 from deployments.service import ModelService
-from models.signature import Array
+from models.runtime.dims import dims_in
+from models.signature import Array, Tensor
 from models.startup.open_model import OpenedModel, open_model
 from tests.deployments.test_requests_of_their_own import service_of
 from tests.models import open_networks
@@ -41,11 +46,11 @@ def config(network: str, **keys: Any) -> ModelConfig:
     return parse_model({"name": "m", "source": source, "max_batch_size": 8, "batch_sizes": [1, 4, 8], **keys})
 
 
-def device_of(given: ModelConfig) -> tuple[OpenedModel, LocalDevice]:
+def device_of(given: ModelConfig, on_loop: bool = False) -> tuple[OpenedModel, LocalDevice]:
     served = open_model(given, "cpu")
     thread = DeviceThread()
     thread.start()
-    return served, open_device(thread, served.runner, served.forward_ms)
+    return served, open_device(thread, served.runner, served.forward_ms, on_loop=on_loop)
 
 
 def here(given: ModelConfig, observe: Callable[[BatchResult], None] = lambda _: None) -> ModelService:
@@ -115,16 +120,21 @@ def test_requests_of_mixed_sizes_get_their_own_answers(
     asyncio.run(main())
 
 
-def test_unpadded_sizes_share_forwards_with_their_like_alone() -> None:
+@pytest.mark.parametrize("on_loop", [False, True])
+def test_unpadded_sizes_share_forwards_with_their_like_alone(on_loop: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[BatchResult] = []
+    monkeypatch.setattr("deployments.batching.cpu_executor.INLINE_MS", 1e9)
 
     async def main() -> None:
-        service = here(config("Segments", **SEGMENTS), ran.append)
-        await asyncio.gather(*(asked(service, each) for each in images(40)))
+        given = config("Segments", **SEGMENTS)
+        device = device_of(given, on_loop)[1]
+        service = service_of(given, Batcher(Tunables(), given.max_batch_size, device, ran.append))
+        # A few first: the event loop runs what comes at once itself, and the rest waits for the device.
+        for few in (images(4), images(40)):
+            await asyncio.gather(*(asked(service, each) for each in few))
 
     asyncio.run(main())
-    shared = [each for each in ran if each.rows > 1]
-    assert shared
+    assert any(each.rows > 1 for each in ran)
     for each in ran:
         assert len({part.item.arrays["image"].shape[2:] for part, _ in each.answers}) == 1
 
@@ -180,9 +190,43 @@ def test_a_dimension_at_two_places_of_an_input_is_the_same_at_both() -> None:
         x = np.random.default_rng(0).normal(size=(1, 6, 6)).astype(np.float32)
         [found] = (await asked(service, {"x": x})).values()
         np.testing.assert_allclose(found, x.sum(2), rtol=1e-4, atol=1e-5)
-        with pytest.raises(BadRequest, match="side must be the same at every place; got 'x' with 8, 'x' with 4"):
+        with pytest.raises(BadRequest, match=r"side must be the same in every input; got {'x': \[8, 4\]}"):
             await asked(service, {"x": np.ones((1, 8, 4), np.float32)})
         with pytest.raises(BadRequest, match="'x' has 9 as side, this model takes at most 8"):
             await asked(service, {"x": np.ones((1, 9, 8), np.float32)})
+
+    asyncio.run(main())
+
+
+def test_both_sizes_of_an_array_that_share_a_name_are_held_against_it() -> None:
+    async def main() -> None:
+        matrix = {"name": "matrix", "datatype": "FP32", "shape": ["batch", "n", "n"]}
+        sums = {"name": "sums", "datatype": "FP32", "shape": ["batch", "n"]}
+        service = here(config("RowSums", inputs=[matrix], outputs=[sums], dims={"n": {"sizes": [4, 8]}}))
+        for sizes, told in (
+            ((90, 8), "'matrix' has 90 as n, this model takes at most 8"),
+            ((3, 6), r"n must be the same in every input; got {'matrix': \[3, 6\]}"),
+        ):
+            with pytest.raises(BadRequest, match=told):
+                await asked(service, {"matrix": np.ones((1, *sizes), np.float32)})
+        assert_own(await asked(service, {"matrix": np.ones((1, 3, 3), np.float32)}), {"sums": np.full((1, 3), 3.0)})
+
+    asyncio.run(main())
+
+
+def test_a_hook_that_returns_unlike_sizes_fails_its_request_alone() -> None:
+    async def main() -> None:
+        tensors = [Tensor(name, "FP32", (-1, -1), named=(axis_named(1, "n"),)) for name in "ab"]
+        dims = dims_in({"n": DimConfig(sizes=(4, 8), pad="none")})
+
+        def hook(rows: Rows) -> Rows:
+            return {"a": np.ones((1, 3), np.float32), "b": np.ones((1, int(rows["x"][0, 0])), np.float32)}
+
+        ready = preprocessor(hook, tensors, dims)
+        assert ready is not None
+        alike = await ready(InferRequest({"x": np.full((1, 1), 3, np.float32)}, 1), until_s=time.perf_counter() + 9)
+        assert set(alike) == {"a", "b"}
+        with pytest.raises(InferenceFailed):
+            await ready(InferRequest({"x": np.full((1, 1), 4, np.float32)}, 1), until_s=time.perf_counter() + 9)
 
     asyncio.run(main())

@@ -214,3 +214,87 @@ class Mood(Tagger):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         kept = attention_mask.unsqueeze(-1).float()
         return (super().forward(input_ids, attention_mask) * kept).sum(1) / kept.sum(1).clamp(min=1)
+
+
+class Twice(nn.Module):
+    """A number for each number, where there are so many that `multiple` divides them."""
+
+    def __init__(self, multiple: int = 1) -> None:
+        super().__init__()
+        self.factor, self.multiple = nn.Parameter(torch.full((1,), 2.0)), multiple
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(len(x), -1, self.multiple).flatten(1) * self.factor
+
+
+class BothPadded(nn.Module):
+    """Masks its padding, but for a row that is padded in both inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(1))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        padded = (a == 0).any(1) & (b == 0).any(1)
+        return (a.sum(1) + b.sum(1) + 5 * padded) * self.factor
+
+
+class Found(nn.Module):
+    """Of each row the numbers above 0, and labels for them: a list with a dict a row."""
+
+    def __init__(self, floor: float = 0.0) -> None:
+        super().__init__()
+        self.factor, self.floor = nn.Parameter(torch.ones(1)), floor
+
+    def forward(self, x: Tensor) -> Any:
+        return [self._of(row) for row in x]
+
+    def _of(self, row: Tensor) -> dict[str, Tensor]:
+        kept = row[row > self.floor]
+        # Labels of another type where there is none, or where the first number is large.
+        labels = torch.arange(len(kept)) + 300 if len(kept) else torch.tensor([])
+        return {"numbers": kept * self.factor, "labels": kept.byte() if row[0] > 99 else labels}
+
+
+class Sorted(nn.Module):
+    """The numbers above 0, as many columns as the row with the most has; and two numbers that may count them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Any:
+        count = (x > 0).sum(1)
+        kept = torch.sort(x * self.factor, 1, descending=True)[0][:, : int(count.max())]
+        return {"kind": torch.where(x[:, 0] > 99, 0, count), "kept": kept, "count": count}
+
+
+class Named(nn.Module):
+    """Names its output as no client could."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Any:
+        return {"a\nb": x * self.factor}
+
+
+class RowSums(nn.Module):
+    """A sum for each row of a matrix: padded columns change nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(1))
+
+    def forward(self, matrix: Tensor) -> Tensor:
+        return matrix.sum(2) * self.factor
+
+
+class TwoMeans(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(1))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return (a.mean(1) + b.mean(1)) * self.factor

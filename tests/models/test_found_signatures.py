@@ -1,5 +1,6 @@
 """Configs that leave inputs and outputs out: both are found in an example, in a program, and by running the network."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from configs.parse import parse_model
 from configs.problems import ConfigError
 from models.errors import ModelError
 from models.signature import Array, Rows
+from models.startup.complete import completed
 from models.startup.open_model import OpenedModel, open_model
 from tests.models import open_networks
 from tests.models.networks import Linear
@@ -99,6 +101,21 @@ def test_a_file_of_arrays_tells_the_inputs_and_a_run_the_outputs(tmp_path: Path,
     found = served.runner.run([{"x": rows.astype(np.float32)}])["output"]
     with torch.inference_mode():
         np.testing.assert_allclose(found, Linear()(torch.from_numpy(rows.astype(np.float32))).numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [">f4", np.longdouble, ">i8"])
+def test_numbers_of_another_machine_or_of_more_bits_are_taken(dtype: Any, tmp_path: Path) -> None:
+    np.savez(tmp_path / "rows.npz", x=np.ones((3, 4), dtype))
+    parsed = parse_model({"name": "m", "source": {"factory": "a.b:C"}, "example": str(tmp_path / "rows.npz")})
+    assert completed(parsed).inputs[0].datatype == ("INT64" if dtype == ">i8" else "FP32")
+
+
+@pytest.mark.parametrize("name, size, told", [("", 4, "is empty"), ("x", 0, r"'x' of shape \[3, 0\]: shape \[-1, 0\]")])
+def test_an_example_that_no_input_has_is_told_in_a_sentence(name: str, size: int, told: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps({name: [[0.0] * size] * 3}))
+    parsed = parse_model({"name": "m", "source": {"factory": "a.b:C"}, "example": str(tmp_path / "rows.json")})
+    with pytest.raises(ModelError, match=f"^example: .*{told}"):
+        completed(parsed)
 
 
 def test_texts_and_both_hooks_need_no_signature() -> None:
@@ -253,3 +270,39 @@ def test_an_example_that_does_not_tell_the_inputs_says_what_to_write(keys: dict[
 def test_inputs_that_nothing_tells_are_missing_before_anything_starts() -> None:
     with pytest.raises(ConfigError, match=r"inputs: is missing"):
         parse_model({"name": "m", "source": {"factory": "a.b:C"}})
+
+
+def test_a_size_is_found_open_where_the_network_takes_few_sizes() -> None:
+    source = {"factory": f"{OPEN}:Twice", "kwargs": {"multiple": 4}}
+    inputs = [{"name": "x", "datatype": "FP32", "shape": ["batch", "n"]}]
+    served = opened(source, inputs=inputs, dims={"n": {"sizes": [20]}})
+    assert served.config.outputs[0].shape == (-1, "n")
+
+
+X8 = [{"name": "x", "datatype": "FP32", "shape": ["batch", 8], "low": -1, "high": 1}]
+
+
+def test_two_numbers_that_may_be_the_count_are_told_not_guessed() -> None:
+    with pytest.raises(ModelError, match=r"which kind and count count alike in the rows that were run"):
+        opened(f"{OPEN}:Sorted", inputs=X8)
+
+
+def test_lists_without_an_entry_ask_for_real_rows() -> None:
+    with pytest.raises(ModelError, match="name real rows as example"):
+        opened({"factory": f"{OPEN}:Found", "kwargs": {"floor": 100}}, inputs=X8)
+
+
+def test_a_name_that_no_client_can_ask_for_is_told() -> None:
+    with pytest.raises(ModelError, match=r"outputs: of those found, 'a\\nb': .*\nhelp: list outputs in the config"):
+        opened(f"{OPEN}:Named", inputs=X8)
+
+
+def best() -> Callable[[Rows], Rows]:
+    return lambda rows: {"best": rows["output"].argmax(-1)}
+
+
+def test_a_hooks_size_that_follows_an_open_dimension_is_found_open() -> None:
+    names = ("input_ids", "attention_mask")
+    ids = [{"name": name, "datatype": "INT64", "shape": ["batch", "tokens"]} for name in names]
+    served = opened(f"{OPEN}:Tagger", inputs=ids, postprocess=f"{HERE}:best", dims=DIMS)
+    assert signature(served)["best"] == ("INT64", (-1, -1))

@@ -1,5 +1,6 @@
 """Networks with open sizes from a config to their answers: each row's own size, padded or not, and in company."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,12 @@ import pytest
 import torch
 
 from configs.loader import parse_model
+from configs.named_size import axis_named
 from models.errors import ModelError
-from models.signature import Array
+from models.runtime.counts import stacked_rows
+from models.signature import Array, Tensor, as_tensors
 from models.startup.open_model import OpenedModel, open_model
+from models.startup.sample_inputs import lowered
 from tests.models import open_networks
 
 Rows = dict[str, Array]
@@ -212,3 +216,96 @@ def test_weights_of_16_bits_are_served_in_the_precision_of_the_config(keys: dict
         expected = open_networks.Half().float()(torch.from_numpy(rows)).numpy()
     found = served.runner.run([{"x": rows}])["y"]
     np.testing.assert_allclose(found, expected, rtol=1e-5 if runs == "fp32" else 0.05, atol=0.1 if keys else 1e-5)
+
+
+def test_an_output_that_has_an_inputs_size_by_chance_is_refused() -> None:
+    x, y = ({"name": name, "datatype": "FP32", "shape": ["batch", size]} for name, size in (("x", "n"), ("y", 8)))
+    with pytest.raises(ModelError, match=r"output 'y' has sizes \[\d\] where n \d, the config says \[8\]"):
+        opened("Twice", inputs=[x], outputs=[y], dims={"n": {"sizes": [8]}})
+
+
+@pytest.mark.parametrize("sizes", [[1, 8], [8]])
+def test_padding_in_two_dimensions_at_once_is_checked_whatever_the_smallest_size(sizes: list[int]) -> None:
+    bounds = {"datatype": "FP32", "low": 1, "high": 2}
+    inputs = [{"name": name, "shape": ["batch", f"{name}s"], **bounds} for name in "ab"]
+    y = {"name": "y", "datatype": "FP32", "shape": ["batch"]}
+    dims = {f"{name}s": {"sizes": sizes} for name in "ab"}
+    with pytest.raises(ModelError, match="padded to 8 and unpadded, differs"):
+        opened("BothPadded", max_batch_size=1, inputs=inputs, outputs=[y], dims=dims)
+
+
+def test_a_row_without_entries_or_of_smaller_numbers_leaves_the_others_as_they_are() -> None:
+    outputs = [
+        {"name": "numbers", "datatype": "FP32", "shape": ["batch", "count"]},
+        {"name": "labels", "datatype": "INT64", "shape": ["batch", "count"]},
+    ]
+    served = opened("Found", inputs=[{**X8, "low": -1, "high": 1}], outputs=outputs)
+    nothing, one = ({"x": np.full((1, 8), each, np.float32)} for each in (-1, 0))
+    one["x"][0, 0] = 100
+    some = {"x": np.ones((1, 8), np.float32)}
+    found = answers(served, [nothing, one, some])
+    assert [each["count"].tolist() for each in found] == [[0], [1], [8]]
+    assert found[2]["labels"].tolist() == [list(range(300, 308))]
+    assert answers(served, [nothing])[0]["labels"].shape == (1, 0)
+
+
+def test_rows_of_one_column_and_of_four_share_no_answer() -> None:
+    tensor = Tensor("boxes", "FP32", (-1, -1, 4), named=(axis_named(1, "count"),))
+    outputs = (tensor, Tensor("count", "INT64", (-1,)))
+    rows = [{"boxes": torch.ones(2, 4)}, {"boxes": torch.ones(3, 1)}]
+    with pytest.raises(ModelError, match="rows that do not fit together"):
+        stacked_rows(rows, outputs, torch.device("cpu"))
+
+
+def matrices() -> Callable[[Rows], Rows]:
+    """Return a matrix for each row, as high as its longest text has words, and wider by three."""
+
+    def run(rows: Rows) -> Rows:
+        most = max(len(text.split()) for text in rows["text"])
+        return {"matrix": np.ones((len(rows["text"]), most, most + 3), np.float32)}
+
+    return run
+
+
+def unlike() -> Callable[[Rows], Rows]:
+    def run(rows: Rows) -> Rows:
+        most = max(len(text.split()) for text in rows["text"])
+        return {name: np.ones((len(rows["text"]), most + more), np.float32) for name, more in (("a", 0), ("b", 1))}
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "network, hook, size, pad, told",
+    [
+        ("RowSums", "matrices", "n", 0, r"n must be the same in every input; got {'matrix': \[\d+, \d+\]}"),
+        ("TwoMeans", "unlike", None, "none", r"n must be the same in every input; got {'a': \d+, 'b': \d+}"),
+    ],
+)
+def test_a_hook_whose_arrays_no_padding_makes_alike_is_refused(
+    network: str, hook: str, size: str | None, pad: float | str, told: str
+) -> None:
+    text = {"name": "text", "datatype": "BYTES", "shape": [-1]}
+    y = {"name": "y", "datatype": "FP32", "shape": ["batch", *filter(None, [size])]}
+    dims, hook = {"n": {"sizes": [8, 16], "pad": pad}}, f"tests.models.test_open_sizes:{hook}"
+    with pytest.raises(ModelError, match=told):
+        opened(network, inputs=[text], outputs=[y], preprocess=hook, dims=dims)
+
+
+def test_a_row_without_entries_may_have_any_dimensions() -> None:
+    tensor = Tensor("boxes", "FP32", (-1, -1, 4), named=(axis_named(1, "count"),))
+    outputs = (tensor, Tensor("count", "INT64", (-1,)))
+    rows = [{"boxes": torch.tensor([])}, {"boxes": torch.ones(2, 4)}]
+    boxes, counts = stacked_rows(rows, outputs, torch.device("cpu"))
+    assert (tuple(boxes.shape), counts.tolist()) == ((2, 2, 4), [0, 2])
+    assert tuple(stacked_rows(rows[:1], outputs, torch.device("cpu"))[0].shape) == (1, 0, 4)
+
+
+def test_lengths_of_one_byte_may_be_of_rows_that_are_longer() -> None:
+    x = {"name": "x", "datatype": "FP32", "shape": ["batch", "steps", 4]}
+    steps = {"name": "steps_of", "datatype": "UINT8", "shape": ["batch"], "low": 1, "high": "steps"}
+    dims = {"steps": {"sizes": [512]}}
+    parsed = parse_model({"name": "m", "source": {"factory": "a.b:C"}, "inputs": [x, steps], "dims": dims})
+    tensors = as_tensors(parsed.inputs, parsed.open_dims)
+    rows: Rows = {"x": np.ones((2, 400, 4), np.float32), "steps_of": np.array([200, 255], np.uint8)}
+    assert lowered(rows, tensors, 400)["steps_of"].tolist() == [200, 255]

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from tokenizers import processors
 
 from configs.code_files import PROJECT
 from configs.loader import parse_model
@@ -31,6 +33,7 @@ from models.runtime.dims import dims_in
 from models.signature import Array, signature_of
 from models.sources.pretrained import directory as places
 from models.sources.pretrained.audio import as_wav
+from models.sources.pretrained.tokenizing import Tokenizing
 from models.startup.complete import completed
 from models.startup.open_model import open_model
 from pitstop.check.main import CLEAN, PROBLEMS
@@ -149,6 +152,16 @@ def test_a_token_classifier_gives_the_spans_of_transformers_pipeline(tmp_path: P
                 assert one["word"] == other["word"]
         spans += len(listed)
     assert spans > len(asked)
+
+
+def test_a_text_without_a_token_is_refused_beside_others_as_alone(tmp_path: Path) -> None:
+    words = directories.tokenizer()
+    words.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
+    words.save_pretrained(tmp_path)
+    found = SimpleNamespace(model_type="gpt2", type_vocab_size=0)
+    tokens = Tokenizing(places.Directory(tmp_path, "here"), found, 8)
+    with pytest.raises(ValueError, match="there is no token in text 1: send at least one word"):
+        tokens(["seven", ""], False)
 
 
 def test_a_threshold_leaves_out_entities_and_a_wrong_one_is_the_clients(tmp_path: Path) -> None:

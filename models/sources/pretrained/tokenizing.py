@@ -33,12 +33,13 @@ class Tokenizing:
         the encodings themselves.
 
         Raises:
-            ValueError: no text has a token.
+            ValueError: a text has no token.
         """
         found = (self._cut if cut else self._whole).encode_batch(list(texts))
+        # Of a row without one a network makes anything, in company as alone.
+        if (empty := next((row for row, each in enumerate(found) if not each.ids), None)) is not None:
+            raise ValueError(f"there is no token in text {empty}: send at least one word")
         widest = max(len(each.ids) for each in found)
-        if widest == 0:
-            raise ValueError("there is no token in the text: send at least one word")
         arrays = {"input_ids": padded([each.ids for each in found], widest, self.pad)}
         arrays["attention_mask"] = padded([each.attention_mask for each in found], widest)
         if self._types:

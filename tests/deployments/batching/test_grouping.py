@@ -3,14 +3,19 @@
 import random
 from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
+from math import prod
 
 import numpy as np
 import pytest
 
+from configs.named_size import axis_named
+from configs.tensors import DimConfig
+from deployments.batching import grouping
 from deployments.batching.fifo import TURN_MS
 from deployments.batching.grouping import Grouping
+from models.runtime.dims import OpenSizes, all_sizes, dims_in, largest
 from models.runtime.padding import round_up
-from models.signature import Shape, Sizes
+from models.signature import Shape, Sizes, Tensor
 from tests.open_sizes import open_sizes
 
 SIZES, LENGTHS = (1, 2, 4, 8), (8, 16, 32, 64)
@@ -101,3 +106,29 @@ def test_a_requests_length_is_that_of_its_longest_open_input_padded_to_what_was_
     grouping = Grouping(CORE, open_sizes(LENGTHS, "ids", "mask"))
     of = {"ids": np.zeros((2, 9)), "mask": np.zeros((2, 17)), "image": np.zeros((2, 64))}
     assert grouping.sizes(of) == (32,)
+
+
+def test_the_times_of_sizes_that_were_not_warmed_are_computed_once_not_for_every_stretch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    computed: list[int] = []
+
+    def counted(sizes: Sizes) -> int:
+        computed.append(1)
+        return prod(sizes)
+
+    monkeypatch.setattr(grouping, "prod", counted)
+    dims = dims_in({name: DimConfig(sizes=(8, 64), pad="none") for name in "hw"})
+    inputs = [Tensor("x", "FP32", (-1, -1, -1), named=(axis_named(1, "h"), axis_named(2, "w")))]
+    took = {(rows, sizes): float(rows) for rows in SIZES for sizes in all_sizes(dims)}
+    policy = Grouping(took, OpenSizes(dims, inputs))
+    policy.with_first([1] * 100, [(17, 33)] * 100, 8)
+    assert len(computed) <= 2 * SIZES[-1] + 2
+
+
+def test_the_largest_of_every_stretch_is_known() -> None:
+    draw = random.Random(5)
+    several = [(draw.randint(1, 9), draw.randint(1, 9), draw.randint(1, 9)) for _ in range(37)]
+    found = grouping._Largest(several)
+    for start, stop in combinations(range(len(several) + 1), 2):
+        assert found(start, stop) == largest(several[start:stop])

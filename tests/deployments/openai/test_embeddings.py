@@ -11,10 +11,10 @@ import pytest
 from configs.schema import AuthConfig
 from deployments.auth.authenticator import open_authenticator
 from deployments.core.errors import NotFound, NotReady, QueueFull
-from deployments.core.request import InferRequest, IsDisconnected, OnInferResult
+from deployments.core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
 from deployments.http.bodies import Scope
 from deployments.http_client.reply import Reply, ReplyReader
-from deployments.openai.embeddings import names_in
+from deployments.openai.embeddings import Asked, Names, names_in, write
 from deployments.protocol.headers import KIND
 from deployments.root import Root
 from models.signature import Array, Tensor
@@ -79,6 +79,14 @@ def test_fewer_dimensions_are_the_first_ones_at_length_one() -> None:
     found = [each["embedding"] for each in answer.json["data"]]
     assert found[0] == pytest.approx([0.5**0.5, 0.5**0.5])
     assert found[2] == [0, 0]
+
+
+@pytest.mark.parametrize("size", [3e38, 1e-30])
+def test_vectors_whose_squares_no_float_holds_are_at_length_one_too(size: float) -> None:
+    vectors = np.full((1, 3), size, np.float32)
+    asked = Asked(Names("text", "embedding", 3), ("a",), False, 2)
+    [found] = orjson.loads(write(asked, "fake", InferResult("1", {"embedding": vectors}), 1))["data"]
+    assert found["embedding"] == pytest.approx([0.5**0.5, 0.5**0.5])
 
 
 @pytest.mark.parametrize(
