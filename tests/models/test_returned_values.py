@@ -124,4 +124,4 @@ def test_inputs_of_one_request_share_their_open_size() -> None:
     assert open_sizes((8,), "ids").refused({"ids": ids}) is None
     told = open_sizes((8,), "ids", "mask").refused({"ids": ids, "mask": mask})
     assert told is not None
-    assert "got 'ids' with 3, 'mask' with 4" in told
+    assert "got {'ids': 3, 'mask': 4}" in told
