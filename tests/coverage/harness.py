@@ -116,6 +116,9 @@ async def _client(model: Model, request: InferRequest) -> Asked:
     return Asked(request.inputs, request.rows, request.seed, result.outputs)
 
 
+_MANY, _TIES = 1000, 1e-3
+
+
 def compared(case: Case, config: ModelConfig, asked: list[Asked]) -> float:
     """Return the largest deviation of an answer from eager's, row by row where rows do not belong together."""
     eager, worst = Eager(case, config), 0.0
@@ -159,7 +162,8 @@ def _deviations(
             actual = actual[tuple(slice(0, size) for size in wanted.shape)]
         by = deviation(torch.from_numpy(np.array(actual)), torch.from_numpy(np.array(wanted)))
         assert by is not None or not wanted.size, f"{name}: eager's answer has nothing to compare"
-        found[name] = by or 0.0
+        # Among thousands of pixels' classes one may be a tie, which the rounding of a processor's kernels decides.
+        found[name] = 0.0 if output.datatype[:2] != "FP" and wanted.size >= _MANY and (by or 0.0) < _TIES else by or 0.0
     return found
 
 

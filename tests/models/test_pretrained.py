@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -275,6 +276,20 @@ def recordings() -> list[Array]:
     return [np.random.default_rng(count).uniform(-0.5, 0.5, count).astype(np.float32) for count in counts]
 
 
+def spellings(logits: torch.Tensor, letters: Any) -> set[str]:
+    """Return the text of the best letters; where fp32 cannot tell the two best of a frame apart, with either."""
+    best = logits.topk(2)
+    close = (best.values[:, 0] - best.values[:, 1] < 1e-4 * logits.abs().max()).nonzero().ravel().tolist()
+    assert len(close) < 8
+    found = set()
+    for second in itertools.product((0, 1), repeat=len(close)):
+        chosen = best.indices[:, 0].clone()
+        for frame, which in zip(close, second, strict=True):
+            chosen[frame] = best.indices[frame, which]
+        found.add(letters.decode(chosen))
+    return found
+
+
 @pytest.mark.parametrize("norm", ["layer", "group"])
 def test_speech_is_spelt_as_transformers_does(tmp_path: Path, norm: str) -> None:
     folder, asked = directories.speech_model(tmp_path, norm), recordings()
@@ -288,8 +303,8 @@ def test_speech_is_spelt_as_transformers_does(tmp_path: Path, norm: str) -> None
         heard = (samples * 32767).astype("<i2").astype(np.float32) / 32768
         with torch.no_grad():
             given = extractor(heard, sampling_rate=8000, return_tensors="pt")
-            expected = letters.batch_decode(network(**given).logits.argmax(-1))
-        assert text.decode() == expected[0]
+            logits = network(**given).logits[0]
+        assert text.decode() in spellings(logits, letters)
     assert len({bytes(text) for text in rows_of(found, "text")}) > 2
 
 
