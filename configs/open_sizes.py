@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
@@ -148,8 +147,8 @@ def _refuse_rows(taken: Iterable[TensorConfig], unused: list[str]) -> None:
 
 def _refuse_count(config: "ModelConfig", output: TensorConfig, size: NamedSize) -> None:
     """Raise ValueError for a name that dims does not list, if it can be no count."""
-    near = get_close_matches(size.name, config.dims, n=1, cutoff=0.8)
-    advice = f"write {near[0]}, or give the count another name" if near else "list the dimension in dims"
+    near = closest(size.name, config.dims, cutoff=0.8)
+    advice = f"write {near}, or give the count another name" if near else "list the dimension in dims"
     if near or not size.plain:
         raise ValueError(
             f"output {output.name!r} names {size.text}, which dims does not list, and a count is a name of its own\n"

@@ -62,6 +62,11 @@ def problems_in(model: type[BaseModel], data: object, raw: object, base: Keys = 
     return []
 
 
+def first_rule_broken(error: ValidationError) -> str:
+    """Return the sentence of the first of the schema's own rules that was broken, without its help."""
+    return str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ").partition("\nhelp: ")[0]
+
+
 def _parse(model: type[T], data: object, label: str) -> T:
     found = problems_in(model, data, data)
     if found:

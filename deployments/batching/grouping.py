@@ -31,8 +31,6 @@ class Grouping:
 
     def __init__(self, forward_ms: Mapping[Shape, float], open_sizes: OpenSizes) -> None:
         self._open_sizes = open_sizes
-        # Only rows with equal sizes in these dimensions share a forward.
-        self._equal = tuple(place for place, dim in enumerate(open_sizes.dims) if not dim.padded)
         self._several = len(open_sizes.dims) > 1
         self._sizes = tuple(sorted({rows for rows, _ in forward_ms}))
         padded = [round_up(count, self._sizes) for count in range(self._sizes[-1] + 1)]
@@ -59,10 +57,14 @@ class Grouping:
             if not window:
                 continue
             if window[0].rows > limit or window[0].taken:
-                alike = [item for item in window if self._may_join(item.sizes, window[0].sizes)]
-                return self._fifo.choose([alike] if self._equal else [chain(window, behind), *lower], rows, limit)
+                alike = [item for item in window if self._open_sizes.may_join(item.sizes, window[0].sizes)]
+                return self._fifo.choose(
+                    [alike] if self._open_sizes.unpadded else [chain(window, behind), *lower], rows, limit
+                )
             # Items over the limit are left out here; each is split when it becomes the oldest.
-            fit = [item for item in window if item.rows <= limit and self._may_join(item.sizes, window[0].sizes)]
+            fit = [
+                item for item in window if item.rows <= limit and self._open_sizes.may_join(item.sizes, window[0].sizes)
+            ]
             places = self.with_first([item.rows for item in fit], [item.sizes for item in fit], limit)
             chosen = [fit[place] for place in places]
             return [(item, item.rows) for item in chosen + self._alongside(chosen, lower, limit)]
@@ -119,15 +121,11 @@ class Grouping:
             if not room:
                 break
             for item in _first(iter(level), limit):
-                fits = self._may_join(item.sizes, held) and all(map(le, item.sizes, held))
+                fits = self._open_sizes.may_join(item.sizes, held) and all(map(le, item.sizes, held))
                 if item.rows <= room and fits and not item.taken:
                     joining.append(item)
                     room -= item.rows
         return joining
-
-    def _may_join(self, one: Sizes, other: Sizes) -> bool:
-        """Whether rows of these sizes may share a forward."""
-        return all(one[place] == other[place] for place in self._equal)
 
     def _rank(self, sizes: Sizes) -> tuple[float, Sizes]:
         return (self._of(sizes)[1] if self._several else 0.0), sizes

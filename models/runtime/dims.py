@@ -61,6 +61,8 @@ class OpenSizes:
 
     def __init__(self, dims: Sequence[Dim], inputs: Sequence[Tensor], outputs: Sequence[Tensor] = ()) -> None:
         self.dims = tuple(dims)
+        # Only rows with equal sizes in these dimensions share a forward.
+        self.unpadded = tuple(place for place, dim in enumerate(self.dims) if not dim.padded)
         self._places = tuple(
             tuple((tensor.name, each.axis) for tensor in inputs for each in tensor.named if each.name == dim.name)
             for dim in dims
@@ -85,8 +87,14 @@ class OpenSizes:
 
     def may_share(self, parts: Sequence[Rows]) -> bool:
         """Whether these requests' rows may share a forward: they are equal in each size that is not padded."""
-        unpadded = [place for place, dim in enumerate(self.dims) if not dim.padded]
-        return not unpadded or len({tuple(self.own(part)[place] for place in unpadded) for part in parts}) < 2
+        if not self.unpadded:
+            return True
+        first, *others = (self.own(part) for part in parts)
+        return all(self.may_join(first, other) for other in others)
+
+    def may_join(self, one: Sizes, other: Sizes) -> bool:
+        """Whether rows of these sizes may share a forward."""
+        return all(one[place] == other[place] for place in self.unpadded)
 
     def holds(self, sizes: Sizes) -> Sizes:
         return tuple(dim.holds(size) for dim, size in zip(self.dims, sizes, strict=True))

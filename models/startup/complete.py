@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from configs.parse import first_rule_broken
 from configs.schema import ModelConfig
 from configs.tensors import TensorConfig
 
@@ -49,7 +50,7 @@ def _with(config: ModelConfig, inputs: tuple[TensorConfig, ...], where: str) -> 
     try:
         return ModelConfig.model_validate({**written, "inputs": [each.model_dump() for each in inputs]})
     except ValidationError as error:
-        said = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ").partition("\nhelp: ")[0]
+        said = first_rule_broken(error)
         raise ModelError(
             f"inputs: by {where} they are {listed(inputs)}: {said}\nhelp: {_advice(config, inputs)}"
         ) from error

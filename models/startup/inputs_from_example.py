@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from configs.parse import first_rule_broken
 from configs.schema import ModelConfig
 from configs.tensors import TensorConfig
 
@@ -81,7 +82,7 @@ def _input(name: str, arrays: Sequence[Array], typed: bool, config: ModelConfig)
     try:
         return TensorConfig.model_validate({"name": name, "datatype": kinds.pop(), "shape": [-1, *sizes[1:]]})
     except ValidationError as error:
-        said = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ").partition("\nhelp: ")[0]
+        said = first_rule_broken(error)
         raise ModelError(f"example: {name!r} of shape {list(first.shape)}: {said}\nhelp: {_ADVICE}") from error
 
 

@@ -10,7 +10,7 @@ from configs.schema import ModelConfig
 
 from ..errors import ModelError, first_line
 from ..parity import DeviationError, Tolerance, compare, tolerance_for
-from ..runtime.dims import Dim
+from ..runtime.dims import Dim, by_name
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
 from ..signature import Array, Rows
@@ -145,7 +145,7 @@ def _to_size(
             halved = _halved(samples.shaped((rows, roomy), seed), dim, runner, reference)
             found += [(roomy, *each) for each in _smaller(halved, dim, size, before, reference)]
         for full, row, alone in found:
-            of = dict(zip([each.name for each in runner.layout.dims], full, strict=True))
+            of = by_name(runner.layout.dims, full)
             _refuse_other_sizes(samples, row, alone, runner)
             kept = samples.sizes_of(row)[dim.name]
             which = f"size {kept} of {dim.name}" if dim.name else f"length {kept}"

@@ -47,8 +47,7 @@ class SampleInputs:
         self.examples = examples
         self.model_inputs: tuple[Tensor, ...] = () if preprocess else signature.inputs
         if preprocess:
-            self.model_inputs = self._found() if declared is None else tuple(declared)
-            self._held_against(self.model_inputs)
+            self.model_inputs = self._found() if declared is None else self._held_against(declared)
         self.open_sizes = OpenSizes(dims, self.model_inputs)
         if examples is not None and dims:
             self._refuse_sizes(examples)
@@ -65,9 +64,10 @@ class SampleInputs:
             others = [self.preprocessed(row, 1) for row in self.examples.rows[:_COMPARED]]
         return found_inputs(first, _FIRST_ROWS, self.dims, others)
 
-    def _held_against(self, declared: Sequence[Tensor]) -> None:
-        """Raise ModelError if the preprocessing returns something else than the config declares."""
+    def _held_against(self, declared: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return what the config declares; raise ModelError if the preprocessing returns something else."""
         check_model_inputs(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, declared)
+        return tuple(declared)
 
     def _refuse_sizes(self, given: Examples) -> None:
         """Raise ModelError if a row of the examples is longer, or less even, than a request may be."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from pydantic import ValidationError
 
+from configs.parse import first_rule_broken
 from configs.schema import ModelConfig
 
 from ..compile.build import Compiled, compile_with
@@ -117,7 +118,7 @@ def declared(bound: BoundModel, checked: Eager, config: ModelConfig) -> ModelCon
     try:
         whole = config.model_copy(update={"outputs": tuple(as_config(each) for each in found)})
     except ValidationError as error:
-        said = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ").partition("\nhelp: ")[0]
+        said = first_rule_broken(error)
         names = ", ".join(repr(each.name) for each in found)
         raise ModelError(f"outputs: of those found, {names}: {said}\nhelp: list outputs in the config") from error
     _log.info("%s: outputs found: %s", config.name, listed(whole.outputs))
