@@ -33,20 +33,33 @@ class Compiled:
         return self.how == EAGER
 
 
-# The `build` of a backend's module. The tensors are inputs on the device, of several batch sizes; the signature's
-# outputs say what forward returns.
-Build = Callable[[nn.Module, Sequence[Staged], Sequence[Tensor], Layout, ModelConfig], Compiled]
+@dataclass(frozen=True, slots=True)
+class Uncompiled:
+    """What a backend compiles: a module in eval, on the layout's device and in its precision.
+
+    `probes` are inputs on the device, of several batch sizes, the largest first. `model_inputs` are the inputs in
+    forward's order, `outputs` what it returns.
+    """
+
+    module: nn.Module
+    probes: Sequence[Staged]
+    model_inputs: Sequence[Tensor]
+    outputs: Sequence[Tensor]
+    layout: Layout
+    config: ModelConfig
 
 
-def compile_with(
-    module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], layout: Layout, config: ModelConfig
-) -> Compiled:
+# The `build` of a backend's module.
+Build = Callable[[Uncompiled], Compiled]
+
+
+def compile_with(given: Uncompiled) -> Compiled:
     """Compile a prepared module; raise ModelError if the backend does not run on its device."""
-    backend = BACKENDS[config.backend]
-    if layout.device.type not in backend.devices:
+    backend, device = BACKENDS[given.config.backend], given.layout.device.type
+    if device not in backend.devices:
         raise ModelError(
-            f"backend: {backend.name} runs on {', '.join(backend.devices)}, and this model on {layout.device.type}\n"
+            f"backend: {backend.name} runs on {', '.join(backend.devices)}, and this model on {device}\n"
             "help: change device, or choose another backend"
         )
     build: Build = importlib.import_module(backend.builder).build
-    return build(module, probes, outputs, layout, config)
+    return build(given)

@@ -1,22 +1,20 @@
 """torch.compile: one graph for each warmed shape."""
 
 import torch
-from torch import nn
 
 from configs.backends import EAGER
-from configs.schema import ModelConfig
 
-from ..runtime.layout import Layout
 from ..runtime.output_paths import returns_list_of_rows
-from .build import Compiled
+from .build import Compiled, Uncompiled
 from .refused import Refused
 
 
-def build(module: nn.Module, _: object, __: object, layout: Layout, config: ModelConfig) -> Compiled:
+def build(given: Uncompiled) -> Compiled:
     """Return a forward that torch compiles when the warm-up first runs each shape."""
+    module, layout = given.module, given.layout
     if returns_list_of_rows(module):
         return Compiled(module, EAGER, (Refused("compile", "list_of_rows"),))
-    if config.random:
+    if given.config.random:
         # Else its kernels draw other numbers than eager from the same seed, and could not be compared.
         torch._inductor.config.fallback_random = True
     # A dynamic graph is slower; beyond these limits a shape would run eagerly.

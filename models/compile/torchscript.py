@@ -23,14 +23,13 @@ from configs.schema import ModelConfig
 
 from ..errors import first_line
 from ..parity import TOLERANCES, Tolerance, deviation, tolerance_for
-from ..runtime.layout import Layout
 from ..runtime.output_paths import INNER, ReadOutputs, as_graph, returns_list_of_rows
 from ..runtime.runner import Forward, in_order
 from ..runtime.seeding import seed_of, seeded
 from ..signature import Tensor
 from ..user_code import call
 from . import store
-from .build import Compiled, Staged
+from .build import Compiled, Staged, Uncompiled
 from .refused import Refused, sentences
 from .saving import save
 
@@ -40,10 +39,9 @@ _WAYS = {"auto": ("script", "trace"), "script": ("script",), "trace": ("trace", 
 _log = logging.getLogger("pitstop")
 
 
-def build(
-    module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], layout: Layout, config: ModelConfig
-) -> Compiled:
+def build(given: Uncompiled) -> Compiled:
     """Compile, or load what an earlier start compiled from the same model."""
+    module, layout, config = given.module, given.layout, given.config
     if config.source.exported_program is not None:
         return Compiled(module, EAGER, (Refused("script", "already_a_graph"),))
     if loaded_script(module) is not None:
@@ -57,7 +55,7 @@ def build(
     key = store.key_of(as_graph(module), layout, config.torchscript, made_from)
     if (compiled := kept(key, layout.device)) is not None:
         return compiled
-    made = faithful(module, probes, outputs, config.torchscript, trace_tolerance(config), seed_of(config))
+    made = faithful(module, given.probes, given.outputs, config.torchscript, trace_tolerance(config), seed_of(config))
     if made.eager:
         _log.warning(
             "TorchScript would give other answers, so the model runs in eager mode: %s", sentences(made.refused)

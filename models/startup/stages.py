@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from configs.parse import first_rule_broken
 from configs.schema import ModelConfig
 
-from ..compile.build import Compiled, compile_with
+from ..compile.build import Compiled, Uncompiled, compile_with
 from ..errors import ModelError
 from ..runtime.dims import all_sizes
 from ..runtime.layout import Layout
@@ -136,7 +136,9 @@ def prepare_module(bound: BoundModel, checked: Eager) -> Prepared:
 def compile_module(ready: Prepared) -> Compiled:
     """Compile by the config's backend."""
     probes = _probes(ready.samples, ready.layout)
-    return compile_with(ready.module, probes, ready.outputs, ready.layout, ready.config)
+    return compile_with(
+        Uncompiled(ready.module, probes, ready.samples.model_inputs, ready.outputs, ready.layout, ready.config)
+    )
 
 
 def warm_shapes(ready: Prepared, compiled: Compiled) -> Warmed:

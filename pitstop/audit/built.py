@@ -12,7 +12,7 @@ from torch import nn
 
 from configs.backends import EAGER
 from configs.schema import ModelConfig
-from models.compile.build import compile_with
+from models.compile.build import Uncompiled, compile_with
 from models.compile.refused import WRONG_TRACE, Refused, sentences
 from models.errors import ModelError, first_line
 from models.parity import Tolerance, tolerance_for
@@ -78,7 +78,9 @@ def build(subject: Subject, setting: ForwardSetting, more: Mapping[str, str] = M
         module = prepare(freeze_in_eval(subject.reads()), config, layout)
         probes = [stage(subject.arrays(rows), layout) for rows in _probe_rows(subject)]
         _run_once(module, probes[-1], config.precision)
-        compiled = compile_with(module, probes, subject.outputs, layout, config)
+        compiled = compile_with(
+            Uncompiled(module, probes, subject.samples.model_inputs, subject.outputs, layout, config)
+        )
     allowed = tolerance_for(config.precision, tolerance)
     made = compiled.forward, module, layout, compiled.how
     return Built(config, *made, _weights_mib(module), allowed, compiled.refused)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from configs.schema import ModelConfig
-from models.compile.build import compile_with
+from models.compile.build import Uncompiled, compile_with
 from models.errors import ModelError
 from models.runtime.layout import Layout
 from models.startup.check_results import line
@@ -224,7 +224,7 @@ def test_every_warmed_shape_has_room_among_the_graphs_that_torch_compile_keeps(m
     for name in ("cache_size_limit", "accumulated_cache_size_limit"):
         monkeypatch.setattr(limits, name, 8)
     layout = Layout(torch.device("cpu"), torch.float32, False, (1, 2, 4, 8, 16), dims_of(range(1, 21)))
-    compile_with(torch.nn.Linear(1, 1), [], (), layout, config(backend="compile"))
+    compile_with(Uncompiled(torch.nn.Linear(1, 1), [], (), (), layout, config(backend="compile")))
     assert limits.cache_size_limit > 2 * 100
     assert limits.accumulated_cache_size_limit > limits.cache_size_limit
 
