@@ -13,7 +13,7 @@ from configs.loader import ConfigError, load, parse_model
 from configs.schema import ModelConfig
 from models import cache
 from models.compile import store
-from models.compile.build import Compiled
+from models.compile.build import Compiled, Uncompiled
 from models.errors import ModelError
 from models.startup.open_model import open_model
 from pitstop.audit.plan import single_rows
@@ -25,9 +25,9 @@ from tests.models.test_open_model import config
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def build(module: torch.nn.Module, *_: object) -> Compiled:
+def build(given: Uncompiled) -> Compiled:
     """A backend that only says its name."""
-    return Compiled(module, "twin")
+    return Compiled(given.module, "twin")
 
 
 @pytest.fixture
