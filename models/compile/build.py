@@ -38,7 +38,8 @@ class Uncompiled:
     """What a backend compiles: a module in eval, on the layout's device and in its precision.
 
     `probes` are inputs on the device, of several batch sizes, the largest first. `model_inputs` are the inputs in
-    forward's order, `outputs` what it returns.
+    forward's order, `outputs` what it returns. `identity` is a digest of the network as it was loaded, None if it has
+    none: then nothing that is compiled can be kept. `minutes`: compiling may take minutes.
     """
 
     module: nn.Module
@@ -47,6 +48,8 @@ class Uncompiled:
     outputs: Sequence[Tensor]
     layout: Layout
     config: ModelConfig
+    identity: str | None = None
+    minutes: bool = False
 
 
 # The `build` of a backend's module.
