@@ -25,7 +25,7 @@ class Backend:
     the kinds of source that it can compile; a file is already a graph, which most backends cannot compile again.
     `slow`: it compiles for minutes, so `--quick` leaves it out. `artefact` is the suffix of the files that keep its
     compiled models between starts, in a folder of its name; "" if none are kept. What is slow and not kept is no
-    candidate of `backend: auto`.
+    candidate of `backend: auto`. `one_program`: nothing is compiled or specialised when a shape first runs.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Backend:
     sources: tuple[str, ...] = ("factory", "pretrained")
     slow: bool = False
     artefact: str = ""
+    one_program: bool = False
 
     def takes(self, source: "SourceConfig") -> bool:
         """Whether it can compile this kind of source."""
@@ -55,7 +56,13 @@ BACKENDS: dict[str, Backend] = {
             artefact=".pt",
         ),
         Backend("compile", "torch.compile", "models.compile.torch_compile", slow=True),
-        Backend(EAGER, "eager", "models.compile.eager", sources=("factory", "exported_program", "pretrained")),
+        Backend(
+            EAGER,
+            "eager",
+            "models.compile.eager",
+            sources=("factory", "exported_program", "pretrained"),
+            one_program=True,
+        ),
     )
 }
 

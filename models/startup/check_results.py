@@ -10,7 +10,8 @@ Each class is one check, and says which of the five mistakes it is about. A code
                     nothing is compared, and `reason` says why
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal
 
 from configs.backends import TORCHSCRIPT, backend_of
@@ -86,6 +87,8 @@ class WarmedShapes:
     shapes: int
     autotuning: bool | None
     whole: bool = False
+    # How many of them ran in this start, where an earlier one of the same model ran the others; None: all did.
+    ran: int | None = None
 
     @property
     def sentence(self) -> str:
@@ -93,7 +96,10 @@ class WarmedShapes:
         if self.autotuning is not None:
             cudnn = f"cuDNN autotuning is {'on: they are fixed' if self.autotuning else 'off: a size is open'}"
         others = "; a request of any other number of rows runs as it is" if self.whole else ""
-        return f"all {self.shapes} ran before the first request{others}; {cudnn}"
+        ran = f"all {self.shapes} ran before the first request"
+        if self.ran is not None and self.ran < self.shapes:
+            ran = f"{self.ran} of {self.shapes} ran in this start, all in the one that checked the model"
+        return f"{ran}{others}; {cudnn}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +199,9 @@ class Failed:
 
 
 CheckResult = InferenceMode | Padding | CoBatchedRows | WarmedShapes | Compilation | Device | Batching | Failed
+_RESULTS: dict[str, type[CheckResult]] = {
+    each.check: each for each in (InferenceMode, Padding, CoBatchedRows, WarmedShapes, Compilation, Device, Batching)
+}
 
 
 def line(result: CheckResult) -> str:
@@ -203,6 +212,15 @@ def line(result: CheckResult) -> str:
 def as_json(result: CheckResult) -> dict[str, Any]:
     """Return the check's name, code, figures and sentence."""
     return {"check": result.check, "mistake": result.mistake, **asdict(result), "sentence": result.sentence}
+
+
+def from_json(shown: Mapping[str, Any]) -> CheckResult:
+    """Return a result that `as_json` made plain values of; raise KeyError or TypeError if it is of another form."""
+    kind = _RESULTS[shown["check"]]
+    given = {each.name: shown[each.name] for each in fields(kind)}
+    if "refused" in given:
+        given["refused"] = tuple(Refused(**each) for each in given["refused"])
+    return kind(**given)
 
 
 def _changes(result: Padding | CoBatchedRows) -> str:

@@ -35,6 +35,7 @@ class Contender:
     compiled: Compiled
     runner: Runner
     forward_ms: dict[Shape, float]
+    packed_from: int | None = None
 
     def use(self) -> None:
         """Set the process's arithmetic to this one's."""
@@ -51,7 +52,7 @@ def alone(candidate: Candidate, ready: Prepared, compiled: Compiled) -> Contende
     runner = _runner(ready, compiled)
     set_arithmetic(ready.config, ready.config.fixed_shapes)
     warmed = pack(runner, ready.samples, quick_shapes(runner, ready.samples))
-    return Contender(candidate, ready, compiled, warmed.runner, warmed.forward_ms)
+    return Contender(candidate, ready, compiled, warmed.runner, warmed.forward_ms, warmed.packed_from)
 
 
 def challenger(candidate: Candidate, ready: Prepared, compiled: Compiled, champion: Contender) -> Contender | float:
@@ -66,7 +67,7 @@ def challenger(candidate: Candidate, ready: Prepared, compiled: Compiled, champi
     if (slower := times[least] / champion.forward_ms[least]) > _HOPELESS:
         return slower
     warmed = pack(runner, ready.samples, times | warm(runner, ready.samples, others))
-    return Contender(candidate, ready, compiled, warmed.runner, warmed.forward_ms)
+    return Contender(candidate, ready, compiled, warmed.runner, warmed.forward_ms, warmed.packed_from)
 
 
 def ratio_in_turns(one: Contender, champion: Contender, samples: SampleInputs) -> float:

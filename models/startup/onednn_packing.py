@@ -52,8 +52,15 @@ def pack(runner: Runner, samples: SampleInputs, plain_ms: dict[Shape, float]) ->
     first = _first_win(plain_ms, packed_ms)
     if first is None:
         return Warmed(runner, plain_ms)
-    chosen = packing if first <= 1 else packing.with_forward(PackedForward(runner.forward, packed, first))
-    return Warmed(chosen, {shape: (plain_ms if shape[0] < first else packed_ms)[shape] for shape in plain_ms})
+    chosen = _packing(runner, packed, first)
+    times_ms = {shape: (plain_ms if shape[0] < first else packed_ms)[shape] for shape in plain_ms}
+    return Warmed(chosen, times_ms, first)
+
+
+def pack_again(runner: Runner, from_rows: int) -> Runner:
+    """Return a runner with the packed forward from so many rows on, as an earlier start found it to be faster."""
+    packed = _packed(runner.forward, runner.layout)
+    return runner if packed is None else _packing(runner, packed, from_rows)
 
 
 def packs(forward: Forward, layout: Layout) -> TypeGuard[torch.jit.ScriptModule]:
@@ -64,6 +71,10 @@ def packs(forward: Forward, layout: Layout) -> TypeGuard[torch.jit.ScriptModule]
         and isinstance(forward, torch.jit.ScriptModule)
         and "aten::conv" in str(forward.inlined_graph)
     )
+
+
+def _packing(runner: Runner, packed: Forward, from_rows: int) -> Runner:
+    return runner.with_forward(packed if from_rows <= 1 else PackedForward(runner.forward, packed, from_rows))
 
 
 def _first_win(plain_ms: Mapping[Shape, float], packed_ms: Mapping[Shape, float]) -> int | None:

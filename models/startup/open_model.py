@@ -6,20 +6,23 @@ compared; if it fails a check, the next candidate. One call, or a ModelError.
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
+from configs.backends import EAGER
 from configs.schema import ModelConfig
 
+from ..compile.store import Key
+from ..errors import ModelError
 from ..runtime.forward_times import ends
 from ..runtime.runner import Runner
-from ..signature import Shape, label
+from ..signature import Shape, label, signature_of
 from ..sources.hooks import Hook
 from ..user_code import call_at_start
-from . import mistake_checks, stages
-from .candidates import Tried, field_of
+from . import kept_start, mistake_checks, stages
+from .candidates import Candidate, Tried, field_of
 from .check_error import CheckError, noting
 from .check_results import (
     Batching,
@@ -34,8 +37,10 @@ from .check_results import (
 )
 from .contender import Contender
 from .eager_checks import Eager
+from .kept_start import KeptStart
 from .precision import plain
 from .prepare import pick_device, set_arithmetic
+from .prepared import Prepared
 from .sample_inputs import SampleInputs
 from .selection import Selection
 from .warmup import Warmed
@@ -122,6 +127,8 @@ def open_model(
     device: str,
     fallback: str | None = None,
     module: torch.nn.Module | None = None,
+    *,
+    kept: bool = False,
     minutes: bool = False,
 ) -> OpenedModel:
     """Make a model ready to serve.
@@ -131,79 +138,160 @@ def open_model(
         device: `cuda` or `cpu`, as the builder chose.
         fallback: why `auto` did not take a GPU, or None.
         module: the module, if it is already loaded; it is changed in place.
+        kept: whether to go by what an earlier start of the same model found here, and to keep this one's outcome.
         minutes: whether compiling may take so long, as in a build; else what takes long is used if it was built.
 
     Raises:
         ModelError: it cannot be loaded, deviates from eager, or still makes one of the five mistakes.
     """
     advice = "correct it there: a start runs the network on rows that it draws, and changes its mode, device and dtype"
-    return call_at_start("the network", advice, _open, config, device, fallback, module, minutes)
+    start = _Start(config, pick_device(device), fallback, kept, minutes)
+    return call_at_start("the network", advice, start.run, module)
 
 
-def _open(
-    config: ModelConfig, device: str, fallback: str | None, module: torch.nn.Module | None, minutes: bool
-) -> OpenedModel:
-    laps, place = _Laps(), pick_device(device)
-    config, module = stages.complete(config, module)
-    set_arithmetic(plain(config), config.fixed_shapes)
-    bound = stages.bind_source(config, module)
-    laps.lap("load")
-    checked = stages.check_eagerly(bound, plain(config), place)
-    config = stages.declared(bound, checked, config)
-    laps.lap("check")
-    selection = Selection(config, bound.module, bound.samples, checked, minutes=minutes)
-    field, failed = field_of(config, device, checked.arithmetic), list[CheckError]()
-    for chosen in selection.fastest_first(field):
-        laps.lap("compile")
+@dataclass(slots=True)
+class _Start:
+    """A start on its way."""
+
+    config: ModelConfig
+    place: torch.device
+    fallback: str | None
+    kept: bool
+    minutes: bool
+    laps: _Laps = field(default_factory=_Laps)
+
+    def run(self, module: torch.nn.Module | None) -> OpenedModel:
+        config, module = stages.complete(self.config, module)
+        set_arithmetic(plain(config), config.fixed_shapes)
+        bound = stages.bind_source(config, module)
+        key = (
+            kept_start.key_of(config, bound.identity, self.place, bound.samples) if self.kept or self.minutes else None
+        )
+        self.laps.lap("load")
+        if self.kept and (known := kept_start.read(key)) is not None:
+            opened = self._again(known, bound, config)
+            if opened is not None:
+                return opened
+        return self._anew(bound, config, key)
+
+    def _anew(self, bound: stages.BoundModel, config: ModelConfig, key: Key | None) -> OpenedModel:
+        """Check the network, compare the candidates, and serve the fastest that passes every check."""
+        checked = stages.check_eagerly(bound, plain(config), self.place)
+        config = stages.declared(bound, checked, config)
+        self.laps.lap("check")
+        selection = Selection(config, bound.module, bound.samples, checked, bound.identity, self.minutes)
+        candidates, failed = field_of(config, self.place.type, checked.arithmetic), list[CheckError]()
+        for chosen in selection.fastest_first(candidates):
+            self.laps.lap("compile")
+            try:
+                checks, warmed = self._proved(chosen, checked, config)
+            except CheckError as error:
+                if len(candidates) == 1:
+                    raise
+                _log.warning("%s: %s may not serve: %s", config.name, chosen.candidate, error.what)
+                selection.refuse(chosen.candidate, error.what)
+                failed.append(error)
+                del chosen
+                continue
+            table = selection.choose(chosen.candidate)
+            for each in table if len(table) > 1 else ():
+                _log.info("%s: %s", config.name, each.line)
+            backend = EAGER if chosen.compiled.eager else chosen.candidate.backend
+            outcome = KeptStart(
+                Candidate(backend, chosen.candidate.precision),
+                chosen.packed_from,
+                config.outputs,
+                checks.results,
+                warmed.forward_ms,
+                table,
+            )
+            kept_start.write(key, outcome, self.minutes)
+            return self._opened(bound, config, checked, chosen.ready, warmed, checks, table)
+        raise failed[0]
+
+    def _proved(self, chosen: Contender, checked: Eager, config: ModelConfig) -> tuple[Checks, Warmed]:
+        """Warm a candidate and run every check; raise a CheckError if it fails one."""
+        ready, samples = chosen.ready, chosen.ready.samples
+        chosen.use()
+        with noting(samples.note):
+            warmed = stages.choose_sizes(ready, stages.warm_shapes(chosen))
+            self.laps.lap("warm")
+            rows = stages.prove_rows(ready, warmed.runner, checked.reference)
+            self.laps.lap("prove")
+            compared = mistake_checks.compilation(
+                chosen.compiled,
+                warmed.runner,
+                checked.reference,
+                samples,
+                replace(checked.arithmetic, config=ready.config),
+                asked=config.backend,
+            )
+        self.laps.lap("compare")
+        _, best = ends(warmed.forward_ms)
+        checks = Checks(
+            *rows,
+            mistake_checks.warmed_shapes(warmed.runner, config.fixed_shapes),
+            compared,
+            mistake_checks.device(config, warmed.runner, self.fallback, best.rows_s),
+            mistake_checks.batching(warmed.forward_ms),
+        )
+        return checks, warmed
+
+    def _again(self, known: KeptStart, bound: stages.BoundModel, config: ModelConfig) -> OpenedModel | None:
+        """Serve what an earlier start chose, after a comparison with eager; None if it is not there, or differs."""
+        config = config.model_copy(update={"outputs": known.outputs})
+        bound = replace(bound, outputs=signature_of(config).outputs)
+        checked = stages.run_eagerly(bound, plain(config), self.place)
+        self.laps.lap("check")
+        selection = Selection(config, bound.module, bound.samples, checked, bound.identity)
+        ready, compiled = selection.opened(known.candidate)
+        if compiled.eager and known.candidate.backend != EAGER:
+            return None
+        self.laps.lap("compile")
+        set_arithmetic(ready.config, config.fixed_shapes)
+        runner = Runner(compiled.forward, bound.samples.model_inputs, ready.outputs, ready.layout)
+        chosen = Contender(known.candidate, ready, compiled, runner, {})
         try:
-            checks, warmed = _proved(chosen, checked, config, fallback, laps)
-        except CheckError as error:
-            if len(field) == 1:
-                raise
-            _log.warning("%s: %s may not serve: %s", config.name, chosen.candidate, error.what)
-            selection.refuse(chosen.candidate, error.what)
-            failed.append(error)
-            del chosen
-            continue
-        table = selection.choose(chosen.candidate)
-        for each in table if len(table) > 1 else ():
-            _log.info("%s: %s", config.name, each.line)
+            warmed, ran = stages.warm_again(chosen, known)
+            self.laps.lap("warm")
+            mistake_checks.spot_check(warmed.runner, checked.reference, bound.samples, ready.config)
+        except ModelError as error:
+            _log.warning("%s: an earlier start found otherwise, so all is checked: %s", config.name, error.what)
+            return None
+        self.laps.lap("compare")
+        checks = Checks(*known.checks)  # type: ignore[arg-type]
+        checks = replace(
+            checks,
+            warmed_shapes=replace(checks.warmed_shapes, ran=ran),
+            compilation=replace(checks.compilation, made=compiled.made),
+            device=replace(checks.device, asked=config.device, fallback=self.fallback),
+        )
+        return self._opened(bound, config, checked, ready, warmed, checks, known.table)
+
+    def _opened(
+        self,
+        bound: stages.BoundModel,
+        config: ModelConfig,
+        checked: Eager,
+        ready: Prepared,
+        warmed: Warmed,
+        checks: Checks,
+        table: tuple[Tried, ...],
+    ) -> OpenedModel:
         if config.random:
             # Else replicas would all draw the same, if the factory seeds torch.
             torch.seed()
         warmed.runner.unwarmed = 0  # The start's own rows may be larger than any warmed size.
-        times = warmed.forward_ms, laps.start_s
-        said = chosen.ready.config.precision, bound.passed, checked.reading.how
-        return OpenedModel(config, warmed.runner, chosen.ready.samples, bound.postprocess, checks, *times, *said, table)
-    raise failed[0]
-
-
-def _proved(
-    chosen: Contender, checked: Eager, config: ModelConfig, fallback: str | None, laps: _Laps
-) -> tuple[Checks, Warmed]:
-    """Warm a candidate and run every check; raise a CheckError if it fails one."""
-    ready, samples = chosen.ready, chosen.ready.samples
-    chosen.use()
-    with noting(samples.note):
-        warmed = stages.choose_sizes(ready, stages.warm_shapes(chosen))
-        laps.lap("warm")
-        rows = stages.prove_rows(ready, warmed.runner, checked.reference)
-        laps.lap("prove")
-        compared = mistake_checks.compilation(
-            chosen.compiled,
-            warmed.runner,
-            checked.reference,
-            samples,
-            replace(checked.arithmetic, config=ready.config),
-            asked=config.backend,
+        return OpenedModel(
+            config=config,
+            runner=warmed.runner,
+            samples=ready.samples,
+            postprocess=bound.postprocess,
+            checks=checks,
+            forward_ms=warmed.forward_ms,
+            start_s=self.laps.start_s,
+            precision=ready.config.precision,
+            inputs_passed=bound.passed,
+            outputs_read=checked.reading.how,
+            candidates=table,
         )
-    laps.lap("compare")
-    _, best = ends(warmed.forward_ms)
-    checks = Checks(
-        *rows,
-        mistake_checks.warmed_shapes(warmed.runner, config.fixed_shapes),
-        compared,
-        mistake_checks.device(ready.config, warmed.runner, fallback, best.rows_s),
-        mistake_checks.batching(warmed.forward_ms),
-    )
-    return checks, warmed

@@ -77,6 +77,11 @@ class Selection:
                 _log.info("%s: %s is next", self.config.name, candidate)
                 yield self._alone(candidate, self._ready(candidate.precision))
 
+    def opened(self, candidate: Candidate) -> tuple[Prepared, Compiled]:
+        """Return a candidate that an earlier start has chosen, not run yet."""
+        ready = self._ready(candidate.precision)
+        return ready, self._compiled(candidate, ready)
+
     def refuse(self, candidate: Candidate, reason: str) -> None:
         """Note that a check has refused a candidate."""
         self.tried[candidate] = replace(self.tried[candidate], outcome="refused", reason=reason)
@@ -151,6 +156,8 @@ class Selection:
             self.identity,
             self.minutes,
         )
+        if self.minutes:
+            _log.info("compiling %s", candidate)
         made = compile_with(given)
         eager_at_last = made.eager and candidate.backend == EAGER
         return replace(made, refused=self._refused) if eager_at_last else made

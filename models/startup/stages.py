@@ -1,6 +1,7 @@
 """The stages of a start. Each takes what those before it returned, and returns a value of its own."""
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ from dataclasses import dataclass
 import torch
 from pydantic import ValidationError
 
+from configs.backends import backend_of
 from configs.parse import first_rule_broken
 from configs.schema import ModelConfig
 
+from ..compile.identity import identity
 from ..errors import ModelError
 from ..runtime.runner import Runner
 from ..signature import Tensor, as_config, listed, signature_of
@@ -24,9 +27,11 @@ from .co_batched_rows import co_batched_rows
 from .complete import completed
 from .contender import Contender
 from .cuda_graphs import graph
-from .eager_checks import Eager, eager
+from .eager_checks import Eager, eager, first_that_runs
 from .eager_reference import Reference
 from .input_binding import BY_NAME, bind
+from .kept_start import KeptStart
+from .onednn_packing import pack_again
 from .output_binding import ONE_TENSOR
 from .padding_check import padding
 from .postprocess_check import check_postprocess, postprocess_outputs
@@ -34,16 +39,19 @@ from .prepare import freeze_in_eval
 from .prepared import Prepared
 from .row_checks import prepared, same_twice
 from .sample_inputs import SampleInputs, draw_of
-from .warmup import Warmed, warm
+from .warmup import Warmed, run_again, warm
 
 _log = logging.getLogger("pitstop")
+# Of a start that an earlier one has made sure of.
+_AGAIN_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class BoundModel:
     """A loaded module in eval that takes the sample inputs in their order; `passed` says how that order was found.
 
-    `outputs` are the declared ones, which `postprocess` returns where there is one, and else the network.
+    `outputs` are the declared ones, which `postprocess` returns where there is one, and else the network. `identity` is
+    the network's as it was loaded, where something of it can be kept.
     """
 
     module: torch.nn.Module
@@ -51,6 +59,7 @@ class BoundModel:
     outputs: tuple[Tensor, ...]
     passed: str
     postprocess: Hook | None
+    identity: str | None = None
 
 
 def complete(config: ModelConfig, module: torch.nn.Module | None) -> tuple[ModelConfig, torch.nn.Module | None]:
@@ -69,11 +78,13 @@ def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundMod
     hooks = hooks_of(config)
     samples = draw_of(config, hooks)
     loaded = source.load_for(config) if module is None else module
+    # Before anything has run: a network may change at its first forward.
+    known = identity(loaded, config.source)
     bound, samples = bind(freeze_in_eval(loaded), samples)
     _log.info("%s: checked with %s", config.name, samples.source)
     if bound.how != BY_NAME:
         _log.info("%s: inputs are passed %s", config.name, bound.how)
-    return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how, hooks.postprocess)
+    return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how, hooks.postprocess, known)
 
 
 def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
@@ -92,6 +103,12 @@ def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -
         with _drawing(config, "preprocess"):
             samples(1, seed=3)
     return checked
+
+
+def run_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
+    """Run the network once as it was written, where an earlier start has checked it."""
+    given, found_for = (bound.outputs, "outputs") if bound.postprocess is None else ((), "postprocess")
+    return first_that_runs(bound.module, config, place, bound.samples, given, found_for)
 
 
 def declared(bound: BoundModel, checked: Eager, config: ModelConfig) -> ModelConfig:
@@ -128,6 +145,16 @@ def warm_shapes(chosen: Contender) -> Warmed:
     with failing(InferenceMode):
         same_twice(prepared(runner, None), samples, layout, ready.outputs, random=False)
     return graph(warmed, samples)
+
+
+def warm_again(chosen: Contender, known: KeptStart) -> tuple[Warmed, int]:
+    """Warm what an earlier start has warmed; return how many shapes ran: on a CPU as many as there is time for."""
+    if chosen.ready.layout.device.type == "cuda":
+        return warm_shapes(chosen), len(chosen.ready.layout.shapes)
+    runner = chosen.runner if known.packed_from is None else pack_again(chosen.runner, known.packed_from)
+    budget_ms = _AGAIN_MS if backend_of(known.candidate.backend).one_program else math.inf
+    ran = run_again(runner, chosen.ready.samples, known.forward_ms, budget_ms)
+    return Warmed(runner, known.forward_ms, known.packed_from), ran
 
 
 def choose_sizes(ready: Prepared, warmed: Warmed) -> Warmed:

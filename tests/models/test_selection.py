@@ -29,7 +29,8 @@ class Slow(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         time.sleep(SLOW_S)
-        return self.layer(x)
+        found: torch.Tensor = self.layer(x)
+        return found
 
 
 def build(given: Uncompiled) -> Compiled:
@@ -119,6 +120,6 @@ def test_a_network_that_is_wrong_in_every_way_gets_the_error_of_the_first() -> N
 
 
 def test_a_row_of_the_table_reads_as_a_line() -> None:
-    row = Tried("torchscript", "bf16", "slower", "1.20 of the time of eager fp32", 1234.5)
-    assert row.line == "TorchScript bf16, 1,234.5 rows/s: slower: 1.20 of the time of eager fp32"
+    row = Tried("compile", "bf16", "slower", "1.20 of the time of eager fp32", 1234.5)
+    assert row.line == "torch.compile bf16, 1,234.5 rows/s: slower: 1.20 of the time of eager fp32"
     assert str(Candidate("eager", "fp32")) == "eager fp32"
