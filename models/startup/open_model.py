@@ -14,6 +14,7 @@ import torch
 from configs.backends import EAGER
 from configs.schema import ModelConfig
 
+from ..compile import store
 from ..compile.store import Key
 from ..errors import ModelError
 from ..runtime.forward_times import ends
@@ -168,11 +169,16 @@ class _Start:
             kept_start.key_of(config, bound.identity, self.place, bound.samples) if self.kept or self.minutes else None
         )
         self.laps.lap("load")
-        if self.kept and (known := kept_start.read(key)) is not None:
-            opened = self._again(known, bound, config)
-            if opened is not None:
-                return opened
-        return self._anew(bound, config, key)
+        if not self.kept:
+            return self._anew(bound, config, key)
+        opened = self._again(bound, config, key)
+        if opened is not None:
+            return opened
+        # Replicas that start at once would disturb each other's measurements.
+        with store.making("starts", key) as waited:
+            self.laps.lap("wait")
+            opened = self._again(bound, config, key) if waited else None
+            return self._anew(bound, config, key) if opened is None else opened
 
     def _anew(self, bound: stages.BoundModel, config: ModelConfig, key: Key | None) -> OpenedModel:
         """Check the network, compare the candidates, and serve the fastest that passes every check."""
@@ -237,8 +243,11 @@ class _Start:
         )
         return checks, warmed
 
-    def _again(self, known: KeptStart, bound: stages.BoundModel, config: ModelConfig) -> OpenedModel | None:
-        """Serve what an earlier start chose, after a comparison with eager; None if it is not there, or differs."""
+    def _again(self, bound: stages.BoundModel, config: ModelConfig, key: Key | None) -> OpenedModel | None:
+        """Serve what an earlier start chose, after a comparison with eager; None if there is none, or it differs."""
+        known = kept_start.read(key)
+        if known is None:
+            return None
         config = config.model_copy(update={"outputs": known.outputs})
         bound = replace(bound, outputs=signature_of(config).outputs)
         checked = stages.run_eagerly(bound, plain(config), self.place)
