@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 from pydantic import ValidationError
 
+from configs.backends import BACKENDS
 from configs.parse import first_rule_broken
 from configs.schema import ModelConfig
 
 from ..compile.build import Compiled, Uncompiled, compile_with
+from ..compile.identity import identity
 from ..errors import ModelError
 from ..runtime.dims import all_sizes
 from ..runtime.layout import Layout
@@ -46,7 +48,8 @@ _log = logging.getLogger("pitstop")
 class BoundModel:
     """A loaded module in eval that takes the sample inputs in their order; `passed` says how that order was found.
 
-    `outputs` are the declared ones, which `postprocess` returns where there is one, and else the network.
+    `outputs` are the declared ones, which `postprocess` returns where there is one, and else the network. `identity` is
+    the network's as it was loaded, where something of it can be kept.
     """
 
     module: torch.nn.Module
@@ -54,6 +57,7 @@ class BoundModel:
     outputs: tuple[Tensor, ...]
     passed: str
     postprocess: Hook | None
+    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Prepared:
     outputs: tuple[Tensor, ...]
     layout: Layout
     config: ModelConfig
+    identity: str | None = None
 
 
 def complete(config: ModelConfig, module: torch.nn.Module | None) -> tuple[ModelConfig, torch.nn.Module | None]:
@@ -83,11 +88,13 @@ def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundMod
     hooks = hooks_of(config)
     samples = draw_of(config, hooks)
     loaded = source.load_for(config) if module is None else module
+    # Before anything has run: a network may change at its first forward.
+    known = identity(loaded, config.source) if BACKENDS[config.backend].artefact else None
     bound, samples = bind(freeze_in_eval(loaded), samples)
     _log.info("%s: checked with %s", config.name, samples.source)
     if bound.how != BY_NAME:
         _log.info("%s: inputs are passed %s", config.name, bound.how)
-    return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how, hooks.postprocess)
+    return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how, hooks.postprocess, known)
 
 
 def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
@@ -130,15 +137,14 @@ def prepare_module(bound: BoundModel, checked: Eager) -> Prepared:
     config = checked.arithmetic.config
     reads = checked.reading.wrapped(bound.module, bound.samples.model_inputs)
     module = prepare(reads, config, checked.layout)
-    return Prepared(module, bound.samples, checked.reference.outputs, checked.layout, config)
+    return Prepared(module, bound.samples, checked.reference.outputs, checked.layout, config, bound.identity)
 
 
 def compile_module(ready: Prepared) -> Compiled:
     """Compile by the config's backend."""
     probes = _probes(ready.samples, ready.layout)
-    return compile_with(
-        Uncompiled(ready.module, probes, ready.samples.model_inputs, ready.outputs, ready.layout, ready.config)
-    )
+    signature = ready.samples.model_inputs, ready.outputs
+    return compile_with(Uncompiled(ready.module, probes, *signature, ready.layout, ready.config, ready.identity))
 
 
 def warm_shapes(ready: Prepared, compiled: Compiled) -> Warmed:
