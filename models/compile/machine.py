@@ -15,7 +15,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 # and of the hypervisor, which change without a change of what can run.
 _X86 = re.compile(
     r"(mmx|sse|ssse|pni$|avx|fma|f16c|bmi|amx|aes|vaes|pclmul|vpclmul|sha_|sha512|gfni|popcnt|abm|lzcnt|movbe|movdir|adx"
-    r"|rdrand|rdseed|xsave|clwb|clflushopt|cx16|lahf|3dnow|tbm|xop|prefetchw|serialize|sm3|sm4)"
+    r"|rdrand|rdseed|xsave(opt|c|s)?$|clwb|clflushopt|cx16|lahf|3dnow|tbm|xop|prefetchw|serialize|sm3|sm4)"
 )
 _ARM = re.compile(
     r"(fp|asimd|aes|pmull|sha|crc32|atomics|sve|sme|bf16|i8mm|f32mm|f64mm|lrcpc|fcma|jscvt|fhm|dcpop|usca)"

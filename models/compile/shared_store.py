@@ -92,17 +92,21 @@ def take(place: str, name: str, to: Path, size: int = 0) -> str | None:
         ModelError: the store cannot be read, is too slow, or is not allowed by $PITSTOP_SOURCES.
         OSError: the copy cannot be written.
     """
-    if "://" not in place:
-        _check_folder(Path(place), name)
     bound_s = _ANSWER_S + size / _LEAST_BYTES_S
+
+    def copied(stopped: Callable[[], bool]) -> str:
+        if "://" not in place:
+            _check_folder(Path(place), name)
+        return copy_from(_join(place, name), to, stopped)
+
     try:
-        return _within(bound_s, lambda stopped: copy_from(_join(place, name), to, stopped))
+        return _within(bound_s, copied)
     except NoFileError:
         return None
     except TimeoutError:
         _silent_until[place] = time.monotonic() + _AGAIN_S
         raise ModelError(
-            f"{shown(place)}: gave {name[:32]}… not within {bound_s:.0f} s\nhelp: check the store and the way there"
+            f"{shown(place)}: gave {name[:32]}… not within {bound_s:.3g} s\nhelp: check the store and the way there"
         ) from None
     except ModelError:
         _silent_until[place] = time.monotonic() + _AGAIN_S

@@ -59,7 +59,7 @@ def same_as_fetched(location: str) -> Path:
 
 
 def copy_from(location: str, to: Path, stopped: Callable[[], bool] = lambda: False) -> str:
-    """Copy what a URL or the path of a file names into a file, and return its sha256.
+    """Copy what a URL or the path of a file names into an empty file, and return its sha256.
 
     Raises:
         ModelError: it cannot be read, or $PITSTOP_SOURCES does not allow it; NoFileError where there is none.
@@ -71,7 +71,8 @@ def copy_from(location: str, to: Path, stopped: Callable[[], bool] = lambda: Fal
         allowlist.allow_url(location)
     else:
         location = str(allowlist.allow_path(Path(location), location))
-    with to.open("wb") as file:
+    # It is not made anew: whoever gave up waiting has removed it.
+    with to.open("r+b") as file:
         for chunk in _chunks(location):
             if stopped():
                 raise TimeoutError
@@ -154,9 +155,19 @@ def _chunks(url: str) -> Iterator[bytes]:
     except ImportError as error:
         raise ModelError(f"{shown(url)}: {error}\nhelp: install the fsspec driver of this kind of URL") from error
     except Exception as error:  # Drivers raise their own kinds. Neither text nor traceback may repeat a signature.
-        said = f"{type(error).__name__}: {without_secrets(str(error))}"
-        kind = NoFileError if isinstance(error, FileNotFoundError) else ModelError
+        cause = _cause(error)
+        said = f"{type(cause).__name__}: {without_secrets(str(cause))}"
+        kind = NoFileError if isinstance(cause, FileNotFoundError) else ModelError
         raise kind(f"{shown(url)}: cannot be read ({said})\nhelp: check URL and rights") from None
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return why there is no file: fsspec says so of a host, too, that did not answer, or refused."""
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and cause is not None:
+        known = isinstance(cause, OSError) or type(cause).__module__.startswith("aiohttp")
+        return _cause(cause) if known else error
+    return error
 
 
 @contextmanager
