@@ -24,8 +24,8 @@ VARIABLE = "PITSTOP_CACHE_GIB"
 HELP = "help: check its free space and permissions, or set PITSTOP_CACHE to another folder"
 _DEFAULT_GIB = 20.0
 _DOWNLOADS = "files"
-# JSON documents beside the artefacts: what earlier starts found.
-DOCUMENTS = "starts"
+# JSON documents beside the artefacts: what earlier starts and builds found.
+DOCUMENTS = ("starts", "builds")
 _log = logging.getLogger("pitstop")
 # Locks on the files that this process uses, by path; they end with the process.
 _used: dict[Path, int] = {}
@@ -43,7 +43,7 @@ def folder(name: str) -> Path:
 
 def kept_folders() -> list[str]:
     """Return the names of the folders with artefacts and documents, here and in a store."""
-    return [DOCUMENTS, *(each.name for each in BACKENDS.values() if each.artefact)]
+    return [*DOCUMENTS, *(each.name for each in BACKENDS.values() if each.artefact)]
 
 
 def bound_gib(variable: str = VARIABLE, default: float = _DEFAULT_GIB) -> float:

@@ -60,6 +60,12 @@ def canonical(value: object) -> str:
     return repr(value)
 
 
+def files_of(thing: object) -> set[str]:
+    """Return the file of a class or a function, and those of what that file imports by name, without torch's own."""
+    files = {source_file(thing), *(source_file(each) for each in _beside(thing).values())}
+    return {file for file in files if file and not Path(file).is_relative_to(_TORCH) and Path(file).is_file()}
+
+
 def _made_from(module: nn.Module, source: SourceConfig) -> Iterator[bytes]:
     file = source.torchscript or source.exported_program
     if file is not None:
@@ -71,7 +77,7 @@ def _made_from(module: nn.Module, source: SourceConfig) -> Iterator[bytes]:
         assert source.factory is not None
         place, name = split(source.factory)
         yield canonical([Path(place).name if is_file(place) else place, name, source.kwargs]).encode()
-        yield code_of(source_file(resolve(source.factory)))
+        yield from sorted(map(code_of, files_of(resolve(source.factory))))
         yield from _code(module)
         yield from settings(module)
 
@@ -92,7 +98,7 @@ def _code(module: nn.Module) -> Iterator[bytes]:
     kinds = {type(part) for part in module.modules()}
     own = [kind for kind in kinds if not kind.__module__.startswith("torch.")]
     yield from sorted(combined(name_of(kind), constants(_beside(kind)), constants(vars(kind))) for kind in own)
-    yield from sorted({code_of(file) for file in {file for kind in kinds for file in _files(kind)}})
+    yield from sorted({code_of(file) for file in {file for kind in kinds for file in files_of(kind)}})
 
 
 def _weights(module: nn.Module) -> Iterator[bytes | memoryview]:
@@ -106,13 +112,7 @@ def _weights(module: nn.Module) -> Iterator[bytes | memoryview]:
         yield data
 
 
-def _files(kind: type[nn.Module]) -> set[str]:
-    """Return the file of a class, and those of the functions, classes and modules it imports, without torch's own."""
-    files = {source_file(kind), *(source_file(each) for each in _beside(kind).values())}
-    return {file for file in files if file and not Path(file).is_relative_to(_TORCH) and Path(file).is_file()}
-
-
-def _beside(kind: type[nn.Module]) -> Mapping[str, object]:
-    """Return what the file of a class knows by name."""
-    module = sys.modules.get(kind.__module__)
+def _beside(thing: object) -> Mapping[str, object]:
+    """Return what the file of a class or a function knows by name."""
+    module = sys.modules.get(getattr(thing, "__module__", None) or "")
     return {} if module is None else vars(module)

@@ -25,7 +25,7 @@ def prune(place: str) -> None:
             if total <= gib * 2**30:
                 return
             key, artefact = name[:64], name[64] == "-"
-            if key in of_this_run or not (artefact or folder == cache.DOCUMENTS):
+            if key in of_this_run or not (artefact or folder in cache.DOCUMENTS):
                 continue
             same = [each for _, other, each, _ in found if other == folder and each.startswith(f"{key}-")]
             # Its document goes first, unless that is of one made later: nobody is sent to what is gone.
