@@ -142,7 +142,7 @@ def test_a_start_that_waited_reads_what_the_other_made(monkeypatch: pytest.Monke
         # At the first look there is nothing; then another start has made it.
         return None if len(reads) == 1 else read(*args, **keys)  # type: ignore[arg-type]
 
-    assert open_model(config(), "cpu").checks.compilation.made == "now"
+    assert open_model(config(backend="torchscript"), "cpu").checks.compilation.made == "now"
     monkeypatch.setattr(store, "read", noted)
-    assert open_model(config(), "cpu").checks.compilation.made == "before"
+    assert open_model(config(backend="torchscript"), "cpu").checks.compilation.made == "before"
     assert reads == [False, True]

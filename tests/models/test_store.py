@@ -415,7 +415,7 @@ def test_a_document_that_was_changed_is_done_without(node: Node, caplog: pytest.
 def test_a_model_is_opened_from_the_store_and_answers_the_same(
     tmp_path: Path, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = config(store=str(tmp_path / "s"))
+    whole = config(backend="torchscript", store=str(tmp_path / "s"))
     build = torchscript.build
     monkeypatch.setattr(torchscript, "build", lambda given: build(replace(given, minutes=True)))
     first = open_model(whole, "cpu")
