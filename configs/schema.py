@@ -170,6 +170,11 @@ class ModelConfig(Strict):
     torchscript: Literal["auto", "script", "trace"] = Field(
         "auto", description="How TorchScript is made; auto chooses."
     )
+    store: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder or fsspec URL with what was compiled before; PITSTOP_STORE by default.",
+    )
     cuda_graphs: bool = Field(
         True, description="On a GPU, replay the forward from CUDA graphs if that is faster; never if it is random."
     )

@@ -8,6 +8,7 @@ eagerly, with the reason kept.
 
 import json
 import logging
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -41,7 +42,7 @@ _log = logging.getLogger("pitstop")
 
 def build(given: Uncompiled) -> Compiled:
     """Compile, or load what an earlier start compiled from the same model."""
-    module, layout, config = given.module, given.layout, given.config
+    module, config = given.module, given.config
     if config.source.exported_program is not None:
         return Compiled(module, EAGER, (Refused("script", "already_a_graph"),))
     if loaded_script(module) is not None:
@@ -50,20 +51,7 @@ def build(given: Uncompiled) -> Compiled:
         return Compiled(module if isinstance(whole, Refused) else _frozen(whole), "script", made="file")
     if returns_list_of_rows(module):
         return Compiled(module, EAGER, (Refused("script", "list_of_rows"),))
-    # The factory's arguments are part of the key: weights and code may be the same with others.
-    made_from = f"{config.source.factory} {sorted(config.source.kwargs.items())}"
-    key = store.key_of(as_graph(module), layout, config.torchscript, made_from)
-    if (compiled := kept(key, layout.device)) is not None:
-        return compiled
-    made = faithful(module, given.probes, given.outputs, config.torchscript, trace_tolerance(config), seed_of(config))
-    if made.eager:
-        _log.warning(
-            "TorchScript would give other answers, so the model runs in eager mode: %s", sentences(made.refused)
-        )
-        return made
-    frozen = Compiled(_frozen(made.forward), made.how, made.refused)
-    keep(key, frozen)
-    return frozen
+    return _kept_or_made(given)
 
 
 def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
@@ -109,14 +97,43 @@ def trace_tolerance(config: ModelConfig) -> Tolerance:
     return Tolerance(min(own.relative, standard.relative), min(own.disagree, standard.disagree))
 
 
-def kept(key: str | None, device: torch.device) -> Compiled | None:
+def kept(key: str | None, device: torch.device, *, publish: bool = False, here: bool = False) -> Compiled | None:
     """Return what an earlier start compiled under this key."""
-    return store.read(_NAME, key, partial(_load, device=device))
+    return store.read(_NAME, key, partial(_load, device=device), publish=publish, here=here)
 
 
-def keep(key: str | None, compiled: Compiled) -> None:
+def keep(key: str | None, compiled: Compiled, *, publish: bool = False, seconds: float | None = None) -> None:
     """Keep a compiled module for the starts to come."""
-    store.write(_NAME, key, partial(_save, compiled))
+    store.write(_NAME, key, partial(_save, compiled), publish=publish, seconds=seconds)
+
+
+def _kept_or_made(given: Uncompiled) -> Compiled:
+    layout, config = given.layout, given.config
+    key = store.key_of(given, _NAME, config.torchscript, trace_tolerance(config), portable=True)
+    if (compiled := kept(key, layout.device, publish=given.minutes)) is not None:
+        return compiled
+    with store.making(_NAME, key) as waited:
+        # Another may also have finished since the cache was looked at.
+        if (compiled := kept(key, layout.device, publish=given.minutes, here=True)) is not None:
+            return compiled
+        if not waited:
+            return _made(given, key)
+    # Whoever made it kept nothing, since it is eager, say: then nobody waits for anybody.
+    return _made(given, key)
+
+
+def _made(given: Uncompiled, key: str | None) -> Compiled:
+    config, started = given.config, time.perf_counter()
+    tolerance, seed = trace_tolerance(config), seed_of(config)
+    made = faithful(given.module, given.probes, given.outputs, config.torchscript, tolerance, seed)
+    if made.eager:
+        _log.warning(
+            "TorchScript would give other answers, so the model runs in eager mode: %s", sentences(made.refused)
+        )
+        return made
+    frozen = Compiled(_frozen(made.forward), made.how, made.refused)
+    keep(key, frozen, publish=given.minutes, seconds=time.perf_counter() - started)
+    return frozen
 
 
 def _load(path: Path, device: torch.device) -> Compiled:
