@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 from configs.backends import BACKENDS, EAGER
 
 from ..compile.refused import Made, Refused, sentences
+from .acceptance_result import Acceptance
 
 Code = Literal["passed", "failed", "measured", "not_applicable", "waived"]
 _MARKS = {"passed": "✓", "measured": "✓", "not_applicable": "-", "waived": "!", "failed": "✗"}
@@ -191,7 +192,9 @@ class Failed:
     code: Code = "failed"
 
 
-CheckResult = InferenceMode | Padding | CoBatchedRows | WarmedShapes | Compilation | Device | Batching | Failed
+CheckResult = (
+    InferenceMode | Padding | CoBatchedRows | WarmedShapes | Compilation | Acceptance | Device | Batching | Failed
+)
 
 
 def line(result: CheckResult) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from configs.precisions import first_of
 from configs.schema import ModelConfig, TensorConfig
 
 from ..errors import ModelError
@@ -34,6 +35,7 @@ class Arithmetic:
 
 def choices(config: ModelConfig, module: nn.Module, outputs: Sequence[Tensor]) -> list[Arithmetic]:
     """Return what to try, the first that runs eagerly is it. `outputs`: the declared ones of the network itself."""
+    config = concrete(config)
     why = _why_fp64(config, module, outputs)
     if not why or config.precision not in ("fp32", "fp64"):
         own = Arithmetic(config)
@@ -46,6 +48,11 @@ def choices(config: ModelConfig, module: nn.Module, outputs: Sequence[Tensor]) -
         return [Arithmetic(double if _all_float64(module) else config, True, f"in its file's dtypes: {why}")]
     own = Arithmetic(config, True, f"in its own dtypes: {why}, and it does not run in fp64 alone")
     return [Arithmetic(double, False, f"in fp64: {why}"), own]
+
+
+def concrete(config: ModelConfig) -> ModelConfig:
+    """Return a config whose precision can be computed in."""
+    return config.model_copy(update={"precision": first_of(config.precision)})
 
 
 def _half(module: nn.Module) -> str | None:

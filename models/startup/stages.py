@@ -9,6 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from configs.parse import first_rule_broken
+from configs.precisions import AUTO
 from configs.schema import ModelConfig
 
 from ..compile.build import Compiled, Uncompiled, compile_with
@@ -93,6 +94,10 @@ def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundMod
 def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
     """Run the network as it was written, and choose the arithmetic that the prepared one is to have."""
     hook, samples = bound.postprocess, bound.samples
+    if config.precision == AUTO and config.accept is None:
+        _log.info(
+            "%s: precision: auto stays at fp32: the config has no accept, which says what is near enough", config.name
+        )
     given, found_for = (bound.outputs, "outputs") if hook is None else ((), "postprocess")
     checked = eager(bound.module, config, place, samples, given, found_for)
     if checked.arithmetic.why:
