@@ -21,7 +21,7 @@ from ..user_code import call
 _LEVELS = {"int8_dynamic": "Int8DynamicActivationInt8WeightConfig", "int8_weights": "Int8WeightOnlyConfig"}
 # As torchao called them before 0.10, when they were functions.
 _OLDER = {"int8_dynamic": "int8_dynamic_activation_int8_weight", "int8_weights": "int8_weight_only"}
-_NOT_INSTALLED = "torchao is not installed, which replaces the weights by int8\nhelp: pip install 'pitstop[quantize]'"
+_NOT_INSTALLED = "torchao is not installed, which replaces the weights by int8\nhelp: pip install 'torchao>=0.10'"
 _NOT_LINEAR = (
     "the network has no nn.Linear, the only layer whose weights become int8\n"
     "help: use bf16 or fp16, or leave precision out"

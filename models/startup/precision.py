@@ -33,9 +33,13 @@ class Arithmetic:
     widened: bool = False
 
 
+def plain(config: ModelConfig) -> ModelConfig:
+    """Return a config in fp32 where the start is to choose the precision."""
+    return config.model_copy(update={"precision": first_of(config.precision)})
+
+
 def choices(config: ModelConfig, module: nn.Module, outputs: Sequence[Tensor]) -> list[Arithmetic]:
     """Return what to try, the first that runs eagerly is it. `outputs`: the declared ones of the network itself."""
-    config = concrete(config)
     why = _why_fp64(config, module, outputs)
     if not why or config.precision not in ("fp32", "fp64"):
         own = Arithmetic(config)
@@ -48,11 +52,6 @@ def choices(config: ModelConfig, module: nn.Module, outputs: Sequence[Tensor]) -
         return [Arithmetic(double if _all_float64(module) else config, True, f"in its file's dtypes: {why}")]
     own = Arithmetic(config, True, f"in its own dtypes: {why}, and it does not run in fp64 alone")
     return [Arithmetic(double, False, f"in fp64: {why}"), own]
-
-
-def concrete(config: ModelConfig) -> ModelConfig:
-    """Return a config whose precision can be computed in."""
-    return config.model_copy(update={"precision": first_of(config.precision)})
 
 
 def _half(module: nn.Module) -> str | None:

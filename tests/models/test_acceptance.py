@@ -14,6 +14,7 @@ from models.signature import Array, Rows
 from models.startup import stages
 from models.startup.acceptance import Expected, acceptance, expected
 from models.startup.eager_reference import Reference
+from models.startup.precision import plain
 from models.startup.row_checks import Answer
 from tests.models.networks import Linear
 from tests.models.test_open_model import NETWORKS, config
@@ -49,7 +50,7 @@ def asked(budget_s: float = 60.0, clock: Callable[[], float] | None = None, **ke
     """Return what eager answers in a model with these keys."""
     given = config(**{"precision": "auto", "accept": {"agreement": 0.999}, **keys})
     bound = stages.bind_source(given, None)
-    checked = stages.check_eagerly(bound, given, torch.device("cpu"))
+    checked = stages.check_eagerly(bound, plain(given), torch.device("cpu"))
     given = stages.declared(bound, checked, given)
     clocks = {} if clock is None else {"clock": clock}
     return expected(checked.reference, bound.samples, given, bound.postprocess, budget_s, **clocks), checked.reference

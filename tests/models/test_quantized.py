@@ -81,7 +81,7 @@ def test_without_torchao_a_sentence_says_how_to_install_it(network: nn.Module, m
     monkeypatch.setattr("models.compile.quantized.find_spec", lambda _: None)
     monkeypatch.setattr(sys, "meta_path", [_Absent(), *sys.meta_path])
     assert no_candidate(network) == "torchao is not installed, which replaces the weights by int8"
-    with pytest.raises(ModelError, match=r"torchao is not installed.*\nhelp: pip install 'pitstop\[quantize\]'"):
+    with pytest.raises(ModelError, match=r"torchao is not installed.*\nhelp: pip install 'torchao>=0\.10'"):
         quantize(network, "int8_weights")
 
 
