@@ -7,7 +7,9 @@ from typing import Literal
 # Compiled in this start, in an earlier one, or already in the model's file.
 Made = Literal["now", "before", "file"]
 # wrong_branch: the trace holds the branch that its example took. deviates: its answers differ from eager's.
-RefusedCode = Literal["not_compilable", "wrong_branch", "deviates", "already_a_graph", "list_of_rows", "not_built"]
+RefusedCode = Literal[
+    "not_compilable", "wrong_branch", "deviates", "already_a_graph", "list_of_rows", "not_built", "int8"
+]
 # A trace that would be wrong for other inputs.
 WRONG_TRACE: tuple[RefusedCode, ...] = ("wrong_branch", "deviates")
 _WRONG = "a trace would be wrong for other inputs"
@@ -29,6 +31,7 @@ class Refused:
             "wrong_branch": f"{_WRONG}: control flow depends on the data ({self.said})",
             "deviates": f"{_WRONG}: on fresh ones it differs from eager by {self.deviation:.2g}",
             "list_of_rows": "forward returns a list with an entry for each row, which only Python can read",
+            "int8": "TorchScript cannot keep int8 weights: it fails, or turns them back into fp32",
             "not_built": "nothing is built of it: `pitstop build` does it, and takes minutes",
             "already_a_graph": "a .pt2 export is a graph already; TorchScript does not apply to it",
         }[self.code]

@@ -20,6 +20,7 @@ import torch
 from torch import fx, nn
 
 from configs.backends import EAGER
+from configs.precisions import quantizes
 from configs.schema import ModelConfig
 
 from ..errors import first_line
@@ -49,8 +50,8 @@ def build(given: Uncompiled) -> Compiled:
         # Only as a whole can it be frozen, and packed for a CPU.
         whole = _script(as_graph(module))
         return Compiled(module if isinstance(whole, Refused) else _frozen(whole), "script", made="file")
-    if returns_list_of_rows(module):
-        return Compiled(module, EAGER, (Refused("script", "list_of_rows"),))
+    if quantizes(config.precision) or returns_list_of_rows(module):
+        return Compiled(module, EAGER, (Refused("script", "int8" if quantizes(config.precision) else "list_of_rows"),))
     return _kept_or_made(given)
 
 

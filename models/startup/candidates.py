@@ -67,7 +67,7 @@ class Field:
 
 def field_of(config: ModelConfig, device: str, arithmetic: "Arithmetic") -> Field:
     """Return what a start compares: a config, with `precision: auto` as written, whose network runs in `arithmetic`."""
-    free = config.precision == "auto" and getattr(config, "accept", None) is not None and not arithmetic.why
+    free = config.precision == "auto" and config.accept is not None and not arithmetic.why
     precisions = _PRECISIONS[device] if free else (arithmetic.config.precision,)
     listed = [each for each in tried_on(device) if each.takes(config.source) and (each.artefact or not each.slow)]
     if config.backend == AUTO:

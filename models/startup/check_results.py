@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 from configs.backends import TORCHSCRIPT, backend_of
 
 from ..compile.refused import Made, Refused, sentences
+from .acceptance_result import Acceptance
 
 Code = Literal["passed", "failed", "measured", "not_applicable", "waived"]
 _MARKS = {"passed": "✓", "measured": "✓", "not_applicable": "-", "waived": "!", "failed": "✗"}
@@ -198,9 +199,12 @@ class Failed:
     code: Code = "failed"
 
 
-CheckResult = InferenceMode | Padding | CoBatchedRows | WarmedShapes | Compilation | Device | Batching | Failed
+CheckResult = (
+    InferenceMode | Padding | CoBatchedRows | WarmedShapes | Compilation | Acceptance | Device | Batching | Failed
+)
 _RESULTS: dict[str, type[CheckResult]] = {
-    each.check: each for each in (InferenceMode, Padding, CoBatchedRows, WarmedShapes, Compilation, Device, Batching)
+    each.check: each
+    for each in (InferenceMode, Padding, CoBatchedRows, WarmedShapes, Compilation, Acceptance, Device, Batching)
 }
 
 

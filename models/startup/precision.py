@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from configs.precisions import first_of
 from configs.schema import ModelConfig, TensorConfig
 
 from ..errors import ModelError
@@ -34,7 +35,7 @@ class Arithmetic:
 
 def plain(config: ModelConfig) -> ModelConfig:
     """Return a config in fp32 where the start is to choose the precision."""
-    return config.model_copy(update={"precision": "fp32"}) if config.precision == "auto" else config
+    return config.model_copy(update={"precision": first_of(config.precision)})
 
 
 def choices(config: ModelConfig, module: nn.Module, outputs: Sequence[Tensor]) -> list[Arithmetic]:

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from configs.precisions import quantizes
 from configs.schema import ModelConfig
 
+from ..compile.quantized import quantize
 from ..errors import ModelError
 from ..runtime.dims import dims_in
 from ..runtime.layout import Layout
@@ -25,6 +27,9 @@ DTYPES = {
     "tf32": torch.float32,
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
+    # Of what is not quantised, and of what a quantised layer takes and gives.
+    "int8_dynamic": torch.float32,
+    "int8_weights": torch.float32,
 }
 
 
@@ -104,7 +109,7 @@ def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module
     module = in_layout(module, layout)
     if layout.channels_last:
         module = call(module.to, memory_format=torch.channels_last)  # type: ignore[arg-type]
-    return module
+    return quantize(module, config.precision) if quantizes(config.precision) else module
 
 
 def refuse_cast(config: ModelConfig, layout: Layout) -> None:

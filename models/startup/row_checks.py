@@ -10,7 +10,7 @@ import torch
 
 from configs.schema import ModelConfig
 
-from ..parity import TOLERANCES, Tolerance, compare
+from ..parity import ROUNDINGS, Tolerance, compare
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
 from ..signature import Array, Rows, Tensor
@@ -107,5 +107,5 @@ def compare_again(
 
 def rounding(precision: str, config: ModelConfig) -> Tolerance:
     """Rounding, since kernels change with the batch size, and what the config says that a batch may change."""
-    standard, given = TOLERANCES[precision], config.batch_tolerance or 0.0
+    standard, given = ROUNDINGS[precision], config.batch_tolerance or 0.0
     return Tolerance(max(standard.relative, given), max(standard.disagree, given))

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from configs.backends import backend_of
 from configs.parse import first_rule_broken
+from configs.precisions import AUTO
 from configs.schema import ModelConfig
 
 from ..compile.identity import identity
@@ -64,6 +65,10 @@ class BoundModel:
 
 def complete(config: ModelConfig, module: torch.nn.Module | None) -> tuple[ModelConfig, torch.nn.Module | None]:
     """Return the config with its inputs, and the module, which is loaded for them only where nothing else tells."""
+    if config.precision == AUTO and config.accept is None:
+        _log.info(
+            "%s: precision: auto stays at fp32: the config has no accept, which says what is near enough", config.name
+        )
     if module is None and not config.inputs and config.source.exported_program is not None and config.example is None:
         module = source.load(config.source)
     whole = completed(config, module)

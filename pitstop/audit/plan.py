@@ -1,5 +1,6 @@
 """Which steps a waterfall has, from plain inference to every setting that this device may take. Pure."""
 
+from configs import precisions as known_precisions
 from configs.backends import EAGER, TORCHSCRIPT, tried_on
 
 from .step import ForwardSetting, Kind, StepSpec
@@ -41,7 +42,7 @@ def thin(sizes: list[int]) -> list[int]:
 
 def _settings(here: ForwardSetting, images: bool, gpu: bool) -> list[ForwardSetting]:
     """The default backend first, as in every waterfall; then the config's own; then the others."""
-    precisions = ("fp32", "tf32", "bf16", "fp16") if gpu else ("fp32", "bf16")
+    precisions = [each.name for each in reversed(known_precisions.tried_on("cuda" if gpu else "cpu"))]
     found = [ForwardSetting(TORCHSCRIPT, "fp32", here.memory_format), here]
     if images:
         other = "contiguous" if here.memory_format == "channels_last" else "channels_last"

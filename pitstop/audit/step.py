@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from configs.backends import BACKENDS, EAGER, TORCHSCRIPT
+from configs.precisions import first_of
 from configs.schema import ModelConfig
 
 from .timing import Timing
@@ -88,7 +89,7 @@ class Step:
 
 
 def setting_of(config: ModelConfig) -> ForwardSetting:
-    return ForwardSetting(config.backend, config.precision, config.memory_format)
+    return ForwardSetting(config.backend, first_of(config.precision), config.memory_format)
 
 
 def forgone(config: ModelConfig, how: str) -> dict[str, str]:
