@@ -8,17 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from configs import precisions
 from configs.backends import AUTO, Backend, backend_of, tried_on
 from configs.schema import ModelConfig
 
 if TYPE_CHECKING:
     from .precision import Arithmetic
 
-# Of two equally fast, a start takes the first.
-_PRECISIONS = {
-    "cpu": ("fp32", "bf16", "fp16", "int8_dynamic", "int8_weights"),
-    "cuda": ("fp32", "tf32", "fp16", "bf16", "int8_dynamic", "int8_weights"),
-}
 Outcome = Literal["chosen", "slower", "refused", "not_built"]
 
 
@@ -67,16 +63,19 @@ class Field:
 
 def field_of(config: ModelConfig, device: str, arithmetic: "Arithmetic") -> Field:
     """Return what a start compares: a config, with `precision: auto` as written, whose network runs in `arithmetic`."""
-    free = config.precision == "auto" and config.accept is not None and not arithmetic.why
-    precisions = _PRECISIONS[device] if free else (arithmetic.config.precision,)
+    own = arithmetic.config.precision
+    free = config.precision == precisions.AUTO and config.accept is not None and not arithmetic.why
+    others = [each.name for each in precisions.tried_on(device, quantized=True) if each.takes(config.source)]
+    # Its own comes first: of two equally fast, a start takes the first.
+    chosen = [own, *(each for each in others if each != own)] if free else [own]
     listed = [each for each in tried_on(device) if each.takes(config.source) and (each.artefact or not each.slow)]
     if config.backend == AUTO:
-        return Field(_product(precisions, listed))
-    chosen = backend_of(config.backend)
+        return Field(_product(chosen, listed))
+    backend = backend_of(config.backend)
     # What compiles for minutes is there only once it was built.
-    quick = [each for each in listed if not each.slow] if chosen.slow and chosen.artefact else []
-    return Field(_product(precisions, [chosen]), _product(precisions, quick))
+    quick = [each for each in listed if not each.slow] if backend.slow and backend.artefact else []
+    return Field(_product(chosen, [backend]), _product(chosen, quick))
 
 
-def _product(precisions: Sequence[str], backends: Sequence[Backend]) -> tuple[Candidate, ...]:
-    return tuple(Candidate(backend.name, precision) for precision in precisions for backend in backends)
+def _product(each_precision: Sequence[str], backends: Sequence[Backend]) -> tuple[Candidate, ...]:
+    return tuple(Candidate(backend.name, precision) for precision in each_precision for backend in backends)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal
 from configs.backends import TORCHSCRIPT, backend_of
 
 from ..compile.refused import Made, Refused, sentences
-from .acceptance_result import Acceptance
+from .acceptance_result import Acceptance, Accuracy, Figures
 
 Code = Literal["passed", "failed", "measured", "not_applicable", "waived"]
 _MARKS = {"passed": "✓", "measured": "✓", "not_applicable": "-", "waived": "!", "failed": "✗"}
@@ -202,6 +202,7 @@ class Failed:
 CheckResult = (
     InferenceMode | Padding | CoBatchedRows | WarmedShapes | Compilation | Acceptance | Device | Batching | Failed
 )
+_PARTS: dict[str, type[Any]] = {"refused": Refused, "figures": Figures}
 _RESULTS: dict[str, type[CheckResult]] = {
     each.check: each
     for each in (InferenceMode, Padding, CoBatchedRows, WarmedShapes, Compilation, Acceptance, Device, Batching)
@@ -222,8 +223,11 @@ def from_json(shown: Mapping[str, Any]) -> CheckResult:
     """Return a result that `as_json` made plain values of; raise KeyError or TypeError if it is of another form."""
     kind = _RESULTS[shown["check"]]
     given = {each.name: shown[each.name] for each in fields(kind)}
-    if "refused" in given:
-        given["refused"] = tuple(Refused(**each) for each in given["refused"])
+    for name, part in _PARTS.items():
+        if given.get(name):
+            given[name] = tuple(part(**each) for each in given[name])
+    if given.get("accuracy"):
+        given["accuracy"] = Accuracy(**given["accuracy"])
     return kind(**given)
 
 

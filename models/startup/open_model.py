@@ -19,12 +19,15 @@ from ..compile.store import Key
 from ..errors import ModelError
 from ..runtime.forward_times import ends
 from ..runtime.runner import Runner
+from ..runtime.seeding import seed_of
 from ..signature import Shape, label, signature_of
 from ..sources.hooks import Hook
 from ..user_code import call_at_start
 from . import kept_start, mistake_checks, stages
+from .acceptance import Expected, acceptance, expected
+from .acceptance_result import Acceptance
 from .candidates import Candidate, Tried, field_of
-from .check_error import CheckError, noting
+from .check_error import CheckError, failing, noting
 from .check_results import (
     Batching,
     CheckResult,
@@ -42,11 +45,15 @@ from .kept_start import KeptStart
 from .precision import plain
 from .prepare import pick_device, set_arithmetic
 from .prepared import Prepared
+from .row_checks import prepared
 from .sample_inputs import SampleInputs
 from .selection import Selection
 from .warmup import Warmed
 
 _log = logging.getLogger("pitstop")
+# How long eager may answer for the measures of `accept`: a start has little time, a build has much.
+_EXPECTED_S, _BUILD_EXPECTED_S = 3.0, 120.0
+_ACCEPT_LESS = "ask for less in accept if that is good enough, or name another precision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +67,26 @@ class Checks:
     compilation: Compilation
     device: Device
     batching: Batching
+    # What the config's `accept` asks; None without one.
+    acceptance: Acceptance | None = None
 
     @property
     def results(self) -> tuple[CheckResult, ...]:
         own = (self.inference_mode, self.padding, self.co_batched_rows)
-        return (*own, self.warmed_shapes, self.compilation, self.device, self.batching)
+        near = () if self.acceptance is None else (self.acceptance,)
+        return (*own, self.warmed_shapes, self.compilation, *near, self.device, self.batching)
+
+
+_FIELDS: dict[type[CheckResult], str] = {
+    InferenceMode: "inference_mode",
+    Padding: "padding",
+    CoBatchedRows: "co_batched_rows",
+    WarmedShapes: "warmed_shapes",
+    Compilation: "compilation",
+    Acceptance: "acceptance",
+    Device: "device",
+    Batching: "batching",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +182,7 @@ class _Start:
     kept: bool
     minutes: bool
     laps: _Laps = field(default_factory=_Laps)
+    expected: Expected | None = None
 
     def run(self, module: torch.nn.Module | None) -> OpenedModel:
         config, module = stages.complete(self.config, module)
@@ -190,7 +213,7 @@ class _Start:
         for chosen in selection.fastest_first(candidates):
             self.laps.lap("compile")
             try:
-                checks, warmed = self._proved(chosen, checked, config)
+                checks, warmed = self._proved(chosen, checked, config, bound.postprocess)
             except CheckError as error:
                 if len(candidates) == 1:
                     raise
@@ -215,7 +238,9 @@ class _Start:
             return self._opened(bound, config, checked, chosen.ready, warmed, checks, table)
         raise failed[0]
 
-    def _proved(self, chosen: Contender, checked: Eager, config: ModelConfig) -> tuple[Checks, Warmed]:
+    def _proved(
+        self, chosen: Contender, checked: Eager, config: ModelConfig, postprocess: Hook | None
+    ) -> tuple[Checks, Warmed]:
         """Warm a candidate and run every check; raise a CheckError if it fails one."""
         ready, samples = chosen.ready, chosen.ready.samples
         chosen.use()
@@ -232,6 +257,7 @@ class _Start:
                 replace(checked.arithmetic, config=ready.config),
                 asked=config.backend,
             )
+            near = self._accepted(chosen, warmed, checked, config, postprocess)
         self.laps.lap("compare")
         _, best = ends(warmed.forward_ms)
         checks = Checks(
@@ -240,8 +266,25 @@ class _Start:
             compared,
             mistake_checks.device(config, warmed.runner, self.fallback, best.rows_s),
             mistake_checks.batching(warmed.forward_ms),
+            near,
         )
         return checks, warmed
+
+    def _accepted(
+        self, chosen: Contender, warmed: Warmed, checked: Eager, config: ModelConfig, postprocess: Hook | None
+    ) -> Acceptance | None:
+        """Hold a candidate against the config's `accept`; raise a CheckError if it is not near enough to eager."""
+        if config.accept is None:
+            return None
+        with failing(Acceptance):
+            if self.expected is None:
+                budget_s = _BUILD_EXPECTED_S if self.minutes else _EXPECTED_S
+                samples = chosen.ready.samples
+                self.expected = expected(checked.reference, samples, config, postprocess, budget_s)
+            found = acceptance(prepared(warmed.runner, seed_of(config)), self.expected)
+            if found.code == "failed":
+                raise ModelError(f"{found.sentence}\nhelp: {_ACCEPT_LESS}")
+        return found
 
     def _again(self, bound: stages.BoundModel, config: ModelConfig, key: Key | None) -> OpenedModel | None:
         """Serve what an earlier start chose, after a comparison with eager; None if there is none, or it differs."""
@@ -268,7 +311,7 @@ class _Start:
             _log.warning("%s: an earlier start found otherwise, so all is checked: %s", config.name, error.what)
             return None
         self.laps.lap("compare")
-        checks = Checks(*known.checks)  # type: ignore[arg-type]
+        checks = Checks(**{_FIELDS[type(each)]: each for each in known.checks})  # type: ignore[arg-type]
         checks = replace(
             checks,
             warmed_shapes=replace(checks.warmed_shapes, ran=ran),

@@ -12,9 +12,11 @@ from itertools import groupby
 import torch
 
 from configs.backends import EAGER
+from configs.precisions import quantizes
 from configs.schema import ModelConfig
 
 from ..compile.build import Compiled, Uncompiled, compile_with
+from ..compile.quantized import no_candidate
 from ..compile.refused import Refused, sentences
 from ..errors import ModelError, first_line
 from ..runtime.dims import all_sizes
@@ -169,6 +171,8 @@ class Selection:
         an input.
         """
         own = self.checked.arithmetic.config
+        if quantizes(precision) and precision != own.precision and (reason := no_candidate(self.module)):
+            raise ModelError(reason)
         config = own.model_copy(update={"precision": precision})
         ready = prepare_module(self.module, self.samples, self.checked, config)
         if precision != own.precision:
