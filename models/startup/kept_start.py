@@ -29,8 +29,20 @@ from .sample_inputs import SampleInputs
 
 # A build has compared more candidates than a start can, so what it found comes first.
 _KINDS = ("builds", "starts")
-# Keys of a config that change nothing of the forward or its checks.
-_ASIDE = {"name", "version", "auth", "predict", "num_cpus", "num_gpus", "accelerator_type", "ingress_replicas", "store"}
+# Keys of a config that change nothing of the forward or its checks, or say where something is that has its own digest.
+_ASIDE = {
+    "name",
+    "version",
+    "auth",
+    "predict",
+    "num_cpus",
+    "num_gpus",
+    "accelerator_type",
+    "ingress_replicas",
+    "store",
+    "source",
+    "example",
+}
 
 
 @dataclass(frozen=True, slots=True)
