@@ -10,6 +10,7 @@ from configs.precisions import PRECISIONS, tried_on
 from configs.schema import ModelConfig
 from models.parity import ROUNDINGS, TOLERANCES
 from models.startup.prepare import DTYPES
+from pitstop.audit.step import setting_of
 from tests.models.test_open_model import config
 
 
@@ -64,6 +65,11 @@ def test_what_is_declared_as_fp64_is_in_no_coarser_precision_but_may_be_auto(pre
 def test_every_precision_has_a_dtype_and_a_tolerance() -> None:
     named = set(ModelConfig.model_json_schema()["properties"]["precision"]["enum"]) - {"auto"}
     assert named == set(PRECISIONS) == set(DTYPES) == set(TOLERANCES) == set(ROUNDINGS)
+
+
+def test_an_audit_begins_with_fp32_where_the_start_is_to_choose() -> None:
+    assert setting_of(config(precision="auto")).precision == setting_of(config()).precision == "fp32"
+    assert setting_of(config(precision="bf16")).precision == "bf16"
 
 
 def test_a_device_is_tried_with_what_it_can_compute_in() -> None:
