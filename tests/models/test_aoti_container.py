@@ -43,8 +43,9 @@ def words(folder: Path) -> Iterator[Path]:
     torch.set_num_threads(2)
     with patch.object(aoti, "_compile", compiled):
         example = torch.ones(256, 64, dtype=torch.long), torch.ones(256, 64)
-        yield package(folder, Words(), example, "rows", "tokens")
+        made = package(folder, Words(), example, "rows", "tokens")
     assert compiled.call_count == 2
+    yield made
     torch.set_num_threads(threads)
 
 
