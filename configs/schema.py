@@ -162,7 +162,11 @@ class ModelConfig(Strict):
     ingress_replicas: int = Field(
         0, ge=0, le=256, description="Replicas that read requests, in front of those with the device."
     )
-    backend: BackendName = Field(DEFAULT, description=f"How the forward is compiled: {', '.join(BACKENDS)}.")
+    backend: BackendName = Field(
+        DEFAULT,
+        description="How the forward is compiled: auto, which measures what is there and takes the fastest that passes "
+        f"the checks; {', '.join(BACKENDS)}; or `package.module:function`, a function of your own.",
+    )
     torchscript: Literal["auto", "script", "trace"] = Field(
         "auto", description="How TorchScript is made; auto chooses."
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from configs.backends import BACKENDS, EAGER
+from configs.backends import EAGER, backend_of
 from configs.schema import ModelConfig
 
 from ..errors import ModelError
@@ -58,7 +58,7 @@ Build = Callable[[Uncompiled], Compiled]
 
 def compile_with(given: Uncompiled) -> Compiled:
     """Compile a prepared module; raise ModelError if the backend does not run on its device."""
-    backend, device = BACKENDS[given.config.backend], given.layout.device.type
+    backend, device = backend_of(given.config.backend), given.layout.device.type
     if device not in backend.devices:
         raise ModelError(
             f"backend: {backend.name} runs on {', '.join(backend.devices)}, and this model on {device}\n"

@@ -13,12 +13,13 @@ Each class is one check, and says which of the five mistakes it is about. A code
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
-from configs.backends import BACKENDS, EAGER
+from configs.backends import TORCHSCRIPT, backend_of
 
 from ..compile.refused import Made, Refused, sentences
 
 Code = Literal["passed", "failed", "measured", "not_applicable", "waived"]
 _MARKS = {"passed": "✓", "measured": "✓", "not_applicable": "-", "waived": "!", "failed": "✗"}
+_BACKEND = {"script": TORCHSCRIPT, "trace": TORCHSCRIPT}
 _HOW = {"script": "TorchScript, scripted", "trace": "TorchScript, traced"}
 _MADE = {"now": "made in this start", "before": "loaded from the cache", "file": "loaded from the model's file"}
 
@@ -121,8 +122,8 @@ class Compilation:
 
     @property
     def sentence(self) -> str:
-        runs = _HOW.get(self.how) or (BACKENDS[self.how].title if self.how in BACKENDS else self.how)
-        if BACKENDS[self.asked].artefact and self.how != EAGER:
+        runs = _HOW.get(self.how) or backend_of(self.how).title
+        if backend_of(_BACKEND.get(self.how, self.how)).artefact:
             runs += f", {_MADE[self.made]}"
         if self.graphs:
             runs += f", {self.graphs} shape{'s' * (self.graphs > 1)} as CUDA graphs"
@@ -132,7 +133,7 @@ class Compilation:
         if self.waived_by == "random":
             parts = [runs, "not compared with eager: it draws other numbers from the same seed; waived by random"]
         if self.refused:
-            parts.append(f"asked for {BACKENDS[self.asked].title}: {sentences(self.refused)}")
+            parts.append(f"asked for {backend_of(self.asked).title}: {sentences(self.refused)}")
         if self.precision_reason:
             parts.append(f"runs {self.precision_reason}")
         return "; ".join(parts) + _waived(self)

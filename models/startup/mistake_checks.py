@@ -68,7 +68,12 @@ def warmed_shapes(runner: Runner, fixed: bool) -> WarmedShapes:
 
 
 def compilation(
-    compiled: Compiled, runner: Runner, reference: Reference, samples: SampleInputs, arithmetic: Arithmetic
+    compiled: Compiled,
+    runner: Runner,
+    reference: Reference,
+    samples: SampleInputs,
+    arithmetic: Arithmetic,
+    asked: str,
 ) -> Compilation:
     """What was compiled answers as eager does, at every warmed size."""
     config = arithmetic.config
@@ -84,7 +89,7 @@ def compilation(
     waived_by = key if beyond else ""
     return Compilation(
         code="waived" if waived_by else "passed",
-        asked=config.backend,
+        asked=asked,
         how=compiled.how,
         made=compiled.made,
         refused=compiled.refused,

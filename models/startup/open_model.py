@@ -1,11 +1,12 @@
 """From a config to a model that may serve, in stages; each takes the values of earlier stages.
 
-source → bound → checked eagerly → prepared → compiled → warmed → sizes chosen → checked → compared. One call, or a
-ModelError.
+source → bound → checked eagerly → candidates compiled and timed → the fastest warmed → sizes chosen → checked →
+compared; if it fails a check, the next candidate. One call, or a ModelError.
 """
 
+import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,11 +15,12 @@ from configs.schema import ModelConfig
 
 from ..runtime.forward_times import ends
 from ..runtime.runner import Runner
-from ..signature import Shape
+from ..signature import Shape, label
 from ..sources.hooks import Hook
 from ..user_code import call_at_start
 from . import mistake_checks, stages
-from .check_error import noting
+from .candidates import Tried, field_of
+from .check_error import CheckError, noting
 from .check_results import (
     Batching,
     CheckResult,
@@ -30,8 +32,15 @@ from .check_results import (
     WarmedShapes,
     as_json,
 )
+from .contender import Contender
+from .eager_checks import Eager
+from .precision import plain
 from .prepare import pick_device, set_arithmetic
 from .sample_inputs import SampleInputs
+from .selection import Selection
+from .warmup import Warmed
+
+_log = logging.getLogger("pitstop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,8 @@ class OpenedModel:
     precision: str
     inputs_passed: str
     outputs_read: str
+    # All that were compared, the one that serves first.
+    candidates: tuple[Tried, ...]
 
     @property
     def how(self) -> str:
@@ -83,7 +94,8 @@ class OpenedModel:
         """Return what metadata shows of the start: its checks, how the model runs, and what took how long."""
         return {
             "checks": [as_json(result) for result in self.checks.results],
-            "forward_ms": {_label(shape): round(ms, 3) for shape, ms in sorted(self.forward_ms.items())},
+            "candidates": [each.as_json() for each in self.candidates],
+            "forward_ms": {label(shape): round(ms, 3) for shape, ms in sorted(self.forward_ms.items())},
             "precision": self.precision,
             "inputs_passed": self.inputs_passed,
             "outputs_read": self.outputs_read,
@@ -93,7 +105,7 @@ class OpenedModel:
 
 
 class _Laps:
-    """A stopwatch: `lap` notes what the step since the last one took."""
+    """A stopwatch: `lap` adds to a step what has passed since the last one."""
 
     def __init__(self) -> None:
         self.start_s: dict[str, float] = {}
@@ -101,12 +113,16 @@ class _Laps:
 
     def lap(self, step: str) -> None:
         now = time.perf_counter()
-        self.start_s[step] = now - self._since
+        self.start_s[step] = self.start_s.get(step, 0.0) + now - self._since
         self._since = now
 
 
 def open_model(
-    config: ModelConfig, device: str, fallback: str | None = None, module: torch.nn.Module | None = None
+    config: ModelConfig,
+    device: str,
+    fallback: str | None = None,
+    module: torch.nn.Module | None = None,
+    minutes: bool = False,
 ) -> OpenedModel:
     """Make a model ready to serve.
 
@@ -115,50 +131,79 @@ def open_model(
         device: `cuda` or `cpu`, as the builder chose.
         fallback: why `auto` did not take a GPU, or None.
         module: the module, if it is already loaded; it is changed in place.
+        minutes: whether compiling may take so long, as in a build; else what takes long is used if it was built.
 
     Raises:
         ModelError: it cannot be loaded, deviates from eager, or still makes one of the five mistakes.
     """
     advice = "correct it there: a start runs the network on rows that it draws, and changes its mode, device and dtype"
-    return call_at_start("the network", advice, _open, config, device, fallback, module)
+    return call_at_start("the network", advice, _open, config, device, fallback, module, minutes)
 
 
-def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.nn.Module | None) -> OpenedModel:
+def _open(
+    config: ModelConfig, device: str, fallback: str | None, module: torch.nn.Module | None, minutes: bool
+) -> OpenedModel:
     laps, place = _Laps(), pick_device(device)
     config, module = stages.complete(config, module)
-    set_arithmetic(config, config.fixed_shapes)
+    set_arithmetic(plain(config), config.fixed_shapes)
     bound = stages.bind_source(config, module)
     laps.lap("load")
-    checked = stages.check_eagerly(bound, config, place)
+    checked = stages.check_eagerly(bound, plain(config), place)
     config = stages.declared(bound, checked, config)
-    ready = stages.prepare_module(bound, checked)
-    compiled = stages.compile_module(ready)
-    laps.lap("compile")
-    with noting(bound.samples.note):
-        chosen = stages.choose_sizes(ready, stages.warm_shapes(ready, compiled))
+    laps.lap("check")
+    selection = Selection(config, bound.module, bound.samples, checked, minutes=minutes)
+    field, failed = field_of(config, device, checked.arithmetic), list[CheckError]()
+    for chosen in selection.fastest_first(field):
+        laps.lap("compile")
+        try:
+            checks, warmed = _proved(chosen, checked, config, fallback, laps)
+        except CheckError as error:
+            if len(field) == 1:
+                raise
+            _log.warning("%s: %s may not serve: %s", config.name, chosen.candidate, error.what)
+            selection.refuse(chosen.candidate, error.what)
+            failed.append(error)
+            del chosen
+            continue
+        table = selection.choose(chosen.candidate)
+        for each in table if len(table) > 1 else ():
+            _log.info("%s: %s", config.name, each.line)
+        if config.random:
+            # Else replicas would all draw the same, if the factory seeds torch.
+            torch.seed()
+        warmed.runner.unwarmed = 0  # The start's own rows may be larger than any warmed size.
+        times = warmed.forward_ms, laps.start_s
+        said = chosen.ready.config.precision, bound.passed, checked.reading.how
+        return OpenedModel(config, warmed.runner, chosen.ready.samples, bound.postprocess, checks, *times, *said, table)
+    raise failed[0]
+
+
+def _proved(
+    chosen: Contender, checked: Eager, config: ModelConfig, fallback: str | None, laps: _Laps
+) -> tuple[Checks, Warmed]:
+    """Warm a candidate and run every check; raise a CheckError if it fails one."""
+    ready, samples = chosen.ready, chosen.ready.samples
+    chosen.use()
+    with noting(samples.note):
+        warmed = stages.choose_sizes(ready, stages.warm_shapes(chosen))
         laps.lap("warm")
-        rows = stages.prove_rows(ready, chosen.runner, checked.reference)
+        rows = stages.prove_rows(ready, warmed.runner, checked.reference)
         laps.lap("prove")
-        runner, samples = chosen.runner, ready.samples
-        compared = mistake_checks.compilation(compiled, runner, checked.reference, samples, checked.arithmetic)
+        compared = mistake_checks.compilation(
+            chosen.compiled,
+            warmed.runner,
+            checked.reference,
+            samples,
+            replace(checked.arithmetic, config=ready.config),
+            asked=config.backend,
+        )
     laps.lap("compare")
-    _, best = ends(chosen.forward_ms)
+    _, best = ends(warmed.forward_ms)
     checks = Checks(
         *rows,
-        mistake_checks.warmed_shapes(chosen.runner, config.fixed_shapes),
+        mistake_checks.warmed_shapes(warmed.runner, config.fixed_shapes),
         compared,
-        mistake_checks.device(ready.config, chosen.runner, fallback, best.rows_s),
-        mistake_checks.batching(chosen.forward_ms),
+        mistake_checks.device(ready.config, warmed.runner, fallback, best.rows_s),
+        mistake_checks.batching(warmed.forward_ms),
     )
-    if config.random:
-        # Else replicas would all draw the same, if the factory seeds torch.
-        torch.seed()
-    chosen.runner.unwarmed = 0  # The start's own rows may be larger than any warmed size.
-    times = chosen.forward_ms, laps.start_s
-    said = ready.config.precision, bound.passed, checked.reading.how
-    return OpenedModel(config, chosen.runner, ready.samples, bound.postprocess, checks, *times, *said)
-
-
-def _label(shape: Shape) -> str:
-    rows, sizes = shape
-    return "x".join(map(str, (rows, *sizes)))
+    return checks, warmed

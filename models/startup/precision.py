@@ -32,6 +32,11 @@ class Arithmetic:
     widened: bool = False
 
 
+def plain(config: ModelConfig) -> ModelConfig:
+    """Return a config in fp32 where the start is to choose the precision."""
+    return config.model_copy(update={"precision": "fp32"}) if config.precision == "auto" else config
+
+
 def choices(config: ModelConfig, module: nn.Module, outputs: Sequence[Tensor]) -> list[Arithmetic]:
     """Return what to try, the first that runs eagerly is it. `outputs`: the declared ones of the network itself."""
     why = _why_fp64(config, module, outputs)

@@ -88,14 +88,14 @@ def freeze_in_eval(module: nn.Module) -> nn.Module:
     return module
 
 
-def reference_of(module: nn.Module, plain: Layout, prepared: Layout) -> nn.Module:
-    """Return an eager copy of a module in eval, in the dtype of the layout `plain`, for comparing answers.
+def reference_of(module: nn.Module, plain: Layout) -> nn.Module:
+    """Return an eager module in the layout `plain`, for comparing answers: itself, unless its weights change."""
+    return in_layout(module if _keeps_weights(module, plain) else call(copy.deepcopy, module), plain)
 
-    It is the module itself if preparing for the layout `prepared` does not change its weights, since a copy would take
-    as much memory again.
-    """
-    same = plain == prepared and _keeps_weights(module, plain)
-    return in_layout(module if same else call(copy.deepcopy, module), plain)
+
+def changes_weights(module: nn.Module, layout: Layout) -> bool:
+    """Whether preparing a module for a layout changes its weights, so that no other may use them."""
+    return layout.channels_last or not _keeps_weights(module, layout)
 
 
 def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module:

@@ -11,12 +11,8 @@ from pydantic import ValidationError
 from configs.parse import first_rule_broken
 from configs.schema import ModelConfig
 
-from ..compile.build import Compiled, Uncompiled, compile_with
 from ..errors import ModelError
-from ..runtime.dims import all_sizes
-from ..runtime.layout import Layout
 from ..runtime.runner import Runner
-from ..runtime.staging import to_device
 from ..signature import Tensor, as_config, listed, signature_of
 from ..sources import source
 from ..sources.hooks import Hook, hooks_of
@@ -26,16 +22,17 @@ from .check_error import failing
 from .check_results import CoBatchedRows, InferenceMode, Padding
 from .co_batched_rows import co_batched_rows
 from .complete import completed
+from .contender import Contender
 from .cuda_graphs import graph
 from .eager_checks import Eager, eager
 from .eager_reference import Reference
 from .input_binding import BY_NAME, bind
-from .onednn_packing import pack
 from .output_binding import ONE_TENSOR
 from .padding_check import padding
 from .postprocess_check import check_postprocess, postprocess_outputs
-from .prepare import freeze_in_eval, prepare
-from .row_checks import count_of, prepared, same_twice
+from .prepare import freeze_in_eval
+from .prepared import Prepared
+from .row_checks import prepared, same_twice
 from .sample_inputs import SampleInputs, draw_of
 from .warmup import Warmed, warm
 
@@ -54,17 +51,6 @@ class BoundModel:
     outputs: tuple[Tensor, ...]
     passed: str
     postprocess: Hook | None
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A module on its device, in its precision; `config` has the arithmetic that it runs in."""
-
-    module: torch.nn.Module
-    samples: SampleInputs
-    outputs: tuple[Tensor, ...]
-    layout: Layout
-    config: ModelConfig
 
 
 def complete(config: ModelConfig, module: torch.nn.Module | None) -> tuple[ModelConfig, torch.nn.Module | None]:
@@ -125,40 +111,23 @@ def declared(bound: BoundModel, checked: Eager, config: ModelConfig) -> ModelCon
     return whole
 
 
-def prepare_module(bound: BoundModel, checked: Eager) -> Prepared:
-    """Move the module to its device, precision and memory format."""
-    config = checked.arithmetic.config
-    reads = checked.reading.wrapped(bound.module, bound.samples.model_inputs)
-    module = prepare(reads, config, checked.layout)
-    return Prepared(module, bound.samples, checked.reference.outputs, checked.layout, config)
-
-
-def compile_module(ready: Prepared) -> Compiled:
-    """Compile by the config's backend."""
-    probes = _probes(ready.samples, ready.layout)
-    return compile_with(
-        Uncompiled(ready.module, probes, ready.samples.model_inputs, ready.outputs, ready.layout, ready.config)
-    )
-
-
-def warm_shapes(ready: Prepared, compiled: Compiled) -> Warmed:
-    """Run every shape to be served, with what is faster on its device than the compiled forward."""
-    layout = ready.layout
+def warm_shapes(chosen: Contender) -> Warmed:
+    """Run every shape to be served that did not run yet, on a GPU from CUDA graphs where these are faster."""
+    ready, runner, samples = chosen.ready, chosen.runner, chosen.ready.samples
+    layout, config = ready.layout, ready.config
     if layout.dims:
         sizes = " x ".join(f"{len(dim.sizes)} of {dim.name or 'length'}" for dim in layout.dims)
         counts = len(layout.shapes), len(layout.sizes), sizes
-        _log.info("%s: warms %d shapes: %d numbers of rows x %s", ready.config.name, *counts)
-    runner = Runner(compiled.forward, ready.samples.model_inputs, ready.outputs, ready.layout)
-    if ready.layout.device.type == "cpu":
-        return pack(runner, ready.samples)
-    warmed = Warmed(runner, warm(runner, ready.samples))
-    if not ready.config.cuda_graphs or ready.config.random:
+        _log.info("%s: warms %d shapes: %d numbers of rows x %s", config.name, *counts)
+    rest = [shape for shape in layout.shapes if shape not in chosen.forward_ms]
+    warmed = Warmed(runner, chosen.forward_ms | warm(runner, samples, rest))
+    if layout.device.type == "cpu" or not config.cuda_graphs or config.random:
         # A graph that is replayed must not repeat what was drawn when it was captured.
         return warmed
     # Before anything is captured: a graph would repeat whatever state Python kept at that moment.
     with failing(InferenceMode):
-        same_twice(prepared(runner, None), ready.samples, ready.layout, ready.outputs, random=False)
-    return graph(warmed, ready.samples)
+        same_twice(prepared(runner, None), samples, layout, ready.outputs, random=False)
+    return graph(warmed, samples)
 
 
 def choose_sizes(ready: Prepared, warmed: Warmed) -> Warmed:
@@ -174,17 +143,6 @@ def prove_rows(ready: Prepared, runner: Runner, reference: Reference) -> tuple[I
         padded = padding(runner, reference, samples, config)
     with failing(CoBatchedRows):
         return inference_mode, padded, co_batched_rows(runner, samples, config)
-
-
-def _probes(samples: SampleInputs, layout: Layout) -> list[list[torch.Tensor]]:
-    sizes = {layout.sizes[0], count_of(layout.sizes[-1]), layout.sizes[-1]}
-    least, *others = all_sizes(layout.dims)
-    return [
-        [to_device(torch.from_numpy(arrays[tensor.name]), layout) for tensor in samples.model_inputs]
-        for seed, size in enumerate(sorted(sizes, reverse=True))
-        for open_sizes in (least, *others[-1:])
-        for arrays in [samples.shaped((size, open_sizes), seed)]
-    ]
 
 
 @contextmanager

@@ -42,6 +42,15 @@ def warm(runner: Runner, samples: SampleInputs, shapes: Sequence[Shape] | None =
     return {shape: min(took_ms) for shape, took_ms in times.items()}
 
 
+def quick_shapes(runner: Runner, samples: SampleInputs) -> dict[Shape, float]:
+    """Run the smallest batch, and every size that is not slow by its time, at the middle sizes; return each in ms."""
+    least, *larger = runner.layout.sizes
+    middle = tuple(dim.sizes[len(dim.sizes) // 2] for dim in runner.layout.dims)
+    times_ms = warm(runner, samples, [(least, middle)])
+    row_ms = times_ms[least, middle] / least
+    return times_ms | warm(runner, samples, [(rows, middle) for rows in reversed(larger) if rows <= SLOW_MS / row_ms])
+
+
 def _round(
     runner: Runner, rows: dict[str, Array], shape: Shape, took_ms: list[float], most: int, budget_ms: float
 ) -> None:

@@ -65,7 +65,7 @@ def built(home: Path) -> Compiled:
 
 
 def test_a_start_never_compiles_and_says_what_would() -> None:
-    assert "run `pitstop build` once" in reason(build(given(identity="never built")))
+    assert "`pitstop build` does it" in reason(build(given(identity="never built")))
 
 
 @needs_compiler
@@ -84,8 +84,8 @@ def test_what_was_built_is_loaded_by_a_start_and_answers_as_eager_does(built: Co
 @needs_compiler
 @pytest.mark.usefixtures("built")
 def test_another_network_is_not_taken_for_it() -> None:
-    assert "run `pitstop build`" in reason(build(given(identity="another")))
-    assert "run `pitstop build`" in reason(build(given(identity=None)))
+    assert "`pitstop build` does it" in reason(build(given(identity="another")))
+    assert "`pitstop build` does it" in reason(build(given(identity=None)))
 
 
 @needs_compiler

@@ -134,9 +134,9 @@ def test_other_draws_are_only_waived_where_torch_may_draw_others(monkeypatch: py
     otherwise = served.runner.with_forward(lambda x: torch.randn(len(x), 4, dtype=torch.float64).float() * 9)
     compiled = Compiled(otherwise.forward, "script")
     with pytest.raises(ModelError, match="at 8 rows"):
-        mistake_checks.compilation(compiled, otherwise, reference, served.samples, arithmetic)
+        mistake_checks.compilation(compiled, otherwise, reference, served.samples, arithmetic, "auto")
     monkeypatch.setattr(mistake_checks, "_draws_alike", lambda *_: False)
-    found = mistake_checks.compilation(compiled, otherwise, reference, served.samples, arithmetic)
+    found = mistake_checks.compilation(compiled, otherwise, reference, served.samples, arithmetic, "auto")
     assert (found.code, found.waived_by, found.allowed) == ("waived", "random", None)
     assert "it draws other numbers from the same seed; waived by random" in line(found)
 

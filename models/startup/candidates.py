@@ -1,0 +1,82 @@
+"""Which ways to run a forward a start compares, and what came of each. No torch here.
+
+`backend: auto` stands for every backend that takes the source and runs on the device, `precision: auto` for every
+precision of it that `accept` may let through.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from configs.backends import AUTO, Backend, backend_of, tried_on
+from configs.schema import ModelConfig
+
+if TYPE_CHECKING:
+    from .precision import Arithmetic
+
+# Of two equally fast, a start takes the first.
+_PRECISIONS = {
+    "cpu": ("fp32", "bf16", "fp16", "int8_dynamic", "int8_weights"),
+    "cuda": ("fp32", "tf32", "fp16", "bf16", "int8_dynamic", "int8_weights"),
+}
+Outcome = Literal["chosen", "slower", "refused", "not_built"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A way to run the forward: a backend and a precision."""
+
+    backend: str
+    precision: str
+
+    def __str__(self) -> str:
+        return f"{backend_of(self.backend).title} {self.precision}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A candidate and what came of it: its forward in ms by shape, rows a second at the best, and why it lost."""
+
+    backend: str
+    precision: str
+    outcome: Outcome
+    reason: str = ""
+    rows_s: float | None = None
+    forward_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def line(self) -> str:
+        rate = "" if self.rows_s is None else f", {self.rows_s:,.1f} rows/s"
+        reason = f": {self.reason}" if self.reason else ""
+        return f"{backend_of(self.backend).title} {self.precision}{rate}: {self.outcome.replace('_', ' ')}{reason}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The candidates of a start. `otherwise` are tried where none of `asked` can run, as before a `pitstop build`."""
+
+    asked: tuple[Candidate, ...]
+    otherwise: tuple[Candidate, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.asked) + len(self.otherwise)
+
+
+def field_of(config: ModelConfig, device: str, arithmetic: "Arithmetic") -> Field:
+    """Return what a start compares: a config, with `precision: auto` as written, whose network runs in `arithmetic`."""
+    free = config.precision == "auto" and getattr(config, "accept", None) is not None and not arithmetic.why
+    precisions = _PRECISIONS[device] if free else (arithmetic.config.precision,)
+    listed = [each for each in tried_on(device) if each.takes(config.source) and (each.artefact or not each.slow)]
+    if config.backend == AUTO:
+        return Field(_product(precisions, listed))
+    chosen = backend_of(config.backend)
+    # What compiles for minutes is there only once it was built.
+    quick = [each for each in listed if not each.slow] if chosen.slow and chosen.artefact else []
+    return Field(_product(precisions, [chosen]), _product(precisions, quick))
+
+
+def _product(precisions: Sequence[str], backends: Sequence[Backend]) -> tuple[Candidate, ...]:
+    return tuple(Candidate(backend.name, precision) for precision in precisions for backend in backends)
