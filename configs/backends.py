@@ -55,6 +55,14 @@ BACKENDS: dict[str, Backend] = {
             sources=("factory", "torchscript", "pretrained"),
             artefact=".pt",
         ),
+        Backend(
+            "aoti",
+            "AOTInductor",
+            "models.compile.aoti",
+            sources=("factory", "exported_program", "pretrained"),
+            slow=True,
+            artefact=".pt2",
+        ),
         Backend("compile", "torch.compile", "models.compile.torch_compile", slow=True),
         Backend(
             EAGER,

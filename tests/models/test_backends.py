@@ -93,7 +93,7 @@ def test_a_backend_that_does_not_run_on_the_device_is_refused_by_name(
 def test_a_backend_that_is_not_listed_is_refused_with_the_nearest() -> None:
     args: dict[str, Any] = config().model_dump(mode="json")
     with pytest.raises(
-        ConfigError, match="there is no such backend; got 'twin'\nhelp: known here: auto, compile, eager, "
+        ConfigError, match="there is no such backend; got 'twin'\nhelp: known here: aoti, auto, compile, eager, "
     ):
         parse_model({**args, "backend": "twin"})
 
@@ -108,5 +108,5 @@ def test_each_listed_backend_has_a_module_that_builds_it(name: str) -> None:
 def test_the_list_holds_the_default_and_eager_and_what_is_slow_is_left_out_by_quick() -> None:
     assert {TORCHSCRIPT, EAGER} < set(BACKENDS)
     slow = {each.name for each in tried_on("cpu") if each.slow}
-    assert slow == {"compile"}
+    assert slow == {"aoti", "compile"}
     assert not slow & {each.backend for each in candidates(digits(), "cpu", 2, True, quick=True)}
