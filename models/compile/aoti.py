@@ -3,14 +3,13 @@
 Compiling takes minutes and a C++ compiler, so only `pitstop build` does it; a start takes what is kept.
 """
 
-import hashlib
 import importlib
-import json
 import logging
 import os
 import re
 import shutil
 import tempfile
+import time
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -44,19 +43,24 @@ def build(given: Uncompiled) -> Compiled:
     """Load what is kept; compile it where there may be minutes; else eager, with the reason."""
     if (refused := _never(given)) is not None:
         return Compiled(given.module, EAGER, (refused,))
-    key = _key(given)
-    if (kept := store.read(_NAME, key, partial(load, device=given.layout.device))) is not None:
+    key = store.key_of(given, _NAME)
+    read = partial(store.read, _NAME, key, partial(load, device=given.layout.device), publish=given.minutes)
+    if (kept := read()) is not None:
         return Compiled(kept, _NAME, made="before")
-    made = _compiled(given, key)
+    if not given.minutes:
+        return Compiled(given.module, EAGER, (Refused(_NAME, "not_built"),))
+    with store.making(_NAME, key) as waited:
+        if waited and (kept := read(here=True)) is not None:
+            return Compiled(kept, _NAME, made="before")
+        made = _compiled(given, key)
     return Compiled(given.module, EAGER, (made,)) if isinstance(made, Refused) else Compiled(made, _NAME)
 
 
-def _compiled(given: Uncompiled, key: str | None) -> Forward | Refused:
-    if not given.minutes:
-        return Refused(_NAME, "not_built")
+def _compiled(given: Uncompiled, key: store.Key | None) -> Forward | Refused:
     if not has_compiler():
         return Refused(_NAME, "no_compiler")
-    program, device = _exported(given), given.layout.device
+    began, device = time.perf_counter(), given.layout.device
+    program = _exported(given)
     if isinstance(program, Refused):
         return program
     with tempfile.TemporaryDirectory(prefix="package-", dir=_workshop()) as folder:
@@ -65,7 +69,8 @@ def _compiled(given: Uncompiled, key: str | None) -> Forward | Refused:
         refused = compile_package(program, package, freezing=device.type == "cpu")
         if refused is not None:
             return refused
-        store.write(_NAME, key, partial(shutil.copyfile, package))
+        seconds = time.perf_counter() - began
+        store.write(_NAME, key, partial(shutil.copyfile, package), publish=True, seconds=seconds)
         return load(package, device)
 
 
@@ -182,11 +187,3 @@ def _exported(given: Uncompiled) -> torch.export.ExportedProgram | Refused:
     except Exception as error:
         return Refused(_NAME, "not_compilable", first_line(error))
 
-
-# Stands in for helper D's store.key_of, which takes its place.
-def _key(given: Uncompiled) -> str | None:
-    if given.identity is None:
-        return None
-    layout, config = given.layout, given.config
-    parts = [given.identity, torch.__version__, torch.get_num_threads(), str(layout), config.model_dump_json()]
-    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
