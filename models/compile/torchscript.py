@@ -1,16 +1,18 @@
 """TorchScript that answers as eager does: scripted or traced, and traced only if the trace answers as eager does.
 
 A trace records one run. If the model's control flow depends on its data, the trace repeats the branch of its example,
-and silently gives wrong answers for other inputs. So a trace is refused if the tracer warns of a value that it froze,
-or if new inputs at several batch sizes deviate from eager; then the model is scripted or, if that fails, served
-eagerly, with the reason kept.
+and silently gives wrong answers for other inputs. So where the tracer warns of a value that it froze, torch.export
+decides: what exports has no branch on data, and what is left to freeze are sizes, so a trace is trusted that equals
+eager at every warmed shape. One that no warning was of is compared at several batch sizes. Else the model is scripted
+or, if that fails, served eagerly, with the reason kept.
 """
 
 import json
 import logging
+import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,18 +26,22 @@ from configs.schema import ModelConfig
 from ..errors import first_line
 from ..parity import TOLERANCES, Tolerance, deviation, tolerance_for
 from ..runtime.output_paths import INNER, ReadOutputs, as_graph, returns_list_of_rows
-from ..runtime.runner import Forward, in_order
+from ..runtime.runner import in_order
 from ..runtime.seeding import seed_of, seeded
-from ..signature import Tensor
+from ..signature import Shape
 from ..user_code import call
 from . import store
-from .build import Compiled, Staged, Uncompiled
+from .build import Compiled, Network, Staged, Uncompiled
+from .data_reads import DataReads
+from .exporting import exported
 from .refused import Refused, sentences
 from .saving import save
 
 _NAME = "torchscript"
 _MADE = "made.json"
 _WAYS = {"auto": ("script", "trace"), "script": ("script",), "trace": ("trace", "script")}
+# A second set of inputs is for shapes that take no longer than this; a start spends so long on all of them.
+_QUICK_S, _START_S = 0.1, 60.0
 _log = logging.getLogger("pitstop")
 
 
@@ -50,12 +56,14 @@ def build(given: Uncompiled) -> Compiled:
         return Compiled(module if isinstance(whole, Refused) else _frozen(whole), "script", made="file")
     if returns_list_of_rows(module):
         return Compiled(module, EAGER, (Refused("script", "list_of_rows"),))
-    # The factory's arguments are part of the key: weights and code may be the same with others.
-    made_from = f"{config.source.factory} {sorted(config.source.kwargs.items())}"
+    # The factory's arguments are part of the key: weights and code may be the same with others. So are the sizes, since
+    # for others a trace may be wrong.
+    sizes = layout.sizes, layout.dims, layout.whole, [(each.shape, each.named) for each in given.model_inputs]
+    made_from = f"{config.source.factory} {sorted(config.source.kwargs.items())} {sizes}"
     key = store.key_of(as_graph(module), layout, config.torchscript, made_from)
     if (compiled := kept(key, layout.device)) is not None:
         return compiled
-    made = faithful(module, given.probes, given.outputs, config.torchscript, trace_tolerance(config), seed_of(config))
+    made = faithful(given, config.torchscript, trace_tolerance(config), seed_of(config))
     if made.eager:
         _log.warning(
             "TorchScript would give other answers, so the model runs in eager mode: %s", sentences(made.refused)
@@ -75,32 +83,23 @@ def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
     return inner if isinstance(inner, torch.jit.ScriptModule) else None
 
 
-def faithful(
-    module: nn.Module,
-    probes: Sequence[Staged],
-    outputs: Sequence[Tensor],
-    method: str,
-    tolerance: Tolerance,
-    seed: int | None = None,
-) -> Compiled:
+def faithful(given: Network, method: str, tolerance: Tolerance, seed: int | None = None) -> Compiled:
     """Script or trace a module so that it answers as eager does; return it unchanged, as eager, if neither works.
 
     Args:
-        module: the module.
-        probes: inputs on the device, of several batch sizes.
-        outputs: what forward returns.
+        given: the module, with what it is traced and compared with.
         method: auto, script or trace.
         tolerance: how far a trace may deviate from eager.
         seed: what both are seeded with to be compared, if they draw random numbers.
     """
     refused: tuple[Refused, ...] = ()
-    graph = as_graph(module)
+    graph = as_graph(given.module)
     for way in _WAYS[method]:
-        made = _script(graph) if way == "script" else _trace(graph, probes, outputs, tolerance, seed)
-        if not isinstance(made, Refused):
+        made = _script(graph) if way == "script" else _trace(graph, given, tolerance, seed)
+        if isinstance(made, torch.jit.ScriptModule):
             return Compiled(made, way, refused)
-        refused = (*refused, made)
-    return Compiled(module, EAGER, refused)
+        refused = (*refused, *([made] if isinstance(made, Refused) else made))
+    return Compiled(given.module, EAGER, refused)
 
 
 def trace_tolerance(config: ModelConfig) -> Tolerance:
@@ -145,40 +144,81 @@ def _script(module: nn.Module) -> torch.jit.ScriptModule | Refused:
 
 
 def _trace(
-    module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], tolerance: Tolerance, seed: int | None
-) -> torch.jit.ScriptModule | Refused:
+    module: nn.Module, given: Network, tolerance: Tolerance, seed: int | None
+) -> torch.jit.ScriptModule | Refused | list[Refused]:
+    reads = DataReads()
     try:
-        with warnings.catch_warnings(record=True) as heard, torch.no_grad():
+        with warnings.catch_warnings(record=True) as heard, torch.no_grad(), reads:
             warnings.simplefilter("always")
-            traced: Any = call(torch.jit.trace, module, tuple(probes[0]), check_trace=False, strict=False)
+            traced: Any = call(torch.jit.trace, module, tuple(given.probes[0]), check_trace=False, strict=False)
     except Exception as error:  # As above: any failure of the tracer means "not traceable".
         return Refused("trace", "not_compilable", first_line(error))
     froze = [str(each.message) for each in heard if issubclass(each.category, torch.jit._trace.TracerWarning)]
-    if froze:
-        return Refused("trace", "wrong_branch", froze[0].partition(". ")[0])
-    worst = _worst_deviation(module, traced, probes, outputs, seed)
-    if worst > max(tolerance.relative, tolerance.disagree):
-        return Refused("trace", "deviates", deviation=worst)
+    if froze and (wrong := _frozen_data(given, froze[0].partition(". ")[0], reads)):
+        return wrong
+    off = partial(_off, module, traced, given, seed)
+    worst = max(map(off, given.probes))
+    if froze and worst <= _allowed(tolerance):
+        try:
+            worst = max([worst, *_off_everywhere(off, given, _allowed(tolerance))])
+        except TimeoutError:
+            return Refused("trace", "too_long", "to compare a trace with eager at every warmed size")
     made: torch.jit.ScriptModule = traced
-    return made
+    return made if worst <= _allowed(tolerance) else Refused("trace", "deviates", deviation=worst)
 
 
-def _worst_deviation(
-    module: nn.Module, traced: Forward, probes: Sequence[Staged], outputs: Sequence[Tensor], seed: int | None
-) -> float:
-    worst = 0.0
-    with torch.no_grad():
-        for probe in probes:
-            try:
-                with seeded(seed, probe[0].device):
-                    answered = in_order(call(traced, *probe), outputs)
-            except RuntimeError:
-                return float("inf")
-            with seeded(seed, probe[0].device):
-                expected = in_order(call(module, *probe), outputs)
-            deviations = [deviation(*pair) for pair in zip(answered, expected, strict=True)]
-            worst = max([worst, *(each for each in deviations if each is not None)])
-    return worst
+def _frozen_data(given: Network, said: str, reads: DataReads) -> list[Refused]:
+    """Return why a trace that torch warns of may hold numbers of its example; empty if it can hold sizes alone."""
+    judged = exported(given)
+    reason = judged if isinstance(judged, Refused) else judged.frozen
+    if reason is not None and reason.code not in ("data_branch", "data_value"):
+        return [reason, Refused("trace", "wrong_branch", said)]
+    if reason is not None:
+        return [replace(reason, way="trace")]
+    if reads.first is not None:
+        return [Refused("trace", "data_value", said, 0.0, reads.first.file, reads.first.line, reads.first.text)]
+    every = given.draw is not None and not given.layout.whole and all(dim.padded for dim in given.layout.dims)
+    return [] if every else [Refused("trace", "any_size", said)]
+
+
+def _allowed(tolerance: Tolerance) -> float:
+    return max(tolerance.relative, tolerance.disagree)
+
+
+def _off_everywhere(off: Callable[[Staged], float], given: Network, allowed: float) -> Iterator[float]:
+    """Yield how far a trace is off eager at each warmed shape, the smallest first, to the first that is too far.
+
+    Raises:
+        TimeoutError: a start cannot wait for all of them.
+    """
+    assert given.draw is not None
+    began, quick = time.monotonic(), list[Shape]()
+    for seed, shapes in ((200, given.layout.shapes[::-1]), (300, quick)):
+        for number, shape in enumerate(shapes):
+            since = time.monotonic()
+            if since - began > _START_S and not given.minutes:
+                raise TimeoutError
+            yield (worst := off(given.draw(shape, seed + number)))
+            if worst > allowed:
+                return
+            if time.monotonic() - since < _QUICK_S and shapes is not quick:
+                quick.append(shape)
+
+
+def _off(module: nn.Module, traced: Any, given: Network, seed: int | None, probe: Staged) -> float:
+    """Return how far a trace is off eager on these inputs."""
+
+    def answer(forward: Any) -> list[torch.Tensor]:
+        # Copies: a network that works in place changes the question.
+        with torch.no_grad(), seeded(seed, probe[0].device):
+            return in_order(call(forward, *[each.clone() for each in probe]), given.outputs)
+
+    try:
+        answered = answer(traced)
+    except RuntimeError:
+        return float("inf")
+    deviations = [deviation(*pair) for pair in zip(answered, answer(module), strict=True)]
+    return max([0.0, *(each for each in deviations if each is not None)])
 
 
 def _frozen(module: Any) -> torch.jit.ScriptModule:

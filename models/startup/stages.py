@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from pydantic import ValidationError
@@ -16,7 +17,6 @@ from ..errors import ModelError
 from ..runtime.dims import all_sizes
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
-from ..runtime.staging import to_device
 from ..signature import Tensor, as_config, listed, signature_of
 from ..sources import source
 from ..sources.hooks import Hook, hooks_of
@@ -35,7 +35,7 @@ from .output_binding import ONE_TENSOR
 from .padding_check import padding
 from .postprocess_check import check_postprocess, postprocess_outputs
 from .prepare import freeze_in_eval, prepare
-from .row_checks import count_of, prepared, same_twice
+from .row_checks import count_of, prepared, same_twice, staged
 from .sample_inputs import SampleInputs, draw_of
 from .warmup import Warmed, warm
 
@@ -135,10 +135,9 @@ def prepare_module(bound: BoundModel, checked: Eager) -> Prepared:
 
 def compile_module(ready: Prepared) -> Compiled:
     """Compile by the config's backend."""
-    probes = _probes(ready.samples, ready.layout)
-    return compile_with(
-        Uncompiled(ready.module, probes, ready.samples.model_inputs, ready.outputs, ready.layout, ready.config)
-    )
+    samples, layout = ready.samples, ready.layout
+    given = ready.module, _probes(samples, layout), samples.model_inputs, ready.outputs, layout, ready.config
+    return compile_with(Uncompiled(*given, draw=partial(staged, samples, layout)))
 
 
 def warm_shapes(ready: Prepared, compiled: Compiled) -> Warmed:
@@ -180,10 +179,9 @@ def _probes(samples: SampleInputs, layout: Layout) -> list[list[torch.Tensor]]:
     sizes = {layout.sizes[0], count_of(layout.sizes[-1]), layout.sizes[-1]}
     least, *others = all_sizes(layout.dims)
     return [
-        [to_device(torch.from_numpy(arrays[tensor.name]), layout) for tensor in samples.model_inputs]
+        staged(samples, layout, (size, open_sizes), seed)
         for seed, size in enumerate(sorted(sizes, reverse=True))
         for open_sizes in (least, *others[-1:])
-        for arrays in [samples.shaped((size, open_sizes), seed)]
     ]
 
 
