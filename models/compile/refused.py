@@ -51,7 +51,7 @@ class Refused:
             "any_size": f"a trace may be wrong for other sizes, of which requests may bring any ({self.said})",
             "too_long": f"{self.said} takes too long for a start",
             "not_exportable": f"torch.export fails ({self.said}){self._where}",
-            "fixed_size": f"torch.export finds that forward fixes {self.said}",
+            "fixed_size": f"torch.export cannot leave {self.said} open",
             "not_compilable": f"torch.jit.{self.way} fails ({self.said})",
             "wrong_branch": f"{_WRONG}: control flow depends on the data ({self.said})",
             "deviates": f"{_WRONG}: on fresh ones it differs from eager by {self.deviation:.2g}",

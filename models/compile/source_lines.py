@@ -11,8 +11,9 @@ import torch
 
 from configs.code_files import PROJECT
 
-# Between the network and torch there is what watches it, here.
-_NOT_THE_NETWORK = (f"{Path(torch.__file__).parent}/", f"{Path(__file__).parent}/", "<")
+# Around the network there is what calls and watches it.
+_CALLERS = tuple(f"{PROJECT}/models/{name}" for name in ("compile/", "runtime/", "user_code.py"))
+_NOT_THE_NETWORK = (f"{Path(torch.__file__).parent}/", "<", *_CALLERS)
 _PACKAGES = Path(sysconfig.get_paths()["purelib"])
 # Of a graph's node, as traceback writes one.
 _IN_TEXT = re.compile(r'File "([^"]+)", line (\d+), in [^\n]*(?:\n +([^\n]+))?')
