@@ -10,23 +10,26 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from .refused import RefusedCode
 from .source_lines import SourceLine, innermost
 
-_READS = (
-    *("__bool__", "__int__", "__float__", "__complex__", "__index__", "__contains__", "__array__"),
-    *("item", "tolist", "numpy", "equal", "allclose", "is_nonzero"),
-)
+_BRANCHES = ("__bool__", "__contains__", "equal", "allclose", "is_nonzero")
+_READS = (*_BRANCHES, "__int__", "__float__", "__complex__", "__index__", "__array__", "item", "tolist", "numpy")
 # What these return depends on sizes alone.
 _OF_SIZES = {f"aten::{name}" for name in ("size", "dim", "numel", "len", "zeros_like", "ones_like", "empty_like")}
 _OF_SIZES |= {f"aten::{name}" for name in ("full_like", "new_zeros", "new_ones", "new_full", "new_empty")}
 
 
 class DataReads(TorchFunctionMode):
-    """While it is entered, `first` becomes the first line that reads a number out of the inputs of the trace."""
+    """While it is entered, `first` becomes the first line that reads a number out of the inputs of the trace.
+
+    `code`: whether it reads a truth or another value.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.first: SourceLine | None = None
+        self.code: RefusedCode = "data_value"
 
     def __torch_function__(
         self,
@@ -35,8 +38,10 @@ class DataReads(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if self.first is None and getattr(function, "__name__", "") in _READS and any(map(_of_data, args)):
+        name = getattr(function, "__name__", "")
+        if self.first is None and name in _READS and any(map(_of_data, args)):
             self.first = innermost(traceback.extract_stack()[:-1])
+            self.code = "data_branch" if name in _BRANCHES else "data_value"
         return function(*args, **(kwargs or {}))
 
 

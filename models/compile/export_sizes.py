@@ -1,7 +1,7 @@
 """What an export leaves open: its rows and open dimensions, as torch writes them, and which of them torch narrows."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -42,14 +42,15 @@ def refined(error: Exception, shapes: Shapes, opened: Mapping[str, tuple[int, ..
         found: Shapes = _refine(said, shapes)
     except Exception:  # It reads what torch wrote for people, and may raise anything.
         return None
-    if str(found) == str(shapes):
-        return None
-    return found if all(_holds(name, _of(name, found, shapes), opened[name]) for name in opened) else None
+    held = all(_holds(name, _of(name, found, shapes), opened[name]) for name in opened)
+    return found if held and narrowed(found, shapes, opened) else None
 
 
-def narrowed(shapes: Shapes, first: Shapes, opened: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+def narrowed(shapes: Shapes, first: Shapes, opened: Iterable[str]) -> tuple[str, ...]:
     """Return the open sizes of which not all are taken any more."""
-    return tuple(shown_as(name) for name in opened if str(_of(name, shapes, first)) != str(_of(name, first, first)))
+    return tuple(
+        shown_as(name) for name in opened if _sizes(_of(name, shapes, first)) != _sizes(_of(name, first, first))
+    )
 
 
 def takes_all(program: torch.export.ExportedProgram, layout: Layout, model_inputs: Sequence[Tensor]) -> bool:
@@ -104,6 +105,12 @@ def _of(name: str, shapes: Shapes, first: Shapes) -> Any:
 def _root(dim: Any) -> str:
     """Return the open size that a Dim of torch is of; `16*_dim_length` is of dim_length."""
     return str(dim.root.__name__).removeprefix("_") if hasattr(dim, "root") else str(getattr(dim, "__name__", ""))
+
+
+def _sizes(dim: Any) -> tuple[Any, ...]:
+    """Return what a Dim takes, to compare it: torch's own are equal only to themselves."""
+    root = getattr(dim, "root", dim)
+    return getattr(dim, "__name__", dim), getattr(root, "min", None), getattr(root, "max", None)
 
 
 def _holds(name: str, dim: Any, sizes: Sequence[int]) -> bool:

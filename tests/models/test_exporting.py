@@ -16,7 +16,7 @@ from torch import nn
 
 from configs.schema import ModelConfig
 from configs.tensors import DimConfig
-from models.compile import exporting, torchscript
+from models.compile import exporting, tracing
 from models.compile.build import Uncompiled
 from models.compile.exporting import Exported, exported
 from models.compile.refused import Refused, sentences
@@ -149,7 +149,7 @@ def test_a_branch_that_an_export_does_not_take_is_found_while_it_is_traced(netwo
     assert program(given(network())).frozen is None
     how, why = traced(given(network()))
     assert how != "trace"
-    assert f"a number is read out of the data at {HERE}" in why
+    assert f"control flow depends on the data at {HERE}" in why
     assert "is_compiling() and" in why
 
 
@@ -251,7 +251,7 @@ def test_a_network_that_takes_forever_to_export_does_not_hold_up_a_start(monkeyp
 
 
 def test_a_comparison_that_takes_too_long_for_a_start_is_left_to_a_build(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torchscript, "_START_S", -1.0)
+    monkeypatch.setattr(tracing, "_START_S", -1.0)
     network = given(networks.SizeBranch())
     how, why = traced(network)
     assert how != "trace"
