@@ -4,11 +4,13 @@ What exports has no Python branch on its data: this is a proof, where the compar
 export may still read numbers out of its data; a trace would freeze them, so `Exported.frozen` names the first.
 """
 
+import inspect
 import re
 import time
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -70,7 +72,19 @@ def exported(given: Network) -> Exported | Refused:
 
 def _program(module: nn.Module, example: Staged, shapes: Shapes, deadline: float) -> torch.export.ExportedProgram:
     with torch.no_grad(), quiet(), Deadline(deadline):
-        return call(torch.export.export, module, tuple(example), dynamic_shapes=shapes, strict=False)
+        return call(torch.export.export, module, tuple(example), dynamic_shapes=_nested(module, shapes), strict=False)
+
+
+def _nested(module: nn.Module, shapes: Shapes) -> Any:
+    """Return the shapes as forward names its inputs: those of `*inputs` are one tuple."""
+    try:
+        kinds = [each.kind for each in inspect.signature(module.forward).parameters.values()]
+    except (TypeError, ValueError):  # What is written in C has no signature.
+        return shapes
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return shapes
+    first = kinds.index(inspect.Parameter.VAR_POSITIONAL)
+    return (*shapes[:first], shapes[first:])
 
 
 def _example(given: Network) -> Staged:

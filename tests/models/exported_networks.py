@@ -116,6 +116,12 @@ class KeywordsOnly(nn.Module):
         return x[:, :2] * 2
 
 
+class Variadic(nn.Module):
+    def forward(self, *inputs: Tensor) -> Tensor:
+        assert bool(inputs[0].shape[1] == 4)
+        return inputs[0][:, :2] * 2
+
+
 class AsDict(nn.Module):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         assert bool(x.shape[1] == 4)

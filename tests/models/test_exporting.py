@@ -163,7 +163,7 @@ def test_a_branch_on_the_rows_that_may_come_is_not() -> None:
     assert (found.code, found.said) == ("fixed_size", "the number of rows")
     how, why = traced(given(networks.RowsDecide()))
     assert how != "trace"
-    assert why.startswith("torch.export cannot leave the number of rows open; a trace would be wrong")
+    assert why.startswith("torch.export cannot leave the number of rows open; a trace may be wrong")
 
 
 def test_a_size_that_python_computed_exports_and_the_trace_is_found_wrong_at_a_warmed_size() -> None:
@@ -241,7 +241,7 @@ def test_a_network_that_does_not_export_says_where_and_today_s_evidence_holds() 
     how, why = traced(given(networks.Numpy()))
     assert how != "trace"
     assert why.startswith("torch.export fails (RuntimeError: .numpy()")
-    assert "a trace would be wrong for other inputs: control flow depends on the data (Converting" in why
+    assert "a trace may be wrong for other inputs: torch warns of what it would freeze (Converting" in why
 
 
 def test_a_network_that_takes_forever_to_export_does_not_hold_up_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +263,7 @@ def test_without_a_way_to_draw_other_shapes_a_trace_with_a_warning_is_not_truste
     assert traced(replace(given(networks.SizeBranch()), draw=None))[0] != "trace"
 
 
-@pytest.mark.parametrize("network", ["KeywordsOnly", "AsDict", "AsList", "Buffered", "Cached"])
+@pytest.mark.parametrize("network", ["KeywordsOnly", "Variadic", "AsDict", "AsList", "Buffered", "Cached"])
 def test_whatever_a_network_takes_and_returns_its_trace_is_judged(network: str) -> None:
     served = opened(network, torchscript="trace")
     assert served.how == "trace"
