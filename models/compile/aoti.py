@@ -14,6 +14,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,14 @@ from configs.backends import EAGER
 
 from .. import cache as files
 from ..errors import first_line
-from ..runtime.output_paths import as_graph, returns_list_of_rows
+from ..runtime.output_paths import returns_list_of_rows
 from ..runtime.runner import Forward
 from ..user_code import call
 from . import store
 from .aoti_container import EXPECTED, load
 from .build import Compiled, Uncompiled
 from .expected_inputs import NotExpectedError, expected_by, to_json
+from .exporting import exported
 from .refused import Refused
 from .torchscript import loaded_script
 
@@ -60,13 +62,13 @@ def _compiled(given: Uncompiled, key: store.Key | None) -> Forward | Refused:
     if not has_compiler():
         return Refused(_NAME, "no_compiler")
     began, device = time.perf_counter(), given.layout.device
-    program = _exported(given)
-    if isinstance(program, Refused):
-        return program
+    found = exported(given)
+    if isinstance(found, Refused):
+        return replace(found, way=_NAME)
     with tempfile.TemporaryDirectory(prefix="package-", dir=_workshop()) as folder:
         package = Path(folder) / f"{_NAME}.pt2"
         # Frozen weights are packed for oneDNN. On a GPU there is nothing to pack, and it may lose (pytorch#119183).
-        refused = compile_package(program, package, freezing=device.type == "cpu")
+        refused = compile_package(found.program, package, freezing=device.type == "cpu")
         if refused is not None:
             return refused
         seconds = time.perf_counter() - began
@@ -173,17 +175,3 @@ def _open_workshop() -> tempfile.TemporaryDirectory[str]:
 def _workshop() -> Path:
     """Return this process's folder for compiling, where more space is free; removed when the process ends."""
     return Path(_open_workshop().name)
-
-
-# Stands in for helper A's exporting.exported, which takes its place.
-def _exported(given: Uncompiled) -> torch.export.ExportedProgram | Refused:
-    layout = given.layout
-    rows = torch.export.Dim("rows", min=1, max=None if layout.whole else layout.sizes[-1])
-    dims = {each.name: torch.export.Dim(f"dim_{each.name}", min=1, max=each.sizes[-1]) for each in layout.dims}
-    shapes = tuple({0: rows, **{each.axis: dims[each.name] for each in tensor.named}} for tensor in given.model_inputs)
-    try:
-        with torch.no_grad(), _quiet():
-            return call(torch.export.export, as_graph(given.module), tuple(given.probes[0]), dynamic_shapes=shapes)
-    except Exception as error:
-        return Refused(_NAME, "not_compilable", first_line(error))
-

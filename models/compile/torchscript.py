@@ -1,16 +1,13 @@
 """TorchScript that answers as eager does: scripted or traced, and traced only if the trace answers as eager does.
 
-A trace records one run. If the model's control flow depends on its data, the trace repeats the branch of its example,
-and silently gives wrong answers for other inputs. So a trace is refused if the tracer warns of a value that it froze,
-or if new inputs at several batch sizes deviate from eager; then the model is scripted or, if that fails, served
-eagerly, with the reason kept.
+A model is scripted or, if that fails, traced where the trace can be trusted (tracing.py). Else it is served eagerly,
+with the reason kept.
 """
 
 import json
 import logging
 import time
 import warnings
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,16 +21,15 @@ from configs.precisions import quantizes
 from configs.schema import ModelConfig
 
 from ..errors import first_line
-from ..parity import TOLERANCES, Tolerance, deviation, tolerance_for
+from ..parity import TOLERANCES, Tolerance, tolerance_for
 from ..runtime.output_paths import INNER, ReadOutputs, as_graph, returns_list_of_rows
-from ..runtime.runner import Forward, in_order
-from ..runtime.seeding import seed_of, seeded
-from ..signature import Tensor
+from ..runtime.seeding import seed_of
 from ..user_code import call
 from . import store
-from .build import Compiled, Staged, Uncompiled
+from .build import Compiled, Network, Uncompiled
 from .refused import Refused, sentences
 from .saving import save
+from .tracing import traced
 
 _NAME = "torchscript"
 _MADE = "made.json"
@@ -49,7 +45,7 @@ def build(given: Uncompiled) -> Compiled:
     if loaded_script(module) is not None:
         # Only as a whole can it be frozen, and packed for a CPU.
         whole = _script(as_graph(module))
-        return Compiled(module if isinstance(whole, Refused) else _frozen(whole), "script", made="file")
+        return Compiled(module if isinstance(whole, list) else _frozen(whole), "script", made="file")
     if quantizes(config.precision) or returns_list_of_rows(module):
         return Compiled(module, EAGER, (Refused("script", "int8" if quantizes(config.precision) else "list_of_rows"),))
     return _kept_or_made(given)
@@ -64,32 +60,23 @@ def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
     return inner if isinstance(inner, torch.jit.ScriptModule) else None
 
 
-def faithful(
-    module: nn.Module,
-    probes: Sequence[Staged],
-    outputs: Sequence[Tensor],
-    method: str,
-    tolerance: Tolerance,
-    seed: int | None = None,
-) -> Compiled:
+def faithful(given: Network, method: str, tolerance: Tolerance, seed: int | None = None) -> Compiled:
     """Script or trace a module so that it answers as eager does; return it unchanged, as eager, if neither works.
 
     Args:
-        module: the module.
-        probes: inputs on the device, of several batch sizes.
-        outputs: what forward returns.
+        given: the module, with what it is traced and compared with.
         method: auto, script or trace.
         tolerance: how far a trace may deviate from eager.
         seed: what both are seeded with to be compared, if they draw random numbers.
     """
     refused: tuple[Refused, ...] = ()
-    graph = as_graph(module)
+    graph = as_graph(given.module)
     for way in _WAYS[method]:
-        made = _script(graph) if way == "script" else _trace(graph, probes, outputs, tolerance, seed)
-        if not isinstance(made, Refused):
+        made = _script(graph) if way == "script" else traced(graph, given, tolerance, seed)
+        if isinstance(made, torch.jit.ScriptModule):
             return Compiled(made, way, refused)
-        refused = (*refused, made)
-    return Compiled(module, EAGER, refused)
+        refused = (*refused, *made)
+    return Compiled(given.module, EAGER, refused)
 
 
 def trace_tolerance(config: ModelConfig) -> Tolerance:
@@ -126,7 +113,7 @@ def _kept_or_made(given: Uncompiled) -> Compiled:
 def _made(given: Uncompiled, key: str | None) -> Compiled:
     config, started = given.config, time.perf_counter()
     tolerance, seed = trace_tolerance(config), seed_of(config)
-    made = faithful(given.module, given.probes, given.outputs, config.torchscript, tolerance, seed)
+    made = faithful(given, config.torchscript, tolerance, seed)
     if made.eager:
         _log.warning(
             "TorchScript would give other answers, so the model runs in eager mode: %s", sentences(made.refused)
@@ -150,7 +137,7 @@ def _save(compiled: Compiled, path: Path) -> None:
     save(module, path, {_MADE: json.dumps(made)})
 
 
-def _script(module: nn.Module) -> torch.jit.ScriptModule | Refused:
+def _script(module: nn.Module) -> torch.jit.ScriptModule | list[Refused]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -159,44 +146,7 @@ def _script(module: nn.Module) -> torch.jit.ScriptModule | Refused:
             made: torch.jit.ScriptModule = call(torch.jit.script, module)
             return made
     except Exception as error:  # The compiler raises half a dozen unrelated types; each means "not scriptable".
-        return Refused("script", "not_compilable", first_line(error))
-
-
-def _trace(
-    module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], tolerance: Tolerance, seed: int | None
-) -> torch.jit.ScriptModule | Refused:
-    try:
-        with warnings.catch_warnings(record=True) as heard, torch.no_grad():
-            warnings.simplefilter("always")
-            traced: Any = call(torch.jit.trace, module, tuple(probes[0]), check_trace=False, strict=False)
-    except Exception as error:  # As above: any failure of the tracer means "not traceable".
-        return Refused("trace", "not_compilable", first_line(error))
-    froze = [str(each.message) for each in heard if issubclass(each.category, torch.jit._trace.TracerWarning)]
-    if froze:
-        return Refused("trace", "wrong_branch", froze[0].partition(". ")[0])
-    worst = _worst_deviation(module, traced, probes, outputs, seed)
-    if worst > max(tolerance.relative, tolerance.disagree):
-        return Refused("trace", "deviates", deviation=worst)
-    made: torch.jit.ScriptModule = traced
-    return made
-
-
-def _worst_deviation(
-    module: nn.Module, traced: Forward, probes: Sequence[Staged], outputs: Sequence[Tensor], seed: int | None
-) -> float:
-    worst = 0.0
-    with torch.no_grad():
-        for probe in probes:
-            try:
-                with seeded(seed, probe[0].device):
-                    answered = in_order(call(traced, *probe), outputs)
-            except RuntimeError:
-                return float("inf")
-            with seeded(seed, probe[0].device):
-                expected = in_order(call(module, *probe), outputs)
-            deviations = [deviation(*pair) for pair in zip(answered, expected, strict=True)]
-            worst = max([worst, *(each for each in deviations if each is not None)])
-    return worst
+        return [Refused("script", "not_compilable", first_line(error))]
 
 
 def _frozen(module: Any) -> torch.jit.ScriptModule:

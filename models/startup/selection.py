@@ -7,6 +7,7 @@ checks of the start; where it may not, the next is opened again.
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 
 import torch
@@ -22,14 +23,13 @@ from ..errors import ModelError, first_line
 from ..runtime.dims import all_sizes
 from ..runtime.forward_times import ends
 from ..runtime.layout import Layout
-from ..runtime.staging import to_device
 from ..signature import label
 from ..user_code import call
 from .candidates import Candidate, Field, Outcome, Tried
 from .contender import Contender, alone, challenger, ratio_in_turns, wins
 from .eager_checks import Eager
 from .prepared import Prepared, prepare_module
-from .row_checks import count_of
+from .row_checks import count_of, staged
 from .sample_inputs import SampleInputs
 
 _log = logging.getLogger("pitstop")
@@ -157,6 +157,7 @@ class Selection:
             config,
             self.identity,
             self.minutes,
+            partial(staged, ready.samples, layout),
         )
         if self.minutes:
             _log.info("compiling %s", candidate)
@@ -190,10 +191,9 @@ def probes_of(samples: SampleInputs, layout: Layout) -> list[list[torch.Tensor]]
     sizes = {layout.sizes[0], count_of(layout.sizes[-1]), layout.sizes[-1]}
     least, *others = all_sizes(layout.dims)
     return [
-        [to_device(torch.from_numpy(arrays[tensor.name]), layout) for tensor in samples.model_inputs]
+        staged(samples, layout, (size, open_sizes), seed)
         for seed, size in enumerate(sorted(sizes, reverse=True))
         for open_sizes in (least, *others[-1:])
-        for arrays in [samples.shaped((size, open_sizes), seed)]
     ]
 
 

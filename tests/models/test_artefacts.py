@@ -83,6 +83,29 @@ def test_a_full_disk_leaves_nothing_behind_and_costs_one_warning_with_advice(
     assert "set PITSTOP_CACHE to another folder" in record.getMessage()
 
 
+class Joined(Linear):
+    """Has a tensor without a number in it, as an empty cache of keys is."""
+
+    past: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("past", torch.zeros(0, 2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.past, self.layer(x)])
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_network_with_an_empty_tensor_is_kept_and_does_not_end_the_process(frozen: bool) -> None:
+    module: Any = torch.jit.script(Joined().eval())
+    keep("key", Compiled(torch.jit.freeze(module) if frozen else module, "script"))
+    found = kept("key", CPU)
+    assert found is not None
+    x = torch.ones(1, 4)
+    assert torch.equal(found.forward(x), Joined().eval()(x))
+
+
 @pytest.mark.parametrize("error", [TypeError, AttributeError, EOFError, RuntimeError, KeyError])
 def test_an_artefact_whose_loading_raises_anything_is_made_again(error: type[Exception], cache: Path) -> None:
     def load(path: Path) -> None:

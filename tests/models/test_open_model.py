@@ -106,13 +106,13 @@ def test_a_forward_that_records_gradients_is_refused() -> None:
 def test_a_model_that_branches_on_data_is_served_eagerly_where_it_cannot_be_scripted() -> None:
     served = opened("Branches")
     assert served.how == "eager"
-    assert [each.code for each in served.checks.compilation.refused] == ["not_compilable", "wrong_branch"]
+    assert [each.code for each in served.checks.compilation.refused] == ["not_compilable", "data_branch"]
 
 
 def test_a_trace_of_the_recurrent_network_is_refused_and_the_network_scripted() -> None:
     served = open_model(config(**RECURRENT, torchscript="trace"), "cpu")
     assert served.how == "script"
-    assert [(each.way, each.code) for each in served.checks.compilation.refused] == [("trace", "wrong_branch")]
+    assert [(each.way, each.code) for each in served.checks.compilation.refused] == [("trace", "data_branch")]
 
 
 def test_a_second_start_loads_what_the_first_compiled() -> None:

@@ -63,8 +63,8 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (
             Compilation(**COMPILED, how="eager", made="now", refused=(SLOW, WRONG)),  # type: ignore[arg-type]
             "✓ compilation: eager; within 3.0e-07 of eager fp32 at every warmed size; asked for "
-            "TorchScript: torch.jit.script fails (RuntimeError: no); a trace would be wrong for other inputs: control "
-            "flow depends on the data (line 3)",
+            "TorchScript: torch.jit.script fails (RuntimeError: no); a trace may be wrong for other inputs: torch "
+            "warns of what it would freeze (line 3)",
         ),
         (
             Device("measured", "auto", "CPU, 1 thread", 53309.2, "no GPU"),
