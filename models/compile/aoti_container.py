@@ -235,9 +235,9 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(folder):
         for found in folder.glob("*.so"):
-            if cache.use(found) and digest(found) == found.stem:
+            if digest(found) == found.stem and cache.use(found):
                 return found
-            found.unlink()
+            found.unlink(missing_ok=True)
         with written_atomically(folder) as part:
             path = part.with_name(f"{_extracted(archive, member, part)}.so")
             part.replace(path)

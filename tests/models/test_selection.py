@@ -80,6 +80,7 @@ def test_auto_serves_the_fastest_and_its_table_has_every_candidate() -> None:
     assert served.how == "quick"
     found = outcomes(served)
     assert found.pop("quick") == "chosen"
+    assert found.pop("aoti") == "not_built"
     assert set(found.values()) <= {"slower", "refused"}
     assert served.summary()["candidates"][0]["backend"] == "quick"
 
