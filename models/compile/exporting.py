@@ -63,7 +63,7 @@ def exported(given: Network) -> Exported | Refused:
             shapes = again
             continue
         if not takes_all(program, given.layout, given.model_inputs):
-            return Refused(EXPORT, "fixed_size", " and ".join(map(shown_as, opened)))
+            return Refused(EXPORT, "fixed_size", " and ".join(map(shown_as, opened)) or _ANY)
         read = first_read(program)
         frozen = _at("data_value", read.line, read.said) if read else None
         return Exported(program, frozen, narrowed(shapes, first, opened))

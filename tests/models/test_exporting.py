@@ -283,10 +283,10 @@ def test_a_trace_that_was_kept_is_not_taken_for_other_sizes() -> None:
     assert opened("SizeArithmetic", dims={"length": {"sizes": [8, 64], "pad": 0}}, **keys).how == "script"
 
 
-@pytest.mark.parametrize("kind", ["bert", "vit"])
+@pytest.mark.parametrize("kind", ["bert", "vit", "detr"])
 def test_a_network_of_transformers_is_a_trace_that_equals_eager_at_every_warmed_shape(kind: str) -> None:
     pytest.importorskip("transformers")
-    source = {"factory": "tests.models.exported_networks:tiny", "kwargs": {"kind": kind}}
+    source: dict[str, Any] = {"factory": "tests.models.exported_networks:tiny", "kwargs": {"kind": kind}}
     tokens = [
         {"name": "input_ids", "datatype": "INT64", "shape": [-1, "tokens"], "low": 1, "high": 49},
         {"name": "attention_mask", "datatype": "INT64", "shape": [-1, "tokens"], "low": 1, "high": 1},
@@ -295,6 +295,10 @@ def test_a_network_of_transformers_is_a_trace_that_equals_eager_at_every_warmed_
     keys: dict[str, Any] = {"inputs": tokens, "dims": {"tokens": {"sizes": [8, 16], "pad": 0}}}
     keys = keys if kind == "bert" else {"inputs": pixels}
     named = [{"name": "logits", "datatype": "FP32", "shape": [-1, 2]}]
+    if kind == "detr":
+        source = {"factory": "tests.coverage.networks.detection:detr"}
+        keys = {"inputs": [{"name": "pixel_values", "datatype": "FP32", "shape": [-1, 3, 64, 64]}]}
+        named = [{"name": "logits", "datatype": "FP32", "shape": [-1, 6, 4]}]
     served = open_model(config("", source=source, outputs=named, **{"max_batch_size": 4, **keys}), "cpu")
     assert served.how == "trace"
     assert served.checks.compilation.deviation < 1e-5
