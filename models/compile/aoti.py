@@ -65,6 +65,9 @@ def _compiled(given: Uncompiled, key: store.Key | None) -> Forward | Refused:
     found = exported(given)
     if isinstance(found, Refused):
         return replace(found, way=_NAME)
+    unpadded = [dim.name or "length" for dim in given.layout.dims if not dim.padded and dim.name in found.narrowed]
+    if unpadded:
+        return Refused(_NAME, "fixed_size", f"every size of {' and '.join(unpadded)}")
     with tempfile.TemporaryDirectory(prefix="package-", dir=_workshop()) as folder:
         package = Path(folder) / f"{_NAME}.pt2"
         # Frozen weights are packed for oneDNN. On a GPU there is nothing to pack, and it may lose (pytorch#119183).

@@ -21,6 +21,8 @@ from ..user_code import call
 _LEVELS = {"int8_dynamic": "Int8DynamicActivationInt8WeightConfig", "int8_weights": "Int8WeightOnlyConfig"}
 # As torchao called them before 0.10, when they were functions.
 _OLDER = {"int8_dynamic": "int8_dynamic_activation_int8_weight", "int8_weights": "int8_weight_only"}
+# Below this share of the weights a network gains next to nothing from int8, and a start would compile it for that.
+_LEAST_SHARE = 0.3
 _NOT_INSTALLED = "torchao is not installed, which replaces the weights by int8\nhelp: pip install 'torchao>=0.10'"
 _NOT_LINEAR = (
     "the network has no nn.Linear, the only layer whose weights become int8\n"
@@ -30,8 +32,16 @@ _NOT_LINEAR = (
 
 def no_candidate(module: nn.Module) -> str:
     """Return why int8 is nothing to try for a network; "" where it is."""
-    reason = _NOT_INSTALLED if find_spec("torchao") is None else "" if _linear(module) else _NOT_LINEAR
-    return reason.partition("\n")[0]
+    if find_spec("torchao") is None or not _linear(module):
+        return (_NOT_INSTALLED if _linear(module) else _NOT_LINEAR).partition("\n")[0]
+    linear, all_ = (
+        sum(each.weight.numel() for each in _linear(module)),
+        sum(each.numel() for each in module.parameters()),
+    )
+    share = linear / all_
+    return (
+        "" if share >= _LEAST_SHARE else f"only {share:.0%} of the weights are of nn.Linear, the only ones that change"
+    )
 
 
 def quantize(module: nn.Module, precision: str) -> nn.Module:

@@ -218,7 +218,7 @@ class _Start:
                 if len(candidates) == 1:
                     raise
                 _log.warning("%s: %s may not serve: %s", config.name, chosen.candidate, error.what)
-                selection.refuse(chosen.candidate, error.what)
+                selection.refuse(chosen.candidate, error.what, precision=error.result.check == Acceptance.check)
                 failed.append(error)
                 del chosen
                 continue

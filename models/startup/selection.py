@@ -75,7 +75,7 @@ class Selection:
         first = champion.candidate
         del champion
         for candidate in ranked:
-            if candidate != first:
+            if candidate != first and self.tried[candidate].outcome != "refused":
                 _log.info("%s: %s is next", self.config.name, candidate)
                 yield self._alone(candidate, self._ready(candidate.precision))
 
@@ -84,9 +84,12 @@ class Selection:
         ready = self._ready(candidate.precision)
         return ready, self._compiled(candidate, ready)
 
-    def refuse(self, candidate: Candidate, reason: str) -> None:
-        """Note that a check has refused a candidate."""
+    def refuse(self, candidate: Candidate, reason: str, precision: bool = False) -> None:
+        """Note that a check has refused a candidate, or its precision, whatever the backend."""
         self.tried[candidate] = replace(self.tried[candidate], outcome="refused", reason=reason)
+        for each, row in self.tried.items():
+            if precision and each.precision == candidate.precision and row.outcome == "slower":
+                self.tried[each] = replace(row, outcome="refused", reason=f"as {candidate}")
 
     def choose(self, candidate: Candidate) -> tuple[Tried, ...]:
         """Note that a candidate serves; return the table of all, with the chosen one first, then the fastest."""
