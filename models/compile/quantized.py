@@ -73,7 +73,7 @@ def quantize(module: nn.Module, precision: str) -> nn.Module:
     return made
 
 
-def _linear(module: nn.Module) -> list[nn.Module]:
+def _linear(module: nn.Module) -> list[nn.Linear]:
     """The layers whose weights become int8. That of an attention, of a class of its own, torchao leaves."""
     own = nn.modules.linear.NonDynamicallyQuantizableLinear
     return [each for each in module.modules() if isinstance(each, nn.Linear) and not isinstance(each, own)]
