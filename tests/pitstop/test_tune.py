@@ -62,7 +62,7 @@ def test_candidates_begin_with_the_present_setting_and_name_each_once() -> None:
     config = config_of()
     found = candidates(config, "cpu", cores=4, images=True, quick=False)
     assert found[0] == now(config, "cpu")
-    assert len(found) == len(set(found)) == 3 * 2 * 2 * 3
+    assert len(found) == len(set(found)) == 4 * 2 * 2 * 3
     assert {each.threads for each in found} == {1, 2, 4}
 
 
