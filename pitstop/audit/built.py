@@ -80,7 +80,7 @@ def build(subject: Subject, setting: ForwardSetting, more: Mapping[str, str] = M
     """
     same = setting.precision == subject.config.precision or subject.asked.precision == AUTO
     tolerance = subject.config.tolerance if same else None
-    config = subject.config.model_copy(update={**setting.lines, **more, "tolerance": tolerance})
+    config = subject.config.model_copy(update={**more, **setting.lines, "tolerance": tolerance})
     config, layout = subject.ready(config)
     with arithmetic(config, subject.fixed):
         module = prepare(freeze_in_eval(subject.reads()), config, layout)
