@@ -209,7 +209,7 @@ class _Start:
         config = stages.declared(bound, checked, config)
         self.laps.lap("check")
         selection = Selection(config, bound.module, bound.samples, checked, bound.identity, self.minutes)
-        candidates, failed = field_of(config, self.place.type, checked.arithmetic), list[CheckError]()
+        candidates, failed = field_of(config, self.place.type, checked.arithmetic, self.minutes), list[CheckError]()
         for chosen in selection.fastest_first(candidates):
             self.laps.lap("compile")
             try:
