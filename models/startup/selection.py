@@ -118,10 +118,10 @@ class Selection:
         """Let a candidate run against the fastest so far; return which of them is faster."""
         compiled = self._compiled(candidate, ready)
         if compiled.eager and candidate.backend != EAGER and not only:
-            built = any(each.code != "not_built" for each in compiled.refused)
-            said = sentences(compiled.refused)
-            self.tried[candidate] = Tried(*_named(candidate), "refused" if built else "not_built", said)
-            self._refused += tuple(each for each in compiled.refused if each not in self._refused)
+            refused = tuple(each for each in compiled.refused if each.code != "not_built")
+            outcome: Outcome = "refused" if refused else "not_built"
+            self.tried[candidate] = Tried(*_named(candidate), outcome, sentences(compiled.refused))
+            self._refused += tuple(each for each in refused if each not in self._refused)
             return champion
         try:
             if champion is None:
