@@ -52,7 +52,7 @@ def _workload(results: Results, limit: Limit) -> str:
     if good:
         lines += [*_closed(good, limit), "", *_open(good), ""]
     lines += [f"- {each.server}: not measured: {each.not_measured}" for each in measured if each.not_measured]
-    lines += [line for each in good for line in _remarks(each)]
+    lines += [line for each in good for line in remarks(each)]
     return "\n".join(lines).rstrip()
 
 
@@ -96,7 +96,8 @@ def _open(measured: Sequence[Measured]) -> list[str]:
     return table(["server, Poisson arrivals", "capacity rps", *names], rows)
 
 
-def _remarks(measured: Measured) -> list[str]:
+def remarks(measured: Measured) -> list[str]:
+    """Return how a server was set, what failed, and its memory by requests, a line each."""
     wait = "a wait that adapts" if measured.wait_ms is None else f"a wait of {measured.wait_ms:g} ms"
     batching = f"up to {measured.max_batch_size} rows, {wait}"
     versions = ", ".join(f"{name} {version}" for name, version in measured.versions.items())

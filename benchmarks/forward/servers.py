@@ -38,7 +38,8 @@ class Entry:
     properties: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        found = asdict(merged(self.starts)) | {"group": self.group, "precision": self.precision}
+        named = {"server": f"{self.peer.name}, {self.group}", "group": self.group}
+        found = asdict(merged(self.starts)) | named
         own = {"limits_ms": self.limits, "properties": self.properties}
         return found if self.way is None else found | own
 

@@ -21,16 +21,16 @@ from pitstop.measure.timing import times_ms
 
 from .opened import opened
 
-WIDTH, _TOKENS, _FORWARD_MS, THREADS = 2048, 1024, 500, 2
+WIDTH, _PLACES, _FORWARD_MS, THREADS = 1024, 1024, 500, 2
 _NAP_S, _RUNS = 0.001, 8
 
 
 class Slow(nn.Module):
-    """Linear layers over 1024 places: x float32 [n, 2048] to y float32 [n, 2048]."""
+    """Linear layers over 1024 places: x float32 [n, 1024] to y float32 [n, 1024]."""
 
     def __init__(self, layers: int) -> None:
         super().__init__()
-        self.places = nn.Parameter(torch.randn(_TOKENS, WIDTH) / WIDTH)
+        self.places = nn.Parameter(torch.randn(_PLACES, WIDTH) / WIDTH)
         self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(layers))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def main(what: str, *arguments: str) -> None:
 
 def layers() -> int:
     """Return how many layers make a forward of half a second here."""
-    few = Slow(4)
+    few = Slow(8)
     with torch.inference_mode():
         took_ms = min(times_ms(lambda: few(torch.zeros(1, WIDTH)), 2, least_runs=3))
     return max(1, round(len(few.layers) * _FORWARD_MS / took_ms))
