@@ -96,16 +96,19 @@ def _runs(server: Part) -> str:
 
 def _candidates(server: Part) -> list[str]:
     """Return the table by which the server chose, as its metadata has it."""
-    rows = server.get("properties", {}).get("candidates") or []
-    if not rows:
-        return []
-    keys = [*dict.fromkeys(key for each in rows for key in each)]
-    cells = [["" if (value := each.get(key)) is None else _cell(value) for key in keys] for each in rows]
-    return [f"Candidates of {server['server']}:", "", *table(keys, cells), ""]
-
-
-def _cell(value: object) -> str:
-    return precise(value) if isinstance(value, float) else str(value).replace("\n", " ")
+    tried = server.get("properties", {}).get("candidates", ())
+    rows = [
+        [
+            each["backend"],
+            each["precision"],
+            "" if each["rows_s"] is None else precise(each["rows_s"]),
+            each["outcome"],
+            each["reason"],
+        ]
+        for each in tried
+    ]
+    heads = ["candidate", "precision", "rows/s", "", "why"]
+    return [f"Candidates of {server['server']}:", "", *table(heads, rows), ""] if rows else []
 
 
 def _measured(server: Part) -> Measured:

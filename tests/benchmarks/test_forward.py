@@ -167,8 +167,8 @@ def workload() -> dict[str, Any]:
 
 
 CANDIDATES = [
-    {"backend": "aoti", "precision": "fp32", "rows_s": 16.9, "verdict": "chosen"},
-    {"backend": "script", "precision": "fp32", "rows_s": None, "verdict": "off by 2"},
+    {"backend": "aoti", "precision": "fp32", "rows_s": 16.9, "outcome": "chosen", "reason": ""},
+    {"backend": "script", "precision": "fp32", "rows_s": None, "outcome": "refused", "reason": "off by 2"},
 ]
 
 
@@ -193,8 +193,8 @@ def test_the_table_has_every_server_the_ratios_and_the_candidates(workload: dict
     assert "| pitstop, fp32 | aoti, fp32 | 15 ± 0 % | 1.5 / 3.25 |" in text
     assert "| 84.4 % (75 to 93.8) |" in text
     assert "| pitstop as shipped / best bf16 peer | 2.00 (mosec, bf16) |" in text
-    assert "| aoti | fp32 | 16.9 | chosen |" in text
-    assert "| script | fp32 |  | off by 2 |" in text
+    assert "| aoti | fp32 | 16.9 | chosen |  |" in text
+    assert "| script | fp32 |  | refused | off by 2 |" in text
     assert "- gone, bf16: not measured: no Java" in text
     assert "- Triton, fp32: as it comes; up to 8 rows" in text
 
