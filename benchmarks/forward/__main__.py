@@ -1,6 +1,6 @@
 """Measures the forward that pitstop finds by itself, in four parts: python -m benchmarks.forward [PART ...].
 
-servers: over HTTP beside six servers. starts: how long one takes, from a cache, a store or nothing. interpreter: what
+servers: over HTTP beside six servers. starts: how long one takes, with a cache, a store or neither. interpreter: what
 health answers while forwards of half a second run. deviations: thousands of answers beside eager's.
 """
 

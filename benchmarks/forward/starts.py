@@ -22,7 +22,8 @@ from ..peers.pitstop import shipped
 from ..server import KEEPS_FREED, ONE_THREAD
 from .built import Built, as_shipped
 
-BEFORE, FIRST, SECOND, STORE = "first, before", "first", "second, from the cache", "first, from the store"
+BEFORE, FIRST, SECOND = "first, before", "first", "second"
+STORE, AGAIN = "first, from the store", "second, from the store"
 # Given as text, since an earlier commit has no such file. Its working directory says whose packages these are.
 _CHILD = """
 import sys, time
@@ -67,7 +68,8 @@ def _turn(name: str, config: Path, store: Path, earlier: Path) -> Iterator[tuple
         yield BEFORE, _start(earlier, old, name, empty[0])
         yield FIRST, _start(cache.PROJECT, config, name, empty[1])
         yield SECOND, _start(cache.PROJECT, config, name, empty[1])
-        yield STORE, _start(cache.PROJECT, config, name, empty[2], PITSTOP_STORE=str(store))
+        for way in (STORE, AGAIN):
+            yield way, _start(cache.PROJECT, config, name, empty[2], PITSTOP_STORE=str(store))
 
 
 def _start(project: Path, config: Path, name: str, kept: Path, **variables: str) -> dict[str, Any]:
