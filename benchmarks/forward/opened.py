@@ -49,7 +49,7 @@ def rows_of(served: OpenedModel, inputs: Sequence[Any]) -> list[Rows]:
 def forward_ms(runner: Runner, rows: Sequence[Rows], waiting: int) -> dict[int, float]:
     """Return, for each batch size, the milliseconds for so many rows: the forward alone, on ready tensors.
 
-    Of as many rows as wait at a time those of like size share a batch, which is the best that a server can do.
+    Of as many rows as wait at a time those of like size share a batch, as a server that sees them all may have it.
     """
     timed: dict[Shape, float] = {}
     found = {}
