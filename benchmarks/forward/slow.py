@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from models.sources import source
+from models.zoo.seeded import seeded
 from pitstop.measure.percentiles import percentile
 from pitstop.measure.timing import times_ms
 
@@ -30,8 +31,10 @@ class Slow(nn.Module):
 
     def __init__(self, layers: int) -> None:
         super().__init__()
-        self.places = nn.Parameter(torch.randn(_PLACES, WIDTH) / WIDTH)
-        self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(layers))
+        # What is built is found by the weights: each process must draw the same ones.
+        with seeded(0):
+            self.places = nn.Parameter(torch.randn(_PLACES, WIDTH) / WIDTH)
+            self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(layers))
 
     def forward(self, x: Tensor) -> Tensor:
         y = x[:, None] + self.places

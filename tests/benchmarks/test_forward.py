@@ -330,3 +330,8 @@ def test_a_thread_that_is_kept_from_waking_is_seen() -> None:
     held = slow._late_ms(lambda _: [sum(range(2000)) for _ in range(50)], torch.zeros(1))
     assert held["count"] > 0
     assert held["forward_ms"] > 0
+
+
+def test_the_slow_network_is_the_same_one_in_every_process() -> None:
+    row = torch.ones(1, slow.WIDTH)
+    assert torch.equal(slow.Slow(1).eval()(row), slow.Slow(1).eval()(row))
