@@ -1,7 +1,8 @@
 """The backends that a config may name, and everything about them but how they compile. No torch here.
 
 To add one, write its module, with a `build` as models/compile/build.py describes it, and list it here: the schema, the
-start, `audit` and `tune` use this list. Then write docs/settings.md with `python -m configs.settings_page`.
+start, `audit` and `tune` use this list. Then write docs/settings.md with `python -m configs.settings_page`. A config
+may also name a function of its own as backend, as `package.module:function`, which models/compile/own.py calls.
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
 
+from .code_files import import_path
 from .suggest import advise
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ class Backend:
     `title` is its name in reports; `builder` is the module that compiles, imported only where torch is. `sources` are
     the kinds of source that it can compile; a file is already a graph, which most backends cannot compile again.
     `slow`: it compiles for minutes, so `--quick` leaves it out. `artefact` is the suffix of the files that keep its
-    compiled models between starts, in a folder of its name; "" if none are kept.
+    compiled models between starts, in a folder of its name; "" if none are kept. What is slow and not kept is no
+    candidate of `backend: auto`. `one_program`: nothing is compiled or specialised when a shape first runs.
     """
 
     name: str
@@ -32,26 +35,42 @@ class Backend:
     sources: tuple[str, ...] = ("factory", "pretrained")
     slow: bool = False
     artefact: str = ""
+    one_program: bool = False
 
     def takes(self, source: "SourceConfig") -> bool:
         """Whether it can compile this kind of source."""
         return any(getattr(source, kind) is not None for kind in self.sources)
 
 
-EAGER, DEFAULT = "eager", "torchscript"
-# Those that win most often come first, so that a short search tries them.
+AUTO, EAGER, TORCHSCRIPT = "auto", "eager", "torchscript"
+DEFAULT = AUTO
+# Those that win most often come first, so that a short search tries them; of two equally fast, auto takes the first.
 BACKENDS: dict[str, Backend] = {
     each.name: each
     for each in (
         Backend(
-            DEFAULT,
+            TORCHSCRIPT,
             "TorchScript",
             "models.compile.torchscript",
             sources=("factory", "torchscript", "pretrained"),
             artefact=".pt",
         ),
+        Backend(
+            "aoti",
+            "AOTInductor",
+            "models.compile.aoti",
+            sources=("factory", "exported_program", "pretrained"),
+            slow=True,
+            artefact=".pt2",
+        ),
         Backend("compile", "torch.compile", "models.compile.torch_compile", slow=True),
-        Backend(EAGER, "eager", "models.compile.eager", sources=("factory", "exported_program", "pretrained")),
+        Backend(
+            EAGER,
+            "eager",
+            "models.compile.eager",
+            sources=("factory", "exported_program", "pretrained"),
+            one_program=True,
+        ),
     )
 }
 
@@ -61,9 +80,26 @@ def tried_on(device: str) -> list[Backend]:
     return [each for each in BACKENDS.values() if device in each.devices]
 
 
+def backend_of(name: str) -> Backend:
+    """Return the backend of a config; of `auto` and of a user's own function only the name and the title say much."""
+    if name == AUTO:
+        return Backend(AUTO, "the fastest that passes the checks", "")
+    return BACKENDS.get(name) or Backend(name, name, "models.compile.own")
+
+
+def is_own(name: str) -> bool:
+    """Whether a backend is the user's own function."""
+    return ":" in name
+
+
 def _known(name: str) -> str:
-    if name not in BACKENDS:
-        raise ValueError(f"there is no such backend; got {name!r}\nhelp: {advise(name, BACKENDS)}")
+    if is_own(name):
+        return import_path(name)
+    if name not in (AUTO, *BACKENDS):
+        raise ValueError(
+            f"there is no such backend; got {name!r}\n"
+            f"help: {advise(name, (AUTO, *BACKENDS))}; or name a function of your own, as package.module:function"
+        )
     return name
 
 

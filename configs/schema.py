@@ -19,14 +19,16 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from . import open_sizes
+from .accept import AcceptConfig
 from .backends import BACKENDS, DEFAULT, BackendName
 from .code_files import import_path
+from .precisions import AUTO, PRECISIONS, PrecisionName, quantizes
 from .strict import Strict
 from .tensors import DimConfig, OutputConfig, TensorConfig, open_dims
 from .user_config import CanaryConfig, Tunables
 from .values import check_batch_bytes, host, some_paths, whole_above_one
 
-__all__ = ["AuthConfig", "CanaryConfig", "ModelConfig", "OutputConfig", "PredictConfig", "RootConfig"]
+__all__ = ["AcceptConfig", "AuthConfig", "CanaryConfig", "ModelConfig", "OutputConfig", "PredictConfig", "RootConfig"]
 __all__ += ["SourceConfig", "Strict", "TensorConfig", "Tunables"]
 
 Device = Literal["auto", "cuda", "cpu"]
@@ -38,7 +40,6 @@ Task = Literal[
     "object-detection",
     "automatic-speech-recognition",
 ]
-Precision = Literal["fp64", "fp32", "tf32", "bf16", "fp16"]
 KINDS = ("factory", "torchscript", "exported_program", "pretrained")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 GpuShare = Annotated[float, AfterValidator(whole_above_one)]
@@ -162,15 +163,29 @@ class ModelConfig(Strict):
     ingress_replicas: int = Field(
         0, ge=0, le=256, description="Replicas that read requests, in front of those with the device."
     )
-    backend: BackendName = Field(DEFAULT, description=f"How the forward is compiled: {', '.join(BACKENDS)}.")
+    backend: BackendName = Field(
+        DEFAULT,
+        description="How the forward is compiled: auto, which measures what is there and takes the fastest that passes "
+        f"the checks; {', '.join(BACKENDS)}; or `package.module:function`, a function of your own.",
+    )
     torchscript: Literal["auto", "script", "trace"] = Field(
         "auto", description="How TorchScript is made; auto chooses."
+    )
+    store: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder or fsspec URL with what was compiled before; PITSTOP_STORE by default.",
     )
     cuda_graphs: bool = Field(
         True, description="On a GPU, replay the forward from CUDA graphs if that is faster; never if it is random."
     )
-    precision: Precision = Field(
-        "fp32", description="Precision of the forward; fp64 if an input, an output or a parameter is FP64."
+    precision: PrecisionName = Field(
+        "fp32",
+        description="Precision of the forward; fp64 if an input, an output or a parameter is FP64; auto takes the "
+        "fastest that `accept` allows.",
+    )
+    accept: AcceptConfig | None = Field(
+        None, description="What a faster variant's answers must keep of eager fp32's; without it auto stays at fp32."
     )
     memory_format: Literal["contiguous", "channels_last"] = Field(
         "contiguous", description="Memory layout of 4-D tensors."
@@ -286,6 +301,7 @@ class ModelConfig(Strict):
         if not self.may_preprocess:
             self.check_own_inputs()
         self._check_precision(self.inputs)
+        self._check_cast()
         self._check_batch_sizes()
         for tensor in (*self.inputs, *(self.model_inputs or ()), *self.outputs):
             check_batch_bytes(tensor, self.max_batch_size, open_sizes.largest(self, tensor))
@@ -303,9 +319,21 @@ class ModelConfig(Strict):
 
     def _check_precision(self, tensors: tuple[TensorConfig, ...]) -> None:
         doubles = [each.name for each in tensors if each.datatype == "FP64"]
-        if doubles and self.precision not in ("fp64", "fp32"):
+        if doubles and self.precision not in ("fp64", "fp32", AUTO):
             raise ValueError(
                 f"{doubles[0]!r} is declared FP64, which precision: {self.precision} cannot represent: remove precision"
+            )
+
+    def _check_cast(self) -> None:
+        if quantizes(self.precision) and not PRECISIONS[self.precision].takes(self.source):
+            raise ValueError(
+                f"precision: {self.precision} replaces layers of a network of Python, and this source is a file\n"
+                "help: quantise the network before it is exported, or name its factory"
+            )
+        if self.accept is not None and self.random:
+            raise ValueError(
+                "accept compares answers with eager fp32's, and random: true lets each draw numbers of its own\n"
+                "help: remove accept, and name one precision"
             )
 
     def check_own_inputs(self) -> None:

@@ -216,7 +216,7 @@ class Model:
         confine(self._config, self._placement)
         if self._placement.device == "cpu":
             malloc_tuning.keep_freed()
-        return open_model(self._config, self._placement.device, self._placement.fallback)
+        return open_model(self._config, self._placement.device, self._placement.fallback, kept=True)
 
     def _on_one_cpu_thread(self) -> bool:
         """Whether torch uses one CPU thread: then the event loop may run a forward itself."""

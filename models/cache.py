@@ -2,23 +2,30 @@
 
 After a write, the least recently used files are removed until the folder is within the bound. A process holds a shared
 lock on every file that it uses, and a file is removed only under an exclusive lock: so several processes can share the
-cache, and the files of a running replica stay.
+cache, and the files of a running replica stay. A folder among a backend's artefacts, such as an unpacked package, goes
+as a whole or not at all: `use` takes one as it takes a file, and one that is being written is `held`.
 """
 
 import fcntl
 import logging
 import os
+import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISDIR
 
 from configs.backends import BACKENDS
 
 from .errors import ModelError
 
 VARIABLE = "PITSTOP_CACHE_GIB"
+HELP = "help: check its free space and permissions, or set PITSTOP_CACHE to another folder"
 _DEFAULT_GIB = 20.0
 _DOWNLOADS = "files"
+# JSON documents beside the artefacts: what earlier starts and builds found.
+DOCUMENTS = ("starts", "builds")
 _log = logging.getLogger("pitstop")
 # Locks on the files that this process uses, by path; they end with the process.
 _used: dict[Path, int] = {}
@@ -34,20 +41,25 @@ def folder(name: str) -> Path:
     return cache_dir() / name
 
 
-def bound_gib() -> float:
-    """Return how large the cache may grow, in GiB."""
-    text = os.environ.get(VARIABLE, "")
+def kept_folders() -> list[str]:
+    """Return the names of the folders with artefacts and documents, here and in a store."""
+    return [*DOCUMENTS, *(each.name for each in BACKENDS.values() if each.artefact)]
+
+
+def bound_gib(variable: str = VARIABLE, default: float = _DEFAULT_GIB) -> float:
+    """Return how large the cache, or what another variable bounds, may grow, in GiB."""
+    text = os.environ.get(variable, "")
     try:
-        gib = float(text) if text else _DEFAULT_GIB
+        gib = float(text) if text else default
     except ValueError:
         gib = -1.0
     if not 0 < gib < float("inf"):
-        raise ModelError(f"{VARIABLE}: {text!r} is not a number of GiB above 0\nhelp: such as {VARIABLE}=20")
+        raise ModelError(f"{variable}: {text!r} is not a number of GiB above 0\nhelp: such as {variable}={default:g}")
     return gib
 
 
 def use(path: Path) -> bool:
-    """Mark a file as used, and keep it as long as this process lives; return False if it is gone."""
+    """Mark a file or a folder as used, and keep it as long as this process lives; return False if it is gone."""
     if path not in _used:
         lock = _lock(path)
         if lock is None:
@@ -60,7 +72,7 @@ def use(path: Path) -> bool:
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Keep other processes from removing a file inside the block."""
+    """Keep other processes from removing a file or a folder inside the block."""
     lock = _lock(path)
     try:
         yield
@@ -84,7 +96,7 @@ def shrink(newest: Path) -> None:
     for _, path, size in files:
         if total <= bound:
             return
-        if path != newest and _remove(path):
+        if path != newest and path not in newest.parents and _remove(path):
             total -= size
             _log.info("cache: removed %s, %s is %g GiB", path, VARIABLE, gib)
     if total > bound:
@@ -100,34 +112,46 @@ def _bound_or_default() -> float:
 
 
 def _files() -> list[tuple[float, Path, int]]:
-    """Return when each file was used last, its path and its size in bytes."""
-    files = []
+    """Return when each file, or folder that goes as a whole, was used last, its path and its size in bytes."""
+    found = []
     # Files are only removed from these folders: PITSTOP_CACHE may name a folder with other things in it.
-    folders = [_DOWNLOADS, *(each.name for each in BACKENDS.values() if each.artefact)]
-    for path in (each for name in folders for each in (cache_dir() / name).rglob("*")):
+    downloads = (cache_dir() / _DOWNLOADS).rglob("*")
+    for path in [*downloads, *(each for name in kept_folders() for each in (cache_dir() / name).glob("*"))]:
         with suppress(OSError):  # Removed by another process since it was listed.
-            if path.is_file() and not path.is_symlink():
-                stat = path.stat()
-                files.append((stat.st_mtime, path, stat.st_size))
-    return files
+            if path.is_symlink() or (path.is_dir() and path.is_relative_to(cache_dir() / _DOWNLOADS)):
+                continue
+            stats = [each.lstat() for each in _within(path)]
+            sizes = [stat.st_size for stat in stats if not S_ISDIR(stat.st_mode)]
+            found.append((max(stat.st_mtime for stat in stats), path, sum(sizes)))
+    return found
+
+
+def _within(path: Path) -> list[Path]:
+    """Return a path and all below it, without following links."""
+    return [path, *(path.rglob("*") if path.is_dir() else ())]
 
 
 def _remove(path: Path) -> bool:
-    """Remove a file that nobody uses; return whether it is gone."""
+    """Remove a file, or a folder with all in it, that nobody uses; return whether it is gone."""
+    handles: list[int] = []
     try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:
-        return not path.exists()
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink(missing_ok=True)
+        for each in _within(path):
+            if not each.is_symlink():
+                handles.append(os.open(each, os.O_RDONLY))
+                fcntl.flock(handles[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.is_dir():
+            # Renamed first, so that nobody finds a part of it.
+            shutil.rmtree(path.rename(path.with_name(f"part-{secrets.token_hex(8)}")))
+        else:
+            path.unlink(missing_ok=True)
         with suppress(OSError):  # A download's own folder; others are not empty.
             path.parent.rmdir()
         return True
     except OSError:
-        return False
+        return not path.exists()
     finally:
-        os.close(handle)
+        for handle in handles:
+            os.close(handle)
 
 
 def _lock(path: Path) -> int | None:

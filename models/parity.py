@@ -21,6 +21,7 @@ class Tolerance:
 
 
 # bf16 keeps 8 bits of mantissa, fp16 and tf32 11, fp32 24, fp64 53; a deep network adds up a few hundred roundings.
+# int8 has 127 steps for the largest weight of a row; dynamic, for the largest entry of an activation too.
 # fp64's is below fp32's rounding (6e-8), so that a model that computes in fp32 is found.
 TOLERANCES = {
     "fp64": Tolerance(1e-9, 0.0),
@@ -28,7 +29,13 @@ TOLERANCES = {
     "tf32": Tolerance(1e-2, 0.05),
     "bf16": Tolerance(6e-2, 0.10),
     "fp16": Tolerance(1e-2, 0.05),
+    "int8_dynamic": Tolerance(0.25, 0.10),
+    "int8_weights": Tolerance(0.1, 0.10),
 }
+# How far the same arithmetic may differ in a batch of another size. int8 weights are the same numbers there. A rounding
+# of fp32 before an activation becomes int8 may change its step, and with it all that follows: disturbed by 1e-7,
+# MiniLM's answers change by as much as int8 is off fp32, a tenth.
+ROUNDINGS = TOLERANCES | {"int8_weights": TOLERANCES["fp32"]}
 
 
 # A smaller output is compared with this magnitude: there a difference is only rounding.

@@ -125,6 +125,12 @@ def _input(config: TensorConfig, dims: Mapping[str, DimConfig]) -> Tensor:
     return Tensor(config.name, config.datatype, config.sizes, config.low, config.high, None, sizes, pad)
 
 
+def label(shape: Shape) -> str:
+    """Return a shape for people: `8x128`, the rows first."""
+    rows, sizes = shape
+    return "x".join(map(str, (rows, *sizes)))
+
+
 def listed(tensors: Sequence[Tensor | TensorConfig]) -> str:
     """Return them for people: `ids INT64 [-1, tokens], mask INT64 [-1, tokens]`."""
     return ", ".join(f"{each.name} {each.datatype} [{', '.join(map(str, _sizes(each)))}]" for each in tensors)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..problems import Keys, Problem, items, mapping, where
+from ..precisions import AUTO
+from ..problems import Keys, Problem, items, mapping, value_at, where
 from ..schema import ModelConfig
 from ..suggest import advise, closest
 
@@ -71,6 +72,7 @@ def _model(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
     yield from _rows(raw, app, deployment, (*keys, "deployments", index))
     yield from _queue(raw, app, deployment, (*keys, "deployments", index))
     yield from _tolerance(raw, app, (*keys, "args"))
+    yield from _precision(raw, app, (*keys, "args"))
     yield from _accelerator(raw, app, (*keys, "args", "accelerator_type"))
 
 
@@ -151,13 +153,21 @@ def _queue(raw: object, app: App, deployment: App, keys: Keys) -> Iterator[Probl
 
 
 def _tolerance(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
-    for key in ("tolerance", "batch_tolerance"):
-        given = mapping(app, "args").get(key)
+    for key in (("tolerance",), ("batch_tolerance",), ("accept", "tolerance")):
+        given, at = value_at(app, ("args", *key)), (*keys, *key)
         if isinstance(given, int | float) and given >= 1:
             what = f"is {given:g}: an answer that is wrong by its whole value would pass"
-            yield Problem(
-                (*keys, key), where(raw, (*keys, key)), what, "write a number below 1, such as 0.01", "warning"
-            )
+            yield Problem(at, where(raw, at), what, "write a number below 1, such as 0.01", "warning")
+
+
+def _precision(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
+    args, at = mapping(app, "args"), (*keys, "precision")
+    if args.get("precision") == AUTO and not args.get("accept"):
+        what = "is auto, and nothing says which answers are near enough: it stays at fp32"
+        yield Problem(at, where(raw, at), what, "add accept, such as accept: {agreement: 0.999}", "warning")
+    elif args.get("precision") == "tf32" and args.get("device") == "cpu":
+        what = "is tf32, which only a GPU has: on a CPU it is fp32"
+        yield Problem(at, where(raw, at), what, "write fp32, or bf16 if the CPU computes in it", "warning")
 
 
 def _accelerator(raw: object, app: App, at: Keys) -> Iterator[Problem]:

@@ -12,7 +12,8 @@ from .call_arguments import has_method, wrong_arguments
 from .callables import body_of, missing_callable
 
 # The keys of a model's args that name a file, and those that name a callable.
-FILES: tuple[Keys, ...] = (("source", "weights"), ("source", "torchscript"), ("source", "exported_program"))
+_SOURCES: tuple[Keys, ...] = (("source", "weights"), ("source", "torchscript"), ("source", "exported_program"))
+FILES: tuple[Keys, ...] = (*_SOURCES, ("accept", "accuracy", "data"))
 _CALLED_BARE: tuple[Keys, ...] = (("preprocess",), ("postprocess",), ("handler",))
 CALLABLES: tuple[Keys, ...] = (("source", "factory"), *_CALLED_BARE, ("predict", "decode"), ("predict", "encode"))
 

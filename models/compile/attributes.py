@@ -1,7 +1,7 @@
 """A module's state beside its weights, as bytes for a content key: settings, tables, config objects, functions.
 
 A value that could change what is compiled, but cannot be turned into bytes, raises NotComparableError: then nothing is
-kept. No key depends on an object's address or a set's order, which differ between processes.
+kept. No key depends on an object's address, a set's order or a file's folder, which differ between processes and nodes.
 """
 
 import enum
@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import fx, nn
+
+from configs.code_files import shown
 
 # Values nested deeper than this, or in themselves, cannot be compared.
 _DEEPEST = 8
@@ -57,6 +59,27 @@ def constants(named: Mapping[str, object]) -> bytes:
     """Return the plain values and tensors among some values, as bytes; a file's other names come from other files."""
     plain = {name: value for name, value in named.items() if not name.startswith("__") and _is_plain(value)}
     return b"".join(name.encode() + _bytes(value, {}, _DEEPEST) for name, value in sorted(plain.items()))
+
+
+def combined(kind: str, *parts: bytes | memoryview) -> bytes:
+    """Return one digest of a kind and its parts, each with its length, so that their borders are unambiguous."""
+    hasher = hashlib.sha256(kind.encode())
+    for part in parts:
+        hasher.update(f"|{len(part)}|".encode())
+        hasher.update(part)
+    return hasher.digest()
+
+
+def code_of(file: str | None) -> bytes:
+    """Return the digest of a file; empty for torch's own, since the key has torch's version."""
+    if file is None or Path(file).is_relative_to(_TORCH) or not Path(file).is_file():
+        return b""
+    return combined("file", Path(file).read_bytes())
+
+
+def name_of(kind: type) -> str:
+    """Return a class's name, the same wherever its file lies."""
+    return f"{shown(kind.__module__)}.{kind.__qualname__}"
 
 
 def tensor_bytes(tensor: torch.Tensor) -> memoryview | None:
@@ -103,15 +126,15 @@ def _is_plain(value: object, depth: int = _DEEPEST) -> bool:
 def _bytes(value: Any, known: Mapping[int, str], depth: int) -> bytes:
     """Return a digest of a value, or raise NotComparableError; `known` has what is already in the key, by id."""
     if id(value) in known:
-        return _digest("known", known[id(value)].encode())
+        return combined("known", known[id(value)].encode())
     if value is None or (isinstance(value, (*_EXACT, *_NAMED)) and not hasattr(value, "__dict__")):
-        return _digest(type(value).__qualname__, repr(value).encode())
+        return combined(type(value).__qualname__, repr(value).encode())
     if depth == 0:
         raise NotComparableError(f"a {type(value).__name__} too deep in it to be compared")
     if isinstance(value, torch.Tensor | np.ndarray):
         return _array(value)
     parts = _parts(value)
-    return _digest(_name(type(value)), *(_bytes(each, known, depth - 1) for each in parts))
+    return combined(name_of(type(value)), *(_bytes(each, known, depth - 1) for each in parts))
 
 
 def _array(value: Any) -> bytes:
@@ -121,7 +144,7 @@ def _array(value: Any) -> bytes:
         data = tensor_bytes(value)
     if data is None:
         raise NotComparableError(f"a {type(value).__name__} without bytes to compare")
-    return _digest(f"{type(value).__name__} {list(value.shape)} {value.dtype}", data)
+    return combined(f"{type(value).__name__} {list(value.shape)} {value.dtype}", data)
 
 
 def _parts(value: Any) -> list[Any]:
@@ -134,16 +157,16 @@ def _parts(value: Any) -> list[Any]:
 
 def _named(value: Any) -> list[Any]:
     """A class, a module or a function in C: by its name, what it is bound to, and its file."""
-    name = getattr(value, "__qualname__", value.__name__)
-    return [getattr(value, "__module__", ""), name, getattr(value, "__self__", None), _code(source_file(value))]
+    name, module = getattr(value, "__qualname__", shown(value.__name__)), getattr(value, "__module__", None) or ""
+    return [shown(module), name, getattr(value, "__self__", None), code_of(source_file(value))]
 
 
 def _function(value: types.FunctionType) -> list[Any]:
     if not source_file(value):
         raise NotComparableError("a function without a file, which cannot be compared")
     held = [cell.cell_contents for cell in value.__closure__ or ()]
-    place = [value.__module__, value.__qualname__, value.__code__.co_firstlineno, value.__code__.co_code]
-    return [*place, _code(source_file(value)), value.__defaults__, value.__kwdefaults__, held]
+    place = [shown(value.__module__ or ""), value.__qualname__, value.__code__.co_firstlineno, value.__code__.co_code]
+    return [*place, code_of(source_file(value)), value.__defaults__, value.__kwdefaults__, held]
 
 
 def _object(value: Any) -> list[Any]:
@@ -155,7 +178,7 @@ def _object(value: Any) -> list[Any]:
     slots = [name for kind in kinds for name in np.atleast_1d(getattr(kind, "__slots__", ())).tolist()]
     kept = {name: getattr(value, name, None) for name in slots if name not in ("__dict__", "__weakref__")}
     kept |= getattr(value, "__dict__", {})
-    return [*sorted(kept.items()), *(_code(file) for file in files)]
+    return [*sorted(kept.items()), *(code_of(file) for file in files)]
 
 
 _PARTS: list[tuple[Any, Callable[[Any], list[Any]]]] = [
@@ -175,23 +198,3 @@ _PARTS: list[tuple[Any, Callable[[Any], list[Any]]]] = [
 def _beside(value: Any) -> list[Any]:
     """Return the attributes of a container beside its contents."""
     return sorted(getattr(value, "__dict__", {}).items())
-
-
-def _code(file: str | None) -> bytes:
-    """Return the digest of a file; empty for torch's own, since the key has torch's version."""
-    if file is None or Path(file).is_relative_to(_TORCH) or not Path(file).is_file():
-        return b""
-    return _digest("file", Path(file).read_bytes())
-
-
-def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _digest(kind: str, *parts: bytes | memoryview) -> bytes:
-    """Return one digest of a kind and its parts, each with its length, so that their borders are unambiguous."""
-    hasher = hashlib.sha256(kind.encode())
-    for part in parts:
-        hasher.update(f"|{len(part)}|".encode())
-        hasher.update(part)
-    return hasher.digest()

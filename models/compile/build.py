@@ -3,20 +3,23 @@
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
 
-from configs.backends import BACKENDS, EAGER
+from configs.backends import EAGER, backend_of
 from configs.schema import ModelConfig
 
 from ..errors import ModelError
 from ..runtime.layout import Layout
 from ..runtime.runner import Forward
-from ..signature import Tensor
+from ..signature import Shape, Tensor
 from .refused import Made, Refused
 
 Staged = Sequence[torch.Tensor]
+# Draws inputs of a warmed shape from a seed, on the device.
+Draw = Callable[[Shape, int], Staged]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,33 @@ class Compiled:
         return self.how == EAGER
 
 
+class Network(Protocol):
+    """What an exporter and a tracer need of an Uncompiled."""
+
+    @property
+    def module(self) -> nn.Module: ...
+    @property
+    def probes(self) -> Sequence[Staged]: ...
+    @property
+    def model_inputs(self) -> Sequence[Tensor]: ...
+    @property
+    def outputs(self) -> Sequence[Tensor]: ...
+    @property
+    def layout(self) -> Layout: ...
+    @property
+    def draw(self) -> Draw | None: ...
+    @property
+    def minutes(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Uncompiled:
     """What a backend compiles: a module in eval, on the layout's device and in its precision.
 
     `probes` are inputs on the device, of several batch sizes, the largest first. `model_inputs` are the inputs in
     forward's order, `outputs` what it returns. `identity` is a digest of the network as it was loaded, None if it has
-    none: then nothing that is compiled can be kept. `minutes`: compiling may take minutes.
+    none: then nothing that is compiled can be kept. `minutes`: compiling may take minutes. `draw` draws inputs of any
+    warmed shape; without it only the probes can be compared.
     """
 
     module: nn.Module
@@ -50,6 +73,7 @@ class Uncompiled:
     config: ModelConfig
     identity: str | None = None
     minutes: bool = False
+    draw: Draw | None = None
 
 
 # The `build` of a backend's module.
@@ -58,7 +82,7 @@ Build = Callable[[Uncompiled], Compiled]
 
 def compile_with(given: Uncompiled) -> Compiled:
     """Compile a prepared module; raise ModelError if the backend does not run on its device."""
-    backend, device = BACKENDS[given.config.backend], given.layout.device.type
+    backend, device = backend_of(given.config.backend), given.layout.device.type
     if device not in backend.devices:
         raise ModelError(
             f"backend: {backend.name} runs on {', '.join(backend.devices)}, and this model on {device}\n"

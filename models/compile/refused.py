@@ -6,31 +6,75 @@ from typing import Literal
 
 # Compiled in this start, in an earlier one, or already in the model's file.
 Made = Literal["now", "before", "file"]
-# wrong_branch: the trace holds the branch that its example took. deviates: its answers differ from eager's.
-RefusedCode = Literal["not_compilable", "wrong_branch", "deviates", "already_a_graph", "list_of_rows"]
+# data_branch: Python branches on the data. data_value: Python reads a number out of the data, which a trace freezes.
+# wrong_branch: torch warns of a frozen value, and torch.export cannot judge it. deviates: its answers differ from
+# eager's. any_size: torch warns, and not all sizes that may come can be compared. fixed_size: forward fixes one.
+RefusedCode = Literal[
+    "not_compilable",
+    "not_exportable",
+    "data_branch",
+    "data_value",
+    "wrong_branch",
+    "deviates",
+    "any_size",
+    "fixed_size",
+    "too_long",
+    "already_a_graph",
+    "list_of_rows",
+    "not_built",
+    "no_compiler",
+    "random",
+    "is_script",
+    "int8",
+]
 # A trace that would be wrong for other inputs.
-WRONG_TRACE: tuple[RefusedCode, ...] = ("wrong_branch", "deviates")
+WRONG_TRACE: tuple[RefusedCode, ...] = ("data_branch", "data_value", "wrong_branch", "deviates")
+_COMPILERS = {"aoti": "AOTInductor"}
 _WRONG = "a trace would be wrong for other inputs"
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A way that was tried (script, trace) and refused; `said` is torch's own reason, `deviation` is from eager."""
+    """A way that was tried (script, trace, export) and refused.
+
+    `said` is torch's own reason, `deviation` is from eager; `file`, `line` and `text` are a line of the network's code.
+    """
 
     way: str
     code: RefusedCode
     said: str = ""
     deviation: float = 0.0
+    file: str = ""
+    line: int = 0
+    text: str = ""
 
     @property
     def sentence(self) -> str:
+        wrong = f"{_WRONG}: " if self.way == "trace" else ""
         return {
-            "not_compilable": f"torch.jit.{self.way} fails ({self.said})",
-            "wrong_branch": f"{_WRONG}: control flow depends on the data ({self.said})",
+            "data_branch": f"{wrong}control flow depends on the data{self._where}",
+            "data_value": f"{wrong}a number is read out of the data{self._where}",
+            "any_size": f"a trace may be wrong for other sizes, of which requests may bring any ({self.said})",
+            "too_long": f"{self.said} takes too long for a start",
+            "not_exportable": f"torch.export fails ({self.said}){self._where if self.file else ''}",
+            "fixed_size": f"torch.export cannot leave {self.said} open",
+            "not_compilable": f"{_COMPILERS.get(self.way, f'torch.jit.{self.way}')} fails ({self.said})",
+            "wrong_branch": f"a trace may be wrong for other inputs: torch warns of what it would freeze ({self.said})",
             "deviates": f"{_WRONG}: on fresh ones it differs from eager by {self.deviation:.2g}",
             "list_of_rows": "forward returns a list with an entry for each row, which only Python can read",
+            "int8": "TorchScript cannot keep int8 weights: it fails, or turns them back into fp32",
+            "not_built": "nothing is built of it: `pitstop build` does it, and takes minutes",
             "already_a_graph": "a .pt2 export is a graph already; TorchScript does not apply to it",
+            "no_compiler": "there is no C++ compiler; install g++ (apt-get install g++), or name one in $CXX",
+            "random": "with random: true its random numbers would differ from eager's of the same seed",
+            "is_script": "the source is TorchScript, which torch.export does not read",
         }[self.code]
+
+    @property
+    def _where(self) -> str:
+        if not self.file:
+            return f" ({self.said})" if self.said else ""
+        return f" at {self.file}:{self.line}" + (f": `{self.text}`" if self.text else "")
 
 
 def sentences(refused: Iterable[Refused]) -> str:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,6 +35,10 @@ if failed is not None:
 
 def save(module: torch.jit.ScriptModule, path: Path, extra: Mapping[str, str]) -> None:
     """Save a module; raise OSError if the file cannot be written, RuntimeError if the module cannot be saved."""
+    if _has_an_empty_tensor(module):
+        # Through a pipe torch would abort. This takes memory: such networks are few.
+        path.write_bytes(module.save_to_buffer(_extra_files=dict(extra)))
+        return
     reading, writing = os.pipe()
     command = [sys.executable, "-I", "-S", "-c", _WRITER, str(path)]
     try:
@@ -51,3 +56,12 @@ def save(module: torch.jit.ScriptModule, path: Path, extra: Mapping[str, str]) -
             _, said = writer.communicate()
     if writer.returncode:
         raise OSError(said.strip() or f"the process that writes it ended with {writer.returncode}")
+
+
+def _has_an_empty_tensor(module: torch.jit.ScriptModule) -> bool:
+    held = [*module.parameters(), *module.buffers()]
+    graph: Any = module.inlined_graph
+    for node in graph.findAllNodes("prim::Constant"):
+        kind = node.kindOf("value") if node.hasAttribute("value") else ""
+        held += [node.t("value")] if kind == "t" else node.ts("value") if kind == "ts" else []
+    return any(each.numel() == 0 for each in held)

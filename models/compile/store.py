@@ -1,113 +1,121 @@
-"""Keeps a backend's compiled models between starts, under a key of everything that they depend on.
+"""Keeps what backends compile between starts, under a key of all that it depends on: cache first, then the store.
 
-The key covers weights, the factory and its arguments, the attributes and the code of every module with the functions
-that its file imports, versions, precision, layout and device: after a change of these no old artefact is loaded.
-An artefact has its checksum in its name and is written whole or not at all, so a partial one is never run. If one
-cannot be read or written, because of a full disk say, that costs a compilation, never a start. Saving, checking and
-loading use the file, without a second copy of the weights in memory.
+The key covers the network's identity, its signature, layout and precision, pitstop's own code, and the machine: after a
+change of these nothing old is loaded. An artefact has its checksum in its name and is written whole or not at all, so a
+partial one is never run. A start writes to the cache alone, `pitstop build` also to the store (shared_store.py).
+Whatever cannot be read or written, because of a full disk or a store that is away, costs a compilation, never a start.
 """
 
-import hashlib
+import json
 import logging
-import sys
+import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
-
-import torch
-from torch import nn
+from typing import Any, TypeVar
 
 from configs.backends import BACKENDS
 
 from .. import cache
-from ..runtime.layout import Layout
-from ..sources.files import digest, written_atomically
-from ..user_code import call
-from .attributes import NotComparableError, constants, settings, source_file, tensor_bytes
+from ..errors import ModelError
+from ..sources.files import digest, shown, write_atomically, written_atomically
+from . import shared_store
+from .documents import read_json, write_json
+from .keys import Key, key_from, key_of
+from .making import making
+from .provenance import provenance
+from .store_bound import prune
+
+__all__ = ["Key", "key_from", "key_of", "making", "read", "read_json", "write", "write_json"]
 
 T = TypeVar("T")
-_FORMAT = "6"
-_TORCH = Path(torch.__file__).parent
-_HELP = "help: check its free space and permissions, or set PITSTOP_CACHE to another folder"
 _log = logging.getLogger("pitstop")
 
 
-def key_of(module: nn.Module, layout: Layout, method: str, made_from: str = "") -> str | None:
-    """Return the content key, in hex, or None if weights or attributes cannot be compared: nothing is kept then.
+def read(
+    backend: str, key: str | None, load: Callable[[Path], T], *, publish: bool = False, here: bool = False
+) -> T | None:
+    """Return the artefact of a backend, read by `load`; None if none is kept, or it is not whole.
 
-    `made_from` names the factory and its arguments.
+    `here` looks only into the cache; `publish` brings what is found there to the store, if that lacks it.
     """
-    parts = [
-        _FORMAT,
-        torch.__version__,
-        method,
-        made_from,
-        str(layout.device.type),
-        str(layout.dtype),
-        str(layout.channels_last),
-    ]
-    if layout.device.type == "cuda":
-        parts.append(torch.cuda.get_device_name(layout.device))
-    hasher = hashlib.sha256("\n".join(parts).encode())
-    try:
-        for source in _code(module):
-            hasher.update(source)
-    except NotComparableError as error:
-        _log.info("the compiled model is not kept: %s", error)
+    if key is None:
         return None
-    for name, tensor in sorted({**dict(module.named_parameters()), **dict(module.named_buffers())}.items()):
-        data = tensor_bytes(tensor)
-        if data is None:
-            kind = type(tensor.data).__name__
-            _log.info("the compiled model is not kept: weight %s is a %s, which has no bytes to compare", name, kind)
-            return None
-        hasher.update(f"{name} {list(tensor.shape)} {tensor.dtype}\n".encode())
-        hasher.update(data)
-    return hasher.hexdigest()
+    found = _read(backend, key, load)
+    if found is None and not here and _fetched(backend, key):
+        found = _read(backend, key, load)
+    if found is None:
+        return None
+    path, loaded = found
+    if publish:
+        _publish(backend, key, path)
+    return loaded
 
 
-def read(backend: str, key: str | None, load: Callable[[Path], T]) -> T | None:
-    """Return the artefact of a backend, read by `load`; None if none is kept, or it is not whole."""
-    for path in _kept(backend, key):
-        try:
-            if cache.use(path):
-                _check(path)
-                return load(path)
-        except FileNotFoundError:  # Removed by another process.
-            continue
-        except OSError as error:
-            _log.warning("compiled artefact %s cannot be read and will be made again: %s\n%s", path, error, _HELP)
-        except Exception as error:  # A loader may raise anything for a file of another version or a broken one.
-            _log.warning("compiled artefact %s is damaged and will be made again (%s)", path, type(error).__name__)
-            with suppress(OSError):
-                path.unlink()
-    return None
+def write(
+    backend: str,
+    key: str | None,
+    save: Callable[[Path], None],
+    *,
+    publish: bool = False,
+    seconds: float | None = None,
+) -> None:
+    """Keep the file that `save` writes; a full disk gets a warning and does not fail the start.
 
-
-def write(backend: str, key: str | None, save: Callable[[Path], None]) -> None:
-    """Keep the file that `save` writes; a full disk gets a warning and does not fail the start."""
+    Raises:
+        ModelError: with `publish`, which is for `pitstop build` alone: it cannot be brought to the store.
+    """
     if key is None:
         return
     try:
         with written_atomically(cache.folder(backend)) as part:
             save(part)
-            path = part.with_name(f"{key}-{digest(part)}{BACKENDS[backend].artefact}")
+            sha256 = digest(part)
+            path = part.with_name(f"{key}-{sha256}{BACKENDS[backend].artefact}")
             part.replace(path)
+            if isinstance(key, Key):
+                about = provenance(backend, key, path, sha256, key.about, seconds)
+                write_atomically(path.with_suffix(".json"), _json(about))
     except (OSError, RuntimeError) as error:
         # RuntimeError: a module that calls @torch.jit.ignore.
         line = str(error).partition("\n")[0]
         _log.warning(
-            "compiled artefact not kept in %s, the next start compiles again: %s\n%s", cache.cache_dir(), line, _HELP
+            "compiled artefact not kept in %s, the next start compiles again: %s\n%s",
+            cache.cache_dir(),
+            line,
+            cache.HELP,
         )
         return
     cache.use(path)
     cache.shrink(path)
+    if publish:
+        _publish(backend, key, path)
 
 
-def _kept(backend: str, key: str | None) -> list[Path]:
-    if key is None:
-        return []
+def _read(backend: str, key: str, load: Callable[[Path], T]) -> tuple[Path, T] | None:
+    for path in _kept(backend, key):
+        try:
+            if cache.use(path):
+                _check(path)
+                loaded = load(path)
+                with suppress(OSError):
+                    os.utime(path.with_suffix(".json"))
+                return path, loaded
+        except FileNotFoundError:  # Removed by another process.
+            continue
+        except OSError as error:
+            _log.warning("compiled artefact %s cannot be read and will be made again: %s\n%s", path, error, cache.HELP)
+        except Exception as error:  # A loader may raise anything for a file of another version or a broken one.
+            _log.warning("compiled artefact %s is damaged and will be made again (%s)", path, type(error).__name__)
+            with suppress(OSError):
+                path.unlink()
+                path.with_suffix(".json").unlink()
+    return None
+
+
+def _kept(backend: str, key: str) -> list[Path]:
     return sorted((cache.cache_dir() / backend).glob(f"{key}-*{BACKENDS[backend].artefact}"))
 
 
@@ -116,31 +124,58 @@ def _check(path: Path) -> None:
         raise ValueError("the checksum does not fit")
 
 
-def _code(module: nn.Module) -> list[bytes]:
-    """Return the structure, which shows a renamed layer or another stride, and every module's settings and code."""
-    kinds = sorted({type(part) for part in module.modules()}, key=repr)
-    known = [constants(each) for kind in kinds if not kind.__module__.startswith("torch.") for each in _named(kind)]
-    files = {file for kind in kinds for file in _files(kind)}
-    return [
-        call(repr, module).encode(),
-        *settings(module),
-        *known,
-        *(Path(file).read_bytes() for file in sorted(files)),
-    ]
+def _fetched(backend: str, key: str) -> bool:
+    """Bring the store's artefact into the cache; whatever fails costs a warning, and False."""
+    with shared_store.asked(key) as place:
+        if place is None:
+            return False
+        found = shared_store.document(place, backend, key, partial(_checked, backend))
+        if found is None:
+            _log.info("store: %s has no %s of this model, machine and version", shown(place), backend)
+            return False
+        name = str(found["file"])
+        with written_atomically(cache.folder(backend)) as part:
+            sha256 = shared_store.take(place, f"{backend}/{name}", part, int(found["bytes"]))
+            if sha256 != found["sha256"]:
+                what = "is gone" if sha256 is None else "is damaged, its checksum does not fit"
+                raise ModelError(f"{shown(place)}: {backend}/{name} {what}\nhelp: run `pitstop build` again")
+            path = part.with_name(name)
+            part.replace(path)
+        write_atomically(path.with_suffix(".json"), _json(found))
+        cache.use(path)
+        cache.shrink(path)
+        return True
+    return False
 
 
-def _named(kind: type[nn.Module]) -> tuple[Mapping[str, object], ...]:
-    """Return the values that the file of a class and the class itself know by name."""
-    return _beside(kind), vars(kind)
+def _checked(backend: str, found: Any, key: str) -> dict[str, Any]:
+    """Return an artefact's provenance if it is of this key and machine, or raise ValueError."""
+    if not isinstance(found, dict) or (found.get("backend"), found.get("key")) != (backend, key):
+        raise ValueError("it is another's")
+    if isinstance(key, Key) and key.about and found.get("machine") != json.loads(_json(key.about["machine"])):
+        raise ValueError("it is of another machine")
+    sha256, size = str(found.get("sha256")), found.get("bytes")
+    fits = found.get("file") == f"{key}-{sha256}{BACKENDS[backend].artefact}" and re.fullmatch("[0-9a-f]{64}", sha256)
+    if not fits or not isinstance(size, int) or size < 0:
+        raise ValueError("it names no artefact")
+    return found
 
 
-def _files(kind: type[nn.Module]) -> set[str]:
-    """Return the file of a class, and those of the functions, classes and modules it imports, without torch's own."""
-    files = {source_file(kind), *(source_file(each) for each in _beside(kind).values())}
-    return {file for file in files if file and not Path(file).is_relative_to(_TORCH) and Path(file).is_file()}
+def _publish(backend: str, key: str, path: Path) -> None:
+    place = shared_store.place_of(key)
+    if place is None:
+        return
+    beside = path.with_suffix(".json")
+    try:
+        about = _checked(backend, json.loads(beside.read_bytes()), key)
+    except (OSError, ValueError):
+        about = provenance(backend, key, path, digest(path), getattr(key, "about", {}), None)
+    shared_store.give(place, f"{backend}/{path.name}", path)
+    with written_atomically(path.parent) as part:
+        part.write_bytes(_json(about))
+        shared_store.give(place, f"{backend}/{key}.json", part)
+    prune(place)
 
 
-def _beside(kind: type[nn.Module]) -> dict[str, object]:
-    """Return what the file of a class knows by name."""
-    module = sys.modules.get(kind.__module__)
-    return {} if module is None else vars(module)
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, indent=1).encode()

@@ -1,15 +1,13 @@
 """TorchScript that answers as eager does: scripted or traced, and traced only if the trace answers as eager does.
 
-A trace records one run. If the model's control flow depends on its data, the trace repeats the branch of its example,
-and silently gives wrong answers for other inputs. So a trace is refused if the tracer warns of a value that it froze,
-or if new inputs at several batch sizes deviate from eager; then the model is scripted or, if that fails, served
-eagerly, with the reason kept.
+A model is scripted or, if that fails, traced where the trace can be trusted (tracing.py). Else it is served eagerly,
+with the reason kept.
 """
 
 import json
 import logging
+import time
 import warnings
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,19 +17,19 @@ import torch
 from torch import fx, nn
 
 from configs.backends import EAGER
+from configs.precisions import quantizes
 from configs.schema import ModelConfig
 
 from ..errors import first_line
-from ..parity import TOLERANCES, Tolerance, deviation, tolerance_for
+from ..parity import TOLERANCES, Tolerance, tolerance_for
 from ..runtime.output_paths import INNER, ReadOutputs, as_graph, returns_list_of_rows
-from ..runtime.runner import Forward, in_order
-from ..runtime.seeding import seed_of, seeded
-from ..signature import Tensor
+from ..runtime.seeding import seed_of
 from ..user_code import call
 from . import store
-from .build import Compiled, Staged, Uncompiled
+from .build import Compiled, Network, Uncompiled
 from .refused import Refused, sentences
 from .saving import save
+from .tracing import traced
 
 _NAME = "torchscript"
 _MADE = "made.json"
@@ -41,29 +39,16 @@ _log = logging.getLogger("pitstop")
 
 def build(given: Uncompiled) -> Compiled:
     """Compile, or load what an earlier start compiled from the same model."""
-    module, layout, config = given.module, given.layout, given.config
+    module, config = given.module, given.config
     if config.source.exported_program is not None:
         return Compiled(module, EAGER, (Refused("script", "already_a_graph"),))
     if loaded_script(module) is not None:
         # Only as a whole can it be frozen, and packed for a CPU.
         whole = _script(as_graph(module))
-        return Compiled(module if isinstance(whole, Refused) else _frozen(whole), "script", made="file")
-    if returns_list_of_rows(module):
-        return Compiled(module, EAGER, (Refused("script", "list_of_rows"),))
-    # The factory's arguments are part of the key: weights and code may be the same with others.
-    made_from = f"{config.source.factory} {sorted(config.source.kwargs.items())}"
-    key = store.key_of(as_graph(module), layout, config.torchscript, made_from)
-    if (compiled := kept(key, layout.device)) is not None:
-        return compiled
-    made = faithful(module, given.probes, given.outputs, config.torchscript, trace_tolerance(config), seed_of(config))
-    if made.eager:
-        _log.warning(
-            "TorchScript would give other answers, so the model runs in eager mode: %s", sentences(made.refused)
-        )
-        return made
-    frozen = Compiled(_frozen(made.forward), made.how, made.refused)
-    keep(key, frozen)
-    return frozen
+        return Compiled(module if isinstance(whole, list) else _frozen(whole), "script", made="file")
+    if quantizes(config.precision) or returns_list_of_rows(module):
+        return Compiled(module, EAGER, (Refused("script", "int8" if quantizes(config.precision) else "list_of_rows"),))
+    return _kept_or_made(given)
 
 
 def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
@@ -75,32 +60,23 @@ def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
     return inner if isinstance(inner, torch.jit.ScriptModule) else None
 
 
-def faithful(
-    module: nn.Module,
-    probes: Sequence[Staged],
-    outputs: Sequence[Tensor],
-    method: str,
-    tolerance: Tolerance,
-    seed: int | None = None,
-) -> Compiled:
+def faithful(given: Network, method: str, tolerance: Tolerance, seed: int | None = None) -> Compiled:
     """Script or trace a module so that it answers as eager does; return it unchanged, as eager, if neither works.
 
     Args:
-        module: the module.
-        probes: inputs on the device, of several batch sizes.
-        outputs: what forward returns.
+        given: the module, with what it is traced and compared with.
         method: auto, script or trace.
         tolerance: how far a trace may deviate from eager.
         seed: what both are seeded with to be compared, if they draw random numbers.
     """
     refused: tuple[Refused, ...] = ()
-    graph = as_graph(module)
+    graph = as_graph(given.module)
     for way in _WAYS[method]:
-        made = _script(graph) if way == "script" else _trace(graph, probes, outputs, tolerance, seed)
-        if not isinstance(made, Refused):
+        made = _script(graph) if way == "script" else traced(graph, given, tolerance, seed)
+        if isinstance(made, torch.jit.ScriptModule):
             return Compiled(made, way, refused)
-        refused = (*refused, made)
-    return Compiled(module, EAGER, refused)
+        refused = (*refused, *made)
+    return Compiled(given.module, EAGER, refused)
 
 
 def trace_tolerance(config: ModelConfig) -> Tolerance:
@@ -109,14 +85,43 @@ def trace_tolerance(config: ModelConfig) -> Tolerance:
     return Tolerance(min(own.relative, standard.relative), min(own.disagree, standard.disagree))
 
 
-def kept(key: str | None, device: torch.device) -> Compiled | None:
+def kept(key: str | None, device: torch.device, *, publish: bool = False, here: bool = False) -> Compiled | None:
     """Return what an earlier start compiled under this key."""
-    return store.read(_NAME, key, partial(_load, device=device))
+    return store.read(_NAME, key, partial(_load, device=device), publish=publish, here=here)
 
 
-def keep(key: str | None, compiled: Compiled) -> None:
+def keep(key: str | None, compiled: Compiled, *, publish: bool = False, seconds: float | None = None) -> None:
     """Keep a compiled module for the starts to come."""
-    store.write(_NAME, key, partial(_save, compiled))
+    store.write(_NAME, key, partial(_save, compiled), publish=publish, seconds=seconds)
+
+
+def _kept_or_made(given: Uncompiled) -> Compiled:
+    layout, config = given.layout, given.config
+    key = store.key_of(given, _NAME, config.torchscript, trace_tolerance(config), portable=True)
+    if (compiled := kept(key, layout.device, publish=given.minutes)) is not None:
+        return compiled
+    with store.making(_NAME, key) as waited:
+        # Another may also have finished since the cache was looked at.
+        if (compiled := kept(key, layout.device, publish=given.minutes, here=True)) is not None:
+            return compiled
+        if not waited:
+            return _made(given, key)
+    # Whoever made it kept nothing, since it is eager, say: then nobody waits for anybody.
+    return _made(given, key)
+
+
+def _made(given: Uncompiled, key: str | None) -> Compiled:
+    config, started = given.config, time.perf_counter()
+    tolerance, seed = trace_tolerance(config), seed_of(config)
+    made = faithful(given, config.torchscript, tolerance, seed)
+    if made.eager:
+        _log.warning(
+            "TorchScript would give other answers, so the model runs in eager mode: %s", sentences(made.refused)
+        )
+        return made
+    frozen = Compiled(_frozen(made.forward), made.how, made.refused)
+    keep(key, frozen, publish=given.minutes, seconds=time.perf_counter() - started)
+    return frozen
 
 
 def _load(path: Path, device: torch.device) -> Compiled:
@@ -132,7 +137,7 @@ def _save(compiled: Compiled, path: Path) -> None:
     save(module, path, {_MADE: json.dumps(made)})
 
 
-def _script(module: nn.Module) -> torch.jit.ScriptModule | Refused:
+def _script(module: nn.Module) -> torch.jit.ScriptModule | list[Refused]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -141,44 +146,7 @@ def _script(module: nn.Module) -> torch.jit.ScriptModule | Refused:
             made: torch.jit.ScriptModule = call(torch.jit.script, module)
             return made
     except Exception as error:  # The compiler raises half a dozen unrelated types; each means "not scriptable".
-        return Refused("script", "not_compilable", first_line(error))
-
-
-def _trace(
-    module: nn.Module, probes: Sequence[Staged], outputs: Sequence[Tensor], tolerance: Tolerance, seed: int | None
-) -> torch.jit.ScriptModule | Refused:
-    try:
-        with warnings.catch_warnings(record=True) as heard, torch.no_grad():
-            warnings.simplefilter("always")
-            traced: Any = call(torch.jit.trace, module, tuple(probes[0]), check_trace=False, strict=False)
-    except Exception as error:  # As above: any failure of the tracer means "not traceable".
-        return Refused("trace", "not_compilable", first_line(error))
-    froze = [str(each.message) for each in heard if issubclass(each.category, torch.jit._trace.TracerWarning)]
-    if froze:
-        return Refused("trace", "wrong_branch", froze[0].partition(". ")[0])
-    worst = _worst_deviation(module, traced, probes, outputs, seed)
-    if worst > max(tolerance.relative, tolerance.disagree):
-        return Refused("trace", "deviates", deviation=worst)
-    made: torch.jit.ScriptModule = traced
-    return made
-
-
-def _worst_deviation(
-    module: nn.Module, traced: Forward, probes: Sequence[Staged], outputs: Sequence[Tensor], seed: int | None
-) -> float:
-    worst = 0.0
-    with torch.no_grad():
-        for probe in probes:
-            try:
-                with seeded(seed, probe[0].device):
-                    answered = in_order(call(traced, *probe), outputs)
-            except RuntimeError:
-                return float("inf")
-            with seeded(seed, probe[0].device):
-                expected = in_order(call(module, *probe), outputs)
-            deviations = [deviation(*pair) for pair in zip(answered, expected, strict=True)]
-            worst = max([worst, *(each for each in deviations if each is not None)])
-    return worst
+        return [Refused("script", "not_compilable", first_line(error))]
 
 
 def _frozen(module: Any) -> torch.jit.ScriptModule:

@@ -10,15 +10,18 @@ Each class is one check, and says which of the five mistakes it is about. A code
                     nothing is compared, and `reason` says why
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal
 
-from configs.backends import BACKENDS, EAGER
+from configs.backends import TORCHSCRIPT, backend_of
 
 from ..compile.refused import Made, Refused, sentences
+from .acceptance_result import Acceptance, Accuracy, Figures
 
 Code = Literal["passed", "failed", "measured", "not_applicable", "waived"]
 _MARKS = {"passed": "✓", "measured": "✓", "not_applicable": "-", "waived": "!", "failed": "✗"}
+_BACKEND = {"script": TORCHSCRIPT, "trace": TORCHSCRIPT}
 _HOW = {"script": "TorchScript, scripted", "trace": "TorchScript, traced"}
 _MADE = {"now": "made in this start", "before": "loaded from the cache", "file": "loaded from the model's file"}
 
@@ -85,6 +88,8 @@ class WarmedShapes:
     shapes: int
     autotuning: bool | None
     whole: bool = False
+    # How many of them ran in this start, where an earlier one of the same model ran the others; None: all did.
+    ran: int | None = None
 
     @property
     def sentence(self) -> str:
@@ -92,7 +97,10 @@ class WarmedShapes:
         if self.autotuning is not None:
             cudnn = f"cuDNN autotuning is {'on: they are fixed' if self.autotuning else 'off: a size is open'}"
         others = "; a request of any other number of rows runs as it is" if self.whole else ""
-        return f"all {self.shapes} ran before the first request{others}; {cudnn}"
+        ran = f"all {self.shapes} ran before the first request"
+        if self.ran is not None and self.ran < self.shapes:
+            ran = f"{self.ran} of {self.shapes} ran in this start, all in the one that checked the model"
+        return f"{ran}{others}; {cudnn}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +129,8 @@ class Compilation:
 
     @property
     def sentence(self) -> str:
-        runs = _HOW.get(self.how) or (BACKENDS[self.how].title if self.how in BACKENDS else self.how)
-        if BACKENDS[self.asked].artefact and self.how != EAGER:
+        runs = _HOW.get(self.how) or backend_of(self.how).title
+        if backend_of(_BACKEND.get(self.how, self.how)).artefact:
             runs += f", {_MADE[self.made]}"
         if self.graphs:
             runs += f", {self.graphs} shape{'s' * (self.graphs > 1)} as CUDA graphs"
@@ -132,7 +140,7 @@ class Compilation:
         if self.waived_by == "random":
             parts = [runs, "not compared with eager: it draws other numbers from the same seed; waived by random"]
         if self.refused:
-            parts.append(f"asked for {BACKENDS[self.asked].title}: {sentences(self.refused)}")
+            parts.append(f"asked for {backend_of(self.asked).title}: {sentences(self.refused)}")
         if self.precision_reason:
             parts.append(f"runs {self.precision_reason}")
         return "; ".join(parts) + _waived(self)
@@ -191,7 +199,14 @@ class Failed:
     code: Code = "failed"
 
 
-CheckResult = InferenceMode | Padding | CoBatchedRows | WarmedShapes | Compilation | Device | Batching | Failed
+CheckResult = (
+    InferenceMode | Padding | CoBatchedRows | WarmedShapes | Compilation | Acceptance | Device | Batching | Failed
+)
+_PARTS: dict[str, type[Any]] = {"refused": Refused, "figures": Figures}
+_RESULTS: dict[str, type[CheckResult]] = {
+    each.check: each
+    for each in (InferenceMode, Padding, CoBatchedRows, WarmedShapes, Compilation, Acceptance, Device, Batching)
+}
 
 
 def line(result: CheckResult) -> str:
@@ -202,6 +217,18 @@ def line(result: CheckResult) -> str:
 def as_json(result: CheckResult) -> dict[str, Any]:
     """Return the check's name, code, figures and sentence."""
     return {"check": result.check, "mistake": result.mistake, **asdict(result), "sentence": result.sentence}
+
+
+def from_json(shown: Mapping[str, Any]) -> CheckResult:
+    """Return a result that `as_json` made plain values of; raise KeyError or TypeError if it is of another form."""
+    kind = _RESULTS[shown["check"]]
+    given = {each.name: shown[each.name] for each in fields(kind)}
+    for name, part in _PARTS.items():
+        if given.get(name):
+            given[name] = tuple(part(**each) for each in given[name])
+    if given.get("accuracy"):
+        given["accuracy"] = Accuracy(**given["accuracy"])
+    return kind(**given)
 
 
 def _changes(result: Padding | CoBatchedRows) -> str:

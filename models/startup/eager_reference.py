@@ -52,7 +52,7 @@ def eager_of(
 ) -> Reference:
     """Return the eager reference of a model that will be prepared in this layout."""
     plain = reference_layout(module, layout)
-    return Reference(reference_of(module, plain, layout), samples.model_inputs, outputs, plain, seed)
+    return Reference(reference_of(module, plain), samples.model_inputs, outputs, plain, seed)
 
 
 def reference_layout(module: nn.Module, layout: Layout) -> Layout:

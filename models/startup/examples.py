@@ -28,6 +28,7 @@ from ..user_code import call, call_at_start
 
 # Enough for every check; more would only take memory.
 MOST_ROWS = 256
+_MOST_BYTES = 2**28
 _FORMS = "a dict of arrays with an entry for each input, rows first, or a list of such dicts"
 Named = str | Sequence[str] | None
 _Row = dict[str, Array]
@@ -68,13 +69,14 @@ class Examples:
         return {name: below([row[name] for row in chosen]) for name in chosen[0]}
 
 
-def load(named: Named, signature: Signature, decode: str | None = None) -> Examples | None:
+def load(named: Named, signature: Signature, decode: str | None = None, most: int = MOST_ROWS) -> Examples | None:
     """Return the rows that a config names, or None where it names none.
 
     Args:
         named: files or callables.
         signature: what the rows are held against.
         decode: the config's predict.decode, which reads pictures.
+        most: how many are kept at most.
 
     Raises:
         ModelError: they cannot be read, or are none that the inputs take.
@@ -83,14 +85,14 @@ def load(named: Named, signature: Signature, decode: str | None = None) -> Examp
         return None
     several, rows = (named,) if isinstance(named, str) else named, list[_Row]()
     for each in several:
-        if len(rows) >= MOST_ROWS:
+        if len(rows) >= most:
             break
         what = f"example {shown(each)}"
         requests = _requests(each, signature, decode)
-        rows += call_at_start(what, f"give {_FORMS}", _checked, what, signature, requests)
+        rows += call_at_start(what, f"give {_FORMS}", checked_rows, what, signature, requests, most)
     if not rows:
         raise ModelError(f"example {', '.join(map(shown, several))}: has no row\nhelp: give one row at least")
-    return Examples(rows[:MOST_ROWS])
+    return Examples(rows[:most])
 
 
 def of_config(config: ModelConfig) -> Examples | None:
@@ -251,31 +253,35 @@ _READERS: dict[str, _Reader] = {
 }
 
 
-def _checked(what: str, signature: Signature, requests: Iterable[Mapping[str, Any]]) -> list[_Row]:
-    """Return the rows of these requests, held against the inputs, one by one."""
-    rows: list[_Row] = []
+def checked_rows(
+    what: str, signature: Signature, requests: Iterable[Mapping[str, Any]], most: int = MOST_ROWS
+) -> list[_Row]:
+    """Return the rows of these requests, held against the inputs, one by one: the first `most`, or 256 MiB of them."""
+    rows, kept_bytes = list[_Row](), 0
     for request in requests:
-        if len(rows) >= MOST_ROWS:
+        if len(rows) >= most or kept_bytes >= _MOST_BYTES:
             break
         if not isinstance(request, Mapping) or set(request) != {each.name for each in signature.inputs}:
             came = f"the names {list(request)}" if isinstance(request, Mapping) else f"a {type(request).__name__}"
             wanted = [each.name for each in signature.inputs]
             raise ModelError(f"{what}: has {came}, the inputs are {wanted}\nhelp: give {_FORMS}")
         # More than are used would take memory and time here already.
-        few = {name: value[:MOST_ROWS] if _is_long(value) else value for name, value in request.items()}
+        few = {name: value[:most] if _is_long(value, most) else value for name, value in request.items()}
         arrays = {each.name: _as_declared(what, each, few[each.name]) for each in signature.inputs}
         counts = {name: len(array) for name, array in arrays.items()}
         if len(set(counts.values())) != 1:
             raise ModelError(f"{what}: the inputs have {counts} rows\nhelp: give as many rows of each")
         # Copies: a view would keep the whole file in memory.
-        rows += [
-            {name: array[row : row + 1].copy() for name, array in arrays.items()} for row in range(min(counts.values()))
-        ]
+        row_bytes = sum(array[:1].nbytes for array in arrays.values())
+        fit = -(-(_MOST_BYTES - kept_bytes) // max(1, row_bytes))
+        count = min(fit, *counts.values())
+        rows += [{name: array[row : row + 1].copy() for name, array in arrays.items()} for row in range(count)]
+        kept_bytes += count * row_bytes
     return rows
 
 
-def _is_long(value: object) -> bool:
-    return isinstance(value, list | tuple | np.ndarray) and len(value) > MOST_ROWS
+def _is_long(value: object, most: int) -> bool:
+    return isinstance(value, list | tuple | np.ndarray) and len(value) > most
 
 
 def _as_declared(what: str, tensor: Tensor, value: Any) -> Array:

@@ -19,7 +19,7 @@ from ..runtime.layout import Layout
 from ..runtime.runner import Forward, Runner
 from ..signature import Shape
 from .sample_inputs import SampleInputs
-from .warmup import SLOW_MS, Warmed, warm
+from .warmup import Warmed, warm
 
 _log = logging.getLogger("pitstop")
 
@@ -39,32 +39,28 @@ class PackedForward:
         return (self.packed if inputs[0].shape[0] >= self.from_rows else self.plain)(*inputs)
 
 
-def pack(runner: Runner, samples: SampleInputs) -> Warmed:
-    """Warm a runner on a CPU, with the packed forward where that is faster.
+def pack(runner: Runner, samples: SampleInputs, plain_ms: dict[Shape, float]) -> Warmed:
+    """Return a runner with the packed forward, where that is faster at the shapes that the plain one was timed at.
 
     In another precision than fp32, or without convolutions, the forward stays as it is.
     """
     packed = _packed(runner.forward, runner.layout)
     if packed is None:
-        return Warmed(runner, warm(runner, samples))
-    plain_ms = _warm_quick(runner, samples)
+        return Warmed(runner, plain_ms)
     packing = runner.with_forward(packed)
     packed_ms = warm(packing, samples, list(plain_ms))
     first = _first_win(plain_ms, packed_ms)
-    chosen = runner
-    if first is not None:
-        chosen = packing if first <= 1 else packing.with_forward(PackedForward(runner.forward, packed, first))
-    times_ms = {shape: (plain_ms if first is None or shape[0] < first else packed_ms)[shape] for shape in plain_ms}
-    rest = [shape for shape in runner.layout.shapes if shape not in times_ms]
-    return Warmed(chosen, times_ms | warm(chosen, samples, rest))
+    if first is None:
+        return Warmed(runner, plain_ms)
+    chosen = _packing(runner, packed, first)
+    times_ms = {shape: (plain_ms if shape[0] < first else packed_ms)[shape] for shape in plain_ms}
+    return Warmed(chosen, times_ms, first)
 
 
-def _warm_quick(runner: Runner, samples: SampleInputs) -> dict[Shape, float]:
-    """Run the smallest batch, and all that are not slow by its time; return the forward of each, in ms."""
-    shapes, least = runner.layout.shapes, runner.layout.sizes[0]
-    times_ms = warm(runner, samples, [shape for shape in shapes if shape[0] == least])
-    row_ms = max(times_ms.values()) / least
-    return times_ms | warm(runner, samples, [shape for shape in shapes if least < shape[0] <= SLOW_MS / row_ms])
+def pack_again(runner: Runner, from_rows: int) -> Runner:
+    """Return a runner with the packed forward from so many rows on, as an earlier start found it to be faster."""
+    packed = _packed(runner.forward, runner.layout)
+    return runner if packed is None else _packing(runner, packed, from_rows)
 
 
 def packs(forward: Forward, layout: Layout) -> TypeGuard[torch.jit.ScriptModule]:
@@ -75,6 +71,10 @@ def packs(forward: Forward, layout: Layout) -> TypeGuard[torch.jit.ScriptModule]
         and isinstance(forward, torch.jit.ScriptModule)
         and "aten::conv" in str(forward.inlined_graph)
     )
+
+
+def _packing(runner: Runner, packed: Forward, from_rows: int) -> Runner:
+    return runner.with_forward(packed if from_rows <= 1 else PackedForward(runner.forward, packed, from_rows))
 
 
 def _first_win(plain_ms: Mapping[Shape, float], packed_ms: Mapping[Shape, float]) -> int | None:

@@ -1,24 +1,33 @@
 """From a config to a model that may serve, in stages; each takes the values of earlier stages.
 
-source → bound → checked eagerly → prepared → compiled → warmed → sizes chosen → checked → compared. One call, or a
-ModelError.
+source → bound → checked eagerly → candidates compiled and timed → the fastest warmed → sizes chosen → checked →
+compared; if it fails a check, the next candidate. One call, or a ModelError.
 """
 
+import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
+from configs.backends import EAGER
 from configs.schema import ModelConfig
 
+from ..compile import store
+from ..compile.store import Key
+from ..errors import ModelError
 from ..runtime.forward_times import ends
 from ..runtime.runner import Runner
-from ..signature import Shape
+from ..runtime.seeding import seed_of
+from ..signature import Shape, label, signature_of
 from ..sources.hooks import Hook
 from ..user_code import call_at_start
-from . import mistake_checks, stages
-from .check_error import noting
+from . import kept_start, mistake_checks, stages
+from .acceptance import Expected, acceptance, expected
+from .acceptance_result import Acceptance
+from .candidates import Candidate, Tried, field_of
+from .check_error import CheckError, failing, noting
 from .check_results import (
     Batching,
     CheckResult,
@@ -30,8 +39,21 @@ from .check_results import (
     WarmedShapes,
     as_json,
 )
+from .contender import Contender
+from .eager_checks import Eager
+from .kept_start import KeptStart
+from .precision import plain
 from .prepare import pick_device, set_arithmetic
+from .prepared import Prepared
+from .row_checks import prepared
 from .sample_inputs import SampleInputs
+from .selection import Selection
+from .warmup import Warmed
+
+_log = logging.getLogger("pitstop")
+# How long eager may answer for the measures of `accept`: a start has little time, a build has much.
+_EXPECTED_S, _BUILD_EXPECTED_S = 3.0, 120.0
+_ACCEPT_LESS = "ask for less in accept if that is good enough, or name another precision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +67,26 @@ class Checks:
     compilation: Compilation
     device: Device
     batching: Batching
+    # What the config's `accept` asks; None without one.
+    acceptance: Acceptance | None = None
 
     @property
     def results(self) -> tuple[CheckResult, ...]:
         own = (self.inference_mode, self.padding, self.co_batched_rows)
-        return (*own, self.warmed_shapes, self.compilation, self.device, self.batching)
+        near = () if self.acceptance is None else (self.acceptance,)
+        return (*own, self.warmed_shapes, self.compilation, *near, self.device, self.batching)
+
+
+_FIELDS: dict[type[CheckResult], str] = {
+    InferenceMode: "inference_mode",
+    Padding: "padding",
+    CoBatchedRows: "co_batched_rows",
+    WarmedShapes: "warmed_shapes",
+    Compilation: "compilation",
+    Acceptance: "acceptance",
+    Device: "device",
+    Batching: "batching",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +106,8 @@ class OpenedModel:
     precision: str
     inputs_passed: str
     outputs_read: str
+    # All that were compared, the one that serves first.
+    candidates: tuple[Tried, ...]
 
     @property
     def how(self) -> str:
@@ -83,7 +122,8 @@ class OpenedModel:
         """Return what metadata shows of the start: its checks, how the model runs, and what took how long."""
         return {
             "checks": [as_json(result) for result in self.checks.results],
-            "forward_ms": {_label(shape): round(ms, 3) for shape, ms in sorted(self.forward_ms.items())},
+            "candidates": [each.as_json() for each in self.candidates],
+            "forward_ms": {label(shape): round(ms, 3) for shape, ms in sorted(self.forward_ms.items())},
             "precision": self.precision,
             "inputs_passed": self.inputs_passed,
             "outputs_read": self.outputs_read,
@@ -93,7 +133,7 @@ class OpenedModel:
 
 
 class _Laps:
-    """A stopwatch: `lap` notes what the step since the last one took."""
+    """A stopwatch: `lap` adds to a step what has passed since the last one."""
 
     def __init__(self) -> None:
         self.start_s: dict[str, float] = {}
@@ -101,12 +141,18 @@ class _Laps:
 
     def lap(self, step: str) -> None:
         now = time.perf_counter()
-        self.start_s[step] = now - self._since
+        self.start_s[step] = self.start_s.get(step, 0.0) + now - self._since
         self._since = now
 
 
 def open_model(
-    config: ModelConfig, device: str, fallback: str | None = None, module: torch.nn.Module | None = None
+    config: ModelConfig,
+    device: str,
+    fallback: str | None = None,
+    module: torch.nn.Module | None = None,
+    *,
+    kept: bool = False,
+    minutes: bool = False,
 ) -> OpenedModel:
     """Make a model ready to serve.
 
@@ -115,50 +161,189 @@ def open_model(
         device: `cuda` or `cpu`, as the builder chose.
         fallback: why `auto` did not take a GPU, or None.
         module: the module, if it is already loaded; it is changed in place.
+        kept: whether to go by what an earlier start of the same model found here, and to keep this one's outcome.
+        minutes: whether compiling may take so long, as in a build; else what takes long is used if it was built.
 
     Raises:
         ModelError: it cannot be loaded, deviates from eager, or still makes one of the five mistakes.
     """
     advice = "correct it there: a start runs the network on rows that it draws, and changes its mode, device and dtype"
-    return call_at_start("the network", advice, _open, config, device, fallback, module)
+    start = _Start(config, pick_device(device), fallback, kept, minutes)
+    return call_at_start("the network", advice, start.run, module)
 
 
-def _open(config: ModelConfig, device: str, fallback: str | None, module: torch.nn.Module | None) -> OpenedModel:
-    laps, place = _Laps(), pick_device(device)
-    config, module = stages.complete(config, module)
-    set_arithmetic(config, config.fixed_shapes)
-    bound = stages.bind_source(config, module)
-    laps.lap("load")
-    checked = stages.check_eagerly(bound, config, place)
-    config = stages.declared(bound, checked, config)
-    ready = stages.prepare_module(bound, checked)
-    compiled = stages.compile_module(ready)
-    laps.lap("compile")
-    with noting(bound.samples.note):
-        chosen = stages.choose_sizes(ready, stages.warm_shapes(ready, compiled))
-        laps.lap("warm")
-        rows = stages.prove_rows(ready, chosen.runner, checked.reference)
-        laps.lap("prove")
-        runner, samples = chosen.runner, ready.samples
-        compared = mistake_checks.compilation(compiled, runner, checked.reference, samples, checked.arithmetic)
-    laps.lap("compare")
-    _, best = ends(chosen.forward_ms)
-    checks = Checks(
-        *rows,
-        mistake_checks.warmed_shapes(chosen.runner, config.fixed_shapes),
-        compared,
-        mistake_checks.device(ready.config, chosen.runner, fallback, best.rows_s),
-        mistake_checks.batching(chosen.forward_ms),
-    )
-    if config.random:
-        # Else replicas would all draw the same, if the factory seeds torch.
-        torch.seed()
-    chosen.runner.unwarmed = 0  # The start's own rows may be larger than any warmed size.
-    times = chosen.forward_ms, laps.start_s
-    said = ready.config.precision, bound.passed, checked.reading.how
-    return OpenedModel(config, chosen.runner, ready.samples, bound.postprocess, checks, *times, *said)
+@dataclass(slots=True)
+class _Start:
+    """A start on its way."""
 
+    config: ModelConfig
+    place: torch.device
+    fallback: str | None
+    kept: bool
+    minutes: bool
+    laps: _Laps = field(default_factory=_Laps)
+    expected: Expected | None = None
 
-def _label(shape: Shape) -> str:
-    rows, sizes = shape
-    return "x".join(map(str, (rows, *sizes)))
+    def run(self, module: torch.nn.Module | None) -> OpenedModel:
+        config, module = stages.complete(self.config, module)
+        set_arithmetic(plain(config), config.fixed_shapes)
+        bound = stages.bind_source(config, module)
+        key = (
+            kept_start.key_of(config, bound.identity, self.place, bound.samples) if self.kept or self.minutes else None
+        )
+        self.laps.lap("load")
+        if not self.kept:
+            return self._anew(bound, config, key)
+        opened = self._again(bound, config, key)
+        if opened is not None:
+            return opened
+        # Replicas that start at once would disturb each other's measurements.
+        with store.making("starts", key) as waited:
+            self.laps.lap("wait")
+            opened = self._again(bound, config, key) if waited else None
+            return self._anew(bound, config, key) if opened is None else opened
+
+    def _anew(self, bound: stages.BoundModel, config: ModelConfig, key: Key | None) -> OpenedModel:
+        """Check the network, compare the candidates, and serve the fastest that passes every check."""
+        checked = stages.check_eagerly(bound, plain(config), self.place)
+        config = stages.declared(bound, checked, config)
+        self.laps.lap("check")
+        selection = Selection(config, bound.module, bound.samples, checked, bound.identity, self.minutes)
+        candidates, failed = field_of(config, self.place.type, checked.arithmetic, self.minutes), list[CheckError]()
+        for chosen in selection.fastest_first(candidates):
+            self.laps.lap("compile")
+            try:
+                checks, warmed = self._proved(chosen, checked, config, bound.postprocess)
+            except CheckError as error:
+                if len(candidates) == 1:
+                    raise
+                _log.warning("%s: %s may not serve: %s", config.name, chosen.candidate, error.what)
+                selection.refuse(chosen.candidate, error.what, precision=error.result.check == Acceptance.check)
+                failed.append(error)
+                del chosen
+                continue
+            table = selection.choose(chosen.candidate)
+            for each in table if len(table) > 1 else ():
+                _log.info("%s: %s", config.name, each.line)
+            backend = EAGER if chosen.compiled.eager else chosen.candidate.backend
+            outcome = KeptStart(
+                Candidate(backend, chosen.candidate.precision),
+                chosen.packed_from,
+                config.outputs,
+                checks.results,
+                warmed.forward_ms,
+                table,
+            )
+            kept_start.write(key, outcome, self.minutes)
+            return self._opened(bound, config, checked, chosen.ready, warmed, checks, table)
+        raise failed[0]
+
+    def _proved(
+        self, chosen: Contender, checked: Eager, config: ModelConfig, postprocess: Hook | None
+    ) -> tuple[Checks, Warmed]:
+        """Warm a candidate and run every check; raise a CheckError if it fails one."""
+        ready, samples = chosen.ready, chosen.ready.samples
+        chosen.use()
+        with noting(samples.note):
+            warmed = stages.choose_sizes(ready, stages.warm_shapes(chosen))
+            self.laps.lap("warm")
+            rows = stages.prove_rows(ready, warmed.runner, checked.reference)
+            self.laps.lap("prove")
+            compared = mistake_checks.compilation(
+                chosen.compiled,
+                warmed.runner,
+                checked.reference,
+                samples,
+                replace(checked.arithmetic, config=ready.config),
+                asked=config.backend,
+            )
+            near = self._accepted(chosen, warmed, checked, config, postprocess)
+        self.laps.lap("compare")
+        _, best = ends(warmed.forward_ms)
+        checks = Checks(
+            *rows,
+            mistake_checks.warmed_shapes(warmed.runner, config.fixed_shapes),
+            compared,
+            mistake_checks.device(config, warmed.runner, self.fallback, best.rows_s),
+            mistake_checks.batching(warmed.forward_ms),
+            near,
+        )
+        return checks, warmed
+
+    def _accepted(
+        self, chosen: Contender, warmed: Warmed, checked: Eager, config: ModelConfig, postprocess: Hook | None
+    ) -> Acceptance | None:
+        """Hold a candidate against the config's `accept`; raise a CheckError if it is not near enough to eager."""
+        if config.accept is None:
+            return None
+        with failing(Acceptance):
+            if self.expected is None:
+                budget_s = _BUILD_EXPECTED_S if self.minutes else _EXPECTED_S
+                samples = chosen.ready.samples
+                self.expected = expected(checked.reference, samples, config, postprocess, budget_s)
+            found = acceptance(prepared(warmed.runner, seed_of(config)), self.expected)
+            if found.code == "failed":
+                raise ModelError(f"{found.sentence}\nhelp: {_ACCEPT_LESS}")
+        return found
+
+    def _again(self, bound: stages.BoundModel, config: ModelConfig, key: Key | None) -> OpenedModel | None:
+        """Serve what an earlier start chose, after a comparison with eager; None if there is none, or it differs."""
+        known = kept_start.read(key)
+        if known is None:
+            return None
+        config = config.model_copy(update={"outputs": known.outputs})
+        bound = replace(bound, outputs=signature_of(config).outputs)
+        checked = stages.run_eagerly(bound, plain(config), self.place)
+        self.laps.lap("check")
+        selection = Selection(config, bound.module, bound.samples, checked, bound.identity)
+        ready, compiled = selection.opened(known.candidate)
+        if compiled.eager and known.candidate.backend != EAGER:
+            return None
+        self.laps.lap("compile")
+        set_arithmetic(ready.config, config.fixed_shapes)
+        runner = Runner(compiled.forward, bound.samples.model_inputs, ready.outputs, ready.layout)
+        chosen = Contender(known.candidate, ready, compiled, runner, {})
+        try:
+            warmed, ran = stages.warm_again(chosen, known)
+            self.laps.lap("warm")
+            mistake_checks.spot_check(warmed.runner, checked.reference, bound.samples, ready.config)
+        except ModelError as error:
+            _log.warning("%s: an earlier start found otherwise, so all is checked: %s", config.name, error.what)
+            return None
+        self.laps.lap("compare")
+        checks = Checks(**{_FIELDS[type(each)]: each for each in known.checks})  # type: ignore[arg-type]
+        checks = replace(
+            checks,
+            warmed_shapes=replace(checks.warmed_shapes, ran=ran),
+            compilation=replace(checks.compilation, made=compiled.made),
+            device=replace(checks.device, asked=config.device, fallback=self.fallback),
+        )
+        return self._opened(bound, config, checked, ready, warmed, checks, known.table)
+
+    def _opened(
+        self,
+        bound: stages.BoundModel,
+        config: ModelConfig,
+        checked: Eager,
+        ready: Prepared,
+        warmed: Warmed,
+        checks: Checks,
+        table: tuple[Tried, ...],
+    ) -> OpenedModel:
+        if config.random:
+            # Else replicas would all draw the same, if the factory seeds torch.
+            torch.seed()
+        warmed.runner.unwarmed = 0  # The start's own rows may be larger than any warmed size.
+        return OpenedModel(
+            config=config,
+            runner=warmed.runner,
+            samples=ready.samples,
+            postprocess=bound.postprocess,
+            checks=checks,
+            forward_ms=warmed.forward_ms,
+            start_s=self.laps.start_s,
+            precision=ready.config.precision,
+            inputs_passed=bound.passed,
+            outputs_read=checked.reading.how,
+            candidates=table,
+        )

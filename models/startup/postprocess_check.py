@@ -10,14 +10,14 @@ import torch
 from ..errors import ModelError
 from ..runtime.postprocessed import check_outputs
 from ..runtime.runner import torch_dtype
-from ..signature import NUMPY, Tensor
+from ..signature import NUMPY, Array, Tensor
 from ..sources.hooks import Hook
 from ..user_code import call_at_start
 from .eager_reference import Reference
 from .row_checks import count_of
 from .sample_inputs import SampleInputs
 
-_ADVICE = "its arrays are read-only: copy one before you change it"
+HOOK_ADVICE = "its arrays are read-only: copy one before you change it"
 
 
 def check_postprocess(hook: Hook, reference: Reference, samples: SampleInputs, outputs: Sequence[Tensor]) -> None:
@@ -25,6 +25,12 @@ def check_postprocess(hook: Hook, reference: Reference, samples: SampleInputs, o
     for rows, returned in _runs(hook, reference, samples):
         # What it returned is the user's code too.
         call_at_start("postprocess", "return a dict of arrays", check_outputs, returned, rows, outputs)
+
+
+def as_arrays(outputs: Sequence[Tensor], answers: Sequence[torch.Tensor]) -> dict[str, Array]:
+    """Return answers of the network as a hook gets them."""
+    both = zip(outputs, answers, strict=True)
+    return {tensor.name: value.to("cpu", torch_dtype(tensor.numpy)).numpy() for tensor, value in both}
 
 
 def postprocess_outputs(hook: Hook, reference: Reference, samples: SampleInputs) -> tuple[Tensor, ...]:
@@ -58,11 +64,7 @@ def _runs(hook: Hook, reference: Reference, samples: SampleInputs) -> list[tuple
 
 
 def _answered(hook: Hook, reference: Reference, given: Sequence[torch.Tensor]) -> Any:
-    arrays = {
-        tensor.name: value.to("cpu", torch_dtype(tensor.numpy)).numpy()
-        for tensor, value in zip(reference.outputs, given, strict=True)
-    }
-    return call_at_start("postprocess", _ADVICE, hook, arrays)
+    return call_at_start("postprocess", HOOK_ADVICE, hook, as_arrays(reference.outputs, given))
 
 
 def _outputs(runs: Sequence[tuple[int, Any]]) -> tuple[Tensor, ...]:

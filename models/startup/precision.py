@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from configs.precisions import first_of
 from configs.schema import ModelConfig, TensorConfig
 
 from ..errors import ModelError
@@ -30,6 +31,11 @@ class Arithmetic:
     why: str = ""
     # Whether weights of 16 bits are widened to fp32 first, since the network cannot take fp32 rows as it is.
     widened: bool = False
+
+
+def plain(config: ModelConfig) -> ModelConfig:
+    """Return a config in fp32 where the start is to choose the precision."""
+    return config.model_copy(update={"precision": first_of(config.precision)})
 
 
 def choices(config: ModelConfig, module: nn.Module, outputs: Sequence[Tensor]) -> list[Arithmetic]:

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from configs.precisions import quantizes
 from configs.schema import ModelConfig
 
+from ..compile.quantized import quantize
 from ..errors import ModelError
 from ..runtime.dims import dims_in
 from ..runtime.layout import Layout
@@ -25,6 +27,9 @@ DTYPES = {
     "tf32": torch.float32,
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
+    # Of what is not quantised, and of what a quantised layer takes and gives.
+    "int8_dynamic": torch.float32,
+    "int8_weights": torch.float32,
 }
 
 
@@ -88,14 +93,14 @@ def freeze_in_eval(module: nn.Module) -> nn.Module:
     return module
 
 
-def reference_of(module: nn.Module, plain: Layout, prepared: Layout) -> nn.Module:
-    """Return an eager copy of a module in eval, in the dtype of the layout `plain`, for comparing answers.
+def reference_of(module: nn.Module, plain: Layout) -> nn.Module:
+    """Return an eager module in the layout `plain`, for comparing answers: itself, unless its weights change."""
+    return in_layout(module if _keeps_weights(module, plain) else call(copy.deepcopy, module), plain)
 
-    It is the module itself if preparing for the layout `prepared` does not change its weights, since a copy would take
-    as much memory again.
-    """
-    same = plain == prepared and _keeps_weights(module, plain)
-    return in_layout(module if same else call(copy.deepcopy, module), plain)
+
+def changes_weights(module: nn.Module, layout: Layout) -> bool:
+    """Whether preparing a module for a layout changes its weights, so that no other may use them."""
+    return layout.channels_last or not _keeps_weights(module, layout)
 
 
 def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module:
@@ -104,7 +109,7 @@ def prepare(module: nn.Module, config: ModelConfig, layout: Layout) -> nn.Module
     module = in_layout(module, layout)
     if layout.channels_last:
         module = call(module.to, memory_format=torch.channels_last)  # type: ignore[arg-type]
-    return module
+    return quantize(module, config.precision) if quantizes(config.precision) else module
 
 
 def refuse_cast(config: ModelConfig, layout: Layout) -> None:

@@ -10,10 +10,11 @@ import torch
 
 from configs.schema import ModelConfig
 
-from ..parity import TOLERANCES, Tolerance, compare
+from ..parity import ROUNDINGS, Tolerance, compare
 from ..runtime.layout import Layout
 from ..runtime.runner import Runner
-from ..signature import Array, Rows, Tensor
+from ..runtime.staging import to_device
+from ..signature import Array, Rows, Shape, Tensor
 from .sample_inputs import SampleInputs
 
 Answer = Callable[[Rows], Sequence[torch.Tensor]]
@@ -42,6 +43,12 @@ def probe_rows(samples: SampleInputs, most: int) -> tuple[dict[str, Array], dict
     """Return two requests of a few rows each, both of the smallest sizes."""
     rows = count_of(most)
     return samples(rows, seed=11), samples(rows, seed=13)
+
+
+def staged(samples: SampleInputs, layout: Layout, shape: Shape, seed: int) -> list[torch.Tensor]:
+    """Return inputs of this shape on the layout's device, in forward's order."""
+    arrays = samples.shaped(shape, seed)
+    return [to_device(torch.from_numpy(arrays[tensor.name]), layout) for tensor in samples.model_inputs]
 
 
 def prepared(runner: Runner, seed: int | None) -> Answer:
@@ -107,5 +114,5 @@ def compare_again(
 
 def rounding(precision: str, config: ModelConfig) -> Tolerance:
     """Rounding, since kernels change with the batch size, and what the config says that a batch may change."""
-    standard, given = TOLERANCES[precision], config.batch_tolerance or 0.0
+    standard, given = ROUNDINGS[precision], config.batch_tolerance or 0.0
     return Tolerance(max(standard.relative, given), max(standard.disagree, given))

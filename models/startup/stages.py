@@ -1,6 +1,7 @@
 """The stages of a start. Each takes what those before it returned, and returns a value of its own."""
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,15 +9,14 @@ from dataclasses import dataclass
 import torch
 from pydantic import ValidationError
 
+from configs.backends import backend_of
 from configs.parse import first_rule_broken
+from configs.precisions import AUTO
 from configs.schema import ModelConfig
 
-from ..compile.build import Compiled, Uncompiled, compile_with
+from ..compile.identity import identity
 from ..errors import ModelError
-from ..runtime.dims import all_sizes
-from ..runtime.layout import Layout
 from ..runtime.runner import Runner
-from ..runtime.staging import to_device
 from ..signature import Tensor, as_config, listed, signature_of
 from ..sources import source
 from ..sources.hooks import Hook, hooks_of
@@ -26,27 +26,33 @@ from .check_error import failing
 from .check_results import CoBatchedRows, InferenceMode, Padding
 from .co_batched_rows import co_batched_rows
 from .complete import completed
+from .contender import Contender
 from .cuda_graphs import graph
-from .eager_checks import Eager, eager
+from .eager_checks import Eager, eager, first_that_runs
 from .eager_reference import Reference
 from .input_binding import BY_NAME, bind
-from .onednn_packing import pack
+from .kept_start import KeptStart
+from .onednn_packing import pack_again
 from .output_binding import ONE_TENSOR
 from .padding_check import padding
 from .postprocess_check import check_postprocess, postprocess_outputs
-from .prepare import freeze_in_eval, prepare
-from .row_checks import count_of, prepared, same_twice
+from .prepare import freeze_in_eval
+from .prepared import Prepared
+from .row_checks import prepared, same_twice
 from .sample_inputs import SampleInputs, draw_of
-from .warmup import Warmed, warm
+from .warmup import Warmed, run_again, warm
 
 _log = logging.getLogger("pitstop")
+# Of a start that an earlier one has made sure of.
+_AGAIN_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class BoundModel:
     """A loaded module in eval that takes the sample inputs in their order; `passed` says how that order was found.
 
-    `outputs` are the declared ones, which `postprocess` returns where there is one, and else the network.
+    `outputs` are the declared ones, which `postprocess` returns where there is one, and else the network. `identity` is
+    the network's as it was loaded, where something of it can be kept.
     """
 
     module: torch.nn.Module
@@ -54,21 +60,15 @@ class BoundModel:
     outputs: tuple[Tensor, ...]
     passed: str
     postprocess: Hook | None
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A module on its device, in its precision; `config` has the arithmetic that it runs in."""
-
-    module: torch.nn.Module
-    samples: SampleInputs
-    outputs: tuple[Tensor, ...]
-    layout: Layout
-    config: ModelConfig
+    identity: str | None = None
 
 
 def complete(config: ModelConfig, module: torch.nn.Module | None) -> tuple[ModelConfig, torch.nn.Module | None]:
     """Return the config with its inputs, and the module, which is loaded for them only where nothing else tells."""
+    if config.precision == AUTO and config.accept is None:
+        _log.info(
+            "%s: precision: auto stays at fp32: the config has no accept, which says what is near enough", config.name
+        )
     if module is None and not config.inputs and config.source.exported_program is not None and config.example is None:
         module = source.load(config.source)
     whole = completed(config, module)
@@ -83,11 +83,13 @@ def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundMod
     hooks = hooks_of(config)
     samples = draw_of(config, hooks)
     loaded = source.load_for(config) if module is None else module
+    # Before anything has run: a network may change at its first forward.
+    known = identity(loaded, config.source)
     bound, samples = bind(freeze_in_eval(loaded), samples)
     _log.info("%s: checked with %s", config.name, samples.source)
     if bound.how != BY_NAME:
         _log.info("%s: inputs are passed %s", config.name, bound.how)
-    return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how, hooks.postprocess)
+    return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how, hooks.postprocess, known)
 
 
 def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
@@ -108,6 +110,12 @@ def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -
     return checked
 
 
+def run_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
+    """Run the network once as it was written, where an earlier start has checked it."""
+    given, found_for = (bound.outputs, "outputs") if bound.postprocess is None else ((), "postprocess")
+    return first_that_runs(bound.module, config, place, bound.samples, given, found_for)
+
+
 def declared(bound: BoundModel, checked: Eager, config: ModelConfig) -> ModelConfig:
     """Return the config with the outputs that the start found, where it leaves them out."""
     if bound.outputs:
@@ -125,40 +133,33 @@ def declared(bound: BoundModel, checked: Eager, config: ModelConfig) -> ModelCon
     return whole
 
 
-def prepare_module(bound: BoundModel, checked: Eager) -> Prepared:
-    """Move the module to its device, precision and memory format."""
-    config = checked.arithmetic.config
-    reads = checked.reading.wrapped(bound.module, bound.samples.model_inputs)
-    module = prepare(reads, config, checked.layout)
-    return Prepared(module, bound.samples, checked.reference.outputs, checked.layout, config)
-
-
-def compile_module(ready: Prepared) -> Compiled:
-    """Compile by the config's backend."""
-    probes = _probes(ready.samples, ready.layout)
-    return compile_with(
-        Uncompiled(ready.module, probes, ready.samples.model_inputs, ready.outputs, ready.layout, ready.config)
-    )
-
-
-def warm_shapes(ready: Prepared, compiled: Compiled) -> Warmed:
-    """Run every shape to be served, with what is faster on its device than the compiled forward."""
-    layout = ready.layout
+def warm_shapes(chosen: Contender) -> Warmed:
+    """Run every shape to be served that did not run yet, on a GPU from CUDA graphs where these are faster."""
+    ready, runner, samples = chosen.ready, chosen.runner, chosen.ready.samples
+    layout, config = ready.layout, ready.config
     if layout.dims:
         sizes = " x ".join(f"{len(dim.sizes)} of {dim.name or 'length'}" for dim in layout.dims)
         counts = len(layout.shapes), len(layout.sizes), sizes
-        _log.info("%s: warms %d shapes: %d numbers of rows x %s", ready.config.name, *counts)
-    runner = Runner(compiled.forward, ready.samples.model_inputs, ready.outputs, ready.layout)
-    if ready.layout.device.type == "cpu":
-        return pack(runner, ready.samples)
-    warmed = Warmed(runner, warm(runner, ready.samples))
-    if not ready.config.cuda_graphs or ready.config.random:
+        _log.info("%s: warms %d shapes: %d numbers of rows x %s", config.name, *counts)
+    rest = [shape for shape in layout.shapes if shape not in chosen.forward_ms]
+    warmed = Warmed(runner, chosen.forward_ms | warm(runner, samples, rest))
+    if layout.device.type == "cpu" or not config.cuda_graphs or config.random:
         # A graph that is replayed must not repeat what was drawn when it was captured.
         return warmed
     # Before anything is captured: a graph would repeat whatever state Python kept at that moment.
     with failing(InferenceMode):
-        same_twice(prepared(runner, None), ready.samples, ready.layout, ready.outputs, random=False)
-    return graph(warmed, ready.samples)
+        same_twice(prepared(runner, None), samples, layout, ready.outputs, random=False)
+    return graph(warmed, samples)
+
+
+def warm_again(chosen: Contender, known: KeptStart) -> tuple[Warmed, int]:
+    """Warm what an earlier start has warmed; return how many shapes ran: on a CPU as many as there is time for."""
+    if chosen.ready.layout.device.type == "cuda":
+        return warm_shapes(chosen), len(chosen.ready.layout.shapes)
+    runner = chosen.runner if known.packed_from is None else pack_again(chosen.runner, known.packed_from)
+    budget_ms = _AGAIN_MS if backend_of(known.candidate.backend).one_program else math.inf
+    ran = run_again(runner, chosen.ready.samples, known.forward_ms, budget_ms)
+    return Warmed(runner, known.forward_ms, known.packed_from), ran
 
 
 def choose_sizes(ready: Prepared, warmed: Warmed) -> Warmed:
@@ -174,17 +175,6 @@ def prove_rows(ready: Prepared, runner: Runner, reference: Reference) -> tuple[I
         padded = padding(runner, reference, samples, config)
     with failing(CoBatchedRows):
         return inference_mode, padded, co_batched_rows(runner, samples, config)
-
-
-def _probes(samples: SampleInputs, layout: Layout) -> list[list[torch.Tensor]]:
-    sizes = {layout.sizes[0], count_of(layout.sizes[-1]), layout.sizes[-1]}
-    least, *others = all_sizes(layout.dims)
-    return [
-        [to_device(torch.from_numpy(arrays[tensor.name]), layout) for tensor in samples.model_inputs]
-        for seed, size in enumerate(sorted(sizes, reverse=True))
-        for open_sizes in (least, *others[-1:])
-        for arrays in [samples.shaped((size, open_sizes), seed)]
-    ]
 
 
 @contextmanager

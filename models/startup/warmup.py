@@ -1,7 +1,7 @@
 """Runs every batch shape to be served before the first request, and times it on the way."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import ModelError
@@ -24,10 +24,14 @@ SLOW_MS = 600
 
 @dataclass(frozen=True, slots=True)
 class Warmed:
-    """A runner that has run every shape to be served, and each shape's forward, in ms."""
+    """A runner, and the forward of each shape that it ran, in ms.
+
+    `packed_from`: the rows from which its convolutions are packed for the processor; None if they never are.
+    """
 
     runner: Runner
     forward_ms: dict[Shape, float]
+    packed_from: int | None = None
 
 
 def warm(runner: Runner, samples: SampleInputs, shapes: Sequence[Shape] | None = None) -> dict[Shape, float]:
@@ -40,6 +44,32 @@ def warm(runner: Runner, samples: SampleInputs, shapes: Sequence[Shape] | None =
             if sum(took_ms) < budget_ms:
                 _round(runner, samples.shaped(shape, seed=3), shape, took_ms, most, budget_ms)
     return {shape: min(took_ms) for shape, took_ms in times.items()}
+
+
+def quick_shapes(runner: Runner, samples: SampleInputs) -> dict[Shape, float]:
+    """Run the smallest batch, and every size that is not slow by its time, at the middle sizes; return each in ms."""
+    least, *larger = runner.layout.sizes
+    middle = tuple(dim.sizes[len(dim.sizes) // 2] for dim in runner.layout.dims)
+    times_ms = warm(runner, samples, [(least, middle)])
+    row_ms = times_ms[least, middle] / least
+    return times_ms | warm(runner, samples, [(rows, middle) for rows in reversed(larger) if rows <= SLOW_MS / row_ms])
+
+
+def run_again(runner: Runner, samples: SampleInputs, forward_ms: Mapping[Shape, float], budget_ms: float) -> int:
+    """Run the shapes that an earlier start ran, the quickest first, within a budget by its times; return how many ran.
+
+    The others count as warmed: the forward is the same program at every shape.
+    """
+    ran, spent_ms = 0, 0.0
+    for shape, ms in sorted(forward_ms.items(), key=lambda each: each[1]):
+        runner.warmed.add(shape)
+        spent_ms += _LEAST_RUNS * ms
+        if spent_ms <= budget_ms or not ran:
+            rows = samples.shaped(shape, seed=3)
+            for _ in range(_LEAST_RUNS):
+                _first_forward(runner, rows)
+            ran += 1
+    return ran
 
 
 def _round(

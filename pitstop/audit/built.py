@@ -5,6 +5,7 @@ A start packs convolutions for a CPU or captures CUDA graphs, each where it is f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 import torch
@@ -22,6 +23,7 @@ from models.startup.cuda_graphs import Graphed
 from models.startup.onednn_packing import PackedForward, packs
 from models.startup.open_model import open_model
 from models.startup.prepare import freeze_in_eval, prepare
+from models.startup.row_checks import staged
 
 from .step import STARTED, ForwardSetting, StepSpec, setting_of
 from .subject import Subject, arithmetic, stage
@@ -78,8 +80,9 @@ def build(subject: Subject, setting: ForwardSetting, more: Mapping[str, str] = M
         module = prepare(freeze_in_eval(subject.reads()), config, layout)
         probes = [stage(subject.arrays(rows), layout) for rows in _probe_rows(subject)]
         _run_once(module, probes[-1], config.precision)
+        draw = partial(staged, subject.samples, layout)
         compiled = compile_with(
-            Uncompiled(module, probes, subject.samples.model_inputs, subject.outputs, layout, config)
+            Uncompiled(module, probes, subject.samples.model_inputs, subject.outputs, layout, config, draw=draw)
         )
     allowed = tolerance_for(config.precision, tolerance)
     made = compiled.forward, module, layout, compiled.how

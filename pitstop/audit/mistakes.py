@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from configs.backends import BACKENDS, DEFAULT, EAGER
+from configs.backends import BACKENDS, EAGER, TORCHSCRIPT
 
 from ..report.numbers import deviation, number, plural
 from .case import Case
@@ -91,15 +91,15 @@ def _uncompiled(case: Case) -> Cost:
     if case.forgone:
         return _against_default(case)
     eager = case.step("search") or case.step(_eager_key(case))
-    scripted = ForwardSetting(DEFAULT, "fp32", case.here.memory_format)
+    scripted = ForwardSetting(TORCHSCRIPT, "fp32", case.here.memory_format)
     # Packing needs TorchScript; CUDA graphs do not, so their gain is not one of compiling.
     packed = case.step(STARTED) if case.here == scripted and case.device == "cpu" else None
     script = packed or case.step(scripted.key)
     if eager is None or script is None:
-        reason = next((step.skipped for step in case.steps if step.spec.key.startswith(f"{DEFAULT}-fp32")), "")
+        reason = next((step.skipped for step in case.steps if step.spec.key.startswith(f"{TORCHSCRIPT}-fp32")), "")
         return None, reason or NOT_MEASURED
     if script.how == EAGER:
-        return None, f"no {BACKENDS[DEFAULT].title}: {script.note}"
+        return None, f"no {BACKENDS[TORCHSCRIPT].title}: {script.note}"
     return times(eager, script), f"{_pair(eager, script)}, by {script.how}{', packed for this CPU' if packed else ''}"
 
 

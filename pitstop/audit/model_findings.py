@@ -22,6 +22,7 @@ from models.runtime.padding import round_up
 from models.runtime.runner import Runner
 from models.startup import mistake_checks, stages
 from models.startup.check_error import CheckError
+from models.startup.prepared import Prepared
 from models.startup.warmup import warm
 
 from .built import Built
@@ -131,7 +132,7 @@ def _proofs(subject: Subject, built: Built, args: Keys) -> Iterator[Finding]:
     layout = built.layout
     few = round_up(_PROBE_ROWS + 1, layout.sizes)
     layout = replace(layout, sizes=tuple(size for size in layout.sizes if size <= few))
-    ready = stages.Prepared(built.module, subject.samples, subject.outputs, layout, built.config)
+    ready = Prepared(built.module, subject.samples, subject.outputs, layout, built.config)
     runner = Runner(built.forward, subject.samples.model_inputs, subject.outputs, layout)
     checks: tuple[Callable[[], object], ...] = (
         lambda: stages.prove_rows(ready, runner, subject.reference),

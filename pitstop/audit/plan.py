@@ -1,6 +1,7 @@
 """Which steps a waterfall has, from plain inference to every setting that this device may take. Pure."""
 
-from configs.backends import DEFAULT, EAGER, tried_on
+from configs import precisions as known_precisions
+from configs.backends import EAGER, TORCHSCRIPT, tried_on
 
 from .step import ForwardSetting, Kind, StepSpec
 
@@ -41,8 +42,8 @@ def thin(sizes: list[int]) -> list[int]:
 
 def _settings(here: ForwardSetting, images: bool, gpu: bool) -> list[ForwardSetting]:
     """The default backend first, as in every waterfall; then the config's own; then the others."""
-    precisions = ("fp32", "tf32", "bf16", "fp16") if gpu else ("fp32", "bf16")
-    found = [ForwardSetting(DEFAULT, "fp32", here.memory_format), here]
+    precisions = [each.name for each in reversed(known_precisions.tried_on("cuda" if gpu else "cpu"))]
+    found = [ForwardSetting(TORCHSCRIPT, "fp32", here.memory_format), here]
     if images:
         other = "contiguous" if here.memory_format == "channels_last" else "channels_last"
         found.append(ForwardSetting(here.backend, here.precision, other))
@@ -54,6 +55,6 @@ def _settings(here: ForwardSetting, images: bool, gpu: bool) -> list[ForwardSett
 
 
 def _spec(setting: ForwardSetting, here: ForwardSetting) -> StepSpec:
-    on_path = setting == here or (setting.backend == here.backend == DEFAULT and setting.precision == "fp32")
+    on_path = setting == here or (setting.backend == here.backend == TORCHSCRIPT and setting.precision == "fp32")
     kind: Kind = "path" if on_path and setting.memory_format == here.memory_format else "option"
     return StepSpec(setting.key, setting.label(here.memory_format), kind, 1, setting)

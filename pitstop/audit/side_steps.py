@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import pairwise
 from math import inf
 
-from configs.backends import BACKENDS, DEFAULT
+from configs.backends import BACKENDS, TORCHSCRIPT
 from models.compile.refused import sentences
 from models.errors import ModelError, first_line
 from models.runtime.dims import Dim, all_sizes, dims_in
@@ -67,7 +67,7 @@ def default(subject: Subject, how: str, budget: Budget) -> Iterator[Step]:
     if not lines:
         return
     here = setting_of(subject.config)
-    setting = ForwardSetting(DEFAULT, here.precision, here.memory_format)
+    setting = ForwardSetting(TORCHSCRIPT, here.precision, here.memory_format)
     made: list[Built] = []
 
     def arm() -> Arm:
@@ -132,5 +132,5 @@ def _ms(subject: Subject, built: Built, shape: Shape, warm_runs: int) -> float:
 def _opened(subject: Subject, setting: ForwardSetting, lines: dict[str, str]) -> Built:
     built = build(subject, setting, lines)
     if built.fell_back:
-        raise ModelError(f"no {BACKENDS[DEFAULT].title}: {sentences(built.refused)}")
+        raise ModelError(f"no {BACKENDS[TORCHSCRIPT].title}: {sentences(built.refused)}")
     return started(subject, built)

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from configs.backends import BACKENDS, DEFAULT, EAGER
+from configs.backends import BACKENDS, EAGER, TORCHSCRIPT
+from configs.precisions import first_of
 from configs.schema import ModelConfig
 
 from .timing import Timing
@@ -88,15 +89,15 @@ class Step:
 
 
 def setting_of(config: ModelConfig) -> ForwardSetting:
-    return ForwardSetting(config.backend, config.precision, config.memory_format)
+    return ForwardSetting(config.backend, first_of(config.precision), config.memory_format)
 
 
 def forgone(config: ModelConfig, how: str) -> dict[str, str]:
     """Return the YAML lines of the default backend, if the config has chosen another, where a forward became `how`."""
-    if config.backend != DEFAULT:
+    if config.backend != TORCHSCRIPT:
         # An exported program is already a graph, which the default backend cannot compile again.
-        suits = BACKENDS[config.backend].takes(config.source) and not BACKENDS[DEFAULT].takes(config.source)
-        return {} if suits else {"backend": DEFAULT}
+        suits = BACKENDS[config.backend].takes(config.source) and not BACKENDS[TORCHSCRIPT].takes(config.source)
+        return {} if suits else {"backend": TORCHSCRIPT}
     return {"torchscript": "auto"} if how == EAGER and config.torchscript != "auto" else {}
 
 

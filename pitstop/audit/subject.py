@@ -25,7 +25,7 @@ from models.sources.hooks import hooks_of
 from models.startup.eager_checks import first_that_runs
 from models.startup.eager_reference import Reference
 from models.startup.input_binding import bind
-from models.startup.precision import Arithmetic
+from models.startup.precision import Arithmetic, plain
 from models.startup.prepare import freeze_in_eval, layout_of, pick_device, set_arithmetic
 from models.startup.sample_inputs import SampleInputs, draw_of
 from models.user_code import call
@@ -138,7 +138,7 @@ class Loaded:
 
 def load(config: ModelConfig, device: str | None = None) -> Loaded:
     """Load the model for the device of its config, or for another; raise ModelError if it cannot be loaded."""
-    place = pick_device(device or device_here(config.device))
+    config, place = plain(config), pick_device(device or device_here(config.device))
     try:
         hooks = hooks_of(config)
         outputs = signature_of(config).outputs if hooks.postprocess is None else ()

@@ -6,7 +6,7 @@ A difference counts only where the middle halves of both timings lie apart: a bu
 from collections.abc import Iterator
 from dataclasses import replace
 
-from configs.backends import BACKENDS, DEFAULT, EAGER
+from configs.backends import BACKENDS, EAGER, TORCHSCRIPT
 
 from ..report.numbers import deviation, number
 from .case import Case
@@ -69,19 +69,21 @@ def _forgone(case: Case) -> Iterator[Finding]:
         return
     key, fix = next(iter(lines)), "\n".join(f"{key}: {value}" for key, value in lines.items())
     title = BACKENDS[case.here.backend].title
-    runs = f"leaves the model eager, as this way to {title} fails" if case.here.backend == DEFAULT else f"runs {title}"
+    runs = (
+        f"leaves the model eager, as this way to {title} fails" if case.here.backend == TORCHSCRIPT else f"runs {title}"
+    )
     what = f"{runs}, and the default backend serves the same answers faster"
     yield Finding("mistake", what, case.args(key), fix, gain(slow, fast, ("now", "by default")), 3)
 
 
 def _runs_eagerly(case: Case) -> Iterator[Finding]:
     step = case.one
-    if case.here.backend != DEFAULT or step is None or step.how != EAGER or case.default:
+    if case.here.backend != TORCHSCRIPT or step is None or step.how != EAGER or case.default:
         return
-    title = BACKENDS[DEFAULT].title
-    what = f"is {DEFAULT}, but the model runs eagerly: {step.note}"
+    title = BACKENDS[TORCHSCRIPT].title
+    what = f"is {TORCHSCRIPT}, but the model runs eagerly: {step.note}"
     # To write eager there would hide this, and change nothing else.
-    others = [replace(case.here, backend=each) for each in BACKENDS if each not in (DEFAULT, EAGER)]
+    others = [replace(case.here, backend=each) for each in BACKENDS if each not in (TORCHSCRIPT, EAGER)]
     other = fastest(case.step(each.key) for each in others)
     if other is not None and other.spec.setting is not None and _clearly(step, other, WORTH):
         fix = f"backend: {other.spec.setting.backend}"
@@ -135,7 +137,7 @@ def _faster(case: Case) -> Iterator[Finding]:
     if fast is None or fast.spec.setting is None or not _clearly(slow, fast, WORTH):
         return
     lines = {key: value for key, value in fast.spec.setting.lines.items() if case.here.lines[key] != value}
-    if not lines or lines == {"backend": DEFAULT}:
+    if not lines or lines == {"backend": TORCHSCRIPT}:
         return  # That is the default backend, and mistake 3 where it is faster.
     what = f"{fast.spec.label} would be faster here, off eager by {deviation(fast.deviation)}"
     fix = "\n".join(f"{key}: {value}" for key, value in lines.items())

@@ -14,6 +14,7 @@ from configs.problems import Problem, UnreadableError
 from configs.suggest import advise
 from models import cache
 from models.errors import ModelError
+from models.startup.labelled import check_file
 
 from ..complete import complete
 from ..report import terminal
@@ -75,7 +76,9 @@ def _serves(deployment: Deployment, console: Console, options: CheckOptions) -> 
     path = deployment.path
     try:
         models = [complete(app) for app in deployment.models]
-    except ConfigError as error:
+        for app in models:
+            check_file(app.config)
+    except (ConfigError, ModelError) as error:
         console.print(f"{path}: {error}", style="red")
         return False
     console.print(_table(deployment))

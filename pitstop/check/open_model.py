@@ -18,14 +18,14 @@ def open_one(order: tuple[str, str], report: Report) -> None:
         app = next(app for app in load(config).models if app.name == application)
         found = (True, _open(app))
     except BaseException as error:  # A factory may raise anything, SystemExit too, and each has its sentence.
-        found = (False, _told(error))
+        found = (False, told(error))
     report(found)
 
 
 def _open(app: ModelApp) -> str:
     from models.errors import ModelError
 
-    device, note = _place(app)
+    device, note = place(app)
     from models.startup.open_model import open_model
     from models.startup.output_binding import BY_NAME, ONE_TENSOR
 
@@ -49,7 +49,7 @@ def _shape(tensor: TensorConfig) -> str:
     return f"[{', '.join(map(str, tensor.shape))}]"
 
 
-def _place(app: ModelApp) -> tuple[str, str]:
+def place(app: ModelApp) -> tuple[str, str]:
     """Choose the device as deployments/resources.py does, by this machine in place of the cluster."""
     import torch
 
@@ -61,7 +61,7 @@ def _place(app: ModelApp) -> tuple[str, str]:
     return device, note
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     from models.errors import ModelError
 
     if isinstance(error, ModelError | ConfigError):

@@ -13,7 +13,7 @@ from models.compile.torchscript import faithful, loaded_script
 from models.errors import ModelError
 from models.runtime.dims import dims_in
 from models.runtime.seeding import CHECK_SEED
-from models.signature import Signature, as_tensors, outputs_in
+from models.signature import Signature, as_tensors
 from models.sources import source
 from models.sources.hooks import Hooks, make_hooks
 from models.startup.examples import load
@@ -116,14 +116,8 @@ def _torchscript(job: Job, module: nn.Module, samples: SampleInputs, made: Made)
         script, how, note = module, "script", "it was TorchScript already"
     else:
         # Not the backend's build: that freezes, and a frozen file's constants stay on the CPU wherever it is loaded.
-        found = faithful(
-            module,
-            shown(samples),
-            outputs_in(made.outputs),
-            job.torchscript,
-            TOLERANCE,
-            CHECK_SEED if job.random else None,
-        )
+        network = shown(module, samples, made.outputs)
+        found = faithful(network, job.torchscript, TOLERANCE, CHECK_SEED if job.random else None)
         how, note = found.how, sentences(found.refused)
         if not isinstance(found.forward, torch.jit.ScriptModule):
             help_ = "rewrite what is named so that torch.jit.script takes it, or use --to pt2 or safetensors"
@@ -136,7 +130,7 @@ def _torchscript(job: Job, module: nn.Module, samples: SampleInputs, made: Made)
 
 
 def _pt2(job: Job, module: nn.Module, samples: SampleInputs, made: Made) -> Made:
-    program.write(module, shown(samples)[0], samples.model_inputs, samples.dims, Path(job.dest))
+    program.write(shown(module, samples, made.outputs), Path(job.dest))
     return made.model_copy(update={"how": "torch.export"})
 
 

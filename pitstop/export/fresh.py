@@ -1,15 +1,18 @@
 """Fresh inputs for an export: several seeds, batch sizes and open sizes, none of which the exporter was shown."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
 from configs.schema import OutputConfig
+from models.compile.build import Draw
 from models.errors import ModelError, first_line
 from models.parity import TOLERANCES, compare, refuse_uncompared
 from models.runtime.dims import all_sizes
+from models.runtime.layout import Layout
 from models.runtime.output_paths import Reading
 from models.runtime.runner import in_order
 from models.runtime.seeding import seeded
@@ -22,7 +25,7 @@ from models.user_code import call, call_at_start
 from .job import Case
 
 TOLERANCE = TOLERANCES["fp32"]
-SHOWN_ROWS = 4
+_SHOWN_ROWS = (4, 1, 9)
 _SIZES = (1, 2, 3, 7, 16)
 _SEEDS = 2
 _FIRST_SEED = 1000
@@ -30,9 +33,28 @@ _CPU = torch.device("cpu")
 LOOKED_AT = ("what forward returned", "it is looked at for the outputs: return tensors, and tuples or dicts of them")
 
 
-def shown(samples: SampleInputs) -> list[list[torch.Tensor]]:
-    """Return what an exporter is shown: inputs of three sizes, the first of four rows."""
-    return [staged(samples, rows, smallest(samples), seed=rows) for rows in (SHOWN_ROWS, 1, 9)]
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A network as an exporter is shown it: with any number of rows, since nobody knows what a file will be asked."""
+
+    module: nn.Module
+    model_inputs: Sequence[Tensor]
+    outputs: Sequence[Tensor]
+    probes: Sequence[Sequence[torch.Tensor]]
+    layout: Layout
+    draw: Draw
+    minutes: bool = True
+
+
+def shown(module: nn.Module, samples: SampleInputs, outputs: Sequence[OutputConfig]) -> Shown:
+    """Return a network with inputs of three sizes, the first of four rows."""
+    probes = [staged(samples, rows, smallest(samples), seed=rows) for rows in _SHOWN_ROWS]
+    layout = Layout(_CPU, torch.float32, False, tuple(sorted(_SHOWN_ROWS)), samples.dims, whole=True)
+
+    def draw(shape: Shape, seed: int) -> list[torch.Tensor]:
+        return staged(samples, *shape, seed)
+
+    return Shown(module, samples.model_inputs, outputs_in(outputs), probes, layout, draw)
 
 
 def steady(

@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from models.compile.machine import cpu_name
+
 _PROJECT = Path(__file__).resolve().parents[2]
 _NAMED = ("torch", "ray", "numpy", "orjson", "tokenizers", "pitstop")
 
@@ -71,13 +73,6 @@ def has_gpu() -> bool:
 def device_here(device: str) -> str:
     """Return the device that `auto` stands for on this machine, or the one that is named."""
     return ("cuda" if has_gpu() else "cpu") if device == "auto" else device
-
-
-def cpu_name() -> str:
-    """Return the processor as the system names it."""
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(encoding="utf-8"), re.M) if info.is_file() else None
-    return re.sub(r"\((R|TM)\)", "", found[1]).strip() if found else platform.processor() or platform.machine()
 
 
 def versions() -> dict[str, str]:

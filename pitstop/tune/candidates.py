@@ -7,11 +7,12 @@ from dataclasses import astuple, dataclass
 from itertools import product
 from typing import Any
 
+from configs import precisions as known_precisions
 from configs.backends import tried_on
+from configs.precisions import AUTO
 from configs.schema import ModelConfig
 from models.runtime.padding import powers_of_two
 
-_PRECISIONS = {"cuda": ("fp16", "bf16", "tf32", "fp32"), "cpu": ("fp32", "bf16")}
 # A first look times a batch of one, a middle one and a full one.
 _FIRST_LOOK = 3
 
@@ -76,8 +77,9 @@ def candidates(config: ModelConfig, device: str, cores: int, images: bool, quick
     """
     listed = [each for each in tried_on(device) if each.takes(config.source)]
     backends = [each.name for each in listed if not (quick and each.slow)]
-    precisions = _PRECISIONS[device] if config.source.exported_program is None else _PRECISIONS[device][-1:]
-    if config.precision == "fp64" or any(each.datatype == "FP64" for each in (*config.inputs, *config.outputs)):
+    precisions = tuple(each.name for each in known_precisions.tried_on(device) if each.takes(config.source))
+    # What is auto the start chooses, by what the config accepts.
+    if config.precision in ("fp64", AUTO) or any(each.datatype == "FP64" for each in (*config.inputs, *config.outputs)):
         precisions = (config.precision,)
     formats = ("channels_last", "contiguous") if images else (config.memory_format,)
     present = now(config, device)

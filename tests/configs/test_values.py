@@ -50,12 +50,20 @@ NUMBERS = [
 ]
 
 
+_ABOVE: dict[str, dict[str, Any]] = {
+    "canary": {"application": "other", "percent": 1},
+    "accuracy": {"data": "rows.npz", "at_least": 0.5},
+}
+
+
 def with_value(model: type[BaseModel], path: tuple[str, ...], value: object) -> dict[str, Any]:
     """Return valid data of a class, but for this value."""
     data: dict[str, Any] = {**NEEDED[model]}
     if len(path) == 1:
         return {**data, path[0]: value}
-    above = data.get(path[0], {"application": "other", "percent": 1})
+    if len(path) == 3:
+        return {**data, path[0]: {path[1]: {**_ABOVE[path[1]], path[2]: value}}}
+    above = data.get(path[0], _ABOVE.get(path[0], {}))
     if isinstance(above, list):
         return {**data, path[0]: [{**above[0], path[1]: value}]}
     return {**data, path[0]: {**above, path[1]: value}}

@@ -16,16 +16,16 @@ import pytest
 import torch
 from torch import nn
 
+from configs.schema import SourceConfig
 from models.compile import store
 from models.compile.build import Compiled
+from models.compile.identity import identity
 from models.compile.refused import Refused
-from models.compile.store import key_of
 from models.compile.torchscript import keep, kept
-from models.runtime.layout import Layout
 from tests.models.networks import Linear, Scaled
 
 CPU = torch.device("cpu")
-LAYOUT = Layout(CPU, torch.float32, False, (1, 2), ())
+SOURCE = SourceConfig(factory="tests.models.networks:Linear")
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +33,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path))
     monkeypatch.setattr(logging.getLogger("pitstop"), "propagate", True)
     return tmp_path
+
+
+def known(module: nn.Module, source: SourceConfig = SOURCE) -> str | None:
+    """Return the identity, which is what a key has of the network."""
+    return identity(module, source)
 
 
 def scripted() -> Compiled:
@@ -78,6 +83,29 @@ def test_a_full_disk_leaves_nothing_behind_and_costs_one_warning_with_advice(
     assert "set PITSTOP_CACHE to another folder" in record.getMessage()
 
 
+class Joined(Linear):
+    """Has a tensor without a number in it, as an empty cache of keys is."""
+
+    past: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("past", torch.zeros(0, 2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.past, self.layer(x)])
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_network_with_an_empty_tensor_is_kept_and_does_not_end_the_process(frozen: bool) -> None:
+    module: Any = torch.jit.script(Joined().eval())
+    keep("key", Compiled(torch.jit.freeze(module) if frozen else module, "script"))
+    found = kept("key", CPU)
+    assert found is not None
+    x = torch.ones(1, 4)
+    assert torch.equal(found.forward(x), Joined().eval()(x))
+
+
 @pytest.mark.parametrize("error", [TypeError, AttributeError, EOFError, RuntimeError, KeyError])
 def test_an_artefact_whose_loading_raises_anything_is_made_again(error: type[Exception], cache: Path) -> None:
     def load(path: Path) -> None:
@@ -114,14 +142,15 @@ def test_a_cache_that_may_not_be_read_is_done_without(cache: Path, caplog: pytes
 
 @pytest.mark.parametrize("scale, other", [(1.0, 2.0), (True, False), ([1, 2], [1, 3]), ({"a": (1,)}, {"a": (2,)})])
 def test_the_key_changes_with_a_setting_in_a_plain_attribute(scale: Any, other: Any) -> None:
-    key = key_of(Scaled(scale), LAYOUT, "auto")
-    assert key_of(Scaled(scale), LAYOUT, "auto") == key
-    assert key_of(Scaled(other), LAYOUT, "auto") != key
+    key = known(Scaled(scale))
+    assert known(Scaled(scale)) == key
+    assert known(Scaled(other)) != key
 
 
 def test_the_key_changes_with_what_the_factory_was_given() -> None:
-    keys = {key_of(Linear(), LAYOUT, "auto", made_from) for made_from in ("a:B []", "a:B [('scale', 2)]", "a:C []")}
-    assert len(keys) == 3
+    others: tuple[dict[str, Any], ...] = ({}, {"kwargs": {"scale": 2}}, {"factory": "tests.models.networks:Scaled"})
+    keys = {known(Linear(), SOURCE.model_copy(update=each)) for each in others}
+    assert len(keys - {None}) == 3
 
 
 def test_the_key_changes_with_the_code_and_the_constants_that_the_network_s_file_imports(
@@ -141,7 +170,7 @@ def test_the_key_changes_with_the_code_and_the_constants_that_the_network_s_file
         for name in ("helped", "helping"):
             sys.modules.pop(name, None)
         importlib.invalidate_caches()
-        found = key_of(importlib.import_module("helped").Net(), LAYOUT, "auto")
+        found = known(importlib.import_module("helped").Net())
         for name in ("helped", "helping"):
             del sys.modules[name]
         return found
@@ -153,10 +182,10 @@ def test_the_key_changes_with_the_code_and_the_constants_that_the_network_s_file
 
 def test_the_key_changes_with_the_weights() -> None:
     module = Linear()
-    before = key_of(module, LAYOUT, "auto")
+    before = known(module)
     with torch.no_grad():
         module.layer.weight[0, 0] += 1
-    assert key_of(module, LAYOUT, "auto") != before
+    assert known(module) != before
 
 
 class Wrapped(torch.Tensor):
@@ -179,7 +208,7 @@ def test_weights_without_bytes_are_not_kept_and_do_not_fail_the_start(kind: str,
         "sparse": weight.to_sparse,
     }
     module.register_buffer("odd", odd[kind]())
-    key = key_of(module, LAYOUT, "auto")
+    key = known(module)
     assert key is None
     assert kept(key, CPU) is None
     keep(key, scripted())
@@ -226,7 +255,7 @@ def clamped(at_most: int) -> Callable[[torch.Tensor], torch.Tensor]:
     ],
 )
 def test_the_key_changes_with_whatever_an_attribute_holds(make: Callable[[int], Any]) -> None:
-    first, again, other = (key_of(Scaled(make(n)), LAYOUT, "auto") for n in (1, 1, 2))
+    first, again, other = (known(Scaled(make(n))) for n in (1, 1, 2))
     assert first is not None
     assert first == again
     assert other not in (None, first)
@@ -248,7 +277,7 @@ def test_an_attribute_that_cannot_be_compared_keeps_nothing_and_the_log_names_it
 ) -> None:
     caplog.set_level(logging.INFO)
     module = nn.Sequential(Scaled([value] if isinstance(value, torch.Tensor) else value))  # type: ignore[arg-type]
-    assert key_of(module, LAYOUT, "auto") is None
+    assert known(module) is None
     [record] = caplog.records
     assert record.getMessage() == f"the compiled model is not kept: attribute 0.scale holds {says}"
 
@@ -256,7 +285,7 @@ def test_an_attribute_that_cannot_be_compared_keeps_nothing_and_the_log_names_it
 def test_what_holds_itself_is_not_kept() -> None:
     value: list[Any] = []
     value.append(value)
-    assert key_of(Scaled(value), LAYOUT, "auto") is None  # type: ignore[arg-type]
+    assert known(Scaled(value)) is None  # type: ignore[arg-type]
 
 
 def test_the_weights_of_a_frozen_script_module_in_a_network_are_not_taken_for_known(
@@ -265,22 +294,22 @@ def test_the_weights_of_a_frozen_script_module_in_a_network_are_not_taken_for_kn
     caplog.set_level(logging.INFO)
     inner = torch.jit.freeze(torch.jit.script(Linear().eval()))
     assert not list(inner.parameters())
-    assert key_of(nn.Sequential(inner), LAYOUT, "auto") is None
+    assert known(nn.Sequential(inner)) is None
     assert "module 0 is TorchScript, whose code and constants are not compared" in caplog.text
 
 
 def test_a_hook_in_forward_changes_the_key() -> None:
     plain, hooked = Linear(), Linear()
     hooked.layer.register_forward_pre_hook(lambda _, inputs: (inputs[0] * 2,))
-    assert key_of(hooked, LAYOUT, "auto") not in (None, key_of(plain, LAYOUT, "auto"))
+    assert known(hooked) not in (None, known(plain))
 
 
 def test_a_table_of_the_network_s_file_and_of_its_class_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = key_of(Linear(), LAYOUT, "auto")
+    before = known(Linear())
     monkeypatch.setattr("tests.models.networks.TABLE", torch.ones(2), raising=False)
-    tabled = key_of(Linear(), LAYOUT, "auto")
+    tabled = known(Linear())
     monkeypatch.setattr(Linear, "table", torch.ones(2), raising=False)
-    assert len({before, tabled, key_of(Linear(), LAYOUT, "auto")}) == 3
+    assert len({before, tabled, known(Linear())}) == 3
 
 
 ORDINARY: dict[str, Callable[[], nn.Module]] = {
@@ -298,7 +327,7 @@ ORDINARY: dict[str, Callable[[], nn.Module]] = {
 def test_ordinary_modules_are_kept_under_the_same_key_each_time(kind: str) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        first = key_of(ORDINARY[kind](), LAYOUT, "auto")
+        first = known(ORDINARY[kind]())
         torch.manual_seed(0)
-        assert key_of(ORDINARY[kind](), LAYOUT, "auto") == first
+        assert known(ORDINARY[kind]()) == first
     assert first is not None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from configs.backends import BACKENDS, DEFAULT, EAGER, Backend, tried_on
+from configs.backends import BACKENDS, EAGER, TORCHSCRIPT, Backend, tried_on
 from configs.loader import ConfigError, load, parse_model
 from configs.schema import ModelConfig
 from models import cache
@@ -59,7 +59,7 @@ def test_tune_and_audit_try_what_is_listed_where_it_runs(twin: Backend) -> None:
     }
     assert twin.name in found["cpu"]
     assert twin.name not in found["cuda"]
-    here = ForwardSetting(DEFAULT, "fp32", "contiguous")
+    here = ForwardSetting(TORCHSCRIPT, "fp32", "contiguous")
     labels = {gpu: [head.label for head in single_rows(here, False, gpu, True)] for gpu in (False, True)}
     assert twin.title in labels[False]
     assert twin.title not in labels[True]
@@ -92,7 +92,9 @@ def test_a_backend_that_does_not_run_on_the_device_is_refused_by_name(
 
 def test_a_backend_that_is_not_listed_is_refused_with_the_nearest() -> None:
     args: dict[str, Any] = config().model_dump(mode="json")
-    with pytest.raises(ConfigError, match="there is no such backend; got 'twin'\nhelp: known here: compile, eager, "):
+    with pytest.raises(
+        ConfigError, match="there is no such backend; got 'twin'\nhelp: known here: aoti, auto, compile, eager, "
+    ):
         parse_model({**args, "backend": "twin"})
 
 
@@ -104,7 +106,7 @@ def test_each_listed_backend_has_a_module_that_builds_it(name: str) -> None:
 
 
 def test_the_list_holds_the_default_and_eager_and_what_is_slow_is_left_out_by_quick() -> None:
-    assert {DEFAULT, EAGER} < set(BACKENDS)
+    assert {TORCHSCRIPT, EAGER} < set(BACKENDS)
     slow = {each.name for each in tried_on("cpu") if each.slow}
-    assert slow == {"compile"}
+    assert slow == {"aoti", "compile"}
     assert not slow & {each.backend for each in candidates(digits(), "cpu", 2, True, quick=True)}

@@ -94,6 +94,45 @@ def test_files_that_are_not_the_cache_s_own_are_never_removed(folder: Path) -> N
     assert own.exists()
 
 
+def unpacked(folder: Path, name: str, used: int) -> Path:
+    """A folder among a backend's artefacts, of 8 KiB in two files."""
+    for part in ("code/a.so", "weights/b.bin"):
+        kept(folder, f"{name}/{part}", 4 * KIB, used)
+    for path in [*(folder / "torchscript" / name).rglob("*"), folder / "torchscript" / name]:
+        os.utime(path, (used, used))
+    return folder / "torchscript" / name
+
+
+def test_a_folder_of_a_backend_s_goes_as_a_whole(folder: Path) -> None:
+    old, young, newest = unpacked(folder, "a", 0), unpacked(folder, "b", 1), kept(folder, "c", KIB, 2)
+    assert cache.used_bytes() == 17 * KIB
+    cache.shrink(newest)
+    assert not old.exists()
+    assert len([path for path in young.rglob("*") if path.is_file()]) == 2
+    assert sorted(path.name for path in (folder / "torchscript").iterdir()) == ["b", "c"]
+
+
+@pytest.mark.parametrize("used", ["a", "a/code/a.so"])
+def test_a_folder_in_use_or_with_a_file_in_use_stays_whole(folder: Path, used: str) -> None:
+    old, newest = unpacked(folder, "a", 0), kept(folder, "c", 9 * KIB, 2)
+    assert cache.use(folder / "torchscript" / used)
+    cache.shrink(newest)
+    assert len([path for path in old.rglob("*") if path.is_file()]) == 2
+
+
+def test_the_folder_of_the_newest_stays(folder: Path) -> None:
+    old = unpacked(folder, "a", 0)
+    kept(folder, "c", 9 * KIB, 2)
+    cache.shrink(old / "code" / "a.so")
+    assert old.exists()
+
+
+def test_documents_are_within_the_bound_too(folder: Path) -> None:
+    document, newest = kept(folder, "../starts/a.json", 4 * KIB, 0), kept(folder, "c", 9 * KIB, 2)
+    cache.shrink(newest)
+    assert not document.exists()
+
+
 @pytest.mark.parametrize("text", ["much", "0", "-1", "nan", "inf"])
 def test_a_bound_that_is_none_is_refused_by_name(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(cache.VARIABLE, text)

@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from configs.schema import SourceConfig
-from models.compile.store import key_of
+from models.compile.identity import identity
 from models.errors import ModelError
-from models.runtime.layout import Layout
 from models.sources.allowlist import VARIABLE
 from models.sources.files import fetch
 from models.sources.hooks import make_hook
@@ -199,14 +198,14 @@ def test_code_comes_from_where_pitstop_sources_allows(here: Path, monkeypatch: p
 
 
 def test_the_key_of_what_is_compiled_has_the_code_of_a_file_and_of_its_neighbours(here: Path) -> None:
-    layout = Layout(torch.device("cpu"), torch.float32, False, (1,), ())
+    source = SourceConfig(factory="two/file.py:Net")
 
     def key_with(net: str, helper: str) -> str | None:
         (here / "two" / "file.py").write_text(f"from .helping import times\n{net}")
         (here / "two" / "helping.py").write_text(helper)
         for name in [name for name in sys.modules if name.endswith((".file", ".helping"))]:
             del sys.modules[name]
-        return key_of(load(SourceConfig(factory="two/file.py:Net")), layout, "auto")
+        return identity(load(source), source)
 
     helper = "def times(x, scale):\n    return x * scale\n"
     net = NET.format(scale=2.0).replace("x * self.scale", "times(x, self.scale)")

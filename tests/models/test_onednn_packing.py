@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from configs.schema import ModelConfig
 from models import zoo
 from models.signature import Shape
-from models.startup import onednn_packing
+from models.startup import onednn_packing, warmup
 from models.startup.onednn_packing import PackedForward, _first_win
 from models.startup.open_model import OpenedModel, open_model
 from models.zoo.digits import Digits
@@ -35,6 +35,7 @@ def opened(**keys: Any) -> OpenedModel:
             {"name": "label", "datatype": "INT64", "shape": [-1]},
         ],
         "max_batch_size": 8,
+        "backend": "torchscript",
     }
     return open_model(ModelConfig.model_validate({**base, **keys}), "cpu")
 
@@ -86,7 +87,7 @@ def test_where_large_batches_are_slow_the_smallest_decides_and_all_are_warmed(
         seen.append((set(plain_ms), set(packed_ms)))
         return first
 
-    monkeypatch.setattr(onednn_packing, "SLOW_MS", 0)
+    monkeypatch.setattr(warmup, "SLOW_MS", 0)
     monkeypatch.setattr(onednn_packing, "_first_win", notes)
     served = opened()
     assert seen == [({(1, ())}, {(1, ())})]

@@ -96,7 +96,7 @@ def test_paths_go_through_dicts_dataclasses_and_plain_objects(backend: str) -> N
 
 
 def test_what_loops_on_its_data_is_scripted_with_its_nested_outputs() -> None:
-    served = opened("Script", output("a", "1.0"), output("b", "1.1.0"))
+    served = opened("Script", output("a", "1.0"), output("b", "1.1.0"), backend="torchscript")
     _, (double, [same_y]) = eager("Script")
     assert served.how == "script"
     same(served.runner.run([{"x": X}]), a=double, b=same_y)

@@ -8,6 +8,7 @@ import pytest
 from models.compile.refused import Refused
 from models.errors import ModelError
 from models.startup import stages
+from models.startup.candidates import field_of
 from models.startup.check_error import CheckError
 from models.startup.check_results import (
     Batching,
@@ -22,6 +23,7 @@ from models.startup.check_results import (
     as_json,
     line,
 )
+from models.startup.selection import Selection
 from tests.models.test_open_model import config, opened
 
 SLOW = Refused("script", "not_compilable", "RuntimeError: no")
@@ -61,8 +63,8 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (
             Compilation(**COMPILED, how="eager", made="now", refused=(SLOW, WRONG)),  # type: ignore[arg-type]
             "✓ compilation: eager; within 3.0e-07 of eager fp32 at every warmed size; asked for "
-            "TorchScript: torch.jit.script fails (RuntimeError: no); a trace would be wrong for other inputs: control "
-            "flow depends on the data (line 3)",
+            "TorchScript: torch.jit.script fails (RuntimeError: no); a trace may be wrong for other inputs: torch "
+            "warns of what it would freeze (line 3)",
         ),
         (
             Device("measured", "auto", "CPU, 1 thread", 53309.2, "no GPU"),
@@ -134,11 +136,12 @@ def test_no_stage_changes_what_one_before_it_returned() -> None:
     given = config("tests.models.networks:Linear")
     bound = stages.bind_source(given, None)
     checked = stages.check_eagerly(bound, given, torch.device("cpu"))
-    ready = stages.prepare_module(bound, checked)
-    compiled = stages.compile_module(ready)
-    values = (bound, checked, ready, compiled)
+    selection = Selection(given, bound.module, bound.samples, checked)
+    contender = next(selection.fastest_first(field_of(given, "cpu", checked.arithmetic)))
+    ready = contender.ready
+    values = (bound, checked, contender, ready, contender.compiled)
     before = [getattr(value, each.name) for value in values for each in fields(value)]
-    warmed = stages.warm_shapes(ready, compiled)
+    warmed = stages.warm_shapes(contender)
     forward, forward_ms = warmed.runner.forward, dict(warmed.forward_ms)
     chosen = stages.choose_sizes(ready, warmed)
     stages.prove_rows(ready, chosen.runner, checked.reference)

@@ -78,8 +78,8 @@ def test_a_seed_repeats_an_answer_and_changes_no_other(
 
 
 def test_an_artefact_that_an_earlier_start_kept_draws_anew() -> None:
-    opened("Variational", random=True, outputs=FOUR)
-    again = opened("Variational", random=True, outputs=FOUR)
+    opened("Variational", random=True, outputs=FOUR, backend="torchscript")
+    again = opened("Variational", random=True, outputs=FOUR, backend="torchscript")
     assert again.checks.compilation.made == "before"
     assert asked(again, None) != asked(again, None)
 
@@ -134,9 +134,9 @@ def test_other_draws_are_only_waived_where_torch_may_draw_others(monkeypatch: py
     otherwise = served.runner.with_forward(lambda x: torch.randn(len(x), 4, dtype=torch.float64).float() * 9)
     compiled = Compiled(otherwise.forward, "script")
     with pytest.raises(ModelError, match="at 8 rows"):
-        mistake_checks.compilation(compiled, otherwise, reference, served.samples, arithmetic)
+        mistake_checks.compilation(compiled, otherwise, reference, served.samples, arithmetic, "auto")
     monkeypatch.setattr(mistake_checks, "_draws_alike", lambda *_: False)
-    found = mistake_checks.compilation(compiled, otherwise, reference, served.samples, arithmetic)
+    found = mistake_checks.compilation(compiled, otherwise, reference, served.samples, arithmetic, "auto")
     assert (found.code, found.waived_by, found.allowed) == ("waived", "random", None)
     assert "it draws other numbers from the same seed; waived by random" in line(found)
 

@@ -74,6 +74,19 @@ def test_quick_leaves_torch_compile_out_and_a_gpu_has_its_own_precisions() -> No
     assert {each.threads for each in gpu} == {1}
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_precision_that_the_start_chooses_is_left_to_it(device: str) -> None:
+    config = config_of().model_copy(update={"precision": "auto"})
+    assert {each.precision for each in candidates(config, device, 2, False, quick=True)} == {"auto"}
+
+
+@pytest.mark.parametrize("device, tried", [("cpu", {"fp32"}), ("cuda", {"tf32", "fp32"})])
+def test_an_export_is_tried_in_the_precisions_that_a_start_takes(device: str, tried: set[str]) -> None:
+    exported = config_of().source.model_copy(update={"factory": None, "exported_program": "model.pt2"})
+    config = config_of().model_copy(update={"source": exported})
+    assert {each.precision for each in candidates(config, device, 2, False, quick=True)} == tried
+
+
 @pytest.mark.parametrize("cores, expected", [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])])
 def test_thread_counts_are_powers_of_two_and_all_cores(cores: int, expected: list[int]) -> None:
     assert thread_counts(cores) == expected

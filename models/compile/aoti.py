@@ -1,0 +1,180 @@
+"""AOTInductor: one package of machine code for all batch sizes and open dimensions, which a start loads in a second.
+
+Compiling takes minutes and a C++ compiler, so only `pitstop build` does it; a start takes what is kept.
+"""
+
+import importlib
+import logging
+import os
+import re
+import shutil
+import tempfile
+import time
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+from configs.backends import EAGER
+
+from .. import cache as files
+from ..errors import first_line
+from ..runtime.output_paths import returns_list_of_rows
+from ..runtime.runner import Forward
+from ..user_code import call
+from . import store
+from .aoti_container import EXPECTED, load
+from .build import Compiled, Uncompiled
+from .expected_inputs import NotExpectedError, expected_by, to_json
+from .exporting import exported
+from .refused import Refused
+from .torchscript import loaded_script
+
+_NAME = "aoti"
+_HEADERS = ".gch"
+
+
+def build(given: Uncompiled) -> Compiled:
+    """Load what is kept; compile it where there may be minutes; else eager, with the reason."""
+    if (refused := _never(given)) is not None:
+        return Compiled(given.module, EAGER, (refused,))
+    key = store.key_of(given, _NAME)
+    read = partial(store.read, _NAME, key, partial(load, device=given.layout.device), publish=given.minutes)
+    if (kept := read()) is not None:
+        return Compiled(kept, _NAME, made="before")
+    if not given.minutes:
+        return Compiled(given.module, EAGER, (Refused(_NAME, "not_built"),))
+    with store.making(_NAME, key) as waited:
+        if waited and (kept := read(here=True)) is not None:
+            return Compiled(kept, _NAME, made="before")
+        made = _compiled(given, key)
+    return Compiled(given.module, EAGER, (made,)) if isinstance(made, Refused) else Compiled(made, _NAME)
+
+
+def _compiled(given: Uncompiled, key: store.Key | None) -> Forward | Refused:
+    if not has_compiler():
+        return Refused(_NAME, "no_compiler")
+    began, device = time.perf_counter(), given.layout.device
+    found = exported(given)
+    if isinstance(found, Refused):
+        return replace(found, way=_NAME)
+    unpadded = [dim.name or "length" for dim in given.layout.dims if not dim.padded and dim.name in found.narrowed]
+    if unpadded:
+        return Refused(_NAME, "fixed_size", f"every size of {' and '.join(unpadded)}")
+    with tempfile.TemporaryDirectory(prefix="package-", dir=_workshop()) as folder:
+        package = Path(folder) / f"{_NAME}.pt2"
+        # Frozen weights are packed for oneDNN. On a GPU there is nothing to pack, and it may lose (pytorch#119183).
+        refused = compile_package(found.program, package, freezing=device.type == "cpu")
+        if refused is not None:
+            return refused
+        seconds = time.perf_counter() - began
+        store.write(_NAME, key, partial(shutil.copyfile, package), publish=True, seconds=seconds)
+        return load(package, device)
+
+
+def has_compiler() -> bool:
+    """Whether torch finds a C++ compiler: $CXX, or g++."""
+    builder = importlib.import_module("torch._inductor.cpp_builder")
+    try:
+        return bool(builder.get_cpp_compiler())
+    except Exception:  # InvalidCxxCompiler; in another torch perhaps what the system raises.
+        return False
+
+
+def compile_package(program: torch.export.ExportedProgram, package: Path, freezing: bool) -> Refused | None:
+    """Compile a program into a package, which ends in .pt2; return why that cannot be done, None where it is done."""
+    try:
+        options = {"freezing": freezing, "aot_inductor.metadata": {EXPECTED: to_json(expected_by(program))}}
+        _compile(program, package, options)
+        if may_abort(package):
+            _compile(program, package, {**options, "cpp.threads": 1})
+    except NotExpectedError as error:
+        return Refused(_NAME, "not_compilable", str(error))
+    except Exception as error:  # Inductor and g++ raise dozens of types; each means "not compilable".
+        return Refused(_NAME, "not_compilable", _said(error))
+    return None
+
+
+def may_abort(package: Path) -> bool:
+    """Whether a loop of several threads checks an index: there a bad one, a token that is none say, ends the process.
+
+    In a loop of one thread the forward raises. The matrix products keep their threads: they are torch's.
+    """
+    with zipfile.ZipFile(package) as archive:
+        sources = [archive.read(each) for each in archive.namelist() if each.endswith(".cpp")]
+    return any(b"AOTI_TORCH_CHECK(" in each and b"#pragma omp parallel" in each for each in sources)
+
+
+def _never(given: Uncompiled) -> Refused | None:
+    if returns_list_of_rows(given.module):
+        return Refused(_NAME, "list_of_rows")
+    if given.config.random:
+        return Refused(_NAME, "random")
+    return Refused(_NAME, "is_script") if loaded_script(given.module) is not None else None
+
+
+def _compile(program: torch.export.ExportedProgram, package: Path, options: dict[str, Any]) -> None:
+    inductor: Any = importlib.import_module("torch._inductor")
+    with _quiet(), _no_traces(), inductor.config.patch(options):
+        call(inductor.aoti_compile_and_package, program, package_path=str(package))
+
+
+def _said(error: Exception) -> str:
+    """Return the first error of g++, where it failed; else torch's first line."""
+    found = re.search(r"^.*\berror: .*$", str(error), re.M)
+    return f"g++: {found[0].strip()[:200]}" if found else first_line(error)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch's warnings out of the log: what matters of a failure is in the reason."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _no_traces() -> Iterator[None]:
+    """Let torch write into a folder of ours, and remove what a compilation leaves there, files and processes."""
+    folder = _workshop()
+    # Half of the time goes into headers, which later compilations of this process use again.
+    headers = importlib.import_module("torch._inductor.codecache")
+    moved = patch.object(headers, "_HEADER_DIR", str(folder / "headers"), create=True)
+    pools: Any = importlib.import_module("torch._inductor.async_compile")
+    had_workers = bool(getattr(pools, "_pool_set", True))
+    try:
+        with patch.dict(os.environ, {"TORCHINDUCTOR_CACHE_DIR": str(folder)}), moved:
+            yield
+    finally:
+        for path in folder.rglob("*"):
+            if path.is_file() and path.suffix in (".so", ".o", ".bin"):
+                path.unlink(missing_ok=True)
+        if not had_workers:
+            pools.shutdown_compile_workers()
+
+
+@cache
+def _open_workshop() -> tempfile.TemporaryDirectory[str]:
+    places = [Path(tempfile.gettempdir())]
+    with suppress(OSError):
+        places.append(files.folder(_NAME).parent)
+    place = max((each for each in places if os.access(each, os.W_OK)), key=lambda each: shutil.disk_usage(each).free)
+    return tempfile.TemporaryDirectory(prefix="pitstop-compiling-", dir=place, ignore_cleanup_errors=True)
+
+
+def _workshop() -> Path:
+    """Return this process's folder for compiling, where more space is free; removed when the process ends."""
+    return Path(_open_workshop().name)

@@ -1,0 +1,90 @@
+"""Which ways to run a forward a start compares, and what came of each. No torch here.
+
+`backend: auto` stands for every backend that takes the source and runs on the device, `precision: auto` for every
+precision of it that `accept` may let through.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from configs import precisions
+from configs.backends import AUTO, Backend, backend_of, tried_on
+from configs.schema import ModelConfig
+
+if TYPE_CHECKING:
+    from .precision import Arithmetic
+
+Outcome = Literal["chosen", "slower", "refused", "not_built"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A way to run the forward: a backend and a precision."""
+
+    backend: str
+    precision: str
+
+    def __str__(self) -> str:
+        return f"{backend_of(self.backend).title} {self.precision}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A candidate and what came of it: its forward in ms by shape, rows a second at the best, and why it lost."""
+
+    backend: str
+    precision: str
+    outcome: Outcome
+    reason: str = ""
+    rows_s: float | None = None
+    forward_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def line(self) -> str:
+        rate = "" if self.rows_s is None else f", {self.rows_s:,.1f} rows/s"
+        reason = f": {self.reason}" if self.reason else ""
+        return f"{backend_of(self.backend).title} {self.precision}{rate}: {self.outcome.replace('_', ' ')}{reason}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The candidates of a start. `otherwise` are tried where none of `asked` can run, as before a `pitstop build`."""
+
+    asked: tuple[Candidate, ...]
+    otherwise: tuple[Candidate, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.asked) + len(self.otherwise)
+
+
+def field_of(config: ModelConfig, device: str, arithmetic: "Arithmetic", minutes: bool = False) -> Field:
+    """Return what a start, or a build with its minutes, compares.
+
+    `config` is as written, with `precision: auto`; its network runs in `arithmetic` as it is.
+    """
+    own = arithmetic.config.precision
+    free = config.precision == precisions.AUTO and config.accept is not None and not arithmetic.why
+    # int8 gains nothing but by what compiles for minutes [measured], and only a build makes that.
+    others = [each.name for each in precisions.tried_on(device, quantized=minutes) if each.takes(config.source)]
+    # Its own comes first: of two equally fast, a start takes the first.
+    chosen = [own, *(each for each in others if each != own)] if free else [own]
+    listed = [each for each in tried_on(device) if each.takes(config.source) and (each.artefact or not each.slow)]
+    if config.backend == AUTO:
+        return Field(_product(chosen, listed))
+    backend = backend_of(config.backend)
+    # What compiles for minutes is there only once it was built.
+    quick = [each for each in listed if not each.slow] if backend.slow and backend.artefact else []
+    return Field(_product(chosen, [backend]), _product(chosen, quick))
+
+
+def _product(each_precision: Sequence[str], backends: Sequence[Backend]) -> tuple[Candidate, ...]:
+    return tuple(
+        Candidate(backend.name, precision)
+        for precision in each_precision
+        for backend in backends
+        if backend.slow or len(backends) == 1 or not precisions.quantizes(precision)
+    )

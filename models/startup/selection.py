@@ -1,0 +1,208 @@
+"""Finds how a model's forward runs fastest: the candidates that can run are measured in turns.
+
+At most two are in memory at once, the fastest so far and the next. Whether the fastest may serve is decided by the
+checks of the start; where it may not, the next is opened again.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import groupby
+
+import torch
+
+from configs.backends import EAGER
+from configs.precisions import quantizes
+from configs.schema import ModelConfig
+
+from ..compile.build import Compiled, Uncompiled, compile_with
+from ..compile.quantized import no_candidate
+from ..compile.refused import Refused, sentences
+from ..errors import ModelError, first_line
+from ..runtime.dims import all_sizes
+from ..runtime.forward_times import ends
+from ..runtime.layout import Layout
+from ..signature import label
+from ..user_code import call
+from .candidates import Candidate, Field, Outcome, Tried
+from .contender import Contender, alone, challenger, ratio_in_turns, wins
+from .eager_checks import Eager
+from .prepared import Prepared, prepare_module
+from .row_checks import count_of, staged
+from .sample_inputs import SampleInputs
+
+_log = logging.getLogger("pitstop")
+
+
+@dataclass(slots=True)
+class Selection:
+    """The candidates of a loaded module that was checked eagerly, and what came of each.
+
+    `identity` names what is kept of it, `minutes` says that compiling may take so long.
+    """
+
+    config: ModelConfig
+    module: torch.nn.Module
+    samples: SampleInputs
+    checked: Eager
+    identity: str | None = None
+    minutes: bool = False
+    tried: dict[Candidate, Tried] = field(default_factory=dict)
+    # The time of each forward that ran, over that of the first.
+    _over_first: dict[Candidate, float] = field(default_factory=dict)
+    _refused: tuple[Refused, ...] = ()
+    _failures: list[ModelError] = field(default_factory=list)
+
+    def fastest_first(self, given: Field) -> Iterator[Contender]:
+        """Yield the fastest candidate, then, for a caller that cannot serve it, the next, and so on.
+
+        Raises:
+            ModelError: none can run.
+        """
+        champion = self._fastest(given.asked) or self._fastest(given.otherwise)
+        if champion is None:
+            raise (
+                self._failures[0]
+                if self._failures
+                else ModelError(
+                    f"nothing can run: {'; '.join(each.line for each in self.tried.values())}\n"
+                    "help: use backend: eager, which runs the network as it is"
+                )
+            )
+        yield champion
+        ranked = sorted(self._over_first, key=lambda each: self._over_first[each])
+        first = champion.candidate
+        del champion
+        for candidate in ranked:
+            if candidate != first and self.tried[candidate].outcome != "refused":
+                _log.info("%s: %s is next", self.config.name, candidate)
+                yield self._alone(candidate, self._ready(candidate.precision))
+
+    def opened(self, candidate: Candidate) -> tuple[Prepared, Compiled]:
+        """Return a candidate that an earlier start has chosen, not run yet."""
+        ready = self._ready(candidate.precision)
+        return ready, self._compiled(candidate, ready)
+
+    def refuse(self, candidate: Candidate, reason: str, precision: bool = False) -> None:
+        """Note that a check has refused a candidate, or its precision, whatever the backend."""
+        self.tried[candidate] = replace(self.tried[candidate], outcome="refused", reason=reason)
+        for each, row in self.tried.items():
+            if precision and each.precision == candidate.precision and row.outcome == "slower":
+                self.tried[each] = replace(row, outcome="refused", reason=f"as {candidate}")
+
+    def choose(self, candidate: Candidate) -> tuple[Tried, ...]:
+        """Note that a candidate serves; return the table of all, with the chosen one first, then the fastest."""
+        for each, row in self.tried.items():
+            if row.outcome == "slower":
+                times = self._over_first[each] / self._over_first[candidate]
+                self.tried[each] = replace(row, reason=f"takes {times:.2f} times as long as {candidate}")
+        self.tried[candidate] = replace(self.tried[candidate], outcome="chosen", reason="")
+        return tuple(sorted(self.tried.values(), key=lambda each: (each.outcome != "chosen", -(each.rows_s or 0))))
+
+    def _fastest(self, candidates: Sequence[Candidate]) -> Contender | None:
+        champion: Contender | None = None
+        for precision, group in groupby(candidates, lambda each: each.precision):
+            try:
+                ready = self._ready(precision)
+            except ModelError as error:
+                for each in group:
+                    self.tried[each] = Tried(*_named(each), "refused", error.what)
+                self._failures.append(error)
+                continue
+            for candidate in group:
+                champion = self._enter(candidate, ready, champion, len(candidates) == 1)
+        return champion
+
+    def _enter(self, candidate: Candidate, ready: Prepared, champion: Contender | None, only: bool) -> Contender | None:
+        """Let a candidate run against the fastest so far; return which of them is faster."""
+        compiled = self._compiled(candidate, ready)
+        if compiled.eager and candidate.backend != EAGER and not only:
+            built = any(each.code != "not_built" for each in compiled.refused)
+            said = sentences(compiled.refused)
+            self.tried[candidate] = Tried(*_named(candidate), "refused" if built else "not_built", said)
+            self._refused += tuple(each for each in compiled.refused if each not in self._refused)
+            return champion
+        try:
+            if champion is None:
+                self._over_first[candidate] = 1.0
+                found = alone(candidate, ready, compiled)
+                self.tried[candidate] = _tried(found, "slower")
+                return found
+            entered = challenger(candidate, ready, compiled, champion)
+        except ModelError as error:
+            self._failures.append(error)
+            self._over_first.pop(candidate, None)
+            self.tried[candidate] = Tried(*_named(candidate), "refused", error.what)
+            return champion
+        if not isinstance(entered, Contender):
+            self._over_first[candidate] = entered * self._over_first[champion.candidate]
+            self.tried[candidate] = Tried(*_named(candidate), "slower")
+            return champion
+        ratio = ratio_in_turns(entered, champion, self.samples)
+        self._over_first[candidate] = ratio * self._over_first[champion.candidate]
+        self.tried[candidate] = _tried(entered, "slower")
+        return entered if wins(ratio) else champion
+
+    def _alone(self, candidate: Candidate, ready: Prepared) -> Contender:
+        return alone(candidate, ready, self._compiled(candidate, ready))
+
+    def _compiled(self, candidate: Candidate, ready: Prepared) -> Compiled:
+        config = ready.config.model_copy(update={"backend": candidate.backend})
+        inputs, outputs, layout = ready.samples.model_inputs, ready.outputs, ready.layout
+        given = Uncompiled(
+            ready.module,
+            probes_of(ready.samples, layout),
+            inputs,
+            outputs,
+            layout,
+            config,
+            self.identity,
+            self.minutes,
+            partial(staged, ready.samples, layout),
+        )
+        if self.minutes:
+            _log.info("%s: tries %s", self.config.name, candidate)
+        made = compile_with(given)
+        eager_at_last = made.eager and candidate.backend == EAGER
+        return replace(made, refused=self._refused) if eager_at_last else made
+
+    def _ready(self, precision: str) -> Prepared:
+        """Return the module in a precision in which it runs eagerly.
+
+        What is compiled in another might end the process: TorchScript in bf16 does so where forward makes float32 of
+        an input.
+        """
+        own = self.checked.arithmetic.config
+        if quantizes(precision) and precision != own.precision and (reason := no_candidate(self.module)):
+            raise ModelError(reason)
+        config = own.model_copy(update={"precision": precision})
+        ready = prepare_module(self.module, self.samples, self.checked, config)
+        if precision != own.precision:
+            probe = probes_of(ready.samples, ready.layout)[-1]
+            try:
+                with torch.inference_mode():
+                    call(ready.module, *probe)
+            except Exception as error:  # The user's own code.
+                raise ModelError(f"eager does not run in {precision}: {first_line(error)}") from error
+        return ready
+
+
+def probes_of(samples: SampleInputs, layout: Layout) -> list[list[torch.Tensor]]:
+    """Return inputs on the device, of several batch sizes and of the smallest and the largest sizes."""
+    sizes = {layout.sizes[0], count_of(layout.sizes[-1]), layout.sizes[-1]}
+    least, *others = all_sizes(layout.dims)
+    return [
+        staged(samples, layout, (size, open_sizes), seed)
+        for seed, size in enumerate(sorted(sizes, reverse=True))
+        for open_sizes in (least, *others[-1:])
+    ]
+
+
+def _named(candidate: Candidate) -> tuple[str, str]:
+    return candidate.backend, candidate.precision
+
+
+def _tried(found: Contender, outcome: Outcome) -> Tried:
+    times = {label(shape): round(ms, 3) for shape, ms in sorted(found.forward_ms.items())}
+    return Tried(*_named(found.candidate), outcome, "", ends(found.forward_ms)[1].rows_s, times)
