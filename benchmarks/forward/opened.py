@@ -33,10 +33,10 @@ def main(config: str, name: str) -> None:
 
 
 def opened(config: Path, name: str) -> OpenedModel:
-    """Open a model of a config on the CPU, with the threads that a replica would have."""
+    """Open a model of a config on the CPU, with the threads that a replica has, and by what was found before."""
     found = next(each.config for each in load(config).models if each.name == name)
     torch.set_num_threads(found.threads)
-    return open_model(found, "cpu")
+    return open_model(found, "cpu", kept=True)
 
 
 def rows_of(served: OpenedModel, inputs: Sequence[Any]) -> list[Rows]:

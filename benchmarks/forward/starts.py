@@ -34,8 +34,10 @@ from configs.loader import load
 from models.startup.open_model import open_model
 config = next(each.config for each in load(sys.argv[1]).models if each.name == sys.argv[2])
 torch.set_num_threads(config.threads)
-served = open_model(config, "cpu")
-import json
+# As a replica does it, where it can go by what an earlier start has found.
+import inspect, json
+kept = {"kept": True} if "kept" in inspect.signature(open_model).parameters else {}
+served = open_model(config, "cpu", **kept)
 print(json.dumps({"ready_s": time.monotonic() - float(sys.argv[3]), "torch_s": torch_s, "how": served.how,
                   "precision": served.precision, "start_s": served.start_s}))
 """
