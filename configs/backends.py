@@ -25,8 +25,7 @@ class Backend:
     the kinds of source that it can compile; a file is already a graph, which most backends cannot compile again.
     `slow`: it compiles for minutes, so `--quick` leaves it out. `artefact` is the suffix of the files that keep its
     compiled models between starts, in a folder of its name; "" if none are kept. What is slow and not kept is no
-    candidate of `backend: auto`. `one_program`: once it
-    has run twice, no new shape costs it more than its forward.
+    candidate of `backend: auto`. `one_program`: once it has run twice, a new shape costs it no more than its forward.
     """
 
     name: str
