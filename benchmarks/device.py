@@ -1,4 +1,4 @@
-"""What a run measures on: the CPU in fp32, or a GPU in a precision of one's choice.
+"""What a run measures on: the CPU, or a GPU, in a precision of one's choice.
 
 Read from the environment, which every server of a comparison inherits.
 """
@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 VARIABLE = "BENCH_DEVICE"
 _PRECISION = "BENCH_PRECISION"
@@ -39,8 +40,8 @@ class Device:
 
     @property
     def suffix(self) -> str:
-        """Return what tells this device's model files from those of the CPU, which have none."""
-        return f"-{self.kind}-{self.precision}" if self.is_gpu else ""
+        """Return what tells this device's model files from those of the CPU in fp32, which have none."""
+        return "" if self == Device() else f"-{self.kind}-{self.precision}"
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -50,6 +51,13 @@ class Device:
 def chosen() -> Device:
     """Return the device that this process was told to measure on."""
     return Device(os.environ.get(VARIABLE, "cpu"), os.environ.get(_PRECISION, "fp32"))
+
+
+def bf16_units() -> tuple[str, ...]:
+    """Return what this CPU has for bf16, as /proc/cpuinfo names it; without either bf16 is slower than fp32."""
+    info = Path("/proc/cpuinfo")
+    flags = set(info.read_text(encoding="utf-8").split()) if info.is_file() else set()
+    return tuple(each for each in ("amx_bf16", "avx512_bf16") if each in flags)
 
 
 def gpu_name() -> str | None:

@@ -25,8 +25,11 @@ _BATCHES = 2
 _OPEN_CONNECTIONS = 256
 
 
-def measure(peer: Peer, workload: Workload) -> Measured:
-    """Return what one start of a server did; where it cannot be measured, the reason in place of figures."""
+def measure(peer: Peer, workload: Workload, look: Callable[[Server], None] | None = None) -> Measured:
+    """Return what one start of a server did; where it cannot be measured, the reason in place of figures.
+
+    `look` is called once the server has been driven.
+    """
     batching = peer.batch(workload.name)
     measured = Measured(peer.name, workload.name, peer.settings, batching.max_batch_size, batching.wait_ms)
     try:
@@ -35,6 +38,8 @@ def measure(peer: Peer, workload: Workload) -> Measured:
             measured.started_s = server.started_s
             _drive(server, workload, measured)
             measured.memory_mib = server.memory_mib()
+            if look is not None:
+                look(server)
     except (NotMeasuredError, OSError) as error:
         measured.not_measured = str(error)
     return measured

@@ -37,7 +37,7 @@ def _on_cpu(workload: str) -> Model:
 
     def model(inputs: Inputs) -> Array:
         with torch.inference_mode():
-            found: Array = forward(*collate(inputs)).numpy()
+            found: Array = forward(*collate(inputs)).float().numpy()
         return found
 
     return model

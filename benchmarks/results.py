@@ -154,15 +154,15 @@ def read(path: Path) -> Results:
 def write(results: Results, folder: Path, table: str) -> Path:
     """Write both files; return the JSON's path."""
     record = asdict(results)
-    return files.write(folder, files.stem(results.theme, record), _rounded(record), table)
+    return files.write(folder, files.stem(results.theme, record), rounded(record), table)
 
 
-def _rounded(content: Any) -> Any:
-    """Return the same with floats of five significant digits: more are noise."""
+def rounded(content: Any, digits: int = 5) -> Any:
+    """Return the same with floats of so many significant digits: more are noise."""
     if isinstance(content, float):
-        return float(f"{content:.5g}")
+        return float(f"{content:.{digits}g}")
     if isinstance(content, dict):
-        return {str(key): _rounded(value) for key, value in content.items()}
+        return {str(key): rounded(value, digits) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_rounded(each) for each in content]
+        return [rounded(each, digits) for each in content]
     return content

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,9 +56,9 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     """Read the command line; an unknown name ends the program with those there are."""
     parser = script.parser("benchmarks.run", __doc__, out=None)
     parser.add_argument("--quick", action="store_true", help="one short round of each, to see that everything runs")
-    parser.add_argument("--only", type=_names(PEERS), default=list(PEERS), help=f"some of {','.join(PEERS)}")
+    parser.add_argument("--only", type=script.names(PEERS), default=list(PEERS), help=f"some of {','.join(PEERS)}")
     parser.add_argument(
-        "--workloads", type=_names(WORKLOADS), default=list(WORKLOADS), help=f"some of {','.join(WORKLOADS)}"
+        "--workloads", type=script.names(WORKLOADS), default=list(WORKLOADS), help=f"some of {','.join(WORKLOADS)}"
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where every server's model runs")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the model, on a GPU")
@@ -130,18 +130,6 @@ def _whole(path: Path, results: Results) -> Results:
     except (OSError, ValueError) as error:
         sys.exit(f"--again {path}: {error}")
     return whole
-
-
-def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
-    def split(text: str) -> list[str]:
-        names = text.split(",")
-        if unknown := sorted(set(names) - set(known)):
-            raise argparse.ArgumentTypeError(
-                f"{', '.join(unknown)}: there is no such name; there is {', '.join(known)}"
-            )
-        return names
-
-    return split
 
 
 if __name__ == "__main__":

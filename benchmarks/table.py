@@ -52,7 +52,7 @@ def _workload(results: Results, limit: Limit) -> str:
     if good:
         lines += [*_closed(good, limit), "", *_open(good), ""]
     lines += [f"- {each.server}: not measured: {each.not_measured}" for each in measured if each.not_measured]
-    lines += [line for each in good for line in _remarks(each)]
+    lines += [line for each in good for line in remarks(each)]
     return "\n".join(lines).rstrip()
 
 
@@ -64,7 +64,7 @@ def _closed(measured: Sequence[Measured], limit: Limit) -> list[str]:
         size, _ = best(limit)
         single_ms = median(each[1] for each in limit.rounds)
         between = [""] * 2 * (len(measured[0].closed) - 2)
-        top = f"{_rate([1000 * size / each[size] for each in limit.rounds])} by batches of {size}"
+        top = f"{rate([1000 * size / each[size] for each in limit.rounds])} by batches of {size}"
         single = [precise(1000 / single_ms), precise(single_ms)]
         rows.append(["*in process, no server*", *single, *between, top, "", "100 %", "0", "", *["" for _ in busy]])
     rows += [_figures(each, limit) for each in measured]
@@ -75,7 +75,7 @@ def _figures(measured: Measured, limit: Limit) -> list[str]:
     cells = [measured.server]
     for loop in measured.closed:
         cells += [
-            _rate([each.rate_rps for each in loop.rounds]),
+            rate([each.rate_rps for each in loop.rounds]),
             f"{precise(middle(loop.rounds, 'p50_ms'))} / {precise(middle(loop.rounds, 'p99_ms'))}",
         ]
     busy = [f"{each.gpu_busy:.0%}" for each in measured.closed[-1].rounds[-1:] if each.gpu_busy is not None]
@@ -96,7 +96,8 @@ def _open(measured: Sequence[Measured]) -> list[str]:
     return table(["server, Poisson arrivals", "capacity rps", *names], rows)
 
 
-def _remarks(measured: Measured) -> list[str]:
+def remarks(measured: Measured) -> list[str]:
+    """Return how a server was set, what failed, and its memory by requests, a line each."""
     wait = "a wait that adapts" if measured.wait_ms is None else f"a wait of {measured.wait_ms:g} ms"
     batching = f"up to {measured.max_batch_size} rows, {wait}"
     versions = ", ".join(f"{name} {version}" for name, version in measured.versions.items())
@@ -114,7 +115,7 @@ def _remarks(measured: Measured) -> list[str]:
     return lines
 
 
-def _rate(rates_rps: Sequence[float]) -> str:
+def rate(rates_rps: Sequence[float]) -> str:
     """Return the median over the rounds, and how far they lie apart where there are several."""
-    rate = precise(median(rates_rps))
-    return rate if len(rates_rps) == 1 else f"{rate} ± {100 * spread(rates_rps):.0f} %"
+    centre = precise(median(rates_rps))
+    return centre if len(rates_rps) == 1 else f"{centre} ± {100 * spread(rates_rps):.0f} %"

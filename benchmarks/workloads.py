@@ -61,9 +61,9 @@ def images(count: int = 16) -> Sequence[Array]:
     return list(np.random.default_rng(2).integers(0, 256, (count, 3, 224, 224), dtype=np.uint8))
 
 
-def sentences(count: int = 64) -> Sequence[str]:
+def sentences(count: int = 64, random: np.random.Generator | None = None) -> Sequence[str]:
     """Return sentences of 4 to 24 words, as search queries and captions are."""
-    rng, words = np.random.default_rng(3), _WORDS.split()
+    rng, words = random or np.random.default_rng(3), _WORDS.split()
     return [" ".join(rng.choice(words, int(rng.integers(4, 25)))).capitalize() + "." for _ in range(count)]
 
 

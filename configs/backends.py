@@ -25,7 +25,7 @@ class Backend:
     the kinds of source that it can compile; a file is already a graph, which most backends cannot compile again.
     `slow`: it compiles for minutes, so `--quick` leaves it out. `artefact` is the suffix of the files that keep its
     compiled models between starts, in a folder of its name; "" if none are kept. What is slow and not kept is no
-    candidate of `backend: auto`. `one_program`: nothing is compiled or specialised when a shape first runs.
+    candidate of `backend: auto`. `one_program`: once it has run twice, a new shape costs it no more than its forward.
     `quantized`: it keeps weights of int8.
     """
 
@@ -66,6 +66,7 @@ BACKENDS: dict[str, Backend] = {
             "models.compile.torchscript",
             sources=("factory", "torchscript", "pretrained"),
             artefact=".pt",
+            one_program=True,
             quantized=False,
         ),
         Backend(
@@ -75,6 +76,7 @@ BACKENDS: dict[str, Backend] = {
             sources=("factory", "exported_program", "pretrained"),
             slow=True,
             artefact=".pt2",
+            one_program=True,
         ),
         Backend("compile", "torch.compile", "models.compile.torch_compile", slow=True),
         Backend(

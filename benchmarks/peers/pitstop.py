@@ -21,26 +21,35 @@ _HELD: list[Ports] = []
 
 
 def _command(launch: Launch) -> Command:
-    raw = yaml.safe_load((PROJECT / "configs" / f"{launch.workload.name}.yaml").read_text())
     config = launch.folder / "config.yaml"
-    config.write_text(yaml.safe_dump(_alone(raw, launch), sort_keys=False))
+    config.write_text(yaml.safe_dump(_alone(launch), sort_keys=False))
     # The token that Ray otherwise asks of its commands would be written into the home directory.
     env = {"RAY_TMPDIR": str(launch.folder), "RAY_AUTH_MODE": "disabled"}
     return Command((str(launch.python), "-m", "ray.serve.scripts", "run", str(config)), env, PROJECT)
 
 
-def _alone(raw: dict[str, Any], launch: Launch) -> dict[str, Any]:
-    """Return the config with the root app and the measured one, on ports that nothing else uses."""
+def shipped(name: str, project: Path = PROJECT) -> dict[str, Any]:
+    """Return a project's config with the root app and the one model, on the chosen device."""
+    raw: dict[str, Any] = yaml.safe_load((project / "configs" / f"{name}.yaml").read_text())
+    raw["applications"] = [app for app in raw["applications"] if app["name"] in ("root", name)]
+    app = application(raw, name)
+    # Not `auto`: beside peers on the CPU no GPU of the machine may be taken.
+    app["args"] = {**app["args"], "device": chosen().kind}
+    return raw
+
+
+def _alone(launch: Launch) -> dict[str, Any]:
+    """Return the config of the measured model, on ports that nothing else uses."""
     ports = Ports()
     # Nobody tells when the server has ended; one is measured at a time, so the next start gives the block back.
     _HELD[:] = [ports]
-    raw["applications"] = [app for app in raw["applications"] if app["name"] in ("root", launch.workload.name)]
+    raw = shipped(launch.workload.name)
     isolated_server.on_own_ports(raw, launch.port, ports, launch.folder)
-    app = application(raw, launch.workload.name)
-    # Not `auto`: beside peers on the CPU no GPU of the machine may be taken.
-    app["args"] = {**app["args"], "device": chosen().kind}
     if chosen().is_gpu:
-        app["args"] |= {"precision": chosen().precision, "max_batch_size": launch.batching.max_batch_size}
+        application(raw, launch.workload.name)["args"] |= {
+            "precision": chosen().precision,
+            "max_batch_size": launch.batching.max_batch_size,
+        }
     return raw
 
 

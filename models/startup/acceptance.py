@@ -123,6 +123,29 @@ def acceptance(answer: Answer, expected: Expected) -> Acceptance:
     return accepted(expected.accept, expected.rows, expected.source, expected.sizes, totals, expected.accuracy(right))
 
 
+class Compared:
+    """The figures of the answers that a start compares at every warmed size: rows that need not be asked for again."""
+
+    def __init__(self, accept: AcceptConfig, outputs: Sequence[Tensor], samples: SampleInputs) -> None:
+        check_measures(list(measures(accept)), outputs)
+        self._accept = accept
+        self._outputs = outputs
+        self._figures: list[list[Figures]] = []
+        self._sizes: set[int] = set()
+        real = samples.examples is not None and not samples.examples.invented
+        self._source = "example row" if real else "random row"
+
+    def __call__(self, answers: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> None:
+        """Add a batch's answers and eager's."""
+        both = zip(answers, expected, self._outputs, strict=True)
+        self._figures.append([measured(own, eagers, tensor) for own, eagers, tensor in both])
+        self._sizes.add(len(expected[0]))
+
+    def result(self) -> Acceptance:
+        totals = [total(each) for each in zip(*self._figures, strict=True)]
+        return accepted(self._accept, totals[0].rows, self._source, sorted(self._sizes), totals, None)
+
+
 def _batches(reference: Reference, pool: Pool, budget_s: float, clock: Callable[[], float]) -> Iterator[Batch]:
     """Yield batches and eager's answers until there are enough, no more, or no time; the last one may be smaller."""
     began, done, whole = clock(), 0, reference.layout.whole

@@ -61,11 +61,15 @@ class Field:
         return len(self.asked) + len(self.otherwise)
 
 
-def field_of(config: ModelConfig, device: str, arithmetic: "Arithmetic") -> Field:
-    """Return what a start compares: a config, with `precision: auto` as written, whose network runs in `arithmetic`."""
+def field_of(config: ModelConfig, device: str, arithmetic: "Arithmetic", minutes: bool = False) -> Field:
+    """Return what a start, or a build with its minutes, compares.
+
+    `config` is as written, with `precision: auto`; its network runs in `arithmetic` as it is.
+    """
     own = arithmetic.config.precision
     free = config.precision == precisions.AUTO and config.accept is not None and not arithmetic.why
-    others = [each.name for each in precisions.tried_on(device, quantized=True) if each.takes(config.source)]
+    # int8 gains nothing but by what compiles for minutes [measured], and only a build makes that.
+    others = [each.name for each in precisions.tried_on(device, quantized=minutes) if each.takes(config.source)]
     # Its own comes first: of two equally fast, a start takes the first.
     chosen = [own, *(each for each in others if each != own)] if free else [own]
     listed = [each for each in tried_on(device) if each.takes(config.source) and each.in_auto]
@@ -78,4 +82,9 @@ def field_of(config: ModelConfig, device: str, arithmetic: "Arithmetic") -> Fiel
 
 
 def _product(each_precision: Sequence[str], backends: Sequence[Backend]) -> tuple[Candidate, ...]:
-    return tuple(Candidate(backend.name, precision) for precision in each_precision for backend in backends)
+    return tuple(
+        Candidate(backend.name, precision)
+        for precision in each_precision
+        for backend in backends
+        if backend.slow or len(backends) == 1 or not precisions.quantizes(precision)
+    )

@@ -22,8 +22,9 @@ _TURNS = 3
 # Each gets about the time of the slowest one's forward in a turn, and at least this.
 _LEAST_TURN_MS = 50
 _MOST_RUNS = 50
-# At so many times the other's forward, on a single row or after a turn, a candidate is given up.
-_HOPELESS, _CLEAR = 2.0, 1.3
+# At so many times the other's forward on a single row a candidate is given up; after a turn, and after two, the faster
+# of two is clear.
+_HOPELESS, _CLEAR = 2.0, (1.3, 1.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def ratio_in_turns(one: Contender, champion: Contender, samples: SampleInputs) -
                 runs = min(_MOST_RUNS, max(1, round(slowest / each.forward_ms[shape])))
                 took_ms += [each.run_ms(rows) for _ in range(runs)]
         ratio = _ratio(list(times.values()))
-        if not 1 / _CLEAR < ratio < _CLEAR:
+        if max(ratio, 1 / ratio) > _CLEAR[min(turn, len(_CLEAR) - 1)]:
             break
     return ratio
 

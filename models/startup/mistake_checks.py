@@ -5,7 +5,7 @@ start with a CheckError.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -31,6 +31,7 @@ from .row_checks import prepared, probe_rows, same_twice
 from .sample_inputs import SampleInputs
 
 _ANY = Tolerance(math.inf, math.inf)
+Seen = Callable[[Sequence[torch.Tensor], Sequence[torch.Tensor]], None]
 # Seeds that must not all give the same answer.
 _SEEDS = range(1, 5)
 
@@ -74,12 +75,13 @@ def compilation(
     samples: SampleInputs,
     arithmetic: Arithmetic,
     asked: str,
+    seen: Seen | None = None,
 ) -> Compilation:
-    """What was compiled answers as eager does, at every warmed size."""
+    """What was compiled answers as eager does, at every warmed size; `seen` gets its answers and eager's."""
     config = arithmetic.config
     with failing(Compilation):
         other_draws = config.random and not _draws_alike(compiled, runner, reference)
-        deviations = _deviations(runner, reference, samples, config, not other_draws, runner.layout.shapes)
+        deviations = _deviations(runner, reference, samples, config, not other_draws, runner.layout.shapes, seen)
         if config.random:
             _draws_anew(runner, reference, samples)
     standard = TOLERANCES[config.precision]
@@ -175,6 +177,7 @@ def _deviations(
     config: ModelConfig,
     enforced: bool,
     shapes: Sequence[Shape],
+    seen: Seen | None = None,
 ) -> dict[str, float]:
     """Compare with eager at these shapes; return the largest deviation of each output.
 
@@ -189,7 +192,10 @@ def _deviations(
     for seed, shape in enumerate(shapes):
         rows = samples.shaped(shape, seed=100 + seed)
         what = f"at {shape[0]} rows, {runner.layout.dtype}"
-        compared = compare(answer(rows), reference(rows), runner.outputs, tolerance, what, advice)
+        answered, expected = answer(rows), reference(rows)
+        compared = compare(answered, expected, runner.outputs, tolerance, what, advice)
+        if seen is not None:
+            seen(answered, expected)
         worst |= {name: max(each, worst.get(name, 0.0)) for name, each in compared.items()}
     refuse_uncompared(worst, runner.outputs)
     return worst

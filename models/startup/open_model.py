@@ -24,7 +24,7 @@ from ..signature import Shape, label, signature_of
 from ..sources.hooks import Hook
 from ..user_code import call_at_start
 from . import kept_start, mistake_checks, stages
-from .acceptance import Expected, acceptance, expected
+from .acceptance import Compared, Expected, acceptance, expected
 from .acceptance_result import Acceptance
 from .candidates import Candidate, Tried, field_of
 from .check_error import CheckError, failing, noting
@@ -214,7 +214,7 @@ class _Start:
         config = stages.declared(bound, checked, config)
         self.laps.lap("check")
         selection = Selection(config, bound.module, bound.samples, checked, bound.identity, self.minutes)
-        candidates, failed = field_of(config, self.place.type, checked.arithmetic), list[CheckError]()
+        candidates, failed = field_of(config, self.place.type, checked.arithmetic, self.minutes), list[CheckError]()
         for chosen in selection.fastest_first(candidates):
             self.laps.lap("compile")
             try:
@@ -254,6 +254,11 @@ class _Start:
             self.laps.lap("warm")
             rows = stages.prove_rows(ready, warmed.runner, checked.reference)
             self.laps.lap("prove")
+            accept = config.accept
+            # A build has time for more rows, and labelled ones must be asked for.
+            few = accept is not None and accept.accuracy is None and not self.minutes
+            with failing(Acceptance):
+                seen = Compared(accept, ready.outputs, samples) if accept is not None and few else None
             compared = mistake_checks.compilation(
                 chosen.compiled,
                 warmed.runner,
@@ -261,8 +266,9 @@ class _Start:
                 samples,
                 replace(checked.arithmetic, config=ready.config),
                 asked=config.backend,
+                seen=seen,
             )
-            near = self._accepted(chosen, warmed, checked, config, postprocess)
+            near = None if accept is None else self._accepted(chosen, warmed, checked, config, postprocess, seen)
         self.laps.lap("compare")
         _, best = ends(warmed.forward_ms)
         checks = Checks(
@@ -276,17 +282,23 @@ class _Start:
         return checks, warmed
 
     def _accepted(
-        self, chosen: Contender, warmed: Warmed, checked: Eager, config: ModelConfig, postprocess: Hook | None
-    ) -> Acceptance | None:
+        self,
+        chosen: Contender,
+        warmed: Warmed,
+        checked: Eager,
+        config: ModelConfig,
+        postprocess: Hook | None,
+        seen: Compared | None,
+    ) -> Acceptance:
         """Hold a candidate against the config's `accept`; raise a CheckError if it is not near enough to eager."""
-        if config.accept is None:
-            return None
         with failing(Acceptance):
-            if self.expected is None:
-                budget_s = _BUILD_EXPECTED_S if self.minutes else _EXPECTED_S
-                samples = chosen.ready.samples
-                self.expected = expected(checked.reference, samples, config, postprocess, budget_s)
-            found = acceptance(prepared(warmed.runner, seed_of(config)), self.expected)
+            if seen is not None:
+                found = seen.result()
+            else:
+                if self.expected is None:
+                    budget_s = _BUILD_EXPECTED_S if self.minutes else _EXPECTED_S
+                    self.expected = expected(checked.reference, chosen.ready.samples, config, postprocess, budget_s)
+                found = acceptance(prepared(warmed.runner, seed_of(config)), self.expected)
             if found.code == "failed":
                 raise ModelError(f"{found.sentence}\nhelp: {_ACCEPT_LESS}")
         return found

@@ -93,6 +93,10 @@ class Selection:
 
     def choose(self, candidate: Candidate) -> tuple[Tried, ...]:
         """Note that a candidate serves; return the table of all, with the chosen one first, then the fastest."""
+        for each, row in self.tried.items():
+            if row.outcome == "slower":
+                times = self._over_first[each] / self._over_first[candidate]
+                self.tried[each] = replace(row, reason=f"takes {times:.2f} times as long as {candidate}")
         self.tried[candidate] = replace(self.tried[candidate], outcome="chosen", reason="")
         return tuple(sorted(self.tried.values(), key=lambda each: (each.outcome != "chosen", -(each.rows_s or 0))))
 
@@ -114,10 +118,10 @@ class Selection:
         """Let a candidate run against the fastest so far; return which of them is faster."""
         compiled = self._compiled(candidate, ready)
         if compiled.eager and candidate.backend != EAGER and not only:
-            built = any(each.code != "not_built" for each in compiled.refused)
-            said = sentences(compiled.refused)
-            self.tried[candidate] = Tried(*_named(candidate), "refused" if built else "not_built", said)
-            self._refused += tuple(each for each in compiled.refused if each not in self._refused)
+            refused = tuple(each for each in compiled.refused if each.code != "not_built")
+            outcome: Outcome = "refused" if refused else "not_built"
+            self.tried[candidate] = Tried(*_named(candidate), outcome, sentences(compiled.refused))
+            self._refused += tuple(each for each in refused if each not in self._refused)
             return champion
         try:
             if champion is None:
@@ -133,17 +137,12 @@ class Selection:
             return champion
         if not isinstance(entered, Contender):
             self._over_first[candidate] = entered * self._over_first[champion.candidate]
-            said = f"{entered:.1f} times slower than {champion.candidate} on a single row"
-            self.tried[candidate] = Tried(*_named(candidate), "slower", said)
+            self.tried[candidate] = Tried(*_named(candidate), "slower")
             return champion
         ratio = ratio_in_turns(entered, champion, self.samples)
         self._over_first[candidate] = ratio * self._over_first[champion.candidate]
-        self.tried[candidate] = _tried(entered, "slower", _compared(ratio, champion.candidate))
-        if not wins(ratio):
-            return champion
-        beaten = self.tried[champion.candidate]
-        self.tried[champion.candidate] = replace(beaten, reason=_compared(1 / ratio, candidate))
-        return entered
+        self.tried[candidate] = _tried(entered, "slower")
+        return entered if wins(ratio) else champion
 
     def _alone(self, candidate: Candidate, ready: Prepared) -> Contender:
         return alone(candidate, ready, self._compiled(candidate, ready))
@@ -163,7 +162,7 @@ class Selection:
             partial(staged, ready.samples, layout),
         )
         if self.minutes:
-            _log.info("compiling %s", candidate)
+            _log.info("%s: tries %s", self.config.name, candidate)
         made = compile_with(given)
         eager_at_last = made.eager and candidate.backend == EAGER
         return replace(made, refused=self._refused) if eager_at_last else made
@@ -204,10 +203,6 @@ def _named(candidate: Candidate) -> tuple[str, str]:
     return candidate.backend, candidate.precision
 
 
-def _tried(found: Contender, outcome: Outcome, reason: str = "") -> Tried:
+def _tried(found: Contender, outcome: Outcome) -> Tried:
     times = {label(shape): round(ms, 3) for shape, ms in sorted(found.forward_ms.items())}
-    return Tried(*_named(found.candidate), outcome, reason, ends(found.forward_ms)[1].rows_s, times)
-
-
-def _compared(ratio: float, other: Candidate) -> str:
-    return f"{ratio:.2f} of the time of {other}"
+    return Tried(*_named(found.candidate), outcome, "", ends(found.forward_ms)[1].rows_s, times)

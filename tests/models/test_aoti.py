@@ -97,7 +97,7 @@ def test_compiling_leaves_no_setting_process_or_file_of_its_own(home: Path) -> N
     children = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.splitlines()
     assert [each for each in children if "ps --ppid" not in each and "resource_tracker" not in each] == []
     kept = {path.suffix for path in (home / "aoti").rglob("*") if path.is_file()}
-    assert kept == {".pt2", ".so"}
+    assert kept == {".json", ".pt2", ".so"}
     left = [path for path in aoti._workshop().rglob("*") if path.is_file() and "headers" not in path.parts]
     assert sum(path.stat().st_size for path in left) < 2**20
     assert cache.used_bytes() == sum(path.stat().st_size for path in home.rglob("*") if path.is_file())

@@ -52,7 +52,7 @@ def config(network: str, **keys: Any) -> ModelConfig:
 
 
 def opened(network: str, **keys: Any) -> OpenedModel:
-    return open_model(config(network, **keys), "cpu")
+    return open_model(config(network, **{"backend": "torchscript", **keys}), "cpu")
 
 
 def given(module: nn.Module, lengths: Sequence[int] = (), pad: Any = 0.0, **layout: Any) -> Uncompiled:

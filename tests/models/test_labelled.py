@@ -130,7 +130,7 @@ def test_pitstop_check_tells_what_is_wrong_with_the_file(tmp_path: Path) -> None
     served = (Path(__file__).resolve().parents[2] / "serve_config.yaml").read_text(encoding="utf-8")
     data, path = tmp_path / "rows.npz", tmp_path / "config.yaml"
     accept = f"accept: {{accuracy: {{data: {data}, at_least: 0.9}}}}"
-    path.write_text(served.replace("backend: torchscript", f"backend: torchscript\n      {accept}", 1))
+    path.write_text(served.replace("max_batch_size:", f"{accept}\n      max_batch_size:", 1))
     checked = CliRunner().invoke(app, ["check", str(path)])
     assert (checked.exit_code, f"{data}: no such file" in checked.output) == (1, True)
     np.savez(data, x=X, label=LABELS)

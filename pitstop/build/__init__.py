@@ -1,0 +1,1 @@
+"""`pitstop build`: compiles beforehand what a start has no time for."""

@@ -1,0 +1,43 @@
+"""Builds one model, in this process: opens it as a start does, with time to compile every candidate."""
+
+import logging
+import os
+
+from configs.loader import load
+
+from ..check.open_model import place, told
+from ..child_process import Report
+from .main import Built, Order
+
+
+def build_one(order: Order, report: Report) -> None:
+    """Build an application of a config; report each step as a line, and then what came of it."""
+    if order.dest is not None:
+        os.environ["PITSTOP_STORE"] = order.dest
+    log = logging.getLogger("pitstop")
+    log.addHandler(_Reports(report))
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        app = next(app for app in load(order.config).models if app.name == order.application)
+        device, note = place(app)
+        from models.startup.open_model import open_model
+
+        served = open_model(app.config, device, note or None, minutes=True)
+        chosen = served.candidates[0]
+        rate = "" if chosen.rows_s is None else f", {chosen.rows_s:,.1f} rows/s"
+        text = f"built for {device} in {served.started_s:.0f} s; {chosen.backend} {chosen.precision} serves{rate}{note}"
+        report(Built(True, text, served.candidates))
+    except BaseException as error:  # A factory may raise anything, SystemExit too, and each has its sentence.
+        report(Built(False, told(error)))
+
+
+class _Reports(logging.Handler):
+    """Reports what the start logs."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self._report = report
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._report(record.getMessage())

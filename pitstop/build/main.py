@@ -1,0 +1,99 @@
+"""`pitstop build`: each model in a process of its own, its steps as they come, and the table of its candidates."""
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from configs.loader import ConfigError, ModelApp, load
+from configs.suggest import advise
+from models.startup.candidates import Tried
+
+from .. import child_process
+from ..report import terminal
+from ..report.terminal import plain_console
+
+BUILT, FAILED, NOTHING = 0, 1, 2
+_CHILD = "pitstop.build.build_model:build_one"
+# Lines of what a build that fails has printed.
+_SHOWN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What is built, and where it is kept."""
+
+    config: Path
+    model: str | None
+    dest: str | None
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a process builds."""
+
+    config: str
+    application: str
+    dest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What came of a model: a sentence, and the table of its candidates."""
+
+    ok: bool
+    text: str
+    table: tuple[Tried, ...] = ()
+
+
+def build_models(options: BuildOptions, console: Console | None = None) -> int:
+    """Build the models of a file one after the other; return the exit status."""
+    console = console or plain_console(markup=False, soft_wrap=True)
+    try:
+        deployment = load(options.config)
+    except ConfigError as error:
+        console.print(str(error), style="red")
+        return NOTHING
+    names = [app.name for app in deployment.models]
+    if options.model is not None and options.model not in names:
+        console.print(
+            f"{options.config}: there is no model {options.model!r}\nhelp: {advise(options.model, names)}", style="red"
+        )
+        return NOTHING
+    chosen = [app for app in deployment.models if options.model in (None, app.name)]
+    found = [_build(app, options, console) for app in chosen]
+    return BUILT if all(each.ok for each in found) else FAILED
+
+
+def _build(app: ModelApp, options: BuildOptions, console: Console) -> Built:
+    order = Order(str(options.config), app.name, options.dest)
+    built = Built(False, "its build said nothing of how it ended")
+    with tempfile.TemporaryFile() as printed:
+        try:
+            for told in child_process.run(_CHILD, order, options.timeout_s, app.environment(), printed):
+                if isinstance(told, Built):
+                    built = told
+                else:
+                    console.print(str(told), style="dim")
+        except child_process.TooSlowError as slow:
+            built = replace(built, ok=False, text=f"its build {slow}\nhelp: give it longer with --timeout")
+        except child_process.EndedError as ended:
+            built = replace(built, ok=False, text=f"its build {ended}\nhelp: read what it printed, above")
+        if not built.ok:
+            console.print("\n".join(child_process.last_lines(printed, _SHOWN)))
+    if built.table:
+        console.print(_table(built.table))
+    console.print(f"{app.name}: {built.text}", style="green" if built.ok else "red")
+    return built
+
+
+def _table(tried: tuple[Tried, ...]) -> object:
+    heads = ("backend", "precision", "rows/s", "", "why")
+    table = terminal.table(*heads, left=("backend", "precision", "", "why"))
+    table.columns[-1].overflow = "fold"
+    for each in tried:
+        rate = "" if each.rows_s is None else f"{each.rows_s:,.1f}"
+        table.add_row(each.backend, each.precision, rate, each.outcome.replace("_", " "), each.reason)
+    return table
