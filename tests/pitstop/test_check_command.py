@@ -29,7 +29,7 @@ def test_a_clean_file_shows_its_models_and_ends_with_0(monkeypatch: pytest.Monke
     status, output = run("check")
     assert status == 0
     assert "serve_config.yaml: ok" in output
-    for text in ("digits-cpu", "torchscript", "fp32", "64", "/v2/models/digits-cpu"):
+    for text in ("digits-cpu", "auto     fp32", "64", "/v2/models/digits-cpu"):
         assert text in output
 
 
@@ -96,7 +96,7 @@ def test_broken_yaml_ends_with_1(tmp_path: Path) -> None:
         ("port: 8000", "port: 30005", "http_options.port: is 30005, which the replicas' HTTP (30000 to 31000) uses"),
         ("sha256: b018", "sha256: b019", "that of models/zoo/digits.safetensors is b018b7a69d8db6969"),
         (
-            "backend: torchscript",
+            "memory_format: contiguous",
             "batch_wait_timeout_s: 5",
             "help: it belongs in user_config of the deployment named Model",
         ),

@@ -131,8 +131,11 @@ def fake(price: Price, discard: str = "") -> Callable[[dict[str, Any], str, int,
     return run
 
 
-def tuned(folder: Path, price: Price, discard: str = "", **options: Any) -> tuple[int, dict[str, Any], str]:
-    path = Path(shutil.copy(PROJECT / "serve_config.yaml", folder / "serve_config.yaml"))
+def tuned(
+    folder: Path, price: Price, discard: str = "", more: str = "", **options: Any
+) -> tuple[int, dict[str, Any], str]:
+    text, path = (PROJECT / "serve_config.yaml").read_text(encoding="utf-8"), folder / "serve_config.yaml"
+    path.write_text(text.replace("memory_format: contiguous", f"memory_format: contiguous{more}"), encoding="utf-8")
     console = Console(width=120, record=True, quiet=False, file=(folder / "out").open("w"))
     status = tune(TuneOptions(path, "digits-cpu", **options), console, fake(price, discard))
     args: dict[str, Any] = yaml.safe_load(path.read_text())["applications"][2]["args"]
@@ -148,7 +151,7 @@ def test_the_fastest_that_answers_truthfully_is_written(tmp_path: Path) -> None:
     status, args, output = tuned(tmp_path, price, quick=True, write=True, goal="latency")
     assert status == 0
     assert (args["precision"], args["backend"]) == ("bf16", "torchscript")
-    assert "now torchscript fp32 contiguous x1" in output
+    assert "now auto fp32 contiguous x1 (aoti)" in output
     status, args, output = tuned(tmp_path, price, discard="bf16", quick=True, write=True, goal="latency")
     assert "precision" not in args
     assert "discarded: torchscript bf16" in output
@@ -160,7 +163,8 @@ def test_where_a_backend_that_is_built_wins_the_command_is_told_and_auto_wins_a_
         assert args["store"] is None
         return 2.0 if args["backend"] in ("torchscript", "eager", "compile") else 1.0
 
-    status, args, output = tuned(tmp_path, price, write=True, goal="latency")
+    named = "\n      backend: torchscript"
+    status, args, output = tuned(tmp_path, price, more=named, write=True, goal="latency")
     assert (status, args["backend"]) == (0, "auto")
     assert "(aoti)" in output
     assert "a start only loads AOTInductor: then run pitstop build" in output
@@ -207,7 +211,7 @@ def test_ctrl_c_shows_what_was_measured_and_leaves_the_file(tmp_path: Path) -> N
     status, args, output = tuned(tmp_path, price, quick=True, write=True)
     assert status == 130
     assert "stopped by Ctrl-C" in output
-    assert "-> torchscript fp32 contiguous x1" in output
+    assert "-> auto fp32 contiguous x1 (aoti)" in output
     assert args["max_batch_size"] == 64
 
 
