@@ -26,6 +26,7 @@ class Backend:
     `slow`: it compiles for minutes, so `--quick` leaves it out. `artefact` is the suffix of the files that keep its
     compiled models between starts, in a folder of its name; "" if none are kept. What is slow and not kept is no
     candidate of `backend: auto`. `one_program`: once it has run twice, a new shape costs it no more than its forward.
+    `quantized`: it keeps weights of int8.
     """
 
     name: str
@@ -36,6 +37,17 @@ class Backend:
     slow: bool = False
     artefact: str = ""
     one_program: bool = False
+    quantized: bool = True
+
+    @property
+    def built(self) -> bool:
+        """Whether `pitstop build` makes it, and a start only loads it."""
+        return self.slow and bool(self.artefact)
+
+    @property
+    def in_auto(self) -> bool:
+        """Whether it is a candidate of `backend: auto`."""
+        return self.built or not self.slow
 
     def takes(self, source: "SourceConfig") -> bool:
         """Whether it can compile this kind of source."""
@@ -55,6 +67,7 @@ BACKENDS: dict[str, Backend] = {
             sources=("factory", "torchscript", "pretrained"),
             artefact=".pt",
             one_program=True,
+            quantized=False,
         ),
         Backend(
             "aoti",

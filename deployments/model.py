@@ -229,7 +229,9 @@ class Model:
             self._log.warning("%s: NOT ON A GPU. %s", self._config.name, self._placement.fallback)
         results = "\n".join(f"  {line(result)}" for result in self._served.checks.results)
         steps = ", ".join(f"{step} {took_s:.1f}" for step, took_s in self._served.start_s.items())
-        self._log.info("%s is warm after %.1f s (%s)\n%s", self._config.name, self._served.started_s, steps, results)
+        served = self._served
+        told = self._config.name, served.chosen, served.started_s, steps, results
+        self._log.info("%s runs as %s, warm after %.1f s (%s)\n%s", *told)
 
 
 Deployment = serve.deployment(name="Model")(serve.ingress()(calls.servicer(Model)))

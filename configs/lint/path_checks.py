@@ -15,7 +15,9 @@ from .callables import body_of, missing_callable
 _SOURCES: tuple[Keys, ...] = (("source", "weights"), ("source", "torchscript"), ("source", "exported_program"))
 FILES: tuple[Keys, ...] = (*_SOURCES, ("accept", "accuracy", "data"))
 _CALLED_BARE: tuple[Keys, ...] = (("preprocess",), ("postprocess",), ("handler",))
-CALLABLES: tuple[Keys, ...] = (("source", "factory"), *_CALLED_BARE, ("predict", "decode"), ("predict", "encode"))
+_PREDICT: tuple[Keys, ...] = (("predict", "decode"), ("predict", "encode"))
+# A backend that is no function of the user's own names no code, as `auto` and `torchscript`.
+CALLABLES: tuple[Keys, ...] = (("source", "factory"), *_CALLED_BARE, *_PREDICT, ("backend",))
 
 
 def path_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:

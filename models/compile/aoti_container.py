@@ -203,14 +203,21 @@ def _close(delete: Any, handle: ctypes.c_void_p, library: ctypes.CDLL) -> None:
 def _forget_pages(library: str) -> None:
     """Let go of the memory of a library's weights, of which torch's container has a copy; the file has them still."""
     with suppress(OSError, ValueError, AttributeError):
-        span = ""
-        for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
-            if " r--p " in line:
-                span = line.split()[0] if line.endswith(f" {library}") else ""
-            # What the loader wrote into, before it was made read-only, must stay.
-            elif span and line.split() == ["Anonymous:", "0", "kB"]:
-                first, last = (int(each, 16) for each in span.split("-"))
-                ctypes.CDLL(None).madvise(_ADDRESS(first), _SIZE(last - first), _DONT_NEED)
+        for first, last in unwritten(Path("/proc/self/smaps").read_text(encoding="utf-8"), library):
+            ctypes.CDLL(None).madvise(_ADDRESS(first), _SIZE(last - first), _DONT_NEED)
+
+
+def unwritten(smaps: str, library: str) -> Iterator[tuple[int, int]]:
+    """Yield the read-only mappings of a library; what the loader wrote into, before it was made so, must stay."""
+    span = ""
+    for line in smaps.splitlines():
+        if " r--p " in line:
+            span = line.split()[0] if line.endswith(f" {library}") else ""
+        elif span and line.startswith("Anonymous:"):
+            if line.split()[1] == "0":
+                first, last = span.split("-")
+                yield int(first, 16), int(last, 16)
+            span = ""  # The lines of a mapping that follows are not this one's.
 
 
 def _loader(package: Path, device: torch.device) -> Any:

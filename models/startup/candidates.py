@@ -72,12 +72,12 @@ def field_of(config: ModelConfig, device: str, arithmetic: "Arithmetic", minutes
     others = [each.name for each in precisions.tried_on(device, quantized=minutes) if each.takes(config.source)]
     # Its own comes first: of two equally fast, a start takes the first.
     chosen = [own, *(each for each in others if each != own)] if free else [own]
-    listed = [each for each in tried_on(device) if each.takes(config.source) and (each.artefact or not each.slow)]
+    listed = [each for each in tried_on(device) if each.takes(config.source) and each.in_auto]
     if config.backend == AUTO:
         return Field(_product(chosen, listed))
     backend = backend_of(config.backend)
     # What compiles for minutes is there only once it was built.
-    quick = [each for each in listed if not each.slow] if backend.slow and backend.artefact else []
+    quick = [each for each in listed if not each.slow] if backend.built else []
     return Field(_product(chosen, [backend]), _product(chosen, quick))
 
 

@@ -115,6 +115,11 @@ class OpenedModel:
         return self.checks.compilation.how
 
     @property
+    def chosen(self) -> Candidate:
+        """The backend and the precision that serve."""
+        return Candidate(EAGER if self.checks.compilation.how == EAGER else self.candidates[0].backend, self.precision)
+
+    @property
     def started_s(self) -> float:
         return sum(self.start_s.values())
 

@@ -60,7 +60,7 @@ class Selection:
         Raises:
             ModelError: none can run.
         """
-        champion = self._fastest(given.asked) or self._fastest(given.otherwise)
+        champion = self._fastest(given.asked, len(given) == 1) or self._fastest(given.otherwise)
         if champion is None:
             raise (
                 self._failures[0]
@@ -100,7 +100,7 @@ class Selection:
         self.tried[candidate] = replace(self.tried[candidate], outcome="chosen", reason="")
         return tuple(sorted(self.tried.values(), key=lambda each: (each.outcome != "chosen", -(each.rows_s or 0))))
 
-    def _fastest(self, candidates: Sequence[Candidate]) -> Contender | None:
+    def _fastest(self, candidates: Sequence[Candidate], only: bool = False) -> Contender | None:
         champion: Contender | None = None
         for precision, group in groupby(candidates, lambda each: each.precision):
             try:
@@ -111,7 +111,7 @@ class Selection:
                 self._failures.append(error)
                 continue
             for candidate in group:
-                champion = self._enter(candidate, ready, champion, len(candidates) == 1)
+                champion = self._enter(candidate, ready, champion, only)
         return champion
 
     def _enter(self, candidate: Candidate, ready: Prepared, champion: Contender | None, only: bool) -> Contender | None:

@@ -3,17 +3,21 @@
 A start packs convolutions for a CPU or captures CUDA graphs, each where it is faster.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
+from unittest.mock import patch
 
 import torch
 from torch import nn
 
 from configs.backends import EAGER
+from configs.precisions import AUTO
 from configs.schema import ModelConfig
-from models.compile.build import Uncompiled, compile_with
+from models.compile import shared_store
+from models.compile.build import Compiled, Uncompiled, compile_with
 from models.compile.refused import WRONG_TRACE, Refused, sentences
 from models.errors import ModelError, first_line
 from models.parity import Tolerance, tolerance_for
@@ -21,11 +25,11 @@ from models.runtime.layout import Layout
 from models.runtime.runner import Forward
 from models.startup.cuda_graphs import Graphed
 from models.startup.onednn_packing import PackedForward, packs
-from models.startup.open_model import open_model
+from models.startup.open_model import OpenedModel, open_model
 from models.startup.prepare import freeze_in_eval, prepare
 from models.startup.row_checks import staged
 
-from .step import STARTED, ForwardSetting, StepSpec, setting_of
+from .step import STARTED, ForwardSetting, StepSpec
 from .subject import Subject, arithmetic, stage
 
 _MIB = 2**20
@@ -35,10 +39,12 @@ _MIB = 2**20
 class Built:
     """What is called, where its inputs go, and how it was made. `module` is the one before compilation.
 
+    `setting` is what it was made as; `config` may have another precision, if the model has one of its own.
     `refused`: the ways to compile it that were left. `batches`: for which of them a start took its own forward.
     `fastest_rows`: the batch size at which a start found the most rows a second; 0 where none was asked.
     """
 
+    setting: ForwardSetting
     config: ModelConfig
     forward: Forward
     module: nn.Module
@@ -53,7 +59,7 @@ class Built:
     @property
     def fell_back(self) -> bool:
         """Whether the backend left the model eager."""
-        return self.how == EAGER != self.config.backend
+        return self.how == EAGER != self.setting.backend
 
     @property
     def wrong_trace(self) -> str:
@@ -72,21 +78,21 @@ def build(subject: Subject, setting: ForwardSetting, more: Mapping[str, str] = M
         ModelError: eager fails in this precision. What was compiled of it might end the process: TorchScript in bf16
             does so where forward makes float32 of an input.
     """
-    same = setting.precision == subject.config.precision
+    same = setting.precision == subject.config.precision or subject.asked.precision == AUTO
     tolerance = subject.config.tolerance if same else None
-    config = subject.config.model_copy(update={**setting.lines, **more, "tolerance": tolerance})
+    config = subject.config.model_copy(update={**more, **setting.lines, "tolerance": tolerance})
     config, layout = subject.ready(config)
     with arithmetic(config, subject.fixed):
         module = prepare(freeze_in_eval(subject.reads()), config, layout)
         probes = [stage(subject.arrays(rows), layout) for rows in _probe_rows(subject)]
         _run_once(module, probes[-1], config.precision)
         draw = partial(staged, subject.samples, layout)
-        compiled = compile_with(
-            Uncompiled(module, probes, subject.samples.model_inputs, subject.outputs, layout, config, draw=draw)
-        )
+        tensors = subject.samples.model_inputs, subject.outputs
+        given = Uncompiled(module, probes, *tensors, layout, config, subject.identity, draw=draw)
+        compiled = _compiled(given, subject.minutes)
     allowed = tolerance_for(config.precision, tolerance)
     made = compiled.forward, module, layout, compiled.how
-    return Built(config, *made, _weights_mib(module), allowed, compiled.refused)
+    return Built(setting, config, *made, _weights_mib(module), allowed, compiled.refused)
 
 
 def started_label(subject: Subject, built: Built) -> str | None:
@@ -97,9 +103,7 @@ def started_label(subject: Subject, built: Built) -> str | None:
 
 
 def started_spec(subject: Subject, built: Built) -> StepSpec:
-    return StepSpec(
-        STARTED, started_label(subject, built) or "as a start runs it", "path", 1, setting_of(subject.config)
-    )
+    return StepSpec(STARTED, started_label(subject, built) or "as a start runs it", "path", 1, built.setting)
 
 
 def started(subject: Subject, built: Built) -> Built:
@@ -109,7 +113,12 @@ def started(subject: Subject, built: Built) -> Built:
         ModelError: a start refuses it.
     """
     with arithmetic(built.config, subject.fixed):
-        served = open_model(built.config, subject.device.type, module=subject.copy())
+        served = open_model(built.config, subject.device.type, module=subject.as_loaded())
+    return as_served(subject, built, served)
+
+
+def as_served(subject: Subject, built: Built, served: OpenedModel) -> Built:
+    """Return a model as a start has left it; `built` is the same as compiled."""
     ms = {rows: each for (rows, sizes), each in served.forward_ms.items() if sizes == subject.open_sizes}
     fastest = max(ms, key=lambda rows: rows / ms[rows], default=1)
     found = replace(built, how=served.how, fastest_rows=fastest)
@@ -143,12 +152,25 @@ def unprepared(subject: Subject, training: bool) -> Built:
     if layout.dtype == torch.float64 and not layout.as_declared:
         module = module.double()
     anything = Tolerance(float("inf"), float("inf"))
-    return Built(config, module, module, layout, EAGER, _weights_mib(module), anything)
+    plain = ForwardSetting(EAGER, "fp32", "contiguous")
+    return Built(plain, config, module, module, layout, EAGER, _weights_mib(module), anything)
 
 
 def four_dimensional(subject: Subject) -> bool:
     """Whether a memory format can make a difference."""
     return any(torch.from_numpy(array).dim() == 4 for array in subject.arrays(1))
+
+
+def _compiled(given: Uncompiled, minutes: bool) -> Compiled:
+    """Take what is kept, or compile it, if there may be minutes, into this machine's cache: no audit fills a store."""
+    found = compile_with(given)
+    if not minutes or not any(each.code == "not_built" for each in found.refused):
+        return found
+    if given.identity is None:
+        raise ModelError("nothing that is compiled of this network can be kept, so no start has it")
+    with patch.dict(os.environ):
+        os.environ.pop(shared_store.VARIABLE, None)
+        return compile_with(replace(given, minutes=True, config=given.config.model_copy(update={"store": None})))
 
 
 def _run_once(module: nn.Module, inputs: Sequence[torch.Tensor], precision: str) -> None:

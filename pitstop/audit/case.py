@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from configs.backends import AUTO
 from configs.loader import ModelApp
 from configs.problems import Keys
 
 from ..plan.place import deployment_keys
+from .audit_result import Choice
 from .finding import Finding
 from .step import (
     DEFAULT_BATCH,
@@ -28,6 +31,7 @@ class Case:
     """One model. `model_findings` come from its code and its answers, before anything was timed.
 
     `ops_per_row` is how many more operations forward runs for each row; `complete` is false if steps are missing.
+    `choice` is what a start chose, where the config leaves that to it.
     """
 
     app: ModelApp
@@ -41,10 +45,26 @@ class Case:
     model_findings: tuple[Finding, ...] = ()
     ops_per_row: float = 0.0
     complete: bool = True
+    choice: Choice | None = None
+    path: Path = Path("CONFIG")
 
     @property
     def here(self) -> ForwardSetting:
-        return setting_of(self.app.config)
+        """What runs: the setting of the config, or what a start chose."""
+        return self.choice.setting if self.choice else setting_of(self.app.config)
+
+    @property
+    def chose(self) -> str:
+        """`auto chose AOTInductor fp32`; nothing where the config leaves no choice."""
+        if self.choice is None:
+            return ""
+        free = AUTO in (self.app.config.backend, self.app.config.precision)
+        return f"{AUTO if free else 'the start'} chose {self.here.name}"
+
+    @property
+    def build(self) -> str:
+        """The command that makes what a start only loads."""
+        return f"pitstop build {self.path}" + f" --model {self.app.config.name}" * bool(self.neighbours)
 
     @property
     def one(self) -> Step | None:
@@ -63,12 +83,12 @@ class Case:
 
     @property
     def default(self) -> Step | None:
-        """The default backend at its best, if the config has chosen another."""
+        """The default at its best, if the config has chosen a backend."""
         return fastest([self.step(DEFAULT_ONE), self.step(DEFAULT_BATCH)])
 
     @property
     def forgone(self) -> dict[str, str]:
-        """The YAML lines of the default backend, if the config has chosen another."""
+        """The YAML lines of the default, if the config gives it up."""
         return forgone(self.app.config, self.one.how if self.one else "")
 
     @property

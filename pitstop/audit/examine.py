@@ -92,7 +92,8 @@ def examine(
         if name is not None and app.config.name != name:
             continue
         neighbours = tuple(other for other in deployment.models if other is not app)
-        case = Case(app, keys, deployment.raw, neighbours, app.config.device, None, hardware.cores())
+        where = app.config.device, None, hardware.cores()
+        case = Case(app, keys, deployment.raw, neighbours, *where, path=deployment.path)
         twin, result = seen.get(_likeness(app), ("", None))
         if stopped:
             yield _judged(Examined(case, (), (), unmeasured=NOT_REACHED, cut=True), None)
@@ -135,6 +136,7 @@ def _judged(examined: Examined, result: AuditResult | None) -> Examined:
             steps=result.steps,
             model_findings=found,
             ops_per_row=result.ops_per_row,
+            choice=result.choice,
         )
         examined = replace(examined, planned=result.planned)
     case = replace(case, complete=bool(case.steps) and not examined.cut)
@@ -145,7 +147,7 @@ def _judged(examined: Examined, result: AuditResult | None) -> Examined:
 
 def _result(examined: Examined) -> AuditResult:
     case = examined.case
-    return AuditResult(case.device, case.model_findings, case.steps, case.ops_per_row, examined.planned)
+    return AuditResult(case.device, case.model_findings, case.steps, case.ops_per_row, examined.planned, case.choice)
 
 
 def _likeness(app: ModelApp) -> str:

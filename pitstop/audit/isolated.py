@@ -15,7 +15,7 @@ from models.errors import ModelError
 
 from .. import child_process
 from ..measure.hardware import device_here
-from .audit_result import LOADING, PROVING, AuditResult, Budget
+from .audit_result import CHOOSING, LOADING, PROVING, AuditResult, Budget, Choice
 from .finding import Finding, refusal, refusal_text
 from .step import STARTED, Step, StepSpec, setting_of
 
@@ -29,14 +29,16 @@ class Order:
     step_s: float
     quick: bool
     known: dict[str, Step]
+    choice: Choice | None
 
 
 def examine_model(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditResult]:
     """Yield what is known so far after each step, as examine_here does; raise ModelError if it cannot be loaded."""
     known: dict[str, Step] = {}
+    choice: Choice | None = None
     while True:
         spec = LOADING
-        order = Order(app, keys, budget.step_s, budget.quick, known)
+        order = Order(app, keys, budget.step_s, budget.quick, known, choice)
         try:
             for told in child_process.run(f"{__name__}:examine_in_child", order, budget.limit_s, app.environment()):
                 if isinstance(told, StepSpec):
@@ -46,6 +48,7 @@ def examine_model(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditRe
                     # A process that goes on after another one first reports the steps that it was given.
                     if len(told.steps) >= len(known):
                         yield told
+                    choice = told.choice
                     known = known | {step.spec.key: step for step in told.steps}
                 else:
                     raise ModelError(told)
@@ -54,7 +57,7 @@ def examine_model(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditRe
             how = str(ended)
         if spec == LOADING:
             raise ModelError(f"loading the model {how}\nhelp: correct what args.source names")
-        if spec == PROVING:
+        if spec in (CHOOSING, PROVING):
             yield AuditResult(device_here(app.config.device), (refusal(how, (*keys, "args")),), ())
             return
         known[spec.key] = Step(spec, skipped=how, refusal=how if spec.key == STARTED else "")
@@ -62,7 +65,7 @@ def examine_model(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditRe
 
 def examine_in_child(order: Order, report: child_process.Report) -> None:
     """The child: report each step ahead of it, and what is known after it; a ModelError as its text."""
-    budget = Budget(order.step_s, order.quick, report, order.known)
+    budget = Budget(order.step_s, order.quick, report, order.known, order.choice)
     try:
         for result in examine_here(order.app, order.keys, budget):
             report(result)
@@ -77,6 +80,7 @@ def examine_here(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditRes
         ModelError: it cannot be loaded.
     """
     from .built import build
+    from .chosen import choose, leaves_a_choice
     from .model_findings import model_findings, ops_per_row
     from .subject import load, subject_of
     from .waterfall import planned, waterfall
@@ -88,13 +92,20 @@ def examine_here(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditRes
         budget.announce(PROVING)
         found: tuple[Finding, ...] = ()
         try:
-            subject = subject_of(loaded)
-            built = build(subject, setting_of(app.config))
+            subject, choice = subject_of(loaded, minutes=not budget.quick), budget.choice
+            if choice is None and leaves_a_choice(subject):
+                budget.announce(CHOOSING)
+                choice = choose(subject)
+            budget.announce(PROVING)
+            built = build(subject, choice.setting if choice else setting_of(app.config))
+            if choice is not None and choice.refused:
+                built = replace(built, refused=choice.refused)
             found = tuple(model_findings(subject, built, args))
         except Exception as error:  # Whatever it raises, a replica would not start.
             yield AuditResult(loaded.device.type, (refusal(refusal_text(error), args),), ())
             return
-        result = AuditResult(subject.device.type, found, (), ops_per_row(subject, built), planned(subject, built))
+        figures = ops_per_row(subject, built), planned(subject, built)
+        result = AuditResult(subject.device.type, found, (), *figures, choice)
         for step in waterfall(subject, built, budget):
             result = replace(result, steps=(*result.steps, step))
             yield result

@@ -1,15 +1,16 @@
 """The five mistakes: whether the config still makes each, and what it costs, or would cost, on this machine. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from configs.backends import BACKENDS, EAGER, TORCHSCRIPT
+from configs.backends import EAGER, backend_of
+from configs.precisions import FP32
 
 from ..report.numbers import deviation, number, plural
 from .case import Case
 from .finding import Finding
 from .formatting import times
-from .step import DEFAULT_ONE, NEW, PADDED, STARTED, ForwardSetting, Step
+from .step import DEFAULT_ONE, NEW, PADDED, STARTED, Step
 from .timing_findings import BATCHING_PAYS, WORTH
 
 NOT_MEASURED, UNCLEAR = "not measured", "unclear"
@@ -90,26 +91,29 @@ def _shapes(case: Case) -> Cost:
 def _uncompiled(case: Case) -> Cost:
     if case.forgone:
         return _against_default(case)
-    eager = case.step("search") or case.step(_eager_key(case))
-    scripted = ForwardSetting(TORCHSCRIPT, "fp32", case.here.memory_format)
+    eager, one = case.step("search") or case.step(_eager_key(case)), case.one
+    compiled, title = replace(case.here, precision=FP32), backend_of(case.here.backend).title
+    if case.here.backend == EAGER and one is not None:
+        return None, f"runs eagerly: {one.note}" if one.note else "eager is the fastest here"
     # Packing needs TorchScript; CUDA graphs do not, so their gain is not one of compiling.
-    packed = case.step(STARTED) if case.here == scripted and case.device == "cpu" else None
-    script = packed or case.step(scripted.key)
-    if eager is None or script is None:
-        reason = next((step.skipped for step in case.steps if step.spec.key.startswith(f"{TORCHSCRIPT}-fp32")), "")
+    packed = case.step(STARTED) if case.here == compiled and case.device == "cpu" else None
+    found = packed or case.step(compiled.key)
+    if eager is None or found is None:
+        reason = next((step.skipped for step in case.steps if step.spec.key == compiled.key), "")
         return None, reason or NOT_MEASURED
-    if script.how == EAGER:
-        return None, f"no {BACKENDS[TORCHSCRIPT].title}: {script.note}"
-    return times(eager, script), f"{_pair(eager, script)}, by {script.how}{', packed for this CPU' if packed else ''}"
+    if found.how == EAGER:
+        return None, f"no {title}: {found.note}"
+    how = found.how if found.how in ("script", "trace") else title
+    return times(eager, found), f"{_pair(eager, found)}, by {how}{', packed for this CPU' if packed else ''}"
 
 
 def _against_default(case: Case) -> Cost:
-    """Compare a config that has chosen another backend with the default one, both as served, each at its best."""
+    """Compare a config that gives up the default with it, both as served, each at its best."""
     here, there = case.best, case.default
     if here is None or there is None:
         skipped = next((step.skipped for step in case.steps if step.spec.key == DEFAULT_ONE), "")
         return None, skipped or NOT_MEASURED
-    return times(here, there), f"{_pair(here, there)}, by the default backend in batches of {there.spec.rows}"
+    return times(here, there), f"{_pair(here, there)}, by the default in batches of {there.spec.rows}"
 
 
 def _cpu(case: Case) -> Cost:

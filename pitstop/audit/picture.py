@@ -50,4 +50,5 @@ def _panel(examined: Examined, machine: Hardware, groups: Sequence[Group]) -> Pa
     named = zip(config.open_dims, config.middle_sizes, strict=True)
     sizes = ", ".join(f" at {name or 'length'} {size}" for name, size in named)
     subtitle = f"{gain}Items a second at the median forward{sizes}; each factor is against the first bar."
-    return Panel(f"{config.name} on {place}{threads}", subtitle, groups, best)
+    chose = f": {case.chose}" if case.chose else ""
+    return Panel(f"{config.name} on {place}{threads}{chose}", subtitle, groups, best)

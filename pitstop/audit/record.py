@@ -23,6 +23,8 @@ def model_json(examined: Examined, document: Document) -> dict[str, Any]:
         "device": case.device,
         "threads": examined.threads,
         "setting": case.here.lines,
+        "asked": {"backend": case.app.config.backend, "precision": case.app.config.precision},
+        "compared": list(case.choice.compared) if case.choice else [],
         "max_batch_size": case.rows,
         "fallback": case.fallback,
         "unmeasured": examined.unmeasured,

@@ -55,6 +55,7 @@ def _model(examined: Examined, pictures: Mapping[str, bytes], document: Document
     name, steps = examined.case.app.config.name, () if examined.twin else examined.case.steps
     return {
         "name": name,
+        "chose": examined.case.chose,
         "twin": examined.twin,
         "unmeasured": examined.unmeasured,
         "picture": pictures.get(name),

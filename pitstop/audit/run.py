@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from models import user_code
-from models.errors import first_line
+from models.errors import ModelError, first_line
 from models.runtime.runner import in_order
 from models.startup.cuda_graphs import Graphed
 
@@ -37,6 +37,14 @@ class Arm:
     threads: int | None = None
 
 
+class UnfaithfulError(ModelError):
+    """A backend left the model eager; `wrong_trace` is as in Step."""
+
+    def __init__(self, text: str, wrong_trace: str = "") -> None:
+        super().__init__(text)
+        self.wrong_trace = wrong_trace
+
+
 def attempt(spec: StepSpec, make: Callable[[], Arm], subject: Subject, budget: Budget) -> Step:
     """Make and run one step, unless it is known; any error becomes the reason why the step was skipped."""
     if spec.key in budget.known:
@@ -44,6 +52,8 @@ def attempt(spec: StepSpec, make: Callable[[], Arm], subject: Subject, budget: B
     budget.announce(spec)
     try:
         return _run(spec, make(), subject, budget.step_s)
+    except UnfaithfulError as error:
+        return Step(spec, skipped=error.what, wrong_trace=error.wrong_trace)
     except Exception as error:  # Backends raise dozens of unrelated types.
         return Step(spec, skipped=first_line(error))
 

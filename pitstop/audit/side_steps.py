@@ -1,7 +1,7 @@
-"""Steps beside the configured setting: shapes that were not warmed, and the default backend if another is configured.
+"""Steps beside the configured setting: shapes that were not warmed, and the default if the config has a backend.
 
-Times are per item, since shapes differ in their rows. A shape is new only once, so it is timed once. The default
-backend is run as a start leaves it, in batches too.
+Times are per item, since shapes differ in their rows. A shape is new only once, so it is timed once. The default is
+`backend: auto`: what a start then chooses is run as it leaves it, in batches too.
 """
 
 import time
@@ -10,19 +10,18 @@ from dataclasses import replace
 from itertools import pairwise
 from math import inf
 
-from configs.backends import BACKENDS, TORCHSCRIPT
-from models.compile.refused import sentences
-from models.errors import ModelError, first_line
+from models.errors import first_line
 from models.runtime.dims import Dim, all_sizes, dims_in
 from models.runtime.padding import round_up
 from models.signature import Shape, Sizes
 
 from ..measure.timing import times_ms
 from .audit_result import Budget
-from .built import Built, build, started
+from .built import Built, as_served, build
+from .chosen import chosen_by, opened
 from .plan import thin
 from .run import Arm, attempt, caller
-from .step import DEFAULT_BATCH, DEFAULT_ONE, NEW, PADDED, ForwardSetting, Step, StepSpec, forgone, setting_of
+from .step import DEFAULT_BATCH, DEFAULT_ONE, NEW, PADDED, Step, StepSpec, forgone
 from .subject import Subject, arithmetic, stage
 from .timing import WARM_RUNS, summarise
 
@@ -61,21 +60,19 @@ def changing(subject: Subject, serve: Callable[[], Built], budget: Budget) -> It
         yield from (Step(spec, skipped=first_line(error)) for spec in specs)
 
 
-def default(subject: Subject, how: str, budget: Budget) -> Iterator[Step]:
-    """Yield one row, and the best batch size; nothing if the config has the default backend."""
-    lines = forgone(subject.config, how)
+def default(subject: Subject, own: Built, budget: Budget) -> Iterator[Step]:
+    """Yield one row, and the best batch size; nothing if the config has the default."""
+    lines = forgone(subject.asked, own.how)
     if not lines:
         return
-    here = setting_of(subject.config)
-    setting = ForwardSetting(TORCHSCRIPT, here.precision, here.memory_format)
     made: list[Built] = []
 
     def arm() -> Arm:
         if not made:
-            made.append(_opened(subject, setting, lines))
+            made.append(_opened(subject, lines))
         return Arm(made[0])
 
-    one = StepSpec(DEFAULT_ONE, "the default backend", "option", 1, setting)
+    one = StepSpec(DEFAULT_ONE, "the default", "option")
     yield attempt(one, arm, subject, budget)
     # Known already if this step ended the process before.
     if DEFAULT_BATCH in budget.known:
@@ -83,7 +80,7 @@ def default(subject: Subject, how: str, budget: Budget) -> Iterator[Step]:
     elif made and made[0].fastest_rows > 1:
         rows = made[0].fastest_rows
         yield attempt(
-            StepSpec(DEFAULT_BATCH, f"the default backend, batches of {rows}", "option", rows, setting),
+            StepSpec(DEFAULT_BATCH, f"the default, batches of {rows}", "option", rows),
             arm,
             subject,
             budget,
@@ -129,8 +126,6 @@ def _ms(subject: Subject, built: Built, shape: Shape, warm_runs: int) -> float:
     return times_ms(call, inf, 1, most_runs=warm_runs + 1)[-1]
 
 
-def _opened(subject: Subject, setting: ForwardSetting, lines: dict[str, str]) -> Built:
-    built = build(subject, setting, lines)
-    if built.fell_back:
-        raise ModelError(f"no {BACKENDS[TORCHSCRIPT].title}: {sentences(built.refused)}")
-    return started(subject, built)
+def _opened(subject: Subject, lines: dict[str, str]) -> Built:
+    served = opened(subject, lines)
+    return as_served(subject, build(subject, chosen_by(subject, served), lines), served)

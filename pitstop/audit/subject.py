@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from configs.schema import ModelConfig
+from models.compile.identity import identity
 from models.errors import ModelError, first_line
 from models.parity import Tolerance, deviation
 from models.runtime.layout import Layout
@@ -40,8 +41,13 @@ _BATCH_ANYWAY = 32
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A loaded model on its device. `plain` is the module as it was loaded, on the CPU."""
+    """A loaded model on its device. `plain` is the module that takes the inputs in their order, on the CPU.
 
+    `asked` is the config as written, `config` the same in a precision to compute in. `loaded` is the module as it was
+    loaded, `identity` its digest. `minutes`: compiling may take so long.
+    """
+
+    asked: ModelConfig
     config: ModelConfig
     device: torch.device
     samples: SampleInputs
@@ -50,6 +56,9 @@ class Subject:
     reference: Reference
     reading: Reading
     own: Arithmetic
+    loaded: nn.Module
+    identity: str | None
+    minutes: bool = False
     _expected: dict[int, list[torch.Tensor]] = field(default_factory=dict)
 
     @property
@@ -77,12 +86,13 @@ class Subject:
             raise ModelError(f"not in {config.precision}: the model runs {self.own.why}\nhelp: leave precision out")
         return config, layout_of(config, self.device, as_declared, widened)
 
-    def copy(self) -> nn.Module:
-        return _copy(self.plain)
+    def as_loaded(self) -> nn.Module:
+        """Return a copy for a start, which binds the inputs itself."""
+        return _copy(self.loaded)
 
     def reads(self) -> nn.Module:
         """Return a copy that returns the outputs alone."""
-        return self.reading.wrapped(self.copy(), self.samples.model_inputs)
+        return self.reading.wrapped(_copy(self.plain), self.samples.model_inputs)
 
     def arrays(self, rows: int, sizes: Sizes | None = None) -> list[Array]:
         drawn = self.samples.shaped((rows, sizes or self.open_sizes), _SEED + rows)
@@ -129,20 +139,23 @@ class Subject:
 class Loaded:
     """A model in memory, not run yet. `outputs` are those that the network itself declares, none with a postprocess."""
 
+    asked: ModelConfig
     config: ModelConfig
     device: torch.device
     samples: SampleInputs
     outputs: tuple[Tensor, ...]
     module: nn.Module
+    identity: str | None
 
 
 def load(config: ModelConfig, device: str | None = None) -> Loaded:
     """Load the model for the device of its config, or for another; raise ModelError if it cannot be loaded."""
-    config, place = plain(config), pick_device(device or device_here(config.device))
+    asked, config, place = config, plain(config), pick_device(device or device_here(config.device))
     try:
         hooks = hooks_of(config)
         outputs = signature_of(config).outputs if hooks.postprocess is None else ()
-        return Loaded(config, place, draw_of(config, hooks), outputs, source.load_for(config))
+        module = source.load_for(config)
+        return Loaded(asked, config, place, draw_of(config, hooks), outputs, module, identity(module, config.source))
     except ModelError:
         raise
     except Exception as error:  # Code of the user's own: whatever it raises, the model cannot be audited.
@@ -151,13 +164,14 @@ def load(config: ModelConfig, device: str | None = None) -> Loaded:
         ) from error
 
 
-def subject_of(loaded: Loaded) -> Subject:
+def subject_of(loaded: Loaded, minutes: bool = False) -> Subject:
     """Return the subject of an audit; raise ModelError if a start would refuse how the model runs eagerly."""
     config, outputs = loaded.config, loaded.outputs
     bound, samples = bind(loaded.module, loaded.samples)
     eager = first_that_runs(freeze_in_eval(_copy(bound.module)), config, loaded.device, samples, outputs)
     how = eager.reference, eager.reading, eager.arithmetic
-    return Subject(config, loaded.device, samples, eager.reference.outputs, bound.module, *how)
+    own = loaded.asked, config, loaded.device, samples, eager.reference.outputs, bound.module
+    return Subject(*own, *how, loaded.module, loaded.identity, minutes)
 
 
 def _copy(module: nn.Module) -> nn.Module:

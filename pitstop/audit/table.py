@@ -33,6 +33,8 @@ def show(examined: Examined, document: Document, machine: Hardware, console: Con
     threads = f", {plural(examined.threads, 'thread')}" if examined.case.device == "cpu" else ""
     console.print(f"\n{config.name}", style="bold", end="")
     console.print(f" on {machine.title()}{threads}", soft_wrap=True)
+    if examined.case.chose:
+        console.print(examined.case.chose, style="bold")
     if examined.twin:
         console.print(f"measured as {examined.twin}: the same model on the same device", style="dim")
     elif examined.case.steps:

@@ -3,10 +3,11 @@
 A difference counts only where the middle halves of both timings lie apart: a busy machine must not fail a build.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from configs.backends import BACKENDS, EAGER, TORCHSCRIPT
+from configs.backends import AUTO, BACKENDS, EAGER, backend_of
+from configs.precisions import FP32
 
 from ..report.numbers import deviation, number
 from .case import Case
@@ -51,46 +52,44 @@ def _inexact(case: Case) -> Iterator[Finding]:
 
 
 def _wrong_trace(case: Case) -> Iterator[Finding]:
-    step = case.one
-    if case.app.config.torchscript == "trace" and step is not None and step.wrong_trace:
+    step = next((each for each in (case.one, *case.steps) if each and each.wrong_trace), None)
+    if case.app.config.torchscript == "trace" and step is not None:
         script = step.how == "script"
         what = f"asks for a trace, but {step.wrong_trace}"
         fix = "torchscript: script" if script else "torchscript: auto, and rewrite in forward what is named"
-        saved = "pitstop scripts it instead" if script else "pitstop runs it eagerly instead"
+        saved = "pitstop scripts it instead" if script else f"pitstop runs {_ran(case)} instead"
         yield Finding("mistake", what, case.args("torchscript"), fix, f"wrong answers elsewhere; {saved}", 3)
 
 
 def _forgone(case: Case) -> Iterator[Finding]:
-    """Mistake 3: the default backend, as a start would leave it, would serve more in batches."""
+    """Mistake 3: the default, as a start would leave it, would serve more in batches."""
     lines = case.forgone
     pairs = (case.best, case.default), (case.one, case.step(DEFAULT_ONE))
     slow, fast = next((pair for pair in pairs if _clearly(*pair, WORTH)), (None, None))
     if not lines or fast is None:
         return
     key, fix = next(iter(lines)), "\n".join(f"{key}: {value}" for key, value in lines.items())
-    title = BACKENDS[case.here.backend].title
-    runs = (
-        f"leaves the model eager, as this way to {title} fails" if case.here.backend == TORCHSCRIPT else f"runs {title}"
-    )
-    what = f"{runs}, and the default backend serves the same answers faster"
+    runs = "leaves the model eager, as this way to TorchScript fails"
+    if key == "backend":
+        runs = f"runs {backend_of(case.here.backend).title}"
+    what = f"{runs}, and the default serves the same answers faster"
     yield Finding("mistake", what, case.args(key), fix, gain(slow, fast, ("now", "by default")), 3)
 
 
 def _runs_eagerly(case: Case) -> Iterator[Finding]:
-    step = case.one
-    if case.here.backend != TORCHSCRIPT or step is None or step.how != EAGER or case.default:
+    step, asked = case.one, case.app.config.backend
+    if asked == EAGER or step is None or step.how != EAGER or not step.note or case.default:
         return
-    title = BACKENDS[TORCHSCRIPT].title
-    what = f"is {TORCHSCRIPT}, but the model runs eagerly: {step.note}"
+    what = f"is {asked}, but the model runs eagerly: {step.note}"
     # To write eager there would hide this, and change nothing else.
-    others = [replace(case.here, backend=each) for each in BACKENDS if each not in (TORCHSCRIPT, EAGER)]
+    others = [replace(case.here, backend=each) for each in BACKENDS if each not in (asked, EAGER)]
     other = fastest(case.step(each.key) for each in others)
     if other is not None and other.spec.setting is not None and _clearly(step, other, WORTH):
-        fix = f"backend: {other.spec.setting.backend}"
+        fix = _written(case, {"backend": other.spec.setting.backend}, other)
         yield Finding("hint", what, case.args("backend"), fix, gain(step, other))
     else:
         yield Finding(
-            "hint", what, case.args("backend"), f"rewrite in forward what is named, so that {title} can take it"
+            "hint", what, case.args("backend"), "rewrite in forward what is named, so that it can be compiled"
         )
 
 
@@ -137,11 +136,39 @@ def _faster(case: Case) -> Iterator[Finding]:
     if fast is None or fast.spec.setting is None or not _clearly(slow, fast, WORTH):
         return
     lines = {key: value for key, value in fast.spec.setting.lines.items() if case.here.lines[key] != value}
-    if not lines or lines == {"backend": TORCHSCRIPT}:
-        return  # That is the default backend, and mistake 3 where it is faster.
-    what = f"{fast.spec.label} would be faster here, off eager by {deviation(fast.deviation)}"
-    fix = "\n".join(f"{key}: {value}" for key, value in lines.items())
+    if case.forgone and lines.keys() == {"backend"} and not backend_of(fast.spec.setting.backend).slow:
+        return  # The default takes it too, and that is mistake 3 where it is faster.
+    fix = _written(case, lines, fast)
+    if not fix:
+        return  # The start compared it, and chose or refused it by what it measured there.
+    label = fast.spec.label.partition(", batches of")[0]
+    what = f"{label} would be faster here, off eager by {deviation(fast.deviation)}"
     yield Finding("hint", what, case.args(next(iter(lines))), fix, gain(slow, fast))
+
+
+def _written(case: Case, lines: Mapping[str, str], fast: Step) -> str:
+    """Return what to write and to run so that a start takes this step's setting; nothing if it may take it already."""
+    config, near, written = case.app.config, fast.near, dict(lines)
+    backend, precision = lines.get("backend", config.backend), lines.get("precision", FP32)
+    if backend != config.backend and backend_of(backend).in_auto:
+        written["backend"] = AUTO
+    passes = near is not None and config.accept is not None and near.passes(config.accept)
+    accept: list[str] = []
+    if precision == FP32 and config.precision == AUTO:
+        written.pop("precision", None)
+    elif precision != FP32 and config.precision == AUTO and config.accept is not None and not passes:
+        return ""
+    elif precision != FP32 and near is not None:
+        written["precision"] = AUTO
+        measures = ", ".join(f"{name}: {each:g}" for name, each in near.accept.items())
+        accept = [f"accept: {{{measures}}}"] * (not passes)
+    found = [f"{key}: {value}" for key, value in written.items() if value != getattr(config, key)]
+    needs_build = fast.spec.setting is not None and backend_of(fast.spec.setting.backend).built
+    return "\n".join([*found, *accept, *[case.build] * needs_build])
+
+
+def _ran(case: Case) -> str:
+    return "it eagerly" if case.here.backend == EAGER else backend_of(case.here.backend).title
 
 
 def _clearly(slow: Step | None, fast: Step | None, factor: float) -> bool:

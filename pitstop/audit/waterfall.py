@@ -4,10 +4,12 @@ Each step is built, run and dropped before the next, so that a large model need 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from configs.backends import BACKENDS
+from configs.backends import backend_of
+from models.compile.aoti import has_compiler
+from models.compile.quantized import no_candidate
 from models.errors import ModelError, first_line
 
 from ..measure.hardware import cores
@@ -15,15 +17,18 @@ from ..report.numbers import plural
 from .audit_result import Budget
 from .built import Built, build, four_dimensional, started, started_label, started_spec, unprepared
 from .finding import refusal_text
-from .plan import single_rows, thin
-from .run import Arm, attempt
+from .nearness import near
+from .plan import Takes, single_rows, thin
+from .run import Arm, UnfaithfulError, attempt
 from .side_steps import changes, changing, default
-from .step import ForwardSetting, Step, StepSpec, batches, configured, fastest, find, forgone, ran, setting_of
+from .step import ForwardSetting, Step, StepSpec, batches, configured, fastest, find, forgone, ran
 from .subject import Subject, load, subject_of
 from .timing import clearly_faster
 
 # An option that gains less than this on one row is not tried in batches.
 PROMISING = 1.1
+# How long eager may answer, in steps, for the measures of `accept`.
+_NEAR_S = 4
 _LEFT_OUT = "compiling takes long: left out by --quick"
 
 
@@ -55,10 +60,10 @@ def planned(subject: Subject, as_configured: Built) -> int:
     """Return how many steps there will be, without those that depend on the results of others."""
     return (
         2
-        + len(_single_specs(subject))
+        + len(_single_specs(subject, as_configured.setting))
         + (started_label(subject, as_configured) is not None)
         + len(_batch_rows(subject))
-        + 2 * bool(forgone(subject.config, as_configured.how))
+        + 2 * bool(forgone(subject.asked, as_configured.how))
         + 2 * changes(subject)
         + _has_spare_threads(subject)
         + (subject.device.type == "cuda")
@@ -72,11 +77,13 @@ def _careless(subject: Subject, _: Own, budget: Budget, __: Iterable[Step]) -> I
 
 
 def _single(subject: Subject, own: Own, budget: Budget, _: Iterable[Step]) -> Iterator[Step]:
-    here = setting_of(subject.config)
-    for spec in _single_specs(subject):
+    here = own.compiled.setting
+    for spec in _single_specs(subject, here):
         setting = spec.setting
         assert setting is not None
-        if budget.quick and BACKENDS[setting.backend].slow and setting != here:
+        backend = backend_of(setting.backend)
+        # What is kept of a slow one is loaded quickly.
+        if budget.quick and backend.slow and not backend.built and setting != here:
             yield Step(spec, skipped=_LEFT_OUT)
             continue
         autotuning = False if spec.key in ("inference_mode", "channels_last") else None
@@ -84,9 +91,10 @@ def _single(subject: Subject, own: Own, budget: Budget, _: Iterable[Step]) -> It
         yield attempt(spec, partial(_prepared, subject, setting, ready, autotuning), subject, budget)
 
 
-def _single_specs(subject: Subject) -> list[StepSpec]:
-    gpu = subject.device.type == "cuda"
-    return single_rows(setting_of(subject.config), four_dimensional(subject), gpu, subject.fixed)
+def _single_specs(subject: Subject, here: ForwardSetting) -> list[StepSpec]:
+    gpu, quantized = subject.device.type == "cuda", not no_candidate(subject.plain)
+    takes = Takes(subject.config.source, quantized, has_compiler())
+    return single_rows(here, four_dimensional(subject), gpu, subject.fixed, takes)
 
 
 def _started(subject: Subject, own: Own, budget: Budget, _: Iterable[Step]) -> Iterator[Step]:
@@ -113,7 +121,7 @@ def _started(subject: Subject, own: Own, budget: Budget, _: Iterable[Step]) -> I
 
 def _batches(subject: Subject, own: Own, budget: Budget, _: Iterable[Step]) -> Iterator[Step]:
     for rows in _batch_rows(subject):
-        spec = StepSpec(f"batch-{rows}", f"batches of {rows}", "batch", rows, setting_of(subject.config))
+        spec = StepSpec(f"batch-{rows}", f"batches of {rows}", "batch", rows, own.compiled.setting)
         yield attempt(spec, lambda: Arm(own.served(subject)), subject, budget)
 
 
@@ -122,13 +130,13 @@ def _batch_rows(subject: Subject) -> list[int]:
 
 
 def _default(subject: Subject, own: Own, budget: Budget, _: Iterable[Step]) -> Iterator[Step]:
-    yield from default(subject, own.compiled.how, budget)
+    yield from default(subject, own.compiled, budget)
 
 
-def _best_option(subject: Subject, _: Own, budget: Budget, done: Iterable[Step]) -> Iterator[Step]:
+def _best_option(subject: Subject, own: Own, budget: Budget, done: Iterable[Step]) -> Iterator[Step]:
     """The option that gains most on one row, at the best batch size: its hint is judged by that."""
     # Options are compared as compiled: a start would improve them as it does the config's own setting.
-    setting_here = setting_of(subject.config)
+    setting_here = own.compiled.setting
     here = find(done, setting_here.key) or configured(done, setting_here)
     many = fastest(batches(done))
     options = [(step, timing) for step, timing in ran(done) if step.spec.kind == "option" and step.spec.setting]
@@ -140,7 +148,16 @@ def _best_option(subject: Subject, _: Own, budget: Budget, done: Iterable[Step])
         return
     rows = many.spec.rows
     spec = StepSpec("option-batch", f"{step.spec.label}, batches of {rows}", "option", rows, setting)
-    yield attempt(spec, lambda: Arm(started(subject, _faithful(subject, setting))), subject, budget)
+    made: list[Built] = []
+
+    def arm() -> Arm:
+        made.append(started(subject, _faithful(subject, setting)))
+        return Arm(made[0])
+
+    tried = attempt(spec, arm, subject, budget)
+    if made and tried.timing and setting.precision != setting_here.precision and not subject.config.random:
+        tried = replace(tried, near=near(subject, made[0], _NEAR_S * budget.step_s))
+    yield tried
 
 
 def _changing(subject: Subject, own: Own, budget: Budget, _: Iterable[Step]) -> Iterator[Step]:
@@ -158,12 +175,12 @@ def _has_spare_threads(subject: Subject) -> bool:
     return subject.device.type == "cpu" and subject.config.threads > cores()
 
 
-def _on_cpu(subject: Subject, _: Own, budget: Budget, done: Iterable[Step]) -> Iterator[Step]:
+def _on_cpu(subject: Subject, own: Own, budget: Budget, done: Iterable[Step]) -> Iterator[Step]:
     """On a machine with a GPU: the same model on the CPU, so that both prices are measured."""
     many = fastest(batches(done))
     if subject.device.type == "cpu" or many is None:
         return
-    here = setting_of(subject.config)
+    here = own.compiled.setting
     setting = ForwardSetting(here.backend, here.precision if here.precision == "bf16" else "fp32", here.memory_format)
     rows, threads = many.spec.rows, subject.config.threads
     spec = StepSpec("cpu", f"on {plural(threads, 'CPU thread')}, batches of {rows}", "mistake", rows, setting)
@@ -190,5 +207,5 @@ def _prepared(subject: Subject, setting: ForwardSetting, ready: Built | None, au
 def _faithful(subject: Subject, setting: ForwardSetting) -> Built:
     built = build(subject, setting)
     if built.fell_back:
-        raise ModelError(built.note)
+        raise UnfaithfulError(built.note, built.wrong_trace)
     return built

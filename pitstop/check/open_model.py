@@ -42,7 +42,7 @@ def _open(app: ModelApp) -> str:
         found = ", ".join(f"{each.name} {each.datatype} {_shape(each)}" for each in served.config.inputs)
         read = f"; inputs as found: {found}{read}"
     took = f"ready after {served.started_s:.1f} s"
-    return f"{device}, {served.how}, {served.precision}; {took}{read}{note and f'; {note}'}"
+    return f"{device}, {served.chosen}; {took}{read}{note and f'; {note}'}"
 
 
 def _shape(tensor: TensorConfig) -> str:

@@ -11,7 +11,9 @@ def audit(
     model: Annotated[str | None, typer.Option(help="Only this model of the file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write audit.html, audit.json and PNGs.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Take a fifth of the time; leave out torch.compile.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Take a fifth of the time; compile nothing for minutes.")
+    ] = False,
 ) -> None:
     """Measure what the five classic mistakes cost on your model, and find those that a config makes.
 

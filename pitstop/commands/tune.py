@@ -14,7 +14,7 @@ def tune(
     goal: Annotated[
         Goal, typer.Option(help="Time of one row; rows a second; rows a second of each core.")
     ] = "throughput",
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out torch.compile, which may take minutes.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out what compiles for minutes.")] = False,
     budget_s: Annotated[float, typer.Option(help="Seconds after which no new trial begins.")] = 300,
     write: Annotated[bool, typer.Option("--write", help="Change the file; comments are kept.")] = False,
 ) -> None:

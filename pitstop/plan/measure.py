@@ -81,7 +81,7 @@ def _profile(
     if device == "cpu":
         torch.set_num_threads(config.threads)
     tell(f"starting {config.name} on {device}")
-    served = open_model(config, device)
+    served = open_model(config, device, kept=True)
     chosen = sizes_at(all_sizes(served.runner.layout.dims), length)
     sizes = served.runner.layout.sizes
     times: dict[int, tuple[float, ...]] = {}
@@ -91,7 +91,9 @@ def _profile(
         run = partial(served.runner.run, [rows])
         run()
         times[size] = quantiles(times_ms(run, budget_s / len(sizes), LEAST_RUNS, _PATIENCE, _MOST_RUNS))
-    return Profile(config.name, device, times, f"measured here, {_where(config, device)}", sizes=chosen)
+    return Profile(
+        config.name, device, times, f"{served.chosen}, measured here, {_where(config, device)}", sizes=chosen
+    )
 
 
 def _where(config: ModelConfig, device: str) -> str:

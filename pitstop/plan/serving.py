@@ -15,7 +15,7 @@ from typing import IO, Any
 import requests
 import yaml
 
-from configs.code_files import is_file, local, split
+from configs.code_files import is_file, local, names_code, split
 from configs.lint.applications import ROOT
 from configs.lint.path_checks import CALLABLES, FILES
 from configs.problems import value_at
@@ -80,7 +80,7 @@ def _alone(raw: dict[str, Any], model: str) -> dict[str, Any]:
 def _locate(args: dict[str, Any]) -> None:
     """Name the files of the working directory by their absolute paths: the server may start in another folder."""
     for keys in (*FILES, *CALLABLES, ("auth", "tokens_file")):
-        if isinstance(named := value_at(args, keys), str):
+        if isinstance(named := value_at(args, keys), str) and (keys != ("backend",) or names_code(named)):
             put(args, keys, _located(named))
     if (example := args.get("example")) is not None:
         args["example"] = [_located(each) for each in ([example] if isinstance(example, str) else example)]

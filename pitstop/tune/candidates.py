@@ -8,8 +8,7 @@ from itertools import product
 from typing import Any
 
 from configs import precisions as known_precisions
-from configs.backends import tried_on
-from configs.precisions import AUTO
+from configs.backends import AUTO, tried_on
 from configs.schema import ModelConfig
 from models.runtime.padding import powers_of_two
 
@@ -42,6 +41,8 @@ class Candidate:
             "max_batch_size": self.max_batch_size,
             "batch_sizes": list(chosen),
             "device": device,
+            # What a trial compiles is for this machine alone.
+            "store": None,
         }
         if device == "cpu":
             own["num_cpus"] = self.threads
@@ -65,7 +66,9 @@ def alike(one: Candidate, other: Candidate) -> int:
     return sum(left == right for left, right in zip(astuple(one), astuple(other), strict=True))
 
 
-def candidates(config: ModelConfig, device: str, cores: int, images: bool, quick: bool) -> list[Candidate]:
+def candidates(
+    config: ModelConfig, device: str, cores: int, images: bool, quick: bool, quantized: bool = False
+) -> list[Candidate]:
     """Return what to try, the present setting first.
 
     Args:
@@ -74,19 +77,23 @@ def candidates(config: ModelConfig, device: str, cores: int, images: bool, quick
         cores: how many a CPU replica may take.
         images: whether an input has four dimensions, so that a memory format makes a difference.
         quick: leave out the backends that compile for minutes.
+        quantized: whether int8 can be made, which is tried last.
     """
-    listed = [each for each in tried_on(device) if each.takes(config.source)]
-    backends = [each.name for each in listed if not (quick and each.slow)]
-    precisions = tuple(each.name for each in known_precisions.tried_on(device) if each.takes(config.source))
+    listed = [each for each in tried_on(device) if each.takes(config.source) and not (quick and each.slow)]
+    precisions = [each for each in known_precisions.tried_on(device, quantized) if each.takes(config.source)]
     # What is auto the start chooses, by what the config accepts.
     if config.precision in ("fp64", AUTO) or any(each.datatype == "FP64" for each in (*config.inputs, *config.outputs)):
-        precisions = (config.precision,)
+        precisions = [known_precisions.Precision(config.precision)]
+    # What a start compares, in the config's precision; then each alone.
+    pairs: list[tuple[str, str]] = [(AUTO, config.precision)]
+    pairs += [(backend.name, each.name) for backend in listed for each in precisions if not each.quantizes]
+    pairs += [(each.name, int8.name) for int8 in precisions for each in listed if int8.quantizes and each.quantized]
     formats = ("channels_last", "contiguous") if images else (config.memory_format,)
     present = now(config, device)
     found = [
         Candidate(backend, precision, memory_format, threads, config.max_batch_size)
-        for threads, backend, precision, memory_format in product(
-            thread_counts(cores) if device == "cpu" else [1], backends, precisions, formats
+        for threads, (backend, precision), memory_format in product(
+            thread_counts(cores) if device == "cpu" else [1], pairs, formats
         )
     ]
     return [present, *(each for each in found if each != present)]

@@ -6,11 +6,14 @@ What does not answer as eager does is out, whatever its speed. Ctrl-C shows what
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
 
+from configs.backends import AUTO, backend_of
 from configs.loader import ConfigError
 from configs.schema import ModelConfig
 
@@ -91,9 +94,9 @@ class Search:
         if not scores:
             return None
         best = max(scores.values())
-        # What is as good but for noise, and of that what leaves the most of the file as it is.
+        # What is as good but for noise; of that what leaves the most of the file as it is, then what fits elsewhere.
         close = [each for each, value in scores.items() if _times_better(best, value) < _CLEARLY]
-        return max(close, key=lambda each: (alike(each, self.present), scores[each]))
+        return max(close, key=lambda each: (alike(each, self.present), each.backend == AUTO, scores[each]))
 
     def _note(self, step: "Tried[Candidate, tuple[Candidate, Trial]]") -> None:
         if step.result is None:
@@ -131,13 +134,14 @@ def _times_better(score: float, other: float) -> float:
     return score / other if score > 0 else other / score
 
 
-def tune(options: TuneOptions, console: Console | None = None, try_: Attempt = attempt) -> int:
+def tune(options: TuneOptions, console: Console | None = None, try_: Attempt | None = None) -> int:
     """Tune one model, show what was tried, and return the exit status. `try_` measures; tests bring their own."""
     console = console or plain_console()
     try:
         if options.budget_s <= 0:
             raise ConfigError(f"--budget-s is {options.budget_s:g}\nhelp: it must be above 0")
-        return _tune(options, find_model(load_completed(options.path), options.name), console, try_)
+        place = find_model(load_completed(options.path), options.name)
+        return _tune(options, place, console, try_ or partial(attempt, minutes=not options.quick))
     except (ConfigError, PatchError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return UNUSABLE
@@ -150,7 +154,8 @@ def _tune(options: TuneOptions, place: Place, console: Console, try_: Attempt) -
         images = any(len(tensor.shape) == 4 for tensor in place.app.config.inputs)
         stopped = False
         try:
-            search.run(candidates(place.app.config, device, cores(), images, options.quick))
+            quantized = find_spec("torchao") is not None
+            search.run(candidates(place.app.config, device, cores(), images, options.quick, quantized))
         except KeyboardInterrupt:
             stopped = True
     best = search.best()
@@ -164,6 +169,10 @@ def _tune(options: TuneOptions, place: Place, console: Console, try_: Attempt) -
         return UNUSABLE
     changes = args_changes(place, _wanted(options, place.app.config, best, search.found[best]))
     propose(options.path, changes, options.write, console)
+    if backend_of(search.found[best].how).built:
+        title = backend_of(search.found[best].how).title
+        told = f"a start only loads {title}: then run pitstop build {options.path} --model {place.app.config.name}"
+        console.print(told, style="yellow", markup=False, soft_wrap=True)
     return DONE
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 
+from configs.backends import AUTO
+
 from ..report import terminal
 from ..report.numbers import deviation
 from .candidates import Candidate
@@ -45,4 +47,6 @@ def _cells(candidate: Candidate, trial: Trial, best: bool, present: bool) -> lis
     size, rate = trial.best
     mark = "->" if best else ("now" if present else "")
     shown = [f"{trial.p50_ms[smallest]:.3g} ms", f"{trial.p99_ms[smallest]:.3g} ms", f"{rate:,.0f}", str(size)]
-    return [mark, candidate.label, *shown, deviation(trial.deviation), f"{trial.peak_mib:,.0f}"]
+    # Of auto it is told what the start took.
+    label = candidate.label + f" ({trial.how})" * (candidate.backend == AUTO)
+    return [mark, label, *shown, deviation(trial.deviation), f"{trial.peak_mib:,.0f}"]

@@ -41,7 +41,9 @@ def failed(why: str) -> Trial:
     return Trial({}, {}, discarded=why)
 
 
-def attempt(args: Mapping[str, Any], device: str, threads: int, measure_s: float, timeout_s: float) -> Trial:
+def attempt(
+    args: Mapping[str, Any], device: str, threads: int, measure_s: float, timeout_s: float, minutes: bool = False
+) -> Trial:
     """Try one setting.
 
     Args:
@@ -50,9 +52,11 @@ def attempt(args: Mapping[str, Any], device: str, threads: int, measure_s: float
         threads: how many torch may use.
         measure_s: how long to time forwards, once the model is warm.
         timeout_s: how long all of it may take.
+        minutes: whether compiling may take minutes.
     """
-    environment = {"OMP_NUM_THREADS": str(threads)} | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})
-    order = (dict(args), device, threads, measure_s)
+    environment = {"OMP_NUM_THREADS": str(threads), "PITSTOP_STORE": ""}
+    environment |= {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
+    order = (dict(args), device, threads, measure_s, minutes)
     try:
         found: Trial = next(child_process.run(f"{__name__}:try_here", order, timeout_s, environment))
     except child_process.EndedError as ended:
@@ -60,7 +64,7 @@ def attempt(args: Mapping[str, Any], device: str, threads: int, measure_s: float
     return found
 
 
-def try_here(order: tuple[dict[str, Any], str, int, float], report: child_process.Report) -> None:
+def try_here(order: tuple[dict[str, Any], str, int, float, bool], report: child_process.Report) -> None:
     """The child: report what was found."""
     try:
         report(_measure(*order))
@@ -70,21 +74,23 @@ def try_here(order: tuple[dict[str, Any], str, int, float], report: child_proces
         report(failed(first_line(error)))
 
 
-def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float) -> Trial:
+def _measure(args: dict[str, Any], device: str, threads: int, measure_s: float, minutes: bool) -> Trial:
     import resource
 
     import torch
 
-    from configs.backends import BACKENDS, EAGER
+    from configs.backends import AUTO, EAGER, backend_of
     from configs.loader import parse_model
     from models.startup.complete import completed
     from models.startup.open_model import open_model
 
     torch.set_num_threads(threads)
     config = completed(parse_model(args))
-    served = open_model(config, device)
-    if served.how == EAGER != config.backend and config.source.exported_program is None:
-        return failed(f"{BACKENDS[config.backend].title} would not be faithful, so it would run eagerly")
+    served, title = open_model(config, device, minutes=minutes), backend_of(config.backend).title
+    if config.backend not in (AUTO, served.candidates[0].backend):
+        return failed(f"nothing is built of {title}: `pitstop build` does it")
+    if served.how == EAGER and config.backend not in (AUTO, EAGER) and config.source.exported_program is None:
+        return failed(f"{title} would not be faithful, so it would run eagerly")
     sizes = served.runner.layout.sizes
     times = {}
     for size in sizes:

@@ -44,6 +44,8 @@ def test_looking_for_a_callable_imports_nothing(changed: Lint, tmp_path: Path, m
             "models.zoo.digits_image:answr",
             ("predict.encode", "has no", "did you mean 'answer'?"),
         ),
+        (ARGS + "backend", "models.zoo.nothing:f", ("args.backend", "there is no module", "models/zoo/")),
+        (ARGS + "backend", "models.zoo.digits:faster", ("args.backend", "has no 'faster'", "Digits")),
         (ARGS + "preprocess", "models.zoo.nothing:f", ("args.preprocess", "there is no module", "models/zoo/")),
     ],
 )
@@ -167,3 +169,8 @@ def test_a_wrong_checksum_is_told_with_the_file_s_own(changed: Lint, tmp_path: P
     assert "0" * 64 in problem.what
     assert found in problem.what
     assert changed(**{ARGS + "source": {**source, "sha256": found}}) == []
+
+
+@pytest.mark.parametrize("backend", ["auto", "aoti", "models.zoo.digits:Digits"])
+def test_a_backend_that_is_listed_or_there_is_no_problem(changed: Lint, backend: str) -> None:
+    assert changed(**{ARGS + "backend": backend}) == []

@@ -345,3 +345,18 @@ def test_computed_sizes_agree_with_their_symbol() -> None:
         for wrong in (33, 128, 0):
             with pytest.raises(ValueError, match="compiled for"):
                 expected.ready([torch.ones(2, wrong), *fits[1:]])
+
+
+def test_what_the_loader_wrote_into_stays_whatever_mapping_follows_it() -> None:
+    # The last one is the .bss, which nobody has touched yet.
+    mapped = [
+        ("10-20", "r--p", "/a.so", 0),
+        ("20-30", "r-xp", "/a.so", 0),
+        ("30-40", "r--p", "/a.so", 4),
+        ("40-50", "rw-p", "", 0),
+        ("50-60", "r--p", "/other/a.so", 0),
+    ]
+    smaps = "\n".join(
+        f"{span} {mode} 0 fe:00 7 {file}\nRss: 4 kB\nAnonymous: {kib} kB" for span, mode, file, kib in mapped
+    )
+    assert list(aoti_container.unwritten(smaps, "/a.so")) == [(0x10, 0x20)]

@@ -1,12 +1,15 @@
 """Measurements made up for tests: what an audit concludes must not hang on the machine that runs it."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from configs.backends import AUTO, backend_of
 from configs.loader import ModelApp, load
 from configs.problems import Keys
-from pitstop.audit.audit_result import AuditResult, Budget, ExamineModel
+from configs.schema import ModelConfig
+from pitstop.audit.audit_result import AuditResult, Budget, Choice, ExamineModel
 from pitstop.audit.case import Case
 from pitstop.audit.step import DEFAULT_BATCH, DEFAULT_ONE, ForwardSetting, Kind, Step, StepSpec, setting_of
 from pitstop.audit.timing import Timing
@@ -50,17 +53,28 @@ def steps(here: ForwardSetting, ms: Mapping[str, float] | None = None) -> tuple[
         step(half.key, given["bf16"], "path" if half == here else "option", setting=half, how="script"),
     ]
     found += [step(f"batch-{rows}", given[str(rows)], "batch", rows, setting=here) for rows in (32, 64)]
-    if here.backend != "torchscript":
-        found.append(step(DEFAULT_ONE, given["default"], "option", setting=script, how="script"))
-        found.append(step(DEFAULT_BATCH, given["default-64"], "option", 64, setting=script, how="script"))
+    if not backend_of(here.backend).artefact:
+        found.append(step(DEFAULT_ONE, given["default"], "option", how="script"))
+        found.append(step(DEFAULT_BATCH, given["default-64"], "option", 64, how="script"))
     return tuple(found)
+
+
+def choice_of(config: ModelConfig, backend: str = "torchscript") -> Choice | None:
+    """Return what stands in for a start's choice; None where the config leaves it none."""
+    setting = setting_of(config)
+    return Choice(replace(setting, backend=backend)) if AUTO in (config.backend, config.precision) else None
+
+
+def here_of(config: ModelConfig) -> ForwardSetting:
+    choice = choice_of(config)
+    return choice.setting if choice else setting_of(config)
 
 
 def examined_as(ms: Mapping[str, float] | None = None, device: str = "cpu") -> ExamineModel:
     """Return what stands in for loading and timing a model."""
 
     def seen(app: ModelApp, _: Keys, __: Budget) -> Iterator[AuditResult]:
-        yield AuditResult(device, (), steps(setting_of(app.config), ms))
+        yield AuditResult(device, (), steps(here_of(app.config), ms), choice=choice_of(app.config))
 
     return seen
 
@@ -74,7 +88,8 @@ def case(path: Path, name: str | None = None, **keys: Any) -> Case:
         if name in (None, app.config.name)
     )
     others = tuple(other for other in deployment.models if other is not app)
-    given: dict[str, Any] = {"device": "cpu", "fallback": None, "cores": 64, "steps": steps(setting_of(app.config))}
+    given: dict[str, Any] = {"device": "cpu", "fallback": None, "cores": 64, "steps": steps(here_of(app.config))}
+    given["choice"] = choice_of(app.config)
     return Case(app, at, deployment.raw, others, **{**given, **keys})
 
 

@@ -45,7 +45,7 @@ def test_the_shipped_configs_are_clean(path: Path) -> None:
     "name, mistake, key, fix",
     [
         ("open_shapes", 2, "args", "lengths: ["),
-        ("eager", 3, "args.backend", "backend: torchscript"),
+        ("eager", 3, "args.backend", "backend: auto"),
         ("cpu_fleet", 4, "autoscaling_config.max_replicas", "device: auto"),
         ("one_by_one", 5, "args.max_batch_size", "max_batch_size: 64"),
         ("starved", 5, "max_ongoing_requests", "max_ongoing_requests: 1024"),
@@ -159,7 +159,7 @@ def test_the_report_stands_alone(tmp_path: Path) -> None:
     page = (folder / "audit.html").read_text(encoding="utf-8")
     assert 'src="data:image/png;base64,' in page
     assert not any(word in page for word in ("http://", "https://", "<script", "@import", "url("))
-    assert "backend: torchscript" in page
+    assert "backend: auto" in page
     assert (folder / "digits.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((folder / "audit.json").read_text())["exit_code"] == 1
 

@@ -26,7 +26,7 @@ def test_eager_is_a_mistake_where_the_default_would_serve_more_in_batches_as_a_s
     found = case(path, steps=steps(EAGER, {"torchscript": 2, "default": 2, "default-64": 1.5}))
     [told] = of(found, mistake=3)
     assert told.cost == "10,700 items/s now (64 rows), 42,700 items/s by default (64 rows): 4.0 times"
-    assert (told.keys[-1], told.fix) == ("backend", "backend: torchscript")
+    assert (told.keys[-1], told.fix) == ("backend", "backend: auto")
     [_, _, third, *_] = verdicts(found, [told])
     assert third.word == "made"
     assert third.factor == pytest.approx(4)

@@ -92,6 +92,8 @@ def test_the_way_to_a_torchscript_config_on_a_cpu() -> None:
         "path: TorchScript",
         "option: TorchScript, contiguous",
         "option: TorchScript, bf16",
+        "option: AOTInductor",
+        "option: AOTInductor, bf16",
         "option: torch.compile",
         "option: torch.compile, bf16",
     ]

@@ -9,7 +9,7 @@ from pitstop.audit.case import Case
 from pitstop.audit.config_findings import config_findings
 from pitstop.audit.finding import Finding
 from pitstop.audit.mistakes import verdicts
-from pitstop.audit.step import STARTED, ForwardSetting, Step, StepSpec, setting_of
+from pitstop.audit.step import STARTED, ForwardSetting, Step, StepSpec
 from pitstop.audit.timing_findings import timing_findings
 from tests.pitstop.audit_fakes import MISTAKES, PROJECT, case, edited, step, steps
 
@@ -186,7 +186,7 @@ def test_a_mistake_that_was_found_is_made() -> None:
 
 
 def test_what_a_start_gains_on_top_of_compiling_is_lost_with_it() -> None:
-    here = setting_of(case(DIGITS).app.config)
+    here = case(DIGITS).here
     found = case(DIGITS, steps=(*steps(here), step(STARTED, 0.5, setting=here, how="script")))
     assert found.one is not None
     assert found.one.spec.key == STARTED
@@ -195,13 +195,13 @@ def test_what_a_start_gains_on_top_of_compiling_is_lost_with_it() -> None:
 
 
 def test_what_cuda_graphs_gain_is_not_lost_with_compiling() -> None:
-    here = setting_of(case(DIGITS).app.config)
+    here = case(DIGITS).here
     found = case(DIGITS, device="cuda", steps=(*steps(here), step(STARTED, 0.5, setting=here, how="script")))
     assert verdicts(found, [])[2].factor == pytest.approx(2)
 
 
 def test_where_a_start_gains_nothing_the_compiled_forward_is_what_counts() -> None:
-    here = setting_of(case(DIGITS).app.config)
+    here = case(DIGITS).here
     found = case(DIGITS, steps=(*steps(here), Step(StepSpec(STARTED, "packed", "path", 1, here), skipped="no faster")))
     [_, _, uncompiled, *_] = verdicts(found, [])
     assert uncompiled.factor == pytest.approx(2)

@@ -10,21 +10,24 @@ from typing import Any
 import pytest
 import torch
 
+from configs.backends import BACKENDS
 from configs.loader import ModelApp, load
 from configs.problems import Keys
 from models.errors import ModelError
 from models.runtime.runner import Runner
-from models.startup import stages
+from models.signature import Shape
+from models.startup import contender
 from models.startup.cuda_graphs import Graphed
 from models.startup.onednn_packing import PackedForward
 from models.startup.sample_inputs import SampleInputs
 from models.startup.warmup import Warmed, warm
 from pitstop.audit.audit_result import AuditResult, Budget
 from pitstop.audit.built import batches_of, build
+from pitstop.audit.chosen import choose, leaves_a_choice
 from pitstop.audit.isolated import examine_here
 from pitstop.audit.main import AuditOptions, audit
 from pitstop.audit.model_findings import model_findings
-from pitstop.audit.step import STARTED, Step, find, setting_of
+from pitstop.audit.step import STARTED, ForwardSetting, Step, find, setting_of
 from pitstop.audit.subject import Subject, subject_of
 from pitstop.audit.subject import load as load_subject
 from pitstop.audit.waterfall import waterfall
@@ -44,8 +47,18 @@ def subject(path: Path) -> Subject:
     return subject_of(load_subject(load(path).models[0].config, "cpu"))
 
 
+def setting_here(found: Subject) -> ForwardSetting:
+    return choose(found).setting if leaves_a_choice(found) else setting_of(found.config)
+
+
 def walked(found: Subject) -> list[Step]:
-    return list(waterfall(found, build(found, setting_of(found.config)), FAST))
+    return list(waterfall(found, build(found, setting_here(found)), FAST))
+
+
+def left_out(steps: dict[str, Step]) -> dict[str, str]:
+    """Return what was left out, but for what is slow, which this quick audit leaves out."""
+    slow = tuple(each.name for each in BACKENDS.values() if each.slow)
+    return {key: step.skipped for key, step in steps.items() if step.skipped and not key.startswith(slow)}
 
 
 def quickly(app: ModelApp, keys: Keys, _: Budget) -> Iterator[AuditResult]:
@@ -75,14 +88,14 @@ def test_a_model_that_makes_a_mistake_gives_itself_away(
 def test_nested_outputs_are_compared_and_measured_in_every_step(network: str) -> None:
     path = {"Yolo": "1.0", "Data": "more.z.1", "Deep": "head.aux.2"}[network]
     outputs = [{"name": "y", "datatype": "FP32", "shape": [-1, 3], "from": path}]
-    keys: dict[str, Any] = {"outputs": outputs, "max_batch_size": 4, "device": "cpu"}
+    keys: dict[str, Any] = {"outputs": outputs, "max_batch_size": 4, "device": "cpu", "backend": "torchscript"}
     found = subject_of(load_subject(config(f"tests.models.output_networks:{network}", **keys), "cpu"))
-    built = build(found, setting_of(found.config))
+    built = build(found, setting_here(found))
     assert built.how != "eager"
     assert [each for each in model_findings(found, built, ()) if each.severity == "mistake"] == []
     steps = {step.spec.key: step for step in walked(found)}
     assert {"train", "eval", "inference_mode", "batch-4"} <= set(steps)
-    assert {key: step.skipped for key, step in steps.items() if step.skipped and "compile" not in key} == {}
+    assert left_out(steps) == {}
 
 
 WAIVED: list[tuple[str, dict[str, Any]]] = [
@@ -93,20 +106,20 @@ WAIVED: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("network, keys", WAIVED)
 def test_what_a_config_waives_is_measured_in_every_step_and_no_mistake(network: str, keys: dict[str, Any]) -> None:
-    keys = {"max_batch_size": 4, "device": "cpu", **keys}
+    keys = {"max_batch_size": 4, "device": "cpu", "backend": "torchscript", **keys}
     found = subject_of(load_subject(config(f"tests.models.meant_networks:{network}", **keys), "cpu"))
-    built = build(found, setting_of(found.config))
+    built = build(found, setting_here(found))
     assert [each for each in model_findings(found, built, ()) if each.severity == "mistake"] == []
     steps = {step.spec.key: step for step in walked(found)}
     assert {"train", "eval", "inference_mode", "batch-4"} <= set(steps)
-    assert {key: step.skipped for key, step in steps.items() if step.skipped and "compile" not in key} == {}
+    assert left_out(steps) == {}
     compared = {step.deviation is not None for step in steps.values() if step.timing and step.spec.kind != "mistake"}
     assert compared == {not found.config.random}
 
 
 def test_the_digits_prove_themselves_and_every_step_is_measured_or_says_why_not() -> None:
     found = subject(PROJECT / "serve_config.yaml")
-    built = build(found, setting_of(found.config))
+    built = build(found, setting_here(found))
     assert [each for each in model_findings(found, built, ()) if each.severity == "mistake"] == []
     every = walked(found)
     keys = [step.spec.key for step in every]
@@ -119,15 +132,15 @@ def packing(monkeypatch: pytest.MonkeyPatch, wins: bool) -> list[int]:
     """Have the start find the packed forward faster, or not, and return a list of the rows that it is then given."""
     rows: list[int] = []
 
-    def pack(runner: Runner, samples: SampleInputs) -> Warmed:
+    def pack(runner: Runner, samples: SampleInputs, plain_ms: dict[Shape, float]) -> Warmed:
         def forward(*inputs: torch.Tensor) -> Any:
             rows.append(len(inputs[0]))
             return runner.forward(*inputs)
 
         chosen = runner.with_forward(forward) if wins else runner
-        return Warmed(chosen, warm(chosen, samples))
+        return Warmed(chosen, warm(chosen, samples, list(plain_ms)))
 
-    monkeypatch.setattr(stages, "pack", pack)
+    monkeypatch.setattr(contender, "pack", pack)
     return rows
 
 
@@ -153,7 +166,7 @@ def test_a_model_without_convolutions_has_nothing_to_pack() -> None:
 
 def test_for_which_batches_a_start_took_it_stands_in_the_note() -> None:
     found = subject(PROJECT / "serve_config.yaml")
-    forward = build(found, setting_of(found.config)).forward
+    forward = build(found, setting_here(found)).forward
     assert batches_of(PackedForward(forward, forward, from_rows=4)) == "from 4 rows on"
     assert batches_of(Graphed(forward, {((rows, 3),): None for rows in (1, 8)})) == "up to 8 rows"  # type: ignore[misc]
     assert batches_of(forward) == ""
@@ -195,7 +208,7 @@ def test_tensors_that_stay_behind_and_waits_for_the_gpu_are_told(tmp_path: Path)
         ("device: cpu", "device: auto"),
     )
     found = subject(path)
-    told = " ".join(each.what for each in model_findings(found, build(found, setting_of(found.config)), ()))
+    told = " ".join(each.what for each in model_findings(found, build(found, setting_here(found)), ()))
     assert "scale is a plain tensor" in told
     assert "torch.ones without device= makes a CPU tensor" in told
     assert ".item() waits for the GPU" in told

@@ -65,7 +65,7 @@ def check(folder: Path, *apps: dict[str, Any], options: tuple[str, ...] = ()) ->
 def test_a_model_that_opens_says_where_and_how_long(folder: Path) -> None:
     status, output = check(folder, model("net", "Good"))
     assert status == 0
-    assert "net: opens on cpu, eager, fp32; ready after" in output
+    assert "net: opens on cpu, eager fp32; ready after" in output
 
 
 def test_inputs_that_were_found_are_told(folder: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_model_is_opened_with_the_variables_of_its_application(folder: Path) -
 
 def test_the_precision_told_is_the_one_that_runs(folder: Path) -> None:
     _, output = check(folder, model("net", "doubles"))
-    assert "net: opens on cpu, eager, fp64; ready after" in output
+    assert "net: opens on cpu, eager fp64; ready after" in output
 
 
 def test_a_file_is_opened_from_a_folder_whose_packages_have_the_names_of_ours(
@@ -152,7 +152,7 @@ def test_a_file_is_opened_from_a_folder_whose_packages_have_the_names_of_ours(
     (folder / "models" / "net.py").write_text(NETS)
     status, output = check(folder, model("net", "", source={"factory": "models/net.py:Good"}))
     assert status == 0, output
-    assert "net: opens on cpu, eager, fp32; ready after" in output
+    assert "net: opens on cpu, eager fp32; ready after" in output
     status, output = check(folder, model("net", "", source={"factory": "models.net:Good"}))
     assert status == 1
     assert "help: name the file in place of the module: models/net.py:Good" in output

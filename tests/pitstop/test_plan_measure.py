@@ -20,6 +20,7 @@ def test_every_batch_size_is_timed_and_what_is_done_is_told(tmp_path: Path, monk
     found = profile_here(config, "cpu", 0.1, None, told.append)
     assert sorted(found.forward_ms) == [1, 2, 4, 8]
     assert "starting m on cpu" in told
+    assert found.source.startswith("eager fp32, measured here, ")
 
 
 @pytest.mark.parametrize(

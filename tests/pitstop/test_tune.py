@@ -62,7 +62,8 @@ def test_candidates_begin_with_the_present_setting_and_name_each_once() -> None:
     config = config_of()
     found = candidates(config, "cpu", cores=4, images=True, quick=False)
     assert found[0] == now(config, "cpu")
-    assert len(found) == len(set(found)) == 3 * 2 * 2 * 3
+    # Four backends in two precisions, and auto in the config's.
+    assert len(found) == len(set(found)) == (4 * 2 + 1) * 2 * 3
     assert {each.threads for each in found} == {1, 2, 4}
 
 
@@ -72,6 +73,20 @@ def test_quick_leaves_torch_compile_out_and_a_gpu_has_its_own_precisions() -> No
     gpu = candidates(config, "cuda", 2, False, quick=True)
     assert {each.precision for each in gpu} == {"fp16", "bf16", "tf32", "fp32"}
     assert {each.threads for each in gpu} == {1}
+
+
+def test_int8_is_tried_last_with_the_backends_that_keep_it_and_only_where_it_can_be_made() -> None:
+    given = config_of(), "cpu", 1, False
+    assert not [each for each in candidates(*given, quick=True) if "int8" in each.precision]
+    found = [each.precision for each in candidates(*given, quick=True, quantized=True)]
+    assert found[-2:] == ["int8_dynamic", "int8_weights"]
+    kept = {each.backend for each in candidates(*given, quick=False, quantized=True) if "int8" in each.precision}
+    assert kept == {"aoti", "compile", "eager"}
+
+
+def test_what_a_start_would_choose_is_a_candidate_in_the_precision_of_the_config() -> None:
+    found = [each for each in candidates(config_of(), "cpu", 1, False, quick=True) if each.backend == "auto"]
+    assert [each.precision for each in found] == ["fp32"]
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -110,7 +125,8 @@ def fake(price: Price, discard: str = "") -> Callable[[dict[str, Any], str, int,
         if discard and args["precision"] == discard:
             return failed("output 'probabilities': differs by 0.2 of its largest value, 0.06 is allowed")
         ms = {size: price(args, threads) * (1 + (size - 1) / 100) for size in args["batch_sizes"]}
-        return Trial(ms, ms, "script", 1e-7, 100.0)
+        built = args["backend"] in ("auto", "aoti")
+        return Trial(ms, ms, "aoti" if built else "script", 1e-7, 100.0)
 
     return run
 
@@ -125,7 +141,8 @@ def tuned(folder: Path, price: Price, discard: str = "", **options: Any) -> tupl
 
 def test_the_fastest_that_answers_truthfully_is_written(tmp_path: Path) -> None:
     def price(args: Mapping[str, Any], _: int) -> float:
-        factors = {"fp32": 2.0, "bf16": 1.0, "eager": 2.0, "torchscript": 1.0}
+        factors = {"fp32": 2.0, "bf16": 1.0, "int8_dynamic": 3.0, "int8_weights": 3.0}
+        factors |= {"eager": 2.0, "torchscript": 1.0, "auto": 1.0}
         return factors[args["precision"]] * factors[args["backend"]]
 
     status, args, output = tuned(tmp_path, price, quick=True, write=True, goal="latency")
@@ -136,6 +153,17 @@ def test_the_fastest_that_answers_truthfully_is_written(tmp_path: Path) -> None:
     assert "precision" not in args
     assert "discarded: torchscript bf16" in output
     assert "0.06 is allowed" in output
+
+
+def test_where_a_backend_that_is_built_wins_the_command_is_told_and_auto_wins_a_tie(tmp_path: Path) -> None:
+    def price(args: Mapping[str, Any], _: int) -> float:
+        assert args["store"] is None
+        return 2.0 if args["backend"] in ("torchscript", "eager", "compile") else 1.0
+
+    status, args, output = tuned(tmp_path, price, write=True, goal="latency")
+    assert (status, args["backend"]) == (0, "auto")
+    assert "(aoti)" in output
+    assert "a start only loads AOTInductor: then run pitstop build" in output
 
 
 def test_no_more_than_noise_changes_nothing(tmp_path: Path) -> None:
