@@ -19,6 +19,8 @@ from .audit_result import CHOOSING, LOADING, PROVING, AuditResult, Budget, Choic
 from .finding import Finding, refusal, refusal_text
 from .step import STARTED, Step, StepSpec, setting_of
 
+_NAME_ONE = "help: name a backend and a precision; one of those that a start compares ends the process"
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -58,7 +60,8 @@ def examine_model(app: ModelApp, keys: Keys, budget: Budget) -> Iterator[AuditRe
         if spec == LOADING:
             raise ModelError(f"loading the model {how}\nhelp: correct what args.source names")
         if spec in (CHOOSING, PROVING):
-            yield AuditResult(device_here(app.config.device), (refusal(how, (*keys, "args")),), ())
+            said = f"comparing its candidates {how}\n{_NAME_ONE}" if spec == CHOOSING else how
+            yield AuditResult(device_here(app.config.device), (refusal(said, (*keys, "args")),), ())
             return
         known[spec.key] = Step(spec, skipped=how, refusal=how if spec.key == STARTED else "")
 

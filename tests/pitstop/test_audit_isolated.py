@@ -58,6 +58,16 @@ def test_a_step_that_ends_the_process_is_left_out_and_all_others_are_measured(
     assert {"train", "inference_mode", "batch-8", "shapes-new"} < set(measured)
 
 
+def test_where_a_candidate_ends_the_process_a_start_is_told_to_name_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    free = ("backend: torchscript", "precision: auto\n      accept: {tolerance: 0.05}")
+    status, found = audited(config(tmp_path, "CrashesInBf16", free), capsys, in_child)
+    assert status == 1
+    assert "comparing its candidates ended the process with signal 11 (SIGSEGV)" in found["findings"][0]["what"]
+    assert found["findings"][0]["fix"].startswith("name a backend and a precision")
+
+
 def test_a_model_that_ends_every_process_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, found = audited(config(tmp_path, "Exits"), capsys, in_child)
     assert status == 1
