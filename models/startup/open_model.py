@@ -213,7 +213,7 @@ class _Start:
         checked = stages.check_eagerly(bound, plain(config), self.place)
         config = stages.declared(bound, checked, config)
         self.laps.lap("check")
-        selection = Selection(config, bound.module, bound.samples, checked, bound.identity, self.minutes)
+        selection = Selection(config, bound.module, bound.samples, checked, bound.identity, self.minutes, key)
         candidates, failed = field_of(config, self.place.type, checked.arithmetic, self.minutes), list[CheckError]()
         for chosen in selection.fastest_first(candidates):
             self.laps.lap("compile")

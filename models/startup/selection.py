@@ -25,6 +25,7 @@ from ..runtime.forward_times import ends
 from ..runtime.layout import Layout
 from ..signature import label
 from ..user_code import call
+from .attempts import attempt
 from .candidates import Candidate, Field, Outcome, Tried
 from .contender import Contender, alone, challenger, ratio_in_turns, wins
 from .eager_checks import Eager
@@ -32,6 +33,7 @@ from .prepared import Prepared, prepare_module
 from .row_checks import count_of, staged
 from .sample_inputs import SampleInputs
 
+_ENDS = "it has ended the process of earlier starts"
 _log = logging.getLogger("pitstop")
 
 
@@ -39,7 +41,7 @@ _log = logging.getLogger("pitstop")
 class Selection:
     """The candidates of a loaded module that was checked eagerly, and what came of each.
 
-    `identity` names what is kept of it, `minutes` says that compiling may take so long.
+    `identity` names what is kept of it, `key` the start itself; `minutes` says that compiling may take so long.
     """
 
     config: ModelConfig
@@ -48,6 +50,7 @@ class Selection:
     checked: Eager
     identity: str | None = None
     minutes: bool = False
+    key: str | None = None
     tried: dict[Candidate, Tried] = field(default_factory=dict)
     # The time of each forward that ran, over that of the first.
     _over_first: dict[Candidate, float] = field(default_factory=dict)
@@ -70,14 +73,16 @@ class Selection:
                     "help: use backend: eager, which runs the network as it is"
                 )
             )
-        yield champion
         ranked = sorted(self._over_first, key=lambda each: self._over_first[each])
         first = champion.candidate
+        with attempt(self.key, first):
+            yield champion
         del champion
         for candidate in ranked:
             if candidate != first and self.tried[candidate].outcome != "refused":
                 _log.info("%s: %s is next", self.config.name, candidate)
-                yield self._alone(candidate, self._ready(candidate.precision))
+                with attempt(self.key, candidate):
+                    yield self._alone(candidate, self._ready(candidate.precision))
 
     def opened(self, candidate: Candidate) -> tuple[Prepared, Compiled]:
         """Return a candidate that an earlier start has chosen, not run yet."""
@@ -104,14 +109,21 @@ class Selection:
         champion: Contender | None = None
         for precision, group in groupby(candidates, lambda each: each.precision):
             try:
-                ready = self._ready(precision)
+                with attempt(self.key, Candidate(EAGER, precision)) as may:
+                    if not may:
+                        raise ModelError(f"{precision}: {_ENDS}")
+                    ready = self._ready(precision)
             except ModelError as error:
                 for each in group:
                     self.tried[each] = Tried(*_named(each), "refused", error.what)
                 self._failures.append(error)
                 continue
             for candidate in group:
-                champion = self._enter(candidate, ready, champion, only)
+                with attempt(self.key, candidate) as may:
+                    if may or only:
+                        champion = self._enter(candidate, ready, champion, only)
+                    else:
+                        self.tried[candidate] = Tried(*_named(candidate), "refused", _ENDS)
         return champion
 
     def _enter(self, candidate: Candidate, ready: Prepared, champion: Contender | None, only: bool) -> Contender | None:

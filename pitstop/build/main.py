@@ -16,6 +16,7 @@ from ..report.terminal import plain_console
 
 BUILT, FAILED, NOTHING = 0, 1, 2
 _CHILD = "pitstop.build.build_model:build_one"
+_MOST_CRASHES = 8
 # Lines of what a build that fails has printed.
 _SHOWN = 30
 
@@ -41,11 +42,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What came of a model: a sentence, and the table of its candidates."""
+    """What came of a model: a sentence, and the table of its candidates. `crashed`: a signal ended its process."""
 
     ok: bool
     text: str
     table: tuple[Tried, ...] = ()
+    crashed: bool = False
 
 
 def build_models(options: BuildOptions, console: Console | None = None) -> int:
@@ -68,6 +70,19 @@ def build_models(options: BuildOptions, console: Console | None = None) -> int:
 
 
 def _build(app: ModelApp, options: BuildOptions, console: Console) -> Built:
+    for _ in range(_MOST_CRASHES):
+        built = _attempt(app, options, console)
+        if not built.crashed:
+            break
+        # What has ended the process twice is left out.
+        console.print(f"{app.name}: {built.text}\nIt is built again, and what ends it is left out.", style="yellow")
+    if built.table:
+        console.print(_table(built.table))
+    console.print(f"{app.name}: {built.text}", style="green" if built.ok else "red")
+    return built
+
+
+def _attempt(app: ModelApp, options: BuildOptions, console: Console) -> Built:
     order = Order(str(options.config), app.name, options.dest)
     built = Built(False, "its build said nothing of how it ended")
     with tempfile.TemporaryFile() as printed:
@@ -80,12 +95,10 @@ def _build(app: ModelApp, options: BuildOptions, console: Console) -> Built:
         except child_process.TooSlowError as slow:
             built = replace(built, ok=False, text=f"its build {slow}\nhelp: give it longer with --timeout")
         except child_process.EndedError as ended:
-            built = replace(built, ok=False, text=f"its build {ended}\nhelp: read what it printed, above")
+            text = f"its build {ended}\nhelp: read what it printed, above"
+            built = replace(built, ok=False, text=text, crashed="with signal" in str(ended))
         if not built.ok:
             console.print("\n".join(child_process.last_lines(printed, _SHOWN)))
-    if built.table:
-        console.print(_table(built.table))
-    console.print(f"{app.name}: {built.text}", style="green" if built.ok else "red")
     return built
 
 

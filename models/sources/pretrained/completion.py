@@ -49,8 +49,7 @@ def completed(config: ModelConfig) -> ModelConfig:
         "outputs": [_output(*each) for each in _OUTPUTS[task](found)],
         "lengths": _lengths(config, task, directory, found),
     }
-    # Tracing transformers freezes values that its code looks at, so TorchScript would only be tried in vain.
-    defaults: dict[str, Any] = {"backend": "eager"}
+    defaults: dict[str, Any] = {}
     if task in _HEAVY and config.batch_sizes is None:
         defaults["max_batch_size"] = 1 if rows_alone(task, directory, found) else _HEAVY_BATCH
     whole = ModelConfig.model_validate(defaults | written | update)
