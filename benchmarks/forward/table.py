@@ -31,6 +31,8 @@ def _starts(part: Part) -> list[str]:
     ]
     rows = []
     for model in part["models"]:
+        if not model["starts"]:  # The turn of the model has not come yet.
+            continue
         before = median(map(beyond_torch_s, model["starts"][BEFORE]))
         for way, starts in model["starts"].items():
             seconds = [*map(beyond_torch_s, starts)]
