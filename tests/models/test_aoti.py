@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,15 @@ def test_what_was_built_is_loaded_by_a_start_and_answers_as_eager_does(built: Co
             x = np.random.default_rng(rows).random((rows, 4), np.float32)
             expected = Linear()(torch.from_numpy(x)).detach().numpy()
             np.testing.assert_allclose(runner.run([{"x": x}])["y"], expected, rtol=1e-5, atol=1e-6)
+
+
+@needs_compiler
+@pytest.mark.usefixtures("built")
+def test_the_weights_of_a_package_are_frozen(home: Path) -> None:
+    [package] = (home / "aoti").glob("*.pt2")
+    with zipfile.ZipFile(package) as archive:
+        sources = [archive.read(each) for each in archive.namelist() if each.endswith(".cpp")]
+    assert any(b"frozen" in each for each in sources)
 
 
 @needs_compiler
