@@ -1,6 +1,7 @@
 """`backend: auto` serves the fastest candidate that passes the checks, and says what came of the others."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def nothing(_: Any, __: Any) -> int:
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path))
     # It would leave the wait out, as nothing uses what it returns.
-    monkeypatch.delitem(BACKENDS, TORCHSCRIPT)
+    monkeypatch.setitem(BACKENDS, TORCHSCRIPT, replace(BACKENDS[TORCHSCRIPT], devices=("cuda",)))
 
 
 @pytest.fixture

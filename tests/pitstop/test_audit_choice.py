@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 
 from configs.accept import AcceptConfig
@@ -120,7 +121,7 @@ def test_without_a_compiler_one_step_of_each_backend_that_needs_it_says_so(monke
         monkeypatch.setattr(f"{module}.has_compiler", lambda: False)
     found = subject(minutes=True, backend="torchscript", max_batch_size=1)
     with monkeypatch.context() as patch:
-        patch.delitem(BACKENDS, "compile")
+        patch.setitem(BACKENDS, "compile", replace(BACKENDS["compile"], devices=("cuda",)))
         every = list(waterfall(found, build(found, SCRIPT), Budget(0.002)))
     [skipped] = [each.skipped for each in every if each.spec.key.startswith("aoti")]
     assert "there is no C++ compiler; install g++" in skipped
@@ -162,10 +163,14 @@ def test_a_function_of_the_users_own_is_audited_against_what_auto_takes() -> Non
 
 @pytest.mark.skipif(not aoti.has_compiler(), reason="needs a C++ compiler")
 def test_what_an_audit_compiles_a_start_finds_and_no_store_gets_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     store = tmp_path / "store"
     monkeypatch.setenv("PITSTOP_STORE", str(store))
+    threads = torch.get_num_threads()
+    # As the audit and a replica do it, by the config.
+    request.addfinalizer(lambda: torch.set_num_threads(threads))
+    torch.set_num_threads(1)
     found = subject(minutes=True, max_batch_size=2)
     assert leaves_a_choice(found)
     built = build(found, AOTI)
