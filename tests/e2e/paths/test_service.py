@@ -98,14 +98,25 @@ def test_a_high_priority_overtakes_what_waits(serving: Serving) -> None:
         order: list[int] = []
         async with aiohttp.ClientSession() as session:
 
-            async def one(priority: int, delay_s: float) -> None:
-                await asyncio.sleep(delay_s)
+            async def one(priority: int) -> None:
                 body = {**tensor(priority), "parameters": {"priority": priority}}
                 status, _, _ = await post(session, f"{serving.model('tight')}/infer", body)
                 assert status == 200
                 order.append(priority)
 
-            await asyncio.gather(one(9, 0), one(8, 0.01), one(1, 0.02))
+            async def ready() -> None:
+                async with session.get(f"{serving.model('tight')}/ready") as answer:
+                    assert answer.status == 200
+
+            # Connections that are open already carry what is sent first to the replica first.
+            await asyncio.gather(*(ready() for _ in range(6)))
+            sent = []
+            for priority in (9, 8, 1):
+                sent.append(asyncio.create_task(one(priority)))
+                await asyncio.sleep(0)
+                # Answered by the same replica, which by then has taken the request before.
+                await ready()
+            await asyncio.gather(*sent)
         return order
 
     assert asyncio.run(send()) == [9, 1, 8]
