@@ -38,23 +38,24 @@ from .refused import Refused
 from .torchscript import loaded_script
 
 _NAME = "aoti"
-_HEADERS = ".gch"
 
 
 def build(given: Uncompiled) -> Compiled:
     """Load what is kept; compile it where there may be minutes; else eager, with the reason."""
     if (refused := _never(given)) is not None:
         return Compiled(given.module, EAGER, (refused,))
-    key = store.key_of(given, _NAME)
-    read = partial(store.read, _NAME, key, partial(load, device=given.layout.device), publish=given.minutes)
-    if (kept := read()) is not None:
-        return Compiled(kept, _NAME, made="before")
-    if not given.minutes:
-        return Compiled(given.module, EAGER, (Refused(_NAME, "not_built"),))
-    with store.making(_NAME, key) as waited:
-        if waited and (kept := read(here=True)) is not None:
-            return Compiled(kept, _NAME, made="before")
-        made = _compiled(given, key)
+    key, device = store.key_of(given, _NAME), given.layout.device
+
+    def kept(package: Path) -> Compiled:
+        return Compiled(load(package, device), _NAME, made="before")
+
+    if given.minutes:
+        return store.kept_or_made(_NAME, key, kept, partial(_made, given, key), publish=given.publish)
+    return store.read(_NAME, key, kept) or Compiled(given.module, EAGER, (Refused(_NAME, "not_built"),))
+
+
+def _made(given: Uncompiled, key: store.Key | None) -> Compiled:
+    made = _compiled(given, key)
     return Compiled(given.module, EAGER, (made,)) if isinstance(made, Refused) else Compiled(made, _NAME)
 
 
@@ -75,7 +76,7 @@ def _compiled(given: Uncompiled, key: store.Key | None) -> Forward | Refused:
         if refused is not None:
             return refused
         seconds = time.perf_counter() - began
-        store.write(_NAME, key, partial(shutil.copyfile, package), publish=True, seconds=seconds)
+        store.write(_NAME, key, partial(shutil.copyfile, package), publish=given.publish, seconds=seconds)
         return load(package, device)
 
 

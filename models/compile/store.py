@@ -54,6 +54,25 @@ def read(
     return loaded
 
 
+def kept_or_made(
+    backend: str, key: str | None, load: Callable[[Path], T], make: Callable[[], T], *, publish: bool = False
+) -> T:
+    """Return what is kept of a backend, read by `load`, else what `make` makes and keeps.
+
+    Of the processes on this node that need the same, one makes it, and the others read it.
+    """
+    if (found := read(backend, key, load, publish=publish)) is not None:
+        return found
+    with making(backend, key) as waited:
+        # Another may also have finished since the cache was looked at.
+        if (found := read(backend, key, load, publish=publish, here=True)) is not None:
+            return found
+        if not waited:
+            return make()
+    # Whoever made it kept nothing, since it is eager, say: then nobody waits for anybody.
+    return make()
+
+
 def write(
     backend: str,
     key: str | None,

@@ -48,7 +48,9 @@ def build(given: Uncompiled) -> Compiled:
         return Compiled(module if isinstance(whole, list) else _frozen(whole), "script", made="file")
     if quantizes(config.precision) or returns_list_of_rows(module):
         return Compiled(module, EAGER, (Refused("script", "int8" if quantizes(config.precision) else "list_of_rows"),))
-    return _kept_or_made(given)
+    key = store.key_of(given, _NAME, config.torchscript, trace_tolerance(config), portable=True)
+    kept = partial(load, device=given.layout.device)
+    return store.kept_or_made(_NAME, key, kept, partial(_made, given, key), publish=given.publish)
 
 
 def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:
@@ -85,29 +87,17 @@ def trace_tolerance(config: ModelConfig) -> Tolerance:
     return Tolerance(min(own.relative, standard.relative), min(own.disagree, standard.disagree))
 
 
-def kept(key: str | None, device: torch.device, *, publish: bool = False, here: bool = False) -> Compiled | None:
-    """Return what an earlier start compiled under this key."""
-    return store.read(_NAME, key, partial(_load, device=device), publish=publish, here=here)
-
-
 def keep(key: str | None, compiled: Compiled, *, publish: bool = False, seconds: float | None = None) -> None:
     """Keep a compiled module for the starts to come."""
     store.write(_NAME, key, partial(_save, compiled), publish=publish, seconds=seconds)
 
 
-def _kept_or_made(given: Uncompiled) -> Compiled:
-    layout, config = given.layout, given.config
-    key = store.key_of(given, _NAME, config.torchscript, trace_tolerance(config), portable=True)
-    if (compiled := kept(key, layout.device, publish=given.minutes)) is not None:
-        return compiled
-    with store.making(_NAME, key) as waited:
-        # Another may also have finished since the cache was looked at.
-        if (compiled := kept(key, layout.device, publish=given.minutes, here=True)) is not None:
-            return compiled
-        if not waited:
-            return _made(given, key)
-    # Whoever made it kept nothing, since it is eager, say: then nobody waits for anybody.
-    return _made(given, key)
+def load(path: Path, device: torch.device) -> Compiled:
+    """Read what `keep` has written."""
+    extra = {_MADE: ""}
+    module = torch.jit.load(str(path), map_location=device, _extra_files=extra)  # type: ignore[no-untyped-call]
+    made = json.loads(extra[_MADE])
+    return Compiled(module, str(made["how"]), tuple(Refused(**each) for each in made["refused"]), made="before")
 
 
 def _made(given: Uncompiled, key: str | None) -> Compiled:
@@ -120,15 +110,8 @@ def _made(given: Uncompiled, key: str | None) -> Compiled:
         )
         return made
     frozen = Compiled(_frozen(made.forward), made.how, made.refused)
-    keep(key, frozen, publish=given.minutes, seconds=time.perf_counter() - started)
+    keep(key, frozen, publish=given.publish, seconds=time.perf_counter() - started)
     return frozen
-
-
-def _load(path: Path, device: torch.device) -> Compiled:
-    extra = {_MADE: ""}
-    module = torch.jit.load(str(path), map_location=device, _extra_files=extra)  # type: ignore[no-untyped-call]
-    made = json.loads(extra[_MADE])
-    return Compiled(module, str(made["how"]), tuple(Refused(**each) for each in made["refused"]), made="before")
 
 
 def _save(compiled: Compiled, path: Path) -> None:

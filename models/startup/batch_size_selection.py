@@ -5,14 +5,13 @@ If a larger batch is clearly better, as on a GPU, that changes nothing. But on a
 fast at every size, and the choice would be random.
 """
 
-import time
 from collections.abc import Mapping
 from statistics import median
 
 from ..runtime.runner import Runner
-from ..signature import Array, Shape
+from ..signature import Shape
 from .sample_inputs import SampleInputs
-from .warmup import SLOW_MS
+from .warmup import SLOW_MS, run_ms
 
 # Below this share of the best rate a size is slower, however its runs were disturbed.
 _CLOSE = 0.85
@@ -37,16 +36,10 @@ def select_batch_size(runner: Runner, samples: SampleInputs, forward_ms: Mapping
     times: dict[Shape, list[float]] = {shape: [] for shape in close}
     for _ in range(_TURNS):
         for shape, rows in drawn.items():
-            times[shape] += [_run_ms(runner, rows) for _ in range(round(turn_ms / forward_ms[shape]))]
+            times[shape] += [run_ms(runner, rows) for _ in range(round(turn_ms / forward_ms[shape]))]
     return timed_ms | {shape: median(each) for shape, each in times.items()}
 
 
 def _close(forward_ms: Mapping[Shape, float]) -> list[Shape]:
     best = max(shape[0] / ms for shape, ms in forward_ms.items())
     return [shape for shape, ms in forward_ms.items() if shape[0] / ms >= _CLOSE * best and ms <= SLOW_MS]
-
-
-def _run_ms(runner: Runner, rows: dict[str, Array]) -> float:
-    began = time.perf_counter()
-    runner.run([rows])
-    return (time.perf_counter() - began) * 1000

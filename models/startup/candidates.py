@@ -5,7 +5,7 @@ precision of it that `accept` may let through.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from configs import precisions
@@ -47,7 +47,7 @@ class Tried:
         return f"{backend_of(self.backend).title} {self.precision}{rate}: {self.outcome.replace('_', ' ')}{reason}"
 
     def as_json(self) -> dict[str, Any]:
-        return {key: getattr(self, key) for key in self.__slots__}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

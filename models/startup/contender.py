@@ -1,22 +1,20 @@
 """A candidate that runs: the module in its precision, what was compiled of it, and its forward in ms where it ran."""
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from math import exp, log
 from statistics import median
 
 from ..compile.build import Compiled
-from ..runtime.forward_times import WINS
 from ..runtime.runner import Runner
-from ..signature import Array, Shape
+from ..signature import Shape
 from .candidates import Candidate
 from .onednn_packing import pack
 from .prepare import set_arithmetic
 from .prepared import Prepared
 from .sample_inputs import SampleInputs
-from .warmup import quick_shapes, warm
+from .warmup import quick_shapes, run_ms, warm
 
 _TURNS = 3
 # Each gets about the time of the slowest one's forward in a turn, and at least this.
@@ -42,18 +40,19 @@ class Contender:
         """Set the process's arithmetic to this one's."""
         set_arithmetic(self.ready.config, self.ready.config.fixed_shapes)
 
-    def run_ms(self, rows: Mapping[str, Array]) -> float:
-        began = time.perf_counter()
-        self.runner.run([rows])
-        return (time.perf_counter() - began) * 1000
+
+def entered(candidate: Candidate, ready: Prepared, compiled: Compiled) -> Contender:
+    """Return a candidate that has not run yet, with the process's arithmetic set to its own."""
+    runner = Runner(compiled.forward, ready.samples.model_inputs, ready.outputs, ready.layout)
+    found = Contender(candidate, ready, compiled, runner, {})
+    found.use()
+    return found
 
 
 def alone(candidate: Candidate, ready: Prepared, compiled: Compiled) -> Contender:
     """Return a candidate that runs, timed at every batch size that is not slow, packed where that is faster."""
-    runner = _runner(ready, compiled)
-    set_arithmetic(ready.config, ready.config.fixed_shapes)
-    warmed = pack(runner, ready.samples, quick_shapes(runner, ready.samples))
-    return Contender(candidate, ready, compiled, warmed.runner, warmed.forward_ms, warmed.packed_from)
+    entrant = entered(candidate, ready, compiled)
+    return _packed(entrant, quick_shapes(entrant.runner, ready.samples))
 
 
 def challenger(candidate: Candidate, ready: Prepared, compiled: Compiled, champion: Contender) -> Contender | float:
@@ -61,14 +60,12 @@ def challenger(candidate: Candidate, ready: Prepared, compiled: Compiled, champi
 
     It runs the smallest of them first: in a precision that a processor lacks, the others could take minutes.
     """
-    runner = _runner(ready, compiled)
-    set_arithmetic(ready.config, ready.config.fixed_shapes)
+    entrant = entered(candidate, ready, compiled)
     least, *others = sorted(champion.forward_ms, key=lambda shape: shape[0])
-    times = warm(runner, ready.samples, [least])
+    times = warm(entrant.runner, ready.samples, [least])
     if (slower := times[least] / champion.forward_ms[least]) > _HOPELESS:
         return slower
-    warmed = pack(runner, ready.samples, times | warm(runner, ready.samples, others))
-    return Contender(candidate, ready, compiled, warmed.runner, warmed.forward_ms, warmed.packed_from)
+    return _packed(entrant, times | warm(entrant.runner, ready.samples, others))
 
 
 def ratio_in_turns(one: Contender, champion: Contender, samples: SampleInputs) -> float:
@@ -84,16 +81,11 @@ def ratio_in_turns(one: Contender, champion: Contender, samples: SampleInputs) -
             for each, took_ms in islice(cycle(pairs), turn % 2, turn % 2 + 2):
                 each.use()
                 runs = min(_MOST_RUNS, max(1, round(slowest / each.forward_ms[shape])))
-                took_ms += [each.run_ms(rows) for _ in range(runs)]
+                took_ms += [run_ms(each.runner, rows) for _ in range(runs)]
         ratio = _ratio(list(times.values()))
         if max(ratio, 1 / ratio) > _CLEAR[min(turn, len(_CLEAR) - 1)]:
             break
     return ratio
-
-
-def wins(ratio: float) -> bool:
-    """Whether a forward of this share of another's is clearly faster."""
-    return ratio <= WINS
 
 
 def _ratio(times: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float:
@@ -104,5 +96,6 @@ def _thin(shapes: Sequence[Shape]) -> list[Shape]:
     return list(dict.fromkeys((shapes[0], shapes[len(shapes) // 2], shapes[-1])))
 
 
-def _runner(ready: Prepared, compiled: Compiled) -> Runner:
-    return Runner(compiled.forward, ready.samples.model_inputs, ready.outputs, ready.layout)
+def _packed(entrant: Contender, forward_ms: dict[Shape, float]) -> Contender:
+    warmed = pack(entrant.runner, entrant.ready.samples, forward_ms)
+    return replace(entrant, runner=warmed.runner, forward_ms=warmed.forward_ms, packed_from=warmed.packed_from)

@@ -21,13 +21,13 @@ from ..compile.quantized import no_candidate
 from ..compile.refused import Refused, sentences
 from ..errors import ModelError, first_line
 from ..runtime.dims import all_sizes
-from ..runtime.forward_times import ends
+from ..runtime.forward_times import WINS, ends
 from ..runtime.layout import Layout
 from ..signature import label
 from ..user_code import call
 from .attempts import attempt
 from .candidates import Candidate, Field, Outcome, Tried
-from .contender import Contender, alone, challenger, ratio_in_turns, wins
+from .contender import Contender, alone, challenger, ratio_in_turns
 from .eager_checks import Eager
 from .prepared import Prepared, prepare_module
 from .row_checks import count_of, staged
@@ -82,7 +82,7 @@ class Selection:
             if candidate != first and self.tried[candidate].outcome != "refused":
                 _log.info("%s: %s is next", self.config.name, candidate)
                 with attempt(self.key, candidate):
-                    yield self._alone(candidate, self._ready(candidate.precision))
+                    yield alone(candidate, *self.opened(candidate))
 
     def opened(self, candidate: Candidate) -> tuple[Prepared, Compiled]:
         """Return a candidate that an earlier start has chosen, not run yet."""
@@ -138,26 +138,22 @@ class Selection:
         try:
             if champion is None:
                 self._over_first[candidate] = 1.0
-                found = alone(candidate, ready, compiled)
-                self.tried[candidate] = _tried(found, "slower")
-                return found
-            entered = challenger(candidate, ready, compiled, champion)
+                first = alone(candidate, ready, compiled)
+                self.tried[candidate] = _slower(first)
+                return first
+            found = challenger(candidate, ready, compiled, champion)
+            ratio = ratio_in_turns(found, champion, self.samples) if isinstance(found, Contender) else found
         except ModelError as error:
             self._failures.append(error)
             self._over_first.pop(candidate, None)
             self.tried[candidate] = Tried(*_named(candidate), "refused", error.what)
             return champion
-        if not isinstance(entered, Contender):
-            self._over_first[candidate] = entered * self._over_first[champion.candidate]
+        self._over_first[candidate] = ratio * self._over_first[champion.candidate]
+        if not isinstance(found, Contender):
             self.tried[candidate] = Tried(*_named(candidate), "slower")
             return champion
-        ratio = ratio_in_turns(entered, champion, self.samples)
-        self._over_first[candidate] = ratio * self._over_first[champion.candidate]
-        self.tried[candidate] = _tried(entered, "slower")
-        return entered if wins(ratio) else champion
-
-    def _alone(self, candidate: Candidate, ready: Prepared) -> Contender:
-        return alone(candidate, ready, self._compiled(candidate, ready))
+        self.tried[candidate] = _slower(found)
+        return found if ratio <= WINS else champion
 
     def _compiled(self, candidate: Candidate, ready: Prepared) -> Compiled:
         config = ready.config.model_copy(update={"backend": candidate.backend})
@@ -172,6 +168,7 @@ class Selection:
             self.identity,
             self.minutes,
             partial(staged, ready.samples, layout),
+            publish=self.minutes,
         )
         if self.minutes:
             _log.info("%s: tries %s", self.config.name, candidate)
@@ -215,6 +212,7 @@ def _named(candidate: Candidate) -> tuple[str, str]:
     return candidate.backend, candidate.precision
 
 
-def _tried(found: Contender, outcome: Outcome) -> Tried:
+def _slower(found: Contender) -> Tried:
+    """Return the row of a candidate that ran, until it is chosen or refused."""
     times = {label(shape): round(ms, 3) for shape, ms in sorted(found.forward_ms.items())}
-    return Tried(*_named(found.candidate), outcome, "", ends(found.forward_ms)[1].rows_s, times)
+    return Tried(*_named(found.candidate), "slower", "", ends(found.forward_ms)[1].rows_s, times)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import ModelError
 from ..runtime.runner import Runner
-from ..signature import Array, Shape
+from ..signature import Array, Rows, Shape
 from .declared_dtypes import fails
 from .sample_inputs import SampleInputs
 
@@ -67,9 +67,21 @@ def run_again(runner: Runner, samples: SampleInputs, forward_ms: Mapping[Shape, 
         if spent_ms <= budget_ms or not ran:
             rows = samples.shaped(shape, seed=3)
             for _ in range(_LEAST_RUNS):
-                _first_forward(runner, rows)
+                run_ms(runner, rows)
             ran += 1
     return ran
+
+
+def run_ms(runner: Runner, rows: Rows) -> float:
+    """Run rows, and return how long that took, in ms; raise ModelError if the forward fails."""
+    began = time.perf_counter()
+    try:
+        runner.run([rows])
+    except ModelError:
+        raise
+    except Exception as error:  # Whatever the model raises here is the operator's to read, in full.
+        raise fails(error, rows, runner.model_inputs, runner.layout) from error
+    return (time.perf_counter() - began) * 1000
 
 
 def _round(
@@ -78,18 +90,7 @@ def _round(
     """Add a shape's next runs to `took_ms`, up to so many and until the budget is used."""
     runner.warmed.add(shape)
     for _ in range(_SETTLING_RUNS if runner.overlaps and not took_ms else 0):
-        _first_forward(runner, rows)
+        run_ms(runner, rows)
     stop = len(took_ms) + most
     while len(took_ms) < _LEAST_RUNS or (len(took_ms) < stop and sum(took_ms) < budget_ms):
-        began = time.perf_counter()
-        _first_forward(runner, rows)
-        took_ms.append((time.perf_counter() - began) * 1000)
-
-
-def _first_forward(runner: Runner, rows: dict[str, Array]) -> None:
-    try:
-        runner.run([rows])
-    except ModelError:
-        raise
-    except Exception as error:  # Whatever the model raises here is the operator's to read, in full.
-        raise fails(error, rows, runner.model_inputs, runner.layout) from error
+        took_ms.append(run_ms(runner, rows))

@@ -3,12 +3,10 @@
 A start packs convolutions for a CPU or captures CUDA graphs, each where it is faster.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from unittest.mock import patch
 
 import torch
 from torch import nn
@@ -16,7 +14,6 @@ from torch import nn
 from configs.backends import EAGER
 from configs.precisions import AUTO
 from configs.schema import ModelConfig
-from models.compile import shared_store
 from models.compile.build import Compiled, Uncompiled, compile_with
 from models.compile.refused import WRONG_TRACE, Refused, sentences
 from models.errors import ModelError, first_line
@@ -168,9 +165,7 @@ def _compiled(given: Uncompiled, minutes: bool) -> Compiled:
         return found
     if given.identity is None:
         raise ModelError("nothing that is compiled of this network can be kept, so no start has it")
-    with patch.dict(os.environ):
-        os.environ.pop(shared_store.VARIABLE, None)
-        return compile_with(replace(given, minutes=True, config=given.config.model_copy(update={"store": None})))
+    return compile_with(replace(given, minutes=True))
 
 
 def _run_once(module: nn.Module, inputs: Sequence[torch.Tensor], precision: str) -> None:

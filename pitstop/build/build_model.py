@@ -1,7 +1,6 @@
 """Builds one model, in this process: opens it as a start does, with time to compile every candidate."""
 
 import logging
-import os
 
 from configs.loader import load
 
@@ -12,8 +11,6 @@ from .main import Built, Order
 
 def build_one(order: Order, report: Report) -> None:
     """Build an application of a config; report each step as a line, and then what came of it."""
-    if order.dest is not None:
-        os.environ["PITSTOP_STORE"] = order.dest
     log = logging.getLogger("pitstop")
     log.addHandler(_Reports(report))
     log.setLevel(logging.INFO)
@@ -23,7 +20,8 @@ def build_one(order: Order, report: Report) -> None:
         device, note = place(app)
         from models.startup.open_model import open_model
 
-        served = open_model(app.config, device, note or None, minutes=True)
+        config = app.config if order.dest is None else app.config.model_copy(update={"store": order.dest})
+        served = open_model(config, device, note or None, minutes=True)
         chosen = served.candidates[0]
         rate = "" if chosen.rows_s is None else f", {chosen.rows_s:,.1f} rows/s"
         text = f"built for {device} in {served.started_s:.0f} s; {chosen.backend} {chosen.precision} serves{rate}{note}"

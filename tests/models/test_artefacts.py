@@ -21,7 +21,7 @@ from models.compile import store
 from models.compile.build import Compiled
 from models.compile.identity import identity
 from models.compile.refused import Refused
-from models.compile.torchscript import keep, kept
+from models.compile.torchscript import keep, load
 from tests.models.networks import Linear, Scaled
 
 CPU = torch.device("cpu")
@@ -33,6 +33,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path))
     monkeypatch.setattr(logging.getLogger("pitstop"), "propagate", True)
     return tmp_path
+
+
+def kept(key: str | None, device: torch.device) -> Compiled | None:
+    return store.read("torchscript", key, partial(load, device=device))
 
 
 def known(module: nn.Module, source: SourceConfig = SOURCE) -> str | None:

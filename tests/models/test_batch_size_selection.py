@@ -9,7 +9,7 @@ import pytest
 from models.runtime.dims import OpenSizes
 from models.runtime.forward_times import best_rows
 from models.signature import Shape
-from models.startup import batch_size_selection
+from models.startup import batch_size_selection, warmup
 from tests.open_sizes import open_sizes
 
 
@@ -36,7 +36,7 @@ def held(
     ragged: bool = False,
 ) -> tuple[dict[Shape, float], Runner]:
     clock = [0.0]
-    monkeypatch.setattr(batch_size_selection, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(warmup, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     runner = Runner(took_ms or {rows: [ms] for rows, ms in warmed_ms.items()}, ragged, clock)
     samples: Any = SimpleNamespace(shaped=lambda shape, **_: shape[0])
     either: Any = runner

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 from configs.code_files import PROJECT
 from models import cache
-from models.compile import torchscript
+from models.compile import store, torchscript
 from models.compile.build import Compiled
 from models.errors import ModelError
 from models.sources import files
@@ -151,6 +152,7 @@ def test_a_bound_that_is_none_costs_a_warning_and_no_start(
     monkeypatch.setattr(logging.getLogger("pitstop"), "propagate", True)
     monkeypatch.setenv(cache.VARIABLE, "much")
     torchscript.keep("key", Compiled(torch.jit.script(Linear().eval()), "script"))
-    assert torchscript.kept("key", torch.device("cpu")) is not None
+    read = partial(torchscript.load, device=torch.device("cpu"))
+    assert store.read("torchscript", "key", read) is not None
     assert "PITSTOP_CACHE_GIB: 'much' is not a number of GiB above 0" in caplog.text
     assert "The default of 20 GiB is used." in caplog.text

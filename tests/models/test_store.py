@@ -417,7 +417,7 @@ def test_a_model_is_opened_from_the_store_and_answers_the_same(
 ) -> None:
     whole = config(backend="torchscript", store=str(tmp_path / "s"))
     build = torchscript.build
-    monkeypatch.setattr(torchscript, "build", lambda given: build(replace(given, minutes=True)))
+    monkeypatch.setattr(torchscript, "build", lambda given: build(replace(given, publish=True)))
     first = open_model(whole, "cpu")
     monkeypatch.setattr(torchscript, "build", build)
     node()
