@@ -223,8 +223,10 @@ def from_json(shown: Mapping[str, Any]) -> CheckResult:
     """Return a result that `as_json` made plain values of; raise KeyError or TypeError if it is of another form."""
     kind = _RESULTS[shown["check"]]
     given = {each.name: shown[each.name] for each in fields(kind)}
+    # JSON has no tuples.
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     for name, part in _PARTS.items():
-        if given.get(name):
+        if name in given:
             given[name] = tuple(part(**each) for each in given[name])
     if given.get("accuracy"):
         given["accuracy"] = Accuracy(**given["accuracy"])

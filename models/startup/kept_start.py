@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from configs.backends import is_own
 from configs.schema import ModelConfig, OutputConfig
 
 from ..compile import store
@@ -106,7 +107,8 @@ def _from_json(found: Mapping[str, Any]) -> KeptStart:
 
 def _code(config: ModelConfig) -> Iterator[str]:
     """Yield digests of the code and the files that the checks use beside the network."""
-    for path in (config.preprocess, config.postprocess, config.handler):
+    own = config.backend if is_own(config.backend) else None
+    for path in (own, config.preprocess, config.postprocess, config.handler):
         if path is not None:
             yield from sorted(digest(Path(file)) for file in files_of(resolve(path)))
     if config.accept is not None and config.accept.accuracy is not None:

@@ -92,11 +92,15 @@ def bind_source(config: ModelConfig, module: torch.nn.Module | None) -> BoundMod
     return BoundModel(bound.module, samples, signature_of(config).outputs, bound.how, hooks.postprocess, known)
 
 
+def _network_outputs(bound: BoundModel) -> tuple[tuple[Tensor, ...], str]:
+    """Return the outputs that the network itself is to return, none where they are found, and for whom they are."""
+    return (bound.outputs, "outputs") if bound.postprocess is None else ((), "postprocess")
+
+
 def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
     """Run the network as it was written, and choose the arithmetic that the prepared one is to have."""
     hook, samples = bound.postprocess, bound.samples
-    given, found_for = (bound.outputs, "outputs") if hook is None else ((), "postprocess")
-    checked = eager(bound.module, config, place, samples, given, found_for)
+    checked = eager(bound.module, config, place, samples, *_network_outputs(bound))
     if checked.arithmetic.why:
         _log.info("%s: runs %s", config.name, checked.arithmetic.why)
     if checked.reading.how not in (BY_NAME, ONE_TENSOR):
@@ -112,8 +116,7 @@ def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -
 
 def run_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
     """Run the network once as it was written, where an earlier start has checked it."""
-    given, found_for = (bound.outputs, "outputs") if bound.postprocess is None else ((), "postprocess")
-    return first_that_runs(bound.module, config, place, bound.samples, given, found_for)
+    return first_that_runs(bound.module, config, place, bound.samples, *_network_outputs(bound))
 
 
 def declared(bound: BoundModel, checked: Eager, config: ModelConfig) -> ModelConfig:

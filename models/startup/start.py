@@ -1,0 +1,236 @@
+"""From a config to a model that may serve, in stages; each takes the values of earlier stages.
+
+source → bound → checked eagerly → candidates compiled and timed → the fastest warmed → sizes chosen → checked →
+compared; if it fails a check, the next candidate. Where an earlier start of the same model has found all that, its
+outcome is taken after a comparison with eager.
+"""
+
+import logging
+import time
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from configs.backends import EAGER
+from configs.schema import ModelConfig
+
+from ..compile import store
+from ..compile.store import Key
+from ..errors import ModelError
+from ..runtime.forward_times import ends
+from ..runtime.seeding import seed_of
+from ..signature import signature_of
+from ..sources.hooks import Hook
+from . import kept_start, mistake_checks, stages
+from .acceptance import Compared, Expected, acceptance, expected
+from .acceptance_result import Acceptance
+from .candidates import Tried, field_of
+from .check_error import CheckError, failing, noting
+from .contender import Contender, entered
+from .eager_checks import Eager
+from .kept_start import KeptStart
+from .opened_model import Checks, OpenedModel
+from .precision import plain
+from .prepare import set_arithmetic
+from .prepared import Prepared
+from .row_checks import prepared
+from .selection import Selection
+from .warmup import Warmed
+
+_log = logging.getLogger("pitstop")
+# How long eager may answer for the measures of `accept`: a start has little time, a build has much.
+_EXPECTED_S, _BUILD_EXPECTED_S = 3.0, 120.0
+_ACCEPT_LESS = "ask for less in accept if that is good enough, or name another precision"
+
+
+class Laps:
+    """A stopwatch: `lap` adds to a step what has passed since the last one."""
+
+    def __init__(self) -> None:
+        self.start_s: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        now = time.perf_counter()
+        self.start_s[step] = self.start_s.get(step, 0.0) + now - self._since
+        self._since = now
+
+
+@dataclass(slots=True)
+class Start:
+    """A start on its way; `run` is called once."""
+
+    config: ModelConfig
+    place: torch.device
+    fallback: str | None
+    kept: bool
+    minutes: bool
+    laps: Laps = field(default_factory=Laps)
+    expected: Expected | None = None
+
+    def run(self, module: torch.nn.Module | None) -> OpenedModel:
+        config, module = stages.complete(self.config, module)
+        set_arithmetic(plain(config), config.fixed_shapes)
+        bound = stages.bind_source(config, module)
+        key = (
+            kept_start.key_of(config, bound.identity, self.place, bound.samples) if self.kept or self.minutes else None
+        )
+        self.laps.lap("load")
+        if not self.kept:
+            return self._anew(bound, config, key)
+        opened = self._again(bound, config, key)
+        if opened is not None:
+            return opened
+        # Replicas that start at once would disturb each other's measurements.
+        with store.making("starts", key) as waited:
+            self.laps.lap("wait")
+            opened = self._again(bound, config, key) if waited else None
+            return self._anew(bound, config, key) if opened is None else opened
+
+    def _anew(self, bound: stages.BoundModel, config: ModelConfig, key: Key | None) -> OpenedModel:
+        """Check the network, compare the candidates, and serve the fastest that passes every check."""
+        checked = stages.check_eagerly(bound, plain(config), self.place)
+        config = stages.declared(bound, checked, config)
+        self.laps.lap("check")
+        selection = Selection(config, bound.module, bound.samples, checked, bound.identity, self.minutes, key)
+        candidates, failed = field_of(config, self.place.type, checked.arithmetic, self.minutes), list[CheckError]()
+        for chosen in selection.fastest_first(candidates):
+            self.laps.lap("compile")
+            try:
+                checks, warmed = self._proved(chosen, checked, config, bound.postprocess)
+            except CheckError as error:
+                if len(candidates) == 1:
+                    raise
+                _log.warning("%s: %s may not serve: %s", config.name, chosen.candidate, error.what)
+                selection.refuse(chosen.candidate, error.what, precision=error.result.check == Acceptance.check)
+                failed.append(error)
+                del chosen
+                continue
+            table = selection.choose(chosen.candidate)
+            for each in table if len(table) > 1 else ():
+                _log.info("%s: %s", config.name, each.line)
+            opened = self._opened(bound, config, checked, chosen.ready, warmed, checks, table)
+            outcome = opened.chosen, chosen.packed_from, config.outputs, checks.results, opened.forward_ms, table
+            kept_start.write(key, KeptStart(*outcome), self.minutes)
+            return opened
+        raise failed[0]
+
+    def _proved(
+        self, chosen: Contender, checked: Eager, config: ModelConfig, postprocess: Hook | None
+    ) -> tuple[Checks, Warmed]:
+        """Warm a candidate and run every check; raise a CheckError if it fails one."""
+        ready, samples = chosen.ready, chosen.ready.samples
+        chosen.use()
+        with noting(samples.note):
+            warmed = stages.choose_sizes(ready, stages.warm_shapes(chosen))
+            self.laps.lap("warm")
+            rows = stages.prove_rows(ready, warmed.runner, checked.reference)
+            self.laps.lap("prove")
+            accept = config.accept
+            # A build has time for more rows, and labelled ones must be asked for.
+            few = accept is not None and accept.accuracy is None and not self.minutes
+            with failing(Acceptance):
+                seen = Compared(accept, ready.outputs, samples) if accept is not None and few else None
+            compared = mistake_checks.compilation(
+                chosen.compiled,
+                warmed.runner,
+                checked.reference,
+                samples,
+                replace(checked.arithmetic, config=ready.config),
+                asked=config.backend,
+                seen=seen,
+            )
+            near = None if accept is None else self._accepted(chosen, warmed, checked, config, postprocess, seen)
+        self.laps.lap("compare")
+        _, best = ends(warmed.forward_ms)
+        checks = Checks(
+            *rows,
+            mistake_checks.warmed_shapes(warmed.runner, config.fixed_shapes),
+            compared,
+            mistake_checks.device(config, warmed.runner, self.fallback, best.rows_s),
+            mistake_checks.batching(warmed.forward_ms),
+            near,
+        )
+        return checks, warmed
+
+    def _accepted(
+        self,
+        chosen: Contender,
+        warmed: Warmed,
+        checked: Eager,
+        config: ModelConfig,
+        postprocess: Hook | None,
+        seen: Compared | None,
+    ) -> Acceptance:
+        """Hold a candidate against the config's `accept`; raise a CheckError if it is not near enough to eager."""
+        with failing(Acceptance):
+            if seen is not None:
+                found = seen.result()
+            else:
+                if self.expected is None:
+                    budget_s = _BUILD_EXPECTED_S if self.minutes else _EXPECTED_S
+                    self.expected = expected(checked.reference, chosen.ready.samples, config, postprocess, budget_s)
+                found = acceptance(prepared(warmed.runner, seed_of(config)), self.expected)
+            if found.code == "failed":
+                raise ModelError(f"{found.sentence}\nhelp: {_ACCEPT_LESS}")
+        return found
+
+    def _again(self, bound: stages.BoundModel, config: ModelConfig, key: Key | None) -> OpenedModel | None:
+        """Serve what an earlier start chose, after a comparison with eager; None if there is none, or it differs."""
+        known = kept_start.read(key)
+        if known is None:
+            return None
+        config = config.model_copy(update={"outputs": known.outputs})
+        bound = replace(bound, outputs=signature_of(config).outputs)
+        checked = stages.run_eagerly(bound, plain(config), self.place)
+        self.laps.lap("check")
+        selection = Selection(config, bound.module, bound.samples, checked, bound.identity)
+        ready, compiled = selection.opened(known.candidate)
+        if compiled.eager and known.candidate.backend != EAGER:
+            return None
+        self.laps.lap("compile")
+        chosen = entered(known.candidate, ready, compiled)
+        try:
+            warmed, ran = stages.warm_again(chosen, known)
+            self.laps.lap("warm")
+            mistake_checks.spot_check(compiled, warmed.runner, checked.reference, bound.samples, ready.config)
+        except ModelError as error:
+            _log.warning("%s: an earlier start found otherwise, so all is checked: %s", config.name, error.what)
+            return None
+        self.laps.lap("compare")
+        checks = Checks.of(known.checks)
+        checks = replace(
+            checks,
+            warmed_shapes=replace(checks.warmed_shapes, ran=ran),
+            compilation=replace(checks.compilation, made=compiled.made),
+            device=replace(checks.device, asked=config.device, fallback=self.fallback),
+        )
+        return self._opened(bound, config, checked, ready, warmed, checks, known.table)
+
+    def _opened(
+        self,
+        bound: stages.BoundModel,
+        config: ModelConfig,
+        checked: Eager,
+        ready: Prepared,
+        warmed: Warmed,
+        checks: Checks,
+        table: tuple[Tried, ...],
+    ) -> OpenedModel:
+        if config.random:
+            # Else replicas would all draw the same, if the factory seeds torch.
+            torch.seed()
+        warmed.runner.unwarmed = 0  # The start's own rows may be larger than any warmed size.
+        return OpenedModel(
+            config=config,
+            runner=warmed.runner,
+            samples=ready.samples,
+            postprocess=bound.postprocess,
+            checks=checks,
+            forward_ms=warmed.forward_ms,
+            start_s=self.laps.start_s,
+            precision=ready.config.precision,
+            inputs_passed=bound.passed,
+            outputs_read=checked.reading.how,
+            candidates=table,
+        )

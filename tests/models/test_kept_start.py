@@ -1,0 +1,234 @@
+"""A start goes by what an earlier one of the same model found, as long as all that decides it is the same."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from configs.schema import ModelConfig
+from models.compile import store
+from models.compile.build import Compiled
+from models.errors import ModelError
+from models.startup import kept_start, mistake_checks, stages, start
+from models.startup.check_results import as_json
+from models.startup.open_model import OpenedModel, open_model
+from tests.models.test_open_model import config
+
+NETWORKS = "tests.models.networks"
+BACKEND = '''
+def make(module, inputs):
+    """{0}"""
+    return module.forward
+'''
+START = """
+import json, sys
+from configs.schema import ModelConfig
+from models.startup.open_model import open_model
+open_model(ModelConfig.model_validate(json.loads(sys.argv[1])), "cpu", kept=True)
+"""
+HOOK = '''
+def make():
+    """{0}"""
+    return lambda rows: rows
+'''
+POSTPROCESS = '''
+def make():
+    """{0}"""
+    return lambda rows: {{"y": next(iter(rows.values()))}}
+'''
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def anew(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the models that were checked as a whole, not by what was found before."""
+    seen: list[str] = []
+    whole = start.Start._anew
+
+    def counted(self: start.Start, bound: Any, given: ModelConfig, key: Any) -> OpenedModel:
+        seen.append(given.name)
+        return whole(self, bound, given, key)
+
+    monkeypatch.setattr(start.Start, "_anew", counted)
+    return seen
+
+
+def opened(**keys: Any) -> OpenedModel:
+    return open_model(config(f"{NETWORKS}:Linear", **keys), "cpu", kept=True)
+
+
+def plain(served: OpenedModel) -> list[dict[str, Any]]:
+    """The checks, without what a start says of itself."""
+    aside = {"sentence", "ran", "made", "asked", "fallback"}
+    return [{key: value for key, value in as_json(each).items() if key not in aside} for each in served.checks.results]
+
+
+def test_a_second_start_takes_what_the_first_found_and_answers_alike(anew: list[str]) -> None:
+    first, second = opened(), opened()
+    assert anew == ["m"]
+    assert (second.how, second.precision, second.candidates) == (first.how, first.precision, first.candidates)
+    assert second.forward_ms == first.forward_ms
+    assert plain(second) == plain(first)
+    rows = {"x": np.random.default_rng(0).random((3, 4), np.float32)}
+    np.testing.assert_allclose(second.runner.run([rows])["y"], first.runner.run([rows])["y"], rtol=1e-5)
+    assert second.runner.warmed == set(second.runner.layout.shapes)
+
+
+def test_found_outputs_are_those_of_the_first_start(anew: list[str]) -> None:
+    given = config(f"{NETWORKS}:Linear").model_copy(update={"outputs": ()})
+    first, second = (open_model(given, "cpu", kept=True) for _ in range(2))
+    assert anew == ["m"]
+    assert second.config.outputs == first.config.outputs
+
+
+@pytest.mark.parametrize("keys", [{"name": "other"}, {"version": "2"}, {"ingress_replicas": 1}])
+def test_what_changes_nothing_of_the_forward_needs_no_check(keys: dict[str, Any], anew: list[str]) -> None:
+    opened()
+    opened(**keys)
+    assert anew == ["m"]
+
+
+@pytest.mark.parametrize(
+    "keys", [{"max_batch_size": 4}, {"backend": "eager"}, {"precision": "bf16"}, {"tolerance": 0.5}, {"batch": "whole"}]
+)
+def test_another_config_is_checked_as_a_whole(keys: dict[str, Any], anew: list[str]) -> None:
+    opened()
+    opened(**keys)
+    assert len(anew) == 2
+
+
+def test_other_weights_are_checked_as_a_whole(tmp_path: Path, anew: list[str]) -> None:
+    for value in (1.0, 2.0):
+        torch.save({"layer.weight": torch.full((2, 4), value), "layer.bias": torch.ones(2)}, tmp_path / "w.pt")
+        served = opened(source={"factory": f"{NETWORKS}:Linear", "weights": str(tmp_path / "w.pt")})
+        assert served.runner.run([{"x": np.ones((1, 4), np.float32)}])["y"].tolist() == [[4 * value + 1] * 2]
+    assert len(anew) == 2
+
+
+@pytest.mark.parametrize(
+    "key, code", [("backend", BACKEND), ("preprocess", HOOK), ("postprocess", POSTPROCESS)], ids=lambda each: each[:11]
+)
+def test_other_code_of_a_backend_or_a_hook_is_checked_as_a_whole(
+    key: str, code: str, tmp_path: Path, cache: Path
+) -> None:
+    file, records = tmp_path / "mine.py", []
+    given = config(f"{NETWORKS}:Linear", **{key: f"{file}:make"}).model_dump(mode="json")
+    for text in ("one", "one", "another"):
+        file.write_text(code.format(text))
+        # Each in a process of its own, since one loads a file once.
+        subprocess.run([sys.executable, "-c", START, json.dumps(given)], check=True)
+        records.append(len(list((cache / "starts").glob("*.json"))))
+    assert records == [1, 1, 2]
+
+
+def test_other_example_rows_are_checked_as_a_whole(tmp_path: Path, anew: list[str]) -> None:
+    for value in (1.0, 2.0, 2.0):
+        np.savez(tmp_path / "rows.npz", x=np.full((2, 4), value, np.float32))
+        opened(example=str(tmp_path / "rows.npz"))
+    assert len(anew) == 2
+
+
+def test_another_number_of_threads_is_checked_as_a_whole(anew: list[str]) -> None:
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 2, 2):
+            torch.set_num_threads(count)
+            opened()
+    finally:
+        torch.set_num_threads(threads)
+    assert len(anew) == 2
+
+
+def test_an_answer_that_differs_now_is_checked_as_a_whole(monkeypatch: pytest.MonkeyPatch, anew: list[str]) -> None:
+    opened()
+
+    def differs(*_: object) -> None:
+        raise ModelError("output 'y': differs by 1\nhelp: none")
+
+    monkeypatch.setattr(mistake_checks, "spot_check", differs)
+    assert opened().checks.compilation.code == "passed"
+    assert len(anew) == 2
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"value": 3}'])
+def test_a_record_of_another_form_is_no_record(text: str, cache: Path, anew: list[str]) -> None:
+    opened()
+    [record] = (cache / "starts").glob("*.json")
+    record.write_text(text)
+    opened()
+    assert len(anew) == 2
+
+
+@pytest.mark.parametrize("part", ["checks", "forward_ms", "candidate", "table", "outputs"])
+def test_a_record_without_a_part_is_no_record(part: str, anew: list[str]) -> None:
+    first = opened()
+    bound = stages.bind_source(config(f"{NETWORKS}:Linear"), None)
+    key = kept_start.key_of(first.config, bound.identity, torch.device("cpu"), bound.samples)
+    found = store.read_json("starts", key)
+    assert found
+    store.write_json("starts", key, {name: value for name, value in found.items() if name != part})
+    opened()
+    assert len(anew) == 2
+
+
+def test_what_a_build_found_comes_before_what_a_start_found(cache: Path, anew: list[str]) -> None:
+    opened()
+    [record] = (cache / "starts").glob("*.json")
+    built = json.loads(record.read_text())
+    value = {**built["value"], "candidate": ["eager", "fp32"]}
+    bound = stages.bind_source(config(f"{NETWORKS}:Linear"), None)
+    key = kept_start.key_of(config(f"{NETWORKS}:Linear"), bound.identity, torch.device("cpu"), bound.samples)
+    store.write_json("builds", key, value)
+    assert opened().runner.forward.__class__.__name__ == "Linear"
+    assert anew == ["m"]
+
+
+def test_of_starts_at_once_one_looks_and_the_others_take_what_it_finds(
+    monkeypatch: pytest.MonkeyPatch, anew: list[str]
+) -> None:
+    looks, other_waits = threading.Event(), threading.Event()
+    whole = start.Start._anew
+    making = store.making
+
+    def slow(self: start.Start, *rest: Any) -> OpenedModel:
+        looks.set()
+        assert other_waits.wait(60)
+        return whole(self, *rest)
+
+    def told(backend: str, key: Any, *rest: Any) -> Any:
+        if looks.is_set() and backend == "starts":
+            other_waits.set()
+        return making(backend, key, *rest)
+
+    monkeypatch.setattr(start.Start, "_anew", slow)
+    monkeypatch.setattr(store, "making", told)
+    first = threading.Thread(target=opened)
+    first.start()
+    assert looks.wait(60)
+    opened()
+    first.join(60)
+    assert anew == ["m"]
+
+
+def test_random_answers_are_compared_again_where_both_draw_alike() -> None:
+    network = f"{NETWORKS.replace('networks', 'meant_networks')}:Variational"
+    four = [{"name": "y", "datatype": "FP32", "shape": [-1, 4]}]
+    given = config(network, random=True, outputs=four, tolerance=0.5, backend="eager")
+    served = open_model(given, "cpu", kept=True)
+    otherwise = served.runner.with_forward(lambda x: torch.randn(len(x), 4) * 9)
+    bound = stages.bind_source(given, None)
+    reference = stages.run_eagerly(bound, given, torch.device("cpu")).reference
+    compiled = Compiled(otherwise.forward, "eager")
+    with pytest.raises(ModelError, match="differs by"):
+        mistake_checks.spot_check(compiled, otherwise, reference, served.samples, given)

@@ -1,0 +1,115 @@
+"""`pitstop build` compiles what a start has no time for, keeps it, and a start elsewhere takes it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner, Result
+
+from configs.loader import load
+from models.compile import aoti
+from models.startup.open_model import open_model
+from pitstop.cli import app
+from tests.pitstop.mistakes.crashing import CrashesInBf16
+
+CONFIG: dict[str, Any] = yaml.safe_load(Path(__file__).resolve().parents[2].joinpath("serve_config.yaml").read_text())
+LINEAR = {
+    "name": "linear",
+    "source": {"factory": "tests.models.networks:Linear"},
+    "device": "cpu",
+    "backend": "aoti",
+    "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
+    "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
+    "max_batch_size": 4,
+}
+needs_compiler = pytest.mark.skipif(not aoti.has_compiler(), reason="needs a C++ compiler")
+
+
+@pytest.fixture
+def _one_thread() -> Iterator[None]:
+    """As a replica of the config has it: what is built is of a number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+
+
+def written(folder: Path, *models: dict[str, Any]) -> Path:
+    root, model = CONFIG["applications"][:2]
+    apps = [
+        {**model, "name": each["name"], "route_prefix": f"/v2/models/{each['name']}", "args": each} for each in models
+    ]
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump({**CONFIG, "applications": [root, *apps]}))
+    return path
+
+
+def build(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["build", *arguments])
+
+
+@needs_compiler
+@pytest.mark.usefixtures("_one_thread")
+def test_what_is_built_into_a_store_is_taken_by_a_start_on_another_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the command names goes before what the config names.
+    path, store = written(tmp_path, {**LINEAR, "store": str(tmp_path / "other")}), tmp_path / "store"
+    built = build(str(path), "--dest", str(store))
+    assert built.exit_code == 0, built.output
+    assert "linear: tries AOTInductor fp32" in built.output
+    assert "linear: built for cpu in " in built.output
+    assert {each.suffix for each in (store / "aoti").iterdir()} == {".pt2", ".json"}
+    assert len(list((store / "builds").iterdir())) == 1
+    assert not (tmp_path / "other").exists()
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "node"))
+    [model] = [each for each in load(path).models if each.name == "linear"]
+    config = model.config.model_copy(update={"store": str(store)})
+    served = open_model(config, "cpu", kept=True)
+    assert (served.how, served.checks.compilation.made) == ("aoti", "before")
+    assert "check" in served.start_s
+    assert "prove" not in served.start_s
+
+
+def test_a_model_that_cannot_be_built_is_told_and_the_others_are_built(tmp_path: Path) -> None:
+    broken = {**LINEAR, "name": "broken", "backend": "eager", "source": {"factory": "tests.models.networks:Counts"}}
+    path = written(tmp_path, broken, {**LINEAR, "backend": "eager"})
+    built = build(str(path))
+    assert built.exit_code == 1
+    assert "broken: outputs: " in built.output
+    assert "linear: built for cpu" in built.output
+
+
+def test_what_ends_the_process_of_a_build_is_left_out(tmp_path: Path) -> None:
+    weights = tmp_path / "w.pt"
+    torch.save(CrashesInBf16().state_dict(), weights)
+    source = {"factory": "tests.pitstop.mistakes.crashing:CrashesInBf16", "weights": str(weights)}
+    wide = {
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 8]}],
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 8]}],
+    }
+    given = {**LINEAR, **wide, "name": "crashes", "backend": "eager", "source": source}
+    path = written(tmp_path, {**given, "precision": "auto", "accept": {"cosine": 0.5}})
+    built = build(str(path))
+    assert built.exit_code == 0, built.output
+    assert built.output.count("signal 11") == 2
+    assert "it has ended the process of earlier starts" in " ".join(built.output.split())
+
+
+def test_an_unknown_model_and_a_broken_file_build_nothing(tmp_path: Path) -> None:
+    path = written(tmp_path, LINEAR)
+    unknown = build(str(path), "--model", "linaer")
+    assert (unknown.exit_code, "there is no model 'linaer'\nhelp: did you mean 'linear'?" in unknown.output) == (
+        2,
+        True,
+    )
+    path.write_text("applications: 3")
+    assert build(str(path)).exit_code == 2
