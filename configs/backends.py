@@ -102,6 +102,11 @@ def backend_of(name: str) -> Backend:
     return BACKENDS.get(name) or Backend(name, name, "models.compile.own")
 
 
+def titled(backend: str, precision: str) -> str:
+    """Return a way to run a forward for people: `AOTInductor bf16`."""
+    return f"{backend_of(backend).title} {precision}"
+
+
 def is_own(name: str) -> bool:
     """Whether a backend is the user's own function."""
     return ":" in name

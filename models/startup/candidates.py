@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from configs import precisions
-from configs.backends import AUTO, Backend, backend_of, tried_on
+from configs.backends import AUTO, Backend, backend_of, titled, tried_on
 from configs.schema import ModelConfig
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Candidate:
     precision: str
 
     def __str__(self) -> str:
-        return f"{backend_of(self.backend).title} {self.precision}"
+        return titled(self.backend, self.precision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Tried:
     def line(self) -> str:
         rate = "" if self.rows_s is None else f", {self.rows_s:,.1f} rows/s"
         reason = f": {self.reason}" if self.reason else ""
-        return f"{backend_of(self.backend).title} {self.precision}{rate}: {self.outcome.replace('_', ' ')}{reason}"
+        return f"{titled(self.backend, self.precision)}{rate}: {self.outcome.replace('_', ' ')}{reason}"
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from configs.accept import AcceptConfig
-from configs.backends import AUTO, EAGER, backend_of
+from configs.backends import AUTO, EAGER, backend_of, titled
 from configs.precisions import first_of
 from configs.schema import ModelConfig
 
@@ -43,7 +43,7 @@ class ForwardSetting:
 
     @property
     def name(self) -> str:
-        return f"{backend_of(self.backend).title} {self.precision}"
+        return titled(self.backend, self.precision)
 
     def label(self, memory_format: str) -> str:
         """Name it; the memory format only if it is not `memory_format`."""
