@@ -91,7 +91,7 @@ BACKENDS: dict[str, Backend] = {
 
 
 def tried_on(device: str) -> list[Backend]:
-    """Return the backends that audit and tune try on a device, the most promising first."""
+    """Return the backends that a start, audit and tune try on a device, the most promising first."""
     return [each for each in BACKENDS.values() if device in each.devices]
 
 

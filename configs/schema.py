@@ -185,7 +185,9 @@ class ModelConfig(Strict):
         "fastest that `accept` allows.",
     )
     accept: AcceptConfig | None = Field(
-        None, description="What a faster variant's answers must keep of eager fp32's; without it auto stays at fp32."
+        None,
+        description="What a faster variant's answers must keep of eager fp32's; without it precision: auto stays at "
+        "fp32.",
     )
     memory_format: Literal["contiguous", "channels_last"] = Field(
         "contiguous", description="Memory layout of 4-D tensors."

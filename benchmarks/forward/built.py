@@ -75,7 +75,7 @@ def building() -> Iterator[Built]:
 
 
 def in_process(module: str, *arguments: str, **variables: str) -> str:
-    """Run a program of this package on one thread, as a replica would be; return what it printed."""
+    """Run a program of this package on one thread, or as `variables` say; return the last line that it printed."""
     environment = {**os.environ, **ONE_THREAD, **KEEPS_FREED, **variables}
     command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.forward.{module}", *arguments]
     found = subprocess.run(command, check=True, cwd=cache.PROJECT, env=environment, stdout=subprocess.PIPE, text=True)

@@ -1,6 +1,7 @@
 """AOTInductor: one package of machine code for all batch sizes and open dimensions, which a start loads in a second.
 
-Compiling takes minutes and a C++ compiler, so only `pitstop build` does it; a start takes what is kept.
+Compiling takes minutes and a C++ compiler, so no start does it: `pitstop build` does, and
+`audit` and `tune` too. A start takes what is kept.
 """
 
 import importlib

@@ -1,8 +1,9 @@
 """Runs a package of AOTInductor (.pt2) through the C interface of its shared object, which lets go of the interpreter.
 
-torch's loader holds it while a forward runs (pytorch#197516): the event loop and the watchdog would stand still. All
-private names of torch are in this file. What the C interface cannot run goes through the loader: code for a GPU, where
-a run only queues kernels, operators that need torch's proxy executor, and a torch in which a name here is missing.
+torch's loader holds it while a forward runs (pytorch#197516): the event loop and the watchdog would stand still. The
+private names of torch that this takes are all in this file. What the C interface cannot run goes through the loader:
+code for a GPU, where a run only queues kernels, operators that need torch's proxy executor, and a torch in which a name
+here is missing.
 """
 
 import _ctypes

@@ -40,15 +40,15 @@ def _first(path: Path, longest_s: float) -> tuple[int | None, bool]:
             cache.folder(path.parent.name).mkdir(mode=0o700, exist_ok=True)
             handle = _try(path)
         except OSError as error:
-            _log.info("compiles without waiting for other processes: %s", error.strerror or type(error).__name__)
+            _log.info("goes on without waiting for other processes: %s", error.strerror or type(error).__name__)
             return None, told
         if handle is not None:
             return handle, told
         if not told:
-            _log.info("waits, at most %g s, for another process of this node that compiles %s", longest_s, name)
+            _log.info("waits, at most %g s, for another process of this node that makes %s", longest_s, name)
             told = True
         if time.monotonic() > deadline:
-            _log.warning("another process still compiles %s after %g s, so this one does too", name, longest_s)
+            _log.warning("another process still makes %s after %g s, so this one does too", name, longest_s)
             return None, told
         time.sleep(_POLL_S)
 

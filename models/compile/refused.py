@@ -35,7 +35,7 @@ _WRONG = "a trace would be wrong for other inputs"
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A way that was tried (script, trace, export) and refused.
+    """A way that was tried (script, trace, export, or a backend's name) and refused.
 
     `said` is torch's own reason, `deviation` is from eager; `file`, `line` and `text` are a line of the network's code.
     """
@@ -55,7 +55,7 @@ class Refused:
             "data_branch": f"{wrong}control flow depends on the data{self._where}",
             "data_value": f"{wrong}a number is read out of the data{self._where}",
             "any_size": f"a trace may be wrong for other sizes, of which requests may bring any ({self.said})",
-            "too_long": f"{self.said} takes too long for a start",
+            "too_long": f"{self.said} takes too long",
             "not_exportable": f"torch.export fails ({self.said}){self._where if self.file else ''}",
             "fixed_size": f"torch.export cannot leave {self.said} open",
             "not_compilable": f"{_COMPILERS.get(self.way, f'torch.jit.{self.way}')} fails ({self.said})",

@@ -1,8 +1,8 @@
 """The store that nodes share: a folder or any fsspec URL, `store:` in the YAML or $PITSTOP_STORE.
 
-An artefact lies in BACKEND/KEY-SHA256.pt2, and BACKEND/KEY.json says which it is. So a start asks for two names and
-lists nothing, which a plain web server can answer too. The document is written last: without it the artefact is not
-there. A package holds machine code: who may write to the store can run code in every replica that reads it.
+An artefact lies in BACKEND/KEY-SHA256, with its suffix, and BACKEND/KEY.json says which it is. So a start asks for two
+names and lists nothing, which a plain web server can answer too. The document is written last: without it the artefact
+is not there. A package holds machine code: who may write to the store can run code in every replica that reads it.
 """
 
 import json

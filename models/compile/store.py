@@ -3,7 +3,8 @@
 The key covers the network's identity, its signature, layout and precision, pitstop's own code, and the machine: after a
 change of these nothing old is loaded. An artefact has its checksum in its name and is written whole or not at all, so a
 partial one is never run. A start writes to the cache alone, `pitstop build` also to the store (shared_store.py).
-Whatever cannot be read or written, because of a full disk or a store that is away, costs a compilation, never a start.
+Whatever cannot be read or written, because of a full disk or a store that is away, costs a compilation or a faster
+forward, never a start.
 """
 
 import json
@@ -101,7 +102,7 @@ def write(
         # RuntimeError: a module that calls @torch.jit.ignore.
         line = str(error).partition("\n")[0]
         _log.warning(
-            "compiled artefact not kept in %s, the next start compiles again: %s\n%s",
+            "compiled artefact not kept in %s, so it will be made again: %s\n%s",
             cache.cache_dir(),
             line,
             cache.HELP,

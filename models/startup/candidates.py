@@ -68,7 +68,7 @@ def field_of(config: ModelConfig, device: str, arithmetic: "Arithmetic", minutes
     """
     own = arithmetic.config.precision
     free = config.precision == precisions.AUTO and config.accept is not None and not arithmetic.why
-    # int8 gains nothing but by what compiles for minutes [measured], and only a build makes that.
+    # Only what compiles for minutes makes int8 faster [measured], and only a build compiles it.
     others = [each.name for each in precisions.tried_on(device, quantized=minutes) if each.takes(config.source)]
     # Its own comes first: of two equally fast, a start takes the first.
     chosen = [own, *(each for each in others if each != own)] if free else [own]

@@ -127,7 +127,7 @@ class Start:
             rows = stages.prove_rows(ready, warmed.runner, checked.reference)
             self.laps.lap("prove")
             accept = config.accept
-            # A build has time for more rows, and labelled ones must be asked for.
+            # What is compared anyway is enough for a start. A build has time for more, and labelled rows are not in it.
             few = accept is not None and accept.accuracy is None and not self.minutes
             with failing(Acceptance):
                 seen = Compared(accept, ready.outputs, samples) if accept is not None and few else None

@@ -24,7 +24,8 @@ def build_one(order: Order, report: Report) -> None:
         served = open_model(config, device, note or None, minutes=True)
         chosen = served.candidates[0]
         rate = "" if chosen.rows_s is None else f", {chosen.rows_s:,.1f} rows/s"
-        text = f"built for {device} in {served.started_s:.0f} s; {chosen.backend} {chosen.precision} serves{rate}{note}"
+        fallback = f"; {note}" if note else ""
+        text = f"built for {device} in {served.started_s:.0f} s; {served.chosen} serves{rate}{fallback}"
         report(Built(True, text, served.candidates))
     except BaseException as error:  # A factory may raise anything, SystemExit too, and each has its sentence.
         report(Built(False, told(error)))

@@ -17,8 +17,8 @@ def build(
 ) -> None:
     """Compile every candidate of each model for this machine, compare and time them, and keep what is found.
 
-    A start never compiles for minutes: it takes from the store what was built for its kind of machine.
-    Exits with 0 if every model was built, 1 if one was not, 2 if there is nothing to build here.
+    With backend: auto a start never compiles for minutes: it takes what was built for its kind of machine.
+    Exits with 0 if every model was built, 1 if one was not, 2 if the file cannot be read or has no such model.
 
     Example: [bold]pitstop build serve_config.yaml --dest s3://models/store[/bold]
     """

@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_nothing_behind_and_costs_one_warning_with_advice(
     assert files(cache) == []
     assert kept("key", CPU) is None
     [record] = caplog.records
-    assert "the next start compiles again" in record.getMessage()
+    assert "so it will be made again" in record.getMessage()
     assert "set PITSTOP_CACHE to another folder" in record.getMessage()
 
 

@@ -246,7 +246,7 @@ def test_a_network_that_does_not_export_says_where_and_today_s_evidence_holds() 
 
 def test_a_network_that_takes_forever_to_export_does_not_hold_up_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "_START_S", 0.3)
-    assert refused(given(networks.Endless())).sentence == "recording the forward takes too long for a start"
+    assert refused(given(networks.Endless())).sentence == "recording the forward takes too long"
     assert traced(given(networks.Endless()))[0] != "trace"
 
 
@@ -255,7 +255,7 @@ def test_a_comparison_that_takes_too_long_for_a_start_is_left_to_a_build(monkeyp
     network = given(networks.SizeBranch())
     how, why = traced(network)
     assert how != "trace"
-    assert why == "to compare a trace with eager at every warmed size takes too long for a start"
+    assert why == "to compare a trace with eager at every warmed size takes too long"
     assert traced(replace(network, minutes=True)) == ("trace", "")
 
 

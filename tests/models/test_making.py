@@ -83,7 +83,7 @@ def test_who_waits_goes_on_once_the_maker_is_done_or_dead(killed: bool, caplog: 
     caplog.set_level(logging.INFO)
     other = holder()
     thread, found = waiter()
-    while "waits, at most 900 s, for another process of this node that compiles torchscript-key" not in caplog.text:
+    while "waits, at most 900 s, for another process of this node that makes torchscript-key" not in caplog.text:
         assert thread.is_alive()
         thread.join(0.05)
     assert found == []
@@ -107,7 +107,7 @@ def test_nobody_waits_longer_than_the_bound(caplog: pytest.LogCaptureFixture) ->
     other = holder()
     with making("torchscript", "key", longest_s=0.2) as waited:
         assert waited
-    assert "another process still compiles torchscript-key after 0.2 s, so this one does too" in caplog.text
+    assert "another process still makes torchscript-key after 0.2 s, so this one does too" in caplog.text
     other.communicate("\n", timeout=60)
 
 
@@ -138,7 +138,7 @@ def test_a_start_that_waited_reads_what_the_other_made(monkeypatch: pytest.Monke
     read = store.read
 
     def noted(*args: object, **keys: object) -> object:
-        reads.append(keys.get("here"))
+        reads.append(keys.get("here", False))
         # At the first look there is nothing; then another start has made it.
         return None if len(reads) == 1 else read(*args, **keys)  # type: ignore[arg-type]
 
