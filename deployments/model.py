@@ -230,8 +230,8 @@ class Model:
         results = "\n".join(f"  {line(result)}" for result in self._served.checks.results)
         steps = ", ".join(f"{step} {took_s:.1f}" for step, took_s in self._served.start_s.items())
         served = self._served
-        told = self._config.name, served.chosen, served.started_s, steps, results
-        self._log.info("%s runs as %s, warm after %.1f s (%s)\n%s", *told)
+        told = self._config.name, served.chosen, served.started_s, steps, served.checked_by, results
+        self._log.info("%s runs as %s, warm after %.1f s (%s); checked by %s:\n%s", *told)
 
 
 Deployment = serve.deployment(name="Model")(serve.ingress()(calls.servicer(Model)))

@@ -16,7 +16,7 @@ import yaml
 from configs.document import application
 
 from .. import cache, script
-from ..peers.pitstop import shipped
+from ..peers.pitstop import hold_to_fp32, shipped
 from ..server import KEEPS_FREED, ONE_THREAD
 
 Args = dict[str, Any]
@@ -84,12 +84,7 @@ def in_process(module: str, *arguments: str, **variables: str) -> str:
 
 def fp32(name: str) -> Way:
     """Return the shipped config held to fp32, with the backend still to be found by measuring."""
-
-    def edit(args: Args) -> None:
-        args.pop("accept", None)
-        args |= {"backend": "auto", "precision": "fp32"}
-
-    return Way(name, "fp32", edit)
+    return Way(name, "fp32", hold_to_fp32)
 
 
 def as_shipped(name: str) -> Way:

@@ -50,7 +50,15 @@ def _alone(launch: Launch) -> dict[str, Any]:
             "precision": chosen().precision,
             "max_batch_size": launch.batching.max_batch_size,
         }
+    elif chosen().precision == "fp32":
+        hold_to_fp32(application(raw, launch.workload.name)["args"])
     return raw
+
+
+def hold_to_fp32(args: dict[str, Any]) -> None:
+    """Edit a model's args so that it serves in fp32, as its peers do, by the backend that is fastest then."""
+    args.pop("accept", None)
+    args |= {"backend": "auto", "precision": "fp32"}
 
 
 def read_by(raw: dict[str, Any], name: str, ingress_replicas: int) -> None:
@@ -86,7 +94,7 @@ def _batching(name: str) -> Batching:
 PEER = Peer(
     name="pitstop",
     packages=(),
-    settings="the shipped configs/*.yaml, one replica",
+    settings="the shipped configs/*.yaml in the precision of the peers, one replica",
     keeps_freed=True,
     batching={name: _batching(name) for name in ("mlp", "resnet50", "minilm")},
     command=_command,

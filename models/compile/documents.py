@@ -17,12 +17,15 @@ from .provenance import made
 _log = logging.getLogger("pitstop")
 
 
-def read_json(kind: str, key: str | None) -> Any:
-    """Return a document, the newer one of cache and store; None if there is none, or it is not whole."""
+def read_json(kind: str, key: str | None, *, here: bool = False) -> Any:
+    """Return a document, the newer one of cache and store; None if there is none, or it is not whole.
+
+    `here` looks only into the cache.
+    """
     if key is None:
         return None
     path = cache.cache_dir() / kind / f"{key}.json"
-    ours, theirs = _document(path, key), _of_store(kind, key)
+    ours, theirs = _document(path, key), None if here else _of_store(kind, key)
     if theirs is None or (ours is not None and ours["made"] >= theirs["made"]):
         if ours is not None:
             with suppress(OSError):

@@ -35,7 +35,9 @@ def machine(device: "torch.device", portable: bool = False) -> dict[str, object]
         return found
     found |= {"architecture": platform.machine(), "system": platform.system(), "libc": _libc()}
     # Code for a GPU has a host's part, which is compiled for its processor.
-    found |= {"isa": isa(), "capability": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads()}
+    found |= {"isa": isa(), "capability": torch.backends.cpu.get_cpu_capability()}
+    if device.type == "cpu":
+        found |= {"threads": torch.get_num_threads()}
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         found |= {"gpu": torch.cuda.get_device_name(device), "compute": f"{major}.{minor}"}

@@ -29,7 +29,8 @@ from .row_checks import PROBE_ROWS
 from .sample_inputs import SampleInputs
 
 # A build has compared more candidates than a start can, so what it found comes first.
-_KINDS = ("builds", "starts")
+_BUILDS, _STARTS = "builds", "starts"
+_MAKERS = {_BUILDS: "pitstop build", _STARTS: "an earlier start on this node"}
 # Keys of a config that change nothing of the forward or its checks, or say where something is that has its own digest.
 _ASIDE = {
     "name",
@@ -48,7 +49,10 @@ _ASIDE = {
 
 @dataclass(frozen=True, slots=True)
 class KeptStart:
-    """The outcome of a start. `packed_from`: the rows from which convolutions are packed, None if they never are."""
+    """The outcome of a start, or of a build: `maker` says which.
+
+    `packed_from`: the rows from which convolutions are packed, None if they never are.
+    """
 
     candidate: Candidate
     packed_from: int | None
@@ -56,6 +60,7 @@ class KeptStart:
     checks: tuple[CheckResult, ...]
     forward_ms: dict[Shape, float]
     table: tuple[Tried, ...]
+    maker: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -79,11 +84,12 @@ def key_of(config: ModelConfig, identity: str | None, device: torch.device, samp
 
 def read(key: store.Key | None) -> KeptStart | None:
     """Return what is kept under a key; None if nothing is, or it is of another form."""
-    for kind in _KINDS:
-        found = store.read_json(kind, key)
+    for kind, maker in _MAKERS.items():
+        # Only builds write to the store.
+        found = store.read_json(kind, key, here=kind == _STARTS)
         if found is not None:
             try:
-                return _from_json(found)
+                return _from_json(found, maker)
             except (KeyError, TypeError, ValueError):
                 continue
     return None
@@ -91,10 +97,10 @@ def read(key: store.Key | None) -> KeptStart | None:
 
 def write(key: store.Key | None, found: KeptStart, built: bool) -> None:
     """Keep the outcome of a start, or of a build, which goes to the store too."""
-    store.write_json(_KINDS[0] if built else _KINDS[1], key, found.as_json(), publish=built)
+    store.write_json(_BUILDS if built else _STARTS, key, found.as_json(), publish=built)
 
 
-def _from_json(found: Mapping[str, Any]) -> KeptStart:
+def _from_json(found: Mapping[str, Any], maker: str) -> KeptStart:
     return KeptStart(
         Candidate(*found["candidate"]),
         found["packed_from"],
@@ -102,6 +108,7 @@ def _from_json(found: Mapping[str, Any]) -> KeptStart:
         tuple(map(from_json, found["checks"])),
         {(rows, tuple(sizes)): ms for rows, sizes, ms in found["forward_ms"]},
         tuple(Tried(**each) for each in found["table"]),
+        maker,
     )
 
 

@@ -25,6 +25,8 @@ from .check_results import (
 )
 from .sample_inputs import SampleInputs
 
+THIS_START = "this start"
+
 
 @dataclass(frozen=True, slots=True)
 class Checks:
@@ -73,6 +75,8 @@ class OpenedModel:
     outputs_read: str
     # All that were compared, the one that serves first.
     candidates: tuple[Tried, ...]
+    # Whose results the checks and the comparison are.
+    checked_by: str = THIS_START
 
     @property
     def how(self) -> str:
@@ -98,5 +102,6 @@ class OpenedModel:
             "inputs_passed": self.inputs_passed,
             "outputs_read": self.outputs_read,
             "checked_with": self.samples.source,
+            "checked_by": self.checked_by,
             "start_s": {step: round(took_s, 2) for step, took_s in self.start_s.items()},
         }

@@ -205,7 +205,8 @@ class Start:
             compilation=replace(checks.compilation, made=compiled.made),
             device=replace(checks.device, asked=config.device, fallback=self.fallback),
         )
-        return self._opened(bound, config, checked, ready, warmed, checks, known.table)
+        opened = self._opened(bound, config, checked, ready, warmed, checks, known.table)
+        return replace(opened, checked_by=known.maker)
 
     def _opened(
         self,

@@ -27,8 +27,6 @@ def args_of(job: Job, made: Made, location: str, sha256: str) -> dict[str, Any]:
     args |= {key: named for key in ("preprocess", "postprocess", "handler") if (named := getattr(job, key))}
     args |= {"batch": job.batch} if job.batch != "shared" else {}
     args |= {"random": True} if job.random else {}
-    if job.to == "pt2":
-        args["backend"] = "eager"
     return args
 
 

@@ -20,12 +20,14 @@ from benchmarks.forward.built import Built, as_shipped, building, fp32
 from benchmarks.forward.deviations import Deviations
 from benchmarks.forward.servers_table import of_the_limit, ratios
 from benchmarks.forward.table import render
-from benchmarks.peers import Peer
+from benchmarks.peers import PEERS, Peer
+from benchmarks.peers.peer import Launch
 from benchmarks.peers.pitstop import shipped
 from benchmarks.results import Closed, Measured
 from benchmarks.server import Server
 from benchmarks.summary import Round
 from benchmarks.workloads import WORKLOADS, Workload
+from configs.document import application
 from models.startup.open_model import OpenedModel
 from models.zoo.mlp import Mlp
 from pitstop.report.numbers import TIMES
@@ -257,6 +259,19 @@ def served(config: Path) -> OpenedModel:
         return opened.opened(config, "mlp")
     finally:
         torch.set_num_threads(threads)
+
+
+def test_pitstop_is_held_to_fp32_beside_peers_in_fp32_and_is_as_shipped_otherwise(tmp_path: Path) -> None:
+    workload = WORKLOADS["resnet50"]
+    launch = Launch(workload, PEERS["pitstop"].batch("resnet50"), 8000, tmp_path, Path("python"))
+    args = {}
+    for precision in ("fp32", "bf16"):
+        with script.environment(Device("cpu", precision).environment):
+            config = Path(PEERS["pitstop"].command(launch).argv[-1])
+        args[precision] = application(yaml.safe_load(config.read_text()), "resnet50")["args"]
+    assert args["fp32"]["precision"] == "fp32"
+    assert "accept" not in args["fp32"]
+    assert args["bf16"] == application(shipped("resnet50"), "resnet50")["args"]
 
 
 def test_the_forward_is_timed_at_every_size_that_the_requests_which_wait_can_fill(served: OpenedModel) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from configs.schema import ModelConfig
-from models.compile import store
+from models.compile import shared_store, store
 from models.compile.build import Compiled
 from models.errors import ModelError
 from models.startup import kept_start, mistake_checks, stages, start
@@ -80,6 +80,8 @@ def test_a_second_start_takes_what_the_first_found_and_answers_alike(anew: list[
     assert (second.how, second.precision, second.candidates) == (first.how, first.precision, first.candidates)
     assert second.forward_ms == first.forward_ms
     assert plain(second) == plain(first)
+    by = [served.summary()["checked_by"] for served in (first, second)]
+    assert by == ["this start", "an earlier start on this node"]
     rows = {"x": np.random.default_rng(0).random((3, 4), np.float32)}
     np.testing.assert_allclose(second.runner.run([rows])["y"], first.runner.run([rows])["y"], rtol=1e-5)
     assert second.runner.warmed == set(second.runner.layout.shapes)
@@ -190,8 +192,25 @@ def test_what_a_build_found_comes_before_what_a_start_found(cache: Path, anew: l
     bound = stages.bind_source(config(f"{NETWORKS}:Linear"), None)
     key = kept_start.key_of(config(f"{NETWORKS}:Linear"), bound.identity, torch.device("cpu"), bound.samples)
     store.write_json("builds", key, value)
-    assert opened().runner.forward.__class__.__name__ == "Linear"
+    served = opened()
+    assert served.runner.forward.__class__.__name__ == "Linear"
+    assert served.checked_by == "pitstop build"
     assert anew == ["m"]
+
+
+def test_a_store_is_asked_for_what_builds_found_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "store").mkdir()
+    asked: list[str] = []
+    document = shared_store.document
+
+    def noted(place: Any, kind: str, *rest: Any) -> Any:
+        asked.append(kind)
+        return document(place, kind, *rest)
+
+    monkeypatch.setattr(shared_store, "document", noted)
+    opened(store=str(tmp_path / "store"))
+    assert "builds" in asked
+    assert "starts" not in asked
 
 
 def test_of_starts_at_once_one_looks_and_the_others_take_what_it_finds(

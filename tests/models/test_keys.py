@@ -101,6 +101,16 @@ def test_machine_code_is_of_one_kind_of_machine_and_torchscript_of_any(
     assert key_of(given(), portable=True) == before[1]
 
 
+def test_threads_are_in_the_key_of_a_cpu_and_not_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A build sets none for a GPU, and Ray sets some for a replica.
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a GPU")
+    kinds = [torch.device("cpu"), torch.device("cuda", 0)]
+    before = [machine.machine(kind) for kind in kinds]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    assert [machine.machine(kind) == was for kind, was in zip(kinds, before, strict=True)] == [False, True]
+
+
 def test_threads_torch_and_pitstop_s_own_code_are_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {key_of(given())}
     monkeypatch.setattr(torch, "get_num_threads", lambda: 77)

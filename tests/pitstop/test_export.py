@@ -59,6 +59,7 @@ def test_the_printed_yaml_serves_any_number_of_rows(checkpoint: Path, tmp_path: 
     assert lines.read_text() in output
     config = ModelConfig.model_validate({"name": "net", **yaml.safe_load(lines.read_text())})
     assert getattr(config.source, key) == str(tmp_path / dest)
+    assert config.backend == "auto"
     for rows in (1, 5, 33):
         assert torch.equal(load(config.source)(torch.ones(rows, 4)), torch.full((rows, 2), 12.0))
 
