@@ -15,7 +15,7 @@ from configs.schema import ModelConfig
 if TYPE_CHECKING:
     from .precision import Arithmetic
 
-Outcome = Literal["chosen", "slower", "refused", "not_built"]
+Outcome = Literal["chosen", "not_faster", "refused", "not_built"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A candidate and what came of it: its forward in ms by shape, rows a second at the best, and why it lost."""
+    """A candidate and what came of it: its forward in ms by shape, rows a second at the best, and why it lost.
+
+    `times`: what its forward took over what the chosen one's took, averaged over batch sizes that both ran in turns.
+    """
 
     backend: str
     precision: str
@@ -39,6 +42,7 @@ class Tried:
     reason: str = ""
     rows_s: float | None = None
     forward_ms: dict[str, float] = field(default_factory=dict)
+    times: float | None = None
 
     @property
     def line(self) -> str:

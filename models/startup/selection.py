@@ -93,16 +93,17 @@ class Selection:
         """Note that a check has refused a candidate, or its precision, whatever the backend."""
         self.tried[candidate] = replace(self.tried[candidate], outcome="refused", reason=reason)
         for each, row in self.tried.items():
-            if precision and each.precision == candidate.precision and row.outcome == "slower":
+            if precision and each.precision == candidate.precision and row.outcome == "not_faster":
                 self.tried[each] = replace(row, outcome="refused", reason=f"as {candidate}")
 
     def choose(self, candidate: Candidate) -> tuple[Tried, ...]:
         """Note that a candidate serves; return the table of all, with the chosen one first, then the fastest."""
         for each, row in self.tried.items():
-            if row.outcome == "slower":
+            if row.outcome == "not_faster":
                 times = self._over_first[each] / self._over_first[candidate]
-                self.tried[each] = replace(row, reason=f"takes {times:.2f} times as long as {candidate}")
-        self.tried[candidate] = replace(self.tried[candidate], outcome="chosen", reason="")
+                reason = f"takes {times:.2f} times as long as {candidate}, in turns"
+                self.tried[each] = replace(row, reason=reason, times=round(times, 3))
+        self.tried[candidate] = replace(self.tried[candidate], outcome="chosen", reason="", times=1.0)
         return tuple(sorted(self.tried.values(), key=lambda each: (each.outcome != "chosen", -(each.rows_s or 0))))
 
     def _fastest(self, candidates: Sequence[Candidate], only: bool = False) -> Contender | None:
@@ -139,7 +140,7 @@ class Selection:
             if champion is None:
                 self._over_first[candidate] = 1.0
                 first = alone(candidate, ready, compiled)
-                self.tried[candidate] = _slower(first)
+                self.tried[candidate] = _ran(first)
                 return first
             found = challenger(candidate, ready, compiled, champion)
             ratio = ratio_in_turns(found, champion, self.samples) if isinstance(found, Contender) else found
@@ -150,9 +151,9 @@ class Selection:
             return champion
         self._over_first[candidate] = ratio * self._over_first[champion.candidate]
         if not isinstance(found, Contender):
-            self.tried[candidate] = Tried(*_named(candidate), "slower")
+            self.tried[candidate] = Tried(*_named(candidate), "not_faster")
             return champion
-        self.tried[candidate] = _slower(found)
+        self.tried[candidate] = _ran(found)
         return found if ratio <= WINS else champion
 
     def _compiled(self, candidate: Candidate, ready: Prepared) -> Compiled:
@@ -212,7 +213,7 @@ def _named(candidate: Candidate) -> tuple[str, str]:
     return candidate.backend, candidate.precision
 
 
-def _slower(found: Contender) -> Tried:
+def _ran(found: Contender) -> Tried:
     """Return the row of a candidate that ran, until it is chosen or refused."""
     times = {label(shape): round(ms, 3) for shape, ms in sorted(found.forward_ms.items())}
-    return Tried(*_named(found.candidate), "slower", "", ends(found.forward_ms)[1].rows_s, times)
+    return Tried(*_named(found.candidate), "not_faster", "", ends(found.forward_ms)[1].rows_s, times)

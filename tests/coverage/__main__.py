@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pkgutil import resolve_name
+from statistics import median
 from typing import Any
 
 from benchmarks import script
@@ -34,6 +35,8 @@ class Row:
     python_lines: int
     came: str
     deviation: float | None
+    faster: float | None
+    of_transformers: bool
     expected: bool | None
 
 
@@ -57,9 +60,10 @@ def _row(case: Case) -> Row:
     try:
         found = outcome_of(case)
     except AssertionError as error:
-        return Row(case.name, *lines, f"**served wrongly**: {error}", None, False)
+        return Row(case.name, *lines, f"**served wrongly**: {error}", None, None, False, False)
     expected = bool(found.refused) == bool(case.refused) and case.refused in found.refused
-    return Row(case.name, *lines, _came(case, args, found), None if found.refused else found.deviation, expected)
+    deviation = None if found.refused else found.deviation
+    return Row(case.name, *lines, _came(case, args, found), deviation, found.faster, found.of_transformers, expected)
 
 
 def _python_lines(args: Mapping[str, Any]) -> Iterator[int]:
@@ -92,8 +96,12 @@ def _markdown(content: Mapping[str, Any], found: Iterable[Row]) -> str:
         "takes. Every row is compared with the eager network's own answer to that row alone, unpadded; with `random`, "
         "a request with what eager draws from its seed; with `batch`, a request as a whole. The largest deviation is "
         "relative to the largest value of an output. The last word of a network that is served is how its forward "
-        "runs. Lines of YAML are a model's `args`; lines of Python are hooks and examples, all that is written beside "
+        "runs; the last column how long the start's eager forward took over that one's, in turns, where both could "
+        "run. Lines of YAML are a model's `args`; lines of Python are hooks and examples, all that is written beside "
         "the network.",
+        "",
+        _speed("networks of transformers", [each for each in rows if each.of_transformers]),
+        _speed("other networks", [each for each in rows if not each.of_transformers]),
         "",
     ]
     cells = [
@@ -103,10 +111,26 @@ def _markdown(content: Mapping[str, Any], found: Iterable[Row]) -> str:
             str(each.python_lines),
             each.came + (" **(not expected)**" if each.expected is False else ""),
             "" if each.deviation is None else f"{each.deviation:.1e}",
+            "" if each.faster is None else f"{each.faster:.2f}",
         ]
         for each in rows
     ]
-    return "\n".join([*lines, *table(["network", "YAML", "Python", "came", "deviation"], cells, "lrrlr")])
+    return "\n".join(
+        [*lines, *table(["network", "YAML", "Python", "came", "deviation", "eager takes"], cells, "lrrlrr")]
+    )
+
+
+def _speed(what: str, rows: list[Row]) -> str:
+    served = [each for each in rows if each.deviation is not None]
+    eager = [each.name for each in served if each.came.endswith("; eager")]
+    ratios = [each.faster for each in served if each.faster is not None]
+    found = f"- Of {len(served)} {what}, {len(eager)} run eagerly{': ' + ', '.join(eager) if eager else ''}."
+    if ratios:
+        found += (
+            f" Of the {len(ratios)} where eager was timed in turns with another, it takes "
+            f"{median(ratios):.2f} times as long as what serves (median; {min(ratios):.2f} to {max(ratios):.2f})."
+        )
+    return found
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ class Eager:
         # Weights of half the size are compared as the numbers that they are.
         halves = any(each.dtype in (torch.bfloat16, torch.float16) for each in module.parameters())
         self._module = (module.float() if halves else module).eval()
+        self.of_transformers = any(type(each).__module__.startswith("transformers.") for each in module.modules())
         self._takes = inspect.signature(module.forward).parameters
         self._hooks, self._outputs = hooks_of(config), config.outputs
 

@@ -13,6 +13,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from configs.backends import EAGER
 from configs.loader import ConfigError, parse_model
 from configs.schema import ModelConfig
 from deployments.batching.batch_result import BatchResult
@@ -38,10 +39,15 @@ _ASKS_THE_REPLICA = "ray.serve.batching._BatchQueue._warn_if_max_batch_size_exce
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a case: how it is served and its largest deviation, or why it was refused."""
+    """What came of a case: how it is served and its largest deviation, or why it was refused.
+
+    `faster`: how long the start's eager forward took over the one that serves; None where only one could run.
+    """
 
     how: str = ""
     deviation: float = 0.0
+    faster: float | None = None
+    of_transformers: bool = False
     forwards: int = 0
     refused: str = ""
 
@@ -67,7 +73,10 @@ def outcome_of(case: Case) -> Outcome:
         config = parse_model(case.args)
         torch.set_num_threads(config.threads)  # As deployments.resources.confine does.
         served, asked, forwards = asyncio.run(_ask(case, config))
-        return Outcome(served.how, compared(case, served.config, asked), forwards)
+        eager = Eager(case, served.config)
+        faster = {each.backend: each.times for each in served.candidates}.get(EAGER)
+        worst = compared(case.name, served.config, asked, eager)
+        return Outcome(served.how, worst, faster, eager.of_transformers, forwards)
     except (ConfigError, ModelError) as error:
         return Outcome(refused=str(error))
     finally:
@@ -119,9 +128,9 @@ async def _client(model: Model, request: InferRequest) -> Asked:
 _MANY, _TIES = 1000, 1e-3
 
 
-def compared(case: Case, config: ModelConfig, asked: list[Asked]) -> float:
+def compared(case: str, config: ModelConfig, asked: list[Asked], eager: Eager) -> float:
     """Return the largest deviation of an answer from eager's, row by row where rows do not belong together."""
-    eager, worst = Eager(case, config), 0.0
+    worst = 0.0
     tolerance = tolerance_for(config.precision, config.tolerance)
     floats = max(tolerance.relative, config.batch_tolerance or 0.0)
     allowed = {each.name: floats if each.datatype[:2] == "FP" else tolerance.disagree for each in config.outputs}
@@ -132,7 +141,7 @@ def compared(case: Case, config: ModelConfig, asked: list[Asked]) -> float:
             answer = {name: array[row] for name, array in each.answer.items()}
             for name, by in _deviations(config, answer, expected, each.count == 1).items():
                 sizes = {name: array.shape for name, array in each.rows.items()}
-                what = f"{case.name}: {name} of {row} of {sizes}"
+                what = f"{case}: {name} of {row} of {sizes}"
                 assert by <= allowed[name], f"{what} deviates by {by:.1e}, {allowed[name]:.1e} is allowed"
                 worst = max(worst, by)
     return worst

@@ -28,6 +28,7 @@ from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from models.runtime.dims import below
 from models.signature import NUMPY, Array
 from tests.coverage.cases import CASES, Case
+from tests.coverage.eager import Eager
 from tests.coverage.harness import Asked, compared, requests_of
 from tests.coverage.networks.vision import Cnn
 from tests.e2e.conftest import model
@@ -241,6 +242,7 @@ def test_each_of_ten_networks_asked_at_once_answers_as_eager_does(
     assert len({each.count for each in asked}) > 1
     torch.set_num_threads(1)  # As the replicas do.
     try:
-        compared(case, running.configs[case.name], asked)
+        config = running.configs[case.name]
+        compared(case.name, config, asked, Eager(case, config))
     finally:
         torch.set_num_threads(before)

@@ -82,7 +82,7 @@ def test_auto_serves_the_fastest_and_its_table_has_every_candidate() -> None:
     found = outcomes(served)
     assert found.pop("quick") == "chosen"
     assert found.pop("aoti") == "not_built"
-    assert set(found.values()) <= {"slower", "refused"}
+    assert set(found.values()) <= {"not_faster", "refused"}
     assert served.summary()["candidates"][0]["backend"] == "quick"
 
 
@@ -122,6 +122,8 @@ def test_a_network_that_is_wrong_in_every_way_gets_the_error_of_the_first() -> N
 
 
 def test_a_row_of_the_table_reads_as_a_line() -> None:
-    row = Tried("compile", "bf16", "slower", "1.20 of the time of eager fp32", 1234.5)
-    assert row.line == "torch.compile bf16, 1,234.5 rows/s: slower: 1.20 of the time of eager fp32"
+    row = Tried("compile", "bf16", "not_faster", "takes 1.20 times as long as eager fp32, in turns", 1234.5)
+    assert (
+        row.line == "torch.compile bf16, 1,234.5 rows/s: not faster: takes 1.20 times as long as eager fp32, in turns"
+    )
     assert str(Candidate("eager", "fp32")) == "eager fp32"
