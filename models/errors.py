@@ -20,6 +20,8 @@ class ModelError(Exception):
 def first_line(error: BaseException) -> str:
     """Return an exception's first line, with its type if it is not one of ours."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    first = lines[0][:200] if lines else ""
+    # There the first line says nothing, and the last one what was raised.
+    place = -1 if lines and lines[0].startswith("The following operation failed in the TorchScript") else 0
+    first = lines[place][:200] if lines else ""
     own = type(error).__module__.startswith(("models.", "configs."))
     return first if own and first else f"{type(error).__name__}: {first}".rstrip(": ")

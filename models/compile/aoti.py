@@ -36,6 +36,7 @@ from .build import Compiled, Uncompiled
 from .expected_inputs import NotExpectedError, expected_by, to_json
 from .exporting import exported
 from .refused import Refused
+from .run_watch import watched
 from .torchscript import loaded_script
 
 _NAME = "aoti"
@@ -70,6 +71,8 @@ def _compiled(given: Uncompiled, key: store.Key | None) -> Forward | Refused:
     unpadded = [dim.name or "length" for dim in given.layout.dims if not dim.padded and dim.name in found.narrowed]
     if unpadded:
         return Refused(_NAME, "fixed_size", f"every size of {' and '.join(unpadded)}")
+    if (untold := watched(given.module, given.probes).refused(_NAME)) is not None:
+        return untold
     with tempfile.TemporaryDirectory(prefix="package-", dir=_workshop()) as folder:
         package = Path(folder) / f"{_NAME}.pt2"
         # Frozen weights are packed for oneDNN. On a GPU there is nothing to pack, and it may lose (pytorch#119183).

@@ -7,7 +7,8 @@ from typing import Literal
 # Compiled in this start, in an earlier one, or already in the model's file.
 Made = Literal["now", "before", "file"]
 # data_branch: Python branches on the data. data_value: Python reads a number out of the data, which a trace freezes.
-# wrong_branch: torch warns of a frozen value, and torch.export cannot judge it. deviates: its answers differ from
+# wrong_branch: a value would be frozen, and torch.export cannot judge it. catches, threads: a recording does not show
+# all that forward may do. deviates: its answers differ from
 # eager's. any_size: torch warns, and not all sizes that may come can be compared. fixed_size: forward fixes one.
 RefusedCode = Literal[
     "not_compilable",
@@ -15,6 +16,8 @@ RefusedCode = Literal[
     "data_branch",
     "data_value",
     "wrong_branch",
+    "catches",
+    "threads",
     "deviates",
     "any_size",
     "fixed_size",
@@ -26,6 +29,7 @@ RefusedCode = Literal[
     "random",
     "is_script",
     "int8",
+    "own_call",
 ]
 # A trace that would be wrong for other inputs.
 WRONG_TRACE: tuple[RefusedCode, ...] = ("data_branch", "data_value", "wrong_branch", "deviates")
@@ -59,7 +63,10 @@ class Refused:
             "not_exportable": f"torch.export fails ({self.said}){self._where if self.file else ''}",
             "fixed_size": f"torch.export cannot leave {self.said} open",
             "not_compilable": f"{_COMPILERS.get(self.way, f'torch.jit.{self.way}')} fails ({self.said})",
-            "wrong_branch": f"a trace may be wrong for other inputs: torch warns of what it would freeze ({self.said})",
+            "wrong_branch": f"a trace may be wrong for other inputs: it would freeze a value ({self.said})",
+            "catches": f"forward goes on after an error, which may depend on the data{self._where}",
+            "threads": f"forward starts a thread, and what it does there is not recorded{self._where}",
+            "own_call": f"TorchScript compiles forward alone, and {self.said} changes what calls it",
             "deviates": f"{_WRONG}: on fresh ones it differs from eager by {self.deviation:.2g}",
             "list_of_rows": "forward returns a list with an entry for each row, which only Python can read",
             "int8": "TorchScript cannot keep int8 weights: it fails, or turns them back into fp32",

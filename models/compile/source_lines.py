@@ -13,7 +13,7 @@ from configs.code_files import PROJECT
 
 # Around the network there is what calls and watches it.
 _CALLERS = tuple(f"{PROJECT}/models/{name}" for name in ("compile/", "runtime/", "user_code.py"))
-_NOT_THE_NETWORK = (f"{Path(torch.__file__).parent}/", "<", *_CALLERS)
+NOT_THE_NETWORK = (f"{Path(torch.__file__).parent}/", "<", *_CALLERS)
 _PACKAGES = Path(sysconfig.get_paths()["purelib"])
 # Of a graph's node, as traceback writes one.
 _IN_TEXT = re.compile(r'File "([^"]+)", line (\d+), in [^\n]*(?:\n +([^\n]+))?')
@@ -31,13 +31,13 @@ class SourceLine:
 
 def innermost(frames: Iterable[traceback.FrameSummary]) -> SourceLine | None:
     """Return the innermost line outside torch; None where there is none."""
-    found = [each for each in frames if not each.filename.startswith(_NOT_THE_NETWORK)]
+    found = [each for each in frames if not each.filename.startswith(NOT_THE_NETWORK)]
     return _line(found[-1].filename, found[-1].lineno or 0, found[-1].line) if found else None
 
 
 def innermost_in(stack: str) -> SourceLine | None:
     """Return the same of a stack that torch keeps as text."""
-    found = [each for each in _IN_TEXT.findall(stack) if not each[0].startswith(_NOT_THE_NETWORK)]
+    found = [each for each in _IN_TEXT.findall(stack) if not each[0].startswith(NOT_THE_NETWORK)]
     return _line(found[-1][0], int(found[-1][1]), found[-1][2]) if found else None
 
 

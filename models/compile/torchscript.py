@@ -121,6 +121,8 @@ def _save(compiled: Compiled, path: Path) -> None:
 
 
 def _script(module: nn.Module) -> torch.jit.ScriptModule | list[Refused]:
+    if (name := _calls_otherwise(module)) is not None:
+        return [Refused("script", "own_call", name)]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -130,6 +132,17 @@ def _script(module: nn.Module) -> torch.jit.ScriptModule | list[Refused]:
             return made
     except Exception as error:  # The compiler raises half a dozen unrelated types; each means "not scriptable".
         return [Refused("script", "not_compilable", first_line(error))]
+
+
+def _calls_otherwise(module: nn.Module) -> str | None:
+    """Return what runs beside forward when a part of a network is called; None where nothing does."""
+    if nn.modules.module._has_any_global_hook():  # type: ignore[no-untyped-call]
+        return "a global hook of torch"
+    for each in map(type, module.modules()):
+        own = each.__call__ is not nn.Module.__call__ and not issubclass(each, fx.GraphModule | torch.jit.ScriptModule)
+        if own and not each.__module__.startswith("torch."):
+            return f"{each.__name__}.__call__"
+    return None
 
 
 def _frozen(module: Any) -> torch.jit.ScriptModule:

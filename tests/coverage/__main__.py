@@ -123,11 +123,11 @@ def _markdown(content: Mapping[str, Any], found: Iterable[Row]) -> str:
 def _speed(what: str, rows: list[Row]) -> str:
     served = [each for each in rows if each.deviation is not None]
     eager = [each.name for each in served if each.came.endswith("; eager")]
-    ratios = [each.faster for each in served if each.faster is not None]
+    ratios = [each.faster for each in served if each.faster is not None and each.name not in eager]
     found = f"- Of {len(served)} {what}, {len(eager)} run eagerly{': ' + ', '.join(eager) if eager else ''}."
     if ratios:
         found += (
-            f" Of the {len(ratios)} where eager was timed in turns with another, it takes "
+            f" In the {len(ratios)} others that were timed in turns, eager takes "
             f"{median(ratios):.2f} times as long as what serves (median; {min(ratios):.2f} to {max(ratios):.2f})."
         )
     return found

@@ -241,7 +241,7 @@ def test_a_network_that_does_not_export_says_where_and_today_s_evidence_holds() 
     how, why = traced(given(networks.Numpy()))
     assert how != "trace"
     assert why.startswith("torch.export fails (RuntimeError: .numpy()")
-    assert "a trace may be wrong for other inputs: torch warns of what it would freeze (Converting" in why
+    assert "a trace may be wrong for other inputs: it would freeze a value (Converting" in why
 
 
 def test_a_network_that_takes_forever_to_export_does_not_hold_up_a_start(monkeypatch: pytest.MonkeyPatch) -> None:

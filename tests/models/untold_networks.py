@@ -1,0 +1,139 @@
+"""Networks of which neither the tracer nor an export tells that they depend on the data; all are right eagerly.
+
+Each decides by whether a number is large, as an outlier guard does. Random numbers never are.
+"""
+
+import ctypes
+import threading
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+def large(x: Tensor) -> Tensor:
+    return (x.abs() > 6).any(1)
+
+
+def where_large(x: Tensor) -> Tensor:
+    return (x[0].abs() > 6).nonzero()
+
+
+class Guard(nn.Module):
+    """Doubles the answers where its row has a large number, one row at a time."""
+
+    def __init__(self, decide: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(4, 2)
+        self.decide = decide
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = [self.layer(row) * (2.0 if self.decide(row) else 1.0) for row in torch.split(x, 1)]
+        return torch.cat(rows)
+
+
+def silent(x: Tensor) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bool(large(x).all())
+
+
+def in_a_thread(x: Tensor) -> bool:
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(bool(large(x).all())))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def by_address(x: Tensor) -> bool:
+    row = x.contiguous()
+    return bool(max(map(abs, (ctypes.c_float * 4).from_address(row.data_ptr()))) > 6)
+
+
+def swallows(x: Tensor) -> bool:
+    try:
+        torch.linalg.cholesky(torch.where(large(x), -1.0, 1.0).reshape(1, 1))
+    except Exception:
+        return True
+    return False
+
+
+def suppresses(x: Tensor) -> bool:
+    with suppress(RuntimeError):
+        torch.linalg.cholesky(torch.where(large(x), -1.0, 1.0).reshape(1, 1))
+        return False
+    return True
+
+
+UNTOLD: dict[str, Callable[[Tensor], object]] = {
+    "equal": lambda x: not torch.equal(x.clamp(-6, 6), x),
+    "allclose": lambda x: not torch.allclose(x.clamp(-6, 6), x),
+    "is_nonzero": lambda x: torch.is_nonzero(large(x)),
+    "numel of a shape": lambda x: where_large(x).shape.numel() > 0,
+    "bytes": lambda x: where_large(x).nbytes > 0,
+    "rank": lambda x: x[0][x[0].abs() > 6].squeeze().dim() == 0,
+    "range": lambda x: sum(1 for _ in range(where_large(x).size(0))) > 0,
+    "parts": lambda x: len(x[0][x[0].abs() > 6].unbind(0)) > 0,
+    "text of a shape": lambda x: str(where_large(x).shape) != "torch.Size([0, 1])",
+    "sparse": lambda x: torch.where(x.abs() > 6, x, 0).to_sparse()._nnz() > 0,
+    "dlpack": lambda x: np.abs(np.from_dlpack(x.detach())).max() > 6,
+    "storage": lambda x: np.abs(np.frombuffer(bytes(x.clone().untyped_storage()), np.float32)).max() > 6,
+    "address": by_address,
+    "text": lambda x: "9." in str(x),
+    "silent": silent,
+    "thread": in_a_thread,
+    "except": swallows,
+    "suppress": suppresses,
+}
+
+
+class Told(nn.Module):
+    """What looks alike and is healthy: a trace of it is right for all inputs."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(4, 2)
+        self.way = way
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = getattr(self, self.way)(x)
+        return found
+
+    def program_error(self, x: Tensor) -> Tensor:
+        try:
+            return self.layer(x)  # type: ignore[no-any-return]
+        except TypeError:
+            return self.layer(x.float())  # type: ignore[no-any-return]
+
+    def raises_again(self, x: Tensor) -> Tensor:
+        try:
+            return self.layer(x)  # type: ignore[no-any-return]
+        except RuntimeError as error:
+            raise ValueError("not mine") from error
+
+    def finally_(self, x: Tensor) -> Tensor:
+        try:
+            return self.layer(x)  # type: ignore[no-any-return]
+        finally:
+            self.done = True
+
+    def gathers(self, x: Tensor) -> Tensor:
+        return self.layer(x[torch.arange(x.size(0)), :])  # type: ignore[no-any-return]
+
+    def by_mask(self, x: Tensor) -> Tensor:
+        made = torch.zeros_like(x)
+        kept = x > 0
+        made[kept] = x[kept] * 2
+        return self.layer(made)  # type: ignore[no-any-return]
+
+    def of_weights(self, x: Tensor) -> Tensor:
+        return self.layer(x) * (1.0 if torch.equal(self.layer.bias, self.layer.bias) else 2.0)  # type: ignore[no-any-return]
+
+
+HEALTHY = ("program_error", "raises_again", "finally_", "gathers", "by_mask", "of_weights")
