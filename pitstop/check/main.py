@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from configs.backends import short
 from configs.lint.exposed_ports import exposed_ports, sentence, setting_of
 from configs.loader import ConfigError, Deployment, ModelApp, check
 from configs.prices import load_prices
@@ -153,5 +154,5 @@ def _table(deployment: Deployment) -> Table:
     for app in deployment.models:
         config = app.config
         rows = app.tunables.max_batch_size or config.max_batch_size
-        table.add_row(config.name, config.device, config.backend, config.precision, str(rows), app.route_prefix)
+        table.add_row(config.name, config.device, short(config.backend), config.precision, str(rows), app.route_prefix)
     return table
