@@ -150,7 +150,8 @@ def _show_cache(console: Console) -> bool:
 def _table(deployment: Deployment) -> Table:
     heads = ("model", "device", "backend", "precision", "max batch", "route")
     table = terminal.table(*heads, left=heads)
-    table.columns[-1].overflow = "fold"
+    for column in table.columns:
+        column.overflow = "fold"
     for app in deployment.models:
         config = app.config
         rows = app.tunables.max_batch_size or config.max_batch_size

@@ -200,3 +200,10 @@ def test_answers_that_deviate_at_a_warmed_size_are_told_by_precision_and_backend
         open_model(config(backend=f"{NETWORKS}:wrong_in_all", **keys), "cpu")
     assert error.value.help.startswith(cure)
     assert "torchscript:" not in error.value.help
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_rows_that_change_in_company_may_change_for_a_coarser_precision(precision: str) -> None:
+    with pytest.raises(ModelError, match="rows influence each other") as error:
+        open_model(config("tests.models.networks:BatchStatistics", precision=precision, backend="eager"), "cpu")
+    assert ("or use precision: fp32, if bf16 is the cause" in error.value.help) == (precision == "bf16")
