@@ -99,7 +99,12 @@ def backend_of(name: str) -> Backend:
     """Return the backend of a config; of `auto` and of a user's own function only the name and the title say much."""
     if name == AUTO:
         return Backend(AUTO, "the fastest that passes the checks", "")
-    return BACKENDS.get(name) or Backend(name, name, "models.compile.own")
+    return BACKENDS.get(name) or Backend(name, short(name), "models.compile.own")
+
+
+def short(name: str) -> str:
+    """Return a backend's name for a table: of a function of the user's, its file without the folders."""
+    return name.rpartition("/")[2]
 
 
 def titled(backend: str, precision: str) -> str:
@@ -118,7 +123,8 @@ def _known(name: str) -> str:
     if name not in (AUTO, *BACKENDS):
         raise ValueError(
             f"there is no such backend; got {name!r}\n"
-            f"help: {advise(name, (AUTO, *BACKENDS))}; or name a function of your own, as package.module:function"
+            f"help: {advise(name, (AUTO, *BACKENDS))}; or name a function of your own, as package.module:function or "
+            "path/to/file.py:function"
         )
     return name
 

@@ -166,7 +166,8 @@ class ModelConfig(Strict):
     backend: BackendName = Field(
         DEFAULT,
         description="How the forward is compiled: auto, which measures what is there and takes the fastest that passes "
-        f"the checks; {', '.join(BACKENDS)}; or `package.module:function`, a function of your own.",
+        f"the checks; {', '.join(BACKENDS)}; or a function of your own, `package.module:function` or "
+        "`path/to/file.py:function`.",
     )
     torchscript: Literal["auto", "script", "trace"] = Field(
         "auto", description="How TorchScript is made; auto chooses."

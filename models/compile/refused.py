@@ -85,5 +85,5 @@ class Refused:
 
 
 def sentences(refused: Iterable[Refused]) -> str:
-    """Return all reasons in one line; "" if there are none."""
-    return "; ".join(each.sentence for each in refused)
+    """Return all reasons in one line, each once; "" if there are none."""
+    return "; ".join(dict.fromkeys(each.sentence for each in refused))

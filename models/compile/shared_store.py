@@ -41,10 +41,12 @@ _silent_until: dict[str, float] = {}
 _warned: set[Path] = set()
 # The keys that this process has written or has found there: no pruning of its own removes them.
 of_this_run: set[str] = set()
+# The bytes of each file that this process has written, by name.
+written: dict[str, int] = {}
 
 
-def place_of(key: str) -> str | None:
-    """Return the store of a key's config: a URL, or the path of a folder, which need not be there; None without one."""
+def place_of(key: object) -> str | None:
+    """Return the store of a config or a key: a URL, or the path of a folder, which need not be there; None if none."""
     given = getattr(key, "store", None) or os.environ.get(VARIABLE) or None
     if given is None:
         return None
@@ -55,11 +57,14 @@ def place_of(key: str) -> str | None:
 
 
 @contextmanager
-def asked(key: str) -> Iterator[str | None]:
-    """Yield the store to read from, or None; what fails inside the block ends it with a warning, and no start."""
+def asked(key: str, publish: bool = False) -> Iterator[str | None]:
+    """Yield the store to read from, or None; what fails inside the block ends it with a warning, and no start.
+
+    With `publish` a folder that is not there yet is none to read from: what is written to the store makes it.
+    """
     place = place_of(key)
     try:
-        yield None if place is None or time.monotonic() < _silent_until.get(place, 0.0) else place
+        yield None if place is None or _silent(place) or (publish and _to_come(place)) else place
     except ModelError as error:
         _log.warning("store: %s", error)
     except OSError as error:
@@ -131,12 +136,14 @@ def give(place: str, name: str, path: Path) -> None:
             with written_atomically(target.parent) as part:
                 shutil.copyfile(path, part)
                 part.replace(target)
+            written[name] = size
             return
         files, root = system(place, name)
         if unchanging and files.exists(root) and files.info(root).get("size") == size:
             return
         files.makedirs(root.rpartition("/")[0], exist_ok=True)
         files.put_file(str(path), root)
+        written[name] = size
 
 
 @contextmanager
@@ -181,6 +188,14 @@ def _within(seconds: float, function: Callable[[Callable[[], bool]], str]) -> st
     except TimeoutError:
         stop.set()
         raise
+
+
+def _silent(place: str) -> bool:
+    return time.monotonic() < _silent_until.get(place, 0.0)
+
+
+def _to_come(place: str) -> bool:
+    return "://" not in place and not Path(place).exists()
 
 
 def _check_folder(place: Path, name: str) -> None:

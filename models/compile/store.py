@@ -45,7 +45,7 @@ def read(
     if key is None:
         return None
     found = _read(backend, key, load)
-    if found is None and not here and _fetched(backend, key):
+    if found is None and not here and _fetched(backend, key, publish):
         found = _read(backend, key, load)
     if found is None:
         return None
@@ -144,9 +144,9 @@ def _check(path: Path) -> None:
         raise ValueError("the checksum does not fit")
 
 
-def _fetched(backend: str, key: str) -> bool:
+def _fetched(backend: str, key: str, publish: bool) -> bool:
     """Bring the store's artefact into the cache; whatever fails costs a warning, and False."""
-    with shared_store.asked(key) as place:
+    with shared_store.asked(key, publish) as place:
         if place is None:
             return False
         found = shared_store.document(place, backend, key, partial(_checked, backend))

@@ -23,6 +23,8 @@ class Layout:
     widened: bool = False
     # Whether a batch is one request's rows, which nothing may be added to: then `sizes` are only warmed and timed.
     whole: bool = False
+    # As the config names it: rows of float32 may meet weights of int8.
+    precision: str = "fp32"
 
     @property
     def shapes(self) -> list[Shape]:

@@ -157,7 +157,7 @@ def _part(measure: str, output: str, value: float | None, limit: float, holds: b
 
 
 def _asked(limit: float, holds: bool, side: str) -> str:
-    return f" ({limit:g} asked)" if holds else f", {side} the {limit:g} asked"
+    return f" ({limit:.15g} asked)" if holds else f", {side} the {limit:.15g} asked"
 
 
 def _down(share: float) -> str:

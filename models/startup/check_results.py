@@ -238,4 +238,4 @@ def _changes(result: Padding | CoBatchedRows) -> str:
 
 
 def _waived(result: Padding | CoBatchedRows | Compilation) -> str:
-    return f"; allowed by {result.waived_by}: {result.allowed:g}" if result.waived_by and result.allowed else ""
+    return f"; allowed by {result.waived_by}: {result.allowed:.15g}" if result.waived_by and result.allowed else ""

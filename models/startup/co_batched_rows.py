@@ -12,6 +12,7 @@ from typing import NoReturn
 import numpy as np
 import torch
 
+from configs.precisions import FP32
 from configs.schema import ModelConfig
 
 from ..errors import ModelError
@@ -19,6 +20,7 @@ from ..parity import DeviationError, compare
 from ..runtime.runner import Runner
 from ..signature import Array, Rows
 from ..user_code import described
+from .advice import rounds
 from .check_results import CoBatchedRows
 from .row_checks import as_tensors, own_part, prepared, probe_rows, rounding
 from .sample_inputs import SampleInputs
@@ -121,11 +123,13 @@ def _together(
     """Compare the answers of rows, each `alone`, with those that they get beside others; return the deviation."""
     outputs = runner.run([rows, *others])
     allowed, worst = rounding(config.precision, config), 0.0
+    precision = f"; or use precision: {FP32}, if {config.precision} is the cause" if rounds(config.precision) else ""
+    what = "a row alone and in a batch"
     for row, answered in enumerate(alone):
         asked, answers = ({name: array[row : row + 1] for name, array in each.items()} for each in (rows, outputs))
         expected = as_tensors(runner, own_part(runner, asked, answers))
         try:
-            compared = compare(answered, expected, runner.outputs, allowed, "a row alone and in a batch", ADVICE)
+            compared = compare(answered, expected, runner.outputs, allowed, what, ADVICE + precision)
         except DeviationError as error:
             refuse(error)
         worst = max(worst, *compared.values(), 0.0)

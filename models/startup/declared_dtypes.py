@@ -1,18 +1,25 @@
 """Compares what forward takes and returns with the config; an error names both."""
 
+import re
 from collections.abc import Sequence
 
 import torch
+
+from configs.precisions import FP32, quantizes
 
 from ..errors import ModelError
 from ..runtime.layout import Layout
 from ..runtime.returned_values import dtype_class
 from ..runtime.runner import torch_dtype
 from ..signature import NUMPY, Rows, Tensor
-from ..user_code import described
+from ..user_code import described, text_of
+from .advice import rounds
 
 _DTYPE = {name: torch_dtype(dtype) for name, dtype in NUMPY.items() if name != "BYTES"}
 DATATYPES = {dtype: name for name, dtype in _DTYPE.items()}
+# What torch and torchao say of a dtype that meets another, or that an operation lacks.
+_OF_A_DTYPE = re.compile("dtype|scalar ?type|float16|half|int8|quanti", re.IGNORECASE)
+_TO_WEIGHTS = "where forward casts, as x.float() does, cast to the weights' dtype: x.to(self.weight.dtype)"
 
 
 def check_returned(values: Sequence[torch.Tensor], outputs: Sequence[Tensor]) -> None:
@@ -56,9 +63,21 @@ def fails(error: Exception, arrays: Rows, model_inputs: Sequence[Tensor], layout
     )
     rows = len(arrays[model_inputs[0].name])
     advice = f"compare inputs in the config with what forward expects (dtype, shape, order); it gets {given}"
-    return ModelError(
-        f"the model fails on a batch of {rows} rows: {described(error)}\nhelp: {_known_cure(str(error)) or advice}"
-    )
+    said, where = text_of(error), "" if layout.precision == FP32 else f" in {layout.precision}"
+    cure = _known_cure(said) or _cure_of(layout.precision, said, advice)
+    return ModelError(f"the model fails{where} on a batch of {rows} rows: {described(error)}\nhelp: {cure}")
+
+
+def _cure_of(precision: str, said: str, advice: str) -> str:
+    """Return the help for a forward in a precision; in a coarser one than fp32 it has run eagerly in that before."""
+    if precision == "fp64":
+        return f"{advice}; {_TO_WEIGHTS}"
+    if not rounds(precision):
+        return advice
+    if not _OF_A_DTYPE.search(said):
+        return f"{advice}; or use precision: {FP32}, if {precision} is the cause"
+    cast = "" if quantizes(precision) else f"; or, {_TO_WEIGHTS}"
+    return f"the network does not run in {precision} as it is written: use precision: {FP32}{cast}"
 
 
 def _known_cure(text: str) -> str | None:

@@ -30,7 +30,7 @@ class Reference:
 
     @property
     def precision(self) -> str:
-        return "fp64" if self.layout.dtype == torch.float64 else "fp32"
+        return self.layout.precision
 
     def __call__(self, rows: Rows) -> list[torch.Tensor]:
         """Return one tensor per output, on the device: copies, so that no later call can change them."""
@@ -58,4 +58,5 @@ def eager_of(
 def reference_layout(module: nn.Module, layout: Layout) -> Layout:
     """Return the layout of the reference's batches."""
     double = layout.dtype == torch.float64 or (has_float64(module) and not layout.as_declared)
-    return replace(layout, dtype=torch.float64 if double else torch.float32, channels_last=False)
+    dtype, precision = (torch.float64, "fp64") if double else (torch.float32, "fp32")
+    return replace(layout, dtype=dtype, channels_last=False, precision=precision)

@@ -12,6 +12,7 @@ from itertools import combinations
 import torch
 from torch import nn
 
+from configs.backends import AUTO, EAGER
 from configs.schema import ModelConfig
 
 from ..compile.build import Compiled
@@ -21,6 +22,7 @@ from ..runtime.forward_times import ends
 from ..runtime.runner import Runner
 from ..runtime.seeding import seed_of
 from ..signature import Rows, Shape
+from .advice import rounds
 from .check_error import failing
 from .check_results import Batching, Code, Compilation, Device, InferenceMode, WarmedShapes
 from .cuda_graphs import Graphed
@@ -81,7 +83,8 @@ def compilation(
     config = arithmetic.config
     with failing(Compilation):
         other_draws = config.random and not _draws_alike(compiled, runner, reference)
-        deviations = _deviations(runner, reference, samples, config, not other_draws, runner.layout.shapes, seen)
+        shapes = runner.layout.shapes
+        deviations = _deviations(runner, reference, samples, config, compiled.how, not other_draws, shapes, seen)
         if config.random:
             _draws_anew(runner, reference, samples)
     standard = TOLERANCES[config.precision]
@@ -111,7 +114,7 @@ def spot_check(
     """Compare the answers of the smallest batch with eager's, where an earlier start compared every shape."""
     with failing(Compilation):
         enforced = not config.random or _draws_alike(compiled, runner, reference)
-        _deviations(runner, reference, samples, config, enforced, runner.layout.shapes[-1:])
+        _deviations(runner, reference, samples, config, compiled.how, enforced, runner.layout.shapes[-1:])
 
 
 def device(config: ModelConfig, runner: Runner, fallback: str | None, rows_s: float) -> Device:
@@ -177,6 +180,7 @@ def _deviations(
     reference: Reference,
     samples: SampleInputs,
     config: ModelConfig,
+    how: str,
     enforced: bool,
     shapes: Sequence[Shape],
     seen: Seen | None = None,
@@ -185,15 +189,13 @@ def _deviations(
 
     Unless it is `enforced`, any deviation is allowed.
     """
-    advice = "use backend: eager, or torchscript: trace: what was compiled answers otherwise than the network"
-    if runner.layout.dtype not in (torch.float32, torch.float64):
-        advice = "choose a finer precision (bf16 → fp16 → tf32 → fp32), or raise tolerance if you accept the difference"
+    advice = _advice(config, how)
     tolerance = tolerance_for(config.precision, config.tolerance) if enforced else _ANY
     answer = prepared(runner, seed_of(config))
     worst: dict[str, float] = {}
     for seed, shape in enumerate(shapes):
         rows = samples.shaped(shape, seed=100 + seed)
-        what = f"at {shape[0]} rows, {runner.layout.dtype}"
+        what = f"at {shape[0]} rows, {config.precision},"
         answered, expected = answer(rows), reference(rows)
         compared = compare(answered, expected, runner.outputs, tolerance, what, advice)
         if seen is not None:
@@ -201,3 +203,15 @@ def _deviations(
         worst |= {name: max(each, worst.get(name, 0.0)) for name, each in compared.items()}
     refuse_uncompared(worst, runner.outputs)
     return worst
+
+
+def _advice(config: ModelConfig, how: str) -> str:
+    """Return what to do where a forward that was made in this way answers otherwise than eager does."""
+    ways = {"script": ", or torchscript: trace", "trace": ", or torchscript: script"}
+    other = "" if how == EAGER else f"use backend: eager{ways.get(how, '')}"
+    if not rounds(config.precision):
+        # All that an eager forward in the same precision may differ in.
+        return other or "use memory_format: contiguous"
+    finer = "choose a finer precision (int8 → bf16 → fp16 → tf32 → fp32), or raise tolerance if the difference may be"
+    # With backend: auto eager has its turn anyway.
+    return finer + (f"; if what was compiled is the cause, {other}" if other and config.backend != AUTO else "")

@@ -15,6 +15,7 @@ from ..runtime.layout import Layout
 from ..runtime.runner import Runner
 from ..signature import Array, Rows
 from . import co_batched_rows
+from .advice import of_prepared
 from .check_results import Padding
 from .eager_reference import Reference
 from .row_checks import PROBE_ROWS, count_of, prepared, rounding
@@ -29,19 +30,23 @@ _ADVICE = (
     "the network reads its padding behind the row: mask it in forward, or fix the size in shape; or write pad: none in "
     "dims, so that only rows of equal size share a forward"
 )
-_OTHER_SIZE = "what was compiled holds for the warmed sizes only: use backend: eager, or write pad: 0 in dims"
 _Answered = tuple[dict[str, Array], list[torch.Tensor]]
 
 
-def padding(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> Padding:
-    """Return how far a row's answer depends on its padding; raise ModelError if too far."""
+def padding(
+    runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig, compiled: bool
+) -> Padding:
+    """Return how far a row's answer depends on its padding; raise ModelError if too far.
+
+    `compiled`: the runner's forward is not the network's own, which the config could name instead.
+    """
     layout = runner.layout
     _refuse_uneven(samples, runner)
     if config.whole and not layout.dims and layout.sizes[-1] > 1:
         return Padding("waived", reason=_WHOLE, waived_by="batch")
     if config.random and _pads(layout):
         return Padding("waived", reason=_DRAWS, waived_by="random")
-    worst = _worst(runner, reference, samples, config)
+    worst = _worst(runner, reference, samples, config, compiled)
     if worst is None:
         return Padding("not_applicable", reason="nothing is padded")
     if runner.layout.dims and not any(dim.padded for dim in runner.layout.dims):
@@ -79,12 +84,14 @@ def _is_between(before: int, size: int) -> bool:
     return size - before > 1
 
 
-def _worst(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> float | None:
+def _worst(
+    runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig, compiled: bool
+) -> float | None:
     layout = runner.layout
     if not layout.dims:
-        return _with_rows(runner, reference, samples, config) if layout.sizes[0] > 1 else None
+        return _with_rows(runner, reference, samples, config, compiled) if layout.sizes[0] > 1 else None
     deviations = [
-        _to_size(dim, size, before, runner, reference, samples, config)
+        _to_size(dim, size, before, runner, reference, samples, config, compiled)
         for dim in layout.dims
         for before, size in _steps(dim)
         if _is_between(before, size)
@@ -92,7 +99,9 @@ def _worst(runner: Runner, reference: Reference, samples: SampleInputs, config: 
     return max(deviations, default=None)
 
 
-def _with_rows(runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig) -> float | None:
+def _with_rows(
+    runner: Runner, reference: Reference, samples: SampleInputs, config: ModelConfig, compiled: bool
+) -> float | None:
     """Compare a row padded with copies of itself with the same row alone, if eager takes one row.
 
     In eager too, where `tolerance` does not apply.
@@ -106,11 +115,13 @@ def _with_rows(runner: Runner, reference: Reference, samples: SampleInputs, conf
     if any(value.shape[:1] != (1,) for value in alone):
         return None
     padded = {name: np.repeat(array, size, axis=0) for name, array in row.items()}
-    eagerly = [value[:1] for value in reference(padded)], rounding(reference.precision, config)
+    advice = co_batched_rows.ADVICE
+    eagerly = [value[:1] for value in reference(padded)], rounding(reference.precision, config), advice
+    advice = of_prepared(config.precision, compiled, advice)
     worst = 0.0
-    for answered, allowed in (eagerly, (prepared(runner, None)(row), _arithmetic(config))):
+    for answered, allowed, cure in (eagerly, (prepared(runner, None)(row), _arithmetic(config), advice)):
         try:
-            by = compare(answered, alone, runner.outputs, allowed, what, co_batched_rows.ADVICE)
+            by = compare(answered, alone, runner.outputs, allowed, what, cure)
         except DeviationError as error:
             co_batched_rows.refuse(error)
         worst = max(worst, *by.values(), 0.0)
@@ -125,6 +136,7 @@ def _to_size(
     reference: Reference,
     samples: SampleInputs,
     config: ModelConfig,
+    compiled: bool,
 ) -> float:
     """Compare rows that take this size of a dimension unpadded with the same rows padded; the others are full.
 
@@ -150,13 +162,15 @@ def _to_size(
             kept = samples.sizes_of(row)[dim.name]
             which = f"size {kept} of {dim.name}" if dim.name else f"length {kept}"
             if dim.padded:
-                what, advice = f"a row of {which}, padded to {size} and unpadded,", _ADVICE
+                what = f"a row of {which}, padded to {size} and unpadded,"
+                cure = of_prepared(config.precision, compiled, _ADVICE)
                 padded = {each.name: stretch(row[each.name], each, of) for each in reference.model_inputs}
-                answers = [(reference(padded), eager_may), (prepared(runner, None)(row), prepared_may)]
+                answers = [(reference(padded), eager_may, _ADVICE), (prepared(runner, None)(row), prepared_may, cure)]
             else:
-                what, advice = f"a row of {which}, which no batch was warmed with,", _OTHER_SIZE
-                answers = [(prepared(runner, None)(row), prepared_may)]
-            for answered, allowed in answers:
+                what = f"a row of {which}, which no batch was warmed with,"
+                cure = of_prepared(config.precision, compiled, co_batched_rows.ADVICE)
+                answers = [(prepared(runner, None)(row), prepared_may, cure)]
+            for answered, allowed, advice in answers:
                 compared = compare(_cut_to(answered, alone), alone, runner.outputs, allowed, what, advice)
                 worst = max(worst, *compared.values(), 0.0)
     return worst

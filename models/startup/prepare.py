@@ -44,6 +44,7 @@ def layout_of(config: ModelConfig, device: torch.device, as_declared: bool = Fal
         as_declared=as_declared,
         widened=widened,
         whole=config.whole,
+        precision=config.precision,
     )
 
 

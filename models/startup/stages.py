@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from pydantic import ValidationError
 
+from configs.backends import AUTO as AUTO_BACKEND
 from configs.backends import backend_of
 from configs.parse import first_rule_broken
 from configs.precisions import AUTO
@@ -27,7 +28,7 @@ from .check_results import CoBatchedRows, InferenceMode, Padding
 from .co_batched_rows import co_batched_rows
 from .complete import completed
 from .contender import Contender
-from .cuda_graphs import graph
+from .cuda_graphs import Graphed, graph
 from .eager_checks import Eager, eager, first_that_runs
 from .eager_reference import Reference
 from .input_binding import BY_NAME, bind
@@ -174,8 +175,11 @@ def prove_rows(ready: Prepared, runner: Runner, reference: Reference) -> tuple[I
     """Show that an answer depends on its own row alone."""
     samples, config = ready.samples, ready.config
     inference_mode = mistake_checks.inference_mode(ready.module, runner, samples, config)
+    forward = runner.forward.plain if isinstance(runner.forward, Graphed) else runner.forward
+    # With backend: auto eager has its turn anyway.
+    compiled = forward is not ready.module and config.backend != AUTO_BACKEND
     with failing(Padding):
-        padded = padding(runner, reference, samples, config)
+        padded = padding(runner, reference, samples, config, compiled)
     with failing(CoBatchedRows):
         return inference_mode, padded, co_batched_rows(runner, samples, config)
 

@@ -1,12 +1,20 @@
 """Builds one model, in this process: opens it as a start does, with time to compile every candidate."""
 
 import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from configs.loader import load
+from configs.schema import ModelConfig
+from models.cache import cache_dir
 
 from ..check.open_model import place, told
 from ..child_process import Report
-from .main import Built, Order
+from .main import Built, Kept, Order
+
+if TYPE_CHECKING:
+    from models.startup.check_results import CheckResult
 
 
 def build_one(order: Order, report: Report) -> None:
@@ -15,6 +23,7 @@ def build_one(order: Order, report: Report) -> None:
     log.addHandler(_Reports(report))
     log.setLevel(logging.INFO)
     log.propagate = False
+    config: ModelConfig | None = None
     try:
         app = next(app for app in load(order.config).models if app.name == order.application)
         device, note = place(app)
@@ -26,9 +35,26 @@ def build_one(order: Order, report: Report) -> None:
         rate = "" if chosen.rows_s is None else f", {chosen.rows_s:,.1f} rows/s"
         fallback = f"; {note}" if note else ""
         text = f"built for {device} in {served.started_s:.0f} s; {served.chosen} serves{rate}{fallback}"
-        report(Built(True, text, served.candidates))
+        built = Built(True, text, served.candidates, _worth_telling(served.checks.results))
     except BaseException as error:  # A factory may raise anything, SystemExit too, and each has its sentence.
-        report(Built(False, told(error)))
+        built = Built(False, told(error))
+    report(replace(built, kept=_kept(config)))
+
+
+def _worth_telling(checks: Iterable["CheckResult"]) -> tuple[str, ...]:
+    """Return what the config's `accept` has found, and every check that the config waives."""
+    from models.startup.acceptance_result import Acceptance
+    from models.startup.check_results import line
+
+    return tuple(line(each) for each in checks if isinstance(each, Acceptance) or each.code == "waived")
+
+
+def _kept(config: ModelConfig | None) -> Kept:
+    from models.compile.shared_store import place_of, written
+    from models.sources.files import shown
+
+    store = None if config is None else place_of(config)
+    return Kept(str(cache_dir()), None if store is None else shown(store), tuple(written.values()))
 
 
 class _Reports(logging.Handler):

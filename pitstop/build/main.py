@@ -1,17 +1,20 @@
 """`pitstop build`: each model in a process of its own, its steps as they come, and the table of its candidates."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
+from configs.backends import short
 from configs.loader import ConfigError, ModelApp, load
 from configs.suggest import advise
 from models.startup.candidates import Tried
 
 from .. import child_process
 from ..report import terminal
+from ..report.numbers import plural, precise
 from ..report.terminal import plain_console
 
 BUILT, FAILED, NOTHING = 0, 1, 2
@@ -41,12 +44,26 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Where a model was kept: the cache, the store if there is one, and the bytes of each file brought to it now."""
+
+    cache: str
+    store: str | None
+    written: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Built:
-    """What came of a model: a sentence, and the table of its candidates. `crashed`: a signal ended its process."""
+    """What came of a model: a sentence, the table of its candidates, and lines of its checks.
+
+    `kept`: where; None where the process could not say. `crashed`: a signal ended it.
+    """
 
     ok: bool
     text: str
     table: tuple[Tried, ...] = ()
+    checks: tuple[str, ...] = ()
+    kept: Kept | None = None
     crashed: bool = False
 
 
@@ -66,6 +83,8 @@ def build_models(options: BuildOptions, console: Console | None = None) -> int:
         return NOTHING
     chosen = [app for app in deployment.models if options.model in (None, app.name)]
     found = [_build(app, options, console) for app in chosen]
+    if kept := [each.kept for each in found if each.kept is not None]:
+        console.print(_places(kept))
     return BUILT if all(each.ok for each in found) else FAILED
 
 
@@ -78,6 +97,8 @@ def _build(app: ModelApp, options: BuildOptions, console: Console) -> Built:
         console.print(f"{app.name}: {built.text}\nIt is built again, and what ends it is left out.", style="yellow")
     if built.table:
         console.print(_table(built.table))
+    for line in built.checks:
+        console.print(f"{app.name}: {line}")
     console.print(f"{app.name}: {built.text}", style="green" if built.ok else "red")
     return built
 
@@ -102,11 +123,26 @@ def _attempt(app: ModelApp, options: BuildOptions, console: Console) -> Built:
     return built
 
 
+def _places(kept: Sequence[Kept]) -> str:
+    """Return where the models of a run were kept: the cache, and the store with what the run has written there."""
+    stores: dict[str, list[int]] = {}
+    for each in kept:
+        if each.store is not None:
+            stores.setdefault(each.store, []).extend(each.written)
+    caches = dict.fromkeys(f"the cache {each.cache}" for each in kept)
+    written = (f"the store {place} ({_amount(sizes)})" for place, sizes in stores.items())
+    return f"kept in {', '.join([*caches, *written])}"
+
+
+def _amount(sizes: Sequence[int]) -> str:
+    return f"{plural(len(sizes), 'file')} written, {precise(sum(sizes) / 1e6)} MB" if sizes else "nothing new to write"
+
+
 def _table(tried: tuple[Tried, ...]) -> object:
     heads = ("backend", "precision", "rows/s", "", "why")
     table = terminal.table(*heads, left=("backend", "precision", "", "why"))
     table.columns[-1].overflow = "fold"
     for each in tried:
         rate = "" if each.rows_s is None else f"{each.rows_s:,.1f}"
-        table.add_row(each.backend, each.precision, rate, each.outcome.replace("_", " "), each.reason)
+        table.add_row(short(each.backend), each.precision, rate, each.outcome.replace("_", " "), each.reason)
     return table

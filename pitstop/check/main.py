@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from configs.backends import short
 from configs.lint.exposed_ports import exposed_ports, sentence, setting_of
 from configs.loader import ConfigError, Deployment, ModelApp, check
 from configs.prices import load_prices
@@ -149,9 +150,10 @@ def _show_cache(console: Console) -> bool:
 def _table(deployment: Deployment) -> Table:
     heads = ("model", "device", "backend", "precision", "max batch", "route")
     table = terminal.table(*heads, left=heads)
-    table.columns[-1].overflow = "fold"
+    for column in table.columns:
+        column.overflow = "fold"
     for app in deployment.models:
         config = app.config
         rows = app.tunables.max_batch_size or config.max_batch_size
-        table.add_row(config.name, config.device, config.backend, config.precision, str(rows), app.route_prefix)
+        table.add_row(config.name, config.device, short(config.backend), config.precision, str(rows), app.route_prefix)
     return table

@@ -2,13 +2,18 @@
 
 import os
 import traceback
+from typing import TYPE_CHECKING
 
+from configs.backends import AUTO, backend_of
 from configs.loader import ModelApp, load
 from configs.problems import ConfigError
 from configs.tensors import TensorConfig
 
 from ..child_process import Report
 from ..measure.hardware import device_here
+
+if TYPE_CHECKING:
+    from models.startup.opened_model import OpenedModel
 
 
 def open_one(order: tuple[str, str], report: Report) -> None:
@@ -41,8 +46,18 @@ def _open(app: ModelApp) -> str:
     if not app.config.inputs and app.config.source.pretrained is None:
         found = ", ".join(f"{each.name} {each.datatype} {_shape(each)}" for each in served.config.inputs)
         read = f"; inputs as found: {found}{read}"
-    took = f"ready after {served.started_s:.1f} s"
-    return f"{device}, {served.chosen}; {took}{read}{note and f'; {note}'}"
+    took, why = f"ready after {served.started_s:.1f} s", _why_not(app.config.backend, served)
+    return f"{device}, {served.chosen}; {took}{read}{why and f'; {why}'}{note and f'; {note}'}"
+
+
+def _why_not(asked: str, served: "OpenedModel") -> str:
+    """Return why another backend serves than the one that the config names; "" where it does."""
+    from models.compile.refused import sentences
+
+    if asked in (AUTO, served.chosen.backend):
+        return ""
+    reasons = dict.fromkeys(each.reason for each in served.candidates if each.backend == asked and each.reason)
+    return f"not {backend_of(asked).title}: {'; '.join(reasons) or sentences(served.checks.compilation.refused)}"
 
 
 def _shape(tensor: TensorConfig) -> str:

@@ -233,3 +233,37 @@ def int8() -> nn.Module:
         layers = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10)).eval()
     found: nn.Module = torch.ao.quantization.quantize_dynamic(layers, {nn.Linear}, dtype=torch.qint8)  # type: ignore[no-untyped-call]
     return found
+
+
+class Casts(nn.Module):
+    """Computes in float32 whatever its precision is, as a network of pictures does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layer(x.float())
+        return y
+
+
+class CoarseBetween(nn.Module):
+    """Is wrong in bf16 at lengths that are no multiple of four."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2 if x.dtype == torch.bfloat16 and x.shape[1] % 4 else x
+
+
+def wrong_between(module: nn.Module, _: tuple[Tensor, ...]) -> Callable[[Tensor], Tensor]:
+    """A backend whose forward is right at lengths that are a multiple of four."""
+    return lambda x: module(x) * (2 if x.shape[1] % 4 else 1)
+
+
+def wrong_in_all(module: nn.Module, _: tuple[Tensor, ...]) -> Callable[[Tensor], Tensor]:
+    """A backend whose forward answers otherwise than the network."""
+    return lambda x: module(x) * 2
+
+
+def counts_zeros(module: nn.Module, _: tuple[Tensor, ...]) -> Callable[[Tensor], Tensor]:
+    """A backend whose forward adds the zeros of a row to its answer, of which only padding has some."""
+    return lambda x: module(x) + (x == 0).sum(1, keepdim=True)

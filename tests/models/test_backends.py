@@ -14,6 +14,7 @@ from configs.schema import ModelConfig
 from models import cache
 from models.compile import store
 from models.compile.build import Compiled, Uncompiled
+from models.compile.refused import Refused, sentences
 from models.errors import ModelError
 from models.startup.open_model import open_model
 from pitstop.audit.plan import single_rows
@@ -110,3 +111,10 @@ def test_the_list_holds_the_default_and_eager_and_what_is_slow_is_left_out_by_qu
     slow = {each.name for each in tried_on("cpu") if each.slow}
     assert slow == {"aoti", "compile"}
     assert not slow & {each.backend for each in candidates(digits(), "cpu", 2, True, quick=True)}
+
+
+def test_a_reason_that_two_ways_share_is_told_once() -> None:
+    listed = [Refused(way, "list_of_rows") for way in ("torchscript", "aoti")]
+    assert sentences(listed) == listed[0].sentence
+    other = Refused("aoti", "no_compiler")
+    assert sentences([*listed, other]) == f"{listed[0].sentence}; {other.sentence}"

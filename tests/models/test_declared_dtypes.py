@@ -155,3 +155,9 @@ def test_compare_names_only_what_it_compared() -> None:
     assert compare(pair, pair, outputs, Tolerance(0.1, 0), "it", "do so") == {"a": 0.0}
     with pytest.raises(DeviationError, match="output 'a': it differs by 1 "):
         compare([torch.tensor([2.0]), pair[1]], pair, outputs, Tolerance(0.1, 0), "it", "do so")
+
+
+def test_a_network_that_casts_is_told_that_it_does_not_run_in_the_precision_of_the_config() -> None:
+    said = r"the model fails in bf16 on .*BFloat16.*\nhelp: the network does not run in bf16 .* fp32; .*x\.float"
+    with pytest.raises(ModelError, match=said):
+        opened(f"{NETWORKS}:Casts", "FP32", "FP32", precision="bf16", backend="eager")

@@ -173,3 +173,11 @@ def test_accuracy_is_told_beside_eagers() -> None:
 def test_nothing_to_compare_is_no_agreement() -> None:
     found = accepted(AcceptConfig(agreement=0.5), 1, "row", [1], [Figures("y", 1)], None)
     assert (found.code, found.sentence[:36]) == ("failed", "1 row: agreement: nothing to compare")
+
+
+@pytest.mark.parametrize(
+    "limit, written", [(0.9999999999, "0.9999999999"), (1.0, "1"), (0.85, "0.85"), (0.1 + 0.2, "0.3")]
+)
+def test_a_limit_is_written_with_the_digits_that_it_has(limit: float, written: str) -> None:
+    found = accepted(AcceptConfig(cosine=limit), 1, "row", [1], [Figures("y", 1, cosine=0.2)], None)
+    assert found.sentence.endswith(f", below the {written} asked")

@@ -147,3 +147,63 @@ def _eager(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     with torch.inference_mode():
         found: np.ndarray[Any, Any] = LastStep().eval()(torch.from_numpy(rows)).numpy()
     return found
+
+
+BETWEEN = {
+    "inputs": [{"name": "x", "datatype": "FP32", "shape": ["batch", "n"]}],
+    "outputs": [{"name": "y", "datatype": "FP32", "shape": ["batch", "n"]}],
+    "dims": {"n": {"sizes": [4, 8], "pad": "none"}},
+}
+
+
+@pytest.mark.parametrize(
+    "keys, cure",
+    [
+        ({"precision": "bf16", "backend": "eager"}, "so the cause is bf16: use precision: fp32"),
+        ({"precision": "bf16", "backend": "auto"}, "so the cause is bf16: use precision: fp32"),
+        ({"backend": f"{NETWORKS}:wrong_between"}, "so the cause is what was compiled: use backend: eager"),
+        (
+            {"backend": f"{NETWORKS}:wrong_between", "precision": "bf16"},
+            "so the cause is bf16 or what was compiled: use precision: fp32, or backend: eager",
+        ),
+    ],
+)
+def test_what_only_the_prepared_forward_answers_otherwise_is_told_by_its_precision_and_its_backend(
+    keys: dict[str, Any], cure: str
+) -> None:
+    with pytest.raises(ModelError, match="which no batch was warmed with") as unpadded:
+        open_model(config(f"{NETWORKS}:CoarseBetween", **{**BETWEEN, **keys}), "cpu")
+    assert unpadded.value.help.startswith(f"eager fp32 answers as it should, {cure}; it was asked")
+
+
+def test_padding_that_only_what_was_compiled_reads_is_not_blamed_on_the_network() -> None:
+    keys = {**BETWEEN, "dims": {"n": {"sizes": [4, 8]}}, "backend": f"{NETWORKS}:counts_zeros"}
+    with pytest.raises(ModelError, match="padded to 4 and unpadded") as padded:
+        open_model(config(f"{NETWORKS}:CoarseBetween", **keys), "cpu")
+    assert "so the cause is what was compiled: use backend: eager" in padded.value.help
+
+
+@pytest.mark.parametrize(
+    "keys, cure",
+    [
+        ({}, "use backend: eager;"),
+        ({"precision": "bf16"}, "choose a finer precision"),
+        ({"precision": "int8_weights"}, "choose a finer precision"),
+    ],
+)
+def test_answers_that_deviate_at_a_warmed_size_are_told_by_precision_and_backend(
+    keys: dict[str, Any], cure: str
+) -> None:
+    if "int8" in keys.get("precision", ""):
+        pytest.importorskip("torchao")
+    with pytest.raises(ModelError, match=rf"rows, {keys.get('precision', 'fp32')}, differs") as error:
+        open_model(config(backend=f"{NETWORKS}:wrong_in_all", **keys), "cpu")
+    assert error.value.help.startswith(cure)
+    assert "torchscript:" not in error.value.help
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_rows_that_change_in_company_may_change_for_a_coarser_precision(precision: str) -> None:
+    with pytest.raises(ModelError, match="rows influence each other") as error:
+        open_model(config("tests.models.networks:BatchStatistics", precision=precision, backend="eager"), "cpu")
+    assert ("or use precision: fp32, if bf16 is the cause" in error.value.help) == (precision == "bf16")

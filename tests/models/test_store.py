@@ -426,3 +426,20 @@ def test_a_model_is_opened_from_the_store_and_answers_the_same(
     (tmp_path / "s").rename(tmp_path / "away")
     node()
     assert open_model(whole, "cpu").checks.compilation.made == "now"
+
+
+def test_a_build_says_nothing_of_a_folder_that_it_is_about_to_make(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def asked(place: Path) -> list[str]:
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "pitstop"):
+            assert store.read("torchscript", key_in(place), Path.read_text, publish=True) is None
+        return [each.getMessage() for each in caplog.records]
+
+    assert asked(tmp_path / "new") == []
+    (tmp_path / "file").write_text("")
+    [said] = asked(tmp_path / "file")
+    assert "the store is no folder" in said
+    published(tmp_path / "new")
+    assert (tmp_path / "new" / "torchscript").is_dir()

@@ -88,3 +88,29 @@ def test_a_shapes_runs_are_spread_over_rounds_of_all_shapes(monkeypatch: pytest.
 def test_a_failed_forward_is_told_by_its_cause(said: str, advice: str) -> None:
     layout = Layout(torch.device("cpu"), torch.float32, False, (1,), ())
     assert advice in str(fails(RuntimeError(said), {"x": np.ones((1, 2))}, (Tensor("x", "FP32", (-1, 2)),), layout))
+
+
+INPUTS, CAST = "compare inputs in the config", "cast to the weights' dtype"
+
+
+@pytest.mark.parametrize(
+    "precision, said, advice",
+    [
+        ("fp32", "mat1 and mat2 must have the same dtype", [INPUTS]),
+        ("bf16", "Input type (float) and bias type (c10::BFloat16) should be the same", [CAST]),
+        ("fp16", "\"nms_kernel\" not implemented for 'Half'", [CAST]),
+        ("fp64", "expected m1 and m2 to have the same dtype, but got: float != double", [INPUTS, CAST]),
+        ("int8_dynamic", "Int8Tensor lacks aten.add", []),
+        ("bf16", "index out of range in self", [INPUTS]),
+    ],
+)
+def test_a_forward_that_fails_in_another_precision_is_told_whether_that_is_the_cause(
+    precision: str, said: str, advice: list[str]
+) -> None:
+    layout = Layout(torch.device("cpu"), torch.float32, False, (1,), (), precision=precision)
+    told = fails(RuntimeError(said), {"x": np.ones((1, 2))}, (Tensor("x", "FP32", (-1, 2)),), layout)
+    assert (f"fails in {precision} on" in told.what) == (precision != "fp32")
+    assert ("use precision: fp32" in told.help) == (precision not in ("fp32", "fp64"))
+    assert [each for each in (INPUTS, CAST) if each in told.help] == advice
+    sure = INPUTS not in advice
+    assert (f"the network does not run in {precision} as it is written" in told.help) == sure

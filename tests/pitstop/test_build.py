@@ -67,6 +67,11 @@ def test_what_is_built_into_a_store_is_taken_by_a_start_on_another_node(
     assert built.exit_code == 0, built.output
     assert "linear: tries AOTInductor fp32" in built.output
     assert "linear: built for cpu in " in built.output
+    assert "the store is no folder" not in built.output
+    sizes = [each.stat().st_size for each in store.rglob("*") if each.is_file()]
+    kept = f"kept in the cache {tmp_path}/cache, the store {store} ({len(sizes)} files written, "
+    assert built.output.splitlines()[-1].startswith(kept)
+    assert float(built.output.split()[-2]) == pytest.approx(sum(sizes) / 1e6, rel=0.01)
     assert {each.suffix for each in (store / "aoti").iterdir()} == {".pt2", ".json"}
     assert len(list((store / "builds").iterdir())) == 1
     assert not (tmp_path / "other").exists()
@@ -86,6 +91,21 @@ def test_a_model_that_cannot_be_built_is_told_and_the_others_are_built(tmp_path:
     assert built.exit_code == 1
     assert "broken: outputs: " in built.output
     assert "linear: built for cpu" in built.output
+
+
+def test_what_accept_found_and_what_the_config_waives_stand_under_a_models_table(tmp_path: Path) -> None:
+    asked = {"accept": {"cosine": 0.99}, "batch_tolerance": 0.5}
+    waived = {**LINEAR, "name": "waived", "backend": "eager", **asked}
+    built = build(str(written(tmp_path, waived, {**LINEAR, "backend": "eager"})))
+    assert built.exit_code == 0, built.output
+    lines = built.output.splitlines()
+    first = next(number for number, each in enumerate(lines) if each.startswith("waived: built for cpu"))
+    told = [each for each in lines if " accept: " in each or each.startswith("waived: !")]
+    assert told == lines[first - len(told) : first]
+    assert [each.partition(":")[0] for each in told] == ["waived"] * len(told)
+    assert any("smallest cosine 1.00000 (0.99 asked)" in each for each in told)
+    assert any(each.endswith("allowed by batch_tolerance: 0.5") for each in told)
+    assert lines[-1] == f"kept in the cache {tmp_path}/cache"
 
 
 def test_what_ends_the_process_of_a_build_is_left_out(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from configs.loader import ConfigError, parse_tunables
@@ -157,3 +158,15 @@ def test_a_method_as_factory_is_told_to_be_wrapped(tmp_path: Path) -> None:
     assert status == 1
     assert "should be package.module:name" in output
     assert "write a function that calls it and name that" in output
+
+
+def test_a_backend_of_ones_own_is_shown_by_its_file_in_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "a_folder_with_a_long_name" / "and_another_one_with_a_long_name"
+    folder.mkdir(parents=True)
+    (folder / "own.py").write_text("def quick(module, inputs): return module\n")
+    config = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
+    config["applications"][1]["args"]["backend"] = f"{folder}/own.py:quick"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    shown = CliRunner().invoke(app, ["check", str(tmp_path / "config.yaml")]).output
+    [line] = [each for each in shown.splitlines() if "own.py" in each]
+    assert "  own.py:quick  " in line

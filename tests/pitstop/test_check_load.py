@@ -156,3 +156,11 @@ def test_a_file_is_opened_from_a_folder_whose_packages_have_the_names_of_ours(
     status, output = check(folder, model("net", "", source={"factory": "models.net:Good"}))
     assert status == 1
     assert "help: name the file in place of the module: models/net.py:Good" in output
+
+
+def test_why_another_backend_serves_than_the_config_names_is_told(folder: Path) -> None:
+    status, output = check(folder, model("net", "Good", backend="aoti"))
+    assert status == 0, output
+    assert "; not AOTInductor: nothing is built of it: `pitstop build` does it" in output
+    _, output = check(folder, model("net", "Good", backend="torchscript"))
+    assert "; not " not in output
