@@ -111,18 +111,6 @@ def expected(
     return Expected(accept, reference.outputs, batches, pool.source, right, name, known)
 
 
-def acceptance(answer: Answer, expected: Expected) -> Acceptance:
-    """Return how near a variant's answers are to what eager answered, and whether that is near enough."""
-    right, figures = 0, list[list[Figures]]()
-    for batch in expected.batches:
-        answers = answer(batch.rows())
-        both = zip(answers, batch.answers, expected.outputs, strict=True)
-        figures.append([measured(own, eagers, tensor) for own, eagers, tensor in both])
-        right += expected.right(answers, batch.labels)
-    totals = [total(each) for each in zip(*figures, strict=True)]
-    return accepted(expected.accept, expected.rows, expected.source, expected.sizes, totals, expected.accuracy(right))
-
-
 class Compared:
     """The figures of the answers that a start compares at every warmed size: rows that need not be asked for again."""
 
@@ -130,20 +118,47 @@ class Compared:
         check_measures(list(measures(accept)), outputs)
         self._accept = accept
         self._outputs = outputs
-        self._figures: list[list[Figures]] = []
-        self._sizes: set[int] = set()
+        self.figures: list[list[Figures]] = []
+        self.sizes: set[int] = set()
         real = samples.examples is not None and not samples.examples.invented
-        self._source = "example row" if real else "random row"
+        self.source = "example row" if real else "random row"
+
+    @property
+    def rows(self) -> int:
+        return sum(each[0].rows for each in self.figures)
 
     def __call__(self, answers: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> None:
         """Add a batch's answers and eager's."""
         both = zip(answers, expected, self._outputs, strict=True)
-        self._figures.append([measured(own, eagers, tensor) for own, eagers, tensor in both])
-        self._sizes.add(len(expected[0]))
+        self.figures.append([measured(own, eagers, tensor) for own, eagers, tensor in both])
+        self.sizes.add(len(expected[0]))
 
     def result(self) -> Acceptance:
-        totals = [total(each) for each in zip(*self._figures, strict=True)]
-        return accepted(self._accept, totals[0].rows, self._source, sorted(self._sizes), totals, None)
+        return accepted(self._accept, self.rows, self.source, sorted(self.sizes), _totals(self.figures), None)
+
+
+def acceptance(answer: Answer, expected: Expected, seen: Compared | None = None) -> Acceptance:
+    """Return how near a variant's answers are to what eager answered, and whether that is near enough.
+
+    Args:
+        answer: the variant.
+        expected: rows, and what eager answered.
+        seen: what was compared before, at every warmed size, which counts too.
+    """
+    right, figures = 0, list(seen.figures) if seen else []
+    for batch in expected.batches:
+        answers = answer(batch.rows())
+        both = zip(answers, batch.answers, expected.outputs, strict=True)
+        figures.append([measured(own, eagers, tensor) for own, eagers, tensor in both])
+        right += expected.right(answers, batch.labels)
+    known = [each for each in (expected, seen) if each is not None]
+    source = " or ".join(sorted({each.source for each in known}))
+    sizes, rows = sorted({size for each in known for size in each.sizes}), sum(each.rows for each in known)
+    return accepted(expected.accept, rows, source, sizes, _totals(figures), expected.accuracy(right))
+
+
+def _totals(figures: Sequence[Sequence[Figures]]) -> list[Figures]:
+    return [total(each) for each in zip(*figures, strict=True)]
 
 
 def _batches(reference: Reference, pool: Pool, budget_s: float, clock: Callable[[], float]) -> Iterator[Batch]:

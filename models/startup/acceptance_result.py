@@ -60,7 +60,9 @@ class Accuracy:
             return "no labelled row was measured"
         asked = _asked(self.at_least, self.holds, "below")
         found = f"{_down(self.share)} of {_rows(self.rows, 'labelled row')} right{asked}"
-        return f"{found}, eager fp32 {_down(self.reference_right / self.rows)}"
+        found += f", eager fp32 {_down(self.reference_right / self.rows)}"
+        needed = shown_by(self.at_least)
+        return f"{found}; {self.at_least:.15g} takes {needed:,} rows to show" if needed > self.rows else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class Acceptance:
         needed = shown_by(self.asked.get("agreement"))
         fewest = min((each.compared for each in self.figures if each.compared), default=0)
         if needed > fewest:
-            said += f"; {self.asked['agreement']:g} takes {needed:,} answers to show: of {fewest:,} all must agree"
+            said += f"; {self.asked['agreement']:.15g} takes {needed:,} answers to show: of {fewest:,} all must agree"
         return said
 
 

@@ -7,11 +7,13 @@ outcome is taken after a comparison with eager.
 
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
 
-from configs.backends import EAGER
+from configs import precisions
+from configs.backends import AUTO, EAGER
 from configs.schema import ModelConfig
 
 from ..compile import store
@@ -24,7 +26,7 @@ from ..sources.hooks import Hook
 from . import kept_start, mistake_checks, stages
 from .acceptance import Compared, Expected, acceptance, expected
 from .acceptance_result import Acceptance
-from .candidates import Tried, field_of
+from .candidates import Candidate, Tried, field_of
 from .check_error import CheckError, failing, noting
 from .contender import Contender, entered
 from .eager_checks import Eager
@@ -40,7 +42,6 @@ from .warmup import Warmed
 _log = logging.getLogger("pitstop")
 # How long eager may answer for the measures of `accept`: a start has little time, a build has much.
 _EXPECTED_S, _BUILD_EXPECTED_S = 3.0, 120.0
-_ACCEPT_LESS = "ask for less in accept if that is good enough, or name another precision"
 
 
 class Laps:
@@ -102,7 +103,10 @@ class Start:
                 if len(candidates) == 1:
                     raise
                 _log.warning("%s: %s may not serve: %s", config.name, chosen.candidate, error.what)
-                selection.refuse(chosen.candidate, error.what, precision=error.result.check == Acceptance.check)
+                # One that is not near enough tells of its precision, unless that is eager's own.
+                near = error.result.check != Acceptance.check
+                alike = not near and chosen.candidate.precision != checked.reference.precision
+                selection.refuse(chosen.candidate, error.what, precision=alike)
                 failed.append(error)
                 del chosen
                 continue
@@ -127,10 +131,8 @@ class Start:
             rows = stages.prove_rows(ready, warmed.runner, checked.reference)
             self.laps.lap("prove")
             accept = config.accept
-            # What is compared anyway is enough for a start. A build has time for more, and labelled rows are not in it.
-            few = accept is not None and accept.accuracy is None and not self.minutes
             with failing(Acceptance):
-                seen = Compared(accept, ready.outputs, samples) if accept is not None and few else None
+                seen = None if accept is None else Compared(accept, ready.outputs, samples)
             compared = mistake_checks.compilation(
                 chosen.compiled,
                 warmed.runner,
@@ -140,7 +142,7 @@ class Start:
                 asked=config.backend,
                 seen=seen,
             )
-            near = None if accept is None else self._accepted(chosen, warmed, checked, config, postprocess, seen)
+        near = None if seen is None else self._accepted(chosen, warmed, checked, config, postprocess, seen)
         self.laps.lap("compare")
         _, best = ends(warmed.forward_ms)
         checks = Checks(
@@ -160,19 +162,22 @@ class Start:
         checked: Eager,
         config: ModelConfig,
         postprocess: Hook | None,
-        seen: Compared | None,
+        seen: Compared,
     ) -> Acceptance:
         """Hold a candidate against the config's `accept`; raise a CheckError if it is not near enough to eager."""
+        assert config.accept is not None
         with failing(Acceptance):
-            if seen is not None:
+            # What is compared anyway is enough for a start. A build has time for more, and labelled rows are not in it.
+            if config.accept.accuracy is None and not self.minutes:
                 found = seen.result()
             else:
                 if self.expected is None:
                     budget_s = _BUILD_EXPECTED_S if self.minutes else _EXPECTED_S
                     self.expected = expected(checked.reference, chosen.ready.samples, config, postprocess, budget_s)
-                found = acceptance(prepared(warmed.runner, seed_of(config)), self.expected)
+                found = acceptance(prepared(warmed.runner, seed_of(config)), self.expected, seen)
             if found.code == "failed":
-                raise ModelError(f"{found.sentence}\nhelp: {_ACCEPT_LESS}")
+                ways = _ways_out(chosen.candidate, config, checked, found)
+                raise ModelError(f"{chosen.candidate}: {found.sentence}\nhelp: {', or '.join(ways)}")
         return found
 
     def _again(self, bound: stages.BoundModel, config: ModelConfig, key: Key | None) -> OpenedModel | None:
@@ -235,3 +240,14 @@ class Start:
             outputs_read=checked.reading.how,
             candidates=table,
         )
+
+
+def _ways_out(candidate: Candidate, config: ModelConfig, checked: Eager, found: Acceptance) -> Iterator[str]:
+    """Yield what may be done about a candidate that is not near enough."""
+    yield "ask for less in accept if that is good enough"
+    if candidate.backend != EAGER and config.backend != AUTO:
+        yield "use backend: auto, which goes on to the next"
+    if candidate.precision != checked.reference.precision and config.precision != precisions.AUTO:
+        yield "use precision: auto, which goes on to the next"
+    if "random" in found.source:
+        yield "name rows of your own as example"

@@ -1,7 +1,10 @@
 """Variants of a forward are held against eager's answers, which are computed once, to as many rows as fit the time."""
 
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,11 +12,15 @@ import pytest
 import torch
 from torch import nn
 
+from configs.backends import BACKENDS, Backend
+from models.compile.build import Compiled, Uncompiled
 from models.errors import ModelError
 from models.signature import Array, Rows
 from models.startup import stages
 from models.startup.acceptance import Expected, acceptance, expected
+from models.startup.acceptance_result import Accuracy
 from models.startup.eager_reference import Reference
+from models.startup.open_model import open_model
 from models.startup.precision import plain
 from models.startup.row_checks import Answer
 from tests.models.networks import Linear
@@ -195,3 +202,73 @@ def test_labelled_rows_and_examples_are_both_measured(tmp_path: Path) -> None:
 def test_a_label_of_no_class_is_told_at_the_start_too(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="has the label 2, and 'y' has the classes 0 to 1"):
         asked(accept=labelled(tmp_path, classes() + 1))
+
+
+def off_at_full(given: Uncompiled) -> Compiled:
+    """A backend that is off where a batch is full, and nowhere else."""
+    full = given.layout.sizes[-2]
+    return Compiled(lambda x: given.module(x) + 0.1 * (len(x) == full), "off")
+
+
+def shifted(given: Uncompiled) -> Compiled:
+    return Compiled(lambda x: given.module(x) + 0.001, "shifted")
+
+
+@pytest.fixture
+def off_backend(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setitem(sys.modules, f"{HERE}_off", SimpleNamespace(build=off_at_full))
+    monkeypatch.setitem(BACKENDS, "off", Backend("off", "off", f"{HERE}_off"))
+    monkeypatch.setitem(sys.modules, f"{HERE}_shifted", SimpleNamespace(build=shifted))
+    monkeypatch.setitem(BACKENDS, "shifted", Backend("shifted", "shifted", f"{HERE}_shifted"))
+    return "off"
+
+
+@pytest.mark.parametrize("minutes", [False, True])
+def test_what_is_compared_at_every_warmed_size_counts_for_a_build_too(
+    minutes: bool, off_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+    np.savez(tmp_path / "rows.npz", x=X)
+    keys = {
+        "example": str(tmp_path / "rows.npz"),
+        "tolerance": 0.5,
+        "batch_tolerance": 0.5,
+        "accept": {"tolerance": 0.01},
+    }
+    with pytest.raises(ModelError, match=r"off fp32: \d+ example rows: largest deviation .* above the 0.01 asked"):
+        open_model(config(f"{NETWORKS}:Linear", backend=off_backend, **keys), "cpu", minutes=minutes)
+
+
+def test_where_a_compiled_fp32_is_not_near_enough_eager_serves(
+    off_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+    for name in [each for each in BACKENDS if each not in ("eager", off_backend)]:
+        monkeypatch.setitem(BACKENDS, name, replace(BACKENDS[name], devices=("cuda",)))
+    served = open_model(config(f"{NETWORKS}:Linear", tolerance=0.5, accept={"tolerance": 1e-9}), "cpu")
+    assert served.how == "eager"
+    assert {each.backend: each.outcome for each in served.candidates}["off"] in ("refused", "not_faster")
+
+
+@pytest.mark.usefixtures("off_backend")
+@pytest.mark.parametrize(
+    "keys, ways",
+    [
+        ({"backend": "shifted"}, ["ask for less in accept", "use backend: auto", "name rows of your own"]),
+        ({"backend": "eager", "precision": "bf16"}, ["ask for less in accept", "use precision: auto", "name rows"]),
+    ],
+)
+def test_the_help_names_only_what_may_change_something(
+    keys: dict[str, str], ways: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(ModelError) as told:
+        open_model(config(f"{NETWORKS}:Linear", tolerance=0.5, accept={"tolerance": 1e-9}, **keys), "cpu")
+    found = str(told.value.help).split(", or ")
+    assert len(found) == len(ways)
+    assert all(each.startswith(way) for each, way in zip(found, ways, strict=True))
+
+
+@pytest.mark.parametrize("rows, told", [(1, True), (10, False)])
+def test_a_share_of_few_labelled_rows_says_how_many_would_show_it(rows: int, told: bool) -> None:
+    assert ("takes 10 rows to show" in Accuracy("y", rows, rows, rows, 0.9).sentence) == told
