@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import median
 
 from ..signature import Shape, Sizes
 
@@ -9,6 +10,8 @@ from ..signature import Shape, Sizes
 _NEARLY = 0.97
 # Timings of one start scatter by a few per cent: only a forward that takes less than this share of another's is faster.
 WINS = 0.95
+# A later start runs a shape a few times only. Below this share of an earlier one's time, that one was disturbed.
+_DISTURBED = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,18 @@ def best_rows(forward_ms: Mapping[Shape, float]) -> int | None:
     rates = {rows: sum(each) / len(each) for rows, each in shares.items()}
     enough = _NEARLY * max(rates.values())
     return min(rows for rows, rate in rates.items() if rate >= enough)
+
+
+def undisturbed(kept_ms: Mapping[Shape, float], ran_ms: Mapping[Shape, float]) -> dict[Shape, float]:
+    """Return what an earlier start timed, in ms, corrected by what ran again if a shape of it is clearly faster now.
+
+    Of a shape that ran again the smaller time counts. The others are faster by the median of these.
+    """
+    shares = {shape: ran_ms[shape] / ms for shape, ms in kept_ms.items() if shape in ran_ms}
+    if min(shares.values(), default=1.0) >= _DISTURBED:
+        return dict(kept_ms)
+    others = median(shares.values())
+    return {shape: ms * min(1.0, shares.get(shape, others)) for shape, ms in kept_ms.items()}
 
 
 def ends(forward_ms: Mapping[Shape, float]) -> tuple[Rate, Rate]:

@@ -31,9 +31,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A candidate and what came of it: its forward in ms by shape, rows a second at the best, and why it lost.
+    """A candidate and what came of it: its forward in ms by shape, rows a second at the best of these, and why it lost.
 
-    `times`: what its forward took over what the chosen one's took, averaged over batch sizes that both ran in turns.
+    `times`: `forward_ms` over the chosen one's, the geometric mean over the shapes that both ran.
     """
 
     backend: str

@@ -100,6 +100,15 @@ def write(key: store.Key | None, found: KeptStart, built: bool) -> None:
     store.write_json(_BUILDS if built else _STARTS, key, found.as_json(), publish=built)
 
 
+def correct(key: store.Key | None, found: KeptStart) -> None:
+    """Keep a record that was read, with better times, on this node: a later start is to find it in place of that one.
+
+    What a build found stays a build's, and newer than the store's, to which no start writes.
+    """
+    kinds = {maker: kind for kind, maker in _MAKERS.items()}
+    store.write_json(kinds[found.maker], key, found.as_json())
+
+
 def _from_json(found: Mapping[str, Any], maker: str) -> KeptStart:
     return KeptStart(
         Candidate(*found["candidate"]),

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
+from math import inf
+from statistics import geometric_mean
 
 import torch
 
@@ -23,11 +25,11 @@ from ..errors import ModelError, first_line
 from ..runtime.dims import all_sizes
 from ..runtime.forward_times import WINS, ends
 from ..runtime.layout import Layout
-from ..signature import label
+from ..signature import Shape, label
 from ..user_code import call
 from .attempts import attempt
 from .candidates import Candidate, Field, Outcome, Tried
-from .contender import Contender, alone, challenger, ratio_in_turns
+from .contender import Contender, alone, challenger, compared_at
 from .eager_checks import Eager
 from .prepared import Prepared, prepare_module
 from .row_checks import count_of, staged
@@ -52,8 +54,9 @@ class Selection:
     minutes: bool = False
     key: str | None = None
     tried: dict[Candidate, Tried] = field(default_factory=dict)
-    # The time of each forward that ran, over that of the first.
-    _over_first: dict[Candidate, float] = field(default_factory=dict)
+    # Of each candidate that ran, in their order: its forward over the first one's, by shape, and the first one's in ms.
+    _over_first: dict[Candidate, dict[Shape, float]] = field(default_factory=dict)
+    _first_ms: dict[Shape, float] = field(default_factory=dict)
     _refused: tuple[Refused, ...] = ()
     _failures: list[ModelError] = field(default_factory=list)
 
@@ -73,8 +76,8 @@ class Selection:
                     "help: use backend: eager, which runs the network as it is"
                 )
             )
-        ranked = sorted(self._over_first, key=lambda each: self._over_first[each])
         first = champion.candidate
+        ranked = sorted(self._over_first, key=lambda each: self._times(each, first))
         with attempt(self.key, first):
             yield champion
         del champion
@@ -97,14 +100,34 @@ class Selection:
                 self.tried[each] = replace(row, outcome="refused", reason=f"as {candidate}")
 
     def choose(self, candidate: Candidate) -> tuple[Tried, ...]:
-        """Note that a candidate serves; return the table of all, with the chosen one first, then the fastest."""
-        for each, row in self.tried.items():
-            if row.outcome == "not_faster":
-                times = self._over_first[each] / self._over_first[candidate]
-                reason = f"takes {times:.2f} times as long as {candidate}, in turns"
-                self.tried[each] = replace(row, reason=reason, times=round(times, 3))
+        """Note that a candidate serves; return the table of all: the chosen one, then those that ran by their times."""
+        for each, over_first in self._over_first.items():
+            row, times = self.tried[each], round(self._times(each, candidate), 3)
+            forward_ms = {shape: ratio * self._first_ms[shape] for shape, ratio in over_first.items()}
+            self.tried[each] = replace(
+                row,
+                reason=self._why(each, candidate, times) if row.outcome == "not_faster" else row.reason,
+                rows_s=ends(forward_ms)[1].rows_s,
+                forward_ms={label(shape): round(ms, 4) for shape, ms in sorted(forward_ms.items())},
+                times=times,
+            )
         self.tried[candidate] = replace(self.tried[candidate], outcome="chosen", reason="", times=1.0)
-        return tuple(sorted(self.tried.values(), key=lambda each: (each.outcome != "chosen", -(each.rows_s or 0))))
+        return tuple(sorted(self.tried.values(), key=_place))
+
+    def _times(self, one: Candidate, other: Candidate) -> float:
+        """Return how many times the other's forward one's takes, averaged over the shapes that both ran."""
+        ones, others = self._over_first[one], self._over_first[other]
+        return geometric_mean(ratio / others[shape] for shape, ratio in ones.items() if shape in others)
+
+    def _why(self, loser: Candidate, chosen: Candidate, times: float) -> str:
+        ran, all_ran = self._over_first[loser], max(map(len, self._over_first.values()))
+        if len(ran) < all_ran:
+            [(rows, _)] = ran
+            return f"takes {times:.2f} times as long as {chosen} on a batch of {rows}, so nothing else was run"
+        if WINS <= times <= 1 / WINS:
+            near = f"as fast as {chosen} within {100 * (1 - WINS):.0f} %, which a start's timings cannot tell apart"
+            return f"{near} ({times:.2f} times as long, in turns)"
+        return f"takes {times:.2f} times as long as {chosen}, in turns"
 
     def _fastest(self, candidates: Sequence[Candidate], only: bool = False) -> Contender | None:
         champion: Contender | None = None
@@ -138,23 +161,23 @@ class Selection:
             return champion
         try:
             if champion is None:
-                self._over_first[candidate] = 1.0
                 first = alone(candidate, ready, compiled)
-                self.tried[candidate] = _ran(first)
+                self._first_ms = first.forward_ms
+                self._over_first[candidate] = dict.fromkeys(compared_at(first.forward_ms), 1.0)
+                self.tried[candidate] = Tried(*_named(candidate), "not_faster")
                 return first
-            found = challenger(candidate, ready, compiled, champion)
-            ratio = ratio_in_turns(found, champion, self.samples) if isinstance(found, Contender) else found
+            found, times = challenger(candidate, ready, compiled, champion, self.samples)
         except ModelError as error:
             self._failures.append(error)
-            self._over_first.pop(candidate, None)
             self.tried[candidate] = Tried(*_named(candidate), "refused", error.what)
             return champion
-        self._over_first[candidate] = ratio * self._over_first[champion.candidate]
-        if not isinstance(found, Contender):
-            self.tried[candidate] = Tried(*_named(candidate), "not_faster")
-            return champion
-        self.tried[candidate] = _ran(found)
-        return found if ratio <= WINS else champion
+        champions = self._over_first[champion.candidate]
+        if champion.candidate == next(iter(self._over_first)):
+            self._first_ms = self._first_ms | {shape: ms for shape, (_, ms) in times.items()}
+        self._over_first[candidate] = {shape: champions[shape] * ms / other for shape, (ms, other) in times.items()}
+        self.tried[candidate] = Tried(*_named(candidate), "not_faster")
+        wins = found is not None and self._times(candidate, champion.candidate) <= WINS
+        return found if wins else champion
 
     def _compiled(self, candidate: Candidate, ready: Prepared) -> Compiled:
         config = ready.config.model_copy(update={"backend": candidate.backend})
@@ -209,11 +232,9 @@ def probes_of(samples: SampleInputs, layout: Layout) -> list[list[torch.Tensor]]
     ]
 
 
+def _place(row: Tried) -> tuple[bool, float]:
+    return row.outcome != "chosen", inf if row.times is None else row.times
+
+
 def _named(candidate: Candidate) -> tuple[str, str]:
     return candidate.backend, candidate.precision
-
-
-def _ran(found: Contender) -> Tried:
-    """Return the row of a candidate that ran, until it is chosen or refused."""
-    times = {label(shape): round(ms, 3) for shape, ms in sorted(found.forward_ms.items())}
-    return Tried(*_named(found.candidate), "not_faster", "", ends(found.forward_ms)[1].rows_s, times)

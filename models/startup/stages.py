@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ from configs.schema import ModelConfig
 
 from ..compile.identity import identity
 from ..errors import ModelError
+from ..runtime.forward_times import undisturbed
 from ..runtime.runner import Runner
 from ..signature import Tensor, as_config, listed, signature_of
 from ..sources import source
@@ -157,13 +158,17 @@ def warm_shapes(chosen: Contender) -> Warmed:
 
 
 def warm_again(chosen: Contender, known: KeptStart) -> tuple[Warmed, int]:
-    """Warm what an earlier start has warmed; return how many shapes ran: on a CPU as many as there is time for."""
+    """Warm what an earlier start has warmed; return how many shapes ran: on a CPU as many as there is time for.
+
+    The earlier start may have been disturbed, as by others beside it: what runs faster now counts.
+    """
     if chosen.ready.layout.device.type == "cuda":
-        return warm_shapes(chosen), len(chosen.ready.layout.shapes)
+        warmed = warm_shapes(chosen)
+        return replace(warmed, forward_ms=undisturbed(known.forward_ms, warmed.forward_ms)), len(warmed.forward_ms)
     runner = chosen.runner if known.packed_from is None else pack_again(chosen.runner, known.packed_from)
     budget_ms = _AGAIN_MS if backend_of(known.candidate.backend).one_program else math.inf
-    ran = run_again(runner, chosen.ready.samples, known.forward_ms, budget_ms)
-    return Warmed(runner, known.forward_ms, known.packed_from), ran
+    ran_ms = run_again(runner, chosen.ready.samples, known.forward_ms, budget_ms)
+    return Warmed(runner, undisturbed(known.forward_ms, ran_ms), known.packed_from), len(ran_ms)
 
 
 def choose_sizes(ready: Prepared, warmed: Warmed) -> Warmed:

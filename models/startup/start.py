@@ -208,8 +208,11 @@ class Start:
             checks,
             warmed_shapes=replace(checks.warmed_shapes, ran=ran),
             compilation=replace(checks.compilation, made=compiled.made),
-            device=replace(checks.device, asked=config.device, fallback=self.fallback),
+            device=mistake_checks.device(config, warmed.runner, self.fallback, ends(warmed.forward_ms)[1].rows_s),
+            batching=mistake_checks.batching(warmed.forward_ms),
         )
+        if warmed.forward_ms != known.forward_ms:
+            kept_start.correct(key, replace(known, checks=checks.results, forward_ms=warmed.forward_ms))
         opened = self._opened(bound, config, checked, ready, warmed, checks, known.table)
         return replace(opened, checked_by=known.maker)
 

@@ -1,6 +1,7 @@
 """A start goes by what an earlier one of the same model found, as long as all that decides it is the same."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,7 +16,9 @@ from configs.schema import ModelConfig
 from models.compile import shared_store, store
 from models.compile.build import Compiled
 from models.errors import ModelError
-from models.startup import kept_start, mistake_checks, stages, start
+from models.runtime.runner import Runner
+from models.signature import Rows
+from models.startup import batch_size_selection, contender, kept_start, mistake_checks, stages, start, warmup
 from models.startup.check_results import as_json
 from models.startup.open_model import OpenedModel, open_model
 from tests.models.test_open_model import config
@@ -64,6 +67,20 @@ def anew(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+@pytest.fixture
+def slowed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How many times as long as its rows in ms a forward takes from now on: the last that was added."""
+    times = [1.0]
+
+    def run_ms(runner: Runner, rows: Rows) -> float:
+        runner.run([rows])
+        return times[-1] * len(rows["x"])
+
+    for module in (warmup, contender, batch_size_selection):
+        monkeypatch.setattr(module, "run_ms", run_ms)
+    return times
+
+
 def opened(**keys: Any) -> OpenedModel:
     return open_model(config(f"{NETWORKS}:Linear", **keys), "cpu", kept=True)
 
@@ -74,6 +91,7 @@ def plain(served: OpenedModel) -> list[dict[str, Any]]:
     return [{key: value for key, value in as_json(each).items() if key not in aside} for each in served.checks.results]
 
 
+@pytest.mark.usefixtures("slowed")
 def test_a_second_start_takes_what_the_first_found_and_answers_alike(anew: list[str]) -> None:
     first, second = opened(), opened()
     assert anew == ["m"]
@@ -85,6 +103,73 @@ def test_a_second_start_takes_what_the_first_found_and_answers_alike(anew: list[
     rows = {"x": np.random.default_rng(0).random((3, 4), np.float32)}
     np.testing.assert_allclose(second.runner.run([rows])["y"], first.runner.run([rows])["y"], rtol=1e-5)
     assert second.runner.warmed == set(second.runner.layout.shapes)
+
+
+def test_a_later_start_corrects_what_was_timed_in_a_busy_moment_and_keeps_it(
+    slowed: list[float], anew: list[str]
+) -> None:
+    slowed.append(3.0)
+    first = opened()
+    slowed.append(1.0)
+    second = opened()
+    slowed.append(2.0)
+    third = opened()
+    assert anew == ["m"]
+    assert second.forward_ms == {shape: pytest.approx(ms / 3) for shape, ms in first.forward_ms.items()}
+    assert third.forward_ms == second.forward_ms
+    assert plain(third) == plain(second)
+    assert second.checks.device.rows_s == pytest.approx(3 * first.checks.device.rows_s)
+    assert second.checks.batching.best_rows_s == second.checks.device.rows_s
+    assert third.checked_by == "an earlier start on this node"
+
+
+def test_shapes_that_a_later_start_has_no_time_for_are_corrected_by_those_that_ran(
+    slowed: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slowed.append(3.0)
+    first = opened()
+    slowed.append(1.0)
+    monkeypatch.setattr(stages, "_AGAIN_MS", 0)
+    second = opened()
+    assert second.checks.warmed_shapes.ran == 1
+    assert len(second.forward_ms) > 1
+    assert second.forward_ms == {shape: pytest.approx(ms / 3) for shape, ms in first.forward_ms.items()}
+
+
+def test_a_start_that_is_hardly_faster_leaves_what_was_found(slowed: list[float], cache: Path) -> None:
+    first = opened()
+    [record] = (cache / "starts").glob("*.json")
+    before = record.read_bytes()
+    slowed.append(0.95)
+    assert opened().forward_ms == first.forward_ms
+    assert record.read_bytes() == before
+
+
+def test_what_a_build_timed_is_corrected_on_this_node_and_never_in_the_store(
+    slowed: list[float], tmp_path: Path, cache: Path, anew: list[str]
+) -> None:
+    (tmp_path / "store").mkdir()
+    given = config(f"{NETWORKS}:Linear", store=str(tmp_path / "store"))
+    slowed.append(3.0)
+    first = open_model(given, "cpu", kept=True)
+    bound = stages.bind_source(given, None)
+    key = kept_start.key_of(first.config, bound.identity, torch.device("cpu"), bound.samples)
+    found = kept_start.read(key)
+    assert found is not None
+    kept_start.write(key, found, built=True)
+    [published] = (tmp_path / "store" / "builds").glob("*.json")
+    of_build = published.read_bytes()
+    for kind in ("starts", "builds"):
+        shutil.rmtree(cache / kind)
+    slowed.append(1.0)
+    second = open_model(given, "cpu", kept=True)
+    slowed.append(2.0)
+    third = open_model(given, "cpu", kept=True)
+    assert second.forward_ms == {shape: pytest.approx(ms / 3) for shape, ms in first.forward_ms.items()}
+    assert third.forward_ms == second.forward_ms
+    assert third.checked_by == "pitstop build"
+    assert published.read_bytes() == of_build
+    assert anew == ["m"]
 
 
 def test_found_outputs_are_those_of_the_first_start(anew: list[str]) -> None:
