@@ -153,12 +153,14 @@ class Selection:
     def _enter(self, candidate: Candidate, ready: Prepared, champion: Contender | None, only: bool) -> Contender | None:
         """Let a candidate run against the fastest so far; return which of them is faster."""
         compiled = self._compiled(candidate, ready)
-        if compiled.eager and candidate.backend != EAGER and not only:
+        if compiled.eager and candidate.backend != EAGER:
             refused = tuple(each for each in compiled.refused if each.code != "not_built")
             outcome: Outcome = "refused" if refused else "not_built"
             self.tried[candidate] = Tried(*_named(candidate), outcome, sentences(compiled.refused))
             self._refused += tuple(each for each in refused if each not in self._refused)
-            return champion
+            if not only:
+                return champion
+            candidate = Candidate(EAGER, candidate.precision)
         try:
             if champion is None:
                 first = alone(candidate, ready, compiled)
