@@ -78,6 +78,6 @@ def _ended(path: Path) -> int:
 
 def _note(path: Path, count: int) -> None:
     with suppress(OSError):
-        cache.folder(_FOLDER)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        if not path.parent.is_dir():
+            cache.folder(_FOLDER).mkdir(mode=0o700, exist_ok=True)
         path.write_text(str(count), encoding="ascii")
