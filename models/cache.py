@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,6 +40,16 @@ def folder(name: str) -> Path:
     """Return a folder of the cache. Only its owner may use the cache: whoever can write there can run code here."""
     cache_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
     return cache_dir() / name
+
+
+def temporary() -> Path:
+    """Return the folder for large temporary files: the system's, or the cache where that has twice the free space."""
+    system = Path(tempfile.gettempdir())
+    with suppress(OSError):
+        ours = folder("").absolute()
+        if os.access(ours, os.W_OK) and shutil.disk_usage(ours).free > 2 * shutil.disk_usage(system).free:
+            return ours
+    return system
 
 
 def kept_folders() -> list[str]:

@@ -1,5 +1,7 @@
 """The one error of this package: a model that must not be served, and why."""
 
+import re
+
 _HELP = "\nhelp: "
 
 
@@ -15,6 +17,11 @@ class ModelError(Exception):
     def help(self) -> str:
         """What to do about it; "" if the text does not say."""
         return str(self).partition(_HELP)[2]
+
+
+def without_folders(text: str) -> str:
+    """Return a text for a client: of each absolute path the file's name."""
+    return re.sub(r"(?<![\w./:~-])/(?:[^\s/:,;'\"()]+/)+", "", text)
 
 
 def first_line(error: BaseException) -> str:

@@ -2,9 +2,12 @@
 
 `run` starts a fresh interpreter, hands it an order and yields what it reports. Run as a module, this file is the child.
 What the work prints goes into a file, so that it mixes with no output of ours; where it fails, its last lines are told.
+Its temporary files lie in a folder of its own, which is removed after its end, however it ended.
 """
 
+import getpass
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +21,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
+
+from models import cache
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _POLL_S = 0.1
@@ -54,8 +59,11 @@ def run(
         EndedError: a signal, an exit, an exception or the limit ended it.
     """
     ours, theirs = Pipe()
-    with nullcontext(printed) if printed else tempfile.TemporaryFile() as said:
-        process = _start(target, theirs, environment or {}, said)
+    with (
+        nullcontext(printed) if printed else tempfile.TemporaryFile() as said,
+        tempfile.TemporaryDirectory(prefix="pitstop-", dir=cache.temporary(), ignore_cleanup_errors=True) as folder,
+    ):
+        process = _start(target, theirs, environment or {}, said, folder)
         theirs.close()
         try:
             with suppress(BrokenPipeError):
@@ -81,21 +89,30 @@ def how_it_ended(returncode: int, last_line: str = "") -> str:
 
 
 def _start(
-    target: str, theirs: Connection, environment: Mapping[str, str], said: IO[bytes]
+    target: str, theirs: Connection, environment: Mapping[str, str], said: IO[bytes], folder: str
 ) -> "subprocess.Popen[bytes]":
     given = environment.get("PYTHONPATH", "").split(os.pathsep)
     # Our packages first: `models` and `configs` are names that a user's folder may have too.
     path = os.pathsep.join(filter(None, [str(_PROJECT), str(Path.cwd()), *given, *sys.path]))
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "pitstop.child_process", target, str(theirs.fileno())],
+        [sys.executable, "-P", "-m", "pitstop.child_process", target, str(theirs.fileno()), folder],
         stdin=subprocess.DEVNULL,
         stdout=said,
         stderr=said,
         pass_fds=[theirs.fileno()],
-        env={**os.environ, **environment, "PYTHONPATH": path},
+        env={**_kernels(environment), **os.environ, **environment, "PYTHONPATH": path, "TMPDIR": folder},
         # Ctrl-C is for the parent, which then ends the child.
         start_new_session=True,
     )
+
+
+def _kernels(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return where torch.compile keeps its kernels for processes to come, among the temporary files of all."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # A container's user without a name.
+        user = f"uid_{os.getuid()}"
+    return {"TORCHINDUCTOR_CACHE_DIR": f"{environment.get('TMPDIR') or tempfile.gettempdir()}/torchinductor_{user}"}
 
 
 def _next(ours: Connection, process: "subprocess.Popen[bytes]", limit_s: float, said: IO[bytes]) -> Any:
@@ -125,11 +142,11 @@ def _last_line(printed: IO[bytes]) -> str:
 
 def main() -> None:
     """The child: do the work, then say that it is done."""
-    target, descriptor = sys.argv[1:]
+    target, descriptor, folder = sys.argv[1:]
     os.set_inheritable(int(descriptor), False)
     pipe = Connection(int(descriptor))
     order = pipe.recv()
-    threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(pipe, folder), daemon=True).start()
     own, (module, _, name) = os.getpid(), target.partition(":")
 
     def report(message: object) -> None:
@@ -146,10 +163,12 @@ def main() -> None:
     report(_DONE)
 
 
-def _end_with_parent(pipe: Connection) -> None:
+def _end_with_parent(pipe: Connection, folder: str) -> None:
     with suppress(EOFError, OSError):
         pipe.recv()
-    os._exit(1)
+    shutil.rmtree(folder, ignore_errors=True)
+    # With the processes that it started, such as a compiler's.
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

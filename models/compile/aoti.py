@@ -9,12 +9,13 @@ import logging
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import time
 import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -63,7 +64,7 @@ def _made(given: Uncompiled, key: store.Key | None) -> Compiled:
 
 def _compiled(given: Uncompiled, key: store.Key | None) -> Forward | Refused:
     if not has_compiler():
-        return Refused(_NAME, "no_compiler")
+        return Refused(_NAME, "no_compiler", compiler_error())
     began, device = time.perf_counter(), given.layout.device
     found = exported(given)
     if isinstance(found, Refused):
@@ -91,6 +92,22 @@ def has_compiler() -> bool:
         return bool(builder.get_cpp_compiler())
     except Exception:  # InvalidCxxCompiler; in another torch perhaps what the system raises.
         return False
+
+
+def compiler_error() -> str:
+    """Return the first line of what the compiler says where it fails; "" where there is none, or it works."""
+    named = importlib.import_module("torch._inductor.config").cpp.cxx
+    name = str(named if isinstance(named, str) else named[-1])
+    try:
+        ran = subprocess.run([name, "--version"], capture_output=True, text=True, errors="replace", check=False)
+    except OSError as error:
+        # Whoever names one in $CXX is told that this one is not there.
+        return "" if name == "g++" and isinstance(error, FileNotFoundError) else f"{Path(name).name}: {error.strerror}"
+    if not ran.returncode:
+        return ""
+    lines = (ran.stderr + ran.stdout).split("\n")
+    said = next((line.strip()[:200] for line in lines if line.strip()), f"exit status {ran.returncode}")
+    return f"{Path(name).name}: {said}"
 
 
 def compile_package(program: torch.export.ExportedProgram, package: Path, freezing: bool) -> Refused | None:
@@ -133,8 +150,9 @@ def _compile(program: torch.export.ExportedProgram, package: Path, options: dict
 
 
 def _said(error: Exception) -> str:
-    """Return the first error of g++, where it failed; else torch's first line."""
-    found = re.search(r"^.*\berror: .*$", str(error), re.M)
+    """Return the first error of g++, or the first line that it printed, where it failed; else torch's first line."""
+    text = str(error)
+    found = re.search(r"^.*\berror: .*$", text, re.M) or re.search(r"(?<=^Output:\n).+$", text, re.M)
     return f"g++: {found[0].strip()[:200]}" if found else first_line(error)
 
 
@@ -174,11 +192,7 @@ def _no_traces() -> Iterator[None]:
 
 @cache
 def _open_workshop() -> tempfile.TemporaryDirectory[str]:
-    places = [Path(tempfile.gettempdir())]
-    with suppress(OSError):
-        places.append(files.folder(_NAME).parent)
-    place = max((each for each in places if os.access(each, os.W_OK)), key=lambda each: shutil.disk_usage(each).free)
-    return tempfile.TemporaryDirectory(prefix="pitstop-compiling-", dir=place, ignore_cleanup_errors=True)
+    return tempfile.TemporaryDirectory(prefix="pitstop-compiling-", dir=files.temporary(), ignore_cleanup_errors=True)
 
 
 def _workshop() -> Path:

@@ -25,6 +25,7 @@ from typing import Any
 import torch
 
 from .. import cache
+from ..errors import without_folders
 from ..runtime.runner import Forward
 from ..sources.files import digest, written_atomically
 from .expected_inputs import Expected, from_json
@@ -99,7 +100,7 @@ class Container:
         if (last := getattr(self._library, "AOTInductorGetLastError", None)) is not None:
             last(ctypes.byref(text))
         # A line for each frame of the stack follows.
-        said = (text.value or b"").decode(errors="replace").partition("\n")[0]
+        said = without_folders((text.value or b"").decode(errors="replace").partition("\n")[0])
         return RuntimeError(f"AOTInductor: {said or 'the compiled forward failed, and said why on stderr'}")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import cache
+from ..errors import ModelError
 from ..sources.files import write_atomically
 from . import shared_store
 from .keys import Key
@@ -31,18 +32,32 @@ def read_json(kind: str, key: str | None, *, here: bool = False) -> Any:
             with suppress(OSError):
                 os.utime(path)
         return None if ours is None else ours["value"]
-    _keep(path, theirs)
+    try:
+        _keep(path, theirs)
+    except ModelError as error:
+        _log.warning("%s", error)
     return theirs["value"]
 
 
 def write_json(kind: str, key: str | None, value: Any, *, publish: bool = False) -> None:
-    """Keep a document of plain values; with `publish` also in the store, and then a ModelError says why not."""
+    """Keep a document of plain values; a full disk gets a warning. With `publish` it goes to the store too.
+
+    Raises:
+        ModelError: with `publish`, which is for `pitstop build` alone: it cannot be kept.
+    """
     if key is None:
         return
     path = cache.cache_dir() / kind / f"{key}.json"
     about = key.about if isinstance(key, Key) else {}
     whole = {**about, "key": key, "sha256": _sha256_of(value), **made(), "value": value}
-    if _keep(path, whole) and publish and (place := shared_store.place_of(key)):
+    try:
+        _keep(path, whole)
+    except ModelError as error:
+        if publish:
+            raise
+        _log.warning("%s", error)
+        return
+    if publish and (place := shared_store.place_of(key)):
         shared_store.give(place, f"{kind}/{path.name}", path)
 
 
@@ -75,11 +90,9 @@ def _sha256_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _keep(path: Path, whole: dict[str, Any]) -> bool:
+def _keep(path: Path, whole: dict[str, Any]) -> None:
     try:
         cache.folder(path.parent.name)
         write_atomically(path, json.dumps(whole, indent=1).encode())
     except OSError as error:
-        _log.warning("%s is not kept: %s\n%s", path, error, cache.HELP)
-        return False
-    return True
+        raise ModelError(f"{path} is not kept: {error}\n{cache.HELP}") from None

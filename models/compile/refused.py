@@ -72,7 +72,9 @@ class Refused:
             "int8": "TorchScript cannot keep int8 weights: it fails, or turns them back into fp32",
             "not_built": "nothing is built of it: `pitstop build` does it, and takes minutes",
             "already_a_graph": "a .pt2 export is a graph already; TorchScript does not apply to it",
-            "no_compiler": "there is no C++ compiler; install g++ (apt-get install g++), or name one in $CXX",
+            "no_compiler": f"the C++ compiler does not work ({self.said}); correct it, or name another in $CXX"
+            if self.said
+            else "there is no C++ compiler; install g++ (apt-get install g++), or name one in $CXX",
             "random": "with random: true its random numbers would differ from eager's of the same seed",
             "is_script": "the source is TorchScript, which torch.export does not read",
         }[self.code]

@@ -27,9 +27,9 @@ from .documents import read_json, write_json
 from .keys import Key, key_from, key_of
 from .making import making
 from .provenance import provenance
-from .store_bound import prune
+from .store_bound import bound_gib, prune
 
-__all__ = ["Key", "key_from", "key_of", "making", "read", "read_json", "write", "write_json"]
+__all__ = ["Key", "check_build", "key_from", "key_of", "making", "read", "read_json", "write", "write_json"]
 
 T = TypeVar("T")
 _log = logging.getLogger("pitstop")
@@ -74,6 +74,24 @@ def kept_or_made(
     return make()
 
 
+def check_build(place: str | None) -> None:
+    """Raise a ModelError, before anything is compiled, where a build could not keep what it finds.
+
+    `place`: the store that its config or command names.
+    """
+    if place is not None and not place.strip():
+        raise ModelError("the store has no name\nhelp: name a folder or a URL, or leave it out")
+    cache.bound_gib()
+    bound_gib()
+    named = place or os.environ.get(shared_store.VARIABLE, "")
+    # By itself, or under a cache: simplecache::memory://.
+    if "::memory://" in f"::{named}":
+        raise ModelError(
+            f"{shown(named)}: what is kept there is gone when the build's process ends\n"
+            "help: name a folder that all nodes see, or a URL such as s3://"
+        )
+
+
 def write(
     backend: str,
     key: str | None,
@@ -85,7 +103,7 @@ def write(
     """Keep the file that `save` writes; a full disk gets a warning and does not fail the start.
 
     Raises:
-        ModelError: with `publish`, which is for `pitstop build` alone: it cannot be brought to the store.
+        ModelError: with `publish`, which is for `pitstop build` alone: it cannot be kept, or brought to the store.
     """
     if key is None:
         return
@@ -100,7 +118,9 @@ def write(
                 write_atomically(path.with_suffix(".json"), _json(about))
     except (OSError, RuntimeError) as error:
         # RuntimeError: a module that calls @torch.jit.ignore.
-        line = str(error).partition("\n")[0]
+        line = str(error).strip().partition("\n")[0]
+        if publish and isinstance(error, OSError):
+            raise ModelError(f"compiled artefact not kept in {cache.cache_dir()}: {line}\n{cache.HELP}") from None
         _log.warning(
             "compiled artefact not kept in %s, so it will be made again: %s\n%s",
             cache.cache_dir(),

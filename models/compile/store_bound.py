@@ -15,9 +15,14 @@ _DEFAULT_GIB = 100.0
 _log = logging.getLogger("pitstop")
 
 
+def bound_gib() -> float:
+    """Return how large a store may grow, in GiB; raise a ModelError if the variable is not a number above 0."""
+    return cache.bound_gib(BOUND, _DEFAULT_GIB)
+
+
 def prune(place: str) -> None:
     """Remove the oldest artefacts until the store is within $PITSTOP_STORE_GIB, but none of this run."""
-    gib = cache.bound_gib(BOUND, _DEFAULT_GIB)
+    gib = bound_gib()
     with told(place):
         found = sorted(_listed(place))
         total = sum(size for _, _, _, size in found)

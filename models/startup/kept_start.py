@@ -23,6 +23,7 @@ from ..compile.machine import cpu_name, machine
 from ..signature import Shape
 from ..sources.files import digest, fetch
 from ..sources.resolve import resolve
+from .attempts import LEFT_OUT
 from .candidates import Candidate, Tried
 from .check_results import CheckResult, as_json, from_json
 from .row_checks import PROBE_ROWS
@@ -96,7 +97,12 @@ def read(key: store.Key | None) -> KeptStart | None:
 
 
 def write(key: store.Key | None, found: KeptStart, built: bool) -> None:
-    """Keep the outcome of a start, or of a build, which goes to the store too."""
+    """Keep the outcome of a start, or of a build, which goes to the store too.
+
+    Not of a start that left a candidate out: another may have ended it, and it is tried again after a day.
+    """
+    if not built and any(LEFT_OUT in each.reason for each in found.table):
+        return
     store.write_json(_BUILDS if built else _STARTS, key, found.as_json(), publish=built)
 
 

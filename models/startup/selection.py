@@ -6,6 +6,7 @@ checks of the start; where it may not, the next is opened again.
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -27,7 +28,7 @@ from ..runtime.forward_times import WINS, ends
 from ..runtime.layout import Layout
 from ..signature import Shape, label
 from ..user_code import call
-from .attempts import attempt
+from .attempts import LEFT_OUT, Phase, attempt
 from .candidates import Candidate, Field, Outcome, Tried
 from .contender import Contender, alone, challenger, compared_at
 from .eager_checks import Eager
@@ -35,7 +36,6 @@ from .prepared import Prepared, prepare_module
 from .row_checks import count_of, staged
 from .sample_inputs import SampleInputs
 
-_ENDS = "it has ended the process of earlier starts"
 _log = logging.getLogger("pitstop")
 
 
@@ -78,13 +78,13 @@ class Selection:
             )
         first = champion.candidate
         ranked = sorted(self._over_first, key=lambda each: self._times(each, first))
-        with attempt(self.key, first):
+        with self._attempt(first, "checked"):
             yield champion
         del champion
         for candidate in ranked:
             if candidate != first and self.tried[candidate].outcome != "refused":
                 _log.info("%s: %s is next", self.config.name, candidate)
-                with attempt(self.key, candidate):
+                with self._attempt(candidate, "checked"):
                     yield alone(candidate, *self.opened(candidate))
 
     def opened(self, candidate: Candidate) -> tuple[Prepared, Compiled]:
@@ -133,9 +133,9 @@ class Selection:
         champion: Contender | None = None
         for precision, group in groupby(candidates, lambda each: each.precision):
             try:
-                with attempt(self.key, Candidate(EAGER, precision)) as may:
+                with self._attempt(precision) as may:
                     if not may:
-                        raise ModelError(f"{precision}: {_ENDS}")
+                        raise ModelError(f"{precision}: {LEFT_OUT}")
                     ready = self._ready(precision)
             except ModelError as error:
                 for each in group:
@@ -143,12 +143,17 @@ class Selection:
                 self._failures.append(error)
                 continue
             for candidate in group:
-                with attempt(self.key, candidate) as may:
+                with self._attempt(candidate) as may:
                     if may or only:
                         champion = self._enter(candidate, ready, champion, only)
                     else:
-                        self.tried[candidate] = Tried(*_named(candidate), "refused", _ENDS)
+                        self.tried[candidate] = Tried(*_named(candidate), "refused", LEFT_OUT)
         return champion
+
+    def _attempt(self, of: Candidate | str, phase: Phase = "tried") -> AbstractContextManager[bool]:
+        """Note an attempt at a candidate or a precision, but not at the network as it is: what else could serve?"""
+        own = self.checked.arithmetic.config.precision
+        return attempt(None if of in (own, Candidate(EAGER, own)) else self.key, of, phase)
 
     def _enter(self, candidate: Candidate, ready: Prepared, champion: Contender | None, only: bool) -> Contender | None:
         """Let a candidate run against the fastest so far; return which of them is faster."""

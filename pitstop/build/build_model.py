@@ -26,10 +26,12 @@ def build_one(order: Order, report: Report) -> None:
     config: ModelConfig | None = None
     try:
         app = next(app for app in load(order.config).models if app.name == order.application)
+        config = app.config if order.dest is None else app.config.model_copy(update={"store": order.dest})
         device, note = place(app)
+        from models.compile.store import check_build
         from models.startup.open_model import open_model
 
-        config = app.config if order.dest is None else app.config.model_copy(update={"store": order.dest})
+        check_build(config.store)
         served = open_model(config, device, note or None, minutes=True)
         chosen = served.candidates[0]
         rate = "" if chosen.rows_s is None else f", {chosen.rows_s:,.1f} rows/s"

@@ -10,6 +10,7 @@ from rich.console import Console
 from configs.backends import short
 from configs.loader import ConfigError, ModelApp, load
 from configs.suggest import advise
+from models.startup import attempts
 from models.startup.candidates import Tried
 
 from .. import child_process
@@ -89,12 +90,20 @@ def build_models(options: BuildOptions, console: Console | None = None) -> int:
 
 
 def _build(app: ModelApp, options: BuildOptions, console: Console) -> Built:
-    for _ in range(_MOST_CRASHES):
-        built = _attempt(app, options, console)
-        if not built.crashed:
-            break
-        # What has ended the process twice is left out.
-        console.print(f"{app.name}: {built.text}\nIt is built again, and what ends it is left out.", style="yellow")
+    with tempfile.TemporaryDirectory(prefix="pitstop-attempts-") as folder:
+        noted: dict[str, str] = {}
+        for _ in range(_MOST_CRASHES):
+            built = _attempt(app, options, console, folder)
+            before, noted = noted, attempts.noted(Path(folder))
+            if not built.crashed:
+                break
+            if noted == before:
+                # No candidate that can be left out was under way.
+                whose = "its build" if noted else "the network itself, as it runs eagerly,"
+                built = replace(built, text=built.text.replace("its build", whose, 1))
+                break
+            # What has ended the process twice is left out.
+            console.print(f"{app.name}: {built.text}\nIt is built again, and what ends it is left out.", style="yellow")
     if built.table:
         console.print(_table(built.table))
     for line in built.checks:
@@ -103,12 +112,13 @@ def _build(app: ModelApp, options: BuildOptions, console: Console) -> Built:
     return built
 
 
-def _attempt(app: ModelApp, options: BuildOptions, console: Console) -> Built:
+def _attempt(app: ModelApp, options: BuildOptions, console: Console, folder: str) -> Built:
     order = Order(str(options.config), app.name, options.dest)
+    environment = {**app.environment(), attempts.VARIABLE: folder}
     built = Built(False, "its build said nothing of how it ended")
     with tempfile.TemporaryFile() as printed:
         try:
-            for told in child_process.run(_CHILD, order, options.timeout_s, app.environment(), printed):
+            for told in child_process.run(_CHILD, order, options.timeout_s, environment, printed):
                 if isinstance(told, Built):
                     built = told
                 else:

@@ -132,10 +132,23 @@ def test_a_program_of_a_file_is_compiled_too_and_says_nothing_on_the_log(
     torch.testing.assert_close(compiled.forward(x)[0], Linear()(x))
 
 
-def test_without_a_compiler_it_says_what_to_install() -> None:
+def test_a_compiler_that_is_named_and_not_there_is_told() -> None:
     with torch._inductor.config.patch({"cpp.cxx": (None, "/nowhere/g++")}):
         cpp_builder.cpp_compiler_search.cache_clear()
-        assert "install g++" in reason(build(given(minutes=True, identity="no compiler")))
+        said = reason(build(given(minutes=True, identity="no compiler")))
+    assert said == (
+        "the C++ compiler does not work (g++: No such file or directory); correct it, or name another in $CXX"
+    )
+
+
+def test_a_compiler_that_fails_is_told_with_its_first_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    cpp_builder.cpp_compiler_search.cache_clear()
+    with torch._inductor.config.patch({"cpp.cxx": (None, "g++")}):
+        assert "there is no C++ compiler; install g++" in reason(build(given(minutes=True, identity="none")))
+        (tmp_path / "g++").write_text("#!/bin/sh\necho >&2\necho 'no license: ask the operator' >&2\nexit 1\n")
+        (tmp_path / "g++").chmod(0o755)
+        assert "does not work (g++: no license: ask the operator)" in reason(build(given(minutes=True, identity="bad")))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +176,9 @@ def test_a_compilation_that_fails_is_a_reason(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", fails)
     said = reason(build(given(Scaled(2.0).eval(), minutes=True, identity="fails")))
     assert said == "AOTInductor fails (g++: model.cpp:3:1: error: no such thing)"
+    error = "C++ compile error\n\nCommand:\ng++ model.cpp\n\nOutput:\nno license\nmore\n"
+    said = reason(build(given(Scaled(2.0).eval(), minutes=True, identity="fails")))
+    assert said == "AOTInductor fails (g++: no license)"
     error = "\nno kernel for it\nmore"
     assert "AOTInductor fails (RuntimeError: no kernel for it)" in reason(build(given(minutes=True, identity="fails")))
 

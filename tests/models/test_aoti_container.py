@@ -122,6 +122,14 @@ def test_an_index_that_is_none_raises_and_ends_no_process_though_torch_has_threa
     assert forward(*ids(2, 3))[0].shape == (2, 4)
 
 
+def test_an_error_of_compiled_code_tells_a_client_no_folder_of_the_server() -> None:
+    def last(text: Any) -> None:
+        text._obj.value = b"division by zero, /srv/torch/include/c.h:3\nframe #0"
+
+    container = Mock(spec=Container, _library=Mock(AOTInductorGetLastError=last))
+    assert str(Container._failed(container)) == "AOTInductor: division by zero, c.h:3"
+
+
 def test_a_run_keeps_no_tensor_also_if_it_fails(words: Path) -> None:
     forward, (given, mask) = load(words, CPU), ids(256, 64)
     before = given._use_count(), mask._use_count()  # type: ignore[attr-defined]

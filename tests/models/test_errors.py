@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from configs.problems import ConfigError
-from models.errors import ModelError, first_line
+from models.errors import ModelError, first_line, without_folders
 from models.startup.check_error import CheckError, failing
 from models.startup.check_results import Failed, Padding
 
@@ -28,6 +28,19 @@ def test_a_model_error_has_two_parts() -> None:
 )
 def test_an_exception_is_one_line_and_has_its_type_where_it_is_not_ours(error: Exception, said: str) -> None:
     assert first_line(error) == said
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("index out of bounds: 0 <= 7, /srv/torch/include/ATen/x.h:12", "index out of bounds: 0 <= 7, x.h:12"),
+        ("throw_if_zero, /srv/torch/include/", "throw_if_zero, "),
+        ("('/srv/a.cpp', line 3)", "('a.cpp', line 3)"),
+        ("1/2 of a/b/c at https://host/a/b", "1/2 of a/b/c at https://host/a/b"),
+    ],
+)
+def test_a_text_for_a_client_has_file_names_and_no_folders(text: str, said: str) -> None:
+    assert without_folders(text) == said
 
 
 def test_what_fails_in_a_check_becomes_its_error_and_keeps_what_led_to_it() -> None:

@@ -341,6 +341,55 @@ def test_a_full_disk_of_the_cache_costs_a_warning_with_the_way_out(
     assert [each for each in here.rglob("*") if each.is_file()] == []
 
 
+def test_a_full_disk_of_the_cache_fails_a_build_by_name_and_costs_a_start_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = key_in(tmp_path / "s")
+    keeps: list[Callable[[bool], None]] = [
+        lambda build: store.write("torchscript", key, lambda part: _write(part, "x" * 20_000), publish=build),
+        lambda build: store.write_json("builds", key, "x" * 20_000, publish=build),
+    ]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, hard))
+    try:
+        for keep in keeps:
+            keep(False)
+            with pytest.raises(ModelError, match=r"not kept.*File too large\nhelp: .* set PITSTOP_CACHE to "):
+                keep(True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caplog.text.count("set PITSTOP_CACHE to another folder") == len(keeps)
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
+
+
+def test_a_module_that_cannot_be_saved_fails_no_build(caplog: pytest.LogCaptureFixture) -> None:
+    def save(_: Path) -> None:
+        raise RuntimeError("\nCould not export Python function call 'ignored'")
+
+    store.write("torchscript", key_in(None), save, publish=True)
+    assert "it will be made again: Could not export Python function call" in caplog.text
+
+
+@pytest.mark.parametrize("variable", [cache.VARIABLE, store_bound.BOUND])
+@pytest.mark.parametrize("text", ["much", "0", "-1", "inf"])
+def test_a_build_with_a_bound_that_is_none_is_refused_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str
+) -> None:
+    store.check_build("s3://models/store")
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(ModelError, match=f"{variable}: '{text}' is not a number"):
+        store.check_build(None)
+
+
+@pytest.mark.parametrize("place", [" ", "memory://x", "simplecache::memory://x"])
+def test_a_store_that_keeps_nothing_is_refused_before_a_build(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match=r"help: name a folder"):
+        store.check_build(place)
+    monkeypatch.setenv(shared_store.VARIABLE, "memory://x")
+    with pytest.raises(ModelError, match=r"help: name a folder"):
+        store.check_build(None)
+
+
 def test_a_folder_that_everybody_can_write_to_is_told_once(
     tmp_path: Path, node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:

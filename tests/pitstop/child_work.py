@@ -3,7 +3,9 @@
 import ctypes
 import os
 import sys
+import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 from pitstop.child_process import Report
@@ -28,6 +30,17 @@ def work(order: Any, report: Report) -> None:
     elif order == "hang":
         threading.Event().wait()
     report(os.environ.get("PITSTOP_TEST", ""))
+
+
+def leaves_files(order: Any, report: Report) -> None:
+    folder = tempfile.gettempdir()
+    Path(folder, "left").write_text("")
+    report(folder)
+    own_pid(order, report)
+
+
+def kernels(_: Any, report: Report) -> None:
+    report(os.environ["TORCHINDUCTOR_CACHE_DIR"])
 
 
 def own_pid(order: Any, report: Report) -> None:

@@ -1,6 +1,6 @@
 """`pitstop build` compiles what a start has no time for, keeps it, and a start elsewhere takes it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ from typer.testing import CliRunner, Result
 
 from configs.loader import load
 from models.compile import aoti
+from models.startup import attempts
 from models.startup.open_model import open_model
+from pitstop import child_process
+from pitstop.build.main import Built
 from pitstop.cli import app
 from tests.pitstop.mistakes.crashing import CrashesInBf16
 
@@ -24,6 +27,10 @@ LINEAR = {
     "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
     "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
     "max_batch_size": 4,
+}
+WIDE = {
+    "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 8]}],
+    "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 8]}],
 }
 needs_compiler = pytest.mark.skipif(not aoti.has_compiler(), reason="needs a C++ compiler")
 
@@ -112,16 +119,97 @@ def test_what_ends_the_process_of_a_build_is_left_out(tmp_path: Path) -> None:
     weights = tmp_path / "w.pt"
     torch.save(CrashesInBf16().state_dict(), weights)
     source = {"factory": "tests.pitstop.mistakes.crashing:CrashesInBf16", "weights": str(weights)}
-    wide = {
-        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 8]}],
-        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 8]}],
-    }
-    given = {**LINEAR, **wide, "name": "crashes", "backend": "eager", "source": source}
+    given = {**LINEAR, **WIDE, "name": "crashes", "backend": "eager", "source": source}
     path = written(tmp_path, {**given, "precision": "auto", "accept": {"cosine": 0.5}})
     built = build(str(path))
     assert built.exit_code == 0, built.output
     assert built.output.count("signal 11") == 2
-    assert "it has ended the process of earlier starts" in " ".join(built.output.split())
+    assert "it has ended the process twice" in " ".join(built.output.split())
+
+
+def test_a_network_that_ends_the_process_by_itself_is_built_once(tmp_path: Path) -> None:
+    path = written(tmp_path, {**LINEAR, "source": {"factory": "tests.pitstop.mistakes.crashing:EndsInEager"}, **WIDE})
+    built = build(str(path))
+    assert built.exit_code == 1
+    said = " ".join(built.output.split())
+    assert "linear: the network itself, as it runs eagerly, ended the process with signal 11 (SIGSEGV)" in said
+    assert "built again" not in said
+
+
+def _ends(monkeypatch: pytest.MonkeyPatch, *ends: tuple[str | None, Exception | Built]) -> list[list[str]]:
+    """Let each process of a build leave a file, which an attempt of it may be, and end so; return what each found."""
+    found, left = [], iter(ends)
+
+    def run(_: str, __: object, ___: float, environment: Mapping[str, str], ____: object) -> Iterator[Built]:
+        folder, (file, end) = Path(environment[attempts.VARIABLE]), next(left)
+        found.append(sorted(each.name for each in folder.iterdir()))
+        if file is not None:
+            (folder / file).write_text(str(len(found)))
+        if isinstance(end, Built):
+            yield end
+        else:
+            raise end
+
+    monkeypatch.setattr(child_process, "run", run)
+    return found
+
+
+CRASH = child_process.EndedError("ended the process with signal 11 (SIGSEGV)")
+DONE = Built(True, "built")
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), child_process.TooSlowError("took longer than 10 s")])
+def test_a_build_that_was_interrupted_leaves_nothing_out_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: Exception
+) -> None:
+    path = written(tmp_path, LINEAR)
+    found = _ends(monkeypatch, ("aoti", end), ("aoti", end), ("aoti", DONE))
+    status = 130 if isinstance(end, KeyboardInterrupt) else 1
+    assert [build(str(path)).exit_code for _ in range(3)] == [status, status, 0]
+    assert found == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    "ends, builds, said",
+    [
+        ([("aoti", CRASH), ("aoti", CRASH), (None, DONE)], 3, "linear: built"),
+        ([("aoti", CRASH), (None, CRASH)], 2, "linear: its build ended the process with signal 11"),
+        ([(None, CRASH)], 1, "linear: the network itself, as it runs eagerly, ended the process with signal 11"),
+    ],
+)
+def test_a_build_is_repeated_only_if_a_candidate_ended_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: list[Any], builds: int, said: str
+) -> None:
+    found = _ends(monkeypatch, *ends)
+    built = build(str(written(tmp_path, LINEAR)))
+    assert len(found) == builds
+    assert said in built.output.splitlines()[-2 if builds < 3 else -1]
+
+
+@pytest.mark.parametrize(
+    "dest, bound, said",
+    [
+        ("", "", "the store has no name"),
+        ("memory://x", "", "memory://x: what is kept there is gone when the build's process ends"),
+        ("simplecache::memory://x", "", "is gone when the build's process ends"),
+        ("st", "nan", "PITSTOP_STORE_GIB: 'nan' is not a number of GiB above 0"),
+    ],
+)
+def test_a_build_that_could_keep_nothing_is_refused_before_anything_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dest: str, bound: str, said: str
+) -> None:
+    monkeypatch.setenv("PITSTOP_STORE_GIB", bound)
+    built = build(str(written(tmp_path, {**LINEAR, "backend": "auto"})), "--dest", dest)
+    assert (built.exit_code, said in built.output) == (1, True), built.output
+    assert "tries" not in built.output
+
+
+def test_a_build_whose_findings_are_not_kept_fails_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "file" / "cache"))
+    built = build(str(written(tmp_path, {**LINEAR, "backend": "eager"})))
+    assert (built.exit_code, ".json is not kept: " in built.output) == (1, True), built.output
+    assert "set PITSTOP_CACHE to another folder" in built.output
 
 
 def test_an_unknown_model_and_a_broken_file_build_nothing(tmp_path: Path) -> None:

@@ -25,6 +25,36 @@ class CrashesInBf16(Linear):
         return self.linear(x)  # type: ignore[no-any-return]
 
 
+@torch.jit.ignore  # type: ignore[untyped-decorator]
+def _aborts(x: Tensor) -> None:
+    if x.shape[1] == 16:
+        os.abort()
+
+
+class CrashesAtASize(Linear):
+    """Scripted, and so fast, it ends the process at a size that is warmed, but not timed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # The same in each process, so that a start finds what an earlier one has noted.
+        nn.init.ones_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
+            _aborts(x)
+        else:
+            for _ in range(60):
+                torch.tanh(x)
+        return self.linear(x)  # type: ignore[no-any-return]
+
+
+class EndsInEager(Linear):
+    def forward(self, x: Tensor) -> Tensor:  # noqa: ARG002
+        os.kill(os.getpid(), signal.SIGSEGV)
+        raise AssertionError("unreachable")
+
+
 class FailsInBf16(Linear):
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(x.float())  # type: ignore[no-any-return]
