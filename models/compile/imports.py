@@ -73,7 +73,7 @@ def _is_below(file: Path, folders: Iterable[Path]) -> bool:
 _Import = tuple[int, str, tuple[str, ...]]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _imports(text: bytes) -> tuple[_Import, ...]:
     """Return the imports anywhere in a file; none where Python cannot read it."""
     try:

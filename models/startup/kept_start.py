@@ -105,17 +105,18 @@ def key_of(config: ModelConfig, identity: str | None, device: torch.device, samp
     return store.key_from(identity, config, where, "start", written, *_code(config), *_rows(samples))
 
 
-def read(key: store.Key | None, config: ModelConfig) -> KeptStart | None:
-    """Return what is kept under a key; None if nothing is, or it cannot be an outcome of this config."""
+def read(key: store.Key | None, config: ModelConfig) -> Iterator[KeptStart]:
+    """Yield what is kept under a key, of a build first; nothing that cannot be an outcome of this config."""
     for kind, maker in _MAKERS.items():
         # Only builds write to the store.
         found = store.read_json(kind, key, here=kind == _STARTS)
         if found is not None:
             try:
-                return _from_json(found, maker, config)
+                known = _from_json(found, maker, config)
             except Exception as error:  # Of another form it may fail anywhere.
                 _log.warning("%s: what %s found is of another form (%s)", config.name, maker, first_line(error))
-    return None
+            else:
+                yield known
 
 
 def write(key: store.Key | None, found: KeptStart, built: bool) -> None:

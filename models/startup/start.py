@@ -204,16 +204,16 @@ class Start:
         return found
 
     def _again(self, bound: stages.BoundModel, config: ModelConfig, key: Key | None) -> OpenedModel | None:
-        """Serve what an earlier start chose, after a comparison with eager; None if there is none, or it differs."""
-        known = kept_start.read(key, config)
-        if known is None:
-            return None
-        try:
-            return self._as_known(known, bound, config)
-        except Exception as error:  # An error of the network's shows again where all is checked.
-            what = error.what if isinstance(error, ModelError) else first_line(error)
-            _log.warning("%s: an earlier start found otherwise, so all is checked: %s", config.name, what)
-            return None
+        """Serve what a build or an earlier start chose, after a comparison with eager; None if none can be served."""
+        for known in kept_start.read(key, config):
+            try:
+                opened = self._as_known(known, bound, config)
+                if opened is not None:
+                    return opened
+            except Exception as error:  # An error of the network's shows again where all is checked.
+                what = error.what if isinstance(error, ModelError) else first_line(error)
+                _log.warning("%s: what %s found does not hold: %s", config.name, known.maker, what)
+        return None
 
     def _as_known(self, known: KeptStart, bound: stages.BoundModel, config: ModelConfig) -> OpenedModel | None:
         """Serve it; return None, or raise whatever it is, if it cannot be served."""

@@ -296,7 +296,7 @@ def test_whatever_is_raised_while_a_kept_start_is_opened_costs_a_warning(
 
     monkeypatch.setattr(stages, "warm_again", raises)
     opened()
-    assert "m: an earlier start found otherwise, so all is checked: AttributeError: odd" in caplog.text
+    assert "m: what an earlier start on this node found does not hold: AttributeError: odd" in caplog.text
     assert len(anew) == 2
 
 
@@ -323,6 +323,18 @@ def test_what_a_build_found_comes_before_what_a_start_found(cache: Path, anew: l
     served = opened()
     assert served.runner.forward.__class__.__name__ == "Linear"
     assert served.checked_by == "pitstop build"
+    assert anew == ["m"]
+
+
+def test_where_a_build_s_outcome_cannot_be_served_a_start_s_is(anew: list[str]) -> None:
+    first = opened(backend="torchscript")
+    key = key_of(first.config)
+    found = store.read_json("starts", key)
+    # Its artefact is on no other node.
+    gone = {"candidate": ["aoti", "fp32"], "table": with_row(backend="aoti")(found)}
+    for value in ({**found, **gone}, {**found, "forward_ms": []}, {**found, "table": []}):
+        store.write_json("builds", key, value)
+        assert opened(backend="torchscript").checked_by == "an earlier start on this node"
     assert anew == ["m"]
 
 

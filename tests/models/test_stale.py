@@ -158,3 +158,26 @@ def test_a_stale_package_which_no_start_compiles_counts_as_not_built(
     assert packages(cache, "aoti") == []
     assert {each.backend: each.outcome for each in served.candidates}["aoti"] == "not_built"
     assert caplog.text.count(f"what was kept of AOTInductor fp32 {SAYS}") == 1
+
+
+def test_a_build_s_outcome_whose_package_is_stale_gives_way_to_what_a_start_finds(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = torch.jit.freeze(torch.jit.script(Deep().eval()))
+    monkeypatch.setattr(aoti, "load", lambda *_: other)
+    monkeypatch.setattr(selection, "ratio_in_turns", lambda *_: 2.0)
+    store.write("aoti", key_of("aoti"), package)
+    assert opened("aoti").how == "aoti"
+    [record] = (cache / "starts").glob("*.json")
+    (cache / "builds").mkdir()
+    record.rename(cache / "builds" / record.name)
+    wrong = another()
+    monkeypatch.setattr(aoti, "load", lambda *_: wrong)
+    served = opened("aoti")
+    assert right(served)
+    assert served.how == "script"
+    assert packages(cache, "aoti") == []
+    assert caplog.text.count(f"what was kept of AOTInductor fp32 {SAYS}") == 1
+    again = opened("aoti")
+    assert right(again)
+    assert again.checked_by == "an earlier start on this node"
