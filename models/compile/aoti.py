@@ -53,8 +53,11 @@ def build(given: Uncompiled) -> Compiled:
         return Compiled(load(package, device), _NAME, made="before")
 
     if given.minutes:
-        return store.kept_or_made(_NAME, key, kept, partial(_made, given, key), publish=given.publish)
-    return store.read(_NAME, key, kept) or Compiled(given.module, EAGER, (Refused(_NAME, "not_built"),))
+        made = partial(_made, given, key)
+        return store.kept_or_made(_NAME, key, kept, made, publish=given.publish, stale=given.stale)
+    return store.read(_NAME, key, kept, stale=given.stale) or Compiled(
+        given.module, EAGER, (Refused(_NAME, "not_built"),)
+    )
 
 
 def _made(given: Uncompiled, key: store.Key | None) -> Compiled:

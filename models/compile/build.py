@@ -62,7 +62,8 @@ class Uncompiled:
     `probes` are inputs on the device, of several batch sizes, the largest first. `model_inputs` are the inputs in
     forward's order, `outputs` what it returns. `identity` is a digest of the network as it was loaded, None if it has
     none: then nothing that is compiled can be kept. `minutes`: compiling may take minutes. `draw` draws inputs of any
-    warmed shape; without it only the probes can be compared. `publish`: what is made goes to the store too.
+    warmed shape; without it only the probes can be compared. `publish`: what is made goes to the store too. `stale`:
+    what is kept of it answers otherwise than the module.
     """
 
     module: nn.Module
@@ -75,6 +76,7 @@ class Uncompiled:
     minutes: bool = False
     draw: Draw | None = None
     publish: bool = False
+    stale: bool = False
 
 
 # The `build` of a backend's module.

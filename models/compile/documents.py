@@ -72,7 +72,7 @@ def _document(path: Path, key: str) -> dict[str, Any] | None:
         return _checked(json.loads(path.read_bytes()), key)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         _log.warning("%s cannot be read and is done without (%s)", path, type(error).__name__)
         return None
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from configs.code_files import PROJECT, is_file, split
@@ -20,12 +19,12 @@ from configs.schema import SourceConfig
 from ..errors import first_line
 from ..sources.files import digest, same_as_fetched
 from ..sources.pretrained import directory
-from ..sources.resolve import resolve
+from ..sources.resolve import module_of, resolve
 from ..user_code import call
-from .attributes import NotComparableError, code_of, combined, constants, name_of, settings, source_file, tensor_bytes
+from .attributes import NotComparableError, combined, constants, name_of, settings, tensor_bytes
+from .imports import code_behind
 
 _OWN_CODE = ("models", "configs")
-_TORCH = Path(torch.__file__).parent
 _log = logging.getLogger("pitstop")
 
 
@@ -60,12 +59,6 @@ def canonical(value: object) -> str:
     return repr(value)
 
 
-def files_of(thing: object) -> set[str]:
-    """Return the file of a class or a function, and those of what that file imports by name, without torch's own."""
-    files = {source_file(thing), *(source_file(each) for each in _beside(thing).values())}
-    return {file for file in files if file and not Path(file).is_relative_to(_TORCH) and Path(file).is_file()}
-
-
 def _made_from(module: nn.Module, source: SourceConfig) -> Iterator[bytes]:
     file = source.torchscript or source.exported_program
     if file is not None:
@@ -77,8 +70,7 @@ def _made_from(module: nn.Module, source: SourceConfig) -> Iterator[bytes]:
         assert source.factory is not None
         place, name = split(source.factory)
         yield canonical([Path(place).name if is_file(place) else place, name, source.kwargs]).encode()
-        yield from sorted(map(code_of, files_of(resolve(source.factory))))
-        yield from _code(module)
+        yield from _code(module, resolve(source.factory), module_of(source.factory))
         yield from settings(module)
 
 
@@ -92,13 +84,16 @@ def _pretrained(module: nn.Module, source: SourceConfig) -> Iterator[bytes]:
     yield constants({name: value for name, value in vars(module).items() if name != "training"})
 
 
-def _code(module: nn.Module) -> Iterator[bytes]:
-    """Yield the structure, which shows a renamed layer or another stride, and the classes' code and tables."""
+def _code(module: nn.Module, *more: object) -> Iterator[bytes]:
+    """Yield the structure, which shows a renamed layer or another stride, and the classes' tables and code.
+
+    `more`: what else has code that counts.
+    """
     yield call(repr, module).encode()
     kinds = {type(part) for part in module.modules()}
     own = [kind for kind in kinds if not kind.__module__.startswith("torch.")]
     yield from sorted(combined(name_of(kind), constants(_beside(kind)), constants(vars(kind))) for kind in own)
-    yield from sorted({code_of(file) for file in {file for kind in kinds for file in files_of(kind)}})
+    yield from code_behind([*kinds, *more])
 
 
 def _weights(module: nn.Module) -> Iterator[bytes | memoryview]:

@@ -82,7 +82,7 @@ def document(place: str, folder: str, key: str, checked: Callable[[Any, str], di
             if part.stat().st_size > _MOST_DOCUMENT_BYTES:
                 raise ValueError("it is too long")
             found = checked(json.loads(part.read_bytes()), key)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(
                 f"{shown(place)}: {folder}/{key}.json does not fit ({error})\nhelp: run `pitstop build` again"
             ) from None

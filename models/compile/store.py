@@ -36,13 +36,24 @@ _log = logging.getLogger("pitstop")
 
 
 def read(
-    backend: str, key: str | None, load: Callable[[Path], T], *, publish: bool = False, here: bool = False
+    backend: str,
+    key: str | None,
+    load: Callable[[Path], T],
+    *,
+    publish: bool = False,
+    here: bool = False,
+    stale: bool = False,
 ) -> T | None:
     """Return the artefact of a backend, read by `load`; None if none is kept, or it is not whole.
 
-    `here` looks only into the cache; `publish` brings what is found there to the store, if that lacks it.
+    `here` looks only into the cache; `publish` brings what is found there to the store, if that lacks it. `stale`: what
+    is kept was seen to be wrong, so it is removed from the cache, and the store is not asked.
     """
     if key is None:
+        return None
+    if stale:
+        for path in _kept(backend, key):
+            _remove(path)
         return None
     found = _read(backend, key, load)
     if found is None and not here and _fetched(backend, key, publish):
@@ -56,14 +67,22 @@ def read(
 
 
 def kept_or_made(
-    backend: str, key: str | None, load: Callable[[Path], T], make: Callable[[], T], *, publish: bool = False
+    backend: str,
+    key: str | None,
+    load: Callable[[Path], T],
+    make: Callable[[], T],
+    *,
+    publish: bool = False,
+    stale: bool = False,
 ) -> T:
-    """Return what is kept of a backend, read by `load`, else what `make` makes and keeps.
+    """Return what is kept of a backend, read by `load`, else what `make` makes and keeps; `stale` as in `read`.
 
     Of the processes on this node that need the same, one makes it, and the others read it.
     """
-    if (found := read(backend, key, load, publish=publish)) is not None:
+    if (found := read(backend, key, load, publish=publish, stale=stale)) is not None:
         return found
+    if stale:
+        return make()
     with making(backend, key) as waited:
         # Another may also have finished since the cache was looked at.
         if (found := read(backend, key, load, publish=publish, here=True)) is not None:
@@ -149,10 +168,14 @@ def _read(backend: str, key: str, load: Callable[[Path], T]) -> tuple[Path, T] |
             _log.warning("compiled artefact %s cannot be read and will be made again: %s\n%s", path, error, cache.HELP)
         except Exception as error:  # A loader may raise anything for a file of another version or a broken one.
             _log.warning("compiled artefact %s is damaged and will be made again (%s)", path, type(error).__name__)
-            with suppress(OSError):
-                path.unlink()
-                path.with_suffix(".json").unlink()
+            _remove(path)
     return None
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+        path.with_suffix(".json").unlink()
 
 
 def _kept(backend: str, key: str) -> list[Path]:
@@ -208,7 +231,7 @@ def _publish(backend: str, key: str, path: Path) -> None:
     beside = path.with_suffix(".json")
     try:
         about = _checked(backend, json.loads(beside.read_bytes()), key)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         about = provenance(backend, key, path, digest(path), getattr(key, "about", {}), None)
     shared_store.give(place, f"{backend}/{path.name}", path)
     with written_atomically(path.parent) as part:

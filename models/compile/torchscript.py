@@ -50,7 +50,7 @@ def build(given: Uncompiled) -> Compiled:
         return Compiled(module, EAGER, (Refused("script", "int8" if quantizes(config.precision) else "list_of_rows"),))
     key = store.key_of(given, _NAME, config.torchscript, trace_tolerance(config), portable=True)
     kept = partial(load, device=given.layout.device)
-    return store.kept_or_made(_NAME, key, kept, partial(_made, given, key), publish=given.publish)
+    return store.kept_or_made(_NAME, key, kept, partial(_made, given, key), publish=given.publish, stale=given.stale)
 
 
 def loaded_script(module: nn.Module) -> torch.jit.ScriptModule | None:

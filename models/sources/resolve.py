@@ -29,6 +29,12 @@ def resolve(path: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+def module_of(path: str) -> ModuleType:
+    """Return the module in which `resolve` found what a path names: it may itself come from another one."""
+    place, _ = split(path)
+    return code_file.load(code_file.find(place)) if is_file(place) else importlib.import_module(place)
+
+
 def _find(path: str, place: str, name: str) -> Any:
     file = code_file.find(place) if is_file(place) else None
     try:

@@ -10,14 +10,17 @@ Each class is one check, and says which of the five mistakes it is about. A code
                     nothing is compared, and `reason` says why
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
+
+from pydantic import TypeAdapter
 
 from configs.backends import TORCHSCRIPT, backend_of
 
 from ..compile.refused import Made, Refused, sentences
-from .acceptance_result import Acceptance, Accuracy, Figures
+from .acceptance_result import Acceptance
 
 Code = Literal["passed", "failed", "measured", "not_applicable", "waived"]
 _MARKS = {"passed": "✓", "measured": "✓", "not_applicable": "-", "waived": "!", "failed": "✗"}
@@ -202,7 +205,6 @@ class Failed:
 CheckResult = (
     InferenceMode | Padding | CoBatchedRows | WarmedShapes | Compilation | Acceptance | Device | Batching | Failed
 )
-_PARTS: dict[str, type[Any]] = {"refused": Refused, "figures": Figures}
 _RESULTS: dict[str, type[CheckResult]] = {
     each.check: each
     for each in (InferenceMode, Padding, CoBatchedRows, WarmedShapes, Compilation, Acceptance, Device, Batching)
@@ -220,17 +222,9 @@ def as_json(result: CheckResult) -> dict[str, Any]:
 
 
 def from_json(shown: Mapping[str, Any]) -> CheckResult:
-    """Return a result that `as_json` made plain values of; raise KeyError or TypeError if it is of another form."""
-    kind = _RESULTS[shown["check"]]
-    given = {each.name: shown[each.name] for each in fields(kind)}
-    # JSON has no tuples.
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    for name, part in _PARTS.items():
-        if name in given:
-            given[name] = tuple(part(**each) for each in given[name])
-    if given.get("accuracy"):
-        given["accuracy"] = Accuracy(**given["accuracy"])
-    return kind(**given)
+    """Return a result that `as_json` made plain values of; raise KeyError or ValueError if it is of another form."""
+    found: CheckResult = TypeAdapter(_RESULTS[shown["check"]]).validate_json(json.dumps(shown), strict=True)
+    return found
 
 
 def _changes(result: Padding | CoBatchedRows) -> str:

@@ -6,29 +6,36 @@ So a start that finds one opens that candidate alone, and compares only a few of
 """
 
 import hashlib
+import json
+import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import PositiveInt, TypeAdapter
 
-from configs.backends import is_own
+from configs.backends import EAGER, is_own
 from configs.schema import ModelConfig, OutputConfig
 
 from ..compile import store
-from ..compile.identity import files_of
+from ..compile.imports import code_behind
 from ..compile.machine import cpu_name, machine
+from ..errors import first_line
 from ..signature import Shape
 from ..sources.files import digest, fetch
-from ..sources.resolve import resolve
+from ..sources.resolve import module_of, resolve
 from .attempts import LEFT_OUT
-from .candidates import Candidate, Tried
+from .candidates import Candidate, Tried, field_of
 from .check_results import CheckResult, as_json, from_json
+from .opened_model import Checks
+from .precision import Arithmetic
 from .row_checks import PROBE_ROWS
 from .sample_inputs import SampleInputs
 
+_log = logging.getLogger("pitstop")
 # A build has compared more candidates than a start can, so what it found comes first.
 _BUILDS, _STARTS = "builds", "starts"
 _MAKERS = {_BUILDS: "pitstop build", _STARTS: "an earlier start on this node"}
@@ -64,6 +71,7 @@ class KeptStart:
     maker: str = ""
 
     def as_json(self) -> dict[str, Any]:
+        """Return a `_Document`."""
         return {
             "candidate": [self.candidate.backend, self.candidate.precision],
             "packed_from": self.packed_from,
@@ -72,6 +80,21 @@ class KeptStart:
             "forward_ms": [[rows, list(sizes), ms] for (rows, sizes), ms in self.forward_ms.items()],
             "table": [each.as_json() for each in self.table],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """A kept start as plain values."""
+
+    candidate: tuple[str, str]
+    packed_from: PositiveInt | None
+    outputs: tuple[OutputConfig, ...]
+    checks: list[dict[str, Any]]
+    forward_ms: list[tuple[int, tuple[int, ...], float]]
+    table: tuple[Tried, ...]
+
+
+_DOCUMENT = TypeAdapter(_Document)
 
 
 def key_of(config: ModelConfig, identity: str | None, device: torch.device, samples: SampleInputs) -> store.Key | None:
@@ -83,17 +106,18 @@ def key_of(config: ModelConfig, identity: str | None, device: torch.device, samp
     return store.key_from(identity, config, where, "start", written, *_code(config), *_rows(samples))
 
 
-def read(key: store.Key | None) -> KeptStart | None:
-    """Return what is kept under a key; None if nothing is, or it is of another form."""
+def read(key: store.Key | None, config: ModelConfig) -> Iterator[KeptStart]:
+    """Yield what is kept under a key, of a build first; nothing that cannot be an outcome of this config."""
     for kind, maker in _MAKERS.items():
         # Only builds write to the store.
         found = store.read_json(kind, key, here=kind == _STARTS)
         if found is not None:
             try:
-                return _from_json(found, maker)
-            except (KeyError, TypeError, ValueError):
-                continue
-    return None
+                known = _from_json(found, maker, config)
+            except Exception as error:  # Of another form it may fail anywhere.
+                _log.warning("%s: what %s found is of another form (%s)", config.name, maker, first_line(error))
+            else:
+                yield known
 
 
 def write(key: store.Key | None, found: KeptStart, built: bool) -> None:
@@ -115,16 +139,33 @@ def correct(key: store.Key | None, found: KeptStart) -> None:
     store.write_json(kinds[found.maker], key, found.as_json())
 
 
-def _from_json(found: Mapping[str, Any], maker: str) -> KeptStart:
-    return KeptStart(
-        Candidate(*found["candidate"]),
-        found["packed_from"],
-        tuple(OutputConfig.model_validate(each) for each in found["outputs"]),
-        tuple(map(from_json, found["checks"])),
-        {(rows, tuple(sizes)): ms for rows, sizes, ms in found["forward_ms"]},
-        tuple(Tried(**each) for each in found["table"]),
-        maker,
-    )
+def check_compared(known: KeptStart, config: ModelConfig, device: str, arithmetic: Arithmetic) -> None:
+    """Raise ValueError unless a start, or a build, of this config compares the candidate, or eager in its place."""
+    compared = field_of(config, device, arithmetic, minutes=True)
+    ways = {*compared.asked, *compared.otherwise}
+    if known.candidate not in ways | {Candidate(EAGER, each.precision) for each in ways}:
+        raise ValueError(f"{known.candidate} is no candidate")
+
+
+def _from_json(found: Any, maker: str, config: ModelConfig) -> KeptStart:
+    """Return what `as_json` made plain values of; whatever is raised, it is no outcome of this config."""
+    read = _DOCUMENT.validate_json(json.dumps(found), strict=True)
+    checks = tuple(map(from_json, read.checks))
+    forward_ms = {(rows, sizes): ms for rows, sizes, ms in read.forward_ms}
+    _demand(all(0 < ms < math.inf for ms in forward_ms.values()), "times")
+    _demand(not config.outputs or read.outputs == config.outputs, "outputs")
+    _demand((Checks.of(checks).acceptance is None) == (config.accept is None), "checks")
+    _demand(all(each.code != "failed" for each in checks), "checks")
+    candidate, row = Candidate(*read.candidate), read.table[0]
+    _demand(row.outcome == "chosen", "candidates")
+    eager = Checks.of(checks).compilation.how == EAGER
+    _demand(candidate == Candidate(EAGER if eager else row.backend, row.precision), "candidates")
+    return KeptStart(candidate, read.packed_from, read.outputs, checks, forward_ms, read.table, maker)
+
+
+def _demand(holds: Any, what: str) -> None:
+    if not holds:
+        raise ValueError(f"its {what} do not fit")
 
 
 def _code(config: ModelConfig) -> Iterator[str]:
@@ -132,7 +173,7 @@ def _code(config: ModelConfig) -> Iterator[str]:
     own = config.backend if is_own(config.backend) else None
     for path in (own, config.preprocess, config.postprocess, config.handler):
         if path is not None:
-            yield from sorted(digest(Path(file)) for file in files_of(resolve(path)))
+            yield from map(bytes.hex, code_behind([resolve(path), module_of(path)]))
     if config.accept is not None and config.accept.accuracy is not None:
         yield digest(fetch(config.accept.accuracy.data))
 

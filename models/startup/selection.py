@@ -5,7 +5,7 @@ checks of the start; where it may not, the next is opened again.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -43,7 +43,8 @@ _log = logging.getLogger("pitstop")
 class Selection:
     """The candidates of a loaded module that was checked eagerly, and what came of each.
 
-    `identity` names what is kept of it, `key` the start itself; `minutes` says that compiling may take so long.
+    `identity` names what is kept of it, `key` the start itself; `minutes` says that compiling may take so long. What
+    was kept of the `stale` candidates is removed.
     """
 
     config: ModelConfig
@@ -53,6 +54,7 @@ class Selection:
     identity: str | None = None
     minutes: bool = False
     key: str | None = None
+    stale: Collection[Candidate] = ()
     tried: dict[Candidate, Tried] = field(default_factory=dict)
     # Of each candidate that ran, in their order: its forward over the first one's, by shape, and the first one's in ms.
     _over_first: dict[Candidate, dict[Shape, float]] = field(default_factory=dict)
@@ -200,6 +202,7 @@ class Selection:
             self.minutes,
             partial(staged, ready.samples, layout),
             publish=self.minutes,
+            stale=candidate in self.stale,
         )
         if self.minutes:
             _log.info("%s: tries %s", self.config.name, candidate)

@@ -17,8 +17,9 @@ from configs.backends import AUTO, EAGER
 from configs.schema import ModelConfig
 
 from ..compile import store
+from ..compile.build import Compiled
 from ..compile.store import Key
-from ..errors import ModelError
+from ..errors import ModelError, first_line
 from ..runtime.forward_times import ends
 from ..runtime.seeding import seed_of
 from ..signature import signature_of
@@ -28,6 +29,7 @@ from .acceptance import Compared, Expected, acceptance, expected
 from .acceptance_result import Acceptance
 from .candidates import Candidate, Tried, field_of
 from .check_error import CheckError, failing, noting
+from .check_results import CoBatchedRows, Compilation, Padding
 from .contender import Contender, entered
 from .eager_checks import Eager
 from .kept_start import KeptStart
@@ -68,6 +70,8 @@ class Start:
     minutes: bool
     laps: Laps = field(default_factory=Laps)
     expected: Expected | None = None
+    # Candidates whose kept artefact answered otherwise than the network.
+    stale: set[Candidate] = field(default_factory=set)
 
     def run(self, module: torch.nn.Module | None) -> OpenedModel:
         config, module = stages.complete(self.config, module)
@@ -93,13 +97,17 @@ class Start:
         checked = stages.check_eagerly(bound, plain(config), self.place)
         config = stages.declared(bound, checked, config)
         self.laps.lap("check")
-        selection = Selection(config, bound.module, bound.samples, checked, bound.identity, self.minutes, key)
+        selection = Selection(
+            config, bound.module, bound.samples, checked, bound.identity, self.minutes, key, self.stale
+        )
         candidates, failed = field_of(config, self.place.type, checked.arithmetic, self.minutes), list[CheckError]()
         for chosen in selection.fastest_first(candidates):
             self.laps.lap("compile")
             try:
                 checks, warmed = self._proved(chosen, checked, config, bound.postprocess)
             except CheckError as error:
+                if self._drops(chosen.candidate, chosen.compiled, error):
+                    break
                 if len(candidates) == 1:
                     raise
                 _log.warning("%s: %s may not serve: %s", config.name, chosen.candidate, error.what)
@@ -117,7 +125,27 @@ class Start:
             outcome = opened.chosen, chosen.packed_from, config.outputs, checks.results, opened.forward_ms, table
             kept_start.write(key, KeptStart(*outcome), self.minutes)
             return opened
-        raise failed[0]
+        else:
+            raise failed[0]
+        # What is made anew may be faster or slower than what was kept, so all are compared again.
+        del chosen
+        return self._anew(bound, config, key)
+
+    def _drops(self, candidate: Candidate, compiled: Compiled, error: CheckError) -> bool:
+        """Use no more what was kept of a candidate, where that differs from eager; return whether it was kept."""
+        # Padding and other rows are compared with eager too, and before the rest is.
+        differs = error.result.check in (Padding.check, CoBatchedRows.check, Compilation.check)
+        if not differs or compiled.made != "before" or candidate in self.stale:
+            return False
+        self.stale.add(candidate)
+        _log.warning(
+            "%s: what was kept of %s answers otherwise than the network, so it is removed, and made anew where a start "
+            "can compile it: %s",
+            self.config.name,
+            candidate,
+            error.what,
+        )
+        return True
 
     def _proved(
         self, chosen: Contender, checked: Eager, config: ModelConfig, postprocess: Hook | None
@@ -181,27 +209,42 @@ class Start:
         return found
 
     def _again(self, bound: stages.BoundModel, config: ModelConfig, key: Key | None) -> OpenedModel | None:
-        """Serve what an earlier start chose, after a comparison with eager; None if there is none, or it differs."""
-        known = kept_start.read(key)
-        if known is None:
-            return None
+        """Serve what a build or an earlier start chose, after a comparison with eager; None if none can be served."""
+        for known in kept_start.read(key, config):
+            try:
+                opened = self._as_known(known, bound, config, key)
+                if opened is not None:
+                    return opened
+            except Exception as error:  # An error of the network's shows again where all is checked.
+                what = error.what if isinstance(error, ModelError) else first_line(error)
+                _log.warning("%s: what %s found does not hold: %s", config.name, known.maker, what)
+        return None
+
+    def _as_known(
+        self, known: KeptStart, bound: stages.BoundModel, config: ModelConfig, key: Key | None
+    ) -> OpenedModel | None:
+        """Serve it; return None, or raise whatever it is, if it cannot be served."""
         config = config.model_copy(update={"outputs": known.outputs})
         bound = replace(bound, outputs=signature_of(config).outputs)
         checked = stages.run_eagerly(bound, plain(config), self.place)
+        kept_start.check_compared(known, config, self.place.type, checked.arithmetic)
         self.laps.lap("check")
-        selection = Selection(config, bound.module, bound.samples, checked, bound.identity)
+        selection = Selection(config, bound.module, bound.samples, checked, bound.identity, stale=self.stale)
         ready, compiled = selection.opened(known.candidate)
         if compiled.eager and known.candidate.backend != EAGER:
             return None
+        if {*known.forward_ms} != {*ready.layout.shapes}:
+            raise ModelError("its times are of other batch shapes")
         self.laps.lap("compile")
         chosen = entered(known.candidate, ready, compiled)
+        warmed, ran = stages.warm_again(chosen, known)
+        self.laps.lap("warm")
         try:
-            warmed, ran = stages.warm_again(chosen, known)
-            self.laps.lap("warm")
             mistake_checks.spot_check(compiled, warmed.runner, checked.reference, bound.samples, ready.config)
-        except ModelError as error:
-            _log.warning("%s: an earlier start found otherwise, so all is checked: %s", config.name, error.what)
-            return None
+        except CheckError as error:
+            if self._drops(known.candidate, compiled, error):
+                return None
+            raise
         self.laps.lap("compare")
         checks = Checks.of(known.checks)
         checks = replace(

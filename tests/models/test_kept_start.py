@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +155,7 @@ def test_what_a_build_timed_is_corrected_on_this_node_and_never_in_the_store(
     first = open_model(given, "cpu", kept=True)
     bound = stages.bind_source(given, None)
     key = kept_start.key_of(first.config, bound.identity, torch.device("cpu"), bound.samples)
-    found = kept_start.read(key)
-    assert found is not None
+    [found] = kept_start.read(key, first.config)
     kept_start.write(key, found, built=True)
     [published] = (tmp_path / "store" / "builds").glob("*.json")
     of_build = published.read_bytes()
@@ -257,15 +257,143 @@ def test_a_record_of_another_form_is_no_record(text: str, cache: Path, anew: lis
     assert len(anew) == 2
 
 
-@pytest.mark.parametrize("part", ["checks", "forward_ms", "candidate", "table", "outputs"])
-def test_a_record_without_a_part_is_no_record(part: str, anew: list[str]) -> None:
-    first = opened()
-    bound = stages.bind_source(config(f"{NETWORKS}:Linear"), None)
-    key = kept_start.key_of(first.config, bound.identity, torch.device("cpu"), bound.samples)
+def key_of(given: ModelConfig) -> store.Key | None:
+    bound = stages.bind_source(given, None)
+    return kept_start.key_of(given, bound.identity, torch.device("cpu"), bound.samples)
+
+
+def with_check(name: str, **changes: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda found: [{**each, **changes} if each["check"] == name else each for each in found["checks"]]
+
+
+def with_time(ms: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda found: [[*found["forward_ms"][0][:2], ms], *found["forward_ms"][1:]]
+
+
+def with_row(**changes: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda found: [{**found["table"][0], **changes}, *found["table"][1:]]
+
+
+def with_output(**changes: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda found: [{**found["outputs"][0], **changes}]
+
+
+# A part of a document, and what stands there in place of what a start wrote; None: it is not there.
+BAD: list[tuple[str, Callable[[dict[str, Any]], Any] | None]] = [
+    *((part, None) for part in ("checks", "forward_ms", "candidate", "table", "outputs", "packed_from")),
+    *((part, lambda _: "x") for part in ("checks", "forward_ms", "candidate", "table", "outputs", "packed_from")),
+    ("candidate", lambda _: ["no_such", "fp32"]),
+    ("candidate", lambda _: ["torchscript", "no_such"]),
+    ("candidate", lambda _: ["torchscript", "int8_dynamic"]),
+    ("candidate", lambda _: ["torchscript", 3]),
+    ("candidate", lambda _: ["torchscript"]),
+    ("candidate", lambda _: ["torchscript", "bf16"]),
+    ("packed_from", lambda _: [1]),
+    ("packed_from", lambda _: 0),
+    ("forward_ms", lambda _: []),
+    ("forward_ms", lambda found: found["forward_ms"][1:]),
+    ("forward_ms", lambda found: [*found["forward_ms"], [10**7, [], 1.0]]),
+    ("forward_ms", lambda found: [[rows, [3], ms] for rows, _, ms in found["forward_ms"]]),
+    *(("forward_ms", with_time(ms)) for ms in ("1.0", "x", None, 0, -1, float("nan"), float("inf"), True)),
+    ("outputs", lambda _: []),
+    ("outputs", with_output(name="z")),
+    ("outputs", with_output(datatype="FP16")),
+    ("outputs", with_output(shape=[-1, -1])),
+    ("checks", lambda _: []),
+    ("checks", lambda found: found["checks"][1:]),
+    ("checks", lambda found: [*found["checks"], {"check": "no such"}]),
+    ("checks", with_check("padding", code="zzz")),
+    ("checks", with_check("padding", code="failed")),
+    ("checks", with_check("compilation", how=3)),
+    ("checks", with_check("compilation", how="eager")),
+    ("checks", with_check("compilation", deviation="x")),
+    ("checks", with_check("compilation", refused=[{"way": "script", "code": "zz"}])),
+    ("checks", with_check("device", rows_s="x")),
+    ("table", lambda _: []),
+    ("table", with_row(outcome="refused")),
+    ("table", with_row(outcome="zz")),
+    ("table", with_row(backend="aoti")),
+    ("table", with_row(precision="bf16")),
+    ("table", with_row(forward_ms=[1])),
+]
+
+
+@pytest.mark.parametrize("part, bad", BAD, ids=[f"{part}-{number}" for number, (part, _) in enumerate(BAD)])
+def test_a_document_of_another_form_costs_a_warning_and_all_is_checked(
+    part: str, bad: Callable[[dict[str, Any]], Any] | None, anew: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = opened(backend="torchscript")
+    key = key_of(first.config)
     found = store.read_json("starts", key)
-    assert found
-    store.write_json("starts", key, {name: value for name, value in found.items() if name != part})
+    assert found.keys() >= {part}
+    rest = {name: value for name, value in found.items() if name != part}
+    store.write_json("starts", key, rest if bad is None else {**rest, part: bad(found)})
+    caplog.clear()
+    second = opened(backend="torchscript")
+    assert anew == ["m", "m"]
+    assert len([each for each in caplog.records if each.levelname == "WARNING"]) == 1
+    assert second.config.outputs == first.config.outputs
+    assert (second.precision, {*second.forward_ms}) == ("fp32", {*first.forward_ms})
+    # What was checked anew is kept in its place.
+    opened(backend="torchscript")
+    assert anew == ["m", "m"]
+
+
+def test_a_candidate_that_this_start_would_not_compare_is_not_served(
+    anew: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = opened(backend="torchscript")
+    key = key_of(first.config)
+    for backend, precision in (("torchscript", "bf16"), ("compile", "fp32"), ("torchscript", "no_such")):
+        found = store.read_json("starts", key)
+        found["candidate"], found["table"] = [backend, precision], with_row(backend=backend, precision=precision)(found)
+        store.write_json("starts", key, found)
+        served = opened(backend="torchscript")
+        assert (served.chosen.backend, served.precision) == ("torchscript", "fp32")
+    assert caplog.text.count("is no candidate") == 3
+    assert len(anew) == 4
+
+
+def test_a_document_nested_too_deeply_costs_a_warning(
+    cache: Path, tmp_path: Path, anew: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     opened()
+    [record] = (cache / "starts").glob("*.json")
+    record.write_text("[" * 100_000)
+    opened()
+    assert "cannot be read and is done without (RecursionError)" in caplog.text
+    (tmp_path / "store" / "builds").mkdir(parents=True)
+    (tmp_path / "store" / "builds" / record.name).write_text("[" * 100_000)
+    record.unlink()
+    opened(store=str(tmp_path / "store"))
+    assert "does not fit" in caplog.text
+    assert len(anew) == 3
+
+
+def test_whatever_is_raised_while_a_kept_start_is_opened_costs_a_warning(
+    monkeypatch: pytest.MonkeyPatch, anew: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    opened()
+
+    def raises(*_: object) -> None:
+        raise AttributeError("odd")
+
+    monkeypatch.setattr(stages, "warm_again", raises)
+    opened()
+    assert "m: what an earlier start on this node found does not hold: AttributeError: odd" in caplog.text
+    assert len(anew) == 2
+
+
+def test_a_kept_acceptance_is_read_again_and_one_that_is_missing_is_not_done_without(anew: list[str]) -> None:
+    accept = {"agreement": 0.9, "cosine": 0.9}
+    first, second = opened(accept=accept), opened(accept=accept)
+    assert plain(second) == plain(first)
+    assert anew == ["m"]
+    key = key_of(first.config)
+    found = store.read_json("starts", key)
+    found["checks"] = [each for each in found["checks"] if each["check"] != "accept"]
+    store.write_json("starts", key, found)
+    assert opened(accept=accept).checks.acceptance is not None
     assert len(anew) == 2
 
 
@@ -273,13 +401,24 @@ def test_what_a_build_found_comes_before_what_a_start_found(cache: Path, anew: l
     opened()
     [record] = (cache / "starts").glob("*.json")
     built = json.loads(record.read_text())
-    value = {**built["value"], "candidate": ["eager", "fp32"]}
-    bound = stages.bind_source(config(f"{NETWORKS}:Linear"), None)
-    key = kept_start.key_of(config(f"{NETWORKS}:Linear"), bound.identity, torch.device("cpu"), bound.samples)
-    store.write_json("builds", key, value)
+    checks = with_check("compilation", how="eager")(built["value"])
+    value = {**built["value"], "candidate": ["eager", "fp32"], "checks": checks}
+    store.write_json("builds", key_of(config(f"{NETWORKS}:Linear")), value)
     served = opened()
     assert served.runner.forward.__class__.__name__ == "Linear"
     assert served.checked_by == "pitstop build"
+    assert anew == ["m"]
+
+
+def test_where_a_build_s_outcome_cannot_be_served_a_start_s_is(anew: list[str]) -> None:
+    first = opened(backend="torchscript")
+    key = key_of(first.config)
+    found = store.read_json("starts", key)
+    # Its artefact is on no other node.
+    gone = {"candidate": ["aoti", "fp32"], "table": with_row(backend="aoti")(found)}
+    for value in ({**found, **gone}, {**found, "forward_ms": []}, {**found, "table": []}):
+        store.write_json("builds", key, value)
+        assert opened(backend="torchscript").checked_by == "an earlier start on this node"
     assert anew == ["m"]
 
 
