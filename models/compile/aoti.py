@@ -38,9 +38,12 @@ from .expected_inputs import NotExpectedError, expected_by, to_json
 from .exporting import exported
 from .refused import Refused
 from .run_watch import watched
+from .source_lines import SourceLine, innermost_in
 from .torchscript import loaded_script
 
 _NAME = "aoti"
+_FLOOR_DIVIDES = {torch.ops.aten.floor_divide.default, torch.ops.aten.floor_divide.Scalar}
+_DIVIDES = {torch.ops.aten.div.Tensor_mode, torch.ops.aten.div.Scalar_mode}
 
 
 def build(given: Uncompiled) -> Compiled:
@@ -69,23 +72,46 @@ def _compiled(given: Uncompiled, key: store.Key | None) -> Forward | Refused:
     if not has_compiler():
         return Refused(_NAME, "no_compiler", compiler_error())
     began, device = time.perf_counter(), given.layout.device
+    program = _program(given)
+    if isinstance(program, Refused):
+        return program
+    with tempfile.TemporaryDirectory(prefix="package-", dir=_workshop()) as folder:
+        package = Path(folder) / f"{_NAME}.pt2"
+        # Frozen weights are packed for oneDNN. On a GPU there is nothing to pack, and it may lose (pytorch#119183).
+        refused = compile_package(program, package, freezing=device.type == "cpu")
+        if refused is not None:
+            return refused
+        seconds = time.perf_counter() - began
+        store.write(_NAME, key, partial(shutil.copyfile, package), publish=given.publish, seconds=seconds)
+        return load(package, device)
+
+
+def _program(given: Uncompiled) -> torch.export.ExportedProgram | Refused:
+    """Return a program that answers as the network does for all that may come, or why there is none."""
     found = exported(given)
     if isinstance(found, Refused):
         return replace(found, way=_NAME)
     unpadded = [dim.name or "length" for dim in given.layout.dims if not dim.padded and dim.name in found.narrowed]
     if unpadded:
         return Refused(_NAME, "fixed_size", f"every size of {' and '.join(unpadded)}")
-    if (untold := watched(given.module, given.probes).refused(_NAME)) is not None:
-        return untold
-    with tempfile.TemporaryDirectory(prefix="package-", dir=_workshop()) as folder:
-        package = Path(folder) / f"{_NAME}.pt2"
-        # Frozen weights are packed for oneDNN. On a GPU there is nothing to pack, and it may lose (pytorch#119183).
-        refused = compile_package(found.program, package, freezing=device.type == "cpu")
-        if refused is not None:
-            return refused
-        seconds = time.perf_counter() - began
-        store.write(_NAME, key, partial(shutil.copyfile, package), publish=given.publish, seconds=seconds)
-        return load(package, device)
+    if (line := _floors(found.program)) is not None:
+        return Refused(_NAME, "floors", "", 0.0, line.file, line.line, line.text)
+    return watched(given.module, given.probes).refused(_NAME) or found.program
+
+
+def _floors(program: torch.export.ExportedProgram) -> SourceLine | None:
+    """Return the line that divides floats and rounds down; None where there is none.
+
+    Inductor divides and floors. Eager corrects the quotient: of 0.1, 0.2, … by 0.1 every second one differs by one.
+    """
+    for part in program.graph_module.modules():
+        for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
+            down = node.target in _FLOOR_DIVIDES or (
+                node.target in _DIVIDES and node.kwargs.get("rounding_mode") == "floor"
+            )
+            if down and node.meta["val"].is_floating_point():
+                return innermost_in(node.meta.get("stack_trace") or "") or SourceLine("", 0, "")
+    return None
 
 
 def has_compiler() -> bool:

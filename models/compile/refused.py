@@ -30,6 +30,7 @@ RefusedCode = Literal[
     "is_script",
     "int8",
     "own_call",
+    "floors",
 ]
 # A trace that would be wrong for other inputs.
 WRONG_TRACE: tuple[RefusedCode, ...] = ("data_branch", "data_value", "wrong_branch", "deviates")
@@ -66,6 +67,7 @@ class Refused:
             "wrong_branch": f"a trace may be wrong for other inputs: it would freeze a value ({self.said})",
             "catches": f"forward goes on after an error, which may depend on the data{self._where}",
             "threads": f"forward starts a thread, and what it does there is not recorded{self._where}",
+            "floors": f"AOTInductor rounds floor division of floats otherwise than eager{self._where}",
             "own_call": f"TorchScript compiles forward alone, and {self.said} changes what calls it",
             "deviates": f"{_WRONG}: on fresh ones it differs from eager by {self.deviation:.2g}",
             "list_of_rows": "forward returns a list with an entry for each row, which only Python can read",

@@ -5,6 +5,7 @@ import os
 import subprocess
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from models.compile.aoti import build, compile_package, has_compiler
 from models.compile.aoti_container import load
 from models.compile.build import Compiled, Uncompiled
 from models.compile.expected_inputs import expected_by, from_json, to_json
-from models.compile.refused import sentences
+from models.compile.refused import Refused, sentences
 from models.runtime.layout import Layout
 from models.runtime.runner import Runner
 from models.signature import signature_of
@@ -29,6 +30,7 @@ from models.sources import exported_program
 from tests.models.aoti_networks import Words, exported
 from tests.models.networks import Linear, Scaled
 from tests.models.test_open_model import config
+from tests.models.untold_networks import UNTOLD, Guard
 
 CPU = torch.device("cpu")
 LAYOUT = Layout(CPU, torch.float32, False, (1, 2, 4, 8), ())
@@ -181,6 +183,34 @@ def test_a_compilation_that_fails_is_a_reason(monkeypatch: pytest.MonkeyPatch) -
     assert said == "AOTInductor fails (g++: no license)"
     error = "\nno kernel for it\nmore"
     assert "AOTInductor fails (RuntimeError: no kernel for it)" in reason(build(given(minutes=True, identity="fails")))
+
+
+@pytest.mark.parametrize(
+    "forward, floors",
+    [
+        (lambda x: x // 0.1, True),
+        (lambda x: torch.div(x, x + 2, rounding_mode="floor"), True),
+        (lambda x: torch.floor_divide(x, 0.1), True),
+        (lambda x: torch.div(x, 0.1, rounding_mode="trunc"), False),
+        (lambda x: (x * 100).long() // 3 + x, False),
+    ],
+)
+def test_floor_division_of_floats_is_not_compiled(
+    forward: Callable[[torch.Tensor], torch.Tensor], floors: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aoti, "compile_package", lambda *_, **__: Refused("aoti", "too_long", "this test"))
+    monkeypatch.setattr(Linear, "forward", lambda self, x: self.layer(forward(x)))
+    why = reason(build(given(minutes=True, identity=None)))
+    assert ("rounds floor division of floats otherwise than eager" in why) == floors
+    assert ("this test takes too long" in why) != floors
+
+
+@pytest.mark.parametrize("way", ["except", "thread"])
+def test_what_an_export_does_not_tell_of_is_not_compiled(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aoti, "compile_package", lambda *_, **__: pytest.fail("it is compiled"))
+    found = build(given(Guard(UNTOLD[way]).eval(), minutes=True, identity=None))
+    assert found.eager
+    assert found.refused
 
 
 def test_a_program_that_returns_more_than_tensors_is_refused(tmp_path: Path) -> None:
