@@ -49,6 +49,7 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--models", type=script.names(NAMES), default=list(NAMES), help=f"some of {','.join(NAMES)}")
     parser.add_argument("--peers", type=script.names(_PEERS), default=list(_PEERS), help=f"some of {','.join(_PEERS)}")
     parser.add_argument("--before", default=_BEFORE, metavar="COMMIT", help="whose first start is beside today's")
+    parser.add_argument("--passes", type=int, help="how often each server is started; 3 by default")
     parser.add_argument("--turns", type=int, default=5, help="how often each start is measured")
     parser.add_argument("--rows", type=int, default=10_000, help="answers of each way that are compared with eager's")
     options = parser.parse_args(given)
@@ -76,7 +77,7 @@ def keep(folder: Path, name: str, record: dict[str, Any]) -> Path:
 
 def _measured(name: str, options: argparse.Namespace, built: Built) -> Iterator[dict[str, Any]]:
     if name == "servers":
-        return servers.measured(built, options.models, options.peers, options.quick)
+        return servers.measured(built, options.models, options.peers, options.quick, options.passes)
     if name == "starts":
         return starts.measured(built, options.models, options.before, options.turns)
     if name == "interpreter":

@@ -44,17 +44,19 @@ class Entry:
         return found if self.way is None else found | own
 
 
-def measured(built: Built, names: Sequence[str], peers: Sequence[str], is_quick: bool) -> Iterator[dict[str, Any]]:
+def measured(
+    built: Built, names: Sequence[str], peers: Sequence[str], is_quick: bool, passes: int | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield the whole part after each start of a server, with what there is by then."""
     done: list[dict[str, Any]] = []
     for name in names:
         workload = quick(WORKLOADS[name]) if is_quick else WORKLOADS[name]
-        workload = replace(workload, loads=(), memory_requests=())
+        workload = replace(workload, loads=(), memory_requests=(), passes=passes or workload.passes)
         entries = entries_of(name, peers)
         for entry in entries:
             if entry.way is not None:
                 built.config(entry.way)
-        for _ in passes(workload, entries, built):
+        for _ in starts(workload, entries, built):
             servers = [each.as_json() for each in entries if each.starts]
             found = {"name": name, "what": workload.what, "servers": servers}
             yield {"bf16": bf16_units(), "built_s": dict(built.seconds), "workloads": [*done, found]}
@@ -71,7 +73,7 @@ def entries_of(name: str, peers: Sequence[str]) -> list[Entry]:
     return [*own, *(Entry(precision, PEERS[peer], precision) for precision in ("fp32", "bf16") for peer in peers)]
 
 
-def passes(
+def starts(
     workload: Workload, entries: Sequence[Entry], built: Built, measure: Callable[..., Measured] = measure
 ) -> Iterator[None]:
     """Start every server in turn, there and back, and yield after each start."""

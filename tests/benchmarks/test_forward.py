@@ -119,7 +119,7 @@ def test_pitstop_and_the_peers_go_in_turns_each_held_to_its_own_precision(monkey
     monkeypatch.setattr(servers, "prepare", lambda _: prepared.append(chosen().precision))
     monkeypatch.setattr(servers, "_limit", lambda *_: {"1": 10.0})
     entries = servers.entries_of("minilm", ["mosec"])
-    assert len(list(servers.passes(WORKLOADS["minilm"], entries, Built(Path()), measure))) == 4 * 3
+    assert len(list(servers.starts(WORKLOADS["minilm"], entries, Built(Path()), measure))) == 4 * 3
     once = [("pitstop", "fp32"), ("pitstop", "bf16"), ("mosec", "fp32"), ("mosec", "bf16")]
     assert done == [*once, *reversed(once), *once]
     assert prepared == ["fp32", "bf16"]
@@ -141,7 +141,7 @@ def test_a_start_that_fails_has_no_limit_and_bf16_peers_say_why_they_are_missing
     monkeypatch.setattr(servers, "_limit", lambda *_: {"1": 10.0})
     entries = servers.entries_of("minilm", ["mosec"])
     fails = Measured("pitstop", "minilm", "", 1, 0, not_measured="gone")
-    list(servers.passes(WORKLOADS["minilm"], entries, Built(Path()), lambda *_: fails))
+    list(servers.starts(WORKLOADS["minilm"], entries, Built(Path()), lambda *_: fails))
     assert [each.limits for each in entries] == [[], [], [], []]
     assert entries[3].as_json()["not_measured"] == servers.NO_BF16
 

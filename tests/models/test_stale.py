@@ -105,7 +105,7 @@ def test_the_store_is_not_asked_for_it_again_even_where_the_cache_keeps_nothing(
     monkeypatch.setattr(torchscript, "keep", lambda *_, **__: None)
     asked = []
 
-    def fetched(backend: str, _: str) -> bool:
+    def fetched(backend: str, *_: object) -> bool:
         asked.append(backend)
         for name, data in stale:
             (cache / "torchscript" / name).write_bytes(data)
@@ -150,7 +150,7 @@ def test_a_stale_package_which_no_start_compiles_counts_as_not_built(
     other = another()
     monkeypatch.setattr(aoti, "load", lambda *_: other)
     # As fast as it may be, so that it is the first to be checked.
-    monkeypatch.setattr(selection, "ratio_in_turns", lambda one, *_: 0.5 if one.candidate.backend == "aoti" else 2.0)
+    monkeypatch.setattr(selection.Selection, "_times", lambda _, one, __: 0.5 if one.backend == "aoti" else 2.0)
     store.write("aoti", key_of("aoti"), package)
     assert len(packages(cache, "aoti")) == 1
     served = opened(backend)
@@ -165,7 +165,7 @@ def test_a_build_s_outcome_whose_package_is_stale_gives_way_to_what_a_start_find
 ) -> None:
     other = torch.jit.freeze(torch.jit.script(Deep().eval()))
     monkeypatch.setattr(aoti, "load", lambda *_: other)
-    monkeypatch.setattr(selection, "ratio_in_turns", lambda *_: 2.0)
+    monkeypatch.setattr(selection.Selection, "_times", lambda *_: 2.0)
     store.write("aoti", key_of("aoti"), package)
     assert opened("aoti").how == "aoti"
     [record] = (cache / "starts").glob("*.json")
