@@ -63,7 +63,7 @@ def test_its_temporary_files_go_also_if_the_parent_is_killed() -> None:
         "from pitstop import child_process\n"
         "running = child_process.run('tests.pitstop.child_work:leaves_files', 'hang', 60)\n"
         "print(next(running), next(running), flush=True)\n"
-        "next(running)\n"
+        "list(running)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
