@@ -81,8 +81,7 @@ class RunWatch:
         """Note what an operator tells before it runs: it may raise, which the network then catches."""
         if torch.Tag.data_dependent_output in operator.tags:
             self.reads(given)
-        # It drops a dimension of one, so the rank may follow the data.
-        if self._squeezed is None and operator.name().startswith("aten::squeeze") and self._sized(given):
+        if self._squeezed is None and self._sized(given) and _may_drop_rows(operator, given):
             self._squeezed = innermost(traceback.extract_stack()[:-2])
         if self._caught is None and (frame := _inside_try(sys._getframe(2), outer)) is not None:
             self._caught = innermost(traceback.extract_stack(frame, limit=1))
@@ -161,6 +160,14 @@ def _tensors(values: Any) -> Iterator[torch.Tensor]:
     elif isinstance(values, tuple | list):
         for each in values:
             yield from _tensors(each)
+
+
+def _may_drop_rows(operator: Any, given: Sequence[Any]) -> bool:
+    """Whether the first dimension goes if it is one: a size that follows the data is nearly always the first."""
+    if not operator.name().startswith("aten::squeeze"):
+        return False
+    dims = given[1] if len(given) > 1 else 0
+    return any(each in (0, -given[0].dim()) for each in (dims if isinstance(dims, list | tuple) else [dims]))
 
 
 def _by_mask(given: Sequence[Any]) -> bool:

@@ -132,8 +132,14 @@ class Told(nn.Module):
         made[kept] = x[kept] * 2
         return self.layer(made)  # type: ignore[no-any-return]
 
+    def chosen_rows(self, x: Tensor) -> Tensor:
+        found = torch.zeros(x.size(0), 2)
+        kept = x[:, 0] > 0
+        found[kept] = self.layer(x[kept]).unsqueeze(-1).squeeze(-1)
+        return found
+
     def of_weights(self, x: Tensor) -> Tensor:
         return self.layer(x) * (1.0 if torch.equal(self.layer.bias, self.layer.bias) else 2.0)  # type: ignore[no-any-return]
 
 
-HEALTHY = ("program_error", "raises_again", "finally_", "gathers", "by_mask", "of_weights")
+HEALTHY = ("program_error", "raises_again", "finally_", "gathers", "by_mask", "chosen_rows", "of_weights")
