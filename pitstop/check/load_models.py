@@ -19,7 +19,7 @@ _SHOWN = 30
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What came of one model: a sentence, and its traceback or last words where it failed."""
+    """What came of one model: a sentence, and what its start warned of, or its last words where it failed."""
 
     name: str
     ok: bool
@@ -38,9 +38,9 @@ def _open(config: Path, app: ModelApp, most_s: float) -> Opened:
     order = (str(config), app.name)
     with tempfile.TemporaryFile() as printed:
         try:
-            [(ok, text)] = child_process.run(_CHILD, order, most_s, app.environment(), printed)
+            [(ok, text, warned)] = child_process.run(_CHILD, order, most_s, app.environment(), printed)
         except child_process.TooSlowError as slow:
-            ok, text = False, f"its start {slow}\nhelp: give it longer with --timeout"
+            ok, text, warned = False, f"its start {slow}\nhelp: give it longer with --timeout", ""
         except child_process.EndedError as ended:
-            ok, text = False, f"its start {ended}\nhelp: the model's own code or a library of it ends it"
-        return Opened(app.name, ok, text, "" if ok else "\n".join(child_process.last_lines(printed, _SHOWN)))
+            ok, text, warned = False, f"its start {ended}\nhelp: the model's own code or a library of it ends it", ""
+        return Opened(app.name, ok, text, warned if ok else "\n".join(child_process.last_lines(printed, _SHOWN)))

@@ -1,5 +1,6 @@
 """Opens one model as a replica's start does, in this process: what load_models.py has done in a process of its own."""
 
+import logging
 import os
 import traceback
 from typing import TYPE_CHECKING
@@ -17,14 +18,27 @@ if TYPE_CHECKING:
 
 
 def open_one(order: tuple[str, str], report: Report) -> None:
-    """Open an application of a config; report whether it opened, and a sentence of what came of it."""
+    """Open an application of a config; report whether it opened, what came of it, and what the start warned of."""
     config, application = order
+    warned = _Warnings(logging.WARNING)
+    logging.getLogger("pitstop").addHandler(warned)
     try:
         app = next(app for app in load(config).models if app.name == application)
         found = (True, _open(app))
     except BaseException as error:  # A factory may raise anything, SystemExit too, and each has its sentence.
         found = (False, told(error))
-    report(found)
+    report((*found, "\n".join(warned.lines)))
+
+
+class _Warnings(logging.Handler):
+    """Collects what the start warns of, each once."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.lines: dict[str, None] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines[record.getMessage()] = None
 
 
 def _open(app: ModelApp) -> str:

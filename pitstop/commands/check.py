@@ -9,7 +9,9 @@ import typer
 def check(
     configs: Annotated[list[Path] | None, typer.Argument(metavar="CONFIG...", show_default="serve_config.yaml")] = None,
     ports: Annotated[bool, typer.Option("--ports", help="Also check that its ports are free on this machine.")] = False,
-    load_: Annotated[bool, typer.Option("--load", help="Also open each model as a start does, without Ray.")] = False,
+    load_: Annotated[
+        bool, typer.Option("--load", help="Also open and check each model as a first start does, without Ray.")
+    ] = False,
     model: Annotated[str | None, typer.Option(help="With --load: only this model.")] = None,
     timeout: Annotated[float, typer.Option(min=1, help="With --load: most seconds for one model.")] = 600,
 ) -> None:

@@ -68,6 +68,12 @@ def test_a_model_that_opens_says_where_and_how_long(folder: Path) -> None:
     assert "net: opens on cpu, eager fp32; ready after" in output
 
 
+def test_what_the_start_of_a_model_that_opens_warns_of_is_shown(folder: Path) -> None:
+    status, output = check(folder, model("net", "Good", store=str(folder / "nowhere"), backend="auto"))
+    assert status == 0
+    assert "nowhere: the store is no folder" in " ".join(output.split())
+
+
 def test_inputs_that_were_found_are_told(folder: Path) -> None:
     (folder / "rows.json").write_text("[[1.0, 2.5, 3.0, 4.0]]", encoding="utf-8")
     found = model("net", "Good", example=str(folder / "rows.json"))
