@@ -96,7 +96,10 @@ def _program(given: Uncompiled) -> torch.export.ExportedProgram | Refused:
         return Refused(_NAME, "fixed_size", f"every size of {' and '.join(unpadded)}")
     if (line := _floors(found.program)) is not None:
         return Refused(_NAME, "floors", "", 0.0, line.file, line.line, line.text)
-    return watched(given.module, given.probes).refused(_NAME) or found.program
+    try:
+        return watched(given.module, given.probes).refused(_NAME) or found.program
+    except Exception as error:  # Of the network, without the watch too.
+        return Refused(_NAME, "not_compilable", first_line(error))
 
 
 def _floors(program: torch.export.ExportedProgram) -> SourceLine | None:

@@ -14,7 +14,7 @@ from .refused import RefusedCode
 from .source_lines import SourceLine, innermost
 
 _BRANCHES = ("__bool__", "__contains__", "equal", "allclose", "is_nonzero")
-READS = (
+_READS = (
     *_BRANCHES,
     *("__int__", "__float__", "__complex__", "__index__", "__array__", "__dlpack__", "__repr__", "__format__"),
     *("item", "tolist", "numpy", "data_ptr", "storage", "untyped_storage"),
@@ -43,7 +43,7 @@ class DataReads(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         name = getattr(function, "__name__", "")
-        if self.first is None and name in READS and any(map(_of_data, args)):
+        if self.first is None and name in _READS and any(map(_of_data, args)):
             self.first = innermost(traceback.extract_stack()[:-1])
             self.code = "data_branch" if name in _BRANCHES else "data_value"
         return function(*args, **(kwargs or {}))

@@ -10,7 +10,7 @@ import ast
 import inspect
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from importlib import metadata
 from importlib.machinery import PathFinder
@@ -123,8 +123,14 @@ def _found(name: str, places: dict[str, _Place]) -> _Place:
 
 @cache
 def _version(package: str) -> str:
-    """Return an installed package's version; "" where its distribution has another name."""
+    """Return the versions of an installed package's distributions; "" where it is of none."""
     try:
         return metadata.version(package)
     except (metadata.PackageNotFoundError, ValueError):
-        return ""
+        # PIL is of pillow.
+        return ",".join(sorted(f"{each} {metadata.version(each)}" for each in _distributions().get(package, ())))
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()

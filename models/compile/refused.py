@@ -6,14 +6,16 @@ from typing import Literal
 
 # Compiled in this start, in an earlier one, or already in the model's file.
 Made = Literal["now", "before", "file"]
-# data_branch: Python branches on the data. data_value: Python reads a number out of the data, which a trace freezes.
-# wrong_branch: a value would be frozen, and torch.export cannot judge it. catches, threads: a recording does not show
-# all that forward may do. deviates: its answers differ from
-# eager's. any_size: torch warns, and not all sizes that may come can be compared. fixed_size: forward fixes one.
+# data_branch: control flow depends on the data. data_rank: so does the rank of a tensor. data_value: Python reads a
+# number out of the data, which a trace freezes. wrong_branch: a trace would freeze a value or a size, and nothing shows
+# that it is the same for all inputs. catches, threads: a recording does not show all that forward may do. deviates: its
+# answers differ from eager's. any_size: torch warns, and not all sizes that may come can be compared. fixed_size:
+# forward fixes one. own_call: what calls forward is changed. floors: it divides floats and rounds down.
 RefusedCode = Literal[
     "not_compilable",
     "not_exportable",
     "data_branch",
+    "data_rank",
     "data_value",
     "wrong_branch",
     "catches",
@@ -33,7 +35,7 @@ RefusedCode = Literal[
     "floors",
 ]
 # A trace that would be wrong for other inputs.
-WRONG_TRACE: tuple[RefusedCode, ...] = ("data_branch", "data_value", "wrong_branch", "deviates")
+WRONG_TRACE: tuple[RefusedCode, ...] = ("data_branch", "data_rank", "data_value", "wrong_branch", "deviates")
 _COMPILERS = {"aoti": "AOTInductor"}
 _WRONG = "a trace would be wrong for other inputs"
 
@@ -58,6 +60,7 @@ class Refused:
         wrong = f"{_WRONG}: " if self.way == "trace" else ""
         return {
             "data_branch": f"{wrong}control flow depends on the data{self._where}",
+            "data_rank": f"{wrong}the number of dimensions depends on the data{self._where}",
             "data_value": f"{wrong}a number is read out of the data{self._where}",
             "any_size": f"a trace may be wrong for other sizes, of which requests may bring any ({self.said})",
             "too_long": f"{self.said} takes too long",

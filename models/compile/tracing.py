@@ -36,7 +36,7 @@ _QUICK_S, _START_S = 0.1, 60.0
 _SCALES = (1, 1, 0, 100)
 # What differs in the text of the same program: the size of each tensor, the line, and torch's numbers of types.
 _ASIDE = re.compile(
-    r"#.*$|: (Float|Double|Half|BFloat16|Long|Int|Short|Char|Byte|Bool|Complex\w*)\([^)]*\)|___torch_mangle_\d+\.", re.M
+    r"#.*$|\b(Float|Double|Half|BFloat16|Long|Int|Short|Char|Byte|Bool|Complex\w*)\([^)]*\)|___torch_mangle_\d+\.", re.M
 )
 
 
@@ -77,7 +77,7 @@ def wrong_trace(module: nn.Module, given: Network) -> list[Refused]:
 
 
 def _untold(module: nn.Module, given: Network, watch: RunWatch, judged: bool) -> list[Refused]:
-    """Return why a trace would be wrong of which torch warned of nothing, or of sizes alone (`judged`)."""
+    """Return why a trace would be wrong that torch did not warn of. `judged`: it did, and all reads are judged."""
     if (unseen := watch.refused("trace")) is not None:
         return [unseen]
     if watch.read is not None and not judged and (wrong := _frozen_data(module, given, watch.read.text, sizes=False)):
@@ -113,11 +113,19 @@ def _sizes_of_data(module: nn.Module, given: Network) -> bool:
     shape, programs = given.layout.shapes[0], list[tuple[str, list[torch.Tensor]]]()
     for seed, scale in enumerate(_SCALES):
         drawn = [each * scale if each.is_floating_point() else each for each in given.draw(shape, 400 + seed)]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            programs.append(_program_of(_recorded(module, drawn)))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                programs.append(_program_of(_recorded(module, drawn)))
+        except Exception:  # What cannot be traced for some numbers is not trusted.
+            return True
     text, constants = programs[0]
-    return any(text != other or not all(map(torch.equal, constants, others)) for other, others in programs[1:])
+    return any(text != other or not all(map(_equal, constants, others)) for other, others in programs[1:])
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    alike = one.shape == other.shape and one.dtype == other.dtype
+    return alike and torch.equal(*[each.contiguous().reshape(-1).view(torch.uint8) for each in (one, other)])
 
 
 def _program_of(made: torch.jit.ScriptModule) -> tuple[str, list[torch.Tensor]]:

@@ -122,10 +122,14 @@ class Compared:
         self.sizes: set[int] = set()
         real = samples.examples is not None and not samples.examples.invented
         self.source = "example row" if real else "random row"
+        # The examples are asked for again at each shape.
+        self._most = len(samples.examples) if real and samples.examples is not None else None
 
     @property
     def rows(self) -> int:
-        return sum(each[0].rows for each in self.figures)
+        """How many rows there were, each counted once."""
+        asked = sum(each[0].rows for each in self.figures)
+        return asked if self._most is None else min(asked, self._most)
 
     def __call__(self, answers: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> None:
         """Add a batch's answers and eager's."""
@@ -153,8 +157,17 @@ def acceptance(answer: Answer, expected: Expected, seen: Compared | None = None)
         right += expected.right(answers, batch.labels)
     known = [each for each in (expected, seen) if each is not None]
     source = " or ".join(sorted({each.source for each in known}))
-    sizes, rows = sorted({size for each in known for size in each.sizes}), sum(each.rows for each in known)
-    return accepted(expected.accept, rows, source, sizes, _totals(figures), expected.accuracy(right))
+    sizes = sorted({size for each in known for size in each.sizes})
+    # Examples are among those that eager answered, once each.
+    rows = max if source == "example row" else sum
+    return accepted(
+        expected.accept,
+        rows([each.rows for each in known]),
+        source,
+        sizes,
+        _totals(figures),
+        expected.accuracy(right),
+    )
 
 
 def _totals(figures: Sequence[Sequence[Figures]]) -> list[Figures]:

@@ -90,7 +90,8 @@ class Acceptance:
                 for each in unlike
             )
         needed = shown_by(self.asked.get("agreement"))
-        fewest = min((each.compared for each in self.figures if each.compared), default=0)
+        # Of rows that were asked for several times, one time counts.
+        fewest = min((each.compared * self.rows // each.rows for each in self.figures if each.compared), default=0)
         if needed > fewest:
             said += f"; {self.asked['agreement']:.15g} takes {needed:,} answers to show: of {fewest:,} all must agree"
         return said

@@ -17,7 +17,7 @@ from .candidates import Candidate
 
 # The folder of a build's own files.
 VARIABLE = "PITSTOP_ATTEMPTS"
-LEFT_OUT = "it has ended the process twice; `pitstop build` tries it again"
+LEFT_OUT = "it has ended the process twice; the next `pitstop build` tries it again"
 # `tried`: compiled and timed. `checked`: warmed and checked, as the fastest. Each has a file, and both count.
 Phase = Literal["tried", "checked"]
 _FOLDER = "starts"

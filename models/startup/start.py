@@ -7,6 +7,7 @@ outcome is taken after a comparison with eager.
 
 import logging
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -112,10 +113,11 @@ class Start:
                     raise
                 _log.warning("%s: %s may not serve: %s", config.name, chosen.candidate, error.what)
                 # One that is not near enough tells of its precision, unless that is eager's own.
-                near = error.result.check != Acceptance.check
-                alike = not near and chosen.candidate.precision != checked.reference.precision
+                far = error.result.check == Acceptance.check
+                alike = far and chosen.candidate.precision != checked.reference.precision
                 selection.refuse(chosen.candidate, error.what, precision=alike)
                 failed.append(error)
+                _let_go(error)
                 del chosen
                 continue
             table = selection.choose(chosen.candidate)
@@ -218,6 +220,8 @@ class Start:
             except Exception as error:  # An error of the network's shows again where all is checked.
                 what = error.what if isinstance(error, ModelError) else first_line(error)
                 _log.warning("%s: what %s found does not hold: %s", config.name, known.maker, what)
+            if self.stale:  # What is made anew is compared at every shape.
+                return None
         return None
 
     def _as_known(
@@ -286,6 +290,13 @@ class Start:
             outputs_read=checked.reading.how,
             candidates=table,
         )
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Release what the frames of an error's tracebacks hold: a candidate that is refused must leave the memory."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _ways_out(candidate: Candidate, config: ModelConfig, checked: Eager, found: Acceptance) -> Iterator[str]:

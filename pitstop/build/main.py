@@ -22,6 +22,7 @@ BUILT, FAILED, NOTHING = 0, 1, 2
 _CHILD = "pitstop.build.build_model:build_one"
 _MOST_CRASHES = 8
 # Lines of what a build that fails has printed.
+_BY_ITSELF = "no candidate was noted as tried, so the network may end it as it runs eagerly"
 _SHOWN = 30
 
 
@@ -84,7 +85,7 @@ def build_models(options: BuildOptions, console: Console | None = None) -> int:
         return NOTHING
     chosen = [app for app in deployment.models if options.model in (None, app.name)]
     found = [_build(app, options, console) for app in chosen]
-    if kept := [each.kept for each in found if each.kept is not None]:
+    if kept := [each.kept for each in found if each.ok and each.kept is not None]:
         console.print(_places(kept))
     return BUILT if all(each.ok for each in found) else FAILED
 
@@ -92,15 +93,14 @@ def build_models(options: BuildOptions, console: Console | None = None) -> int:
 def _build(app: ModelApp, options: BuildOptions, console: Console) -> Built:
     with tempfile.TemporaryDirectory(prefix="pitstop-attempts-") as folder:
         noted: dict[str, str] = {}
-        for _ in range(_MOST_CRASHES):
+        for left in reversed(range(_MOST_CRASHES)):
             built = _attempt(app, options, console, folder)
             before, noted = noted, attempts.noted(Path(folder))
-            if not built.crashed:
+            if not built.crashed or not left:
                 break
             if noted == before:
                 # No candidate that can be left out was under way.
-                whose = "its build" if noted else "the network itself, as it runs eagerly,"
-                built = replace(built, text=built.text.replace("its build", whose, 1))
+                built = replace(built, text=f"{built.text}; {'' if noted else _BY_ITSELF}".removesuffix("; "))
                 break
             # What has ended the process twice is left out.
             console.print(f"{app.name}: {built.text}\nIt is built again, and what ends it is left out.", style="yellow")

@@ -272,3 +272,18 @@ def test_the_help_names_only_what_may_change_something(
 @pytest.mark.parametrize("rows, told", [(1, True), (10, False)])
 def test_a_share_of_few_labelled_rows_says_how_many_would_show_it(rows: int, told: bool) -> None:
     assert ("takes 10 rows to show" in Accuracy("y", rows, rows, rows, 0.9).sentence) == told
+
+
+@pytest.mark.parametrize("minutes", [False, True])
+def test_examples_that_are_asked_for_at_each_shape_count_once(
+    minutes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+    np.savez(tmp_path / "rows.npz", x=X[:10])
+    given = config(
+        f"{NETWORKS}:Linear", backend="eager", example=str(tmp_path / "rows.npz"), accept={"agreement": 0.99}
+    )
+    found = open_model(given, "cpu", minutes=minutes).checks.acceptance
+    assert found is not None
+    assert found.sentence.startswith("10 example rows: agreement 1.00000")
+    assert "0.99 takes 100 answers to show: of 10 all must agree" in found.sentence

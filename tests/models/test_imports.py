@@ -7,6 +7,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,8 @@ def test_200_files_take_well_under_a_second(here: Path) -> None:
     began = time.perf_counter()
     assert len(behind()) == 201
     assert time.perf_counter() - began < 1
+
+
+def test_a_package_is_known_by_the_version_of_a_distribution_of_another_name() -> None:
+    assert imports._version("yaml") == f"PyYAML {metadata.version('PyYAML')}"
+    assert imports._version("nothing_of_this_name") == ""

@@ -1,14 +1,15 @@
 """A backend of the user's gets a module of its own, and what it returns is held against the network."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from configs.schema import ModelConfig
 from models.errors import ModelError
 from models.startup.open_model import OpenedModel, open_model
+from tests.models.networks import Linear
 from tests.models.test_open_model import config
 
 BACKENDS = """
@@ -18,6 +19,10 @@ import torch
 def coarse(module, inputs):
     for each in module.parameters():
         each.data = each.data * 2
+    return module
+
+
+def same(module, inputs):
     return module
 
 
@@ -37,6 +42,21 @@ def fails(module, inputs):
 
 def trace(module, inputs):
     return torch.jit.trace(module, inputs, check_trace=False)
+
+
+def frozen(module, inputs):
+    return torch.jit.freeze(trace(module, inputs))
+
+
+def script(module, inputs):
+    return torch.jit.freeze(torch.jit.script(module))
+
+
+def memory(module, inputs):
+    def forward(x):
+        raise torch.OutOfMemoryError("out of memory")
+
+    return forward
 """
 
 
@@ -66,13 +86,34 @@ def test_a_forward_that_fails_names_the_backend_and_the_sizes(backends: Path) ->
         opened(backends, "fails")
 
 
-def test_a_trace_of_the_user_s_that_would_be_wrong_is_refused_with_the_line(backends: Path) -> None:
-    with pytest.raises(ModelError, match=r"backends\.py:trace returned a trace: .*control flow depends on the data at"):
-        opened(backends, "trace", "tests.models.exported_networks:DataBranch")
+@pytest.mark.parametrize("name", ["trace", "frozen"])
+def test_a_trace_of_the_user_s_that_would_be_wrong_is_refused_with_the_line(name: str, backends: Path) -> None:
+    with pytest.raises(ModelError, match=rf"{name} returned a trace: .*control flow depends on the data at"):
+        opened(backends, name, "tests.models.exported_networks:DataBranch")
 
 
-def test_a_trace_of_the_user_s_that_is_right_is_served(backends: Path) -> None:
-    served = opened(backends, "trace")
+class Locked(Linear):
+    """It cannot be copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+def test_a_module_that_cannot_be_copied_is_handed_over_and_must_stay_as_it_is(backends: Path) -> None:
+    assert opened(backends, "same", f"{__name__}:Locked").checks.compilation.deviation == 0
+    with pytest.raises(ModelError, match=r"backends\.py:coarse changes the module, of which no copy can be made"):
+        opened(backends, "coarse", f"{__name__}:Locked")
+
+
+def test_out_of_memory_stays_what_it_is(backends: Path) -> None:
+    with pytest.raises(ModelError, match="OutOfMemoryError") as told:
+        opened(backends, "memory")
+    assert "returned fails on inputs" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["trace", "frozen", "script"])
+def test_what_the_user_s_own_compiles_rightly_is_served(name: str, backends: Path) -> None:
+    served = opened(backends, name)
     row = np.ones((1, 4), np.float32)
     assert isinstance(served.runner.run([{"x": row}])["y"], np.ndarray)
-    assert torch.is_inference_mode_enabled() is False

@@ -7,6 +7,7 @@ import ctypes
 import threading
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
@@ -23,7 +24,7 @@ def where_large(x: Tensor) -> Tensor:
 
 
 class Guard(nn.Module):
-    """Doubles the answers where its row has a large number, one row at a time."""
+    """Doubles the answers where there is a large number."""
 
     def __init__(self, decide: Callable[[Tensor], object]) -> None:
         super().__init__()
@@ -32,19 +33,18 @@ class Guard(nn.Module):
         self.decide = decide
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = [self.layer(row) * (2.0 if self.decide(row) else 1.0) for row in torch.split(x, 1)]
-        return torch.cat(rows)
+        return self.layer(x) * (2.0 if self.decide(x) else 1.0)  # type: ignore[no-any-return]
 
 
 def silent(x: Tensor) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return bool(large(x).all())
+        return bool(large(x).any())
 
 
 def in_a_thread(x: Tensor) -> bool:
     found: list[bool] = []
-    thread = threading.Thread(target=lambda: found.append(bool(large(x).all())))
+    thread = threading.Thread(target=lambda: found.append(bool(large(x).any())))
     thread.start()
     thread.join()
     return found[0]
@@ -52,20 +52,49 @@ def in_a_thread(x: Tensor) -> bool:
 
 def by_address(x: Tensor) -> bool:
     row = x.contiguous()
-    return bool(max(map(abs, (ctypes.c_float * 4).from_address(row.data_ptr()))) > 6)
+    return bool(max(map(abs, (ctypes.c_float * row.numel()).from_address(row.data_ptr()))) > 6)
 
 
 def swallows(x: Tensor) -> bool:
     try:
-        torch.linalg.cholesky(torch.where(large(x), -1.0, 1.0).reshape(1, 1))
+        torch.linalg.cholesky(torch.where(large(x).any(), -1.0, 1.0).reshape(1, 1))
     except Exception:
         return True
     return False
 
 
+def raises_some(x: Tensor) -> bool:
+    try:
+        torch.linalg.cholesky(torch.where(large(x).any(), -1.0, 1.0).reshape(1, 1))
+    except RuntimeError as error:
+        if "cholesky" in str(error):
+            return True
+        raise
+    return False
+
+
+_POOL = ThreadPoolExecutor(1)
+
+
+def in_a_pool(x: Tensor) -> bool:
+    return _POOL.submit(lambda: bool(large(x).any())).result()
+
+
+def in_a_column(x: Tensor) -> bool:
+    filled = torch.zeros(x.size(0), 4)
+    filled[:, 0] = x.abs().amax(1)
+    return not torch.equal(filled.clamp(max=6), filled)
+
+
+def fails_for_zeros(x: Tensor) -> bool:
+    kept = x[x.abs() > 6]
+    torch.linalg.cholesky(torch.where(x.abs().sum() > 0, 1.0, -1.0).reshape(1, 1))
+    return kept.shape.numel() > 0
+
+
 def suppresses(x: Tensor) -> bool:
     with suppress(RuntimeError):
-        torch.linalg.cholesky(torch.where(large(x), -1.0, 1.0).reshape(1, 1))
+        torch.linalg.cholesky(torch.where(large(x).any(), -1.0, 1.0).reshape(1, 1))
         return False
     return True
 
@@ -73,7 +102,7 @@ def suppresses(x: Tensor) -> bool:
 UNTOLD: dict[str, Callable[[Tensor], object]] = {
     "equal": lambda x: not torch.equal(x.clamp(-6, 6), x),
     "allclose": lambda x: not torch.allclose(x.clamp(-6, 6), x),
-    "is_nonzero": lambda x: torch.is_nonzero(large(x)),
+    "is_nonzero": lambda x: torch.is_nonzero(large(x).any()),
     "numel of a shape": lambda x: where_large(x).shape.numel() > 0,
     "bytes": lambda x: where_large(x).nbytes > 0,
     "rank": lambda x: x[0][x[0].abs() > 6].squeeze().dim() == 0,
@@ -89,6 +118,10 @@ UNTOLD: dict[str, Callable[[Tensor], object]] = {
     "thread": in_a_thread,
     "except": swallows,
     "suppress": suppresses,
+    "raises some": raises_some,
+    "pool": in_a_pool,
+    "column": in_a_column,
+    "fails for zeros": fails_for_zeros,
 }
 
 
