@@ -35,6 +35,7 @@ from . import store
 from .aoti_container import EXPECTED, load
 from .build import Compiled, Uncompiled
 from .expected_inputs import NotExpectedError, expected_by, to_json
+from .export_reads import nodes_of
 from .exporting import exported
 from .refused import Refused
 from .run_watch import watched
@@ -107,13 +108,12 @@ def _floors(program: torch.export.ExportedProgram) -> SourceLine | None:
 
     Inductor divides and floors. Eager corrects the quotient: of 0.1, 0.2, … by 0.1 every second one differs by one.
     """
-    for part in program.graph_module.modules():
-        for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
-            down = node.target in _FLOOR_DIVIDES or (
-                node.target in _DIVIDES and node.kwargs.get("rounding_mode") == "floor"
-            )
-            if down and node.meta["val"].is_floating_point():
-                return innermost_in(node.meta.get("stack_trace") or "") or SourceLine("", 0, "")
+    for _, node in nodes_of(program):
+        down = node.target in _FLOOR_DIVIDES or (
+            node.target in _DIVIDES and node.kwargs.get("rounding_mode") == "floor"
+        )
+        if down and node.meta["val"].is_floating_point():
+            return innermost_in(node.meta.get("stack_trace") or "") or SourceLine("", 0, "")
     return None
 
 

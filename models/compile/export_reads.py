@@ -1,6 +1,6 @@
 """Finds what an exported program reads out of its data: it exports, but a trace would freeze it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +24,18 @@ class Read:
 def first_read(program: torch.export.ExportedProgram) -> Read | None:
     """Return the first; None where there is none."""
     given = set(program.graph_signature.user_inputs)
-    for part in program.graph_module.modules():
-        for node in part.graph.nodes if isinstance(part, fx.GraphModule) else ():
-            if _reads(node) and _of_data(node, given if part is program.graph_module else None):
-                return Read(innermost_in(node.meta.get("stack_trace") or ""), str(node.target))
+    for part, node in nodes_of(program):
+        if _reads(node) and _of_data(node, given if part is program.graph_module else None):
+            return Read(innermost_in(node.meta.get("stack_trace") or ""), str(node.target))
     return None
+
+
+def nodes_of(program: torch.export.ExportedProgram) -> Iterator[tuple[fx.GraphModule, fx.Node]]:
+    """Yield every node with its graph: the program's own, or that of a branch or a loop in it."""
+    for part in program.graph_module.modules():
+        if isinstance(part, fx.GraphModule):
+            for node in part.graph.nodes:
+                yield part, node
 
 
 def _reads(node: fx.Node) -> bool:

@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -26,7 +26,7 @@ from ..signature import Shape
 from ..user_code import call
 from .build import Network, Staged
 from .data_reads import DataReads
-from .exporting import exported
+from .exporting import Exported, exported
 from .refused import Refused
 from .run_watch import RunWatch, watched
 
@@ -38,6 +38,9 @@ _SCALES = (1, 1, 0, 100)
 _ASIDE = re.compile(
     r"#.*$|\b(Float|Double|Half|BFloat16|Long|Int|Short|Char|Byte|Bool|Complex\w*)\([^)]*\)|___torch_mangle_\d+\.", re.M
 )
+
+# Exports the network, once however often it is asked.
+Export = Callable[[], Exported | Refused]
 
 
 def traced(
@@ -51,7 +54,8 @@ def traced(
     except Exception as error:  # Any failure of the tracer means "not traceable".
         return [Refused("trace", "not_compilable", first_line(error))]
     froze = [str(each.message) for each in heard if issubclass(each.category, torch.jit._trace.TracerWarning)]
-    if froze and (wrong := _frozen_data(module, given, froze[0].partition(". ")[0])):
+    export = cache(partial(exported, given))
+    if froze and (wrong := _frozen_data(module, given, export, froze[0].partition(". ")[0])):
         return wrong
     watch, allowed = RunWatch(), max(tolerance.relative, tolerance.disagree)
     off = partial(_off, module, made, given, seed, watch)
@@ -59,7 +63,7 @@ def traced(
         worst = max(_off_everywhere(off, given, allowed) if froze else map(off, given.probes))
     except TimeoutError:
         return [Refused("trace", "too_long", "to compare a trace with eager at every warmed size")]
-    if wrong := _untold(module, given, watch, judged=bool(froze)):
+    if wrong := _untold(module, given, export, watch, judged=bool(froze)):
         return wrong
     return made if worst <= allowed else [Refused("trace", "deviates", deviation=worst)]
 
@@ -73,29 +77,31 @@ def _recorded(module: nn.Module, inputs: Staged) -> torch.jit.ScriptModule:
 
 def wrong_trace(module: nn.Module, given: Network) -> list[Refused]:
     """Return why a trace of a network, whoever made it, would be wrong for other inputs; empty where nothing tells."""
-    return _untold(module, given, watched(module, given.probes), judged=False)
+    export = cache(partial(exported, given))
+    return _untold(module, given, export, watched(module, given.probes), judged=False)
 
 
-def _untold(module: nn.Module, given: Network, watch: RunWatch, judged: bool) -> list[Refused]:
+def _untold(module: nn.Module, given: Network, export: Export, watch: RunWatch, judged: bool) -> list[Refused]:
     """Return why a trace would be wrong that torch did not warn of. `judged`: it did, and all reads are judged."""
     if (unseen := watch.refused("trace")) is not None:
         return [unseen]
-    if watch.read is not None and not judged and (wrong := _frozen_data(module, given, watch.read.text, sizes=False)):
+    read = None if judged else watch.read
+    if read is not None and (wrong := _frozen_data(module, given, export, read.text, sizes=False)):
         return wrong
     if watch.sizes:
-        judged_by_export = exported(given)
-        if isinstance(judged_by_export, Refused) and judged_by_export.code == "data_branch":
-            return [replace(judged_by_export, way="trace")]
+        found = export()
+        if isinstance(found, Refused) and found.code == "data_branch":
+            return [replace(found, way="trace")]
         if _sizes_of_data(module, given):
             return [Refused("trace", "wrong_branch", "a size that follows the data")]
     return []
 
 
-def _frozen_data(module: nn.Module, given: Network, said: str, sizes: bool = True) -> list[Refused]:
+def _frozen_data(module: nn.Module, given: Network, export: Export, said: str, sizes: bool = True) -> list[Refused]:
     """Return why a trace may hold numbers of its example; empty if it can hold sizes alone, or not even `sizes`."""
     every = given.draw is not None and not given.layout.whole and all(dim.padded for dim in given.layout.dims)
     if every:
-        judged = exported(given)
+        judged = export()
         reason = judged if isinstance(judged, Refused) else judged.frozen
         if reason is not None and reason.code not in ("data_branch", "data_value"):
             return [reason, Refused("trace", "wrong_branch", said)]

@@ -24,9 +24,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release(error: BaseException) -> None:
-    """Release the tensors in the frames of the error's traceback, and the allocator's reserve."""
+    """Release the tensors in the frames of the tracebacks of an error and its causes, and the allocator's reserve."""
     import torch
 
-    traceback.clear_frames(error.__traceback__)
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__cause__ or cause.__context__
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()

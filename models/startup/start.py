@@ -7,7 +7,6 @@ outcome is taken after a comparison with eager.
 
 import logging
 import time
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -22,6 +21,7 @@ from ..compile.build import Compiled
 from ..compile.store import Key
 from ..errors import ModelError, first_line
 from ..runtime.forward_times import ends
+from ..runtime.memory import release
 from ..runtime.seeding import seed_of
 from ..signature import signature_of
 from ..sources.hooks import Hook
@@ -117,7 +117,8 @@ class Start:
                 alike = far and chosen.candidate.precision != checked.reference.precision
                 selection.refuse(chosen.candidate, error.what, precision=alike)
                 failed.append(error)
-                _let_go(error)
+                # A candidate that is refused must leave the memory.
+                release(error)
                 del chosen
                 continue
             table = selection.choose(chosen.candidate)
@@ -290,13 +291,6 @@ class Start:
             outputs_read=checked.reading.how,
             candidates=table,
         )
-
-
-def _let_go(error: BaseException | None) -> None:
-    """Release what the frames of an error's tracebacks hold: a candidate that is refused must leave the memory."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
 
 
 def _ways_out(candidate: Candidate, config: ModelConfig, checked: Eager, found: Acceptance) -> Iterator[str]:

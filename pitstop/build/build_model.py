@@ -9,7 +9,7 @@ from configs.loader import load
 from configs.schema import ModelConfig
 from models.cache import cache_dir
 
-from ..check.open_model import place, told
+from ..check.open_model import Heard, place, told
 from ..child_process import Report
 from .main import Built, Kept, Order
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def build_one(order: Order, report: Report) -> None:
     """Build an application of a config; report each step as a line, and then what came of it."""
     log = logging.getLogger("pitstop")
-    log.addHandler(_Reports(report))
+    log.addHandler(Heard(report))
     log.setLevel(logging.INFO)
     log.propagate = False
     config: ModelConfig | None = None
@@ -57,14 +57,3 @@ def _kept(config: ModelConfig | None) -> Kept:
 
     store = None if config is None else place_of(config)
     return Kept(str(cache_dir()), None if store is None else shown(store), tuple(written.values()))
-
-
-class _Reports(logging.Handler):
-    """Reports what the start logs."""
-
-    def __init__(self, report: Report) -> None:
-        super().__init__()
-        self._report = report
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._report(record.getMessage())

@@ -3,6 +3,7 @@
 import logging
 import os
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from configs.backends import AUTO, backend_of
@@ -20,25 +21,25 @@ if TYPE_CHECKING:
 def open_one(order: tuple[str, str], report: Report) -> None:
     """Open an application of a config; report whether it opened, what came of it, and what the start warned of."""
     config, application = order
-    warned = _Warnings(logging.WARNING)
-    logging.getLogger("pitstop").addHandler(warned)
+    warned: list[str] = []
+    logging.getLogger("pitstop").addHandler(Heard(warned.append, logging.WARNING))
     try:
         app = next(app for app in load(config).models if app.name == application)
         found = (True, _open(app))
     except BaseException as error:  # A factory may raise anything, SystemExit too, and each has its sentence.
         found = (False, told(error))
-    report((*found, "\n".join(warned.lines)))
+    report((*found, "\n".join(dict.fromkeys(warned))))
 
 
-class _Warnings(logging.Handler):
-    """Collects what the start warns of, each once."""
+class Heard(logging.Handler):
+    """Hands on what a start logs, line by line."""
 
-    def __init__(self, level: int) -> None:
+    def __init__(self, tell: Callable[[str], None], level: int = logging.INFO) -> None:
         super().__init__(level)
-        self.lines: dict[str, None] = {}
+        self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines[record.getMessage()] = None
+        self._tell(record.getMessage())
 
 
 def _open(app: ModelApp) -> str:
