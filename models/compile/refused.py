@@ -69,7 +69,7 @@ class Refused:
             "not_compilable": f"{_COMPILERS.get(self.way, f'torch.jit.{self.way}')} fails ({self.said})",
             "wrong_branch": f"a trace may be wrong for other inputs: it would freeze a value ({self.said})",
             "catches": f"forward goes on after an error, which may depend on the data{self._where}",
-            "threads": f"forward starts a thread, and what it does there is not recorded{self._where}",
+            "threads": f"forward hands work to another thread, where nothing is recorded{self._where}",
             "floors": f"AOTInductor rounds floor division of floats otherwise than eager{self._where}",
             "own_call": f"TorchScript compiles forward alone, and {self.said} changes what calls it",
             "deviates": f"{_WRONG}: on fresh ones it differs from eager by {self.deviation:.2g}",
