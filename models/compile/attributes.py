@@ -95,12 +95,12 @@ def tensor_bytes(tensor: torch.Tensor) -> memoryview | None:
 
 def source_file(thing: object) -> str | None:
     """Return the file of a class, a function or a module."""
-    if not (inspect.isclass(thing) or inspect.isfunction(thing) or inspect.ismodule(thing)):
-        return None
     try:
-        return inspect.getsourcefile(thing)
-    except (TypeError, OSError):  # Built in.
+        if inspect.isclass(thing) or inspect.isfunction(thing) or inspect.ismodule(thing):
+            return inspect.getsourcefile(thing)
+    except Exception:  # Built in, or a proxy that raises where it is looked at.
         return None
+    return None
 
 
 def _attribute(where: str, value: object, known: Mapping[int, str]) -> bytes:

@@ -78,15 +78,25 @@ def _imports(text: bytes) -> tuple[_Import, ...]:
     """Return the imports anywhere in a file; none where Python cannot read it."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
     plain = [(0, each.name, ()) for node in nodes if isinstance(node, ast.Import) for each in node.names]
+    plain += [(0, name, ()) for node in nodes if (name := _named_in(node))]
     taken = [
         (node.level, node.module or "", tuple(each.name for each in node.names))
         for node in nodes
         if isinstance(node, ast.ImportFrom)
     ]
     return (*plain, *taken)
+
+
+def _named_in(node: ast.AST) -> str:
+    """Return the module that a call of import_module or __import__ names in so many words; "" where there is none."""
+    if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
+        return ""
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = node.args[0].value
+    return name if called in ("import_module", "__import__") and isinstance(name, str) and name[:1] != "." else ""
 
 
 def _around_each(imports: Iterable[_Import], name: str, is_package: bool) -> Iterator[str]:

@@ -4,22 +4,20 @@ Neither the tracer's warnings nor an export tell all of it: torch.equal warns of
 warnings, and its own `except` may swallow the error by which an export tells of a branch.
 """
 
-import ast
 import sys
-import sysconfig
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import cache, wraps
-from pathlib import Path
+from functools import wraps
 from types import FrameType
 from typing import Any
 from unittest.mock import patch
 
 import torch
 from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
@@ -27,20 +25,18 @@ from ..errors import first_line
 from ..user_code import call
 from .build import Staged
 from .refused import Refused, RefusedCode
-from .source_lines import NOT_THE_NETWORK, SourceLine, innermost
+from .source_lines import SourceLine, innermost, of_the_network
+from .try_blocks import inside_try
 
-_PYTHON = tuple(f"{sysconfig.get_paths()[kind]}/" for kind in ("stdlib", "platstdlib"))
-_PACKAGES = tuple(f"{sysconfig.get_paths()[kind]}/" for kind in ("purelib", "platlib"))
-# These tell of the program, not of the numbers in a tensor: transformers calls a layer again after a TypeError.
-_OF_THE_PROGRAM = {
-    *("TypeError", "AttributeError", "NameError", "UnboundLocalError", "KeyError", "StopIteration"),
-    *("ImportError", "ModuleNotFoundError", "NotImplementedError", "DeprecationWarning"),
-}
-# Methods of a tensor that give its numbers to Python by no operator.
+# Methods of a tensor that give its numbers to Python by an operator, and by none.
+_ITEMS = ("item", "__bool__", "__int__", "__float__", "__index__")
 _READS = ("numpy", "tolist", "data_ptr", "storage", "untyped_storage", "__array__", "__dlpack__")
 _SPARSE = {torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
 _INDEX = torch.ops.aten.index.Tensor
 _MOST_CALLS = 6
+_HIGHER_ORDER = "HigherOrderOperator"
+# As it is where it is not watched.
+_STORAGE = torch.Tensor.untyped_storage
 
 
 class RunWatch:
@@ -53,14 +49,15 @@ class RunWatch:
         self.read: SourceLine | None = None
         self.sizes = False
         self._noted: dict[RefusedCode, SourceLine] = {}
-        self._failed = ""
+        self._failed, self._branches = "", False
         self._calls = 0
-        # What was made of the inputs, in the call that is watched; True where its size followed the data.
-        self._data: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        # What holds the data, in the call that is watched; True where a size followed it.
+        self._data = Memory()
 
     def refused(self, way: str) -> Refused | None:
         """Return why a trace (`way` is trace), or what a backend makes of an export, cannot be trusted."""
-        if self._failed:
+        # A branch that is written as torch.cond is an export's to judge.
+        if self._failed and (way == "trace" or not self._branches):
             return Refused(way, "not_compilable", self._failed)
         for code, line in self._noted.items():
             # An export judges these.
@@ -78,23 +75,30 @@ class RunWatch:
             with self._watching(sys._getframe(), inputs):
                 return call(module, *inputs)
         except Exception as error:
+            # Dynamo, by which torch.cond runs, would remember the failure.
+            if (dynamo := sys.modules.get("torch._dynamo")) is not None:
+                dynamo.reset()
             # What fails without a watch too is the network's own error.
             returned = call(module, *given)
             self._failed = first_line(error)
+            self._branches = _HIGHER_ORDER in str(error)
             return returned
 
     @contextmanager
     def _watching(self, outer: FrameType, inputs: Sequence[torch.Tensor]) -> Iterator[None]:
-        self._data = WeakIdKeyDictionary(dict.fromkeys(inputs, False))
+        self._data = Memory()
+        self._data.add(inputs, False)
         thread = threading.get_ident()
 
-        def noting(owner: type, name: str, note: Callable[[Any], None]) -> Any:
+        def noting(owner: Any, name: str, note: Callable[[Any], None], elsewhere: bool = False) -> Any:
             own = getattr(owner, name)
 
             @wraps(own)
             def noted(of: Any, *rest: Any, **keys: Any) -> Any:
                 if threading.get_ident() == thread:
                     note(of)
+                elif elsewhere:  # Nothing else reads tensors while a model is opened.
+                    self._noted.setdefault("threads", SourceLine("", 0, ""))
                 return own(of, *rest, **keys)
 
             return patch.object(owner, name, noted)
@@ -102,10 +106,17 @@ class RunWatch:
         def starts(_: Any) -> None:
             self._note("threads", outer)
 
+        def reads(of: Any) -> None:
+            self.reads([of], outer)
+
         with ExitStack() as stack:
             # A mode of torch would see them too, but it switches off torch's fast paths: another way than eager's own.
             for name in _READS:
-                stack.enter_context(noting(torch.Tensor, name, lambda of: self.reads([of], outer)))
+                stack.enter_context(noting(torch.Tensor, name, reads, elsewhere=True))
+            for name in _ITEMS:
+                stack.enter_context(noting(torch.Tensor, name, lambda _: None, elsewhere=True))
+            for owner in (torch, torch.utils.dlpack):
+                stack.enter_context(noting(owner, "to_dlpack", reads))
             stack.enter_context(noting(threading.Thread, "start", starts))
             stack.enter_context(noting(ThreadPoolExecutor, "submit", starts))
             stack.enter_context(_Operators(self, outer))
@@ -120,21 +131,17 @@ class RunWatch:
             self._note("data_branch", outer)
         if self._sized(given) and _may_drop_rows(operator, given):
             self._note("data_rank", outer)
-        if "catches" not in self._noted and _inside_try(sys._getframe(2), outer):
+        if "catches" not in self._noted and inside_try(sys._getframe(2), outer):
             self._note("catches", outer)
 
-    def made(self, operator: Any, given: Sequence[Any], made: Any) -> None:
+    def made(self, operator: Any, given: Sequence[Any], changed: Sequence[Any], made: Any) -> None:
         """Note what an operator made of the data, or changed by it."""
         if not self._of_data(given):
             return
-        sized = torch.Tag.dynamic_output_shape in operator.tags and (operator is not _INDEX or _by_mask(given))
-        changed = given[:1] if operator._schema.is_mutable else ()
-        for each in _tensors((made, changed)):
-            self.sizes |= sized or each.layout in _SPARSE
-            self._data[each] = sized or self._sized(given)
-        for each in _tensors(changed):
-            if each._base is not None:
-                self._data[each._base] = False
+        dynamic = torch.Tag.dynamic_output_shape in getattr(operator, "tags", ())
+        sized = dynamic and (operator is not _INDEX or _by_mask(given))
+        self.sizes |= sized or any(each.layout in _SPARSE for each in _tensors(made))
+        self._data.add(_tensors((made, changed)), sized or self._sized(given))
 
     def reads(self, given: Sequence[Any], outer: FrameType) -> None:
         """Note that Python reads a number now, if it is one of the data."""
@@ -145,10 +152,36 @@ class RunWatch:
         self._noted.setdefault(code, _line_in(sys._getframe(1), outer))
 
     def _of_data(self, given: Any) -> bool:
-        return any(each in self._data or each._base in self._data for each in _tensors(given))
+        return any(self._data.has(each) is not None for each in _tensors(given))
 
     def _sized(self, given: Any) -> bool:
-        return any(each in self._data and self._data[each] for each in _tensors(given))
+        return any(self._data.has(each) for each in _tensors(given))
+
+
+class Memory:
+    """Memory that is known by a word: views and aliases of a tensor share its memory, and its word."""
+
+    def __init__(self) -> None:
+        self._by_storage: dict[int, tuple[StorageWeakRef, bool]] = {}
+        # A sparse tensor has no memory of its own.
+        self._others: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+    def add(self, tensors: Iterable[torch.Tensor], word: bool) -> None:
+        for each in tensors:
+            try:
+                # While it is referred to so, no other memory gets its number.
+                storage = StorageWeakRef(_STORAGE(each))  # type: ignore[no-untyped-call]
+                self._by_storage[storage.cdata] = (storage, word)
+            except (NotImplementedError, RuntimeError):
+                self._others[each] = word
+
+    def has(self, tensor: torch.Tensor) -> bool | None:
+        """Return the word; None where its memory is not known."""
+        try:
+            storage = StorageWeakRef(_STORAGE(tensor))  # type: ignore[no-untyped-call]
+        except (NotImplementedError, RuntimeError):
+            return bool(self._others[tensor]) if tensor in self._others else None
+        return self._by_storage[storage.cdata][1] if storage.cdata in self._by_storage else None
 
 
 def watched(module: nn.Module, probes: Sequence[Staged]) -> RunWatch:
@@ -168,10 +201,26 @@ class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        self._watch.runs(func, args, self._outer)
-        made = func(*args, **(kwargs or {}))
-        self._watch.made(func, args, made)
+        keys = kwargs or {}
+        given, changed = (*args, *keys.values()), _changed(func, args, keys)
+        if isinstance(func, torch._ops.OpOverload):
+            self._watch.runs(func, given, self._outer)
+        made = func(*args, **keys)
+        self._watch.made(func, given, changed, made)
         return made
+
+
+def _changed(operator: Any, args: Sequence[Any], keys: Mapping[str, Any]) -> list[Any]:
+    """Return the arguments that an operator writes into."""
+    schema = getattr(operator, "_schema", None)
+    if schema is None or not schema.is_mutable:
+        return []
+    written = [(place, each.name) for place, each in enumerate(schema.arguments) if _is_written(each)]
+    return [args[place] if place < len(args) else keys.get(name) for place, name in written]
+
+
+def _is_written(argument: Any) -> bool:
+    return argument.alias_info is not None and bool(argument.alias_info.is_write)
 
 
 def _tensors(values: Any) -> Iterator[torch.Tensor]:
@@ -203,68 +252,7 @@ def _by_mask(given: Sequence[Any]) -> bool:
 def _line_in(frame: FrameType | None, outer: FrameType) -> SourceLine:
     """Return the innermost line of the network, in the call that `outer` has made."""
     while frame is not None and frame is not outer:
-        if _of_the_network(frame) and (line := innermost(traceback.extract_stack(frame, limit=1))) is not None:
+        if of_the_network(frame) and (line := innermost(traceback.extract_stack(frame, limit=1))) is not None:
             return line
         frame = frame.f_back
     return SourceLine("", 0, "")
-
-
-def _of_the_network(frame: FrameType) -> bool:
-    file = frame.f_code.co_filename
-    return not file.startswith(NOT_THE_NETWORK) and (file.startswith(_PACKAGES) or not file.startswith(_PYTHON))
-
-
-def _inside_try(frame: FrameType | None, outer: FrameType) -> bool:
-    """Whether a frame of the network would catch an error now, and go on."""
-    while frame is not None and frame is not outer:
-        if _of_the_network(frame) and frame.f_lineno in _catching(frame.f_code.co_filename):
-            return True
-        frame = frame.f_back
-    return False
-
-
-@cache
-def _catching(file: str) -> frozenset[int]:
-    """Return the lines of a file whose errors it catches, and goes on."""
-    try:
-        tree = ast.parse(Path(file).read_bytes())
-    except (OSError, ValueError, SyntaxError):
-        return frozenset()
-    found = set[int]()
-    for each in ast.walk(tree):
-        if (isinstance(each, ast.Try | ast.TryStar) and any(map(_goes_on, each.handlers))) or (
-            isinstance(each, ast.With) and any(_suppresses(item.context_expr) for item in each.items)
-        ):
-            for line in each.body:
-                found |= _lines(line) - {
-                    number for part in ast.walk(line) if _is_later(part) for number in _lines(part)
-                }
-    return frozenset(found)
-
-
-def _is_later(node: ast.AST) -> bool:
-    """Whether code is only defined here, and runs where it is called."""
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-
-
-def _lines(node: Any) -> set[int]:
-    return set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-
-
-def _goes_on(handler: ast.ExceptHandler) -> bool:
-    leaves = any(isinstance(each, ast.Return | ast.Continue | ast.Break) for each in ast.walk(handler))
-    return (leaves or not isinstance(handler.body[-1], ast.Raise)) and _may_come_of_data([handler.type])
-
-
-def _suppresses(made: ast.expr) -> bool:
-    return isinstance(made, ast.Call) and _name(made.func) == "suppress" and _may_come_of_data(made.args)
-
-
-def _may_come_of_data(kinds: Sequence[ast.expr | None]) -> bool:
-    """Whether some of these exceptions may come of the numbers in a tensor; None stands for all."""
-    each = [part for kind in kinds for part in (kind.elts if isinstance(kind, ast.Tuple) else [kind])]
-    return any(_name(kind) not in _OF_THE_PROGRAM for kind in each)
-
-
-def _name(node: ast.expr | None) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""

@@ -33,7 +33,7 @@ from .run_watch import RunWatch, watched
 # A second set of inputs is for shapes that take no longer than this; a start spends so long on all of them.
 _QUICK_S, _START_S = 0.1, 60.0
 # Of random numbers all may be on one side of a threshold.
-_SCALES = (1, 1, 0, 100)
+_SCALES = (1, 1, 0, 100, 1e6)
 # What differs in the text of the same program: the size of each tensor, the line, and torch's numbers of types.
 _ASIDE = re.compile(
     r"#.*$|\b(Float|Double|Half|BFloat16|Long|Int|Short|Char|Byte|Bool|Complex\w*)\([^)]*\)|___torch_mangle_\d+\.", re.M

@@ -147,3 +147,22 @@ def test_only_what_would_catch_an_error_of_the_data_and_go_on_counts(
     for function, expected in ((module["later"], False), (module["now"], caught)):
         network.function = function
         assert (watched(network, [[torch.ones(1)]]).refused("aoti") is not None) == expected
+
+
+class Conditional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made = self.layer(x)
+        found: torch.Tensor = torch.cond(x.sum() > 0, lambda y: y + 1, lambda y: y - 1, (made,))
+        return found
+
+
+def test_a_network_with_torch_s_own_branch_is_watched_and_works_after_it() -> None:
+    network, x = Conditional().eval(), torch.ones(2, 4)
+    with torch.no_grad():
+        before = network(x)
+        assert watched(network, [[x]]).refused("aoti") is None
+        assert torch.equal(network(x), before)

@@ -6,13 +6,15 @@ Each decides by whether a number is large, as an outlier guard does. Random numb
 import ctypes
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
+from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.dlpack import from_dlpack
 
 
 def large(x: Tensor) -> Tensor:
@@ -92,6 +94,87 @@ def fails_for_zeros(x: Tensor) -> bool:
     return kept.shape.numel() > 0
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    try:  # noqa: SIM105
+        yield
+    except RuntimeError:
+        pass
+
+
+class Quiet:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> bool:
+        return True
+
+
+def in_a_context(x: Tensor) -> bool:
+    with quiet():
+        torch.linalg.cholesky(torch.where(large(x).any(), -1.0, 1.0).reshape(1, 1))
+        return False
+    return True
+
+
+def in_a_class(x: Tensor) -> bool:
+    with Quiet():
+        torch.linalg.cholesky(torch.where(large(x).any(), -1.0, 1.0).reshape(1, 1))
+        return False
+    return True
+
+
+def in_a_variable(x: Tensor) -> bool:
+    ignoring = suppress(RuntimeError)
+    with ignoring:
+        torch.linalg.cholesky(torch.where(large(x).any(), -1.0, 1.0).reshape(1, 1))
+        return False
+    return True
+
+
+def in_finally(x: Tensor) -> bool:
+    bad = True
+    try:
+        torch.linalg.cholesky(torch.where(large(x).any(), -1.0, 1.0).reshape(1, 1))
+        bad = False
+    finally:
+        return bad  # noqa: B012
+
+
+_OTHER_POOL = ThreadPool(1)
+
+
+def in_another_pool(x: Tensor) -> bool:
+    return bool(_OTHER_POOL.apply(lambda: bool(large(x).any())))
+
+
+def differs(filled: Tensor) -> bool:
+    return not torch.equal(filled.clamp(max=6), filled)
+
+
+def into_out(x: Tensor) -> bool:
+    filled = torch.zeros(x.size(0), 4)
+    torch.amax(x.abs(), 1, out=filled[:, 0])
+    return differs(filled)
+
+
+def into_an_alias(x: Tensor) -> bool:
+    filled = torch.zeros(x.size(0), 4)
+    filled.detach()[:, 0] = x.abs().amax(1)
+    return differs(filled)
+
+
+@torch.inference_mode()
+def in_inference(x: Tensor) -> bool:
+    filled = torch.zeros(x.size(0), 4)
+    filled[:, 0] = x.abs().amax(1)
+    return differs(filled)
+
+
+def by_keyword(x: Tensor) -> bool:
+    weight = (x[0].abs() > 6).float()
+    found = torch.histogram(torch.ones(4), 2, range=(0.0, 2.0), weight=weight)
+    return not torch.equal(found.hist, torch.zeros(2))
+
+
 def suppresses(x: Tensor) -> bool:
     with suppress(RuntimeError):
         torch.linalg.cholesky(torch.where(large(x).any(), -1.0, 1.0).reshape(1, 1))
@@ -121,6 +204,17 @@ UNTOLD: dict[str, Callable[[Tensor], object]] = {
     "raises some": raises_some,
     "pool": in_a_pool,
     "column": in_a_column,
+    "context": in_a_context,
+    "class": in_a_class,
+    "variable": in_a_variable,
+    "finally": in_finally,
+    "another pool": in_another_pool,
+    "out": into_out,
+    "alias": into_an_alias,
+    "inference": in_inference,
+    "keyword": by_keyword,
+    "bytes of more than a thousand": lambda x: (x[0].abs() > 1000).nonzero().nbytes > 0,
+    "to_dlpack": lambda x: np.abs(np.asarray(from_dlpack(torch.utils.dlpack.to_dlpack(x.clone())))).max() > 6,  # type: ignore[attr-defined]
     "fails for zeros": fails_for_zeros,
 }
 
@@ -133,6 +227,7 @@ class Told(nn.Module):
         torch.manual_seed(0)
         self.layer = nn.Linear(4, 2)
         self.way = way
+        self.lock = threading.Lock()
 
     def forward(self, x: Tensor) -> Tensor:
         found: Tensor = getattr(self, self.way)(x)
@@ -156,6 +251,16 @@ class Told(nn.Module):
         finally:
             self.done = True
 
+    def in_contexts(self, x: Tensor) -> Tensor:
+        with torch.no_grad(), warnings.catch_warnings(), self.lock, nullcontext():
+            return self.layer(x)  # type: ignore[no-any-return]
+
+    def out_of_memory(self, x: Tensor) -> Tensor:
+        try:
+            return self.layer(x)  # type: ignore[no-any-return]
+        except torch.OutOfMemoryError:
+            return torch.cat([self.layer(row) for row in x])
+
     def gathers(self, x: Tensor) -> Tensor:
         return self.layer(x[torch.arange(x.size(0)), :])  # type: ignore[no-any-return]
 
@@ -175,4 +280,14 @@ class Told(nn.Module):
         return self.layer(x) * (1.0 if torch.equal(self.layer.bias, self.layer.bias) else 2.0)  # type: ignore[no-any-return]
 
 
-HEALTHY = ("program_error", "raises_again", "finally_", "gathers", "by_mask", "chosen_rows", "of_weights")
+HEALTHY = (
+    "program_error",
+    "in_contexts",
+    "out_of_memory",
+    "raises_again",
+    "finally_",
+    "gathers",
+    "by_mask",
+    "chosen_rows",
+    "of_weights",
+)
