@@ -62,10 +62,21 @@ def measured(built: Built, names: Sequence[str], rows: int) -> Iterator[dict[str
     """Yield the whole part after each model."""
     models: list[dict[str, Any]] = []
     for name in names:
-        ways = {way.title: opened(built.config(way), name) for way in (fp32(name), as_shipped(name))}
-        script.say(f"{name}: {rows:,} answers of {len(ways)} ways beside eager's")
+        ways = _ways(built, name)
+        script.say(f"{name}: {rows:,} answers beside eager's of {', '.join(ways)}")
         models.append({"name": name, "ways": [*_of(name, ways, rows)]})
         yield {"models": models}
+
+
+def _ways(built: Built, name: str) -> dict[str, OpenedModel]:
+    """Return each way's model; one for both where both chose the same forward."""
+    found: dict[tuple[str, str], tuple[str, OpenedModel]] = {}
+    for way in (fp32(name), as_shipped(name)):
+        served = opened(built.config(way), name)
+        chosen = served.how, served.precision
+        title = f"{found[chosen][0]} and {way.title}" if chosen in found else way.title
+        found[chosen] = title, served
+    return dict(found.values())
 
 
 def _of(name: str, ways: Mapping[str, OpenedModel], rows: int) -> Iterator[dict[str, Any]]:

@@ -45,6 +45,12 @@ def machine(device: "torch.device", portable: bool = False) -> dict[str, object]
     return found
 
 
+def has_bf16() -> bool:
+    """Whether the processor computes in bf16; True where the system does not list what it has."""
+    known = isa()
+    return known == [cpu_name()] or not {"amx_bf16", "avx512_bf16", "bf16"}.isdisjoint(known)
+
+
 @cache
 def isa() -> list[str]:
     """Return the processor's instruction sets, sorted; its name where the system does not list them."""

@@ -12,6 +12,8 @@ from configs import precisions
 from configs.backends import AUTO, Backend, backend_of, titled, tried_on
 from configs.schema import ModelConfig
 
+from ..compile.machine import has_bf16
+
 if TYPE_CHECKING:
     from .precision import Arithmetic
 
@@ -74,6 +76,9 @@ def field_of(config: ModelConfig, device: str, arithmetic: "Arithmetic", minutes
     free = config.precision == precisions.AUTO and config.accept is not None and not arithmetic.why
     # Only what compiles for minutes makes int8 faster [measured], and only a build compiles it.
     others = [each.name for each in precisions.tried_on(device, quantized=minutes) if each.takes(config.source)]
+    if device == "cpu" and not minutes and not has_bf16():
+        # Emulated it is slower, and trying it takes seconds; a build tries it all the same.
+        others = [each for each in others if each != "bf16"]
     # Its own comes first: of two equally fast, a start takes the first.
     chosen = [own, *(each for each in others if each != own)] if free else [own]
     listed = [each for each in tried_on(device) if each.takes(config.source) and each.in_auto]

@@ -10,17 +10,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from models.compile.machine import cpu_name
+from models.compile.machine import cpu_name, isa
 
 _PROJECT = Path(__file__).resolve().parents[2]
+# What decides how fast a processor multiplies matrices, as /proc/cpuinfo names it.
+_VECTOR = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimd", "sve", "i8mm", "bf16")
 _NAMED = ("torch", "ray", "numpy", "orjson", "tokenizers", "pitstop")
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """A machine. `gpu` is None where none was measured on."""
+    """A machine. `gpu` is None where none was measured on; `vector` are the CPU's instructions for matrices."""
 
     cpu: str
+    vector: tuple[str, ...]
     cores: int
     memory_gib: float
     gpu: str | None
@@ -45,6 +48,7 @@ def hardware(gpu: bool = True) -> Hardware:
     found = _gpu() if gpu else None
     return Hardware(
         cpu=cpu_name(),
+        vector=tuple(each for each in _VECTOR if each in isa()),
         cores=cores(),
         memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         gpu=found.name if found else None,

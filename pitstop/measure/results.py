@@ -33,7 +33,14 @@ def told(record: Mapping[str, Any]) -> str:
     """Return the head of a record in a line of Markdown, but for its command."""
     machine = record["hardware"]
     memory = f"{machine['memory_gib']:g} GiB" if "memory_gib" in machine else None
-    parts = (machine.get("gpu"), machine["cpu"], f"{machine['cores']} cores", memory, machine.get("system"))
+    vector = f" with {'/'.join(machine['vector'])}" if machine.get("vector") else ""
+    parts = (
+        machine.get("gpu"),
+        f"{machine['cpu']}{vector}",
+        f"{machine['cores']} cores",
+        memory,
+        machine.get("system"),
+    )
     found = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     load = f"; load average before: {record['load_average'][0]:.1f}" if record["load_average"] else ""
     return f"{', '.join(filter(None, parts))}; {found}; commit {record['commit']}; {record['date']}{load}."

@@ -28,7 +28,9 @@ print(*[f"{each.outcome} {each.backend} {each.precision}: {each.reason}" for eac
 _START = """
 import sys
 from configs.schema import ModelConfig
+from models.startup import candidates
 from models.startup.open_model import open_model
+candidates.has_bf16 = lambda: True  # So that bf16 is tried on every processor.
 found = open_model(ModelConfig.model_validate({
     "name": "m", "max_batch_size": 2,
     "source": {"factory": "tests.pitstop.mistakes.crashing:CrashesInBf16", "weights": sys.argv[1]},

@@ -384,6 +384,7 @@ def test_whatever_is_raised_while_a_kept_start_is_opened_costs_a_warning(
     assert len(anew) == 2
 
 
+@pytest.mark.usefixtures("slowed")
 def test_a_kept_acceptance_is_read_again_and_one_that_is_missing_is_not_done_without(anew: list[str]) -> None:
     accept = {"agreement": 0.9, "cosine": 0.9}
     first, second = opened(accept=accept), opened(accept=accept)

@@ -251,6 +251,17 @@ def test_instructions_are_of_the_machine_and_what_the_kernel_says_of_itself_is_n
     assert isa_of("") == ["Xeon Gold"] == [machine.cpu_name()]
 
 
+@pytest.mark.parametrize(
+    "known, has", [(["amx_bf16"], True), (["avx2", "fma"], False), (["asimd", "bf16"], True), (["Xeon Gold"], True)]
+)
+def test_bf16_is_emulated_where_the_processor_lists_no_instruction_for_it(
+    known: list[str], has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "isa", lambda: known)
+    monkeypatch.setattr(machine, "cpu_name", lambda: "Xeon Gold")
+    assert machine.has_bf16() == has
+
+
 def test_100_mb_of_weights_are_known_in_one_pass_without_a_copy() -> None:
     large = nn.Linear(5000, 5000, bias=False)
     taken = [part for part in of_network._weights(large) if isinstance(part, memoryview)]

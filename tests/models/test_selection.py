@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import geometric_mean
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from configs.backends import BACKENDS, TORCHSCRIPT, Backend
 from models.compile.build import Compiled, Uncompiled
 from models.errors import ModelError
 from models.signature import Shape
-from models.startup import contender, warmup
+from models.startup import candidates, contender, warmup
 from models.startup.candidates import Candidate, Tried
 from models.startup.open_model import OpenedModel, open_model
 from models.startup.selection import Selection
@@ -225,3 +226,22 @@ def test_a_row_of_the_table_reads_as_a_line() -> None:
         row.line == "torch.compile bf16, 1,234.5 rows/s: not faster: takes 1.20 times as long as eager fp32, in turns"
     )
     assert str(Candidate("eager", "fp32")) == "eager fp32"
+
+
+@pytest.mark.parametrize(
+    "device, units, minutes, tried",
+    [
+        ("cpu", False, False, False),
+        ("cpu", True, False, True),
+        ("cpu", False, True, True),
+        ("cuda", False, False, True),
+    ],
+)
+def test_a_start_leaves_out_bf16_where_the_processor_would_emulate_it(
+    device: str, units: bool, minutes: bool, tried: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "has_bf16", lambda: units)
+    given = config(precision="auto", accept={"agreement": 0.999})
+    own = SimpleNamespace(config=given.model_copy(update={"precision": "fp32"}), why="")
+    found = candidates.field_of(given, device, own, minutes)  # type: ignore[arg-type]
+    assert ("bf16" in {each.precision for each in found.asked}) == tried
