@@ -5,6 +5,7 @@ start with a CheckError.
 """
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -77,14 +78,20 @@ def compilation(
     samples: SampleInputs,
     arithmetic: Arithmetic,
     asked: str,
+    took_ms: dict[Shape, float] | None = None,
     seen: Seen | None = None,
 ) -> Compilation:
-    """What was compiled answers as eager does, at every warmed size; `seen` gets its answers and eager's."""
+    """What was compiled answers as eager does, at every warmed size.
+
+    `took_ms` gets how long each took, and `seen` its answers and eager's.
+    """
     config = arithmetic.config
     with failing(Compilation):
         other_draws = config.random and not _draws_alike(compiled, runner, reference)
         shapes = runner.layout.shapes
-        deviations = _deviations(runner, reference, samples, config, compiled.how, not other_draws, shapes, seen)
+        deviations = _deviations(
+            runner, reference, samples, config, compiled.how, not other_draws, shapes, seen, took_ms
+        )
         if config.random:
             _draws_anew(runner, reference, samples)
     standard = TOLERANCES[config.precision]
@@ -184,6 +191,7 @@ def _deviations(
     enforced: bool,
     shapes: Sequence[Shape],
     seen: Seen | None = None,
+    took_ms: dict[Shape, float] | None = None,
 ) -> dict[str, float]:
     """Compare with eager at these shapes; return the largest deviation of each output.
 
@@ -196,7 +204,11 @@ def _deviations(
     for seed, shape in enumerate(shapes):
         rows = samples.shaped(shape, seed=100 + seed)
         what = f"at {shape[0]} rows, {config.precision},"
-        answered, expected = answer(rows), reference(rows)
+        began = time.perf_counter()
+        answered = answer(rows)
+        if took_ms is not None:
+            took_ms[shape] = 1000 * (time.perf_counter() - began)
+        expected = reference(rows)
         compared = compare(answered, expected, runner.outputs, tolerance, what, advice)
         if seen is not None:
             seen(answered, expected)

@@ -1,7 +1,7 @@
 """From a config to a model that may serve, in stages; each takes the values of earlier stages.
 
-source → bound → checked eagerly → candidates compiled and timed → the fastest warmed → sizes chosen → checked →
-compared; if it fails a check, the next candidate. Where an earlier start of the same model has found all that, its
+source → bound → checked eagerly → candidates compiled and timed → the fastest warmed → checked → compared → sizes
+chosen; if it fails a check, the next candidate. Where an earlier start of the same model has found all that, its
 outcome is taken after a comparison with eager.
 """
 
@@ -23,7 +23,7 @@ from ..errors import ModelError, first_line
 from ..runtime.forward_times import ends
 from ..runtime.memory import release
 from ..runtime.seeding import seed_of
-from ..signature import signature_of
+from ..signature import Shape, signature_of
 from ..sources.hooks import Hook
 from . import kept_start, mistake_checks, stages
 from .acceptance import Compared, Expected, acceptance, expected
@@ -40,7 +40,7 @@ from .prepare import set_arithmetic
 from .prepared import Prepared
 from .row_checks import prepared
 from .selection import Selection
-from .warmup import Warmed
+from .warmup import Warmed, compared_ms
 
 _log = logging.getLogger("pitstop")
 # How long eager may answer for the measures of `accept`: a start has little time, a build has much.
@@ -157,11 +157,11 @@ class Start:
         ready, samples = chosen.ready, chosen.ready.samples
         chosen.use()
         with noting(samples.note):
-            warmed = stages.choose_sizes(ready, stages.warm_shapes(chosen))
+            warmed = stages.warm_shapes(chosen)
             self.laps.lap("warm")
             rows = stages.prove_rows(ready, warmed.runner, checked.reference)
             self.laps.lap("prove")
-            accept = config.accept
+            accept, took_ms = config.accept, dict[Shape, float]()
             with failing(Acceptance):
                 seen = None if accept is None else Compared(accept, ready.outputs, samples)
             compared = mistake_checks.compilation(
@@ -171,8 +171,10 @@ class Start:
                 samples,
                 replace(checked.arithmetic, config=ready.config),
                 asked=config.backend,
+                took_ms=took_ms,
                 seen=seen,
             )
+            warmed = stages.choose_sizes(ready, replace(warmed, forward_ms=compared_ms(warmed.forward_ms, took_ms)))
         near = None if seen is None else self._accepted(chosen, warmed, checked, config, postprocess, seen)
         self.laps.lap("compare")
         _, best = ends(warmed.forward_ms)

@@ -7,7 +7,8 @@ import pytest
 
 from models.compile.refused import Refused
 from models.errors import ModelError
-from models.startup import stages
+from models.signature import Shape
+from models.startup import stages, start
 from models.startup.candidates import field_of
 from models.startup.check_error import CheckError
 from models.startup.check_results import (
@@ -128,6 +129,15 @@ def test_a_tolerance_that_lets_more_pass_is_shown_as_waived() -> None:
         opened("Sharp", outputs=wide, precision="bf16")
     found = opened("Sharp", outputs=wide, precision="bf16", tolerance=10.0).checks.compilation
     assert (found.code, found.waived_by, found.allowed) == ("waived", "tolerance", 10.0)
+
+
+def test_a_slow_forward_has_the_time_of_its_comparison_if_that_is_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compared_ms(forward_ms: dict[Shape, float], again_ms: dict[Shape, float]) -> dict[Shape, float]:
+        assert again_ms.keys() == forward_ms.keys()
+        return dict.fromkeys(forward_ms, 1000.0)
+
+    monkeypatch.setattr(start, "compared_ms", compared_ms)
+    assert set(opened().forward_ms.values()) == {1000.0}
 
 
 def test_no_stage_changes_what_one_before_it_returned() -> None:
