@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import tempfile
+import threading
 import weakref
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,6 +40,7 @@ _PREFIX = "AOTInductorModelContainer"
 _KNOWN = (".cpp", ".so", "_metadata.json")
 _CHUNK_BYTES = 2**20
 _DONT_NEED = 4  # Of madvise.
+_FORGET_EVERY_S = 0.02
 _ADDRESS, _SIZE = ctypes.c_void_p, ctypes.c_size_t
 _NEEDED = ("unsafe_alloc_void_ptrs_from_tensors", "alloc_tensors_by_stealing_from_void_ptrs")
 _log = logging.getLogger("pitstop")
@@ -62,11 +64,12 @@ class Container:
         create = _function(self._library, "CreateWithDevice", _ADDRESS, _SIZE, ctypes.c_char_p, ctypes.c_char_p)
         delete = _function(self._library, "Delete", _ADDRESS)
         self._handle = _ADDRESS()
-        if create(ctypes.byref(self._handle), 1, b"cpu", None):
+        with _forgotten(self._library._name):
+            failed = create(ctypes.byref(self._handle), 1, b"cpu", None)
+        if failed:
             raise self._failed()
         close = weakref.finalize(self, _close, delete, self._handle, self._library)
         close.atexit = False  # Another thread may still run it, and the memory goes with the process.
-        _forget_pages(self._library._name)
         takes, returns = self._count("NumInputs"), self._count("NumOutputs")
         self._inputs, self._outputs = _ADDRESS * takes, _ADDRESS * returns
         if takes != len(expected.inputs):
@@ -202,8 +205,27 @@ def _close(delete: Any, handle: ctypes.c_void_p, library: ctypes.CDLL) -> None:
     _forget_pages(library._name)
 
 
+@contextmanager
+def _forgotten(library: str) -> Iterator[None]:
+    """Keep the pages of a library's weights out of memory while torch's container copies them, and afterwards."""
+    done = threading.Event()
+
+    def forget() -> None:
+        while not done.wait(_FORGET_EVERY_S):
+            _forget_pages(library)
+
+    thread = threading.Thread(target=forget, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        _forget_pages(library)
+
+
 def _forget_pages(library: str) -> None:
-    """Let go of the memory of a library's weights, of which torch's container has a copy; the file has them still."""
+    """Let go of the memory of a library's weights; the file has them still."""
     with suppress(OSError, ValueError, AttributeError):
         for first, last in unwritten(Path("/proc/self/smaps").read_text(encoding="utf-8"), library):
             ctypes.CDLL(None).madvise(_ADDRESS(first), _SIZE(last - first), _DONT_NEED)
