@@ -16,6 +16,17 @@ class CanaryConfig(Strict):
     percent: float = Field(ge=0, le=100, description="Its share of the requests, in percent.")
 
 
+class TargetsConfig(Strict):
+    """What alerts compare with; requests are served the same."""
+
+    p99_ms: float | None = Field(
+        None, gt=0, le=_DAY_S * 1000, description="Alert if the p99 of requests is higher, in ms."
+    )
+    queue_ms: float | None = Field(
+        None, gt=0, le=_DAY_S * 1000, description="Alert if rows wait longer for their forward, in ms."
+    )
+
+
 class Tunables(Strict):
     """What may change while requests run: an application's `user_config`."""
 
@@ -43,6 +54,9 @@ class Tunables(Strict):
         "and at least ten times the slowest forward of the start.",
     )
     check_finite: bool = Field(False, description="Refuse answers with NaN or infinity in a float output.")
+    targets: TargetsConfig = Field(
+        TargetsConfig(p99_ms=None, queue_ms=None), description="What alerts compare with; nothing else changes."
+    )
 
     @model_validator(mode="after")
     def _in_time(self) -> "Tunables":

@@ -29,6 +29,7 @@ from .grpc import short_path as rpc_short_path
 from .health.supervisor import LoopSupervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
+from .metrics.info import info_of
 from .metrics.model_metrics import ModelMetrics
 from .postprocessing import postprocessor
 from .preprocessing import preprocessor
@@ -60,7 +61,6 @@ class Ingress:
         loop = asyncio.get_running_loop()
         remote = RemoteDevice(loop, self._block, about.model_inputs, about.grouping, about.cut)
         metrics = ModelMetrics({})
-        self._pusher = metrics.push(lambda: 0)
         batcher = Batcher(Tunables(), config.max_batch_size, remote, metrics.count_forward, whole=config.whole)
         LoopSupervisor().watch(config.name, batcher)
         self.service = ModelService(
@@ -74,6 +74,7 @@ class Ingress:
             authenticator=authenticator,
             elsewhere=Elsewhere(self._ask_for),
         )
+        self._pusher = metrics.push(self.service.readings, info_of(config, {**about.properties, "device": "none"}))
         gc_tuning.freeze()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:

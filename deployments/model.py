@@ -38,6 +38,7 @@ from .grpc import short_path as rpc_short_path
 from .health.supervisor import Supervisor
 from .http import rest, server_protocol
 from .http import short_path as http_short_path
+from .metrics.info import info_of
 from .metrics.model_metrics import ModelMetrics
 from .postprocessing import postprocessor
 from .preprocessing import preprocessor
@@ -73,12 +74,15 @@ class Model:
         self._summary = {**self._served.summary(), "example": self._example()}
         self._supervisor = Supervisor(self._served)
         self._metrics = ModelMetrics(self._served.forward_ms, time.monotonic() - began_s)
-        self._pusher = self._metrics.push(lambda: self._served.runner.unwarmed)
         device = self._open_device(thread)
         self._batcher = self._open_batcher(device)
         self._supervisor.watch_device(self._config.name, self._batcher, device)
         self.service = self._open_service(authenticator)
         self._grouping = device.grouping
+        runner = self._served.runner
+        self._pusher = self._metrics.push(
+            lambda: self.service.readings(runner.unwarmed), info_of(self._config, self.properties())
+        )
         self._announce()
         gc_tuning.freeze()
         malloc_tuning.give_back()

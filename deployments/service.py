@@ -24,6 +24,7 @@ from .core.request import InferRequest, InferResult, IsDisconnected, OnInferResu
 from .health.health import Health
 from .http import json_fast_path
 from .metrics.model_metrics import ModelMetrics
+from .metrics.readings import NOTHING, Readings
 from .postprocessing import Postprocessor
 from .predict.predict import predictor
 from .preprocessing import Preprocessor
@@ -181,6 +182,20 @@ class ModelService:
             # Larger batches are faster, but no forward has more rows than its request.
             limit = self.counts.rows_a_forward() or limit
         return self.counts.autoscaling(batcher.waiting_rows, batcher.offered_rows, limit)
+
+    def readings(self, unwarmed: int = 0) -> Readings:
+        """Return what Prometheus is told beside the counts; `unwarmed` counts forwards of shapes not warmed."""
+        tunables, health = self.tunables, self._health
+        return Readings(
+            self._batcher.waiting_rows,
+            tunables.max_queue_size,
+            tunables.targets.queue_ms or NOTHING,
+            tunables.targets.p99_ms or NOTHING,
+            NOTHING if health is None else float(health.why is None),
+            0 if health is None else health.probes,
+            0 if health is None else health.out_of_memory,
+            unwarmed,
+        )
 
     async def _prepared(
         self,

@@ -15,10 +15,13 @@ from configs.schema import Tunables
 
 from ..core.errors import BY_KIND, NotReady
 from ..core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
+from ..ray_compat.counters import start_at_zero
 from .client import CanaryClient, CanaryUnavailable
 
 # The canary gets this part of a request's time; the rest is left for the stable version.
 _PART = 0.5
+# Those known beforehand; the others are kinds of errors.
+_OUTCOMES = ("answered", "away", "full", "lost", "slow")
 
 
 class Stable(Protocol):
@@ -53,6 +56,8 @@ class Canary:
             "Requests of the canary's share: answered by it, or why the stable version had to.",
             tag_keys=("outcome",),
         )
+        for outcome in _OUTCOMES:
+            start_at_zero(self._metric, outcome=outcome)
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch = asyncio.get_running_loop().create_task(client.watch_for_ever(self._push, pause))
 

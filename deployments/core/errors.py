@@ -194,6 +194,16 @@ BY_KIND: dict[str, Callable[..., ServeError]] = {
 }
 
 
+def _every(kind: type[ServeError]) -> Iterable[type[ServeError]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _every(each)
+
+
+# What a client may get. A metric has a series for each from the start.
+KINDS = tuple(sorted({each.kind for each in _every(ServeError)} - {OtherVersion.kind}))
+
+
 def known(kind: str, status: int, message: str) -> ServeError:
     """Make an error again that another process has sent."""
     error = ServeError(message)

@@ -67,12 +67,17 @@ class Health:
         if self.why is not None:
             raise Unhealthy(self.why)
 
+    @property
+    def out_of_memory(self) -> int:
+        """Forwards that ran out of the device's memory."""
+        return self._memory_limit.misses
+
     def as_json(self) -> dict[str, Any]:
         """Return its part of /stats."""
         return {
             "unhealthy": self.why,
             "probes": self.probes,
-            "out_of_memory": self._memory_limit.misses,
+            "out_of_memory": self.out_of_memory,
             "rows_that_fit": self._memory_limit.rows,
         }
 

@@ -11,6 +11,7 @@ from ..batching.batch_result import BatchResult
 from .autoscaling_stats import Recorder
 from .efficiency import Efficiency
 from .prometheus import Metrics
+from .readings import Readings
 from .statistics import Stats
 
 
@@ -20,7 +21,7 @@ class ModelMetrics:
     def __init__(self, raw_ms: Mapping[Shape, float], started_s: float = 0.0) -> None:
         """Count for a model whose bare forwards took `raw_ms`, and whose start took `started_s`."""
         self._stats = Stats()
-        self._metrics = Metrics(self._stats)
+        self._metrics = Metrics(self._stats, len(raw_ms))
         self._efficiency = Efficiency(self._stats, raw_ms)
         self._recorder = Recorder(self._stats, raw_ms, started_s)
 
@@ -51,6 +52,6 @@ class ModelMetrics:
         """Return what the policy reads, of the time since the last call; call it on the event loop."""
         return self._recorder.look(waiting_rows, offered_rows, limit)
 
-    def push(self, unwarmed: Callable[[], int]) -> asyncio.Task[None]:
-        """Begin to send the counts to Prometheus once a second; `unwarmed` counts forwards of shapes not warmed."""
-        return asyncio.get_running_loop().create_task(self._metrics.push_for_ever(self._efficiency, unwarmed))
+    def push(self, read: Callable[[], Readings], info: Mapping[str, str]) -> asyncio.Task[None]:
+        """Begin to send the counts to Prometheus once a second; `info` has a value for each of prometheus.INFO."""
+        return asyncio.get_running_loop().create_task(self._metrics.push_for_ever(self._efficiency, read, info))

@@ -1,35 +1,43 @@
 """The same counts for Prometheus, through ray.serve.metrics.
 
-Counters are pushed once a second from Stats, and each forward observes its histograms: a metric call costs about as
-much as parsing a small request, so none is made per request.
+Counters and gauges are pushed once a second from Stats and Readings, and each forward observes its histograms: a metric
+call costs about as much as parsing a small request, so none is made per request. Counters start at 0. A histogram is
+there from its first observation on, for Ray has no other way to make it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ray.serve import metrics
 
 from ..batching.batch_result import BatchResult
+from ..core.errors import KINDS
+from ..ray_compat.counters import start_at_zero
 from .efficiency import Efficiency
+from .readings import NOTHING, Readings
 from .statistics import Stats
 
 _MS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000]
 _PUSH_EVERY_S = 1.0
 _MOST_A_SECOND = 100
+INFO = ("model", "version", "source", "device", "backend", "precision", "shapes")
 
 
 class Metrics:
     """One replica's metrics. Ray adds the tags application, deployment and replica."""
 
-    def __init__(self, stats: Stats) -> None:
+    def __init__(self, stats: Stats, warmed_shapes: int) -> None:
         self._stats = stats
+        self._warmed_shapes = warmed_shapes
         self._sent: dict[str, int] = {}
         self._second = self._observed = 0
         self._counters = {
-            "requests": metrics.Counter("pitstop_requests", "Requests answered."),
-            "rows": metrics.Counter("pitstop_rows", "Rows answered."),
+            "requests": metrics.Counter("pitstop_requests", "Requests whose rows went through the device."),
+            "rows": metrics.Counter("pitstop_rows", "Rows that went through the device."),
             "padded": metrics.Counter("pitstop_padding_rows", "Rows computed only to reach a warmed batch size."),
             "unwarmed": metrics.Counter("pitstop_unwarmed_shapes", "Forwards of a shape that was not warmed."),
+            "probes": metrics.Counter("pitstop_health_probes", "Forwards of the known-good row, to check the device."),
+            "out_of_memory": metrics.Counter("pitstop_out_of_memory", "Forwards that did not fit into memory."),
         }
         self._errors = metrics.Counter("pitstop_errors", "Requests refused or failed, by kind.", tag_keys=("kind",))
         self._batch_rows = metrics.Histogram(
@@ -37,8 +45,25 @@ class Metrics:
         )
         self._wait_ms = metrics.Histogram("pitstop_queue_wait_ms", "Longest wait in a batch.", boundaries=_MS)
         self._forward_ms = metrics.Histogram("pitstop_forward_ms", "One forward.", boundaries=_MS)
-        self._efficiency = metrics.Gauge("pitstop_efficiency", "Served rows a second over the raw forward's.")
-        self._idle = metrics.Gauge("pitstop_device_idle_share", "Device idle with work waiting, over its forwards.")
+        self._gauges = {
+            "efficiency": metrics.Gauge("pitstop_efficiency", "Served rows a second over the raw forward's."),
+            "idle": metrics.Gauge("pitstop_device_idle_share", "Device idle with work waiting, over its forwards."),
+            "queue_rows": metrics.Gauge("pitstop_queue_rows", "Rows that wait now."),
+            "queue_limit_rows": metrics.Gauge("pitstop_queue_limit_rows", "Most rows that may wait: max_queue_size."),
+            "queue_target_ms": metrics.Gauge("pitstop_queue_target_ms", "Longest wait wanted: targets.queue_ms."),
+            "p99_target_ms": metrics.Gauge("pitstop_p99_target_ms", "Highest p99 wanted: targets.p99_ms."),
+            "healthy": metrics.Gauge("pitstop_healthy", "1 if the known-good row passes, else 0."),
+            "warmed": metrics.Gauge("pitstop_warmed_shapes", "Shapes that the start warmed and timed."),
+        }
+        self._info = metrics.Gauge(
+            "pitstop_info",
+            "1 for each replica; its labels say what runs.",
+            tag_keys=INFO,  # type: ignore[arg-type]  # Serve's hint says one label, its code takes any number.
+        )
+        for counter in self._counters.values():
+            start_at_zero(counter)
+        for kind in KINDS:
+            start_at_zero(self._errors, kind=kind)
 
     def ran(self, ran: BatchResult) -> None:
         """Observe a forward; if there are many in a second, only a sample, which has the same percentiles."""
@@ -52,24 +77,28 @@ class Metrics:
         self._wait_ms.observe(ran.waited_s * 1000)
         self._forward_ms.observe(ran.forward_s * 1000)
 
-    async def push_for_ever(self, efficiency: Efficiency, unwarmed: Callable[[], int]) -> None:
+    async def push_for_ever(
+        self, efficiency: Efficiency, read: Callable[[], Readings], info: Mapping[str, str]
+    ) -> None:
+        """Push now, and then once a second. `info` has a value for each of INFO."""
         while True:
+            readings = read()
+            self.push(readings)
+            self._set_gauges(readings, efficiency)
+            self._info.set(1, tags=dict(info))
             await asyncio.sleep(_PUSH_EVERY_S)
-            self.push(unwarmed())
             efficiency.look()
-            shares = efficiency.as_json()
-            if shares["efficiency"] is not None:
-                self._efficiency.set(shares["efficiency"])
-                self._idle.set(shares["idle_share"])
 
-    def push(self, unwarmed: int) -> None:
+    def push(self, readings: Readings) -> None:
         """Send the counts since the last push."""
         stats = self._stats
         totals = {
             "requests": stats.requests,
             "rows": stats.rows,
             "padded": stats.padded_rows - stats.rows,
-            "unwarmed": unwarmed,
+            "unwarmed": readings.unwarmed,
+            "probes": readings.probes,
+            "out_of_memory": readings.out_of_memory,
         }
         for name, total in totals.items():
             if new := self._new(name, total):
@@ -77,6 +106,22 @@ class Metrics:
         for kind, total in list(stats.errors.items()):
             if new := self._new(f"error {kind}", total):
                 self._errors.inc(new, tags={"kind": kind})
+
+    def _set_gauges(self, readings: Readings, efficiency: Efficiency) -> None:
+        shares = efficiency.as_json()
+        measured = shares["efficiency"] is not None
+        values = {
+            "efficiency": shares["efficiency"] if measured else NOTHING,
+            "idle": shares["idle_share"] if measured else NOTHING,
+            "queue_rows": readings.queue_rows,
+            "queue_limit_rows": readings.queue_limit_rows,
+            "queue_target_ms": readings.queue_target_ms,
+            "p99_target_ms": readings.p99_target_ms,
+            "healthy": readings.healthy,
+            "warmed": self._warmed_shapes or NOTHING,
+        }
+        for name, value in values.items():
+            self._gauges[name].set(value)
 
     def _new(self, name: str, total: int) -> int:
         new = total - self._sent.get(name, 0)

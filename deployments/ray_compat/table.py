@@ -1,6 +1,6 @@
 """All parts: docs/architecture.md lists them, tests/deployments/ray_compat holds them against what is installed."""
 
-from . import accounting, autoscaling, controller, handles, haproxy, proxies, servers, uvicorn_protocol
+from . import accounting, autoscaling, controller, counters, handles, haproxy, proxies, servers, uvicorn_protocol
 
 PARTS = (
     accounting.PART,
@@ -16,6 +16,7 @@ PARTS = (
     proxies.ROUTER,
     handles.BY_GRPC,
     handles.UNCHECKED,
+    counters.AT_ZERO,
     haproxy.PART,
     autoscaling.PART,
 )

@@ -16,6 +16,7 @@ from deployments.ray_compat import (
     accounting,
     autoscaling,
     controller,
+    counters,
     handles,
     haproxy,
     proxies,
@@ -114,6 +115,15 @@ def without_unchecked(monkeypatch: pytest.MonkeyPatch) -> bool:
     return bool(handles.handle_to("Model", "m") == (("Model", "m"), {}))
 
 
+def without_zero(_: pytest.MonkeyPatch) -> bool:
+    class Counter:
+        def _record(self, value: float, tags: object) -> None:
+            raise AssertionError(f"{value} {tags}")
+
+    counters.start_at_zero(Counter())
+    return True
+
+
 def without_manager(_: pytest.MonkeyPatch) -> bool:
     before = getattr(ray_controller, "HAProxyManager", None)
     haproxy.replace_manager()
@@ -140,6 +150,7 @@ FALLBACKS: dict[Part, Fallback] = {
     proxies.ROUTER: without_router,
     handles.BY_GRPC: without_grpc_choice,
     handles.UNCHECKED: without_unchecked,
+    counters.AT_ZERO: without_zero,
     haproxy.PART: without_manager,
     autoscaling.PART: without_autoscaling,
 }
