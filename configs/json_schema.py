@@ -1,7 +1,7 @@
 """Writes configs/schema.json, by which editors complete and check a config: python -m configs.json_schema.
 
-It has Serve's keys from the installed Ray and ours from schema.py, in draft 7, which editors read. It refuses wrong keys
-and types; the rules between keys are left to `pitstop check`. A test compares the file with the classes.
+It has Serve's keys from the installed Ray and ours from schema.py, in draft 7, which editors read. It refuses wrong
+keys and types; the rules between keys are left to `pitstop check`. A test compares the file with the classes.
 """
 
 import json
