@@ -6,9 +6,9 @@ may also name a function of its own as backend, as `package.module:function`, wh
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 from .code_files import import_path
 from .suggest import advise
@@ -129,4 +129,7 @@ def _known(name: str) -> str:
     return name
 
 
-BackendName = Annotated[str, AfterValidator(_known)]
+_NAMES: dict[str, Any] = {"enum": [AUTO, *BACKENDS]}
+BackendName = Annotated[
+    str, AfterValidator(_known), WithJsonSchema({"anyOf": [_NAMES, {"type": "string", "pattern": ":"}]})
+]

@@ -11,7 +11,7 @@ from .problems import Keys
 
 _OPEN = (Union, types.UnionType, Annotated, list, tuple, Sequence)
 # What ray.runtime_env accepts from users; its class keeps no schema to read them from.
-_RUNTIME_ENV = (
+RUNTIME_ENV = (
     *("env_vars", "working_dir", "py_modules", "excludes", "pip", "uv", "conda", "image_uri", "container"),
     *("config", "py_executable", "java_jars", "worker_process_setup_hook"),
 )
@@ -52,7 +52,7 @@ def _entries(value: object, known: Mapping[str, FieldInfo | None], path: Keys) -
 
 def below(key: str, field: FieldInfo) -> Mapping[str, FieldInfo | None]:
     """Return the keys that a field's own mapping may have; none if any key is allowed."""
-    return dict.fromkeys(_RUNTIME_ENV) if key == "runtime_env" else fields(list(models_in(field.annotation)))
+    return dict.fromkeys(RUNTIME_ENV) if key == "runtime_env" else fields(list(models_in(field.annotation)))
 
 
 def field_at(model: type[BaseModel], keys: Keys) -> FieldInfo | None:

@@ -44,7 +44,11 @@ KINDS = ("factory", "torchscript", "exported_program", "pretrained")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 GpuShare = Annotated[float, AfterValidator(whole_above_one)]
 Host = Annotated[str, AfterValidator(host)]
-Examples = Annotated[str | tuple[str, ...], BeforeValidator(some_paths)]
+_SomePath = Annotated[str, Field(min_length=1)]
+Examples = Annotated[
+    str | tuple[str, ...],
+    BeforeValidator(some_paths, _SomePath | Annotated[tuple[_SomePath, ...], Field(min_length=1)] | None),
+]
 ImportPath = Annotated[str, AfterValidator(import_path)]
 
 

@@ -27,6 +27,10 @@ def page() -> str:
         "",
         "Generated from `configs/schema.py` by `python -m configs.settings_page`. All other keys are Ray Serve's;",
         "`pitstop check` knows both. How to choose: [tuning](tuning.md), [health](health.md), [hooks](hooks.md).",
+        "",
+        "Editors that speak the YAML language server complete all keys, and underline wrong ones, by",
+        "[configs/schema.json](../configs/schema.json). The first line of a config names it, relative to the file:",
+        "`# yaml-language-server: $schema=configs/schema.json`. The shipped ones have that line.",
     ]
     for title, remark, model in _PARTS:
         lines += ["", f"## {title}", "", *([remark, ""] if remark else []), "| key | default | |", "|---|---|---|"]

@@ -45,9 +45,11 @@ def _is_number(value: object) -> bool:
         return False
 
 
-Bound = Annotated[float | str, PlainValidator(_bound)]
-Size = Annotated[int | str, PlainValidator(_size)]
-Pad = Annotated[float | str | dict[str, float], PlainValidator(_pad)]
+# The second argument is what configs/json_schema.py says of them.
+Bound = Annotated[float | str, PlainValidator(_bound, float | str | None)]
+Size = Annotated[int | str, PlainValidator(_size, int | str)]
+Pad = Annotated[float | str | dict[str, float], PlainValidator(_pad, float | Literal["none"] | dict[str, float])]
+Dotted = Annotated[str | None, BeforeValidator(dotted, str | int | float | None)]
 
 
 class TensorConfig(Strict):
@@ -108,7 +110,7 @@ class OutputConfig(TensorConfig):
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    path: Annotated[str | None, BeforeValidator(dotted)] = Field(
+    path: Dotted = Field(
         None,
         alias="from",
         description="Where it is in what forward returns: names and indices, as `logits`, `1.0`, `hidden_states.-1`.",

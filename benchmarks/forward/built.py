@@ -55,7 +55,7 @@ class Built:
             way.apply(raw)
             path.write_text(yaml.safe_dump(raw, sort_keys=False))
             began = time.monotonic()
-            command = ("build", str(path), "--model", way.name, "--dest", str(self.store))
+            command = ("build", str(path), "--model", way.name, "--store", str(self.store))
             # In a cache of its own: what a server has it is to have from the store.
             environment = {**os.environ, "PITSTOP_CACHE": str(self.folder / "built")}
             subprocess.run([sys.executable, "-m", "pitstop", *command], check=True, cwd=cache.PROJECT, env=environment)

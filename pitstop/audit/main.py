@@ -3,7 +3,6 @@
 Exits with 1 if a mistake is made, so that CI can stop a deployment; hints and warnings do not count.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,9 +33,13 @@ class AuditOptions:
 
     path: Path
     name: str | None = None
-    as_json: bool = False
+    written: Path | None = None
     report: Path | None = None
     quick: bool = False
+
+    @property
+    def only_json(self) -> bool:
+        return self.written == Path("-")
 
 
 def audit(options: AuditOptions, console: Console | None = None, examine_model: "ExamineModel | None" = None) -> int:
@@ -44,6 +47,8 @@ def audit(options: AuditOptions, console: Console | None = None, examine_model: 
     console = console or plain_console()
     document = None
     try:
+        if options.written is not None and not options.written.resolve().parent.is_dir():
+            return _refuse(f"{options.written}: there is no such folder\nhelp: make it first", options, console)
         document = read(options.path)
         return _audit(options, document, _deployment(options), console, examine_model)
     except ConfigError as error:
@@ -97,16 +102,15 @@ def _show(
 
     machine = hardware()
     record = as_json(audits, document, results.head(["pitstop", *sys.argv[1:]], gpu=True), status)
-    if options.as_json:
-        print(results.text(record), end="")
-    else:
+    _write(options, record)
+    if not options.only_json:
         for examined in audits:
             show(examined, document, machine, console)
     if options.report is not None:
         from .report import write
 
         page = write(options.report, audits, document, machine, record)
-        if not options.as_json:
+        if not options.only_json:
             console.print(f"report: {page}", soft_wrap=True)
 
 
@@ -121,20 +125,24 @@ def _open_sizes(error: ConfigError) -> list[Finding]:
 def _show_findings(found: list[Finding], document: Document, options: AuditOptions, console: Console) -> int:
     from .table import show_finding
 
-    if options.as_json:
-        shown: list[dict[str, Any]] = [each.as_json(document) for each in found]
-        print(
-            json.dumps({"config": str(options.path), "exit_code": MISTAKES, "models": [], "findings": shown}, indent=2)
-        )
-    else:
+    shown: list[dict[str, Any]] = [each.as_json(document) for each in found]
+    _write(options, {"config": str(options.path), "exit_code": MISTAKES, "models": [], "findings": shown})
+    if not options.only_json:
         for each in found:
             show_finding(each, document, console)
     return MISTAKES
 
 
 def _refuse(text: str, options: AuditOptions, console: Console) -> int:
-    if options.as_json:
-        print(json.dumps({"config": str(options.path), "exit_code": UNUSABLE, "error": text}, indent=2))
+    if options.only_json:
+        _write(options, {"config": str(options.path), "exit_code": UNUSABLE, "error": text})
     else:
         console.print(text, style="red", markup=False, soft_wrap=True)
     return UNUSABLE
+
+
+def _write(options: AuditOptions, record: dict[str, Any]) -> None:
+    from ..measure import results
+
+    if options.written is not None:
+        results.write_to(options.written, record)

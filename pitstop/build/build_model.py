@@ -26,7 +26,7 @@ def build_one(order: Order, report: Report) -> None:
     config: ModelConfig | None = None
     try:
         app = next(app for app in load(order.config).models if app.name == order.application)
-        config = app.config if order.dest is None else app.config.model_copy(update={"store": order.dest})
+        config = app.config if order.store is None else app.config.model_copy(update={"store": order.store})
         device, note = place(app)
         from models.compile.store import check_build
         from models.startup.open_model import open_model

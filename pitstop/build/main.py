@@ -32,7 +32,7 @@ class BuildOptions:
 
     config: Path
     model: str | None
-    dest: str | None
+    store: str | None
     timeout_s: float
 
 
@@ -42,7 +42,7 @@ class Order:
 
     config: str
     application: str
-    dest: str | None
+    store: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _build(app: ModelApp, options: BuildOptions, console: Console) -> Built:
 
 
 def _attempt(app: ModelApp, options: BuildOptions, console: Console, folder: str) -> Built:
-    order = Order(str(options.config), app.name, options.dest)
+    order = Order(str(options.config), app.name, options.store)
     environment = {**app.environment(), attempts.VARIABLE: folder}
     built = Built(False, "its build said nothing of how it ended")
     with tempfile.TemporaryFile() as printed:

@@ -5,15 +5,16 @@ from typing import Annotated
 
 import typer
 
+from .. import options
+from ..completion import CONFIG
+
 
 def audit(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A Serve config file.")] = Path("serve_config.yaml"),
-    model: Annotated[str | None, typer.Option(help="Only this model of the file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
-    report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write audit.html, audit.json and PNGs.")] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Take a fifth of the time; compile nothing for minutes.")
-    ] = False,
+    config: options.Config = CONFIG,
+    model: options.Model = None,
+    json_: options.Json = None,
+    report: Annotated[Path | None, options.report("audit.html, audit.json and PNGs")] = None,
+    quick: options.Quick = False,
 ) -> None:
     """Measure what the five classic mistakes cost on your model, and find those that a config makes.
 
@@ -24,4 +25,4 @@ def audit(
     """
     from ..audit.main import AuditOptions, audit
 
-    raise typer.Exit(audit(AuditOptions(config, model, as_json, report, quick)))
+    raise typer.Exit(audit(AuditOptions(config, model, json_, report, quick)))

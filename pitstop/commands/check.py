@@ -5,15 +5,21 @@ from typing import Annotated
 
 import typer
 
+from .. import options
+from ..completion import CONFIG, config_files
+
 
 def check(
-    configs: Annotated[list[Path] | None, typer.Argument(metavar="CONFIG...", show_default="serve_config.yaml")] = None,
+    configs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="CONFIG...", show_default=str(CONFIG), autocompletion=config_files),
+    ] = None,
     ports: Annotated[bool, typer.Option("--ports", help="Also check that its ports are free on this machine.")] = False,
     load_: Annotated[
         bool, typer.Option("--load", help="Also open and check each model as a first start does, without Ray.")
     ] = False,
-    model: Annotated[str | None, typer.Option(help="With --load: only this model.")] = None,
-    timeout: Annotated[float, typer.Option(min=1, help="With --load: most seconds for one model.")] = 600,
+    model: options.Model = None,
+    timeout: Annotated[float, options.timeout("with --load, for one model", 1)] = 600,
 ) -> None:
     """Check Serve config files without starting anything.
 
@@ -25,5 +31,5 @@ def check(
     """
     from ..check.main import CheckOptions, check_files
 
-    options = CheckOptions(ports, load_, model, timeout)
-    raise typer.Exit(check_files(configs or [Path("serve_config.yaml")], options=options))
+    asked = CheckOptions(ports, load_, model, timeout)
+    raise typer.Exit(check_files(configs or [CONFIG], options=asked))

@@ -2,18 +2,23 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-Format = Literal["binary", "json"]
+from .. import options
+from ..completion import model_names
 
 
 def compare(
-    gpu_model: Annotated[str, typer.Argument(metavar="GPU_MODEL", help="A name at --url, or a URL.")],
-    cpu_model: Annotated[str, typer.Argument(metavar="CPU_MODEL", help="The same model on CPUs.")],
-    slo_ms: Annotated[float, typer.Option(help="Latency target: p99, in milliseconds.")] = 50,
-    url: Annotated[str, typer.Option(help="The server, for models given by name.")] = "http://127.0.0.1:8000",
+    gpu_model: Annotated[
+        str, typer.Argument(metavar="GPU_MODEL", help="A name at --url, or a URL.", autocompletion=model_names)
+    ],
+    cpu_model: Annotated[
+        str, typer.Argument(metavar="CPU_MODEL", help="The same model on CPUs.", autocompletion=model_names)
+    ],
+    slo_ms: options.SloMs = 50,
+    url: Annotated[str, options.url("that of models given by name")] = "http://127.0.0.1:8000",
     gpu_instance: Annotated[str | None, typer.Option(help="The GPU machine, as the price file names it.")] = None,
     cpu_instance: Annotated[str | None, typer.Option(help="The CPU machine, as the price file names it.")] = None,
     gpu_usd_per_hour: Annotated[float | None, typer.Option(help="Your own price of the GPU machine.")] = None,
@@ -30,15 +35,13 @@ def compare(
     region: Annotated[str | None, typer.Option(help="Region of the prices.")] = None,
     prices_source: Annotated[str | None, typer.Option(help="Source of a vms.csv.")] = None,
     prices_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Date of a vms.csv.")] = None,
-    seconds: Annotated[float, typer.Option("--seconds", "-s", help="Seconds of each probe; more at low rates.")] = 5,
-    format_: Annotated[Format, typer.Option("--format", help="Format of the requests.")] = "binary",
-    input_: Annotated[Path | None, typer.Option("--input", help="Requests as .json, or arrays as .npz.")] = None,
-    rows: Annotated[int, typer.Option(help="Rows in a request.")] = 1,
-    length: Annotated[int, typer.Option(help="Size of an open dimension without a name.")] = 32,
-    json_: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write all figures to this file.")
-    ] = None,
-    report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write compare.html, .png and .json.")] = None,
+    seconds: Annotated[float, options.seconds("in each probe; more at low rates")] = 5,
+    format_: options.Format = "binary",
+    requests: options.Requests = None,
+    rows: options.Rows = 1,
+    length: Annotated[int, options.length("one without a name")] = 32,
+    json_: options.Json = None,
+    report: Annotated[Path | None, options.report("compare.html, .png and .json")] = None,
 ) -> None:
     """Find out whether a GPU is cheaper than the CPUs that replace it, at the same p99, and for which traffic.
 
@@ -55,9 +58,9 @@ def compare(
 
     gpu = Machine(gpu_instance, gpu_usd_per_hour, gpu_per_machine)
     cpu = Machine(cpu_instance, cpu_usd_per_hour, cpu_per_machine)
-    options = CompareOptions(gpu_model, cpu_model, slo_ms, gpu, cpu, url, as_measured_elsewhere, gpu_price_only)
-    options = replace(
-        options, prices=prices or PRICES, region=region, prices_source=prices_source, prices_date=prices_date,
-        seconds=seconds, kind=format_, path=input_, rows=rows, length=length, written=json_, report=report,
+    asked = CompareOptions(gpu_model, cpu_model, slo_ms, gpu, cpu, url, as_measured_elsewhere, gpu_price_only)
+    asked = replace(
+        asked, prices=prices or PRICES, region=region, prices_source=prices_source, prices_date=prices_date,
+        seconds=seconds, kind=format_, path=requests, rows=rows, length=length, written=json_, report=report,
     )  # fmt: skip
-    raise typer.Exit(run(options))
+    raise typer.Exit(run(asked))

@@ -6,23 +6,33 @@ from typing import Annotated
 
 import typer
 
+from .. import options
+from ..completion import config_files
+
 
 def export(
-    dest: Annotated[Path, typer.Option("--dest", "-o", metavar="DEST", help="File to write; with --mar, a folder.")],
+    out: Annotated[Path, options.out("DEST", "a file; with --mar, a folder")],
     source: Annotated[str | None, typer.Argument(metavar="SOURCE", help="A checkpoint, or a trusted pickle.")] = None,
     to: Annotated[
         str | None, typer.Option(help="safetensors, torchscript or pt2; by default from DEST's suffix.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="Export what this Serve config file serves.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model of --config; with --mar, the new name.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Export what this Serve config file serves.", autocompletion=config_files),
+    ] = None,
+    model: options.Model = None,
     factory: Annotated[
         str | None,
         typer.Option(metavar="FILE.py:CALLABLE", help="Callable that builds the network; or MODULE:CALLABLE."),
     ] = None,
     kwarg: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="An argument of the factory.")] = None,
-    input_: Annotated[list[str] | None, typer.Option("--input", metavar="NAME:DATATYPE:SHAPE[:LOW..HIGH]")] = None,
+    input_: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="NAME:DATATYPE:SHAPE[:LOW..HIGH]", help="An input of the network."),
+    ] = None,
     output: Annotated[
-        list[str] | None, typer.Option(metavar="NAME:DATATYPE:SHAPE", help="By default found by running the network.")
+        list[str] | None,
+        typer.Option(metavar="NAME:DATATYPE:SHAPE", help="An output; by default found by running the network."),
     ] = None,
     lengths: Annotated[str | None, typer.Option(metavar="16,32,…", help="Sizes of an input's open dimension.")] = None,
     trust_pickle: Annotated[
@@ -31,7 +41,8 @@ def export(
     mar: Annotated[Path | None, typer.Option(help="A TorchServe archive: .mar, or its folder.")] = None,
     ts_config: Annotated[Path | None, typer.Option(help="With --mar: TorchServe's config.properties.")] = None,
     yaml: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the YAML lines to this file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
+    name: Annotated[str | None, options.name("with --mar, the model's")] = None,
+    force: options.Force = False,
 ) -> None:
     """Turn a checkpoint, a trusted pickle or a TorchServe .mar into what a config can serve.
 
@@ -45,7 +56,6 @@ def export(
     from ..export.main import ExportOptions, export
 
     kwargs, inputs, outputs = (tuple(each or ()) for each in (kwarg, input_, output))
-    network = ExportOptions(dest, source, to, factory, kwargs, inputs, outputs, lengths, config, model)
-    raise typer.Exit(
-        export(replace(network, mar=mar, ts_config=ts_config, trust_pickle=trust_pickle, yaml=yaml, force=force))
-    )
+    network = ExportOptions(out, source, to, factory, kwargs, inputs, outputs, lengths, config, model)
+    archive = replace(network, mar=mar, ts_config=ts_config, name=name)
+    raise typer.Exit(export(replace(archive, trust_pickle=trust_pickle, yaml=yaml, force=force)))

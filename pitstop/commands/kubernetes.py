@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
+from .. import options
+
 
 def kubernetes(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A Serve config file.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the manifests; existing ones are replaced.")],
+    config: options.Config,
+    out: Annotated[Path, options.out("DIR", "a folder; the manifests in it are replaced")],
     image: Annotated[str, typer.Option(help="The image built from configs/kubernetes/Dockerfile.")] = "pitstop:latest",
-    name: Annotated[str, typer.Option(help="Name of the RayService and its objects.")] = "pitstop",
+    name: Annotated[str, options.name("that of the RayService and its objects")] = "pitstop",
 ) -> None:
     """Write the Kubernetes manifests that serve a config: a KubeRay RayService and what goes with it.
 

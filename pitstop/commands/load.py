@@ -1,26 +1,25 @@
 """The options of `pitstop load`. What it does is imported when it is called, so that --help is quick."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from .. import options
 
 Format = Literal["binary", "json", "grpc"]
 
 
 def load(
     url: Annotated[str, typer.Argument(metavar="URL", help="The model: http://HOST:PORT/v2/models/NAME")],
-    rate: Annotated[float | None, typer.Option(help="Open loop: Poisson arrivals a second.")] = None,
+    rate: Annotated[float | None, options.rate("an open loop with Poisson arrivals")] = None,
     connections: Annotated[int, typer.Option("--connections", "-c", help="Closed loop: number of connections.")] = 8,
-    seconds: Annotated[float, typer.Option("--seconds", "-s", help="Length of the measurement, in seconds.")] = 10,
+    seconds: Annotated[float, options.seconds("without the warm-up")] = 10,
     warmup: Annotated[float, typer.Option(help="Seconds of load before the measurement.")] = 1,
     format_: Annotated[Format, typer.Option("--format", help="Format of the requests.")] = "binary",
-    input_: Annotated[Path | None, typer.Option("--input", help="Requests as .json, or arrays as .npz.")] = None,
-    rows: Annotated[int, typer.Option(help="Rows in a request.")] = 1,
-    length: Annotated[
-        int, typer.Option(help="Size of an open dimension without a name, if the model shows no example.")
-    ] = 32,
-    timeout: Annotated[float, typer.Option(help="Longest time for an answer, in seconds.")] = 30,
+    requests: options.Requests = None,
+    rows: options.Rows = 1,
+    length: Annotated[int, options.length("one without a name, if the model shows no example")] = 32,
+    timeout: Annotated[float, options.timeout("for an answer")] = 30,
     retries: Annotated[int, typer.Option(help="Retries after a connection error, or a 503 with Retry-After.")] = 0,
     most: Annotated[int, typer.Option(help="Open loop: most connections at once.")] = 512,
     grpc_port: Annotated[int, typer.Option(help="The server's gRPC port.")] = 8001,
@@ -28,9 +27,7 @@ def load(
     parameter: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of every request, such as seed=7.")
     ] = None,
-    json_: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write all figures to this file.")
-    ] = None,
+    json_: options.Json = None,
 ) -> None:
     """Put load on a model: percentiles with confidence intervals, errors by kind, and the client's own limits.
 
@@ -45,4 +42,4 @@ def load(
 
     plan = Plan(rate, connections, most, seconds, warmup, timeout, retries, seed)
     given = tuple(parameter or ())
-    raise typer.Exit(run(LoadOptions(url, plan, format_, input_, rows, length, grpc_port, given, json_)))
+    raise typer.Exit(run(LoadOptions(url, plan, format_, requests, rows, length, grpc_port, given, json_)))

@@ -5,16 +5,16 @@ from typing import Annotated
 
 import typer
 
+from .. import options
+
 
 def plan(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A Serve config file.")],
-    rate: Annotated[float, typer.Option(help="Requests a second to plan for.")],
-    slo_ms: Annotated[float, typer.Option(help="Latency target: p99, in milliseconds.")],
-    model: Annotated[str | None, typer.Option(help="Which model of the file.")] = None,
-    rows: Annotated[int, typer.Option(help="Rows in a request.")] = 1,
-    length: Annotated[
-        int | None, typer.Option(help="Open size to plan for; by default the middle one that is warmed.")
-    ] = None,
+    config: options.Config,
+    rate: Annotated[float, options.rate("those to plan for")],
+    slo_ms: options.SloMs,
+    model: options.Model = None,
+    rows: options.Rows = 1,
+    length: Annotated[int | None, options.length("by default the middle one that is warmed")] = None,
     price_gpu: Annotated[float | None, typer.Option(help="Price of one GPU, in USD an hour.")] = None,
     price_cpu: Annotated[float | None, typer.Option(help="Price of one CPU core, in USD an hour.")] = None,
     profile: Annotated[
@@ -23,7 +23,7 @@ def plan(
     save_profile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the forward times to this file.")
     ] = None,
-    budget_s: Annotated[float, typer.Option(help="Seconds for timing forwards, on each device.")] = 10,
+    budget_s: Annotated[float, options.budget_s("on timing forwards, for each device")] = 10,
     low_rate: Annotated[float | None, typer.Option(help="Rate of a quiet hour; by default a fifth of --rate.")] = None,
     peak_rate: Annotated[
         float | None, typer.Option(help="Rate of the busiest minute; by default twice --rate.")
@@ -31,10 +31,10 @@ def plan(
     autoscale: Annotated[
         bool, typer.Option("--autoscale", help="Plan autoscaling bounds, not a fixed number.")
     ] = False,
-    write: Annotated[bool, typer.Option("--write", help="Change the file; comments are kept.")] = False,
+    write: options.Write = False,
     verify: Annotated[bool, typer.Option("--verify", help="Serve the plan on this machine and measure it.")] = False,
-    url: Annotated[str | None, typer.Option(help="Verify on this server instead.")] = None,
-    seconds: Annotated[float, typer.Option("--seconds", "-s", help="Seconds of load at each verified rate.")] = 15,
+    url: Annotated[str | None, options.url("verify there, and start none")] = None,
+    seconds: Annotated[float, options.seconds("at each rate that is verified")] = 15,
 ) -> None:
     """Choose batch size, wait and replicas that meet a latency target at the least cost.
 
@@ -47,7 +47,7 @@ def plan(
     from ..plan.main import PlanOptions
     from ..plan.main import plan as run
 
-    options = PlanOptions(
+    asked = PlanOptions(
         path=config,
         name=model,
         target=LatencyTarget(rate, slo_ms, rows),
@@ -65,4 +65,4 @@ def plan(
         seconds=seconds,
         save_profile=save_profile,
     )
-    raise typer.Exit(run(options))
+    raise typer.Exit(run(asked))

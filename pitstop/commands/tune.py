@@ -1,22 +1,23 @@
 """The `tune` command's arguments and help; imported with the command line, so it imports nothing heavy itself."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from .. import options
 
 Goal = Literal["latency", "throughput", "cost"]
 
 
 def tune(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A Serve config file.")],
-    model: Annotated[str | None, typer.Option(help="Which model of the file.")] = None,
+    config: options.Config,
+    model: options.Model = None,
     goal: Annotated[
         Goal, typer.Option(help="Time of one row; rows a second; rows a second of each core.")
     ] = "throughput",
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out what compiles for minutes.")] = False,
-    budget_s: Annotated[float, typer.Option(help="Seconds after which no new trial begins.")] = 300,
-    write: Annotated[bool, typer.Option("--write", help="Change the file; comments are kept.")] = False,
+    quick: options.Quick = False,
+    budget_s: Annotated[float, options.budget_s("after them no new trial begins")] = 300,
+    write: options.Write = False,
 ) -> None:
     """Search the backend, precision, memory format, threads and batch size that run a model best on this machine.
 

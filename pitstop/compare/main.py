@@ -12,6 +12,7 @@ from configs.problems import ConfigError
 from ..load.bodies import Format, requests
 from ..load.errors import LoadError
 from ..load.target import Target, find
+from ..measure import results
 from ..report.terminal import plain_console
 from .comparison import Comparison, Side
 from .measured import Measured, from_file, measure
@@ -65,7 +66,8 @@ def compare(options: CompareOptions, console: Console | None = None) -> int:
     errors = plain_console(stderr=True)
     try:
         found = _compare(options)
-        show(view(found), console)
+        if options.written != results.STDOUT:
+            show(view(found), console)
         write(found, options.written, options.report, console)
     except (LoadError, ConfigError) as error:
         errors.print(str(error), style="red", markup=False, soft_wrap=True)

@@ -34,7 +34,8 @@ def write(found: Comparison | PriceOnly, file: Path | None, into: Path | None, c
 
         files["compare.png"] = png(found)
     folder.write(into, {**files, "compare.html": page(found, files.get("compare.png"), record)})
-    console.print(f"report: {into / 'compare.html'}", soft_wrap=True)
+    if file != results.STDOUT:
+        console.print(f"report: {into / 'compare.html'}", soft_wrap=True)
 
 
 def page(found: Comparison | PriceOnly, picture: bytes | None, record: Mapping[str, Any]) -> str:

@@ -25,8 +25,8 @@ _UNWANTED = {"__pycache__", "__MACOSX"}
 def bring(options: ExportOptions, console: Console) -> int:
     """Import the archive and return the exit status; a ModelError leaves no new folder behind."""
     assert options.mar is not None
-    if options.source or options.config or options.to:
-        raise ModelError("--mar: goes with no SOURCE, --config or --to\nhelp: the archive says what it holds")
+    if options.source or options.config or options.model or options.to:
+        raise ModelError("--mar: goes with no SOURCE, --config, --model or --to\nhelp: the archive says what it holds")
     module = _module_of(options.dest)
     existed = options.dest.exists()
     if existed and not options.force and (not options.dest.is_dir() or any(options.dest.iterdir())):
@@ -116,7 +116,7 @@ def _args(
     options: ExportOptions, archive: Archive, settings: Settings, handled: Handled, brought: mar_weights.Brought
 ) -> dict[str, Any]:
     args: dict[str, Any] = {
-        "name": options.model or archive.name,
+        "name": options.name or archive.name,
         "version": str(archive.model.get("modelVersion", "1")),
     }
     args["device"] = settings.args.pop("device", "auto")

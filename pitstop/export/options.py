@@ -6,7 +6,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """The flags, unread. `source` is a file or URL, `mar` a TorchServe archive; `config` names a served model."""
+    """The flags, unread. `source` is a file or URL, `mar` a TorchServe archive; `config` names a served model.
+
+    `name` is that of an archive's model, if not its own.
+    """
 
     dest: Path
     source: str | None = None
@@ -20,6 +23,7 @@ class ExportOptions:
     model: str | None = None
     mar: Path | None = None
     ts_config: Path | None = None
+    name: str | None = None
     trust_pickle: bool = False
     yaml: Path | None = None
     force: bool = False

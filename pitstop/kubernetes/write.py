@@ -19,6 +19,7 @@ _FILES = (
     "service-monitor.yaml",
     "kserve-runtime.yaml",
 )
+_FOR_EDITORS = "# yaml-language-server:"
 
 
 def manifests(name: str, image: str, config: str, text: str, raw: Any, groups: Sequence[Group]) -> dict[str, str]:
@@ -43,5 +44,9 @@ def _serve_ports(raw: Any) -> dict[str, int]:
 
 
 def _stripped(text: str) -> str:
-    """Return the text without blanks at line ends and tabs, with which YAML would not write it line by line."""
-    return "".join(line.rstrip().expandtabs() + "\n" for line in text.rstrip().splitlines())
+    """Return the text without blanks at line ends and tabs, with which YAML would not write it line by line.
+
+    The line that names the config's JSON Schema to editors is left out: they read these files by Kubernetes' own.
+    """
+    lines = text.rstrip().splitlines()
+    return "".join(line.rstrip().expandtabs() + "\n" for line in lines if not line.startswith(_FOR_EDITORS))

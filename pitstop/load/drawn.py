@@ -33,7 +33,7 @@ def draw(declared: Mapping[str, Any], rows: int, length: int, seed: int) -> Tens
     """
     name, datatype = str(declared["name"]), str(declared["datatype"])
     if datatype not in NUMPY:
-        raise LoadError(f"input {name!r} is {datatype}, for which no values can be drawn", "bring your own by --input")
+        raise LoadError(f"input {name!r} is {datatype}, for which no values can be drawn", "bring some by --requests")
     sizes = [int(size) for size in declared["shape"]]
     shape = [rows if not place and size < 0 else length if size < 0 else size for place, size in enumerate(sizes)]
     return Tensor(name, datatype, _values(datatype, tuple(shape), seed))

@@ -48,7 +48,8 @@ def load(options: LoadOptions, console: Console | None = None) -> int:
     try:
         _check(options)
         target, summary = measure(options)
-        show(summary, f"{target.model} at {target.url}", console)
+        if options.written != results.STDOUT:
+            show(summary, f"{target.model} at {target.url}", console)
         if options.written is not None:
             write(options.written, _record(options, target, summary))
     except LoadError as error:
@@ -95,7 +96,7 @@ def parameters(given: Sequence[str]) -> dict[str, bool | int | float | str]:
 
 def write(path: Path, record: dict[str, Any]) -> None:
     try:
-        path.write_text(results.text(record), encoding="utf-8")
+        results.write_to(path, record)
     except OSError as error:
         raise LoadError(f"{path}: cannot be written ({error.strerror})", "name another file") from error
 

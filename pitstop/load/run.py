@@ -87,7 +87,7 @@ def try_one(
         said = " ".join(answer.text.split())[:_SHOWN]
         raise LoadError(
             f"{target.model!r} refuses the first request: {answer.status_code} {said}",
-            "bring inputs that it takes by --input",
+            "bring inputs that it takes by --requests",
         )
 
 
@@ -104,7 +104,7 @@ async def _drive(sender: Sender, plan: Plan, at_once: int, watch: Watch | None) 
     await sender.open(at_once)
     if isinstance(sender, GrpcSender) and (said := await sender.refusal()):
         await sender.close()
-        raise LoadError(f"gRPC on port {sender.port} refuses the first request: {said}", "see --grpc-port, --input")
+        raise LoadError(f"gRPC on port {sender.port} refuses the first request: {said}", "see --grpc-port, --requests")
     running = Drive(plan, sender)
     loop = asyncio.get_running_loop()
     with suppress(NotImplementedError, ValueError):  # Not on Windows, nor beside the main thread.

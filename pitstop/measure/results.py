@@ -11,6 +11,9 @@ from typing import Any
 
 from .hardware import commit, hardware, versions
 
+# The file that `--json -` names.
+STDOUT = Path("-")
+
 
 def head(command: Sequence[str], gpu: bool = False) -> dict[str, Any]:
     """Return what a reader must know to judge figures. Taken ahead of the measuring, which takes its time.
@@ -64,6 +67,14 @@ def write(
     if png is not None:
         (folder / f"{name}.png").write_bytes(png)
     return path
+
+
+def write_to(path: Path, record: Any) -> None:
+    """Write a record to the file that a user named; raise OSError where it cannot be written."""
+    if path == STDOUT:
+        print(text(record), end="")
+    else:
+        path.write_text(text(record), encoding="utf-8")
 
 
 def text(record: Any) -> str:

@@ -100,7 +100,7 @@ def test_a_way_is_built_once_into_the_store_with_a_cache_that_no_server_sees(mon
         assert os.environ["PITSTOP_STORE"] == str(built.store)
         paths = {built.config(as_shipped("mlp")) for _ in range(2)}
         [(command, kept)] = calls
-        assert command[2:] == ["pitstop", "build", *map(str, paths), "--model", "mlp", "--dest", str(built.store)]
+        assert command[2:] == ["pitstop", "build", *map(str, paths), "--model", "mlp", "--store", str(built.store)]
         assert kept != os.environ["PITSTOP_CACHE"]
         assert list(built.seconds) == ["mlp: as shipped"]
     assert os.environ["PITSTOP_STORE"] == "before"

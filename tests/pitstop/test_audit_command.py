@@ -68,7 +68,7 @@ def test_a_finding_points_at_the_line_of_its_key() -> None:
 
 
 def test_json_is_all_that_is_printed_and_says_what_the_table_says(capsys: pytest.CaptureFixture[str]) -> None:
-    status, table = run(MISTAKES / "eager.yaml", as_json=True)
+    status, table = run(MISTAKES / "eager.yaml", written=Path("-"))
     found = json.loads(capsys.readouterr().out)
     assert (status, table, found["exit_code"]) == (1, "", 1)
     assert found["models"][0]["findings"][0]["mistake"] == 3
@@ -77,8 +77,17 @@ def test_json_is_all_that_is_printed_and_says_what_the_table_says(capsys: pytest
     assert set(found["hardware"]) >= {"cpu", "cores", "gpu", "slug"}
 
 
+def test_json_to_a_file_leaves_the_table_on_the_terminal(tmp_path: Path) -> None:
+    status, table = run(MISTAKES / "eager.yaml", written=tmp_path / "x.json")
+    assert status == json.loads((tmp_path / "x.json").read_text())["exit_code"] == 1
+    assert "MISTAKE 3" in table
+    status, output = run(MISTAKES / "eager.yaml", written=tmp_path / "no" / "x.json")
+    assert status == 2
+    assert "there is no such folder\nhelp: make it first" in output
+
+
 def test_a_mistake_that_the_schema_refuses_is_json_too(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(MISTAKES / "open_shapes.yaml", as_json=True)[0] == 1
+    assert run(MISTAKES / "open_shapes.yaml", written=Path("-"))[0] == 1
     assert json.loads(capsys.readouterr().out)["findings"][0]["mistake"] == 2
 
 

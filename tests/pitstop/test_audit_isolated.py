@@ -43,7 +43,7 @@ def here(app: ModelApp, keys: Keys, _: Budget) -> Iterator[AuditResult]:
 
 
 def audited(path: Path, capsys: pytest.CaptureFixture[str], seen: Any) -> tuple[int, dict[str, Any]]:
-    status = audit(AuditOptions(path, as_json=True), examine_model=seen)
+    status = audit(AuditOptions(path, written=Path("-")), examine_model=seen)
     return status, json.loads(capsys.readouterr().out)["models"][0]
 
 

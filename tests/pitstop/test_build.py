@@ -70,7 +70,7 @@ def test_what_is_built_into_a_store_is_taken_by_a_start_on_another_node(
 ) -> None:
     # What the command names goes before what the config names.
     path, store = written(tmp_path, {**LINEAR, "store": str(tmp_path / "other")}), tmp_path / "store"
-    built = build(str(path), "--dest", str(store))
+    built = build(str(path), "--store", str(store))
     assert built.exit_code == 0, built.output
     assert "linear: tries AOTInductor fp32" in built.output
     assert "linear: built for cpu in " in built.output
@@ -200,7 +200,7 @@ def test_a_build_that_could_keep_nothing_is_refused_before_anything_is_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dest: str, bound: str, said: str
 ) -> None:
     monkeypatch.setenv("PITSTOP_STORE_GIB", bound)
-    built = build(str(written(tmp_path, {**LINEAR, "backend": "auto"})), "--dest", dest)
+    built = build(str(written(tmp_path, {**LINEAR, "backend": "auto"})), "--store", dest)
     assert (built.exit_code, said in built.output) == (1, True), built.output
     assert "tries" not in built.output
 

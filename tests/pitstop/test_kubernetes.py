@@ -53,9 +53,11 @@ def test_the_shipped_manifests_are_those_that_the_command_writes() -> None:
     assert found == wanted, "run `pitstop kubernetes configs/cluster.yaml --out configs/kubernetes/` again"
 
 
-def test_the_config_stands_in_the_ray_service_as_it_is() -> None:
+def test_the_config_stands_in_the_ray_service_as_it_is_but_for_the_line_for_editors() -> None:
     embedded = documents()["RayService pitstop"]["spec"]["serveConfigV2"]
-    assert embedded == CONFIG.read_text(encoding="utf-8")
+    first, _, rest = CONFIG.read_text(encoding="utf-8").partition("\n")
+    assert first.startswith("# yaml-language-server: ")
+    assert embedded == rest
 
 
 @pytest.mark.parametrize("key", sorted(documents()))

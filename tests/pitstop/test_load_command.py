@@ -60,6 +60,13 @@ def test_what_it_finds_is_printed_and_written(tmp_path: Path, capsys: pytest.Cap
     assert "p99.9" in capsys.readouterr().out
 
 
+def test_json_to_a_hyphen_is_all_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with paced(ms=1) as url:
+        status = load(LoadOptions(url, Plan(rate_rps=200, seconds=0.5, warmup_s=0.1), written=Path("-")), Console())
+    assert status == DONE
+    assert json.loads(capsys.readouterr().out)["answered"] > 20
+
+
 def test_errors_are_counted_by_kind_and_hidden_only_by_retries() -> None:
     with paced(ms=1, failing=10, retry_after=True) as url:
         _, plain = measure(LoadOptions(url, Plan(rate_rps=300, seconds=1, warmup_s=0)))

@@ -92,7 +92,7 @@ def test_a_torchscript_archive_is_carried_as_it_is_and_its_outputs_are_found(tmp
 def test_the_folder_of_an_archive_is_taken_too(tmp_path: Path) -> None:
     with zipfile.ZipFile(eager(tmp_path)) as source:
         source.extractall("unpacked")
-    status, output = export("--mar", "unpacked", "-o", "brought_folder", "--model", "renamed")
+    status, output = export("--mar", "unpacked", "-o", "brought_folder", "--name", "renamed")
     assert status == 0, output
     assert served("brought_folder/renamed.yaml").route_prefix == "/v2/models/renamed"
 
