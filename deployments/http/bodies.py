@@ -59,6 +59,8 @@ async def send_reply(send: Send, headers: Given, reply: Response, head: bool) ->
         reply = await asyncio.to_thread(compressed, reply, encoding) if heavy else compressed(reply, encoding)
     body = reply.body
     start = [(b"content-type", reply.content_type), (b"content-length", b"%d" % len(body)), *reply.headers]
+    if reply.status == 304:  # A length would have to be that of the file that the client has already.
+        del start[:2]
     await send({"type": "http.response.start", "status": reply.status, "headers": start})
     await send({"type": "http.response.body", "body": b"" if head else body})
 
