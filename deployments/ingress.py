@@ -60,8 +60,8 @@ class Ingress:
         loop = asyncio.get_running_loop()
         remote = RemoteDevice(loop, self._block, about.model_inputs, about.grouping, about.cut)
         metrics = ModelMetrics({})
-        self._pusher = metrics.push(lambda: 0)
         batcher = Batcher(Tunables(), config.max_batch_size, remote, metrics.count_forward, whole=config.whole)
+        self._watcher = metrics.watch(lambda: batcher.waiting_rows, lambda: 0)
         LoopSupervisor().watch(config.name, batcher)
         self.service = ModelService(
             config,

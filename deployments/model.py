@@ -73,9 +73,9 @@ class Model:
         self._summary = {**self._served.summary(), "example": self._example()}
         self._supervisor = Supervisor(self._served)
         self._metrics = ModelMetrics(self._served.forward_ms, time.monotonic() - began_s)
-        self._pusher = self._metrics.push(lambda: self._served.runner.unwarmed)
         device = self._open_device(thread)
         self._batcher = self._open_batcher(device)
+        self._watcher = self._metrics.watch(lambda: self._batcher.waiting_rows, lambda: self._served.runner.unwarmed)
         self._supervisor.watch_device(self._config.name, self._batcher, device)
         self.service = self._open_service(authenticator)
         self._grouping = device.grouping

@@ -10,8 +10,11 @@ from models.signature import Shape
 from ..batching.batch_result import BatchResult
 from .autoscaling_stats import Recorder
 from .efficiency import Efficiency
+from .history import History
 from .prometheus import Metrics
 from .statistics import Stats
+
+_EVERY_S = 1.0
 
 
 class ModelMetrics:
@@ -22,6 +25,7 @@ class ModelMetrics:
         self._stats = Stats()
         self._metrics = Metrics(self._stats)
         self._efficiency = Efficiency(self._stats, raw_ms)
+        self._history = History(self._stats, raw_ms)
         self._recorder = Recorder(self._stats, raw_ms, started_s)
 
     def count_forward(self, ran: BatchResult) -> None:
@@ -51,6 +55,20 @@ class ModelMetrics:
         """Return what the policy reads, of the time since the last call; call it on the event loop."""
         return self._recorder.look(waiting_rows, offered_rows, limit)
 
-    def push(self, unwarmed: Callable[[], int]) -> asyncio.Task[None]:
-        """Begin to send the counts to Prometheus once a second; `unwarmed` counts forwards of shapes not warmed."""
-        return asyncio.get_running_loop().create_task(self._metrics.push_for_ever(self._efficiency, unwarmed))
+    def samples(self, waiting_rows: int) -> list[dict[str, Any]]:
+        """Return what was done in the last 15 minutes; `waiting_rows` are those that wait now."""
+        return self._history.samples(waiting_rows)
+
+    def watch(self, waiting_rows: Callable[[], int], unwarmed: Callable[[], int]) -> asyncio.Task[None]:
+        """Begin to read the counts once a second, and send them to Prometheus.
+
+        `waiting_rows` are those that wait now, `unwarmed` counts forwards of shapes not warmed.
+        """
+        return asyncio.get_running_loop().create_task(self._watch(waiting_rows, unwarmed))
+
+    async def _watch(self, waiting_rows: Callable[[], int], unwarmed: Callable[[], int]) -> None:
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            self._efficiency.look()
+            self._history.look(waiting_rows())
+            self._metrics.push(unwarmed(), self._efficiency.as_json())

@@ -4,17 +4,15 @@ Counters are pushed once a second from Stats, and each forward observes its hist
 much as parsing a small request, so none is made per request.
 """
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
 from ray.serve import metrics
 
 from ..batching.batch_result import BatchResult
-from .efficiency import Efficiency
 from .statistics import Stats
 
 _MS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000]
-_PUSH_EVERY_S = 1.0
 _MOST_A_SECOND = 100
 
 
@@ -52,18 +50,11 @@ class Metrics:
         self._wait_ms.observe(ran.waited_s * 1000)
         self._forward_ms.observe(ran.forward_s * 1000)
 
-    async def push_for_ever(self, efficiency: Efficiency, unwarmed: Callable[[], int]) -> None:
-        while True:
-            await asyncio.sleep(_PUSH_EVERY_S)
-            self.push(unwarmed())
-            efficiency.look()
-            shares = efficiency.as_json()
-            if shares["efficiency"] is not None:
-                self._efficiency.set(shares["efficiency"])
-                self._idle.set(shares["idle_share"])
-
-    def push(self, unwarmed: int) -> None:
-        """Send the counts since the last push."""
+    def push(self, unwarmed: int, shares: Mapping[str, Any]) -> None:
+        """Send the counts since the last push, and what efficiency.Efficiency tells now."""
+        if shares["efficiency"] is not None:
+            self._efficiency.set(shares["efficiency"])
+            self._idle.set(shares["idle_share"])
         stats = self._stats
         totals = {
             "requests": stats.requests,
