@@ -31,7 +31,7 @@ def series(histories: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _point(at: int, samples: Sequence[tuple[Sample, int]]) -> Point:
     total = _sums(sample for sample, _ in samples)
-    latencies = {int(bucket): found for bucket, found in _sums(s["latencies"] for s, _ in samples).items()}
+    latencies = {int(bucket): int(found) for bucket, found in _sums(s["latencies"] for s, _ in samples).items()}
     could_hold = sum(sample["forwards"] * limit for sample, limit in samples)
     served = _over(total["rows"], total["busy_s"])
     return {
@@ -55,7 +55,7 @@ def _point(at: int, samples: Sequence[tuple[Sample, int]]) -> Point:
 
 def _rate(samples: Sequence[tuple[Sample, int]], key: str) -> float:
     """Return the sum of the replicas' rates a second: the sample that is not over yet may have another length."""
-    return round(sum(sample[key] / sample["seconds"] for sample, _ in samples), 4)
+    return round(float(sum(sample[key] / sample["seconds"] for sample, _ in samples)), 4)
 
 
 def _sums(counts: Iterable[Mapping[str, Any]]) -> dict[str, float]:

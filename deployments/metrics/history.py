@@ -33,6 +33,7 @@ class History:
         self._stats, self._raw_ms = stats, raw_ms
         self._clock, self._monotonic = clock, monotonic
         self._samples: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._most_waiting = 0
         self._begin()
 
     def look(self, waiting_rows: int) -> None:

@@ -80,7 +80,7 @@ async def replica_addresses() -> dict[str, list[tuple[str, int]]]:
         return {}
     from ray.util import get_node_ip_address
 
-    here = get_node_ip_address()
+    here = get_node_ip_address()  # type: ignore[no-untyped-call]
     # As HAProxy is told: to all others the controller names the proxies. It too takes this node's own by localhost, for
     # there they may listen on nothing else.
     groups = await _client()._controller.get_target_groups.remote(from_proxy_manager=True)

@@ -37,7 +37,13 @@ def history(*samples: dict[str, Any], limit: int = 8) -> dict[str, Any]:
 
 def test_one_replica_is_told_as_rates_and_means() -> None:
     found = series([history(sample(100))])
-    expected = {"requests_per_s": 10, "rows_per_s": 12, "waiting_rows": 3, "queue_ms": 2, "forward_ms": 100}
+    expected: dict[str, float] = {
+        "requests_per_s": 10,
+        "rows_per_s": 12,
+        "waiting_rows": 3,
+        "queue_ms": 2,
+        "forward_ms": 100,
+    }
     expected |= {"rows_per_forward": 6, "not_padding": 0.75, "full": 0.75, "busy": 0.2, "replicas": 1}
     assert {key: found[key] for key in expected} == {key: [value] for key, value in expected.items()}
     # 30 rows a second while there was work, of the 80 that the raw forward would do.

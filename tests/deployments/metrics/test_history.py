@@ -15,8 +15,8 @@ class Replica:
         self.history = History(self.stats, {(8, ()): 10.0}, lambda: self.now_s, lambda: self.now_s)
 
     def ran(self, rows: int = 6, request_s: float = 0.02) -> None:
-        took = {"forward_s": 0.01, "busy_s": 0.02, "row_wait_s": 0.06}
-        self.stats.ran(BatchResult([], rows, (8, ()), request_s=[request_s] * rows, **took))
+        ran = BatchResult([], rows, (8, ()), row_wait_s=0.06, busy_s=0.02, forward_s=0.01, request_s=[request_s] * rows)
+        self.stats.ran(ran)
 
     def pass_s(self, seconds: int, waiting_rows: int = 0) -> None:
         for _ in range(seconds):

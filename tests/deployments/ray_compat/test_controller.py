@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import ray.util
-from ray.serve.schema import RequestProtocol, Target, TargetGroup
+from ray.serve.schema import Target, TargetGroup
 
 from deployments.ray_compat import controller
 
+RequestProtocol: Any = TargetGroup.model_fields["protocol"].annotation
 
-def group(app_name: str, protocol: RequestProtocol, *ips: str) -> TargetGroup:
+
+def group(app_name: str, protocol: Any, *ips: str) -> TargetGroup:
     targets = [Target(ip=ip, port=30000 + number, instance_id="", name=ip) for number, ip in enumerate(ips)]
     return TargetGroup(targets=targets, route_prefix="/", protocol=protocol, app_name=app_name)
 
