@@ -1,0 +1,169 @@
+// Line charts by hand: a title with its unit, what is good, a limit, and a cursor for pointer and arrow keys.
+
+import { h, replace, svg } from "./dom.js";
+import { clock } from "./format.js";
+
+const SPAN_S = 900;
+const GAP_S = 16; // Three samples: a longer time without one breaks the line.
+const HEIGHT = 132;
+const LEFT = 44;
+const BOTTOM = 18;
+const TOP = 8;
+
+/**
+ * A chart. `spec` has title, unit, good (what to hope for), format, and lines: [{label, kind, values(series)}].
+ * `limit(model)` returns {value, label} or null, `least` the smallest range of the axis.
+ */
+export class Chart {
+  constructor(spec) {
+    this.spec = spec;
+    this.cursor = null;
+    this.readout = h("p", { class: "readout" });
+    this.plot = svg("svg", { class: "plot", tabindex: "0", role: "img", height: HEIGHT });
+    this.element = h(
+      "figure",
+      { class: "chart", "data-chart": spec.id },
+      h("figcaption", {}, h("h4", {}, spec.title, " ", h("span", { class: "unit" }, spec.unit)), this.readout),
+      this.plot,
+      h("p", { class: "good" }, spec.good),
+    );
+    this.plot.addEventListener("pointermove", (event) => this.point(event.offsetX));
+    this.plot.addEventListener("pointerleave", () => this.move(null));
+    this.plot.addEventListener("blur", () => this.move(null));
+    this.plot.addEventListener("keydown", (event) => this.key(event));
+    new ResizeObserver(() => this.draw()).observe(this.plot);
+  }
+
+  update(at, lines, limit, now) {
+    Object.assign(this, { at, lines, limit, now });
+    this.draw();
+  }
+
+  draw() {
+    const width = this.plot.clientWidth;
+    if (!width || !this.at) return;
+    const top = niceTop(this.lines, this.limit, this.spec.least ?? 0);
+    const x = (at) => LEFT + ((at - this.now + SPAN_S) / SPAN_S) * (width - LEFT - 6);
+    const y = (value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
+    this.x = x;
+    this.plot.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    replace(this.plot, grid(width, top, y, x, this.now, this.spec.format), limitLine(this.limit, top, width, y), this.paths(x, y), this.crosshair(x, y));
+    this.tell();
+  }
+
+  paths(x, y) {
+    return this.lines.map((line) => {
+      const d = path(this.at, line.values, x, y);
+      const area = this.lines.length === 1 ? svg("path", { class: `area ${line.kind}`, d: areaOf(this.at, line.values, x, y) }) : null;
+      return [area, svg("path", { class: `line ${line.kind}`, d })];
+    });
+  }
+
+  crosshair(x, y) {
+    if (this.cursor === null || this.at[this.cursor] === undefined) return null;
+    const at = x(this.at[this.cursor]);
+    const dots = this.lines.filter((line) => line.values[this.cursor] !== null);
+    return [
+      svg("line", { class: "cursor", x1: at, x2: at, y1: TOP, y2: HEIGHT - BOTTOM }),
+      dots.map((line) => svg("circle", { class: `dot ${line.kind}`, cx: at, cy: y(line.values[this.cursor]), r: 3.5 })),
+    ];
+  }
+
+  tell() {
+    const { format } = this.spec;
+    const index = this.cursor ?? this.at.length - 1;
+    const figures = this.lines.map((line) => [line, format(line.values[index] ?? null)]);
+    const shown = figures.map(([line, text]) => h("span", { class: `figure ${line.kind}` }, line.label ? h("i", {}, line.label) : null, text));
+    replace(this.readout, this.cursor === null ? null : h("span", { class: "when" }, clock(this.at[index])), shown);
+    const now = figures.map(([line, text]) => `${line.label} ${text}`.trim()).join(", ");
+    this.plot.setAttribute("aria-label", `${this.spec.title} in ${this.spec.unit}, last 15 minutes; now ${now || "nothing"}`);
+  }
+
+  point(offset) {
+    if (!this.at?.length) return;
+    const nearest = this.at.reduce((best, at, index) => (Math.abs(this.x(at) - offset) < Math.abs(this.x(this.at[best]) - offset) ? index : best), 0);
+    this.move(nearest);
+  }
+
+  key(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step || !this.at?.length) return;
+    event.preventDefault();
+    this.move(Math.min(this.at.length - 1, Math.max(0, (this.cursor ?? this.at.length - 1) + step)));
+  }
+
+  move(cursor) {
+    if (cursor === this.cursor) return;
+    this.cursor = cursor;
+    this.draw();
+  }
+}
+
+/** Return a small line without axes, for a table. */
+export function sparkline(at, values, now) {
+  const [width, height] = [96, 24];
+  const top = Math.max(1e-9, ...values.map((value) => value ?? 0));
+  const x = (each) => ((each - now + SPAN_S) / SPAN_S) * width;
+  const y = (value) => height - 2 - (value / top) * (height - 4);
+  return svg(
+    "svg",
+    { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" },
+    svg("path", { class: "area a", d: areaOf(at, values, x, y, height) }),
+    svg("path", { class: "line a", d: path(at, values, x, y) }),
+  );
+}
+
+function runs(at, values) {
+  const found = [];
+  let run = [];
+  values.forEach((value, index) => {
+    if (run.length && (value === null || at[index] - at[run.at(-1)] > GAP_S)) {
+      found.push(run);
+      run = [];
+    }
+    if (value !== null) run.push(index);
+  });
+  return run.length ? [...found, run] : found;
+}
+
+function path(at, values, x, y) {
+  // A point alone is a dot: a line of no length with round ends.
+  return runs(at, values)
+    .map((run) => `M${run.map((index) => `${x(at[index]).toFixed(1)} ${y(values[index]).toFixed(1)}`).join("L")}${run.length === 1 ? "h0" : ""}`)
+    .join("");
+}
+
+function areaOf(at, values, x, y, floor = HEIGHT - BOTTOM) {
+  return runs(at, values)
+    .map((run) => `M${x(at[run[0]]).toFixed(1)} ${floor}L${run.map((index) => `${x(at[index]).toFixed(1)} ${y(values[index]).toFixed(1)}`).join("L")}L${x(at[run.at(-1)]).toFixed(1)} ${floor}Z`)
+    .join("");
+}
+
+function grid(width, top, y, x, now, format) {
+  const levels = [0, top / 2, top].map((value) => [
+    svg("line", { class: "grid", x1: LEFT, x2: width, y1: y(value), y2: y(value) }),
+    svg("text", { class: "tick", x: LEFT - 6, y: y(value) + 3.5, "text-anchor": "end" }, format(value).replace(" %", "%")),
+  ]);
+  const times = [15, 10, 5, 0].map((minutes) =>
+    svg("text", { class: "tick", x: Math.min(x(now - 60 * minutes), width - 4), y: HEIGHT - 4, "text-anchor": minutes === 15 ? "start" : minutes ? "middle" : "end" }, minutes ? `−${minutes} min` : "now"),
+  );
+  return [levels, times];
+}
+
+function limitLine(limit, top, width, y) {
+  if (!limit || limit.value > top) return null;
+  const at = y(limit.value);
+  return [
+    svg("line", { class: "limit", x1: LEFT, x2: width, y1: at, y2: at }),
+    svg("text", { class: "limit-label", x: width - 4, y: at < 20 ? at + 11 : at - 4, "text-anchor": "end" }, limit.label),
+  ];
+}
+
+/** Return the top of the axis: 1, 2, 2.5 or 5 times a power of ten. A limit is shown once half of it is reached. */
+function niceTop(lines, limit, least) {
+  const most = Math.max(least, ...lines.flatMap((line) => line.values.map((value) => value ?? 0)));
+  const wanted = limit && (limit.always || most > limit.value / 2) ? Math.max(most, limit.value) : most;
+  if (wanted <= 0) return 1;
+  const unit = 10 ** Math.floor(Math.log10(wanted));
+  return [1, 2, 2.5, 5, 10].find((step) => step * unit >= wanted * 0.999) * unit;
+}
