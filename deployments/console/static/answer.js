@@ -6,7 +6,7 @@ import { ms, number } from "./format.js";
 
 const PARTS = [
   ["queue", "waited for its batch"],
-  ["forward", "in the network"],
+  ["forward", "in the model's forward"],
   ["rest", "read, hooks, write, in the replica"],
   ["outside", "HAProxy, network and browser"],
 ];

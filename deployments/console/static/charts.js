@@ -1,9 +1,14 @@
 // Line charts by hand: a title with its unit, what is good, a limit, and a cursor for pointer and arrow keys.
 
 import { h, replace, svg } from "./dom.js";
-import { clock } from "./format.js";
+import { clock, recent } from "./format.js";
 
-const SPAN_S = 900;
+// The time axis grows with what there is to show: minutes, and where its marks are.
+const SPANS = [
+  [2, [2, 1, 0]],
+  [5, [5, 4, 3, 2, 1, 0]],
+  [15, [15, 10, 5, 0]],
+];
 const GAP_S = 16; // Three samples: a longer time without one breaks the line.
 const HEIGHT = 132;
 const LEFT = 44;
@@ -11,8 +16,9 @@ const BOTTOM = 18;
 const TOP = 8;
 
 /**
- * A chart. `spec` has title, unit, good (what to hope for), format, and lines: [{label, kind, values(series)}].
- * `limit(model)` returns {value, label} or null, `least` the smallest range of the axis.
+ * A chart. `spec` has id, title, unit, good (what to hope for) and format; `least` is the smallest top of the axis,
+ * `counts` says that a mean of its values would say nothing. `update` takes lines, [{label, kind, values}], and a limit,
+ * {value, label, always} or null: without `always` it is shown once half of it is reached.
  */
 export class Chart {
   constructor(spec) {
@@ -43,11 +49,12 @@ export class Chart {
     const width = this.plot.clientWidth;
     if (!width || !this.at) return;
     const top = niceTop(this.lines, this.limit, this.spec.least ?? 0);
-    const x = (at) => LEFT + ((at - this.now + SPAN_S) / SPAN_S) * (width - LEFT - 6);
+    const [minutes, marks] = spanOf(this.at, this.now);
+    const x = (at) => LEFT + ((at - this.now) / (60 * minutes) + 1) * (width - LEFT - 6);
     const y = (value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
     this.x = x;
     this.plot.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    replace(this.plot, grid(width, top, y, x, this.now, this.spec.format), limitLine(this.limit, top, width, y), this.paths(x, y), this.crosshair(x, y));
+    replace(this.plot, grid(width, top, y, x, this.now, marks, this.spec.format), limitLine(this.limit, top, width, y), this.paths(x, y), this.crosshair(x, y));
     this.tell();
   }
 
@@ -71,10 +78,12 @@ export class Chart {
 
   tell() {
     const { format } = this.spec;
-    const index = this.cursor ?? this.at.length - 1;
-    const figures = this.lines.map((line) => [line, format(line.values[index] ?? null)]);
+    // Without a cursor it is the mean of the last 15 s, as in the list of models; of counts it is the last one.
+    const newest = (line) => (this.spec.counts ? (line.values.at(-1) ?? null) : recent(line.values));
+    const value = (line) => (this.cursor === null ? newest(line) : (line.values[this.cursor] ?? null));
+    const figures = this.lines.map((line) => [line, format(value(line))]);
     const shown = figures.map(([line, text]) => h("span", { class: `figure ${line.kind}` }, line.label ? h("i", {}, line.label) : null, text));
-    replace(this.readout, this.cursor === null ? null : h("span", { class: "when" }, clock(this.at[index])), shown);
+    replace(this.readout, this.cursor === null ? null : h("span", { class: "when" }, clock(this.at[this.cursor])), shown);
     const now = figures.map(([line, text]) => `${line.label} ${text}`.trim()).join(", ");
     this.plot.setAttribute("aria-label", `${this.spec.title} in ${this.spec.unit}, last 15 minutes; now ${now || "nothing"}`);
   }
@@ -103,7 +112,7 @@ export class Chart {
 export function sparkline(at, values, now) {
   const [width, height] = [96, 24];
   const top = Math.max(1e-9, ...values.map((value) => value ?? 0));
-  const x = (each) => ((each - now + SPAN_S) / SPAN_S) * width;
+  const x = (each) => ((each - now) / (60 * spanOf(at, now)[0]) + 1) * width;
   const y = (value) => height - 2 - (value / top) * (height - 4);
   return svg(
     "svg",
@@ -139,14 +148,20 @@ function areaOf(at, values, x, y, floor = HEIGHT - BOTTOM) {
     .join("");
 }
 
-function grid(width, top, y, x, now, format) {
+function spanOf(at, now) {
+  return SPANS.find(([minutes]) => now - at[0] <= 60 * minutes) ?? SPANS.at(-1);
+}
+
+function grid(width, top, y, x, now, marks, format) {
   const levels = [0, top / 2, top].map((value) => [
     svg("line", { class: "grid", x1: LEFT, x2: width, y1: y(value), y2: y(value) }),
     svg("text", { class: "tick", x: LEFT - 6, y: y(value) + 3.5, "text-anchor": "end" }, format(value).replace(" %", "%")),
   ]);
-  const times = [15, 10, 5, 0].map((minutes) =>
-    svg("text", { class: "tick", x: Math.min(x(now - 60 * minutes), width - 4), y: HEIGHT - 4, "text-anchor": minutes === 15 ? "start" : minutes ? "middle" : "end" }, minutes ? `−${minutes} min` : "now"),
-  );
+  const times = marks.map((minutes, index) => {
+    const anchor = index === 0 ? "start" : minutes ? "middle" : "end";
+    const at = Math.min(x(now - 60 * minutes), width - 2);
+    return svg("text", { class: "tick", x: at, y: HEIGHT - 4, "text-anchor": anchor }, minutes ? `−${minutes} min` : "now");
+  });
   return [levels, times];
 }
 

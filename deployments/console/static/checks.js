@@ -37,7 +37,7 @@ function sizes(found) {
   timed.sort((a, b) => parseInt(a.shape, 10) - parseInt(b.shape, 10));
   const best = Math.max(...timed.map((each) => each.rate));
   const rows = timed.map((each) =>
-    h("tr", { class: each.rate === best ? "best" : "" }, h("th", { scope: "row" }, each.shape), h("td", {}, `${number(each.time)} ms`), h("td", {}, h("meter", { min: 0, max: best, value: each.rate, "aria-hidden": "true" }), number(each.rate))),
+    h("tr", { class: each.rate === best ? "best" : "" }, h("th", { scope: "row" }, each.shape), h("td", {}, `${number(each.time)} ms`), h("td", {}, share(each.rate / best), number(each.rate))),
   );
   const head = h("tr", {}, ["Batch", "Forward", "Rows a second, higher is better"].map((name) => h("th", { scope: "col" }, name)));
   return h("table", { class: "sizes" }, h("caption", {}, "The raw forward at each warmed size"), h("thead", {}, head), h("tbody", {}, rows));
@@ -56,12 +56,12 @@ function facts(metadata) {
     Inputs: metadata.inputs.map(tensor).join("; "),
     Outputs: metadata.outputs.map(tensor).join("; "),
   };
-  const candidates = (found.candidates ?? []).map((each) => h("li", {}, candidate(each)));
+  const candidates = (found.candidates ?? []).map(candidate);
   return h(
     "div",
     {},
     h("dl", { class: "facts" }, Object.entries(shown).filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
-    candidates.length ? [h("h4", {}, "Candidates that were compared"), h("ul", { class: "plain" }, candidates)] : null,
+    candidates.length ? [h("h4", {}, "Candidates that were compared"), h("ul", { class: "plain candidates" }, candidates)] : null,
   );
 }
 
@@ -69,6 +69,20 @@ function tensor(each) {
   return `${each.name} ${each.datatype} [${each.shape.join(", ")}]`;
 }
 
-function candidate(each) {
-  return Object.entries(each).filter(([, value]) => ["string", "number"].includes(typeof value) && value !== "").map(([key, value]) => (typeof value === "number" ? `${key} ${number(value)}` : value)).join(" · ");
+function candidate({ backend, precision, outcome, rows_s: rate, reason }) {
+  const chosen = outcome === "chosen";
+  return h(
+    "li",
+    {},
+    h("b", {}, `${backend} ${precision}`),
+    h("span", { class: `badge ${chosen ? "good" : ""}` }, outcome.replaceAll("_", " ")),
+    rate ? h("span", {}, `${number(rate)} rows/s`) : null,
+    reason ? h("span", { class: "hint" }, reason) : null,
+  );
+}
+
+function share(part) {
+  const bar = h("span", { class: "share", "aria-hidden": "true" }, h("span", {}));
+  bar.firstChild.style.width = `${100 * part}%`;
+  return bar;
 }

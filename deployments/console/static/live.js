@@ -29,6 +29,7 @@ const CHARTS = [
     good: "Lower is better. At max_queue_size requests get 503",
     format: number,
     lines: one("waiting_rows"),
+    counts: true,
     limit: ({ limits }) => limits && { value: limits.max_queue_size, label: "max_queue_size" },
     least: 4,
   },
@@ -43,12 +44,12 @@ const CHARTS = [
   },
   {
     id: "batches",
-    title: "How full batches are",
+    title: "Batch fill",
     unit: "% of the rows",
-    good: "Higher is better under load; with few requests batches are small on purpose",
+    good: "Higher is better under load. The limit is max_batch_size; with few requests batches are small",
     format: percent,
     lines: (series) => [
-      { label: "of max_batch_size ", kind: "b", values: series.full },
+      { label: "of the limit ", kind: "b", values: series.full },
       { label: "not padding ", kind: "a", values: series.not_padding },
     ],
     limit: () => ({ value: 1, label: "full", always: true }),
@@ -58,7 +59,7 @@ const CHARTS = [
     id: "efficiency",
     title: "Share of the raw forward",
     unit: "% of its rows a second",
-    good: "Higher is better. 100 % is the forward alone, as the start timed it",
+    good: "Higher is better under load. 100 % is the forward alone, as the start timed it",
     format: percent,
     lines: one("efficiency"),
     limit: () => ({ value: 1, label: "the forward alone", always: true }),
@@ -85,9 +86,10 @@ const CHARTS = [
       if (!kinds.length) return [{ label: "", kind: "a", values: at.map(() => 0) }];
       return kinds.map(([kind, values], index) => ({ label: `${kind} `, kind: ERROR_KINDS[index % ERROR_KINDS.length], values }));
     },
+    counts: true,
     least: 4,
   },
-  { id: "replicas", title: "Replicas", unit: "that answered", good: "As many as are running", format: number, lines: one("replicas"), least: 2 },
+  { id: "replicas", title: "Replicas", unit: "that answered", good: "As many as are running", format: number, lines: one("replicas"), counts: true, least: 2 },
 ];
 
 /** The charts, kept from one reading to the next, so that a cursor stays where it is. */

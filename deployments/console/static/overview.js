@@ -46,8 +46,8 @@ function tile(name, value, hint, kind = "") {
 function table(data, metadata, selected) {
   const head = h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col" }, name)));
   const rows = data.models.map((model) => row(model, metadata.get(model.name), model.name === selected, data.at));
-  const caption = h("caption", { id: "overview-title" }, "Models", h("span", { class: "hint" }, "figures of the last 15 s; choose one for its charts"));
-  return h("div", { class: "card scroll" }, h("table", { class: "models" }, caption, h("thead", {}, head), h("tbody", {}, rows)));
+  const title = h("h3", { id: "overview-title" }, "Models ", h("span", { class: "hint" }, "figures of the last 15 s; choose one for its charts"));
+  return h("div", { class: "card scroll" }, title, h("table", { class: "models" }, h("thead", {}, head), h("tbody", {}, rows)));
 }
 
 function row(model, metadata, selected, now) {

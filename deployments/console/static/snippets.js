@@ -3,7 +3,8 @@
 const LONG = 600;
 
 /** `call` has url, contentType, and one of text (the body) and file (its name); `withToken` adds the header. */
-export function snippets(call, withToken) {
+export function snippets(given, withToken) {
+  const call = { ...given, text: given.contentType === "application/json" ? compact(given.text) : given.text };
   const long = call.text !== undefined && call.text.length > LONG;
   const file = call.file ?? (long ? "request.json" : null);
   const note = long ? "Put the body above into request.json." : "";
@@ -31,6 +32,15 @@ function javascript({ url, contentType, text }, file, withToken) {
   if (withToken) headers.push("authorization: `Bearer ${token}`");
   const body = file ? "file, // a File, such as that of an <input type=file>" : `${JSON.stringify(text)},`;
   return [`const answer = await fetch(${JSON.stringify(url)}, {`, '  method: "POST",', `  headers: { ${headers.join(", ")} },`, `  body: ${body}`, "});", "console.log(await answer.json());"].join("\n");
+}
+
+/** Return JSON in one line; what is not JSON yet as it is. */
+function compact(text) {
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch {
+    return text;
+  }
 }
 
 function quoted(text) {

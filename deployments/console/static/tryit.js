@@ -27,7 +27,7 @@ export class TryIt {
     const form = h(
       "form",
       { submit: (event) => this.submit(event), keydown: (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.submit(event) },
-      modes.length > 1 ? h("fieldset", { class: "choices" }, h("legend", {}, "Send"), choices) : null,
+      modes.length > 1 ? h("fieldset", { class: "choices" }, h("legend", {}, "What"), choices) : null,
       this.input,
       h("div", { class: "row" }, this.send, h("span", { class: "hint" }, "or Ctrl + Enter")),
     );
