@@ -17,17 +17,33 @@ export async function showAnswer(element, outcome) {
   const good = status >= 200 && status < 300;
   const kind = headers.get("content-type") ?? "";
   const body = await shown(blob, kind);
-  const head = h("p", { class: "status" }, h("span", { class: `badge ${good ? "good" : "bad"}` }, good ? "answered" : "refused", " ", String(status)), h("span", { class: "hint" }, `${ms(tookMs)} as this browser saw it`));
+  const head = h(
+    "p",
+    { class: "status" },
+    h("span", { class: `badge ${good ? "good" : "bad"}` }, good ? "answered" : "refused", " ", String(status)),
+    h("span", { class: "hint" }, `${ms(tookMs)} as this browser saw it`),
+  );
   replace(element, head, good ? timeBar(headers.get("server-timing"), tookMs) : null, body);
 }
 
 export function showFailure(element, error) {
-  replace(element, h("p", { class: "status" }, h("span", { class: "badge bad" }, "not reached"), h("span", {}, String(error.message ?? error))));
+  replace(
+    element,
+    h(
+      "p",
+      { class: "status" },
+      h("span", { class: "badge bad" }, "not reached"),
+      h("span", {}, String(error.message ?? error)),
+    ),
+  );
 }
 
 /** Return the parts of a Server-Timing header by name, in milliseconds. */
 export function timing(header) {
-  const found = (header ?? "").split(",").map((part) => part.trim().match(/^([\w-]+);dur=([\d.]+)/)).filter(Boolean);
+  const found = (header ?? "")
+    .split(",")
+    .map((part) => part.trim().match(/^([\w-]+);dur=([\d.]+)/))
+    .filter(Boolean);
   return Object.fromEntries(found.map(([, name, value]) => [name, Number(value)]));
 }
 
@@ -41,12 +57,27 @@ function timeBar(header, tookMs) {
     segment.style.flexGrow = String(parts[name]);
     return segment;
   });
-  const legend = known.map(([name, what]) => h("li", {}, h("span", { class: `swatch ${name}`, "aria-hidden": "true" }), h("b", {}, name), ` ${ms(parts[name])} `, h("span", { class: "hint" }, what)));
-  return h("div", { class: "times" }, h("div", { class: "bar", "aria-hidden": "true" }, segments), h("ul", { class: "legend" }, legend));
+  const legend = known.map(([name, what]) =>
+    h(
+      "li",
+      {},
+      h("span", { class: `swatch ${name}`, "aria-hidden": "true" }),
+      h("b", {}, name),
+      ` ${ms(parts[name])} `,
+      h("span", { class: "hint" }, what),
+    ),
+  );
+  return h(
+    "div",
+    { class: "times" },
+    h("div", { class: "bar", "aria-hidden": "true" }, segments),
+    h("ul", { class: "legend" }, legend),
+  );
 }
 
 async function shown(blob, kind) {
-  if (kind.startsWith("image/")) return h("img", { class: "picture", src: await dataUrl(blob), alt: "the model's answer" });
+  if (kind.startsWith("image/"))
+    return h("img", { class: "picture", src: await dataUrl(blob), alt: "the model's answer" });
   if (!/json|text/.test(kind)) return h("p", {}, `${number(blob.size)} bytes of ${kind || "no named type"}`);
   const text = await blob.text();
   return h("pre", { class: "answer", tabindex: "0" }, kind.includes("json") ? tidy(text) : text);

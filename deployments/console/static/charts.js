@@ -2,14 +2,8 @@
 
 import { h, replace, svg } from "./dom.js";
 import { clock, recent } from "./format.js";
+import { areaOf, path, spanOf } from "./lines.js";
 
-// The time axis grows with what there is to show: minutes, and where its marks are.
-const SPANS = [
-  [2, [2, 1, 0]],
-  [5, [5, 4, 3, 2, 1, 0]],
-  [15, [15, 10, 5, 0]],
-];
-const GAP_S = 16; // Three samples: a longer time without one breaks the line.
 const HEIGHT = 132;
 const LEFT = 44;
 const BOTTOM = 18;
@@ -54,14 +48,23 @@ export class Chart {
     const y = (value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
     this.x = x;
     this.plot.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    replace(this.plot, grid(width, top, y, x, this.now, marks, this.spec.format), limitLine(this.limit, top, width, y), this.paths(x, y), this.crosshair(x, y));
+    replace(
+      this.plot,
+      grid(width, top, y, x, this.now, marks, this.spec.format),
+      limitLine(this.limit, top, width, y),
+      this.paths(x, y),
+      this.crosshair(x, y),
+    );
     this.tell();
   }
 
   paths(x, y) {
     return this.lines.map((line) => {
       const d = path(this.at, line.values, x, y);
-      const area = this.lines.length === 1 ? svg("path", { class: `area ${line.kind}`, d: areaOf(this.at, line.values, x, y) }) : null;
+      const area =
+        this.lines.length === 1
+          ? svg("path", { class: `area ${line.kind}`, d: areaOf(this.at, line.values, x, y, HEIGHT - BOTTOM) })
+          : null;
       return [area, svg("path", { class: `line ${line.kind}`, d })];
     });
   }
@@ -82,15 +85,27 @@ export class Chart {
     const newest = (line) => (this.spec.counts ? (line.values.at(-1) ?? null) : recent(line.values));
     const value = (line) => (this.cursor === null ? newest(line) : (line.values[this.cursor] ?? null));
     const figures = this.lines.map((line) => [line, format(value(line))]);
-    const shown = figures.map(([line, text]) => h("span", { class: `figure ${line.kind}` }, line.label ? h("i", {}, line.label) : null, text));
-    replace(this.readout, this.cursor === null ? null : h("span", { class: "when" }, clock(this.at[this.cursor])), shown);
+    const shown = figures.map(([line, text]) =>
+      h("span", { class: `figure ${line.kind}` }, line.label ? h("i", {}, line.label) : null, text),
+    );
+    replace(
+      this.readout,
+      this.cursor === null ? null : h("span", { class: "when" }, clock(this.at[this.cursor])),
+      shown,
+    );
     const now = figures.map(([line, text]) => `${line.label} ${text}`.trim()).join(", ");
-    this.plot.setAttribute("aria-label", `${this.spec.title} in ${this.spec.unit}, last 15 minutes; now ${now || "nothing"}`);
+    this.plot.setAttribute(
+      "aria-label",
+      `${this.spec.title} in ${this.spec.unit}, last 15 minutes; now ${now || "nothing"}`,
+    );
   }
 
   point(offset) {
     if (!this.at?.length) return;
-    const nearest = this.at.reduce((best, at, index) => (Math.abs(this.x(at) - offset) < Math.abs(this.x(this.at[best]) - offset) ? index : best), 0);
+    const nearest = this.at.reduce(
+      (best, at, index) => (Math.abs(this.x(at) - offset) < Math.abs(this.x(this.at[best]) - offset) ? index : best),
+      0,
+    );
     this.move(nearest);
   }
 
@@ -108,59 +123,23 @@ export class Chart {
   }
 }
 
-/** Return a small line without axes, for a table. */
-export function sparkline(at, values, now) {
-  const [width, height] = [96, 24];
-  const top = Math.max(1e-9, ...values.map((value) => value ?? 0));
-  const x = (each) => ((each - now) / (60 * spanOf(at, now)[0]) + 1) * width;
-  const y = (value) => height - 2 - (value / top) * (height - 4);
-  return svg(
-    "svg",
-    { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" },
-    svg("path", { class: "area a", d: areaOf(at, values, x, y, height) }),
-    svg("path", { class: "line a", d: path(at, values, x, y) }),
-  );
-}
-
-function runs(at, values) {
-  const found = [];
-  let run = [];
-  values.forEach((value, index) => {
-    if (run.length && (value === null || at[index] - at[run.at(-1)] > GAP_S)) {
-      found.push(run);
-      run = [];
-    }
-    if (value !== null) run.push(index);
-  });
-  return run.length ? [...found, run] : found;
-}
-
-function path(at, values, x, y) {
-  // A point alone is a dot: a line of no length with round ends.
-  return runs(at, values)
-    .map((run) => `M${run.map((index) => `${x(at[index]).toFixed(1)} ${y(values[index]).toFixed(1)}`).join("L")}${run.length === 1 ? "h0" : ""}`)
-    .join("");
-}
-
-function areaOf(at, values, x, y, floor = HEIGHT - BOTTOM) {
-  return runs(at, values)
-    .map((run) => `M${x(at[run[0]]).toFixed(1)} ${floor}L${run.map((index) => `${x(at[index]).toFixed(1)} ${y(values[index]).toFixed(1)}`).join("L")}L${x(at[run.at(-1)]).toFixed(1)} ${floor}Z`)
-    .join("");
-}
-
-function spanOf(at, now) {
-  return SPANS.find(([minutes]) => now - at[0] <= 60 * minutes) ?? SPANS.at(-1);
-}
-
 function grid(width, top, y, x, now, marks, format) {
   const levels = [0, top / 2, top].map((value) => [
     svg("line", { class: "grid", x1: LEFT, x2: width, y1: y(value), y2: y(value) }),
-    svg("text", { class: "tick", x: LEFT - 6, y: y(value) + 3.5, "text-anchor": "end" }, format(value).replace(" %", "%")),
+    svg(
+      "text",
+      { class: "tick", x: LEFT - 6, y: y(value) + 3.5, "text-anchor": "end" },
+      format(value).replace(" %", "%"),
+    ),
   ]);
   const times = marks.map((minutes, index) => {
     const anchor = index === 0 ? "start" : minutes ? "middle" : "end";
     const at = Math.min(x(now - 60 * minutes), width - 2);
-    return svg("text", { class: "tick", x: at, y: HEIGHT - 4, "text-anchor": anchor }, minutes ? `−${minutes} min` : "now");
+    return svg(
+      "text",
+      { class: "tick", x: at, y: HEIGHT - 4, "text-anchor": anchor },
+      minutes ? `−${minutes} min` : "now",
+    );
   });
   return [levels, times];
 }
@@ -170,7 +149,11 @@ function limitLine(limit, top, width, y) {
   const at = y(limit.value);
   return [
     svg("line", { class: "limit", x1: LEFT, x2: width, y1: at, y2: at }),
-    svg("text", { class: "limit-label", x: width - 4, y: at < 20 ? at + 11 : at - 4, "text-anchor": "end" }, limit.label),
+    svg(
+      "text",
+      { class: "limit-label", x: width - 4, y: at < 20 ? at + 11 : at - 4, "text-anchor": "end" },
+      limit.label,
+    ),
   ];
 }
 

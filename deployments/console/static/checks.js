@@ -12,7 +12,11 @@ export function checksOf(metadata) {
     "section",
     { class: "panel" },
     h("h3", {}, "What the start checked"),
-    h("p", { class: "hint" }, `Checked by ${found.checked_by ?? "this start"}, warm after ${number(found.started_s)} s (${steps(found)}).`),
+    h(
+      "p",
+      { class: "hint" },
+      `Checked by ${found.checked_by ?? "this start"}, warm after ${number(found.started_s)} s (${steps(found)}).`,
+    ),
     h("ul", { class: "checks" }, (found.checks ?? []).map(line)),
     h("div", { class: "two" }, sizes(found), facts(metadata)),
   );
@@ -22,25 +26,57 @@ function line(check) {
   return h(
     "li",
     {},
-    h("span", { class: `mark ${KINDS[check.code]}`, role: "img", "aria-label": check.code.replace("_", " ") }, MARKS[check.code]),
-    h("div", {}, h("b", {}, check.check), h("span", {}, check.sentence), h("span", { class: "hint" }, ` mistake ${check.mistake}`)),
+    h(
+      "span",
+      { class: `mark ${KINDS[check.code]}`, role: "img", "aria-label": check.code.replace("_", " ") },
+      MARKS[check.code],
+    ),
+    h(
+      "div",
+      {},
+      h("b", {}, check.check),
+      h("span", {}, check.sentence),
+      h("span", { class: "hint" }, ` mistake ${check.mistake}`),
+    ),
   );
 }
 
 function steps(found) {
-  return Object.entries(found.start_s ?? {}).map(([step, seconds]) => `${step} ${number(seconds)} s`).join(", ");
+  return Object.entries(found.start_s ?? {})
+    .map(([step, seconds]) => `${step} ${number(seconds)} s`)
+    .join(", ");
 }
 
 /** The forward's time at each warmed shape, and the rows a second that follow from it. */
 function sizes(found) {
-  const timed = Object.entries(found.forward_ms ?? {}).map(([shape, time]) => ({ shape, time, rate: (1000 * parseInt(shape, 10)) / time }));
+  const timed = Object.entries(found.forward_ms ?? {}).map(([shape, time]) => ({
+    shape,
+    time,
+    rate: (1000 * parseInt(shape, 10)) / time,
+  }));
   timed.sort((a, b) => parseInt(a.shape, 10) - parseInt(b.shape, 10));
   const best = Math.max(...timed.map((each) => each.rate));
   const rows = timed.map((each) =>
-    h("tr", { class: each.rate === best ? "best" : "" }, h("th", { scope: "row" }, each.shape), h("td", {}, `${number(each.time)} ms`), h("td", {}, share(each.rate / best), number(each.rate))),
+    h(
+      "tr",
+      { class: each.rate === best ? "best" : "" },
+      h("th", { scope: "row" }, each.shape),
+      h("td", {}, `${number(each.time)} ms`),
+      h("td", {}, share(each.rate / best), number(each.rate)),
+    ),
   );
-  const head = h("tr", {}, ["Batch", "Forward", "Rows a second, higher is better"].map((name) => h("th", { scope: "col" }, name)));
-  return h("table", { class: "sizes" }, h("caption", {}, "The raw forward at each warmed size"), h("thead", {}, head), h("tbody", {}, rows));
+  const head = h(
+    "tr",
+    {},
+    ["Batch", "Forward", "Rows a second, higher is better"].map((name) => h("th", { scope: "col" }, name)),
+  );
+  return h(
+    "table",
+    { class: "sizes" },
+    h("caption", {}, "The raw forward at each warmed size"),
+    h("thead", {}, head),
+    h("tbody", {}, rows),
+  );
 }
 
 function facts(metadata) {
@@ -60,8 +96,16 @@ function facts(metadata) {
   return h(
     "div",
     {},
-    h("dl", { class: "facts" }, Object.entries(shown).filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
-    candidates.length ? [h("h4", {}, "Candidates that were compared"), h("ul", { class: "plain candidates" }, candidates)] : null,
+    h(
+      "dl",
+      { class: "facts" },
+      Object.entries(shown)
+        .filter(([, value]) => value)
+        .map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    ),
+    candidates.length
+      ? [h("h4", {}, "Candidates that were compared"), h("ul", { class: "plain candidates" }, candidates)]
+      : null,
   );
 }
 

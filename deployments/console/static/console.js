@@ -75,7 +75,10 @@ function draw() {
   document.title = `${data.server.name} console`;
   const focused = document.activeElement?.closest?.("#overview a")?.getAttribute("href");
   drawOverview(byId("overview"), data, metadata, name);
-  if (focused) byId("overview").querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+  if (focused)
+    byId("overview")
+      .querySelector(`a[href="${CSS.escape(focused)}"]`)
+      ?.focus();
   const model = data.models.find((each) => each.name === name);
   if (model) drawModel(model);
   else replace(byId("model"), h("p", { class: "hint" }, "This server has no model yet."));
@@ -93,11 +96,23 @@ function drawModel(model) {
     const live = new Live();
     const cost = known ? new Cost() : null;
     shown = { name: model.name, known: Boolean(known), live, cost, head: h("div", { class: "model-head" }) };
-    replace(byId("model"), shown.head, live.element, cost?.element, known ? new TryIt(known).element : null, known ? checksOf(known) : null);
+    replace(
+      byId("model"),
+      shown.head,
+      live.element,
+      cost?.element,
+      known ? new TryIt(known).element : null,
+      known ? checksOf(known) : null,
+    );
   }
   const [kind, word] = health(model);
   const count = `${number(model.replicas)} ${model.replicas === 1 ? "replica" : "replicas"}`;
-  replace(shown.head, h("h2", {}, model.name), h("span", { class: `badge ${kind}` }, word), h("span", { class: "hint" }, `version ${model.version} · ${runsOn(known)} · ${count}`));
+  replace(
+    shown.head,
+    h("h2", {}, model.name),
+    h("span", { class: `badge ${kind}` }, word),
+    h("span", { class: "hint" }, `version ${model.version} · ${runsOn(known)} · ${count}`),
+  );
   shown.live.update(model, data.at);
   shown.cost?.update(model, data, metadata);
 }
@@ -114,7 +129,9 @@ function askForToken(why) {
 }
 
 function setUpToken() {
-  byId("token-button").addEventListener("click", () => askForToken(token() ? "This tab has a token." : "This tab has no token."));
+  byId("token-button").addEventListener("click", () =>
+    askForToken(token() ? "This tab has a token." : "This tab has no token."),
+  );
   byId("token-form").addEventListener("submit", () => {
     setToken(byId("token").value.trim());
     byId("token").value = "";

@@ -6,7 +6,12 @@ const SIZE = 168;
 
 /** Return the element; `onDrawn` gets a PNG after each stroke. */
 export function drawingField(onDrawn) {
-  const canvas = h("canvas", { width: SIZE, height: SIZE, class: "draw", "aria-label": "Draw here with a pointer; or choose a file" });
+  const canvas = h("canvas", {
+    width: SIZE,
+    height: SIZE,
+    class: "draw",
+    "aria-label": "Draw here with a pointer; or choose a file",
+  });
   const pen = canvas.getContext("2d");
   const clear = () => {
     pen.fillStyle = "#fff";
@@ -24,7 +29,14 @@ export function drawingField(onDrawn) {
     pen.lineTo(...place(event));
     pen.stroke();
   });
-  canvas.addEventListener("pointerup", () => canvas.toBlob((blob) => onDrawn(new File([blob], "drawing.png", { type: "image/png" }))));
+  canvas.addEventListener("pointerup", () =>
+    canvas.toBlob((blob) => onDrawn(new File([blob], "drawing.png", { type: "image/png" }))),
+  );
   clear();
-  return h("div", { class: "draw-field" }, canvas, h("button", { type: "button", class: "small", click: clear }, "Clear"));
+  return h(
+    "div",
+    { class: "draw-field" },
+    canvas,
+    h("button", { type: "button", class: "small", click: clear }, "Clear"),
+  );
 }

@@ -23,7 +23,9 @@ export function predictBody(metadata) {
 
 /** Return JSON with short lists in one line each, so that a picture's numbers do not fill the page. */
 export function pretty(value) {
-  return JSON.stringify(value, null, 1)?.replace(/\[[^[\]{}]*\]/g, (list) => list.replace(/\s+/g, " ").replace(/^\[ | \]$/g, (end) => end.trim()));
+  return JSON.stringify(value, null, 1)?.replace(/\[[^[\]{}]*\]/g, (list) =>
+    list.replace(/\s+/g, " ").replace(/^\[ | \]$/g, (end) => end.trim()),
+  );
 }
 
 function sizes(tensor, metadata) {
@@ -46,5 +48,7 @@ function count(shape) {
 function nested(flat, shape) {
   if (shape.length <= 1) return flat;
   const step = flat.length / shape[0];
-  return Array.from({ length: shape[0] }, (_, index) => nested(flat.slice(index * step, (index + 1) * step), shape.slice(1)));
+  return Array.from({ length: shape[0] }, (_, index) =>
+    nested(flat.slice(index * step, (index + 1) * step), shape.slice(1)),
+  );
 }

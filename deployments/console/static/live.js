@@ -9,7 +9,14 @@ const ERROR_KINDS = ["bad", "d", "c", "b", "a"];
 const one = (key) => (series) => [{ label: "", kind: "a", values: series[key] }];
 
 const CHARTS = [
-  { id: "requests", title: "Requests", unit: "a second", good: "What clients send", format: number, lines: one("requests_per_s") },
+  {
+    id: "requests",
+    title: "Requests",
+    unit: "a second",
+    good: "What clients send",
+    format: number,
+    lines: one("requests_per_s"),
+  },
   {
     id: "latency",
     title: "Latency",
@@ -84,12 +91,25 @@ const CHARTS = [
     lines: ({ at, errors }) => {
       const kinds = Object.entries(errors);
       if (!kinds.length) return [{ label: "", kind: "a", values: at.map(() => 0) }];
-      return kinds.map(([kind, values], index) => ({ label: `${kind} `, kind: ERROR_KINDS[index % ERROR_KINDS.length], values }));
+      return kinds.map(([kind, values], index) => ({
+        label: `${kind} `,
+        kind: ERROR_KINDS[index % ERROR_KINDS.length],
+        values,
+      }));
     },
     counts: true,
     least: 4,
   },
-  { id: "replicas", title: "Replicas", unit: "that answered", good: "As many as are running", format: number, lines: one("replicas"), counts: true, least: 2 },
+  {
+    id: "replicas",
+    title: "Replicas",
+    unit: "that answered",
+    good: "As many as are running",
+    format: number,
+    lines: one("replicas"),
+    counts: true,
+    least: 2,
+  },
 ];
 
 /** The charts, kept from one reading to the next, so that a cursor stays where it is. */
@@ -97,7 +117,17 @@ export class Live {
   constructor() {
     this.charts = CHARTS.map((spec) => [spec, new Chart(spec)]);
     this.note = h("p", { class: "hint" });
-    this.element = h("section", { class: "panel" }, h("h3", {}, "Last 15 minutes"), this.note, h("div", { class: "charts" }, this.charts.map(([, chart]) => chart.element)));
+    this.element = h(
+      "section",
+      { class: "panel" },
+      h("h3", {}, "Last 15 minutes"),
+      this.note,
+      h(
+        "div",
+        { class: "charts" },
+        this.charts.map(([, chart]) => chart.element),
+      ),
+    );
   }
 
   update(model, now) {
@@ -117,6 +147,12 @@ function noteOn(model) {
   if (!answered) return "No replica runs, so there are no figures.";
   const parts = [];
   if (answered < of) parts.push(`The figures are of ${answered} of ${of} replicas.`);
-  if (!model.forwards_here) parts.push("Ingress replicas answer this model: the figures are theirs, and a forward is a block on its way to a device and back.");
-  return parts.join(" ") || `Samples of 5 s, of ${answered === 1 ? "the one replica" : `all ${answered} replicas`} together. Point at a chart, or use the arrow keys on it.`;
+  if (!model.forwards_here)
+    parts.push(
+      "Ingress replicas answer this model: the figures are theirs, and a forward is a block on its way to a device and back.",
+    );
+  return (
+    parts.join(" ") ||
+    `Samples of 5 s, of ${answered === 1 ? "the one replica" : `all ${answered} replicas`} together. Point at a chart, or use the arrow keys on it.`
+  );
 }

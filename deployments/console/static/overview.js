@@ -1,10 +1,21 @@
 // The first thing an operator wants: is everything up, how much is asked, how long does it take, does anything fail.
 
-import { sparkline } from "./charts.js";
 import { h, replace } from "./dom.js";
 import { errorTotals, ms, number, percent, recent, sum } from "./format.js";
+import { sparkline } from "./lines.js";
 
-const COLUMNS = ["Model", "Runs on", "Requests/s", "p50", "p99", "Waiting", "Batch fill", "Of raw forward", "Errors, 15 min", "Replicas"];
+const COLUMNS = [
+  "Model",
+  "Runs on",
+  "Requests/s",
+  "p50",
+  "p99",
+  "Waiting",
+  "Batch fill",
+  "Of raw forward",
+  "Errors, 15 min",
+  "Replicas",
+];
 
 export function drawOverview(section, data, metadata, selected) {
   replace(section, tiles(data.models), table(data, metadata, selected));
@@ -20,7 +31,9 @@ export function health(model) {
 
 export function runsOn(metadata) {
   const found = metadata?.properties;
-  return found ? `${found.device === "cuda" ? "GPU" : found.device.toUpperCase()} · ${found.backend} · ${found.precision}` : "–";
+  return found
+    ? `${found.device === "cuda" ? "GPU" : found.device.toUpperCase()} · ${found.backend} · ${found.precision}`
+    : "–";
 }
 
 function tiles(models) {
@@ -31,23 +44,56 @@ function tiles(models) {
   return h(
     "div",
     { class: "tiles" },
-    tile("Models ready", `${ready} of ${models.length}`, ready === models.length ? "all answer" : "see the list below", kind),
-    tile("Requests a second", number(sum(models.map((model) => recent(model.series.requests_per_s)))), "all models, last 15 s"),
+    tile(
+      "Models ready",
+      `${ready} of ${models.length}`,
+      ready === models.length ? "all answer" : "see the list below",
+      kind,
+    ),
+    tile(
+      "Requests a second",
+      number(sum(models.map((model) => recent(model.series.requests_per_s)))),
+      "all models, last 15 s",
+    ),
     tile("Slowest p99", ms(worst < 0 ? null : worst), "lower is better, last 30 s"),
-    tile("Rows that wait", number(sum(models.map((model) => model.series.waiting_rows?.at(-1)))), "lower is better, now"),
+    tile(
+      "Rows that wait",
+      number(sum(models.map((model) => model.series.waiting_rows?.at(-1)))),
+      "lower is better, now",
+    ),
     tile("Errors", number(errors), "last 15 min", errors ? "warn" : "good"),
   );
 }
 
 function tile(name, value, hint, kind = "") {
-  return h("div", { class: `tile ${kind}` }, h("span", { class: "name" }, name), h("strong", {}, value), h("span", { class: "hint" }, hint));
+  return h(
+    "div",
+    { class: `tile ${kind}` },
+    h("span", { class: "name" }, name),
+    h("strong", {}, value),
+    h("span", { class: "hint" }, hint),
+  );
 }
 
 function table(data, metadata, selected) {
-  const head = h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col" }, name)));
+  const head = h(
+    "tr",
+    {},
+    COLUMNS.map((name) => h("th", { scope: "col" }, name)),
+  );
   const rows = data.models.map((model) => row(model, metadata.get(model.name), model.name === selected, data.at));
-  const title = h("h3", { id: "overview-title" }, "Models ", h("span", { class: "hint" }, "figures of the last 15 s; choose one for its charts"));
-  return h("div", { class: "card scroll" }, title, h("table", { class: "models" }, h("thead", {}, head), h("tbody", {}, rows)));
+  const title = h(
+    "h3",
+    { id: "overview-title" },
+    "Models ",
+    h("span", { class: "hint" }, "figures of the last 15 s; choose one for its charts"),
+  );
+  return h(
+    "div",
+    { class: "card scroll" },
+    title,
+    h("table", { class: "models" }, h("thead", {}, head), h("tbody", {}, rows)),
+  );
 }
 
 function row(model, metadata, selected, now) {
@@ -56,13 +102,28 @@ function row(model, metadata, selected, now) {
   const errors = errorTotals(series);
   const cells = [
     [runsOn(metadata)],
-    [h("span", { class: "with-spark" }, series.at.length ? sparkline(series.at, series.requests_per_s, now) : null, number(recent(series.requests_per_s)))],
+    [
+      h(
+        "span",
+        { class: "with-spark" },
+        series.at.length ? sparkline(series.at, series.requests_per_s, now) : null,
+        number(recent(series.requests_per_s)),
+      ),
+    ],
     [ms(recent(series.p50_ms))],
     [ms(recent(series.p99_ms))],
     [`${number(series.waiting_rows?.at(-1))} rows`],
     [model.forwards_here ? percent(recent(series.full)) : "–"],
     [percent(recent(series.efficiency))],
-    [errors.length ? h("span", { class: "badge bad", title: errors.map(([name, total]) => `${name} ${total}`).join(", ") }, number(sum(errors.map(([, total]) => total)))) : "0"],
+    [
+      errors.length
+        ? h(
+            "span",
+            { class: "badge bad", title: errors.map(([name, total]) => `${name} ${total}`).join(", ") },
+            number(sum(errors.map(([, total]) => total))),
+          )
+        : "0",
+    ],
     [replicas(model)],
   ];
   return h(
@@ -71,7 +132,12 @@ function row(model, metadata, selected, now) {
     h(
       "th",
       { scope: "row" },
-      h("a", { href: `#${encodeURIComponent(model.name)}`, "aria-current": selected ? "true" : false }, h("span", { class: `state ${kind}`, role: "img", "aria-label": word, title: word }), model.name),
+      h(
+        "a",
+        { href: `#${encodeURIComponent(model.name)}`, "aria-current": selected ? "true" : false },
+        h("span", { class: `state ${kind}`, role: "img", "aria-label": word, title: word }),
+        model.name,
+      ),
       kind === "good" ? null : h("span", { class: "hint" }, word),
       model.canary ? h("span", { class: "badge" }, "canary") : null,
     ),
