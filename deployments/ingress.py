@@ -74,7 +74,7 @@ class Ingress:
             authenticator=authenticator,
             elsewhere=Elsewhere(self._ask_for),
         )
-        self._pusher = metrics.push(self.service.readings, info_of(config, {**about.properties, "device": "none"}))
+        self._watcher = metrics.watch(self.service.readings, info_of(config, {**about.properties, "device": "none"}))
         gc_tuning.freeze()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:

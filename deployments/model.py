@@ -80,7 +80,7 @@ class Model:
         self.service = self._open_service(authenticator)
         self._grouping = device.grouping
         runner = self._served.runner
-        self._pusher = self._metrics.push(
+        self._watcher = self._metrics.watch(
             lambda: self.service.readings(runner.unwarmed), info_of(self._config, self.properties())
         )
         self._announce()

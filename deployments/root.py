@@ -16,6 +16,8 @@ from configs.schema import RootConfig, Tunables
 from . import log_format
 from .auth.authenticator import AUTHORIZATION, open_authenticator
 from .bind_addresses import http_host, narrow_grpc, reachable_ports
+from .console.data import ConsoleData
+from .console.pages import pages, wants_html
 from .core.errors import Headers, NotFound, NotReady, ServeError, sentence, show
 from .grpc.proxy import GrpcProxy
 from .grpc.without_model import without_model
@@ -27,6 +29,7 @@ from .openai.embeddings import model_in, models_list
 from .openai.errors import as_openai
 from .protocol.headers import KIND
 from .protocol.server_metadata import server_metadata
+from .ray_compat import controller
 from .serve_status import ServeStatus
 from .startup_notice import announce, to_terminal
 
@@ -47,6 +50,8 @@ class Root:
         self._grpc_proxy: GrpcProxy | None = None
         self._serve_status = ServeStatus(serve.get_replica_context().app_name)
         self._models_client = ModelClient(self._serve_status)
+        server = server_metadata(self._server_name, _EXTENSIONS)
+        self._console_data = ConsoleData(self._serve_status, server, controller.replica_addresses)
         self._authenticator = open_authenticator(config.auth, None)
         await narrow_grpc()
         self._grpc_proxy = await self._start_grpc_proxy(config)
@@ -59,6 +64,7 @@ class Root:
         if self._grpc_proxy is not None:
             await self._grpc_proxy.stop()
         self._models_client.close()
+        self._console_data.close()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         server_protocol.install()
@@ -71,6 +77,8 @@ class Root:
         path = scope["path"].rstrip("/")
         if path in ROUTES:
             return self, ROUTES[path]
+        if path in _PAGES:
+            return self, _PAGES[path] if path or wants_html(scope) else ROUTES["/"]
         if path.startswith(f"{_OPENAI}/"):
             text = f"there is nothing at {show(path)}; of OpenAI's protocol there are embeddings and models"
             return self, refusing(NotFound(text), as_openai)
@@ -87,6 +95,14 @@ class Root:
             self._log.error("Serve did not say what runs", exc_info=error)
             error = NotReady("the server cannot tell at the moment which models run: try again in 1 s")
         return _json({"error": sentence(error)}, error.status, error.headers)
+
+    async def _index_page(self, _headers: Given, _receive: Receive) -> Response:
+        """Answer a client that takes no HTML, such as curl."""
+        pages = {"console": "/", "metadata": "/v2", "models": "/v2/models", "readiness": "/v2/health/ready"}
+        return _json({"name": self._server_name, "paths": pages, "hint": "open / in a browser for the console"})
+
+    async def _console(self, headers: Given, _receive: Receive) -> Response:
+        return Response(await self._console_data.get(headers.get(AUTHORIZATION)))
 
     async def _metadata(self, _headers: Given, _receive: Receive) -> Response:
         return _json(server_metadata(self._server_name, _EXTENSIONS))
@@ -164,6 +180,8 @@ def _json(content: object, status: int = 200, headers: Headers = ()) -> Response
 
 _GET = ("GET", "HEAD")
 ROUTES: dict[str, Route[Root]] = {
+    "/": Route(_GET, Root._index_page, open=True),
+    "/console/data": Route(_GET, Root._console),
     "/v2": Route(_GET, Root._metadata),
     "/v2/health/live": Route(_GET, Root._live, open=True),
     "/v2/health/ready": Route(_GET, Root._ready, open=True),
@@ -172,4 +190,5 @@ ROUTES: dict[str, Route[Root]] = {
     f"{_OPENAI}/models": Route(_GET, Root._openai_models, told=as_openai),
     "/v2/repository/index": Route(("POST", *_GET), Root._index),
 }
+_PAGES: dict[str, Route[Root]] = pages()
 Deployment = serve.deployment(name="Root", ray_actor_options={"num_cpus": 0})(serve.ingress()(without_model(Root)))

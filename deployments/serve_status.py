@@ -5,6 +5,7 @@ serve.status() does not have the port; the details that Serve's own dashboard re
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -64,6 +65,10 @@ class ServeStatus:
         canary = canaries(details.values())
         names = sorted(name for name in details if name != self._own_app)
         self._apps = [application(name, details[name], name in canary) for name in names]
+
+    def config_of(self, name: str) -> Mapping[str, Any]:
+        """Return an application's entry in the YAML that was deployed last; {} where Serve does not tell."""
+        return (self._details.get("applications") or {}).get(name, {}).get("deployed_app_config") or {}
 
     async def absent(self, name: str) -> NotFound | NotReady:
         """Say why a model does not answer: it is not here, or not ready."""

@@ -19,10 +19,11 @@ from .batching.batching import Batcher
 from .batching.queue import Answer, OnResult
 from .canary.router import CanaryRouter
 from .contract import Elsewhere
-from .core.errors import BadRequest
+from .core.errors import BadRequest, NotFound
 from .core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
 from .health.health import Health
 from .http import json_fast_path
+from .metrics.history import EVERY_S
 from .metrics.model_metrics import ModelMetrics
 from .metrics.readings import NOTHING, Readings
 from .postprocessing import Postprocessor
@@ -130,7 +131,8 @@ class ModelService:
             deliver = self._elsewhere.around(request, version, allowed_s, deliver, on_result)
         seed = request.seed if self._random else None
         if self._preprocess is None:
-            batcher.add(request.inputs, rows, deliver, request.timeout_s, request.priority, is_disconnected, seed)
+            given = request.timeout_s, request.priority, is_disconnected, seed, request.on_forward
+            batcher.add(request.inputs, rows, deliver, *given)
         else:
             batcher.admit(rows, seed)
             batcher.rows_in_hooks += rows
@@ -145,7 +147,11 @@ class ModelService:
             "platform": "pytorch",
             "inputs": [tensor.describe() for tensor in self.signature.inputs],
             "outputs": [tensor.describe() for tensor in self.signature.outputs],
-            "properties": {**self._properties(), "max_batch_size": self._batcher.limit},
+            "properties": {
+                **self._properties(),
+                "max_batch_size": self._batcher.limit,
+                "predict_takes": self.predict.takes,
+            },
         }
         if canary is None or version == self.version:
             return own
@@ -174,6 +180,26 @@ class ModelService:
         if share is not None:
             entry["pitstop"]["canary"] = share
         return {"model_stats": [entry] if status is None else [entry, {**status["stats"], "name": self.name}]}
+
+    def history(self, version: str = "") -> dict[str, Any]:
+        """Return what this replica did in the last 15 minutes (metrics/history.py), and the limits that hold now.
+
+        `forwards_here` is False in an ingress replica: its forwards are blocks, on their way to a device and back.
+        """
+        if version not in ("", self.version):
+            raise NotFound(f"version {version!r} is the canary: its own application has its history")
+        batcher = self._batcher
+        return {
+            "version": self.version,
+            "every_s": EVERY_S,
+            "forwards_here": self._elsewhere is None,
+            "limits": {
+                "max_batch_size": batcher.limit,
+                "max_queue_size": batcher.tunables.max_queue_size,
+                "request_timeout_s": batcher.tunables.request_timeout_s,
+            },
+            "samples": self.counts.samples(batcher.waiting_rows),
+        }
 
     def autoscaling_stats(self) -> dict[str, float]:
         """Return the autoscaling report for the time since the last call; call it on the event loop."""
@@ -215,7 +241,8 @@ class ModelService:
             if request.on_prepared is not None:
                 request.on_prepared(arrays)
             left_s = until_s - time.perf_counter()
-            batcher.add(arrays, rows, deliver, left_s, request.priority, is_disconnected, seed)
+            given = left_s, request.priority, is_disconnected, seed, request.on_forward
+            batcher.add(arrays, rows, deliver, *given)
         except Exception as error:  # Only a result ends the request.
             deliver(error)
 

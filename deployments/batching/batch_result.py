@@ -5,7 +5,7 @@ When a forward fails, failure_isolation.py runs its requests again in smaller ba
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from models.runtime.batch import Batch
 from models.signature import Shape
@@ -24,6 +24,7 @@ class BatchResult:
     `broken` is the error if the device's threads themselves failed: nothing that waits is answered any more.
     `waited_s` is the longest wait of its rows, `row_wait_s` the sum over all rows. `idle_s` is how long the device was
     idle before this forward while its first row waited, `busy_s` the time from when it could have begun to its end.
+    `request_s` has the time from arrival to answer of each request that this forward has completed.
     """
 
     answers: list[tuple[Part, Answer | Exception]]
@@ -39,8 +40,7 @@ class BatchResult:
     fetch_s: float = 0
     split_s: float = 0
     ended_s: float = 0
-    requests: int = 0
-    request_s: float = 0
+    request_s: list[float] = field(default_factory=list)
     broken: Exception | None = None
 
 

@@ -18,6 +18,8 @@ from .errors import ServeError
 
 Outputs = dict[str, Array]
 IsDisconnected = Callable[[], bool]
+# Gets how long a request's rows waited for a forward, and how long that took, both in seconds.
+OnForward = Callable[[float, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
 
     `priority` is 1 to 10, 1 first, or 0 for none. `version` is the one that must answer, "" if any may. `seed` is for
     the forward's random numbers, if the model draws any. `parameters` are the request's own, for the hooks; None for
-    none. `on_prepared` gets the model's arrays once a preprocess has made them here.
+    none. `on_prepared` gets the model's arrays once a preprocess has made them here. `on_forward` hears of each forward
+    with its rows, for a client that asks where the time went.
     """
 
     inputs: dict[str, Array]
@@ -48,6 +51,7 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
     seed: int | None = None
     parameters: dict[str, Any] | None = None
     on_prepared: Callable[[Mapping[str, Array]], None] | None = None
+    on_forward: OnForward | None = None
 
 
 class InferResult(msgspec.Struct, frozen=True, eq=False):
@@ -149,6 +153,8 @@ class Service(Protocol):
     def config(self) -> dict[str, Any]: ...
 
     def stats(self, version: str = "") -> dict[str, Any]: ...
+
+    def history(self, version: str = "") -> dict[str, Any]: ...
 
     def begin(
         self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None

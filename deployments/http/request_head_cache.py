@@ -1,7 +1,8 @@
 """Parses the heads of requests for the short path, with uvicorn's parser, and caches them.
 
 A client sends the same head again and again; a head seen before costs a dict lookup. None stands for a request that the
-short path leaves to uvicorn: other paths, chunked or compressed bodies, `Expect`, `Connection: close`, HTTP/1.0.
+short path leaves to uvicorn: other paths, chunked or compressed bodies, `Expect`, `Connection: close`, HTTP/1.0, and
+requests that ask for their times (server_timing.py).
 """
 
 from collections.abc import Mapping
@@ -11,13 +12,14 @@ from typing import NamedTuple
 import httptools
 
 from ..core.request import Service
+from ..protocol.headers import TIMING
 from .bodies import Given
 from .server_protocol import usable
 
 _MOST_HEADS = 1024
 _MOST_BYTES = 2048
 _MOST_DIGITS = 15
-_NOT_HERE = frozenset((b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"))
+_NOT_HERE = frozenset((b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", TIMING))
 
 
 class Endpoint(NamedTuple):

@@ -14,6 +14,7 @@ from ..openai import embeddings
 from ..openai.errors import as_openai
 from ..protocol.requested_outputs import check, no_version
 from ..ray_compat.uvicorn_protocol import leaving
+from . import server_timing
 from .bodies import HEAVY_BYTES, ASGIApp, Given, Receive, Response, Scope, read
 from .exchange import read_infer, refuse, write_infer
 from .request_head_cache import Endpoint
@@ -72,6 +73,10 @@ async def _stats(at: Endpoint, _headers: Given, _receive: Receive) -> Response:
     return _json(at.service.stats(at.version))
 
 
+async def _history(at: Endpoint, _headers: Given, _receive: Receive) -> Response:
+    return _json(at.service.history(at.version))
+
+
 async def _ready(at: Endpoint, _headers: Given, _receive: Receive) -> Response:
     ready = at.service.ready(at.version)
     return Response(orjson.dumps({"name": at.service.name, "ready": ready}), 200 if ready else 503, compress=False)
@@ -80,25 +85,33 @@ async def _ready(at: Endpoint, _headers: Given, _receive: Receive) -> Response:
 async def _infer(at: Endpoint, headers: Given, receive: Receive) -> Response:
     service = at.service
     body = await read(headers, receive, service.tunables.max_body_mib)
+    timing = server_timing.asked(headers)
     request = read_infer(service, headers, body, at.version)
+    if timing is not None:
+        request = timing.watch(request)
     if not service.ready(at.version):
         raise NotReady
-    return write_infer(service, headers, request, await infer(service, request, leaving(receive)))
+    reply = write_infer(service, headers, request, await infer(service, request, leaving(receive)))
+    return reply if timing is None else timing.told(reply)
 
 
 async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Response:
     service, predict = at.service, at.service.predict
     body = await read(headers, receive, service.tunables.max_body_mib)
+    timing = server_timing.asked(headers)
     content_type = headers.get(b"content-type", b"").decode("latin-1")
     gone, allowed_s = leaving(receive), service.tunables.request_timeout_s
     given = await predict.read(body, content_type, allowed_s, gone)
     rows = check(service.signature, given.inputs)
     request = InferRequest(given.inputs, rows, version=at.version, seed=given.seed, parameters=given.parameters)
+    if timing is not None:
+        request = timing.watch(request)
     if not service.ready(at.version):
         raise NotReady
     result = await infer(service, request, gone)
     answer = await predict.write(result.outputs, given.single, allowed_s, gone)
-    return Response(answer.body, content_type=answer.content_type)
+    reply = Response(answer.body, content_type=answer.content_type)
+    return reply if timing is None else timing.told(reply)
 
 
 async def _embeddings(at: Endpoint, headers: Given, receive: Receive) -> Response:
@@ -127,6 +140,7 @@ _ROUTES: dict[str, Route[Endpoint]] = {
     "/ready": Route(_GET, _ready, open=True),
     "/config": Route(_GET, _config),
     "/stats": Route(_GET, _stats),
+    "/history": Route(_GET, _history),
     "/infer": Route(("POST",), _infer),
     "/predict": Route(("POST",), _predict),
     "/v1/embeddings": Route(("POST",), _embeddings, told=as_openai),

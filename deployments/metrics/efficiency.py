@@ -31,6 +31,12 @@ class Efficiency:
         return _between(self._looks[0], self._stats, self._raw_ms)
 
 
+def raw_seconds(before: Stats, after: Stats, raw_ms: Mapping[Shape, float]) -> float:
+    """Return what the forwards between two moments took alone, as the warm-up timed their shapes."""
+    ran = {shape: count - before.by_shape.get(shape, [0])[0] for shape, (count, _) in after.by_shape.items()}
+    return sum(count * raw_ms[shape] / 1000 for shape, count in ran.items() if shape in raw_ms)
+
+
 def _between(before: Stats, after: Stats, raw_ms: Mapping[Shape, float]) -> dict[str, Any]:
     """Compare the totals at two moments.
 
@@ -41,8 +47,7 @@ def _between(before: Stats, after: Stats, raw_ms: Mapping[Shape, float]) -> dict
     """
     rows, forwards = after.rows - before.rows, after.forwards - before.forwards
     busy_s = after.busy_s - before.busy_s
-    ran = {shape: count - before.by_shape.get(shape, [0])[0] for shape, (count, _) in after.by_shape.items()}
-    raw_s = sum(count * raw_ms[shape] / 1000 for shape, count in ran.items() if shape in raw_ms)
+    raw_s = raw_seconds(before, after, raw_ms)
     if not rows or busy_s <= 0 or raw_s <= 0:
         return {"efficiency": None, "rows": 0, "forwards": 0}
     served, raw = rows / busy_s, (after.padded_rows - before.padded_rows) / raw_s

@@ -10,9 +10,12 @@ from models.signature import Shape
 from ..batching.batch_result import BatchResult
 from .autoscaling_stats import Recorder
 from .efficiency import Efficiency
+from .history import History
 from .prometheus import Metrics
 from .readings import Readings
 from .statistics import Stats
+
+_EVERY_S = 1.0
 
 
 class ModelMetrics:
@@ -23,6 +26,7 @@ class ModelMetrics:
         self._stats = Stats()
         self._metrics = Metrics(self._stats, len(raw_ms))
         self._efficiency = Efficiency(self._stats, raw_ms)
+        self._history = History(self._stats, raw_ms)
         self._recorder = Recorder(self._stats, raw_ms, started_s)
 
     def count_forward(self, ran: BatchResult) -> None:
@@ -52,6 +56,21 @@ class ModelMetrics:
         """Return what the policy reads, of the time since the last call; call it on the event loop."""
         return self._recorder.look(waiting_rows, offered_rows, limit)
 
-    def push(self, read: Callable[[], Readings], info: Mapping[str, str]) -> asyncio.Task[None]:
-        """Begin to send the counts to Prometheus once a second; `info` has a value for each of prometheus.INFO."""
-        return asyncio.get_running_loop().create_task(self._metrics.push_for_ever(self._efficiency, read, info))
+    def samples(self, waiting_rows: int) -> list[dict[str, Any]]:
+        """Return what was done in the last 15 minutes; `waiting_rows` are those that wait now."""
+        return self._history.samples(waiting_rows)
+
+    def watch(self, read: Callable[[], Readings], info: Mapping[str, str]) -> asyncio.Task[None]:
+        """Begin to read the counts once a second, and send them to Prometheus.
+
+        `info` has a value for each of prometheus.INFO.
+        """
+        return asyncio.get_running_loop().create_task(self._watch(read, info))
+
+    async def _watch(self, read: Callable[[], Readings], info: Mapping[str, str]) -> None:
+        while True:
+            readings = read()
+            self._history.look(readings.queue_rows)
+            self._metrics.push(readings, self._efficiency.as_json(), info)
+            await asyncio.sleep(_EVERY_S)
+            self._efficiency.look()

@@ -5,20 +5,18 @@ call costs about as much as parsing a small request, so none is made per request
 there from its first observation on, for Ray has no other way to make it.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from ray.serve import metrics
 
 from ..batching.batch_result import BatchResult
 from ..core.errors import KINDS
 from ..ray_compat.counters import start_at_zero
-from .efficiency import Efficiency
 from .readings import NOTHING, Readings
 from .statistics import Stats
 
 _MS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000]
-_PUSH_EVERY_S = 1.0
 _MOST_A_SECOND = 100
 INFO = ("model", "version", "source", "device", "backend", "precision", "shapes")
 
@@ -77,20 +75,13 @@ class Metrics:
         self._wait_ms.observe(ran.waited_s * 1000)
         self._forward_ms.observe(ran.forward_s * 1000)
 
-    async def push_for_ever(
-        self, efficiency: Efficiency, read: Callable[[], Readings], info: Mapping[str, str]
-    ) -> None:
-        """Push now, and then once a second. `info` has a value for each of INFO."""
-        while True:
-            readings = read()
-            self.push(readings)
-            self._set_gauges(readings, efficiency)
-            self._info.set(1, tags=dict(info))
-            await asyncio.sleep(_PUSH_EVERY_S)
-            efficiency.look()
+    def push(self, readings: Readings, shares: Mapping[str, Any], info: Mapping[str, str]) -> None:
+        """Send the counts since the last push, and the values now.
 
-    def push(self, readings: Readings) -> None:
-        """Send the counts since the last push."""
+        `shares` is what efficiency.Efficiency tells; `info` has a value for each of INFO.
+        """
+        self._set_gauges(readings, shares)
+        self._info.set(1, tags=dict(info))
         stats = self._stats
         totals = {
             "requests": stats.requests,
@@ -107,8 +98,7 @@ class Metrics:
             if new := self._new(f"error {kind}", total):
                 self._errors.inc(new, tags={"kind": kind})
 
-    def _set_gauges(self, readings: Readings, efficiency: Efficiency) -> None:
-        shares = efficiency.as_json()
+    def _set_gauges(self, readings: Readings, shares: Mapping[str, Any]) -> None:
         measured = shares["efficiency"] is not None
         values = {
             "efficiency": shares["efficiency"] if measured else NOTHING,

@@ -14,8 +14,8 @@ class Readings:
     `healthy` is 1 or 0, and NOTHING in a replica without a device. Targets are those of the config.
     """
 
-    queue_rows: float
-    queue_limit_rows: float
+    queue_rows: int
+    queue_limit_rows: int
     queue_target_ms: float = NOTHING
     p99_target_ms: float = NOTHING
     healthy: float = NOTHING

@@ -7,6 +7,7 @@ from typing import Any
 from models.signature import Shape
 
 from ..batching.batch_result import BatchResult
+from . import latencies
 
 # The steps of a request's life, in its order. Those of the loop and those of the device may overlap.
 STAGES = ("parse", "queue", "collate", "copy", "forward", "fetch", "split", "send")
@@ -19,7 +20,7 @@ class Stats:
     """Totals since the start; times in seconds. `queue` sums over rows, the other stages over requests or forwards.
 
     `idle_s` is how long the device stood still between two forwards though rows waited. `by_shape` has the number of
-    forwards and their seconds.
+    forwards and their seconds. `latencies` counts requests by the buckets of latencies.py.
     """
 
     requests: int = 0
@@ -33,11 +34,13 @@ class Stats:
     stage_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     errors: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     by_shape: dict[Shape, list[float]] = field(default_factory=dict)
+    latencies: list[int] = field(default_factory=lambda: [0] * latencies.BUCKETS)
 
     def ran(self, ran: BatchResult) -> None:
         self.forwards += 1
-        self.requests += ran.requests
-        self.request_s += ran.request_s
+        self.requests += len(ran.request_s)
+        self.request_s += sum(ran.request_s)
+        latencies.count(self.latencies, ran.request_s)
         self.rows += ran.rows
         self.padded_rows += ran.shape[0]
         self.busy_s += ran.busy_s
@@ -59,7 +62,8 @@ class Stats:
     def copy(self) -> "Stats":
         """Return the totals as they are now."""
         by_shape = {shape: list(size) for shape, size in self.by_shape.items()}
-        return replace(self, stage_s=dict(self.stage_s), errors=self.errors.copy(), by_shape=by_shape)
+        stage_s, errors, counted = dict(self.stage_s), self.errors.copy(), list(self.latencies)
+        return replace(self, stage_s=stage_s, errors=errors, by_shape=by_shape, latencies=counted)
 
     def as_json(self, name: str, version: str) -> dict[str, Any]:
         """Return one entry of `model_stats`."""

@@ -42,6 +42,12 @@ class Predictor:
         self._decode: DecodeHook | None = None if read is None else decode_hook_of(read)
         self._answer = answer
         self._takes_data = self._decode is None and _takes_data(signature)
+        # What a body may be beside JSON: by a decode hook, by the built-in reader, or as the only input itself.
+        self.takes = "json"
+        if self._decode is not None:
+            self.takes = "file" if image else "image"
+        elif self._takes_data:
+            self.takes = "bytes"
         self._reading, self._writing = HookThreads("decode"), HookThreads("encode")
 
     async def read(

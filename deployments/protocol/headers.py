@@ -8,3 +8,5 @@ PROTOBUF = b"application/x-protobuf"
 LEFT_US = b"pitstop-left-us"
 # The kind of an error, since the gRPC proxy must tell apart errors of the same status.
 KIND = b"pitstop-error"
+# Asks for a Server-Timing header in the answer of /infer and /predict; any value.
+TIMING = b"pitstop-timing"

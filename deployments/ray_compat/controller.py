@@ -28,6 +28,16 @@ REPLICAS = Part(
     "a model reads as not ready while a change to it is built",
     (*_TO_CONTROLLER, *functions(_CONTROLLER, {"ServeController._all_running_replicas": ""})),
 )
+ADDRESSES = Part(
+    "where the controller says that replicas listen",
+    "the console has the figures of one replica of each model, not of all",
+    (
+        *_TO_CONTROLLER,
+        *functions(_CONTROLLER, {"ServeController.get_target_groups": "from_proxy_manager"}),
+        *fields(_SCHEMA, "TargetGroup", "targets protocol app_name"),
+        *fields(_SCHEMA, "Target", "ip port"),
+    ),
+)
 OPTIONS = Part(
     "what the controller tells of its ports",
     "our own servers listen on 127.0.0.1 alone",
@@ -38,6 +48,7 @@ OPTIONS = Part(
         *fields("ray.serve.config", "gRPCOptions", "port grpc_servicer_functions"),
     ),
 )
+_LOCALHOST = "127.0.0.1"
 _PORT = 8000  # Serve's default.
 
 
@@ -63,12 +74,30 @@ def running_replicas() -> dict[tuple[str, str], int]:
     return {(each.app_name, each.name): len(replicas) for each, replicas in running.items()}
 
 
+async def replica_addresses() -> dict[str, list[tuple[str, int]]]:
+    """Return where the replicas that take HTTP listen, by application; nothing where Serve does not tell."""
+    if not usable(ADDRESSES):
+        return {}
+    from ray.util import get_node_ip_address
+
+    here = get_node_ip_address()  # type: ignore[no-untyped-call]
+    # As HAProxy is told: to all others the controller names the proxies. It too takes this node's own by localhost, for
+    # there they may listen on nothing else.
+    groups = await _client()._controller.get_target_groups.remote(from_proxy_manager=True)
+    http = [each for each in groups if each.app_name and str(getattr(each.protocol, "value", each.protocol)) == "HTTP"]
+    return {each.app_name: [_address(target, here) for target in each.targets] for each in http}
+
+
 async def options() -> tuple[Any, Any] | None:
     """Return Serve's HTTPOptions and gRPCOptions; None where Serve does not tell."""
     if not usable(OPTIONS):
         return None
     controller = _client()._controller
     return await controller.get_http_config.remote(), await controller.get_grpc_config.remote()
+
+
+def _address(target: Any, here: str) -> tuple[str, int]:
+    return _LOCALHOST if target.ip == here else target.ip, target.port
 
 
 def _client() -> Any:

@@ -11,6 +11,7 @@ PARTS = (
     uvicorn_protocol.CLIENT,
     controller.DETAILS,
     controller.REPLICAS,
+    controller.ADDRESSES,
     controller.OPTIONS,
     proxies.SENDING,
     proxies.ROUTER,

@@ -73,6 +73,10 @@ class FakeService:
         assert version in ("", self.version)
         return {"model_stats": []}
 
+    def history(self, version: str = "") -> dict[str, Any]:
+        assert version in ("", self.version)
+        return {"samples": []}
+
     def begin(
         self, request: InferRequest, on_result: OnInferResult, is_disconnected: IsDisconnected | None = None
     ) -> None:

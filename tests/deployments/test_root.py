@@ -1,11 +1,15 @@
 """The root application without Serve: what it says of paths that are not there, however they are written."""
 
 import asyncio
+import re
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from deployments import root
+from deployments.console.pages import pages
 from deployments.core.errors import NotFound, NotReady
 from deployments.http.bodies import Scope
 from deployments.root import Root
@@ -26,12 +30,13 @@ class Bare(Root):
 
     def __init__(self) -> None:
         self._authenticator, self._serve_status = None, Few()  # type: ignore[assignment]
+        self._server_name = "pitstop"
 
     def __del__(self) -> None:  # type: ignore[override]
         pass
 
 
-def ask(method: str, path: str, raw: bytes | None = None, kind: str = "http") -> list[Any]:
+def ask(method: str, path: str, raw: bytes | None = None, kind: str = "http", accept: bytes = b"*/*") -> list[Any]:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -40,7 +45,8 @@ def ask(method: str, path: str, raw: bytes | None = None, kind: str = "http") ->
     async def receive() -> Any:
         return {"type": "http.request", "body": b""}
 
-    scope: Scope = {"type": kind, "method": method, "path": path, "raw_path": raw or path.encode(), "headers": []}
+    scope: Scope = {"type": kind, "method": method, "path": path, "raw_path": raw or path.encode()}
+    scope["headers"] = [(b"accept", accept)]
     asyncio.run(Bare().build()(scope, receive, send))
     return sent
 
@@ -63,6 +69,29 @@ def test_a_path_is_repeated_in_short(method: str, path: str) -> None:
     start, body = ask(method, path)
     assert start["status"] == 404
     assert len(body["body"]) < 500
+
+
+def test_a_browser_gets_the_console_and_every_other_client_json() -> None:
+    start, body = ask("GET", "/", accept=b"text/html,application/xhtml+xml,*/*;q=0.8")
+    headers = dict(start["headers"])
+    assert (start["status"], headers[b"content-type"]) == (200, b"text/html; charset=utf-8")
+    assert b"default-src 'self'" in headers[b"content-security-policy"]
+    assert b'<script type="module" src="/console/console.js">' in body["body"]
+    start, body = ask("GET", "/")
+    assert dict(start["headers"])[b"content-type"] == b"application/json"
+    assert orjson.loads(body["body"])["paths"]["console"] == "/"
+
+
+def test_every_file_that_the_console_names_is_there_and_it_names_nothing_elsewhere() -> None:
+    files = {path: route for path, route in pages().items() if path}
+    folder = Path(root.__file__).parent / "console" / "static"
+    for file in folder.iterdir():
+        text = file.read_text(encoding="utf-8")
+        named = [*re.findall(r"""(?:src|href)="(/console/[^"#]+)""", text)]
+        named += [f"/console/{name}" for name in re.findall(r"""from "\./([\w.]+)";""", text)]
+        assert set(named) <= files.keys(), file.name
+        assert re.findall(r"https?://(?!www\.w3\.org/)", text) == [], file.name
+    assert {path.rpartition("/")[2] for path in files} | {"index.html"} == {file.name for file in folder.iterdir()}
 
 
 def test_head_has_no_body() -> None:

@@ -46,7 +46,7 @@ def test_no_two_operations_share_a_name_and_each_has_a_sentence(described: dict[
 
 def test_all_but_the_probes_may_ask_for_a_token(described: dict[str, Any]) -> None:
     without = {path for path, item in described["paths"].items() for each in item.values() if _open(each)}
-    assert without == {"/v2/health/live", "/v2/health/ready", *(f"{prefix}/ready" for prefix in PREFIXES)}
+    assert without == {"/", "/v2/health/live", "/v2/health/ready", *(f"{prefix}/ready" for prefix in PREFIXES)}
 
 
 def _open(operation: Any) -> bool:

@@ -412,6 +412,34 @@ def test_time_is_only_called_idle_where_work_was_waiting() -> None:
     assert [ran.idle_s for ran in run(test).rans] == [0, 0]
 
 
+def test_who_asks_hears_how_long_each_forward_was_waited_for_and_how_long_it_took() -> None:
+    heard: list[tuple[float, float]] = []
+
+    async def test(bench: Bench) -> None:
+        first = await bench.busy()
+        waits = bench.ask(1, 2, 3, on_forward=lambda waited_s, took_s: heard.append((waited_s, took_s)))
+        await until(lambda: bench.batcher.waiting_rows == 3)
+        bench.device.gate.set()
+        await asyncio.gather(first, waits)
+
+    bench = run(test, max_batch_size=2)
+    # Three rows are two forwards; the second one waits for the first.
+    assert [took_s for _, took_s in heard] == [ran.forward_s for ran in bench.rans[1:]]
+    assert 0 < heard[0][0] < heard[1][0]
+
+
+def test_every_request_counts_with_its_own_latency() -> None:
+    async def test(bench: Bench) -> None:
+        first = await bench.busy()
+        others = [bench.ask(1), bench.ask(2)]
+        bench.device.gate.set()
+        await asyncio.gather(first, *others)
+
+    took = [ran.request_s for ran in run(test).rans]
+    assert [len(each) for each in took] == [1, 2]
+    assert all(each > 0 for each in took[1])
+
+
 async def until(holds: Callable[[], bool]) -> None:
     while not holds():
         await asyncio.sleep(0.001)

@@ -39,7 +39,7 @@ def values(monkeypatch: pytest.MonkeyPatch) -> Values:
 
 def pushed(counts: ModelMetrics, readings: Readings) -> None:
     async def once() -> None:
-        task = counts.push(lambda: readings, dict.fromkeys(INFO, "-"))
+        task = counts.watch(lambda: readings, dict.fromkeys(INFO, "-"))
         await asyncio.sleep(0)
         task.cancel()
 
@@ -69,7 +69,7 @@ def test_a_gauge_of_what_was_not_measured_has_no_value_and_the_others_have_their
 
 def test_what_ran_and_what_failed_is_counted_once_however_often_it_is_pushed(values: Values) -> None:
     counts = ModelMetrics({(4, ()): 1.0})
-    counts.count_forward(BatchResult([], 3, (4, ()), requests=2, busy_s=0.01, forward_s=0.01, ended_s=1))
+    counts.count_forward(BatchResult([], 3, (4, ()), request_s=[0.005, 0.005], busy_s=0.01, forward_s=0.01, ended_s=1))
     counts.count_failure("not_finite")
     for _ in range(2):
         pushed(counts, Readings(0, 1, probes=3, out_of_memory=1, unwarmed=7))

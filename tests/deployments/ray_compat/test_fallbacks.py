@@ -90,6 +90,10 @@ def without_replicas(_: pytest.MonkeyPatch) -> bool:
     return controller.running_replicas() == {}
 
 
+def without_addresses(_: pytest.MonkeyPatch) -> bool:
+    return asyncio.run(controller.replica_addresses()) == {}
+
+
 def without_options(_: pytest.MonkeyPatch) -> bool:
     return asyncio.run(bind_addresses.http_host()) == bind_addresses.LOCAL
 
@@ -145,6 +149,7 @@ FALLBACKS: dict[Part, Fallback] = {
     uvicorn_protocol.CLIENT: without_client,
     controller.DETAILS: without_details,
     controller.REPLICAS: without_replicas,
+    controller.ADDRESSES: without_addresses,
     controller.OPTIONS: without_options,
     proxies.SENDING: without_sending,
     proxies.ROUTER: without_router,

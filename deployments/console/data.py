@@ -1,0 +1,136 @@
+"""The figures of all models as one JSON, collected at most once in 2 seconds however many pages are open."""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from configs.prices import load_prices
+from configs.problems import ConfigError
+
+from ..applications import App
+from .replicas import Address, Locator, Replicas
+from .series import series
+
+# By application.
+Addresses = Mapping[str, Sequence[Address]]
+_KEPT_S = 2.0
+_WITHIN_S = 2.0
+# A token may open some models only, so each has figures of its own.
+_MOST_TOKENS = 32
+_PRICES = Path(__file__).resolve().parents[2] / "configs" / "prices.yaml"
+
+
+class Status(Locator, Protocol):
+    """Knows which models there are; serve_status.ServeStatus is one."""
+
+    async def apps(self) -> list[App]: ...
+
+    def config_of(self, name: str) -> Mapping[str, Any]: ...
+
+
+class ConsoleData:
+    """What `GET /console/data` answers."""
+
+    def __init__(
+        self,
+        status: Status,
+        server: Mapping[str, Any],
+        addresses: Callable[[], Awaitable[Addresses]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`server` is the server's metadata, `addresses` returns where each application's replicas listen."""
+        self._status, self._server, self._addresses, self._clock = status, server, addresses, clock
+        self._replicas = Replicas(status)
+        self._kept: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
+        self._collecting = asyncio.Lock()
+        self._prices = _prices()
+
+    async def get(self, authorization: bytes | None) -> bytes:
+        """Return the JSON; replicas see this Authorization header.
+
+        Raises:
+            Exception: whatever ServeStatus.apps raises where the controller is away.
+        """
+        apps = await self._status.apps()
+        # Where no model has tokens, whatever a client sends must not make the replicas be asked again.
+        has_tokens = any(self._args(app).get("auth") for app in apps)
+        given = authorization if has_tokens and authorization else b""
+        key = hashlib.sha256(given).digest()
+        async with self._collecting:
+            at_s, found = self._kept.get(key, (0.0, b""))
+            if found and self._clock() - at_s < _KEPT_S:
+                return found
+            found = orjson.dumps(await self._collect(apps, given))
+            self._kept[key] = self._clock(), found
+            self._kept.move_to_end(key)
+            if len(self._kept) > _MOST_TOKENS:
+                self._kept.popitem(last=False)
+            return found
+
+    def close(self) -> None:
+        self._replicas.close()
+
+    async def _collect(self, apps: Sequence[App], authorization: bytes) -> dict[str, Any]:
+        headers = [("authorization", authorization.decode("latin-1"))] if authorization else []
+        try:
+            async with asyncio.timeout(_WITHIN_S):
+                addresses = await self._addresses()
+        except Exception:  # Then each model is asked through Serve's port.
+            addresses = {}
+        models = await asyncio.gather(*(self._model(app, addresses.get(app.name, ()), headers) for app in apps))
+        if addresses:
+            self._replicas.keep([each for found in addresses.values() for each in found])
+        return {"server": self._server, "at": time.time(), "models": models, "prices": self._prices}
+
+    async def _model(self, app: App, addresses: Sequence[Address], headers: list[tuple[str, str]]) -> dict[str, Any]:
+        asked = await self._replicas.ask(app, addresses, headers)
+        args = self._args(app)
+        newest = asked.histories[0] if asked.histories else {}
+        return {
+            **{key: getattr(app, key) for key in ("name", "version", "state", "reason", "replicas", "canary", "ready")},
+            "source": _digest(args.get("source")),
+            "num_cpus": args.get("num_cpus", 1),
+            "num_gpus": args.get("num_gpus", 1),
+            "target_queue_ms": _target_queue_ms(self._status.config_of(app.name)),
+            "asked": asked.as_json(),
+            "limits": newest.get("limits"),
+            "forwards_here": newest.get("forwards_here", True),
+            "series": series(asked.histories),
+        }
+
+    def _args(self, app: App) -> Mapping[str, Any]:
+        return self._status.config_of(app.name).get("args") or {}
+
+
+def _digest(source: object) -> str | None:
+    """Return what is the same for the same source; a source itself may have a secret in its URL."""
+    return (
+        None if source is None else hashlib.sha256(orjson.dumps(source, default=repr, option=_SORTED)).hexdigest()[:16]
+    )
+
+
+def _target_queue_ms(config: Mapping[str, Any]) -> float | None:
+    """Return how long rows may wait, by the application's autoscaling policy TargetQueue; None without one."""
+    for deployment in config.get("deployments") or ():
+        scaling = deployment.get("autoscaling_config")
+        policy = scaling.get("policy") if isinstance(scaling, Mapping) else None
+        kwargs = policy.get("policy_kwargs") if isinstance(policy, Mapping) else None
+        if isinstance(kwargs, Mapping) and "target_queue_ms" in kwargs:
+            return float(kwargs["target_queue_ms"])
+    return None
+
+
+def _prices() -> list[dict[str, Any]]:
+    try:
+        return [each.model_dump(mode="json") for each in load_prices(_PRICES).prices]
+    except ConfigError:  # Shipped without the examples. The page then takes whatever its user types.
+        return []
+
+
+_SORTED = orjson.OPT_SORT_KEYS
