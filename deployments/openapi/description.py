@@ -5,9 +5,10 @@ A model with `auth` shows its metadata only to a token that is valid for it, so 
 
 import asyncio
 import time
-from functools import cache
+from collections.abc import Callable, Coroutine, Mapping
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -35,6 +36,15 @@ class Applications(Protocol):
     async def apps(self) -> list[App]: ...
 
 
+class Found(NamedTuple):
+    """What the models said, and the description made of it. `locked`: the models that ask for a token."""
+
+    models: dict[str, Described]
+    left_out: dict[str, str]
+    locked: list[str]
+    text: bytes
+
+
 class Description:
     """The OpenAPI description of a server."""
 
@@ -43,7 +53,7 @@ class Description:
         self._models = models
         self._server = server
         self._secured = secured
-        self._kept: dict[bytes, tuple[float, asyncio.Task[bytes]]] = {}
+        self._kept: dict[bytes, tuple[float, asyncio.Task[Found]]] = {}
 
     async def text(self, authorization: bytes | None) -> bytes:
         """Return it as JSON, for the sender of this Authorization header.
@@ -51,37 +61,58 @@ class Description:
         Raises:
             Exception: Serve did not say what runs.
         """
-        key = authorization or b""
+        found = await self._recent(b"", self._of_all)
+        # Headers that nobody asks for, or that change all the time, cause no requests.
+        if found.locked and authorization and authorization.isascii():
+            found = await self._recent(authorization, partial(self._of_locked, found, authorization.decode()))
+        return found.text
+
+    async def _recent(self, key: bytes, make: Callable[[], Coroutine[Any, Any, Found]]) -> Found:
         made_s, task = self._kept.get(key, (0.0, None))
         if task is None or time.monotonic() - made_s > _KEPT_S:
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
-            task = asyncio.get_running_loop().create_task(self._make(key))
+            task = asyncio.get_running_loop().create_task(make())
             self._kept[key] = time.monotonic(), task
         return await asyncio.shield(task)
 
-    async def _make(self, authorization: bytes) -> bytes:
+    async def _of_all(self) -> Found:
         apps = await self._applications.apps()
         ready = [app.name for app in apps if app.ready]
-        answers = await asyncio.gather(*(self._ask(name, authorization) for name in ready))
-        found = dict(zip(ready, answers, strict=True))
-        models = {name: each for name, each in found.items() if isinstance(each, Described)}
-        left_out = {app.name: "it is not ready" for app in apps if not app.ready}
-        left_out |= {name: each for name, each in found.items() if isinstance(each, str)}
-        return orjson.dumps(document(general(), self._server, models, left_out, self._secured))
+        answers = await self._ask(ready, ())
+        models = {name: Described(each, secured=False) for name, each in answers.items() if isinstance(each, dict)}
+        left_out = {app.name: "it is not ready" for app in apps if not app.ready} | _why_not(answers)
+        locked = [name for name, each in answers.items() if isinstance(each, ServeError) and each.status == 401]
+        return await self._made(models, left_out, locked)
 
-    async def _ask(self, name: str, authorization: bytes) -> Described | str:
-        """Return what a model says of itself, or why it does not."""
-        try:
-            return Described(await self._models.metadata(name, "", (), _WITHIN_S), secured=False)
-        except ServeError as error:
-            if error.status != 401 or not (authorization and authorization.isascii()):
-                return sentence(error)
-        try:
-            headers = [("authorization", authorization.decode())]
-            return Described(await self._models.metadata(name, "", headers, _WITHIN_S), secured=True)
-        except ServeError as error:
-            return sentence(error)
+    async def _of_locked(self, plain: Found, authorization: str) -> Found:
+        """Return what a token shows: the models that ask for one and take this one, beside all others."""
+        answers = await self._ask(plain.locked, [("authorization", authorization)])
+        opened = {name: Described(each, secured=True) for name, each in answers.items() if isinstance(each, dict)}
+        kept = {name: why for name, why in plain.left_out.items() if name not in opened}
+        return await self._made(plain.models | opened, kept | _why_not(answers), plain.locked)
+
+    async def _made(self, models: dict[str, Described], left_out: dict[str, str], locked: list[str]) -> Found:
+        def write() -> bytes:
+            ordered = dict(sorted(models.items()))
+            return orjson.dumps(document(general(), self._server, ordered, left_out, self._secured))
+
+        return Found(models, left_out, locked, await asyncio.to_thread(write))
+
+    async def _ask(self, names: list[str], headers: Headers) -> dict[str, dict[str, Any] | ServeError]:
+        """Return the metadata of each model, or why it gave none."""
+
+        async def one(name: str) -> dict[str, Any] | ServeError:
+            try:
+                return await self._models.metadata(name, "", headers, _WITHIN_S)
+            except ServeError as error:
+                return error
+
+        return dict(zip(names, await asyncio.gather(*map(one, names)), strict=True))
+
+
+def _why_not(answers: Mapping[str, object]) -> dict[str, str]:
+    return {name: sentence(each) for name, each in answers.items() if isinstance(each, ServeError)}
 
 
 @cache

@@ -81,8 +81,15 @@ def test_a_header_that_is_no_ascii_is_not_passed_on() -> None:
     assert "Left out: `locked`" in found["info"]["description"]
 
 
+def test_a_header_asks_only_models_behind_tokens_and_nobody_where_there_is_none() -> None:
+    told(fleet := Fleet(app("fine")), b"Bearer x", b"Bearer y", None)
+    assert fleet.asked == ["fine"]
+    told(fleet := Fleet(app("fine"), app("locked")), b"Bearer x", b"Bearer y", None)
+    assert sorted(fleet.asked) == ["fine", "locked", "locked", "locked"]
+
+
 def test_tokens_without_end_take_no_memory_without_end() -> None:
-    described = Description(fleet := Fleet(app("fine")), fleet, SERVER, secured=False)
+    described = Description(fleet := Fleet(app("locked")), fleet, SERVER, secured=False)
 
     async def ask() -> None:
         for each in range(100):
