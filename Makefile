@@ -4,7 +4,7 @@ BIN := .venv/bin
 CONFIG ?= serve_config.yaml
 SOAK_MINUTES ?= 60
 
-.PHONY: run test test-fast test-ray test-paths test-timing test-long fuzz check bench reports autoscaling reliability soak bench-gpu install lock stubs clean
+.PHONY: run test test-fast test-ray test-paths test-timing test-long fuzz check bench reports autoscaling reliability soak bench-gpu install lock stubs swagger-ui clean
 
 run: install ## serve CONFIG, once it is checked and its ports are free
 	@$(BIN)/pitstop check --ports $(CONFIG)
@@ -81,6 +81,14 @@ stubs: ## write deployments/stubs/ from deployments/open_inference.proto
 	.venv/stubs/bin/python -m pip install --quiet --disable-pip-version-check grpcio-tools==1.72.2
 	.venv/stubs/bin/python -m grpc_tools.protoc --proto_path=deployments/stubs=deployments \
 	  --python_out=. --pyi_out=. --grpc_python_out=. deployments/stubs/open_inference.proto
+
+# Kept in the repository, so that /docs works without the internet.
+SWAGGER_UI := 5.35.0
+swagger-ui: ## fetch the files of Swagger UI in deployments/openapi/static/ anew, from npm
+	mkdir -p build
+	npm pack --silent --pack-destination build swagger-ui-dist@$(SWAGGER_UI)
+	tar -xzf build/swagger-ui-dist-$(SWAGGER_UI).tgz -C deployments/openapi/static --strip-components=1 --no-same-owner \
+	  $(addprefix package/,LICENSE NOTICE swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css)
 
 clean: ## remove the venv and every cache
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

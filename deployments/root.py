@@ -7,6 +7,7 @@ It asks Serve what runs, at most once a second, so that a probe costs the contro
 
 import asyncio
 from functools import partial
+from pathlib import Path
 
 import orjson
 from ray import serve
@@ -24,9 +25,11 @@ from .grpc.without_model import without_model
 from .http import server_protocol
 from .http.bodies import ASGIApp, Given, Receive, Response, Scope, read
 from .http.router import Route, application, refusing
+from .http.static_files import static_routes
 from .model_client import ModelClient
 from .openai.embeddings import model_in, models_list
 from .openai.errors import as_openai
+from .openapi.description import Description
 from .protocol.headers import KIND
 from .protocol.server_metadata import server_metadata
 from .ray_compat import controller
@@ -50,9 +53,10 @@ class Root:
         self._grpc_proxy: GrpcProxy | None = None
         self._serve_status = ServeStatus(serve.get_replica_context().app_name)
         self._models_client = ModelClient(self._serve_status)
+        self._authenticator = open_authenticator(config.auth, None)
         server = server_metadata(self._server_name, _EXTENSIONS)
         self._console_data = ConsoleData(self._serve_status, server, controller.replica_addresses)
-        self._authenticator = open_authenticator(config.auth, None)
+        self._description = Description(self._serve_status, self._models_client, server, config.auth is not None)
         await narrow_grpc()
         self._grpc_proxy = await self._start_grpc_proxy(config)
         if opened := await reachable_ports(config):
@@ -75,8 +79,8 @@ class Root:
 
     def _find(self, scope: Scope) -> "tuple[Root, Route[Root]]":
         path = scope["path"].rstrip("/")
-        if path in ROUTES:
-            return self, ROUTES[path]
+        if (route := ROUTES.get(path) or _FILES.get(path)) is not None:
+            return self, route
         if path in _PAGES:
             return self, _PAGES[path] if path or wants_html(scope) else ROUTES["/"]
         if path.startswith(f"{_OPENAI}/"):
@@ -122,6 +126,10 @@ class Root:
     async def _index(self, _headers: Given, _receive: Receive) -> Response:
         keys = ("name", "version", "state", "reason", "replicas")
         return _json([{key: getattr(app, key) for key in keys} for app in await self._serve_status.apps()])
+
+    async def _openapi(self, headers: Given, _receive: Receive) -> Response:
+        text = await self._description.text(headers.get(AUTHORIZATION))
+        return Response(text, headers=((b"cache-control", b"no-store"),))
 
     async def _embeddings(self, headers: Given, receive: Receive) -> Response:
         """Pass a request on to the model that its body names, whose replica checks the token."""
@@ -189,6 +197,8 @@ ROUTES: dict[str, Route[Root]] = {
     f"{_OPENAI}/embeddings": Route(("POST",), Root._embeddings, open=True, told=as_openai),
     f"{_OPENAI}/models": Route(_GET, Root._openai_models, told=as_openai),
     "/v2/repository/index": Route(("POST", *_GET), Root._index),
+    "/openapi.json": Route(_GET, Root._openapi),
 }
+_FILES = static_routes(Path(__file__).parent / "openapi" / "static", "/docs")
 _PAGES: dict[str, Route[Root]] = pages()
 Deployment = serve.deployment(name="Root", ray_actor_options={"num_cpus": 0})(serve.ingress()(without_model(Root)))

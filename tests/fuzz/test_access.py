@@ -25,8 +25,9 @@ pytestmark = pytest.mark.ray
 
 Code = grpc.StatusCode
 CLOSED = ["/v2", "/v2/models", "/v2/repository/index", "/v2/models/nothing", "/nothing", "/v2/models/echo"]
-CLOSED += ["/v2/models/echo/stats", "/v2/models/echo/config", "/v2/models/echo/nothing"]
+CLOSED += ["/v2/models/echo/stats", "/v2/models/echo/config", "/v2/models/echo/nothing", "/openapi.json"]
 OPEN = ["/v2/health/live", "/v2/health/ready", "/v2/models/echo/ready", "/v2/models/open", "/v2/models/open/stats"]
+OPEN += ["/docs", "/docs/", "/docs/docs.js"]
 INFER = [seed for seed in seeds.http() if seed.model == "echo" and seed.path == "/infer"]
 
 
@@ -46,6 +47,13 @@ def test_all_is_closed(served: Served, path: str) -> None:
 @pytest.mark.parametrize("path", OPEN)
 def test_but_the_probes_and_the_model_without_access(served: Served, path: str) -> None:
     assert status(served, path) == 200
+
+
+def test_the_description_has_the_models_that_the_token_opens(served: Served) -> None:
+    for token, wanted in ((ALL, {"echo", "open"}), (ECHO_ONLY, {"echo", "open"}), (OPEN_ONLY, {"open"})):
+        found = requests.get(f"{served.url}/openapi.json", headers=bearer(token), timeout=60).json()
+        assert {path.split("/")[3] for path in found["paths"] if path.startswith("/v2/models/")} == wanted
+        assert found["paths"]["/v2/models/open/infer"]["post"]["security"] == []
 
 
 @pytest.mark.parametrize("seed", INFER[:2])
