@@ -23,8 +23,8 @@ export function drawOverview(section, data, metadata, selected) {
 
 /** Return good, warn or bad for a model's dot, and a word for it. */
 export function health(model) {
-  if (model.ready && !model.asked.error) return ["good", "ready"];
   if (model.ready && !model.replicas) return ["idle", "scaled to zero"];
+  if (model.ready && !model.asked.error) return ["good", "ready"];
   if (model.ready) return ["warn", model.asked.error];
   return [model.state === "UNAVAILABLE" ? "bad" : "warn", model.reason || model.state.toLowerCase()];
 }
@@ -112,7 +112,7 @@ function row(model, metadata, selected, now) {
     ],
     [ms(recent(series.p50_ms))],
     [ms(recent(series.p99_ms))],
-    [`${number(series.waiting_rows?.at(-1))} rows`],
+    [series.at.length ? `${number(series.waiting_rows.at(-1))} rows` : "–"],
     [model.forwards_here ? percent(recent(series.full)) : "–"],
     [percent(recent(series.efficiency))],
     [
@@ -139,7 +139,7 @@ function row(model, metadata, selected, now) {
         model.name,
       ),
       kind === "good" ? null : h("span", { class: "hint" }, word),
-      model.canary ? h("span", { class: "badge" }, "canary") : null,
+      model.canary ? h("span", { class: "badge beside" }, "canary") : null,
     ),
     cells.map((cell, index) => h("td", { "data-label": COLUMNS[index + 1] }, cell)),
   );
