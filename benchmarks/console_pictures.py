@@ -134,7 +134,7 @@ def _write(png: bytes, path: Path) -> None:
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:
     parser = script.parser("benchmarks.console_pictures", __doc__, PROJECT / "docs" / "images")
-    parser.add_argument("--seconds", type=float, default=320.0, help="how long the load lasts before the pictures")
+    parser.add_argument("--seconds", type=float, default=100.0, help="how long the load lasts before the pictures")
     return parser.parse_args(given)
 
 
