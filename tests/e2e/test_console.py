@@ -152,7 +152,7 @@ def test_a_refused_request_shows_the_server_s_sentence(page: Page) -> None:
 
 
 def test_charts_move_under_requests(page: Page, serving: Serving) -> None:
-    page.wait_for_selector("[data-chart=requests] path.line")
+    page.wait_for_selector("[data-chart=requests] path.line", state="attached")  # A flat line has no height.
     rate = "parseFloat(document.querySelector('[data-chart=requests] .readout').textContent)"
     over = threading.Event()
     thread = threading.Thread(target=lambda: [ask(serving) for _ in iter(over.is_set, True)])
