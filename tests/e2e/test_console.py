@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import sync_playwright
 
 from configs.document import application
 from tests.e2e.conftest import model
 from tests.serving import PROJECT, SHORT, Serving, serve_run
 
-playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
 IN_CI = os.environ.get("CI") == "true"
 pytestmark = [
@@ -49,7 +49,7 @@ def serving(cache: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
+    with sync_playwright() as driver:
         found = driver.chromium.launch(executable_path=CHROMIUM or "chromium", args=FLAGS)
         yield found
         found.close()
