@@ -4,6 +4,8 @@ import { h, replace } from "./dom.js";
 import { errorTotals, ms, number, percent, recent, sum } from "./format.js";
 import { sparkline } from "./lines.js";
 
+// As the metadata has them, and as people know them.
+const BACKENDS = { script: "TorchScript", trace: "TorchScript", aoti: "AOTInductor" };
 const COLUMNS = [
   "Model",
   "Runs on",
@@ -31,9 +33,9 @@ export function health(model) {
 
 export function runsOn(metadata) {
   const found = metadata?.properties;
-  return found
-    ? `${found.device === "cuda" ? "GPU" : found.device.toUpperCase()} · ${found.backend} · ${found.precision}`
-    : "–";
+  if (!found) return "–";
+  const device = found.device === "cuda" ? "GPU" : found.device.toUpperCase();
+  return `${device} · ${BACKENDS[found.backend] ?? found.backend} · ${found.precision}`;
 }
 
 function tiles(models) {
