@@ -184,3 +184,16 @@ def test_a_version_that_is_not_here_is_refused() -> None:
         assert device.given == []
 
     served(test, OPEN)
+
+
+def test_the_history_has_the_limits_that_hold_now() -> None:
+    async def test(service: ModelService, _: Device) -> None:
+        service.reconfigure({"max_queue_size": 7, "max_batch_size": 4, "request_timeout_s": 9})
+        found = service.history()
+        assert found["limits"] == {"max_batch_size": 4, "max_queue_size": 7, "request_timeout_s": 9}
+        assert found["forwards_here"]
+        with pytest.raises(NotFound, match="its own application has its history"):
+            service.history("2")
+        assert service.metadata()["properties"]["predict_takes"] == "json"
+
+    served(test, OPEN)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import sync_playwright
 
 from configs.document import application
 from tests.e2e.conftest import model
 from tests.serving import PROJECT, SHORT, Serving, serve_run
 
-playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
 IN_CI = os.environ.get("CI") == "true"
 pytestmark = [
@@ -49,7 +49,7 @@ def serving(cache: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
+    with sync_playwright() as driver:
         found = driver.chromium.launch(executable_path=CHROMIUM or "chromium", args=FLAGS)
         yield found
         found.close()
@@ -152,7 +152,7 @@ def test_a_refused_request_shows_the_server_s_sentence(page: Page) -> None:
 
 
 def test_charts_move_under_requests(page: Page, serving: Serving) -> None:
-    page.wait_for_selector("[data-chart=requests] path.line")
+    page.wait_for_selector("[data-chart=requests] path.line", state="attached")  # A flat line has no height.
     rate = "parseFloat(document.querySelector('[data-chart=requests] .readout').textContent)"
     over = threading.Event()
     thread = threading.Thread(target=lambda: [ask(serving) for _ in iter(over.is_set, True)])

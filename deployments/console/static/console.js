@@ -18,7 +18,7 @@ let data = null;
 let shown = null; // The model whose parts are on the page.
 let timer = 0;
 let round = 0; // Of readings: an earlier one that is still on its way begins no later one.
-let refusedToken = false;
+let dismissed = false; // The token was asked for, and not given.
 
 async function refresh() {
   clearTimeout(timer);
@@ -29,7 +29,7 @@ async function refresh() {
     byId("notice").hidden = true;
     byId("connection").textContent = `live · ${clock(data.at)}`;
     byId("connection").className = "connection live";
-    askForTokenIf(data.models.find((model) => [401, 403].includes(model.asked.status)));
+    askForTokenIf(data.models.find((model) => model.asked.status === 401));
     await learn();
     draw();
   } catch (error) {
@@ -41,7 +41,8 @@ async function refresh() {
 function failed(error) {
   byId("connection").textContent = data ? `no answer since ${clock(data.at)}` : "no answer";
   byId("connection").className = "connection lost";
-  if (error instanceof Refused && error.status === 401) {
+  byId("token-button").hidden = !(token() || error.status === 401);
+  if (error.status === 401 && !dismissed) {
     askForToken(token() ? "The server does not know the token of this tab." : error.message);
     return;
   }
@@ -119,7 +120,7 @@ function drawModel(model) {
 
 function askForTokenIf(refused) {
   byId("token-button").hidden = !(token() || refused);
-  if (refused && !refusedToken) askForToken(`${refused.name}: ${refused.asked.error}`);
+  if (refused && !token() && !dismissed) askForToken(`${refused.name}: ${refused.asked.error}`);
 }
 
 function askForToken(why) {
@@ -135,17 +136,17 @@ function setUpToken() {
   byId("token-form").addEventListener("submit", () => {
     setToken(byId("token").value.trim());
     byId("token").value = "";
-    refusedToken = false;
+    dismissed = false;
     metadata.clear();
     asked.clear();
     refresh();
   });
   byId("token-forget").addEventListener("click", () => {
     setToken(null);
+    dismissed = true;
     byId("token-dialog").close();
   });
-  // Closed without a token: some models may be shown without, so it is not asked for again and again.
-  byId("token-dialog").addEventListener("close", () => (refusedToken = true));
+  byId("token-dialog").addEventListener("cancel", () => (dismissed = true));
 }
 
 setUpTheme(byId("theme"));

@@ -3,16 +3,9 @@
 import { h, replace } from "./dom.js";
 import { dollars, ms, number, percent, recent } from "./format.js";
 import { runsOn } from "./overview.js";
+import { deviceOf, fits, perMillion } from "./prices.js";
 
 const KEY = "pitstop-prices";
-const HOUR_S = 3600;
-const MILLION = 1e6;
-
-/** Return what a million rows cost, in dollars. `share` is how much of the machine is paid for. */
-export function perMillion(usdPerHour, share, rowsPerSecond) {
-  return rowsPerSecond > 0 ? ((usdPerHour * share) / (rowsPerSecond * HOUR_S)) * MILLION : null;
-}
-
 /** The panel of one model: a column for it, and one for each other model of the same source. */
 export class Cost {
   constructor() {
@@ -95,7 +88,7 @@ export class Cost {
       line("Replicas on it", (column) => this.input(column, "replicas", 1)),
       line(
         "A million answers, busy",
-        live((column) => h("strong", { "data-cost": column.model.name }, dollars(this.busy(column)))),
+        live((column) => this.busyCell(column)),
         "at the raw rate, every replica busy; lower is better",
       ),
       line(
@@ -110,6 +103,13 @@ export class Cost {
 
   figures() {
     this.cells.forEach((cell) => cell());
+  }
+
+  busyCell(column) {
+    const costs = this.columns.map((each) => this.busy(each)).filter((cost) => cost !== null);
+    const least = costs.length > 1 && this.busy(column) === Math.min(...costs);
+    const figure = h("strong", { "data-cost": column.model.name }, dollars(this.busy(column)));
+    return h("span", {}, figure, least ? h("span", { class: "badge good beside" }, "cheapest") : null);
   }
 
   busy(column) {
@@ -187,13 +187,4 @@ export class Cost {
   keep() {
     localStorage.setItem(KEY, JSON.stringify(this.typed));
   }
-}
-
-function deviceOf(metadata) {
-  return metadata.properties.checks?.find((each) => each.check === "device") ?? {};
-}
-
-function fits(price, metadata) {
-  if (metadata.properties.device !== "cuda") return !price.accelerator && price.vcpus === 8;
-  return price.accelerator && (deviceOf(metadata).name ?? "").includes(price.accelerator);
 }

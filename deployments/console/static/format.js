@@ -21,9 +21,8 @@ export function percent(share) {
 
 export function dollars(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  return value >= 100
-    ? `$${Math.round(value).toLocaleString("en-US")}`
-    : `$${value >= 1 ? value.toFixed(2) : Number(value.toPrecision(2))}`;
+  if (value >= 100) return `$${Math.round(value).toLocaleString("en-US")}`;
+  return `$${value >= 0.1 ? value.toFixed(2) : Number(value.toPrecision(2))}`;
 }
 
 /** Return the time of day of a second since 1970. */

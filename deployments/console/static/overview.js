@@ -4,6 +4,8 @@ import { h, replace } from "./dom.js";
 import { errorTotals, ms, number, percent, recent, sum } from "./format.js";
 import { sparkline } from "./lines.js";
 
+// As the metadata has them, and as people know them.
+const BACKENDS = { script: "TorchScript", trace: "TorchScript", aoti: "AOTInductor" };
 const COLUMNS = [
   "Model",
   "Runs on",
@@ -23,17 +25,17 @@ export function drawOverview(section, data, metadata, selected) {
 
 /** Return good, warn or bad for a model's dot, and a word for it. */
 export function health(model) {
-  if (model.ready && !model.asked.error) return ["good", "ready"];
   if (model.ready && !model.replicas) return ["idle", "scaled to zero"];
+  if (model.ready && !model.asked.error) return ["good", "ready"];
   if (model.ready) return ["warn", model.asked.error];
   return [model.state === "UNAVAILABLE" ? "bad" : "warn", model.reason || model.state.toLowerCase()];
 }
 
 export function runsOn(metadata) {
   const found = metadata?.properties;
-  return found
-    ? `${found.device === "cuda" ? "GPU" : found.device.toUpperCase()} · ${found.backend} · ${found.precision}`
-    : "–";
+  if (!found) return "–";
+  const device = found.device === "cuda" ? "GPU" : found.device.toUpperCase();
+  return `${device} · ${BACKENDS[found.backend] ?? found.backend} · ${found.precision}`;
 }
 
 function tiles(models) {
@@ -112,7 +114,7 @@ function row(model, metadata, selected, now) {
     ],
     [ms(recent(series.p50_ms))],
     [ms(recent(series.p99_ms))],
-    [`${number(series.waiting_rows?.at(-1))} rows`],
+    [series.at.length ? `${number(series.waiting_rows.at(-1))} rows` : "–"],
     [model.forwards_here ? percent(recent(series.full)) : "–"],
     [percent(recent(series.efficiency))],
     [
@@ -139,7 +141,7 @@ function row(model, metadata, selected, now) {
         model.name,
       ),
       kind === "good" ? null : h("span", { class: "hint" }, word),
-      model.canary ? h("span", { class: "badge" }, "canary") : null,
+      model.canary ? h("span", { class: "badge beside" }, "canary") : null,
     ),
     cells.map((cell, index) => h("td", { "data-label": COLUMNS[index + 1] }, cell)),
   );

@@ -55,7 +55,9 @@ def test_the_scheme_is_read_in_any_case(authenticator: Authenticator, scheme: st
     assert authenticator.refusal(f"{scheme} {ALL}".encode()) is None
 
 
-@pytest.mark.parametrize("path", ["", "/config", "/stats", "/infer", "/predict", "/nothing", "/versions/9/infer"])
+@pytest.mark.parametrize(
+    "path", ["", "/config", "/stats", "/history", "/infer", "/predict", "/nothing", "/versions/9/infer"]
+)
 def test_all_of_a_model_but_its_readiness_is_closed(locked: FakeService, path: str) -> None:
     method = "POST" if path in ("/infer", "/predict") else "GET"
     answer = ask(locked, path, BODY, method=method)

@@ -265,3 +265,17 @@ def test_whatever_an_image_hook_raises_fails_its_request_alone(error: BaseExcept
         answer = ask(service, "/predict", body)
         assert answer.status == 500
         assert "under request id" in answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    "predictor, expected",
+    [
+        (pictures().predict, "image"),
+        (hooked(np.zeros((1, 2))).predict, "file"),
+        (identity("BYTES").predict, "bytes"),
+        (identity("FP32", 2).predict, "json"),
+        (two_inputs().predict, "json"),
+    ],
+)
+def test_it_tells_what_a_body_may_be_so_that_a_form_can_be_made_for_it(predictor: Predictor, expected: str) -> None:
+    assert predictor.takes == expected
