@@ -25,5 +25,5 @@ def check(
     """
     from ..check.main import CheckOptions, check_files
 
-    options = CheckOptions(ports, load_, model, timeout)
+    options = CheckOptions(ports=ports, load=load_, model=model, timeout_s=timeout)
     raise typer.Exit(check_files(configs or [Path("serve_config.yaml")], options=options))

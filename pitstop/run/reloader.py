@@ -1,0 +1,94 @@
+"""`--reload`: what has changed is checked and opened, and then deployed; the old version serves until then."""
+
+import importlib
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from configs.loader import Deployment
+
+from ..check.load_models import Opened, open_models
+from .checking import checked
+from .redeploy import Versions, touched
+from .screen import Screen
+from .sources import Sources, wrong_syntax
+
+_LOOK_EVERY_S = 0.5
+_OPEN_S = 600.0
+_STAYS = "The version from before goes on serving."
+
+
+class Reloader:
+    """Looks at the files of a config, and says what to deploy."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        folder: Path,
+        put: Callable[[tuple[str, Any]], object],
+        screen: Screen,
+        console: Console,
+    ) -> None:
+        self._deployment, self._put, self._screen, self._console = deployment, put, screen, console
+        self._sources = Sources(deployment.path, deployment.raw)
+        self._versions = Versions(folder)
+        self._code: set[str] = set()
+        self._next_s = 0.0
+        self._opening = False
+
+    def look(self) -> None:
+        """Check what has changed; open the models that it touches, in a thread whose end is the event `opened`."""
+        if self._opening or time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + _LOOK_EVERY_S
+        if not (files := self._sources.changed()):
+            return
+        self._screen.say(f"Changed: {', '.join(sorted(each.name for each in files))}. It is checked.")
+        importlib.invalidate_caches()
+        # A file that did not pass is not deployed yet when the next one changes.
+        self._code |= self._sources.models_of(files)
+        _, found = checked(self._deployment.path, self._console)
+        wrong = wrong_syntax(files)
+        for each in wrong:
+            self._screen.warns(each)
+        self._sources.take(None if found is None else found.raw)
+        if found is None or wrong:
+            self._screen.say(_STAYS)
+            return
+        change = touched(self._deployment.raw, found.raw, self._code)
+        if change.server_keys:
+            self._screen.warns(
+                f"{', '.join(sorted(change.server_keys))}: takes effect at the next start of `pitstop run`"
+            )
+        self._opening = True
+        threading.Thread(target=self._open, args=(found, change.restarts), daemon=True).start()
+
+    def opened(self, content: tuple[Deployment, list[Opened]]) -> tuple[Deployment, Path] | None:
+        """Take what came of opening; return what is served from now on, and the config to deploy."""
+        self._opening = False
+        deployment, found = content
+        for each in found:
+            if not each.ok:
+                self._screen.fails(each.name, each.text)
+        if not all(each.ok for each in found):
+            self._screen.say(_STAYS)
+            return None
+        change = touched(self._deployment.raw, deployment.raw, self._code)
+        if not change.applications and set(self._deployment.raw) == set(deployment.raw):
+            gone = {app.name for app in self._deployment.models} - {app.name for app in deployment.models}
+            if not gone:
+                self._screen.say("Nothing that is served differs.")
+                return None
+        path = self._versions.write(deployment.raw, self._code)
+        self._deployment, self._code = deployment, set()
+        if change.applications:
+            self._screen.say(f"Deploys {', '.join(sorted(change.applications))}.")
+        return deployment, path
+
+    def _open(self, deployment: Deployment, names: set[str]) -> None:
+        found = [each for name in sorted(names) for each in open_models(deployment, name, _OPEN_S)]
+        self._put(("opened", (deployment, found)))

@@ -1,0 +1,191 @@
+"""One run from its start to its end: a loop that takes what the server tells, signals, and changes of files."""
+
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from configs.lint.exposed_ports import setting_of
+from configs.loader import Deployment
+
+from .progress import Progress
+from .ready import Ready, asked
+from .reloader import Reloader
+from .screen import Screen
+from .server import Server
+from .states import News, State, news, own_pages, states
+from .stop import Stop
+
+_TICK_S = 0.2
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_FAILED = 1
+_EVERYWHERE = ("", "0.0.0.0", "::")
+
+
+class Session:
+    """A run: what is served, how far each model is, and whether it ends."""
+
+    def __init__(self, deployment: Deployment, folder: Path, console: Console, reload: bool, verbose: bool) -> None:
+        self._deployment, self._folder, self._verbose = deployment, folder, verbose
+        self._console, self._log = console, folder / "ray.log"
+        self._screen = Screen(console, self._log)
+        self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._progress = Progress(time.monotonic())
+        self._states: dict[str, State] = {}
+        self._ready: dict[str, Ready] = {}
+        self._failed: set[str] = set()
+        self._told = self._began = False
+        self._stop: Stop | None = None
+        self._code: int | None = None
+        self._reloader = Reloader(deployment, folder, self._events.put, self._screen, console) if reload else None
+        self._on: dict[str, Callable[[Any], None]] = {
+            "ray": self._on_ray,
+            "deployed": self._on_deployed,
+            "refused": self._on_refused,
+            "apps": self._on_apps,
+            "asked": self._on_asked,
+            "opened": self._on_opened,
+            "signal": self._on_signal,
+            "ended": self._on_ended,
+        }
+
+    def run(self) -> int:
+        """Serve until the end; return the exit status. No process is left then."""
+        self._screen.starts(self._deployment.path)
+        self._progress.at("Ray", "starts", time.monotonic())
+        with self._log.open("w", encoding="utf-8", buffering=1) as log, self._signals():
+            self._server = Server(
+                self._deployment.path.absolute(), self._events.put, lambda line: self._heard(log, line)
+            )
+            try:
+                while self._code is None:
+                    self._turn()
+            finally:
+                self._server.kill()
+        return self._code
+
+    def _turn(self) -> None:
+        try:
+            kind, content = self._events.get(timeout=_TICK_S)
+        except queue.Empty:
+            pass
+        else:
+            self._on[kind](content)
+        now_s = time.monotonic()
+        if self._stop is not None:
+            if self._stop.over(now_s):
+                self._code = self._code or 0
+            return
+        self._screen.waits(self._progress.due(now_s))
+        if self._told and self._reloader is not None:
+            self._reloader.look()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        # SimpleQueue.put may run inside any other call, as a handler does.
+        before = {
+            each: signal.signal(each, lambda number, _: self._events.put(("signal", number))) for each in _SIGNALS
+        }
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def _heard(self, log: Any, line: str) -> None:
+        log.write(line)
+        self._progress.heard(line)
+        if self._verbose:
+            self._console.out(line.rstrip("\n"), highlight=False)
+
+    def _on_ray(self, told: dict[str, Any]) -> None:
+        self._screen.dashboard(told)
+        self._progress.done("Ray")
+        self._progress.at("Serve", "starts", time.monotonic())
+
+    def _on_deployed(self, _config: str) -> None:
+        self._progress.done("Serve")
+
+    def _on_refused(self, message: str) -> None:
+        self._screen.fails(str(self._deployment.path), message)
+        if not self._told:
+            self._code = _FAILED
+
+    def _on_apps(self, told: list[dict[str, Any]]) -> None:
+        before, self._states = self._states, states(told)
+        for name, state in self._states.items():
+            if state.settled or state.failed:
+                self._progress.done(name)
+            else:
+                self._progress.at(name, state.message.partition("\n")[0] or "Ray starts its process", time.monotonic())
+        for each in news(before, self._states):
+            self._tell(each)
+        for name in set(self._ready) - set(self._states):
+            self._screen.say(f"{name} is not served any more")
+            del self._ready[name]
+        self._failed &= set(self._states)
+        self._summarize()
+
+    def _tell(self, new: News) -> None:
+        self._failed -= {new.name}
+        if new.kind == "no_room":
+            self._screen.warns(f"! {new.name}: {new.message}")
+        elif new.kind == "kept":
+            self._screen.fails(new.name, new.message)
+            self._screen.warns(f"  {new.name}: the version from before goes on serving")
+        elif new.kind == "failed":
+            self._failed.add(new.name)
+            self._ready.pop(new.name, None)
+            self._screen.fails(new.name, new.message)
+        elif (app := next((each for each in self._deployment.models if each.name == new.name), None)) is not None:
+            self._began = True
+            work = lambda: self._events.put(("asked", asked(app, self._url(), self._folder, time.sleep)))  # noqa: E731
+            threading.Thread(target=work, daemon=True).start()
+
+    def _on_asked(self, found: Ready) -> None:
+        self._ready[found.name] = found
+        self._screen.ready(found)
+        self._summarize()
+
+    def _summarize(self) -> None:
+        """Say once, when every model is ready or has failed, what serves; end where nothing does."""
+        expected = {str(app.get("name")) for app in self._deployment.raw["applications"]}
+        models = expected - own_pages(self._deployment.raw)
+        settled = {name for name, state in self._states.items() if state.settled or state.failed}
+        if self._told or not expected <= settled or not models <= self._failed | set(self._ready):
+            return
+        self._told = True
+        ready = [self._ready[name] for name in self._states if name in self._ready]
+        self._screen.summary(self._url(), ready, sorted(self._failed))
+        if models and not ready:
+            self._code = _FAILED
+
+    def _on_opened(self, content: Any) -> None:
+        if self._reloader is not None and (found := self._reloader.opened(content)) is not None:
+            self._deployment, config = found
+            self._server.send(f"deploy {config}")
+
+    def _on_signal(self, number: int) -> None:
+        if self._stop is not None or not self._began:
+            # Asked for twice, or nothing has served yet.
+            self._code = 0 if self._stop is None else 128 + number
+            return
+        self._screen.say("Stops: requests in progress are answered. Once more to end at once.")
+        self._stop = Stop(self._deployment.raw, self._server.haproxies, time.monotonic())
+        self._server.send("stop")
+
+    def _on_ended(self, status: int) -> None:
+        if self._stop is None:
+            self._screen.ended(status)
+        self._code = _FAILED if self._stop is None else 0
+
+    def _url(self) -> str:
+        setting = setting_of(self._deployment.raw)
+        host = "localhost" if setting.http_host in (*_EVERYWHERE, "127.0.0.1") else setting.http_host
+        return f"http://{host}:{setting.http_port}"
