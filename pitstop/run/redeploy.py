@@ -18,7 +18,9 @@ _IN_PLACE = "deployments"
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What of a config differs from before: applications, those among them that start again, and keys of the server."""
+    """What of a config differs from before: applications, those that are gone too; those among them that start again;
+    and keys of the server.
+    """
 
     applications: set[str]
     restarts: set[str]
@@ -31,7 +33,7 @@ def touched(before: Mapping[str, Any], now: Mapping[str, Any], code: set[str]) -
     differ = {name for name, app in new.items() if app != old.get(name)}
     restarts = {name for name in differ if _identity(new[name]) != _identity(old.get(name, {}))}
     keys = {key for key in {*before, *now} - {"applications"} if before.get(key) != now.get(key)}
-    return Touched(differ | (code & set(new)), restarts | (code & set(new)), keys)
+    return Touched(differ | (set(old) - set(new)) | (code & set(new)), restarts | (code & set(new)), keys)
 
 
 class Versions:

@@ -36,7 +36,6 @@ class Reloader:
         self._deployment, self._put, self._screen, self._console = deployment, put, screen, console
         self._sources = Sources(deployment.path, deployment.raw)
         self._versions = Versions(folder)
-        self._code: set[str] = set()
         self._next_s = 0.0
         self._opening = False
 
@@ -49,21 +48,22 @@ class Reloader:
             return
         self._screen.say(f"Changed: {', '.join(sorted(each.name for each in files))}. It is checked.")
         importlib.invalidate_caches()
-        # A file that did not pass is not deployed yet when the next one changes.
-        self._code |= self._sources.models_of(files)
         _, found = checked(self._deployment.path, self._console)
         wrong = wrong_syntax(files)
         for each in wrong:
             self._screen.warns(each)
-        self._sources.take(None if found is None else found.raw)
+        self._sources.look(None if found is None else found.raw)
         if found is None or wrong:
             self._screen.say(_STAYS)
             return
-        change = touched(self._deployment.raw, found.raw, self._code)
+        change = touched(self._deployment.raw, found.raw, self._sources.code())
         if change.server_keys:
             self._screen.warns(
                 f"{', '.join(sorted(change.server_keys))}: takes effect at the next start of `pitstop run`"
             )
+        if not change.applications:
+            self._screen.say("What is deployed is the same.")
+            return
         self._opening = True
         threading.Thread(target=self._open, args=(found, change.restarts), daemon=True).start()
 
@@ -77,16 +77,12 @@ class Reloader:
         if not all(each.ok for each in found):
             self._screen.say(_STAYS)
             return None
-        change = touched(self._deployment.raw, deployment.raw, self._code)
-        if not change.applications and set(self._deployment.raw) == set(deployment.raw):
-            gone = {app.name for app in self._deployment.models} - {app.name for app in deployment.models}
-            if not gone:
-                self._screen.say("Nothing that is served differs.")
-                return None
-        path = self._versions.write(deployment.raw, self._code)
-        self._deployment, self._code = deployment, set()
-        if change.applications:
-            self._screen.say(f"Deploys {', '.join(sorted(change.applications))}.")
+        code = self._sources.code()
+        change = touched(self._deployment.raw, deployment.raw, code)
+        path = self._versions.write(deployment.raw, code)
+        self._deployment = deployment
+        self._sources.deployed()
+        self._screen.say(f"Deploys {', '.join(sorted(change.applications))}.")
         return deployment, path
 
     def _open(self, deployment: Deployment, names: set[str]) -> None:

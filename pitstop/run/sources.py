@@ -1,5 +1,9 @@
-"""The files whose change deploys again: the config, and the Python files behind each of its models. Polled by mtime."""
+"""The files whose change deploys again: the config, and the Python files behind each of its models. Polled by mtime.
 
+What counts is the content: a file that is saved as it was, or changed back, deploys nothing.
+"""
+
+import hashlib
 import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,36 +13,51 @@ from configs.problems import items
 
 # When a file was changed last, and its size; None where there is none.
 _Stamps = dict[Path, tuple[int, int] | None]
+_Digests = dict[Path, bytes]
 
 
 class Sources:
-    """The files of a config, as they were when it was deployed last."""
+    """The files of a config, as they are now, as they were looked at last, and as they were deployed last."""
 
     def __init__(self, config: Path, raw: Mapping[str, Any]) -> None:
         self._config = config
         self._behind = behind(raw)
-        self._known = self._seen = self._stamps()
+        self._stamps = self._now()
+        self._settled = self._stamps
+        self._looked_at = self._deployed = self._digests()
 
     def changed(self) -> set[Path]:
-        """Return what has changed, once it has rested for a poll: an editor may write a file in several steps."""
-        before, self._seen = self._seen, self._stamps()
-        if before != self._seen:
+        """Return what has changed since it was looked at, once it rests: an editor may write a file in steps."""
+        before, self._stamps = self._stamps, self._now()
+        if before != self._stamps or self._settled == self._stamps:
             return set()
-        return {file for file, stamp in self._seen.items() if stamp != self._known.get(file)}
+        self._settled = self._stamps
+        return {file for file, digest in self._digests().items() if digest != self._looked_at.get(file)}
 
-    def take(self, raw: Mapping[str, Any] | None) -> None:
-        """Take the files as they are now for known; where the config could be read, look at what it names now."""
+    def look(self, raw: Mapping[str, Any] | None) -> None:
+        """Take the files as they are now for looked at; where the config could be read, take what it names now."""
         if raw is not None:
             self._behind = behind(raw)
-        self._known = self._seen = self._stamps()
+            self._stamps = self._settled = self._now()
+        self._looked_at = self._digests()
 
-    def models_of(self, files: Iterable[Path]) -> set[str]:
-        """Return the applications whose code is in these files."""
-        given = set(files)
-        return {name for name, own in self._behind.items() if own & given}
+    def code(self) -> set[str]:
+        """Return the applications whose code is not what was deployed."""
+        return {
+            name
+            for name, files in self._behind.items()
+            if any(self._looked_at.get(file) != self._deployed.get(file) for file in files)
+        }
 
-    def _stamps(self) -> _Stamps:
+    def deployed(self) -> None:
+        """Take what was looked at for deployed."""
+        self._deployed = self._looked_at
+
+    def _now(self) -> _Stamps:
         return {file: _stamp(file) for file in {self._config, *(each for own in self._behind.values() for each in own)}}
+
+    def _digests(self) -> _Digests:
+        return {file: hashlib.sha256(file.read_bytes()).digest() if file.is_file() else b"" for file in self._stamps}
 
 
 def behind(raw: Mapping[str, Any]) -> dict[str, set[Path]]:
