@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from requests.exceptions import ConnectionError as NoConnectionError
 
+from benchmarks.run_times import RATE_RPS
+from benchmarks.steady_load import Outcomes
 from configs.document import application
 from pitstop import processes
 from tests.e2e.clients import BODY
@@ -31,7 +31,6 @@ class Scaled(nn.Module):
         return factor * x
 """
 SAME = "What is deployed is the same."
-RATE_RPS, LOADED_S = 60, 3.0
 BROKEN = {"factory": "tests.services.slow:Slow", "kwargs": {"ms": "many"}}
 
 
@@ -146,9 +145,9 @@ def test_a_change_of_the_yaml_is_deployed_and_touches_no_other_application(servi
 
 def test_under_load_sigterm_loses_no_request_that_was_accepted(serving: Serving) -> None:
     outcomes = Outcomes()
-    clients = threading.Thread(target=put_load, args=(serving, outcomes))
+    clients = threading.Thread(target=outcomes.put_load, args=(f"{serving.model('scaled')}/infer", BODY, RATE_RPS))
     clients.start()
-    wait_until(lambda: outcomes.good > RATE_RPS * LOADED_S / 2, "no answers")
+    wait_until(lambda: outcomes.good > RATE_RPS, "no answers")
     everything = processes.of(serving.process.pid, serving.mark)
     serving.process.send_signal(signal.SIGTERM)
     serving.process.wait(timeout=60)
@@ -159,42 +158,6 @@ def test_under_load_sigterm_loses_no_request_that_was_accepted(serving: Serving)
     assert serving.process.returncode == 0
     assert any("haproxy" in line for line in everything.values())
     assert processes.of(None, serving.mark) == {}
-
-
-class Outcomes:
-    """What came of requests, each on a connection of its own."""
-
-    def __init__(self) -> None:
-        self.good = self.refused = 0
-        self.lost: list[str] = []
-        self.stop = threading.Event()
-
-    def ask(self, url: str) -> None:
-        try:
-            found = requests.post(url, json=BODY, timeout=20)
-        except NoConnectionError as error:
-            if "Connection refused" in str(error):
-                self.refused += 1
-            else:
-                self.lost.append(repr(error))
-        except requests.RequestException as error:
-            self.lost.append(repr(error))
-        else:
-            self.good += found.ok
-            self.lost += [] if found.ok else [f"{found.status_code} {found.text}"]
-
-
-def put_load(serving: Serving, outcomes: Outcomes) -> None:
-    """Send requests at a steady rate, however long each takes."""
-    threads, url = list[threading.Thread](), f"{serving.model('scaled')}/infer"
-    due = time.monotonic()
-    while not outcomes.stop.is_set():
-        threads.append(threading.Thread(target=outcomes.ask, args=(url,)))
-        threads[-1].start()
-        due += 1 / RATE_RPS
-        outcomes.stop.wait(max(0.0, due - time.monotonic()))
-    for each in threads:
-        each.join()
 
 
 def test_at_idle_ctrl_c_ends_every_process(cache: object) -> None:  # noqa: ARG001
