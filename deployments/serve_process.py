@@ -15,17 +15,18 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 import ray
 from ray import serve
-from ray.serve.scripts import cli
 
 from .applications import App, application, canaries
 from .serve_details import serve_details
 
-_LOOK_EVERY_S = 0.25
+# While an application is on its way; later, as seldom as a probe.
+_LOOK_EVERY_S, _SETTLED_S = 0.25, 1.0
 Tell = Callable[[str, Any], None]
 
 
@@ -35,7 +36,8 @@ def main() -> None:
     with os.fdopen(int(events), "w", buffering=1) as pipe:
 
         def tell(kind: str, content: Any) -> None:
-            pipe.write(json.dumps({kind: content}) + "\n")
+            with suppress(OSError):  # The other side has gone; the requests in progress have not.
+                pipe.write(json.dumps({kind: content}) + "\n")
 
         os.set_inheritable(int(events), False)
         threading.Thread(target=_listen, args=(commands,), daemon=True).start()
@@ -71,6 +73,8 @@ def _start_ray(tell: Tell) -> bool:
 
 def _deploy(config: str, tell: Tell) -> bool:
     """Whether Serve takes the config; what is wrong with an application shows later, in its state."""
+    from ray.serve.scripts import cli  # It imports private names, which another Ray may not have.
+
     try:
         cli(["run", config, "--non-blocking"], standalone_mode=False)
     except (Exception, SystemExit) as error:
@@ -85,7 +89,8 @@ def _watch(commands: "queue.SimpleQueue[str]", tell: Tell) -> None:
     known: list[dict[str, Any]] = []
     while True:
         try:
-            command, _, config = commands.get(timeout=_LOOK_EVERY_S).partition(" ")
+            settled = known != [] and all(each["settled"] for each in known)
+            command, _, config = commands.get(timeout=_SETTLED_S if settled else _LOOK_EVERY_S).partition(" ")
         except queue.Empty:
             command = ""
         if command == "stop":

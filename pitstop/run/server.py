@@ -34,8 +34,10 @@ class Server:
             argv, _environment(self._mark), subprocess.PIPE, Path.cwd(), into=subprocess.PIPE, kept=[tells]
         )
         os.close(tells)
-        for work in (lambda: self._listen(told, put), lambda: self._read(heard)):
-            threading.Thread(target=work, daemon=True).start()
+        works = (lambda: self._listen(told, put)), (lambda: self._read(heard))
+        self._threads = [threading.Thread(target=work, daemon=True) for work in works]
+        for each in self._threads:
+            each.start()
 
     def send(self, command: str) -> None:
         """Ask for something: `deploy CONFIG` or `stop`."""
@@ -58,6 +60,9 @@ class Server:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+        for each in self._threads:
+            # What it printed last is in the log by then.
+            each.join(_GONE_S)
 
     def _own(self) -> dict[int, str]:
         return processes.of(self._process.pid if self._process.poll() is None else None, self._mark)

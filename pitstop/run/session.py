@@ -89,9 +89,12 @@ class Session:
     @contextmanager
     def _signals(self) -> Iterator[None]:
         # SimpleQueue.put may run inside any other call, as a handler does.
-        before = {
-            each: signal.signal(each, lambda number, _: self._events.put(("signal", number))) for each in _SIGNALS
-        }
+        def put(number: int, _frame: object) -> None:
+            self._events.put(("signal", number))
+
+        # Under nohup a server outlives its terminal.
+        ours = [each for each in _SIGNALS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
+        before = {each: signal.signal(each, put) for each in ours}
         try:
             yield
         finally:
@@ -145,6 +148,9 @@ class Session:
             self._screen.fails(new.name, new.message)
         elif (app := next((each for each in self._deployment.models if each.name == new.name), None)) is not None:
             self._began = True
+            if self._states[app.name].replicas == 0:
+                self._events.put(("asked", Ready(app.name, f"{app.name}  scaled to zero: its first request starts it")))
+                return
             work = lambda: self._events.put(("asked", asked(app, self._url(), self._folder, time.sleep)))  # noqa: E731
             threading.Thread(target=work, daemon=True).start()
 

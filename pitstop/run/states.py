@@ -23,6 +23,7 @@ class State:
     failed: bool
     no_room: bool = False
     message: str = ""
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True)

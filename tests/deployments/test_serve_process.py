@@ -26,6 +26,7 @@ class Told:
 def watched(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the watch with these answers of Serve; after the last one it is asked to stop."""
     monkeypatch.setattr(serve_process, "_LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(serve_process, "_SETTLED_S", 0.001)
     monkeypatch.setattr(serve_process, "_deploy", lambda config, tell: tell("deployed", config))
 
     def watch(*answers: list[App] | Exception, commands: tuple[str, ...] = ()) -> list[tuple[str, Any]]:
@@ -72,7 +73,7 @@ def test_a_config_that_serve_refuses_is_told(monkeypatch: pytest.MonkeyPatch) ->
     def refuse(*_: object, **__: object) -> None:
         raise ValueError("no such field")
 
-    monkeypatch.setattr(serve_process, "cli", refuse)
+    monkeypatch.setattr("ray.serve.scripts.cli", refuse)
     told = Told()
     assert not serve_process._deploy("config.yaml", told)
     assert told.events == [("refused", "no such field")]

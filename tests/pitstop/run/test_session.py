@@ -15,7 +15,8 @@ from pitstop.run.ready import Ready
 from pitstop.run.session import Session
 
 PROJECT = Path(__file__).resolve().parents[3]
-STARTS = {"ready": False, "settled": False, "failed": False, "no_room": False, "message": "", "status": "DEPLOYING"}
+STARTS: dict[str, Any] = {"ready": False, "settled": False, "failed": False, "status": "DEPLOYING"}
+STARTS |= {"no_room": False, "message": "", "replicas": 1}
 READY = {**STARTS, "ready": True, "settled": True, "status": "RUNNING"}
 FAILED = {**STARTS, "settled": True, "failed": True, "status": "DEPLOY_FAILED", "message": "weights: no\nhelp: check"}
 KEPT = {**READY, "status": "DEPLOY_FAILED", "message": "weights: no\nhelp: check"}
@@ -114,6 +115,13 @@ def test_a_second_signal_ends_at_once_what_has_not_ended_yet(run: Callable[..., 
     events = [apps(digits=READY, cpu=READY), *asked("digits", "digits-cpu"), SIGINT, ("signal", signal.SIGTERM)]
     code, _, server = run(*events, haproxy=True)
     assert (code, server.sent, server.killed) == (128 + signal.SIGTERM, ["stop"], True)
+
+
+def test_a_model_that_is_scaled_to_zero_is_not_asked(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "asked", None)
+    zero = {**READY, "replicas": 0}
+    _, out, _ = run(apps(digits=zero, cpu=zero), SIGINT, stop=[("ended", 0)])
+    assert "digits  scaled to zero: its first request starts it\n" in out
 
 
 def test_a_server_that_ends_by_itself_is_an_error_that_names_the_log(run: Callable[..., Any], tmp_path: Path) -> None:
