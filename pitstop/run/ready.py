@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.backends import BACKENDS, short, titled
+from configs.lint.exposed_ports import is_open, setting_of
 from configs.loader import ModelApp
 from models.startup.check_results import MARKS
 
@@ -39,6 +40,13 @@ def asked(app: ModelApp, url: str, folder: Path, pause: Callable[[float], object
         if left:
             pause(_PAUSE_S)
     return Ready(app.name, f"{app.name}  answers, but not its metadata: {why.partition(chr(10))[0]}")
+
+
+def address(raw: Mapping[str, Any]) -> str:
+    """Return where a config's server answers, as seen from this machine."""
+    setting = setting_of(raw)
+    host = "localhost" if setting.http_host in ("127.0.0.1", "::") or is_open(setting.http_host) else setting.http_host
+    return f"http://{host}:{setting.http_port}"
 
 
 def line(name: str, properties: Mapping[str, Any]) -> str:

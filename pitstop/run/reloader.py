@@ -19,6 +19,8 @@ from .sources import Sources, wrong_syntax
 
 _LOOK_EVERY_S = 0.5
 _OPEN_S = 600.0
+# A config, and what came of opening its models.
+Found = tuple[Deployment, list[Opened]]
 _STAYS = "The version from before goes on serving."
 
 
@@ -37,44 +39,28 @@ class Reloader:
         self._sources = Sources(deployment.path, deployment.raw)
         self._versions = Versions(folder)
         self._next_s = 0.0
-        self._opening = False
+        self._busy = False
 
     def look(self) -> None:
-        """Check what has changed; open the models that it touches, in a thread whose end is the event `opened`."""
-        if self._opening or time.monotonic() < self._next_s:
+        """Have what has changed checked and opened, in a thread whose end is the event `opened`."""
+        if self._busy or time.monotonic() < self._next_s:
             return
         self._next_s = time.monotonic() + _LOOK_EVERY_S
-        if not (files := self._sources.changed()):
-            return
-        self._screen.say(f"Changed: {', '.join(sorted(each.name for each in files))}. It is checked.")
-        importlib.invalidate_caches()
-        _, found = checked(self._deployment.path, self._console)
-        wrong = wrong_syntax(files)
-        for each in wrong:
-            self._screen.warns(each)
-        self._sources.look(None if found is None else found.raw)
-        if found is None or wrong:
-            self._screen.say(_STAYS)
-            return
-        change = touched(self._deployment.raw, found.raw, self._sources.code())
-        if change.server_keys:
-            self._screen.warns(
-                f"{', '.join(sorted(change.server_keys))}: takes effect at the next start of `pitstop run`"
-            )
-        if not change.applications:
-            self._screen.say("What is deployed is the same.")
-            return
-        self._opening = True
-        threading.Thread(target=self._open, args=(found, change.restarts), daemon=True).start()
+        if files := self._sources.changed():
+            self._screen.say(f"Changed: {', '.join(sorted(each.name for each in files))}. It is checked.")
+            self._busy = True
+            threading.Thread(target=self._examine, args=(files,), daemon=True).start()
 
-    def opened(self, content: tuple[Deployment, list[Opened]]) -> tuple[Deployment, Path] | None:
-        """Take what came of opening; return what is served from now on, and the config to deploy."""
-        self._opening = False
-        deployment, found = content
-        for each in found:
+    def opened(self, found: Found | None) -> tuple[Deployment, Path] | None:
+        """Take what came of it; return what is served from now on, and the config to deploy."""
+        self._busy = False
+        if found is None:
+            return None
+        deployment, models = found
+        for each in models:
             if not each.ok:
                 self._screen.fails(each.name, each.text)
-        if not all(each.ok for each in found):
+        if not all(each.ok for each in models):
             self._screen.say(_STAYS)
             return None
         code = self._sources.code()
@@ -85,6 +71,30 @@ class Reloader:
         self._screen.say(f"Deploys {', '.join(sorted(change.applications))}.")
         return deployment, path
 
-    def _open(self, deployment: Deployment, names: set[str]) -> None:
-        found = [each for name in sorted(names) for each in open_models(deployment, name, _OPEN_S)]
-        self._put(("opened", (deployment, found)))
+    def _examine(self, files: set[Path]) -> None:
+        found = None
+        try:
+            found = self._found(files)
+        finally:
+            self._put(("opened", found))
+
+    def _found(self, files: set[Path]) -> Found | None:
+        """Check the config and the files, and open the models that start again; None where nothing is to deploy."""
+        importlib.invalidate_caches()
+        _, deployment = checked(self._deployment.path, self._console)
+        wrong = wrong_syntax(files)
+        for each in wrong:
+            self._screen.warns(each)
+        self._sources.look(None if deployment is None else deployment.raw)
+        if deployment is None or wrong:
+            self._screen.say(_STAYS)
+            return None
+        change = touched(self._deployment.raw, deployment.raw, self._sources.code())
+        if change.server_keys:
+            keys = ", ".join(sorted(change.server_keys))
+            self._screen.warns(f"{keys}: takes effect at the next start of `pitstop run`")
+        if not change.applications:
+            self._screen.say("What is deployed is the same.")
+            return None
+        names = sorted(change.restarts)
+        return deployment, [each for name in names for each in open_models(deployment, name, _OPEN_S)]

@@ -11,11 +11,10 @@ from typing import Any
 
 from rich.console import Console
 
-from configs.lint.exposed_ports import setting_of
 from configs.loader import Deployment
 
 from .progress import Progress
-from .ready import Ready, asked
+from .ready import Ready, address, asked
 from .reloader import Reloader
 from .screen import Screen
 from .server import Server
@@ -25,7 +24,6 @@ from .stop import Stop
 _TICK_S = 0.2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FAILED = 1
-_EVERYWHERE = ("", "0.0.0.0", "::")
 
 
 class Session:
@@ -37,6 +35,8 @@ class Session:
         self._screen = Screen(console, self._log)
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._progress = Progress(time.monotonic())
+        # A change of the port takes another start.
+        self._url = address(deployment.raw)
         self._states: dict[str, State] = {}
         self._ready: dict[str, Ready] = {}
         self._failed: set[str] = set()
@@ -151,7 +151,7 @@ class Session:
             if self._states[app.name].replicas == 0:
                 self._events.put(("asked", Ready(app.name, f"{app.name}  scaled to zero: its first request starts it")))
                 return
-            work = lambda: self._events.put(("asked", asked(app, self._url(), self._folder, time.sleep)))  # noqa: E731
+            work = lambda: self._events.put(("asked", asked(app, self._url, self._folder, time.sleep)))  # noqa: E731
             threading.Thread(target=work, daemon=True).start()
 
     def _on_asked(self, found: Ready) -> None:
@@ -168,7 +168,7 @@ class Session:
             return
         self._told = True
         ready = [self._ready[name] for name in self._states if name in self._ready]
-        self._screen.summary(self._url(), ready, sorted(self._failed))
+        self._screen.summary(self._url, ready, sorted(self._failed))
         if models and not ready:
             self._code = _FAILED
 
@@ -190,8 +190,3 @@ class Session:
         if self._stop is None:
             self._screen.ended(status)
         self._code = _FAILED if self._stop is None else 0
-
-    def _url(self) -> str:
-        setting = setting_of(self._deployment.raw)
-        host = "localhost" if setting.http_host in (*_EVERYWHERE, "127.0.0.1") else setting.http_host
-        return f"http://{host}:{setting.http_port}"

@@ -1,6 +1,8 @@
 """The line of a model that is ready, from its metadata."""
 
-from pitstop.run.ready import details, line
+import pytest
+
+from pitstop.run.ready import address, details, line
 
 CHECKS = [
     {"check": "inference mode", "code": "passed", "sentence": "eval mode"},
@@ -31,3 +33,15 @@ def test_what_was_waived_or_fell_back_is_told_in_a_sentence() -> None:
 
 def test_metadata_without_properties_still_make_a_line() -> None:
     assert line("m", {}) == "m"
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ({}, "http://localhost:8000"),
+        ({"host": "0.0.0.0", "port": 8080}, "http://localhost:8080"),
+        ({"host": "10.0.0.7", "port": 80}, "http://10.0.0.7:80"),
+    ],
+)
+def test_the_server_is_where_this_machine_reaches_it(options: dict[str, object], expected: str) -> None:
+    assert address({"http_options": options, "applications": []}) == expected

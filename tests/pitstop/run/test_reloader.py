@@ -52,7 +52,7 @@ class Reload:
         for _ in range(2):
             self._reloader._next_s = 0.0
             self._reloader.look()
-        if not self._reloader._opening:
+        if not self._reloader._busy:
             return None
         _, content = self.events.get(timeout=30)
         found = self._reloader.opened(content)
