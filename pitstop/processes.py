@@ -17,9 +17,9 @@ _PROC = Path("/proc")
 _END_S = 60.0
 
 
-def new_mark() -> str:
+def new_mark(name: str = "PITSTOP_RUN") -> str:
     """Return a mark, NAME=value, that no other run has; it goes into the environment of what is started."""
-    return f"PITSTOP_RUN={uuid.uuid4().hex}"
+    return f"{name}={uuid.uuid4().hex}"
 
 
 def of(root: int | None, mark: str) -> dict[int, str]:

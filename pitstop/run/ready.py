@@ -45,7 +45,7 @@ def asked(app: ModelApp, url: str, folder: Path, pause: Callable[[float], object
 def address(raw: Mapping[str, Any]) -> str:
     """Return where a config's server answers, as seen from this machine."""
     setting = setting_of(raw)
-    host = "localhost" if setting.http_host in ("127.0.0.1", "::") or is_open(setting.http_host) else setting.http_host
+    host = "localhost" if setting.http_host == "127.0.0.1" or is_open(setting.http_host) else setting.http_host
     return f"http://{host}:{setting.http_port}"
 
 

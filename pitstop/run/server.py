@@ -27,7 +27,8 @@ class Server:
     """A server that runs, or is on its way; `put` gets what it tells, `heard` each line of Ray's log."""
 
     def __init__(self, config: Path, put: Put, heard: Callable[[str], object]) -> None:
-        self._mark = processes.new_mark()
+        # Not the name of a mark that this process itself may have.
+        self._mark = processes.new_mark("PITSTOP_SERVER")
         told, tells = os.pipe()
         argv = [sys.executable, "-P", "-m", _MODULE, str(tells), str(config)]
         self._process = spawn(
