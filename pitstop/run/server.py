@@ -28,12 +28,11 @@ class Server:
 
     def __init__(self, config: Path, put: Put, heard: Callable[[str], object]) -> None:
         # Not the name of a mark that this process itself may have.
-        self._mark = processes.new_mark("PITSTOP_SERVER")
+        mark = processes.new_mark("PITSTOP_SERVER")
         told, tells = os.pipe()
         argv = [sys.executable, "-P", "-m", _MODULE, str(tells), str(config)]
-        self._process = spawn(
-            argv, _environment(self._mark), subprocess.PIPE, Path.cwd(), into=subprocess.PIPE, kept=[tells]
-        )
+        self._process = spawn(argv, _environment(mark), subprocess.PIPE, Path.cwd(), into=subprocess.PIPE, kept=[tells])
+        self._followed = processes.Followed(self._process, mark)
         os.close(tells)
         works = (lambda: self._listen(told, put)), (lambda: self._read(heard))
         self._threads = [threading.Thread(target=work, daemon=True) for work in works]
@@ -50,12 +49,12 @@ class Server:
 
     def haproxies(self) -> set[int]:
         """Return the HAProxies, those too that only finish requests from before a reload."""
-        return {pid for pid, line in self._own().items() if "haproxy" in line and " -f " in line}
+        return {pid for pid, line in self._followed.left().items() if "haproxy" in line and " -f " in line}
 
     def kill(self) -> None:
         """End whatever is still there, without asking."""
         deadline = time.monotonic() + _GONE_S
-        while (left := self._own()) and time.monotonic() < deadline:
+        while (left := self._followed.left()) and time.monotonic() < deadline:
             processes.kill(left)
             time.sleep(0.02)
         if self._process.poll() is None:
@@ -64,9 +63,6 @@ class Server:
         for each in self._threads:
             # What it printed last is in the log by then.
             each.join(_GONE_S)
-
-    def _own(self) -> dict[int, str]:
-        return processes.of(self._process.pid if self._process.poll() is None else None, self._mark)
 
     def _listen(self, told: int, put: Put) -> None:
         with os.fdopen(told, encoding="utf-8") as pipe:

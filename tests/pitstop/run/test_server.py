@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from pitstop import processes
 from pitstop.run import server as subject
 from pitstop.run.server import Server
 
@@ -51,10 +50,10 @@ def test_it_gets_commands_and_its_end_is_told_with_the_exit_status(run: Run) -> 
 @linux
 def test_after_kill_nothing_is_left(run: Run) -> None:
     run.events.get(timeout=30)
-    assert processes.of(None, run.server._mark) != {}
+    assert run.server._followed.left() != {}
     began = time.monotonic()
     run.server.kill()
-    assert processes.of(None, run.server._mark) == {}
+    assert run.server._followed.left() == {}
     assert time.monotonic() - began < 5
 
 
