@@ -51,6 +51,10 @@ class Server:
         """Return the HAProxies, those too that only finish requests from before a reload."""
         return {pid for pid, line in self._followed.left().items() if "haproxy" in line and " -f " in line}
 
+    def has_own_ray(self) -> bool:
+        """Whether Ray is among its processes, and no cluster that was there before."""
+        return processes.named(self._followed.left(), "gcs_server") is not None
+
     def kill(self) -> None:
         """End whatever is still there, without asking."""
         deadline = time.monotonic() + _GONE_S

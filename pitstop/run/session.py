@@ -4,7 +4,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,20 +40,12 @@ class Session:
         self._states: dict[str, State] = {}
         self._ready: dict[str, Ready] = {}
         self._failed: set[str] = set()
-        self._told = self._began = False
+        self._told = self._began = self._shared = False
         self._stop: Stop | None = None
+        # What it ends with once it has stopped; and once it has ended.
+        self._stopped_code = 0
         self._code: int | None = None
         self._reloader = Reloader(deployment, folder, self._events.put, self._screen, console) if reload else None
-        self._on: dict[str, Callable[[Any], None]] = {
-            "ray": self._on_ray,
-            "deployed": self._on_deployed,
-            "refused": self._on_refused,
-            "apps": self._on_apps,
-            "asked": self._on_asked,
-            "opened": self._on_opened,
-            "signal": self._on_signal,
-            "ended": self._on_ended,
-        }
 
     def run(self) -> int:
         """Serve until the end; return the exit status. No process is left then."""
@@ -76,11 +68,12 @@ class Session:
         except queue.Empty:
             pass
         else:
-            self._on[kind](content)
+            # By the event's kind: _on_ray, _on_apps, …
+            getattr(self, f"_on_{kind}")(content)
         now_s = time.monotonic()
         if self._stop is not None:
             if self._stop.over(now_s):
-                self._code = self._code or 0
+                self._code = self._stopped_code
             return
         self._screen.waits(self._progress.due(now_s))
         if self._told and self._reloader is not None:
@@ -109,6 +102,7 @@ class Session:
 
     def _on_ray(self, told: dict[str, Any]) -> None:
         self._screen.dashboard(told)
+        self._shared = not self._server.has_own_ray()
         self._progress.done("Ray")
         self._progress.at("Serve", "starts", time.monotonic())
 
@@ -118,7 +112,7 @@ class Session:
     def _on_refused(self, message: str) -> None:
         self._screen.fails(str(self._deployment.path), message)
         if not self._told:
-            self._code = _FAILED
+            self._end(_FAILED)
 
     def _on_apps(self, told: list[dict[str, Any]]) -> None:
         before, self._states = self._states, states(told)
@@ -170,7 +164,7 @@ class Session:
         ready = [self._ready[name] for name in self._states if name in self._ready]
         self._screen.summary(self._url, ready, sorted(self._failed))
         if models and not ready:
-            self._code = _FAILED
+            self._end(_FAILED)
 
     def _on_opened(self, content: Any) -> None:
         if self._reloader is not None and (found := self._reloader.opened(content)) is not None:
@@ -178,15 +172,23 @@ class Session:
             self._server.send(f"deploy {config}")
 
     def _on_signal(self, number: int) -> None:
-        if self._stop is not None or not self._began:
-            # Asked for twice, or nothing has served yet.
-            self._code = 0 if self._stop is None else 128 + number
+        if self._stop is not None:
+            self._code = 128 + number
             return
-        self._screen.say("Stops: requests in progress are answered. Once more to end at once.")
-        self._stop = Stop(self._deployment.raw, self._server.haproxies, time.monotonic())
-        self._server.send("stop")
+        if self._began:
+            self._screen.say("Stops: requests in progress are answered. Once more to end at once.")
+        self._end(0)
+
+    def _end(self, code: int) -> None:
+        """End; at once where no request can be in progress, unless Serve would go on in a cluster of others."""
+        if self._stop is None and (self._began or self._shared):
+            self._stopped_code = code
+            self._stop = Stop(self._deployment.raw, self._server.haproxies, time.monotonic())
+            self._server.send("stop")
+        else:
+            self._code = code
 
     def _on_ended(self, status: int) -> None:
         if self._stop is None:
             self._screen.ended(status)
-        self._code = _FAILED if self._stop is None else 0
+        self._code = _FAILED if self._stop is None else self._stopped_code

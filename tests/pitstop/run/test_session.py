@@ -27,6 +27,7 @@ class FakeServer:
     """Puts events instead of starting anything, and notes what it is asked for."""
 
     haproxy: bool = False
+    own_ray: bool = True
 
     def __init__(self, _config: Path, put: Callable[[tuple[str, Any]], object], heard: Callable[[str], object]) -> None:
         self.put, self.sent, self.killed = put, list[str](), False
@@ -42,6 +43,9 @@ class FakeServer:
 
     def haproxies(self) -> set[int]:
         return {1} if FakeServer.haproxy else set()
+
+    def has_own_ray(self) -> bool:
+        return FakeServer.own_ray
 
     def kill(self) -> None:
         self.killed = True
@@ -64,7 +68,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
 
     def run(*events: tuple[str, Any], stop: list[tuple[str, Any]] | None = None, **options: bool) -> Any:
         FakeServer.events, FakeServer.answers = list(events), {"stop": stop or []}
-        FakeServer.haproxy = options.pop("haproxy", False)
+        FakeServer.haproxy, FakeServer.own_ray = options.pop("haproxy", False), options.pop("own_ray", True)
         out = io.StringIO()
         console = plain_console(file=out, markup=False, soft_wrap=True)
         deployment = load(PROJECT / "serve_config.yaml")
@@ -109,6 +113,18 @@ def test_where_none_starts_the_exit_status_is_1(run: Callable[..., Any]) -> None
 def test_before_anything_serves_a_signal_ends_it_at_once(run: Callable[..., Any]) -> None:
     code, _, server = run(apps(digits=STARTS, cpu=STARTS), SIGINT)
     assert (code, server.sent, server.killed) == (0, [], True)
+
+
+RAY = ("ray", {"dashboard": "", "asks_for_token": False})
+
+
+@pytest.mark.parametrize("states, code", [(STARTS, 0), (FAILED, 1)])
+def test_in_a_cluster_of_others_serve_is_asked_to_stop_whatever_came_up(
+    states: dict[str, Any], code: int, run: Callable[..., Any]
+) -> None:
+    events = [RAY, apps(digits=states, cpu=states), *([SIGINT] if code == 0 else [])]
+    assert run(*events, stop=[("ended", 0)], own_ray=False)[0] == code
+    assert FakeServer.last.sent == ["stop"]
 
 
 def test_a_second_signal_ends_at_once_what_has_not_ended_yet(run: Callable[..., Any]) -> None:
