@@ -6,9 +6,9 @@ SOAK_MINUTES ?= 60
 
 .PHONY: run test test-fast test-ray test-paths test-timing test-long fuzz check bench reports autoscaling reliability soak bench-gpu install lock stubs swagger-ui clean
 
+# `exec`: Ctrl-C and SIGTERM reach pitstop itself.
 run: install ## serve CONFIG, once it is checked and its ports are free
-	@$(BIN)/pitstop check --ports $(CONFIG)
-	$(BIN)/serve run $(CONFIG)
+	@exec $(BIN)/pitstop run $(CONFIG)
 
 # Two jobs of like length: what starts Ray often waits for other processes.
 test: install ## what CI runs: lint, types, and every test but those of test-timing and test-long

@@ -1,6 +1,7 @@
-"""Tells the terminal of `serve run` that all models are ready, with a command to try, or which one is not, and why.
+"""Tells the terminal of `serve run` that all models are ready, or which one is not, and why.
 
-`serve run` itself prints nothing when an application fails, or waits for a GPU that is not there.
+`serve run` itself prints nothing when an application fails, or waits for a GPU that is not there. `pitstop run` asks
+Serve by itself (serve_process.py), and has this in Ray's log.
 """
 
 import asyncio
@@ -69,7 +70,4 @@ def _ready_line(ready: Sequence[App], failed: Sequence[str], port: int) -> str:
     without = f", without {', '.join(failed)}" if failed else ""
     if not names:
         return f"pitstop: no model started{without}. See the errors above."
-    line = f"curl localhost:{port}/v2/models/{names[0]}"
-    if "digits" in names:
-        line = f"curl --data-binary @examples/seven.png localhost:{port}/v2/models/digits/predict"
-    return f"pitstop is ready: {', '.join(names)}{without}\n  try: {line}"
+    return f"pitstop is ready: {', '.join(names)}{without}\n  try: curl localhost:{port}/v2/models/{names[0]}"

@@ -66,15 +66,28 @@ def serve_run(
     return spawn([*inside, command("serve"), "run", str(config)], env, out, cwd)
 
 
-def spawn(argv: Sequence[str], env: dict[str, str], out: int | IO[Any], cwd: Path = PROJECT) -> "subprocess.Popen[str]":
-    """Start a command that Ctrl-C does not reach; where this process is killed, the kernel ends it."""
+def spawn(
+    argv: Sequence[str],
+    env: dict[str, str],
+    out: int | IO[Any],
+    cwd: Path = PROJECT,
+    into: int | None = None,
+    kept: Sequence[int] = (),
+) -> "subprocess.Popen[str]":
+    """Start a command that Ctrl-C does not reach; where this process is killed, the kernel ends it.
+
+    `into` is its stdin, and `kept` are the file descriptors that it gets beside the usual ones.
+    """
     return subprocess.Popen(
         argv,
         cwd=cwd,
         env=env,
+        stdin=into,
         stdout=out,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",
+        pass_fds=kept,
         start_new_session=True,
         preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # One system call.
     )

@@ -17,9 +17,9 @@ _PROC = Path("/proc")
 _END_S = 60.0
 
 
-def new_mark() -> str:
+def new_mark(name: str = "PITSTOP_RUN") -> str:
     """Return a mark, NAME=value, that no other run has; it goes into the environment of what is started."""
-    return f"PITSTOP_RUN={uuid.uuid4().hex}"
+    return f"{name}={uuid.uuid4().hex}"
 
 
 def of(root: int | None, mark: str) -> dict[int, str]:
@@ -29,6 +29,23 @@ def of(root: int | None, mark: str) -> dict[int, str]:
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
     return {pid: line for pid in sorted(found - {os.getpid()}) if (line := _command(pid))}
+
+
+class Followed:
+    """A process and all that it has started; what loses both its parent and its mark is known from earlier looks."""
+
+    def __init__(self, process: "subprocess.Popen[str] | subprocess.Popen[bytes]", mark: str) -> None:
+        self._process, self._mark = process, mark
+        self._known: dict[int, tuple[str, str]] = {}
+
+    def left(self) -> dict[int, str]:
+        """Look again; return what still runs: ids with command lines."""
+        # Once it has ended, its id may be another's.
+        now = of(self._process.pid if self._process.poll() is None else None, self._mark)
+        self._known |= {pid: (line, _started(pid)) for pid, line in now.items()}
+        there = _running()
+        known = {pid: line for pid, (line, since) in self._known.items() if pid in there and _started(pid) == since}
+        return known | now
 
 
 def named(processes: dict[int, str], text: str) -> int | None:
@@ -52,20 +69,14 @@ def end(
         wait_s: how long it may take to end.
         ask_others_after_s: when they are asked to stop as well; None where a server must see to that itself.
     """
-    before = {pid: (line, _started(pid)) for pid, line in _own(process, mark).items()}
+    followed = Followed(process, mark)
+    followed.left()
     process.send_signal(signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=wait_s)
-
-    def left() -> dict[int, str]:
-        # What had lost both its parent and its mark is known from before.
-        there = _running()
-        known = {pid: line for pid, (line, since) in before.items() if pid in there and _started(pid) == since}
-        return known | _own(process, mark)
-
-    if ask_others_after_s is not None and (others := _wait(left, ask_others_after_s)):
+    if ask_others_after_s is not None and (others := _wait(followed.left, ask_others_after_s)):
         _signal(others, signal.SIGTERM)
-    stayed = _wait(left, patience_s)
+    stayed = _wait(followed.left, patience_s)
     kill(stayed)
     process.wait()
     return list(stayed.values())
@@ -102,11 +113,6 @@ def program(cmdline: str) -> str:
     script = next((each for each in others if "/" in each and not each.startswith("-")), "")
     named = Path(script) if Path(first).name.startswith("python") and script else Path(first)
     return "/".join(named.parts[-2:]) if named.suffix == ".py" else named.name
-
-
-def _own(process: "subprocess.Popen[str] | subprocess.Popen[bytes]", mark: str) -> dict[int, str]:
-    # Once it has ended, its id may be another's.
-    return of(process.pid if process.poll() is None else None, mark)
 
 
 def _wait(left: Callable[[], dict[int, str]], patience_s: float) -> dict[int, str]:

@@ -1,14 +1,15 @@
-"""Starts `serve run` as a user does, on free ports, and ends it so that nothing stays behind.
+"""Starts `serve run` or `pitstop run` as a user does, on free ports, and ends it so that nothing stays behind.
 
 Every process of a run inherits a mark in its environment, by which those left over are found afterwards.
 """
 
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ __all__ = [
     "dashboard",
     "deploy",
     "free_port",
+    "pitstop_run",
     "serve_run",
 ]
 
@@ -48,7 +50,7 @@ Edit = Callable[[dict[str, Any]], None]
 
 @dataclass
 class Serving:
-    """A running `serve run`."""
+    """A running `serve run` or `pitstop run`."""
 
     port: int
     grpc_port: int
@@ -104,6 +106,19 @@ def serve_run(
         yield serving
 
 
+@contextmanager
+def pitstop_run(config: Path, edit: Edit | None = None, *arguments: str) -> Iterator[Serving]:
+    """Run `pitstop run` on a config. It is not waited for; whatever it leaves behind is an error."""
+    with Ports() as ports, tempfile.TemporaryDirectory(prefix="pit-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        serving = _start(_written(config, SHORT, edit, folder, ports), folder, PROJECT, arguments)
+        threading.Thread(target=_read, args=(serving,), daemon=True).start()
+        try:
+            yield serving
+        finally:
+            _end(serving)
+
+
 def left_over(mark: str) -> list[str]:
     """Return the command lines of running processes that carry the mark; for clusters not made by `serve_run`."""
     return list(processes.of(None, mark).values())
@@ -155,13 +170,18 @@ def _written(config: Path, path: str, edit: Edit | None, folder: Path, ports: Po
     return written
 
 
-def _start(config: Path, folder: Path, cwd: Path) -> Serving:
+def _start(config: Path, folder: Path, cwd: Path, run: Sequence[str] | None = None) -> Serving:
+    """Start `serve run`, or `pitstop run` with these arguments."""
     mark = processes.new_mark()
     environment = {
         **isolated_server.environment(folder, mark),
         "PITSTOP_CACHE": os.environ.get("PITSTOP_CACHE", str(folder / "cache")),
     }
-    process = isolated_server.serve_run(config, environment, subprocess.PIPE, cwd)
+    if run is None:
+        process = isolated_server.serve_run(config, environment, subprocess.PIPE, cwd)
+    else:
+        argv = [sys.executable, "-m", "pitstop", "run", str(config), *run]
+        process = isolated_server.spawn(argv, {**environment, "TMPDIR": str(folder)}, subprocess.PIPE, cwd)
     raw = yaml.safe_load(config.read_text())
     roots = [app for app in raw["applications"] if app["import_path"] == "deployments.app:root"]
     grpc_port = roots[0].get("args", {}).get("grpc_port", 0) if roots else 0

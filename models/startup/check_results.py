@@ -23,7 +23,7 @@ from ..compile.refused import Made, Refused, sentences
 from .acceptance_result import Acceptance
 
 Code = Literal["passed", "failed", "measured", "not_applicable", "waived"]
-_MARKS = {"passed": "✓", "measured": "✓", "not_applicable": "-", "waived": "!", "failed": "✗"}
+MARKS = {"passed": "✓", "measured": "✓", "not_applicable": "-", "waived": "!", "failed": "✗"}
 _BACKEND = {"script": TORCHSCRIPT, "trace": TORCHSCRIPT}
 _HOW = {"script": "TorchScript, scripted", "trace": "TorchScript, traced"}
 _MADE = {"now": "made in this start", "before": "loaded from the cache", "file": "loaded from the model's file"}
@@ -213,7 +213,7 @@ _RESULTS: dict[str, type[CheckResult]] = {
 
 def line(result: CheckResult) -> str:
     """Return `✓ batching: 7.8 times faster than one by one (…)`."""
-    return f"{_MARKS[result.code]} {result.check}: {result.sentence}"
+    return f"{MARKS[result.code]} {result.check}: {result.sentence}"
 
 
 def as_json(result: CheckResult) -> dict[str, Any]:

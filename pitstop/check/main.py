@@ -31,9 +31,13 @@ PRICES = "prices.yaml"
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """What is checked beyond the file itself: whether its ports are free, and whether its models open."""
+    """What is checked beyond the file itself: whether its ports are free, and whether its models open.
+
+    `brief`: print what is wrong and which ports are open, not what will be served.
+    """
 
     ports: bool = False
+    brief: bool = False
     load: bool = False
     model: str | None = None
     timeout_s: float = 600.0
@@ -68,7 +72,8 @@ def _check_file(path: Path, console: Console, options: CheckOptions) -> int:
         return PROBLEMS
     if deployment is not None and not _serves(deployment, console, options):
         return PROBLEMS
-    console.print(f"{path}: ok", style="green")
+    if not options.brief:
+        console.print(f"{path}: ok", style="green")
     return CLEAN
 
 
@@ -82,15 +87,20 @@ def _serves(deployment: Deployment, console: Console, options: CheckOptions) -> 
     except (ConfigError, ModelError) as error:
         console.print(f"{path}: {error}", style="red")
         return False
+    if not options.brief:
+        _show_models(deployment, models, console)
+    if opened := sentence(list(exposed_ports(setting_of(deployment.raw)))):
+        console.print(f"{path}: note: {opened}", style="cyan")
+    return _show_cache(console, options.brief) and _fits(deployment, console, options)
+
+
+def _show_models(deployment: Deployment, models: Sequence[ModelApp], console: Console) -> None:
     console.print(_table(deployment))
     for app in models:
         if app.config.source.pretrained is not None:
-            console.print(f"{path}: {app.name}: {_signature(app)}")
+            console.print(f"{deployment.path}: {app.name}: {_signature(app)}")
         if placed := [f"{each.name} from {each.path}" for each in app.config.outputs if each.path is not None]:
-            console.print(f"{path}: {app.name}: outputs {', '.join(placed)}")
-    if opened := sentence(list(exposed_ports(setting_of(deployment.raw)))):
-        console.print(f"{path}: note: {opened}", style="cyan")
-    return _show_cache(console) and _fits(deployment, console, options)
+            console.print(f"{deployment.path}: {app.name}: outputs {', '.join(placed)}")
 
 
 def _fits(deployment: Deployment, console: Console, options: CheckOptions) -> bool:
@@ -134,13 +144,15 @@ def _show(place: str, problem: Problem, console: Console) -> None:
         console.print(problem.text(place), style="red")
 
 
-def _show_cache(console: Console) -> bool:
-    """Print where the cache is, its use and its bound; False where the bound is none."""
+def _show_cache(console: Console, brief: bool) -> bool:
+    """Print where the cache is, its use and its bound, unless brief; False where the bound is none."""
     try:
         bound_gib = cache.bound_gib()
     except ModelError as error:
         console.print(str(error), style="red")
         return False
+    if brief:
+        return True
     console.print(
         f"cache: {cache.cache_dir()}, {cache.used_bytes() / 2**30:.1f} of {bound_gib:g} GiB ({cache.VARIABLE})"
     )

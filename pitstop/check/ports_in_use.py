@@ -13,6 +13,13 @@ from ..ports import is_free
 _LISTEN = "0A"
 _PROC = Path("/proc")
 _HELP = "is that another pitstop? End it by Ctrl-C in its terminal, or give this config ports of its own"
+# Where a config has each port; the others are variables of Serve.
+_KEYS = {
+    "HTTP": "http_options.port",
+    "Serve's gRPC": "grpc_options.port",
+    "gRPC for any client": "args.grpc_port of root",
+}
+_VARIABLES = "RAY_SERVE_HAPROXY_STATS_PORT and its like in env_vars"
 
 
 def taken(raw: Mapping[str, Any]) -> str:
@@ -24,7 +31,8 @@ def taken(raw: Mapping[str, Any]) -> str:
     if not held:
         return ""
     lines = [f"port {each.first} ({each.what}) is taken by {_holder(each.first)}" for each in held]
-    return "\n".join([*lines, f"help: {_HELP}"])
+    keys = dict.fromkeys(_KEYS.get(each.what, _VARIABLES) for each in held)
+    return "\n".join([*lines, f"help: {_HELP}: {', '.join(keys)}"])
 
 
 def _ray_started() -> bool:

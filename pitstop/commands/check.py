@@ -31,5 +31,5 @@ def check(
     """
     from ..check.main import CheckOptions, check_files
 
-    asked = CheckOptions(ports, load_, model, timeout)
+    asked = CheckOptions(ports=ports, load=load_, model=model, timeout_s=timeout)
     raise typer.Exit(check_files(configs or [CONFIG], options=asked))

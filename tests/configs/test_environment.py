@@ -128,8 +128,10 @@ def test_a_replica_of_several_nodes_may_finish_what_it_took_at_the_end_of_its_dr
 SHIPPED = ("cluster", "minilm", "mlp", "resnet50")
 
 
-def test_the_image_ends_by_the_signal_that_lets_serve_run_answer_what_is_under_way() -> None:
-    assert "\nSTOPSIGNAL SIGINT\n" in (PROJECT / "configs" / "kubernetes" / "Dockerfile").read_text()
+def test_the_image_runs_what_answers_on_sigterm_what_is_under_way() -> None:
+    image = (PROJECT / "configs" / "kubernetes" / "Dockerfile").read_text()
+    assert '\nCMD ["pitstop", "run", "--verbose", "serve_config.yaml"]' in image
+    assert "STOPSIGNAL" not in image
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def said(script: Script) -> str:
 
 def test_nothing_is_said_before_every_model_is_ready() -> None:
     script = Script([], [app("digits", "LOADING"), app("mlp", "READY")], [app("digits", "READY"), app("mlp", "READY")])
-    assert said(script).startswith("pitstop is ready: digits, mlp\n  try: curl --data-binary @examples/seven.png")
+    assert said(script).startswith("pitstop is ready: digits, mlp\n  try: curl localhost:8000/v2/models/digits")
 
 
 def test_a_failed_model_is_named_with_its_reason_and_the_rest_is_ready(caplog: pytest.LogCaptureFixture) -> None:

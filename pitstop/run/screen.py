@@ -1,0 +1,74 @@
+"""What `pitstop run` writes to the terminal. Ray's log is in a file of its own."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ..isolated_server import command
+from .ready import Ready
+
+_MOST_LINES = 6
+
+
+class Screen:
+    """The terminal of one run."""
+
+    def __init__(self, console: Console, log: Path) -> None:
+        self._console, self._log = console, log
+
+    def starts(self, config: Path) -> None:
+        self.say(f"{config}: starts. Ray's log: {self._log}")
+
+    def dashboard(self, told: dict[str, Any]) -> None:
+        """Say where Ray's dashboard is, and how to get in where it asks for a token."""
+        token = (
+            f", which asks for a token: `{command('ray')} get-auth-token` prints it" if told["asks_for_token"] else ""
+        )
+        if told["dashboard"]:
+            self.say(f"Ray's dashboard: http://{told['dashboard']}{token}")
+
+    def say(self, text: str) -> None:
+        self._console.print(text)
+
+    def waits(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._console.print(f"… {line}", style="dim")
+
+    def ready(self, found: Ready) -> None:
+        self._console.print(found.line, style="green")
+        for line in found.details:
+            self._console.print(f"  {line}", style="yellow")
+
+    def warns(self, text: str) -> None:
+        self._console.print(text, style="yellow")
+
+    def fails(self, name: str, message: str) -> None:
+        self._console.print(f"✗ {name}: {sentence(message, self._log)}", style="red")
+
+    def summary(self, url: str, ready: Sequence[Ready], failed: Sequence[str]) -> None:
+        """Say what serves, with a request to try for each, and what does not."""
+        without = f" Not served: {', '.join(failed)}." if failed else ""
+        if not ready:
+            self._console.print(f"No model started.{without}", style="bold red")
+            return
+        self._console.print(f"Ready at {url}: {', '.join(each.name for each in ready)}.{without} Ctrl-C stops it.")
+        for each in ready:
+            if each.curl:
+                self.say(f"  {each.curl}")
+
+    def ended(self, status: int) -> None:
+        self._console.print(
+            f"The server ended with exit status {status}\nhelp: its log says why: {self._log}", style="red"
+        )
+
+
+def sentence(message: str, log: Path) -> str:
+    """Return our own message as it is; of a traceback only its last line, and where the rest is."""
+    lines = [line.rstrip() for line in message.splitlines() if line.strip()]
+    if not lines:
+        return f"failed, and Serve gives no reason\nhelp: see {log}"
+    if len(lines) <= _MOST_LINES and "Traceback" not in message:
+        return "\n".join(lines)
+    return f"{lines[-1].strip()}\nhelp: the traceback is in {log}"

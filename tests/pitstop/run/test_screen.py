@@ -1,0 +1,54 @@
+"""What the terminal gets."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from pitstop.report.terminal import plain_console
+from pitstop.run.ready import Ready
+from pitstop.run.screen import Screen, sentence
+
+LOG = Path("ray.log")
+
+
+@pytest.fixture
+def shown() -> tuple[Screen, io.StringIO]:
+    out = io.StringIO()
+    return Screen(plain_console(file=out, markup=False, soft_wrap=True), LOG), out
+
+
+def test_our_own_message_is_shown_as_it_is() -> None:
+    assert (
+        sentence("weights.pt: no such file\nhelp: check the path", LOG)
+        == "weights.pt: no such file\nhelp: check the path"
+    )
+
+
+def test_of_a_traceback_only_the_last_line_is_shown_and_where_the_rest_is() -> None:
+    text = "Traceback (most recent call last):\n  File x\nValueError: no\n"
+    assert sentence(text, LOG) == "ValueError: no\nhelp: the traceback is in ray.log"
+
+
+def test_a_failure_without_a_message_names_the_log() -> None:
+    assert "ray.log" in sentence("", LOG)
+
+
+def test_the_summary_has_a_request_for_each_model_and_names_what_failed(shown: tuple[Screen, io.StringIO]) -> None:
+    screen, out = shown
+    screen.summary("http://localhost:8000", [Ready("a", "", (), "curl a"), Ready("b", "")], ["c"])
+    assert out.getvalue() == "Ready at http://localhost:8000: a, b. Not served: c. Ctrl-C stops it.\n  curl a\n"
+
+
+def test_without_a_model_it_says_so(shown: tuple[Screen, io.StringIO]) -> None:
+    screen, out = shown
+    screen.summary("http://localhost:8000", [], ["c"])
+    assert out.getvalue() == "No model started. Not served: c.\n"
+
+
+@pytest.mark.parametrize("asks, more", [(True, "get-auth-token"), (False, "")])
+def test_the_dashboard_is_named_and_how_to_get_in(asks: bool, more: str, shown: tuple[Screen, io.StringIO]) -> None:
+    screen, out = shown
+    screen.dashboard({"dashboard": "127.0.0.1:8265", "asks_for_token": asks})
+    assert "http://127.0.0.1:8265" in out.getvalue()
+    assert ("get-auth-token" in out.getvalue()) == bool(more)
