@@ -1,0 +1,57 @@
+"""The text of what `pitstop init` writes: a config, a client and a test."""
+
+import os
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from configs.code_files import PROJECT
+
+from ..report.render import render
+from ..yaml_edit.new_config import application, head
+from .draft import Draft
+
+# What editors complete and check YAML by; the line is written where the file is there.
+SCHEMA = PROJECT / "configs" / "schema.json"
+CONFIG, CLIENT, TEST = "serve.yaml", "client.py", "test_service.py"
+_NOTES = {
+    "device": "a GPU if there is one, else the CPU; the log says which",
+    "num_cpus": "what Ray reserves of the machine for a replica",
+    "num_gpus": "the share of a GPU, where there is one",
+}
+
+
+def config(draft: Draft, args: Mapping[str, Any], path: Path, options: str) -> str:
+    """Return a whole config with this model. `path` is where it will be, `options` what the user typed."""
+    title = (
+        f"# {draft.name}, written by `pitstop init {options}`. Every key: docs/settings.md. Check it: pitstop check."
+    )
+    schema = ""
+    if SCHEMA.is_file():
+        schema = f"# yaml-language-server: $schema={os.path.relpath(SCHEMA, path.resolve().parent)}\n"
+    return f"{schema}{title}\n\n{head()}{textwrap.indent(item(draft, args), '  ')}"
+
+
+def item(draft: Draft, args: Mapping[str, Any], environment: str | None = None) -> str:
+    """Return the model's application as an item of `applications`."""
+    name, source, *rest = args.items()
+    own = {"device": "auto", "num_cpus": 0.5, "num_gpus": 0.5}
+    ordered = dict([name, *((key, args.get(key, value)) for key, value in own.items()), source, *rest])
+    notes = dict(_NOTES)
+    if "outputs" not in args:
+        notes["source"] = f"it answers {draft.outputs}"
+    given = {} if environment is None else {"environment": environment}
+    return application(ordered, draft.deployment, notes=notes, **given)
+
+
+def client(draft: Draft) -> str:
+    """Return a program that asks the model, with requests alone."""
+    return render("init/client.py.j2", name=draft.name, kind=draft.kind, inputs=draft.sizes)
+
+
+def test(draft: Draft, path: Path, own: Path) -> str:
+    """Return a test of the running service; `path` is the config's and `own` the test's."""
+    # Bytes of a file are no text, which JSON needs.
+    raw = draft.kind in ("picture", "sound") and not draft.sizes
+    return render("init/test_service.py.j2", name=draft.name, raw=raw, config=str(path), own=str(own))
