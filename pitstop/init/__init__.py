@@ -1,1 +1,1 @@
-"""What `pitstop init` and `pitstop add` are made of. The modules behind find.py import torch and run in a child process."""
+"""What `pitstop init` and `pitstop add` are made of. What find.py imports runs in a child process, with torch."""

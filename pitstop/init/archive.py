@@ -13,7 +13,7 @@ from models.startup.prepare import freeze_in_eval
 
 from ..export.mar_import import bring
 from ..export.options import ExportOptions
-from .draft import Draft
+from .draft import Draft, Kind
 from .options import InitOptions
 from .run import row_sizes, run
 
@@ -33,5 +33,5 @@ def draft(name: str, path: Path, options: InitOptions, folder: Path) -> Draft:
     whole = run(model, freeze_in_eval(source.load(model.source)))
     said = [line for line in heard.getvalue().splitlines() if line.startswith("not carried over:")]
     more = {key: value for key, value in deployment.items() if key not in ("name", "max_ongoing_requests")}
-    kind = "picture" if model.predict.decode else "tensors"
+    kind: Kind = "picture" if model.predict.decode else "tensors"
     return Draft(name, (args,), kind, listed(whole.outputs), tuple(said), more, row_sizes(whole))

@@ -63,5 +63,5 @@ def _as_arrays(file: str, names: Sequence[str], folder: Path) -> str:
     if not arrays:
         raise ModelError(f"--example {file}: holds no tensor\nhelp: save a tensor, a tuple or a dict of tensors")
     path = folder / f"{Path(file).stem}.npz"
-    np.savez(path, **arrays)
+    np.savez(path, **arrays)  # type: ignore[arg-type]  # Their names are the user's.
     return str(path)

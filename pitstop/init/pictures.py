@@ -100,5 +100,6 @@ def _normalization(text: str | None, channels: int) -> tuple[tuple[float, ...], 
     except ValueError:
         pass
     raise ModelError(
-        f"--normalize {text}: is not imagenet (3 channels), nor MEAN/STD\nhelp: write it like 0.5/0.5, or 0.1,0.2,0.3/1,1,1"
+        f"--normalize {text}: is not imagenet (3 channels), nor MEAN/STD\n"
+        "help: write it like 0.5/0.5, or 0.1,0.2,0.3/1,1,1"
     )

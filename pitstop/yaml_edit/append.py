@@ -21,7 +21,7 @@ def append_application(text: str, item: str, after: Any) -> str:
         PatchError: the file has no list of applications in lines of their own, or would change elsewhere.
     """
     try:
-        tree, before = yaml.compose(text), yaml.safe_load(text)
+        tree, before = _tree(text), yaml.safe_load(text)
         items = next(value for key, value in tree.value if key.value == "applications")
         if not isinstance(items, yaml.SequenceNode) or items.flow_style or not items.value:
             raise PatchError(f"applications: is no list in lines of its own\n{_BY_HAND}")
@@ -42,7 +42,7 @@ def append_application(text: str, item: str, after: Any) -> str:
 def anchor_of(text: str) -> str | None:
     """Return the anchor of the variables in controller_options, None where they have none."""
     path: list[Any] = ["controller_options", "runtime_env", "env_vars"]
-    node = yaml.compose(text)
+    node = _tree(text)
     for key in path:
         found = [value for name, value in getattr(node, "value", []) if getattr(name, "value", None) == key]
         if not found:
@@ -51,6 +51,13 @@ def anchor_of(text: str) -> str | None:
     line = text.splitlines()[node.start_mark.line - 1]
     after = line.partition("env_vars:")[2].split("#")[0].strip()
     return after.removeprefix("&") if after.startswith("&") else None
+
+
+def _tree(text: str) -> yaml.Node:
+    node = yaml.compose(text)
+    if node is None:
+        raise PatchError(f"the file is empty\n{_BY_HAND}")
+    return node
 
 
 def _end(lines: list[str], last: int, column: int) -> int:
