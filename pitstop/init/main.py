@@ -71,6 +71,8 @@ def _init(options: InitOptions, console: Console) -> None:
 def _places(options: InitOptions, name: str) -> tuple[Path, Path]:
     """Return the folder of what is written, and the config."""
     to = options.to or Path(name.replace("-", "_").replace(".", "_"))
+    if options.to is None and to.resolve() == Path(options.source).resolve():
+        to = Path(f"{to}_service")
     if to.suffix in (".yaml", ".yml"):
         return to.parent, options.config or to
     if to.resolve().parent == PROJECT and (to / "__init__.py").exists():

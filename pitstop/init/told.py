@@ -1,7 +1,9 @@
 """What `pitstop init` prints: what was found, and what to run next."""
 
+import json
+import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from ..check.load_models import Opened
 from . import write
 from .draft import Draft
 from .options import InitOptions
+
+# Numbers that a line for a terminal may have.
+_MOST_TYPED = 24
 
 
 def typed(options: InitOptions) -> str:
@@ -53,7 +58,7 @@ def show_next(
         "picture": f"curl --data-binary @{example or 'picture.jpg'} {url}/predict",
         "sound": f"curl --data-binary @{example or 'speech.wav'} {url}/predict",
         "text": f"curl -H 'Content-Type: text/plain' -d 'a text' {url}/predict",
-        "tensors": f"curl {url} # what it takes and gives",
+        "tensors": _instance(draft, url),
     }[draft.kind]
     given = {"picture": f" {example or 'picture.jpg'}", "sound": f" {example or 'speech.wav'}", "text": " 'a text'"}
     console.print("\nnext:")
@@ -64,6 +69,19 @@ def show_next(
         f"pytest {folder / write.TEST}",
     ):
         console.print(f"  {line}")
+
+
+def _instance(draft: Draft, url: str) -> str:
+    """Return a request of zeros where one is short enough to be typed, else a request for the signature."""
+    if sum(math.prod(shape) for _, _, shape, _ in draft.sizes) > _MOST_TYPED:
+        return f"curl {url} # what it takes and gives"
+    row = {name: _filled(shape, 1 if kind.startswith("INT") else 0.5) for name, kind, shape, _ in draft.sizes}
+    instance = row if len(row) > 1 else next(iter(row.values()))
+    return f"curl {url}/predict -d '{json.dumps({'instances': [instance]})}'"
+
+
+def _filled(shape: Sequence[int], value: float) -> Any:
+    return value if not shape else [_filled(shape[1:], value) for _ in range(shape[0])]
 
 
 def _inputs(draft: Draft, args: Mapping[str, Any]) -> str:

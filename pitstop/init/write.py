@@ -15,10 +15,14 @@ from .draft import Draft
 # What editors complete and check YAML by; the line is written where the file is there.
 SCHEMA = PROJECT / "configs" / "schema.json"
 CONFIG, CLIENT, TEST = "serve.yaml", "client.py", "test_service.py"
+_FIRST = ("name", "device", "num_cpus", "num_gpus", "source")
+_LAST = ("inputs", "outputs", "dims", "preprocess", "predict")
 _NOTES = {
     "device": "a GPU if there is one, else the CPU; the log says which",
     "num_cpus": "what Ray reserves of the machine for a replica",
     "num_gpus": "the share of a GPU, where there is one",
+    "example": "a real input, for the checks of the start",
+    "dims": "the sizes that are warmed; the last is the largest that may come",
 }
 
 
@@ -35,14 +39,12 @@ def config(draft: Draft, args: Mapping[str, Any], path: Path, options: str) -> s
 
 def item(draft: Draft, args: Mapping[str, Any], environment: str | None = None) -> str:
     """Return the model's application as an item of `applications`."""
-    name, source, *rest = args.items()
-    own = {"device": "auto", "num_cpus": 0.5, "num_gpus": 0.5}
-    ordered = dict([name, *((key, args.get(key, value)) for key, value in own.items()), source, *rest])
-    notes = dict(_NOTES)
-    if "outputs" not in args:
-        notes["source"] = f"it answers {draft.outputs}"
+    whole = {"device": "auto", "num_cpus": 0.5, "num_gpus": 0.5, **args}
+    middle = [key for key in whole if key not in (*_FIRST, *_LAST)]
+    ordered = {key: whole[key] for key in (*_FIRST, *middle, *_LAST) if key in whole}
+    remark = "" if "outputs" in args else f"outputs, as the start finds them: {draft.outputs}"
     given = {} if environment is None else {"environment": environment}
-    return application(ordered, draft.deployment, notes=notes, **given)
+    return application(ordered, draft.deployment, notes=_NOTES, remark=remark, **given)
 
 
 def client(draft: Draft) -> str:

@@ -61,6 +61,7 @@ def application(
     deployment: Mapping[str, Any],
     environment: str = f"{{env_vars: *{ANCHOR}}}",
     notes: Mapping[str, str] | None = None,
+    remark: str = "",
 ) -> str:
     """Return a model's application as an item of `applications`, without indentation.
 
@@ -69,6 +70,7 @@ def application(
         deployment: keys of its deployment beside max_ongoing_requests.
         environment: its `runtime_env`, on one line.
         notes: comments for keys of `args`.
+        remark: a comment below them.
     """
     name, notes = args["name"], notes or {}
     lines = [f"- name: {name}", f"  route_prefix: /v2/models/{name}", "  import_path: deployments.app:model"]
@@ -77,6 +79,7 @@ def application(
         first, *rest = dump({key: value}).splitlines()
         lines += [f"    {first}{f' # {notes[key]}' if key in notes else ''}", *(f"    {each}" for each in rest)]
     below = textwrap.indent(dump({"name": "Model", "max_ongoing_requests": 1024, **deployment}), "      ").rstrip()
+    lines += [f"    # {line}" for line in textwrap.wrap(remark, _WIDTH - 10)]
     return "\n".join([*lines, "  deployments:", f"    - {below.lstrip()}"]) + "\n"
 
 
@@ -108,5 +111,11 @@ def _list(dumper: _Dumper, data: list[Any]) -> yaml.Node:
     return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flow)
 
 
+def _text(dumper: _Dumper, data: str) -> yaml.Node:
+    # In double quotes, as the shipped configs have them, where a text has to be quoted on one line.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style='"' if ":" in data else None)
+
+
+_Dumper.add_representer(str, _text)
 _Dumper.add_representer(dict, _mapping)
 _Dumper.add_representer(list, _list)
