@@ -49,9 +49,8 @@ def show_next(
 ) -> None:
     names = ", ".join([*made, write.CLIENT, write.TEST])
     what = "added it to" if options.config is not None else "wrote"
-    console.print(
-        f"\n{what} {config}; wrote {names} in {folder}/" if folder != Path() else f"\n{what} {config}, {names}"
-    )
+    place = "beside it" if config.parent == folder else f"in {folder}/"
+    console.print(f"\n{what} {config}, and {place} {names}")
     example = options.example[0] if options.example and draft.kind != "text" else None
     url = f"localhost:8000/v2/models/{draft.name}"
     asked = {

@@ -28,9 +28,7 @@ _NOTES = {
 
 def config(draft: Draft, args: Mapping[str, Any], path: Path, options: str) -> str:
     """Return a whole config with this model. `path` is where it will be, `options` what the user typed."""
-    title = (
-        f"# {draft.name}, written by `pitstop init {options}`. Every key: docs/settings.md. Check it: pitstop check."
-    )
+    title = f"# {draft.name}, written by `pitstop init {options}`.\n# docs/settings.md has every key; `pitstop check` finds errors."
     schema = ""
     if SCHEMA.is_file():
         schema = f"# yaml-language-server: $schema={os.path.relpath(SCHEMA, path.resolve().parent)}\n"

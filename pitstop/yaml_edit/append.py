@@ -1,5 +1,6 @@
 """Puts one more application behind the others of a YAML file; every other byte of it stays as it was."""
 
+import re
 from typing import Any
 
 import yaml
@@ -44,13 +45,12 @@ def anchor_of(text: str) -> str | None:
     path: list[Any] = ["controller_options", "runtime_env", "env_vars"]
     node = _tree(text)
     for key in path:
-        found = [value for name, value in getattr(node, "value", []) if getattr(name, "value", None) == key]
-        if not found:
+        inner = [value for name, value in getattr(node, "value", []) if getattr(name, "value", None) == key]
+        if not inner:
             return None
-        [node] = found
-    line = text.splitlines()[node.start_mark.line - 1]
-    after = line.partition("env_vars:")[2].split("#")[0].strip()
-    return after.removeprefix("&") if after.startswith("&") else None
+        [node] = inner
+    found = re.match(r"&(\S+)", text[node.start_mark.index :])
+    return found[1] if found else None
 
 
 def _tree(text: str) -> yaml.Node:
