@@ -28,7 +28,9 @@ _NOTES = {
 
 def config(draft: Draft, args: Mapping[str, Any], path: Path, options: str) -> str:
     """Return a whole config with this model. `path` is where it will be, `options` what the user typed."""
-    title = f"# {draft.name}, written by `pitstop init {options}`.\n# docs/settings.md has every key; `pitstop check` finds errors."
+    title = (
+        f"# {draft.name}, written by `pitstop init {options}`.\n# Every key: docs/settings.md. Errors: `pitstop check`."
+    )
     schema = ""
     if SCHEMA.is_file():
         schema = f"# yaml-language-server: $schema={os.path.relpath(SCHEMA, path.resolve().parent)}\n"

@@ -1,8 +1,8 @@
 """Networks as their users write them, for `pitstop init`: nothing says what they take."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Mlp(nn.Module):
@@ -50,7 +50,7 @@ class Cnn(nn.Module):
         self.body, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4 * 15 * 15, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(F.max_pool2d(self.body(x), 2).flatten(1))  # type: ignore[no-any-return]
+        return self.head(functional.max_pool2d(self.body(x), 2).flatten(1))  # type: ignore[no-any-return]
 
 
 class Vit(nn.Module):
