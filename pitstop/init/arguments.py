@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import torch
@@ -51,8 +51,9 @@ def arguments_of(factory: str, weights: str | None, given: Mapping[str, Any]) ->
         return Arguments(dict(given), {})
     numbers = [each.name for each in parameters if type(each.default) is int and each.name not in given]
     # With what is missing, then with one default after the other, as where the weights have other classes.
-    for names in [missing, *([*missing, each] for each in numbers)] if missing else [[each] for each in numbers]:
-        fits = _that_fit(factory, names, given, content, weights)
+    until = time.monotonic() + _BUDGET_S
+    for names in _groups(missing, numbers):
+        fits = _that_fit(factory, names, given, content, weights, until)
         if len(fits) == 1:
             return Arguments({**given, **fits[0]}, fits[0])
         if len(fits) > 1:
@@ -64,6 +65,14 @@ def arguments_of(factory: str, weights: str | None, given: Mapping[str, Any]) ->
     return Arguments(dict(given), {})
 
 
+def _groups(missing: Sequence[str], numbers: Sequence[str]) -> Iterator[list[str]]:
+    """Yield which arguments to try together: what is missing, then with one default more, then with two."""
+    for more in range(3):
+        for group in combinations(numbers, more):
+            if names := [*missing, *group]:
+                yield names
+
+
 def _parameters(factory: str) -> list[Parameter]:
     try:
         found = inspect.signature(resolve(factory)).parameters.values()
@@ -73,9 +82,14 @@ def _parameters(factory: str) -> list[Parameter]:
 
 
 def _that_fit(
-    factory: str, names: Sequence[str], given: Mapping[str, Any], content: Mapping[str, Any], weights: str
+    factory: str,
+    names: Sequence[str],
+    given: Mapping[str, Any],
+    content: Mapping[str, Any],
+    weights: str,
+    until: float,
 ) -> list[dict[str, int]]:
-    until, fits = time.monotonic() + _BUDGET_S, list[dict[str, int]]()
+    fits = list[dict[str, int]]()
     numbers = _numbers(content)
     for tried, values in enumerate(product(numbers, repeat=len(names))):
         if tried > _MOST_TRIED or time.monotonic() > until or len(fits) > 4:

@@ -22,7 +22,7 @@ _NOTES = {
     "num_cpus": "what Ray reserves of the machine for a replica",
     "num_gpus": "the share of a GPU, where there is one",
     "example": "a real input, for the checks of the start",
-    "dims": "the sizes that are warmed; the last is the largest that may come",
+    "dims": "the sizes that are warmed (docs/shapes.md)",
 }
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,13 +91,13 @@ def picture(path: Path, side: int, seed: int = 0) -> Path:
     return path
 
 
-def asked(folder: Path, serving: Serving, service: str, what: str) -> dict[str, object]:
+def asked(folder: Path, serving: Serving, service: str, what: str) -> dict[str, Any]:
     """Return what the client that was written prints."""
     command = [sys.executable, f"{service}/client.py", what]
     environment = {**os.environ, "PITSTOP_URL": serving.url}
     found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr + serving.log
-    answer: dict[str, object] = json.loads(found.stdout.replace("'", '"'))
+    answer: dict[str, Any] = json.loads(found.stdout)
     return answer
 
 
