@@ -11,15 +11,19 @@ from models.signature import listed
 from models.sources import source
 from models.startup.prepare import freeze_in_eval
 
-from ..export.mar_import import bring
+from ..export.mar_import import bring, module_of
 from ..export.options import ExportOptions
 from .draft import Draft, Kind
 from .options import InitOptions
 from .run import row_sizes, run
 
 
-def draft(name: str, path: Path, options: InitOptions, folder: Path) -> Draft:
-    """Import the archive; its hooks and its settings come with it. Raise ModelError where it cannot be imported."""
+def draft(name: str, path: Path, options: InitOptions, folder: Path, final: Path) -> Draft:
+    """Import the archive; its hooks and its settings come with it. Raise ModelError where it cannot be imported.
+
+    Its code is a package, so `final`, where the folder will be, must be one that can be imported too.
+    """
+    module_of(final)
     config = folder / "imported.yaml"
     order = ExportOptions(
         folder, mar=path, model=name, kwargs=options.arguments, inputs=options.inputs, yaml=config, force=True

@@ -24,9 +24,10 @@ from . import archive, examples, pictures, texts
 from .arguments import arguments_of
 from .draft import Draft, Kind
 from .guess import Guess
-from .infer import Found, infer, needed
+from .infer import infer, needed
 from .options import InitOptions
 from .run import row_sizes, run
+from .settle import Found
 from .subject import Subject, subject_of
 
 _DIM = "tokens"
@@ -37,17 +38,17 @@ def find(order: tuple[InitOptions, str, str], report: Report) -> None:
 
     The order has a folder for what is generated, and the folder where that will be in the end.
     """
-    options, folder, _ = order
+    options, folder, final = order
     try:
-        report((True, _draft(options, Path(folder))))
+        report((True, _draft(options, Path(folder), Path(final))))
     except BaseException as error:  # A factory may raise anything, SystemExit too.
         report((False, told(error)))
 
 
-def _draft(options: InitOptions, folder: Path) -> Draft:
+def _draft(options: InitOptions, folder: Path, final: Path) -> Draft:
     subject, said = subject_of(options), list[str]()
     if subject.archive is not None:
-        return archive.draft(subject.name, subject.archive, options, folder)
+        return archive.draft(subject.name, subject.archive, options, folder, final)
     if "pretrained" in subject.source:
         return _pretrained(subject)
     if "factory" in subject.source:
@@ -129,6 +130,8 @@ def _listed_inputs(found: Found, dim: str | None) -> list[dict[str, Any]]:
         if each.highest is not None and each.dtype != torch.uint8:
             line |= {"low": 1} if each.padding == 0 else {}
             line["high"] = each.highest
+        elif each.like is not None and not each.sizes and dim:
+            line |= {"low": 1, "high": dim}
         lines.append(line)
     return lines
 

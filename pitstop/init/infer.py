@@ -2,39 +2,24 @@
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from inspect import Parameter
-from itertools import chain, product
+from itertools import product
 
 import torch
 from torch import nn
 
-from models.errors import ModelError, first_line
+from models.errors import ModelError
 from models.startup.input_binding import parameters_of
 
 from .entries import Entry, Need, first_layer
 from .guess import Guess, fresh
 from .probe import Probe
+from .settle import Found, settled, unknown
 
 _STEPS = 24
 _MOST_INPUTS = 4
 _NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-# What pictures and sequences usually are, then whatever else there may be.
-_SIDES = {3: (224, 32, 64, 128, 256, 96, 384, 299, 48, 512), 1: (28, 32, 64, 224, 128, 256)}
-_LENGTHS = (16, 32, 64, 100, 128, 24, 50, 96, 256, 512, 1000, 1024)
-_MOST = 640
-_OPEN = (16, 32, 64, 128, 256, 512)
 _MASKS, _COUNTS = ("mask",), ("length", "lengths", "lens")
-
-
-@dataclass(slots=True)
-class Found:
-    """The inputs, and the axes that may have any of `open_sizes`; `said` is what a person should know of it."""
-
-    guesses: list[Guess]
-    open_axes: list[tuple[Guess, int]] = field(default_factory=list)
-    open_sizes: tuple[int, ...] = ()
-    said: list[str] = field(default_factory=list)
 
 
 def infer(module: nn.Module, given: Sequence[Guess] = ()) -> Found:
@@ -53,11 +38,11 @@ def infer(module: nn.Module, given: Sequence[Guess] = ()) -> Found:
     probe = Probe(module, by_name=names is not None and not isinstance(module, torch.jit.ScriptModule))
     if given:
         _opened(probe, given)
-        return _settled(probe, list(given))
+        return settled(probe, list(given))
     if names is None or not names:
-        raise _unknown(["inputs"], "forward names no parameters", None)
+        raise unknown(["inputs"], "forward names no parameters", None)
     if len(names) > _MOST_INPUTS:
-        raise _unknown(names, f"forward takes {len(names)} inputs", None)
+        raise unknown(names, f"forward takes {len(names)} inputs", None)
     failure: Exception | None = None
     for ranks in product((1, 2, 3), repeat=len(names)):
         guesses = _first(names, ranks)
@@ -66,10 +51,12 @@ def infer(module: nn.Module, given: Sequence[Guess] = ()) -> Found:
         if not all(each.like is not None or _has_own_layer(each, entries) for each in guesses):
             continue
         try:
-            return _settled(probe, guesses)
+            return settled(probe, guesses)
         except ModelError as unsettled:
             failure = failure or unsettled
-    raise _unknown(names, "no layer of the network tells it", failure)
+    joined = any(len(each.inputs) > 1 for each in entries)
+    why = "inputs are put together before any layer takes them" if joined else "no layer of the network tells it"
+    raise unknown(names, why, failure)
 
 
 def _opened(probe: Probe, given: Sequence[Guess]) -> None:
@@ -152,73 +139,3 @@ def _follow(guesses: Sequence[Guess]) -> None:
     for each in guesses:
         if each.like is not None and each.sizes:
             each.sizes = by_name[each.like].sizes[:1]
-
-
-def _settled(probe: Probe, guesses: list[Guess]) -> Found:
-    """Find sizes for the axes that no layer needs: the sides of a picture, the length of a sequence."""
-    found = Found(guesses)
-    pictures = [each for each in guesses if each.planes == 2 and len(each.unknown) == 2]
-    sequences = [(each, axis) for each in guesses if each not in pictures and not each.like for axis in each.unknown]
-    sequences += [(each, 0) for each in guesses if each.like is not None and each.sizes]
-    sides = [(each, axis) for each in pictures for axis in each.unknown]
-    if sides:
-        _side(probe, found, sides)
-    if sequences and not _open(probe, found, sequences):
-        length = probe.first(guesses, sequences, chain(_LENGTHS, range(1, _MOST)))
-        if length is not None and probe.error(guesses) is None:
-            found.said.append(f"{sequences[0][0].name} is {length} long, the first length that ran")
-    for each in pictures:
-        _as_bytes(probe, guesses, each)
-    error = probe.error(guesses)
-    if error is not None:
-        raise _unknown([each.name for each in guesses], "no size that was tried runs", error)
-    return found
-
-
-def _side(probe: Probe, found: Found, sides: list[tuple[Guess, int]]) -> None:
-    picture, _ = sides[0]
-    channels = next((picture.sizes[axis] for axis in sorted(picture.known)), 1)
-    usual = _SIDES.get(channels, _SIDES[3])
-    side = probe.first(found.guesses, sides, chain(usual, range(4, _MOST)))
-    if side is None:
-        return
-    others = [each for each in usual[:4] if each != side and probe.runs(found.guesses, sides, each)]
-    if others:
-        found.said.append(
-            f"{picture.name} may have other sizes than {side} by {side}: write yours into inputs, or start again with "
-            f"--input {_flag(picture)} or an --example"
-        )
-
-
-def _open(probe: Probe, found: Found, axes: list[tuple[Guess, int]]) -> bool:
-    """Whether the network runs with any length; then the sizes to warm are those up to its longest."""
-    if not all(probe.runs(found.guesses, axes, size) for size in (5, 12, 16)):
-        return False
-    sizes = [size for size in _OPEN if probe.runs(found.guesses, axes, size)]
-    found.open_axes, found.open_sizes = axes, tuple(sizes[:4])
-    for each, axis in axes:
-        each.sizes[axis] = found.open_sizes[0]
-    return True
-
-
-def _as_bytes(probe: Probe, guesses: Sequence[Guess], picture: Guess) -> None:
-    """Take bytes where the network divides by 255: then a picture needs no preparation."""
-    if picture.pixels and picture.dtype == torch.float32:
-        picture.dtype, picture.highest = torch.uint8, 255
-        if probe.error(guesses) is not None:
-            picture.dtype, picture.highest = torch.float32, None
-
-
-def _flag(guess: Guess) -> str:
-    sizes = ",".join(str(size) if axis in guess.known else "SIZE" for axis, size in enumerate(guess.sizes))
-    return f"{guess.name}:{guess.datatype}:-1,{sizes}"
-
-
-def _unknown(names: Sequence[str], why: str, error: Exception | None) -> ModelError:
-    last = f"; the last error was: {first_line(error)}" if error is not None else ""
-    flags = " ".join(f"--input {name}:FP32:-1,3,224,224" for name in names)
-    return ModelError(
-        f"what {' and '.join(names)} of forward {'is' if len(names) == 1 else 'are'} cannot be found out: {why}{last}\n"
-        f"help: give a real input with --example FILE (.npy, .npz, .pt, .json, .txt or a picture), or say it: {flags}, "
-        "with the datatype and the shape that yours has; -1 is a size that is open"
-    )

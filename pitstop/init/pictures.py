@@ -14,14 +14,16 @@ from models.sources.files import fetch
 from ..report.render import render
 from .draft import Kind
 from .guess import Guess
-from .infer import Found, infer
+from .infer import infer
 from .options import InitOptions
 from .probe import Probe
+from .settle import Found
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 # A picture of this size may be one that the network was trained with; a larger one is a photo.
 _LARGEST = 256
 _USUAL = 224
+_SMALLEST = 16
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HOOKS = "hooks.py"
 
@@ -62,7 +64,9 @@ def prepared(
     if len(found.guesses) != 1 or found.open_axes:
         return {}, "tensors"
     [only] = found.guesses
-    picture = len(only.sizes) == 3 and only.sizes[0] in (1, 3) and (only.planes == 2 or is_picture(options.example))
+    picture = (
+        len(only.sizes) == 3 and only.sizes[0] in (1, 3) and (only.planes == 2 or min(only.sizes[1:]) >= _SMALLEST)
+    )
     if not picture or only.dtype not in (torch.uint8, torch.float32):
         return {}, "tensors"
     if only.dtype == torch.uint8:

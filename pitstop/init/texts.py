@@ -12,7 +12,8 @@ from models.errors import ModelError
 
 from ..report.render import render
 from .guess import Guess
-from .infer import Found, infer, needed
+from .infer import infer, needed
+from .settle import Found
 
 HOOKS = "hooks.py"
 _FILE = "tokenizer.json"
