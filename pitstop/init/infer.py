@@ -44,17 +44,18 @@ def infer(module: nn.Module, given: Sequence[Guess] = ()) -> Found:
     if len(names) > _MOST_INPUTS:
         raise unknown(names, f"forward takes {len(names)} inputs", None)
     failure: Exception | None = None
+    joined = False
     for ranks in product((1, 2, 3), repeat=len(names)):
         guesses = _first(names, ranks)
         entries, error = _solve(probe, guesses)
         failure = failure or error
+        joined |= any(len(each.inputs) > 1 for each in entries[:1])
         if not all(each.like is not None or _has_own_layer(each, entries) for each in guesses):
             continue
         try:
             return settled(probe, guesses)
         except ModelError as unsettled:
             failure = failure or unsettled
-    joined = any(len(each.inputs) > 1 for each in entries)
     why = "inputs are put together before any layer takes them" if joined else "no layer of the network tells it"
     raise unknown(names, why, failure)
 

@@ -92,7 +92,7 @@ def unknown(names: Sequence[str], why: str, error: Exception | None) -> ModelErr
     last = f"; the last error was: {first_line(error)}" if error is not None else ""
     flags = " ".join(f"--input {name}:FP32:-1,3,224,224" for name in names)
     return ModelError(
-        f"what {' and '.join(names)} of forward {'is' if len(names) == 1 else 'are'} cannot be found out: {why}{last}\n"
+        f"forward takes {' and '.join(names)}, and what that is cannot be found out: {why}{last}\n"
         f"help: give a real input with --example FILE (.npy, .npz, .pt, .json, .txt or a picture), or say it: {flags}, "
         "with the datatype and the shape that yours has; -1 is a size that is open"
     )

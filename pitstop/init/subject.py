@@ -100,7 +100,7 @@ def _classes_in(path: Path) -> str:
         classes = re.findall(r"^class (\w+)\(.*Module\)", path.read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
         return f"{path} is not there"
-    return f"add its class: {' or '.join(f'{path}:{each}' for each in classes or ['Network'])}"
+    return f"add its class: {' or '.join(f'{path}:{each}' for each in classes[:4] or ['Network'])}"
 
 
 def _kebab(text: str) -> str:

@@ -46,7 +46,7 @@ def test_no_size_is_warmed_that_the_network_refuses() -> None:
 
 
 def test_inputs_that_are_put_together_before_any_layer_are_asked_for() -> None:
-    with pytest.raises(ModelError, match="a and b of forward are cannot be found out"):
+    with pytest.raises(ModelError, match=r"forward takes a and b, and .* put together before any layer"):
         infer(networks.Together().eval())
 
 
