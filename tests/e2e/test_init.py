@@ -102,7 +102,7 @@ def asked(folder: Path, serving: Serving, service: str, what: str) -> dict[str, 
 
 
 def assert_own_test_passes(folder: Path, serving: Serving, service: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{service}/test_service.py"]
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", f"{service}/test_service.py"]
     environment = {**os.environ, "PITSTOP_URL": serving.url}
     found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
