@@ -72,7 +72,7 @@ def show_next(
 
 def _instance(draft: Draft, url: str) -> str:
     """Return a request of zeros where one is short enough to be typed, else a request for the signature."""
-    if sum(math.prod(shape) for _, _, shape, _ in draft.sizes) > _MOST_TYPED:
+    if not draft.sizes or sum(math.prod(shape) for _, _, shape, _ in draft.sizes) > _MOST_TYPED:
         return f"curl {url} # what it takes and gives"
     row = {name: _filled(shape, 1 if kind.startswith("INT") else 0.5) for name, kind, shape, _ in draft.sizes}
     instance = row if len(row) > 1 else next(iter(row.values()))
