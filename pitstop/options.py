@@ -23,6 +23,10 @@ Json = Annotated[
 ]
 Format = Annotated[Literal["binary", "json"], typer.Option("--format", help="Format of the requests.")]
 SloMs = Annotated[float, typer.Option("--slo-ms", help="Latency target: p99, in milliseconds.")]
+Arg = Annotated[
+    list[str] | None,
+    typer.Option("--arg", metavar="NAME=VALUE", help="An argument of the network's class or factory; may be repeated."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 
 
@@ -40,6 +44,10 @@ def rate(of: str) -> Any:
 
 def report(of: str) -> Any:
     return typer.Option("--report", metavar="DIR", help=f"Write a report into this folder: {of}.")
+
+
+def input_(metavar: str, of: str) -> Any:
+    return typer.Option("--input", metavar=metavar, help=f"An input of the network: {of}.")
 
 
 def timeout(of: str, least: float | None = None) -> Any:

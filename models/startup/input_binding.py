@@ -45,7 +45,7 @@ def bound_to(module: nn.Module, model_inputs: Sequence[Tensor], who: str) -> Bou
     Raises:
         ModelError: only some names are parameters, or a required parameter has no input.
     """
-    parameters = _parameters(module)
+    parameters = parameters_of(module)
     if parameters is None:
         return Bound(module, tuple(model_inputs), "by order, forward names no parameters")
     own = [each for each in parameters if each.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)]
@@ -117,7 +117,8 @@ def _refuse_wrong_count(own: Sequence[Parameter], open_end: bool, names: Sequenc
         )
 
 
-def _parameters(module: nn.Module) -> list[Parameter] | None:
+def parameters_of(module: nn.Module) -> list[Parameter] | None:
+    """Return the parameters of forward in the order of a call; None where it names none."""
     if isinstance(module, torch.jit.ScriptModule):
         return _of_script(module)
     try:

@@ -27,15 +27,18 @@ class Opened:
     output: str = ""
 
 
-def open_models(deployment: Deployment, model: str | None, most_s: float) -> Iterator[Opened]:
-    """Open one model after the other, each for no longer than `most_s`; yield what came of it."""
+def open_models(deployment: Deployment, model: str | None, most_s: float, kept: bool = False) -> Iterator[Opened]:
+    """Open one model after the other, each for no longer than `most_s`; yield what came of it.
+
+    With `kept` the outcome is kept, so that the first start of a replica goes by it.
+    """
     for app in deployment.models:
         if model is None or app.name == model:
-            yield _open(deployment.path, app, most_s)
+            yield _open(deployment.path, app, most_s, kept)
 
 
-def _open(config: Path, app: ModelApp, most_s: float) -> Opened:
-    order = (str(config), app.name)
+def _open(config: Path, app: ModelApp, most_s: float, kept: bool) -> Opened:
+    order = (str(config), app.name, kept)
     with tempfile.TemporaryFile() as printed:
         try:
             [(ok, text, warned)] = child_process.run(_CHILD, order, most_s, app.environment(), printed)

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from models.startup.opened_model import OpenedModel
 
 
-def open_one(order: tuple[str, str], report: Report) -> None:
-    """Open an application of a config; report whether it opened, what came of it, and what the start warned of."""
-    config, application = order
+def open_one(order: tuple[str, str, bool], report: Report) -> None:
+    """Open an application of a config; report whether it opened, what came of it, and what the start warned of.
+
+    The third part of the order is whether the outcome is kept for later starts.
+    """
+    config, application, kept = order
     warned: list[str] = []
     logging.getLogger("pitstop").addHandler(Heard(warned.append, logging.WARNING))
     try:
         app = next(app for app in load(config).models if app.name == application)
-        found = (True, _open(app))
+        found = (True, _open(app, kept))
     except BaseException as error:  # A factory may raise anything, SystemExit too, and each has its sentence.
         found = (False, told(error))
     report((*found, "\n".join(dict.fromkeys(warned))))
@@ -42,14 +45,14 @@ class Heard(logging.Handler):
         self._tell(record.getMessage())
 
 
-def _open(app: ModelApp) -> str:
+def _open(app: ModelApp, kept: bool) -> str:
     from models.errors import ModelError
 
     device, note = place(app)
     from models.startup.open_model import open_model
     from models.startup.output_binding import BY_NAME, ONE_TENSOR
 
-    served = open_model(app.config, device, note or None)
+    served = open_model(app.config, device, note or None, kept=kept)
     slowest_s = max(served.forward_ms.values(), default=0.0) / 1000
     hang_s = app.tunables.forward_timeout_s
     if hang_s is not None and slowest_s >= hang_s:

@@ -25,10 +25,9 @@ def export(
         str | None,
         typer.Option(metavar="FILE.py:CALLABLE", help="Callable that builds the network; or MODULE:CALLABLE."),
     ] = None,
-    kwarg: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="An argument of the factory.")] = None,
+    arg: options.Arg = None,
     input_: Annotated[
-        list[str] | None,
-        typer.Option("--input", metavar="NAME:DATATYPE:SHAPE[:LOW..HIGH]", help="An input of the network."),
+        list[str] | None, options.input_("NAME:DATATYPE:SHAPE[:LOW..HIGH]", "where its code does not say it")
     ] = None,
     output: Annotated[
         list[str] | None,
@@ -55,7 +54,7 @@ def export(
     """
     from ..export.main import ExportOptions, export
 
-    kwargs, inputs, outputs = (tuple(each or ()) for each in (kwarg, input_, output))
+    kwargs, inputs, outputs = (tuple(each or ()) for each in (arg, input_, output))
     network = ExportOptions(out, source, to, factory, kwargs, inputs, outputs, lengths, config, model)
     archive = replace(network, mar=mar, ts_config=ts_config, name=name)
     raise typer.Exit(export(replace(archive, trust_pickle=trust_pickle, yaml=yaml, force=force)))

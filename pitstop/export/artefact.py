@@ -103,7 +103,7 @@ def _safetensors(job: Job, module: nn.Module, _: SampleInputs | None, made: Made
         source.load(_reload(job, found))
         return found
     except (ModelError, ValidationError):
-        note = f"{own}() does not take these weights as it is: name what builds the network with --factory and --kwarg"
+        note = f"{own}() does not take these weights as it is: name what builds the network with --factory and --arg"
         return made.model_copy(update={"note": note})
 
 

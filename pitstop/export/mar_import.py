@@ -27,7 +27,7 @@ def bring(options: ExportOptions, console: Console) -> int:
     assert options.mar is not None
     if options.source or options.config or options.model or options.to:
         raise ModelError("--mar: goes with no SOURCE, --config, --model or --to\nhelp: the archive says what it holds")
-    module = _module_of(options.dest)
+    module = module_of(options.dest)
     existed = options.dest.exists()
     if existed and not options.force and (not options.dest.is_dir() or any(options.dest.iterdir())):
         raise ModelError(f"{options.dest}: is there already\nhelp: name a new folder, or write into it with --force")
@@ -64,7 +64,7 @@ def _bring(options: ExportOptions, archive: Archive, module: str, console: Conso
     _show(options, path, [*settings.kept, *handled.kept, *brought.kept], lost, console)
 
 
-def _module_of(dest: Path) -> str:
+def module_of(dest: Path) -> str:
     """Return the import path of a folder, as `serve run` will see it from the working directory or the project."""
     for root in (Path.cwd(), Path(__file__).resolve().parents[2]):
         if dest.resolve().is_relative_to(root) and dest.resolve() != root:

@@ -64,7 +64,7 @@ def kind_of(options: ExportOptions) -> Kind:
 def _source(options: ExportOptions) -> SourceConfig | None:
     if options.factory is None:
         if options.kwargs:
-            raise ModelError("--kwarg: there is no factory to hand it to\nhelp: add --factory path/to/file.py:callable")
+            raise ModelError("--arg: there is no factory to hand it to\nhelp: add --factory path/to/file.py:callable")
         return None
     weights = None if options.trust_pickle else options.source
     try:
@@ -104,7 +104,7 @@ def _from_config(options: ExportOptions, to: Kind, dest: Path) -> Job:
         "--input": options.inputs,
         "--output": options.outputs,
         "--lengths": options.lengths,
-        "--kwarg": options.kwargs,
+        "--arg": options.kwargs,
         "--trust-pickle": options.trust_pickle,
     }
     surplus = [flag for flag, value in given.items() if value]

@@ -1,4 +1,4 @@
-"""Reads the flags that stand for lines of YAML: --input, --output, --kwarg and --lengths.
+"""Reads the flags that stand for lines of YAML: --input, --output, --arg and --lengths.
 
 `image:UINT8:-1,1,8,8` is a tensor; a fourth part, `ids:INT64:-1,-1:0..30521`, bounds the values that a probe may draw.
 """
@@ -29,17 +29,17 @@ def outputs(texts: Sequence[str]) -> tuple[OutputConfig, ...]:
     return tuple(OutputConfig.model_validate(each.model_dump()) for each in tensors("--output", texts))
 
 
-def kwargs(texts: Sequence[str]) -> dict[str, object]:
+def kwargs(texts: Sequence[str], flag: str = "--arg") -> dict[str, object]:
     """Return `num_classes=10` and the like as a mapping; values are read as YAML reads them."""
     found: dict[str, object] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key.isidentifier():
-            raise ModelError(f"--kwarg {text!r}: is not NAME=VALUE\nhelp: write it like --kwarg num_classes=10")
+            raise ModelError(f"{flag} {text!r}: is not NAME=VALUE\nhelp: write it like {flag} num_classes=10")
         try:
             found[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise ModelError(f"--kwarg {text!r}: its value is not YAML\nhelp: quote it as YAML would want") from error
+            raise ModelError(f"{flag} {text!r}: its value is not YAML\nhelp: quote it as YAML would want") from error
     return found
 
 

@@ -136,6 +136,6 @@ def _network(job: Job, weights: Mapping[str, object]) -> "nn.Module":
         module.load_state_dict(weights)
     except Exception as error:
         line = " ".join(str(error).split())[:300]
-        help_ = "check --kwarg (number of classes, width) and that the checkpoint is this network's"
+        help_ = "check --arg (number of classes, width) and that the checkpoint is this network's"
         raise ModelError(f"{shown(str(job.file))}: does not fit {job.source.factory}: {line}\nhelp: {help_}") from error
     return module

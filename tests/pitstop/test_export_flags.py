@@ -50,7 +50,7 @@ def test_arguments_of_the_factory_are_read_as_yaml() -> None:
         (["-o", "w.pt2", *LINEAR[:2], "--input", "x:FP32:-1,5"], "the network cannot take x [2, 5]"),
         (["-o", "w.pt2", *LINEAR[:2], "--input", "x:FP32:-1,-1"], "--lengths 16,32,64"),
         (["-o", "w.pt2", *LINEAR[:2], "--input", "x:BYTES:-1"], "BYTES need a preprocess"),
-        (["-o", "w.pt2", "--kwarg", "width=3", "w.pt"], "there is no factory"),
+        (["-o", "w.pt2", "--arg", "width=3", "w.pt"], "there is no factory"),
         (["-o", "w.safetensors", "gone.pt"], "gone.pt: no such file"),
         (["-o", "w.pt2", "plain.pt"], "holds weights without a network"),
         (["-o", "w.safetensors", "script.pt"], "is TorchScript already"),

@@ -1,0 +1,59 @@
+"""The text of what `pitstop init` writes: a config, a client and a test."""
+
+import os
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from configs.code_files import PROJECT
+
+from ..report.render import render
+from ..yaml_edit.new_config import application, head
+from .draft import Draft
+
+# What editors complete and check YAML by; the line is written where the file is there.
+SCHEMA = PROJECT / "configs" / "schema.json"
+CONFIG, CLIENT, TEST = "serve.yaml", "client.py", "test_service.py"
+_FIRST = ("name", "device", "num_cpus", "num_gpus", "source")
+_LAST = ("inputs", "outputs", "dims", "preprocess", "predict")
+_NOTES = {
+    "device": "a GPU if there is one, else the CPU; the log says which",
+    "num_cpus": "what Ray reserves of the machine for a replica",
+    "num_gpus": "the share of a GPU, where there is one",
+    "example": "a real input, for the checks of the start",
+    "dims": "the sizes that are warmed (docs/shapes.md)",
+}
+
+
+def config(draft: Draft, args: Mapping[str, Any], path: Path, options: str) -> str:
+    """Return a whole config with this model. `path` is where it will be, `options` what the user typed."""
+    title = (
+        f"# {draft.name}, written by `pitstop init {options}`.\n# Every key: docs/settings.md. Errors: `pitstop check`."
+    )
+    schema = ""
+    if SCHEMA.is_file():
+        schema = f"# yaml-language-server: $schema={os.path.relpath(SCHEMA, path.resolve().parent)}\n"
+    return f"{schema}{title}\n\n{head()}{textwrap.indent(item(draft, args), '  ')}"
+
+
+def item(draft: Draft, args: Mapping[str, Any], environment: str | None = None) -> str:
+    """Return the model's application as an item of `applications`."""
+    whole = {"device": "auto", "num_cpus": 0.5, "num_gpus": 0.5, **args}
+    middle = [key for key in whole if key not in (*_FIRST, *_LAST)]
+    ordered = {key: whole[key] for key in (*_FIRST, *middle, *_LAST) if key in whole}
+    remark = "" if "outputs" in args else f"outputs, as the start finds them: {draft.outputs}"
+    given = {} if environment is None else {"environment": environment}
+    return application(ordered, draft.deployment, notes=_NOTES, remark=remark, **given)
+
+
+def client(draft: Draft) -> str:
+    """Return a program that asks the model, with requests alone."""
+    return render("init/client.py.j2", name=draft.name, kind=draft.kind, inputs=draft.sizes)
+
+
+def test(draft: Draft, path: Path, own: Path) -> str:
+    """Return a test of the running service; `path` is the config's and `own` the test's."""
+    # Bytes of a file are no text, which JSON needs.
+    raw = draft.kind in ("picture", "sound") and not draft.sizes
+    return render("init/test_service.py.j2", name=draft.name, raw=raw, config=str(path), own=str(own))
