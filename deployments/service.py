@@ -20,7 +20,7 @@ from .batching.queue import Answer, OnResult
 from .canary.router import CanaryRouter
 from .contract import Elsewhere
 from .core.errors import BadRequest
-from .core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
+from .core.request import InferRequest, InferResult, IsDisconnected, ObserverProtocol, OnInferResult
 from .health.health import Health
 from .http import json_fast_path
 from .metrics.model_metrics import ModelMetrics
@@ -52,12 +52,14 @@ class ModelService:
         authenticator: Authenticator | None = None,
         health: Health | None = None,
         elsewhere: Elsewhere | None = None,
+        observer: ObserverProtocol | None = None,
     ) -> None:
         self.name, self.version, self.authenticator = config.name, config.version, authenticator
         self.signature = signature_of(config)
         self.predict = predictor(config)
         self.read_usual_json = json_fast_path.reader(self.signature)
         self.counts = counts
+        self.observer = observer
         self._batcher = batcher
         self._canary = canary
         self._properties = properties
@@ -130,7 +132,8 @@ class ModelService:
             deliver = self._elsewhere.around(request, version, allowed_s, deliver, on_result)
         seed = request.seed if self._random else None
         if self._preprocess is None:
-            batcher.add(request.inputs, rows, deliver, request.timeout_s, request.priority, is_disconnected, seed)
+            timeout_s, priority, seen = request.timeout_s, request.priority, request.observed
+            batcher.add(request.inputs, rows, deliver, timeout_s, priority, is_disconnected, seed, seen)
         else:
             batcher.admit(rows, seed)
             batcher.rows_in_hooks += rows
@@ -215,7 +218,7 @@ class ModelService:
             if request.on_prepared is not None:
                 request.on_prepared(arrays)
             left_s = until_s - time.perf_counter()
-            batcher.add(arrays, rows, deliver, left_s, request.priority, is_disconnected, seed)
+            batcher.add(arrays, rows, deliver, left_s, request.priority, is_disconnected, seed, request.observed)
         except Exception as error:  # Only a result ends the request.
             deliver(error)
 

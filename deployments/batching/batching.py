@@ -16,7 +16,7 @@ from models.signature import Rows
 
 from ..core.error_logging import internal_error, log_unheard
 from ..core.errors import BadRequest, InferenceFailed, QueueFull, ServeError
-from ..core.request import IsDisconnected
+from ..core.request import IsDisconnected, ObservedProtocol
 from .answers import joined
 from .batch_result import BatchResult
 from .deadlines import Deadlines
@@ -90,6 +90,7 @@ class Batcher:
         priority: int = 0,
         is_disconnected: IsDisconnected | None = None,
         seed: int | None = None,
+        observed: ObservedProtocol | None = None,
     ) -> Item:
         """Queue rows, which may share forwards with other clients'; `on_result` gets the answer or an error, once.
 
@@ -109,6 +110,7 @@ class Batcher:
         now = time.perf_counter()
         allowed = self.allowed_s(timeout_s)
         item = Item(arrays, rows, now, now + allowed, on_result, priority, is_disconnected)
+        item.observed = observed
         if seed is not None or self._whole:
             item.whole, item.seed = True, seed
         self._deadlines.watch(item, allowed)

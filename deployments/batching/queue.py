@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from models.signature import Array, Rows, Sizes
 
 from ..core.errors import InferenceFailed
-from ..core.request import IsDisconnected
+from ..core.request import IsDisconnected, ObservedProtocol
 
 Answer = dict[str, Array]
 OnResult = Callable[[Answer | Exception], None]
@@ -49,6 +49,7 @@ class Item:
     level: int = _DEFAULT
     whole: bool = False
     seed: int | None = None
+    observed: ObservedProtocol | None = None
     abandoned: bool = False
     passed_on: bool = False
     taken: int = 0

@@ -5,7 +5,8 @@ change one, say the time left, make a copy. Knows no transport.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +19,24 @@ from .errors import ServeError
 
 Outputs = dict[str, Array]
 IsDisconnected = Callable[[], bool]
+
+
+class ObservedProtocol(Protocol):
+    """A request that was sampled for a trace or for the access log; tracing.observed.Observed is one."""
+
+    def read(self, rows: int, request_id: str | None) -> None: ...
+
+    def answered(self) -> None: ...
+
+    def failed(self, error: BaseException) -> None: ...
+
+    def end(self, lost: bool = False) -> None: ...
+
+
+class ObserverProtocol(Protocol):
+    """What samples requests; tracing.observer.Observer is one."""
+
+    def begin(self, name: str, traceparent: str | None, tracestate: str | None) -> ObservedProtocol | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +54,8 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
 
     `priority` is 1 to 10, 1 first, or 0 for none. `version` is the one that must answer, "" if any may. `seed` is for
     the forward's random numbers, if the model draws any. `parameters` are the request's own, for the hooks; None for
-    none. `on_prepared` gets the model's arrays once a preprocess has made them here.
+    none. `on_prepared` gets the model's arrays once a preprocess has made them here. `observed`: it was sampled for a
+    trace or the access log; it stays in this process.
     """
 
     inputs: dict[str, Array]
@@ -48,6 +68,7 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
     seed: int | None = None
     parameters: dict[str, Any] | None = None
     on_prepared: Callable[[Mapping[str, Array]], None] | None = None
+    observed: ObservedProtocol | None = None
 
 
 class InferResult(msgspec.Struct, frozen=True, eq=False):
@@ -132,6 +153,11 @@ class Service(Protocol):
     def counts(self) -> Counts: ...
 
     @property
+    def observer(self) -> ObserverProtocol | None:
+        """What samples requests for traces and the access log; None where neither is on."""
+        ...
+
+    @property
     def tunables(self) -> Tunables: ...
 
     def read_usual_json(self, body: bytes) -> InferRequest | None:
@@ -178,3 +204,17 @@ async def infer(service: Service, request: InferRequest, is_disconnected: IsDisc
     if result.error is not None:
         raise result.error
     return result
+
+
+@contextmanager
+def observing(observed: ObservedProtocol | None) -> Iterator[ObservedProtocol | None]:
+    """End what observes a request with the block, as failed where an exception leaves it."""
+    try:
+        yield observed
+    except BaseException as error:
+        if observed is not None:
+            observed.failed(error)
+            observed.end(lost=isinstance(error, asyncio.CancelledError))
+        raise
+    if observed is not None:
+        observed.end()

@@ -11,14 +11,23 @@ import orjson
 
 from ..core.error_logging import client_error
 from ..core.errors import BadRequest, sentence, show
-from ..core.request import InferRequest, InferResult, Service
+from ..core.request import InferRequest, InferResult, ObservedProtocol, Service
 from ..protobuf import tensors as rpc_tensors
-from ..protocol.headers import KIND, LEFT_US, LENGTH, PROTOBUF, REQUEST_ID
+from ..protocol.headers import KIND, LEFT_US, LENGTH, PROTOBUF, REQUEST_ID, TRACEPARENT, TRACESTATE
 from .bodies import Given, Response
 from .infer_json import parse, render
 
 
-def read_infer(service: Service, headers: Given, body: bytes, version: str = "") -> InferRequest:
+def begin(service: Service, name: str, headers: Given) -> ObservedProtocol | None:
+    """Sample a request that has arrived, for a trace or the access log; `name` is that of its route."""
+    if service.observer is None:
+        return None
+    return service.observer.begin(name, _text(headers.get(TRACEPARENT)), _text(headers.get(TRACESTATE)))
+
+
+def read_infer(
+    service: Service, headers: Given, body: bytes, version: str = "", observed: ObservedProtocol | None = None
+) -> InferRequest:
     """Read a request for /infer of this version, or of any; raises BadRequest for whatever is wrong with it."""
     began = time.perf_counter()
     request: InferRequest | None
@@ -34,12 +43,17 @@ def read_infer(service: Service, headers: Given, body: bytes, version: str = "")
             f"the path names version {version!r}, and the message {show(request.version)}: name the same, or one alone"
         )
     service.counts.count_time("parse", time.perf_counter() - began)
+    if observed is not None:
+        observed.read(request.rows, request.id)
+        request = msgspec.structs.replace(request, observed=observed)
     return msgspec.structs.replace(request, version=version) if version else request
 
 
 def write_infer(service: Service, headers: Given, request: InferRequest, result: InferResult) -> Response:
     """Write the answer of /infer, in the encoding of the request."""
     began = time.perf_counter()
+    if request.observed is not None:
+        request.observed.answered()
     if _is_protobuf(headers.get(b"content-type")):
         reply = Response(b"".join(rpc_tensors.render(service, request, result)), content_type=PROTOBUF)
     else:
@@ -65,6 +79,10 @@ def _is_protobuf(content_type: bytes | None) -> bool:
 
 def _with_binary(payload: bytes, json_length: int) -> Response:
     return Response(payload, 200, b"application/octet-stream", ((LENGTH, b"%d" % json_length),))
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")
 
 
 def _left_s(headers: Given) -> float | None:

@@ -7,15 +7,16 @@ import asyncio
 from functools import partial
 
 import orjson
+from msgspec.structs import replace
 
 from ..core.errors import NotFound, NotReady, show
-from ..core.request import InferRequest, Service, infer
+from ..core.request import InferRequest, Service, infer, observing
 from ..openai import embeddings
 from ..openai.errors import as_openai
 from ..protocol.requested_outputs import check, no_version
 from ..ray_compat.uvicorn_protocol import leaving
 from .bodies import HEAVY_BYTES, ASGIApp, Given, Receive, Response, Scope, read
-from .exchange import read_infer, refuse, write_infer
+from .exchange import begin, read_infer, refuse, write_infer
 from .request_head_cache import Endpoint
 from .router import Route, application, refusing
 
@@ -80,10 +81,11 @@ async def _ready(at: Endpoint, _headers: Given, _receive: Receive) -> Response:
 async def _infer(at: Endpoint, headers: Given, receive: Receive) -> Response:
     service = at.service
     body = await read(headers, receive, service.tunables.max_body_mib)
-    request = read_infer(service, headers, body, at.version)
-    if not service.ready(at.version):
-        raise NotReady
-    return write_infer(service, headers, request, await infer(service, request, leaving(receive)))
+    with observing(begin(service, "infer", headers)) as observed:
+        request = read_infer(service, headers, body, at.version, observed)
+        if not service.ready(at.version):
+            raise NotReady
+        return write_infer(service, headers, request, await infer(service, request, leaving(receive)))
 
 
 async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Response:
@@ -91,13 +93,18 @@ async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Response:
     body = await read(headers, receive, service.tunables.max_body_mib)
     content_type = headers.get(b"content-type", b"").decode("latin-1")
     gone, allowed_s = leaving(receive), service.tunables.request_timeout_s
-    given = await predict.read(body, content_type, allowed_s, gone)
-    rows = check(service.signature, given.inputs)
-    request = InferRequest(given.inputs, rows, version=at.version, seed=given.seed, parameters=given.parameters)
-    if not service.ready(at.version):
-        raise NotReady
-    result = await infer(service, request, gone)
-    answer = await predict.write(result.outputs, given.single, allowed_s, gone)
+    with observing(begin(service, "predict", headers)) as seen:
+        given = await predict.read(body, content_type, allowed_s, gone)
+        rows, drawn, told = check(service.signature, given.inputs), given.seed, given.parameters
+        if seen is not None:
+            seen.read(rows, None)
+        request = InferRequest(given.inputs, rows, version=at.version, seed=drawn, parameters=told, observed=seen)
+        if not service.ready(at.version):
+            raise NotReady
+        result = await infer(service, request, gone)
+        if seen is not None:
+            seen.answered()
+        answer = await predict.write(result.outputs, given.single, allowed_s, gone)
     return Response(answer.body, content_type=answer.content_type)
 
 
@@ -105,12 +112,18 @@ async def _embeddings(at: Endpoint, headers: Given, receive: Receive) -> Respons
     service, counted = at.service, embeddings.TokenCount()
     body = await read(headers, receive, service.tunables.max_body_mib)
     work = partial(embeddings.read, body, service.name, service.signature)
-    asked = await asyncio.to_thread(work) if len(body) > HEAVY_BYTES else work()
-    if not service.ready(at.version):
-        raise NotReady
-    result = await infer(service, embeddings.request_of(asked, at.version, counted), leaving(receive))
-    # Vectors are as good as random: compressing them takes time and saves little.
-    return Response(embeddings.write(asked, service.name, result, counted.tokens), compress=False)
+    with observing(begin(service, "embeddings", headers)) as seen:
+        asked = await asyncio.to_thread(work) if len(body) > HEAVY_BYTES else work()
+        if not service.ready(at.version):
+            raise NotReady
+        request = embeddings.request_of(asked, at.version, counted)
+        if seen is not None:
+            seen.read(request.rows, None)
+        result = await infer(service, replace(request, observed=seen), leaving(receive))
+        if seen is not None:
+            seen.answered()
+        # Vectors are as good as random: compressing them takes time and saves little.
+        return Response(embeddings.write(asked, service.name, result, counted.tokens), compress=False)
 
 
 async def _openai_models(at: Endpoint, _headers: Given, _receive: Receive) -> Response:

@@ -8,3 +8,5 @@ PROTOBUF = b"application/x-protobuf"
 LEFT_US = b"pitstop-left-us"
 # The kind of an error, since the gRPC proxy must tell apart errors of the same status.
 KIND = b"pitstop-error"
+# W3C Trace Context.
+TRACEPARENT, TRACESTATE = b"traceparent", b"tracestate"
