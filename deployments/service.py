@@ -20,7 +20,8 @@ from .batching.queue import Answer, OnResult
 from .canary.router import CanaryRouter
 from .contract import Elsewhere
 from .core.errors import BadRequest
-from .core.request import InferRequest, InferResult, IsDisconnected, ObserverProtocol, OnInferResult
+from .core.observation import ObserverProtocol
+from .core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
 from .health.health import Health
 from .http import json_fast_path
 from .metrics.model_metrics import ModelMetrics

@@ -16,7 +16,8 @@ from models.signature import Rows
 
 from ..core.error_logging import internal_error, log_unheard
 from ..core.errors import BadRequest, InferenceFailed, QueueFull, ServeError
-from ..core.request import IsDisconnected, ObservedProtocol
+from ..core.observation import ObservedProtocol
+from ..core.request import IsDisconnected
 from .answers import joined
 from .batch_result import BatchResult
 from .deadlines import Deadlines

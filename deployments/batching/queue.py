@@ -14,7 +14,8 @@ from typing import NamedTuple, Protocol
 from models.signature import Array, Rows, Sizes
 
 from ..core.errors import InferenceFailed
-from ..core.request import IsDisconnected, ObservedProtocol
+from ..core.observation import ObservedProtocol
+from ..core.request import IsDisconnected
 
 Answer = dict[str, Array]
 OnResult = Callable[[Answer | Exception], None]

@@ -5,8 +5,7 @@ change one, say the time left, make a copy. Knows no transport.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,27 +15,10 @@ from configs.schema import Tunables
 from models.signature import Array, Signature
 
 from .errors import ServeError
+from .observation import ObservedProtocol, ObserverProtocol
 
 Outputs = dict[str, Array]
 IsDisconnected = Callable[[], bool]
-
-
-class ObservedProtocol(Protocol):
-    """A request that was sampled for a trace or for the access log; tracing.observed.Observed is one."""
-
-    def read(self, rows: int, request_id: str | None) -> None: ...
-
-    def answered(self) -> None: ...
-
-    def failed(self, error: BaseException) -> None: ...
-
-    def end(self, lost: bool = False) -> None: ...
-
-
-class ObserverProtocol(Protocol):
-    """What samples requests; tracing.observer.Observer is one."""
-
-    def begin(self, name: str, traceparent: str | None, tracestate: str | None) -> ObservedProtocol | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,17 +186,3 @@ async def infer(service: Service, request: InferRequest, is_disconnected: IsDisc
     if result.error is not None:
         raise result.error
     return result
-
-
-@contextmanager
-def observing(observed: ObservedProtocol | None) -> Iterator[ObservedProtocol | None]:
-    """End what observes a request with the block, as failed where an exception leaves it."""
-    try:
-        yield observed
-    except BaseException as error:
-        if observed is not None:
-            observed.failed(error)
-            observed.end(lost=isinstance(error, asyncio.CancelledError))
-        raise
-    if observed is not None:
-        observed.end()

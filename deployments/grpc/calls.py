@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from ..core.error_logging import client_error
 from ..core.errors import NotReady, ServeError, TooLarge
-from ..core.request import ObservedProtocol, Service, infer, observing
+from ..core.observation import ObservedProtocol, observing
+from ..core.request import Service, infer
 from ..http.decompression import bytes_of
 from ..protobuf.tensors import check_model, parse, read, render
 from ..protobuf.wire import Buffer

@@ -11,7 +11,8 @@ import orjson
 
 from ..core.error_logging import client_error
 from ..core.errors import BadRequest, sentence, show
-from ..core.request import InferRequest, InferResult, ObservedProtocol, Service
+from ..core.observation import ObservedProtocol
+from ..core.request import InferRequest, InferResult, Service
 from ..protobuf import tensors as rpc_tensors
 from ..protocol.headers import KIND, LEFT_US, LENGTH, PROTOBUF, REQUEST_ID, TRACEPARENT, TRACESTATE
 from .bodies import Given, Response

@@ -10,7 +10,8 @@ import orjson
 from msgspec.structs import replace
 
 from ..core.errors import NotFound, NotReady, show
-from ..core.request import InferRequest, Service, infer, observing
+from ..core.observation import observing
+from ..core.request import InferRequest, Service, infer
 from ..openai import embeddings
 from ..openai.errors import as_openai
 from ..protocol.requested_outputs import check, no_version

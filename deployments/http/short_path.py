@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ..core.request import InferRequest, InferResult, ObservedProtocol
+from ..core.observation import ObservedProtocol
+from ..core.request import InferRequest, InferResult
 from ..serve_request_counter import RequestCounter
 from .bodies import HEAVY_BYTES, Response, compressed, encoding_for
 from .connection import Connection, Received

@@ -10,7 +10,8 @@ import orjson
 
 from configs.schema import Tunables
 from deployments.auth.authenticator import Authenticator
-from deployments.core.request import Counts, InferRequest, InferResult, IsDisconnected, ObserverProtocol, OnInferResult
+from deployments.core.observation import ObserverProtocol
+from deployments.core.request import Counts, InferRequest, InferResult, IsDisconnected, OnInferResult
 from deployments.http.bodies import Scope
 from deployments.http.json_fast_path import reader
 from deployments.http.rest import build
