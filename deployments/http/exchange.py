@@ -23,7 +23,11 @@ def begin(service: Service, name: str, headers: Given) -> ObservedProtocol | Non
     """Sample a request that has arrived, for a trace or the access log; `name` is that of its route."""
     if service.observer is None:
         return None
-    return service.observer.begin(name, _text(headers.get(TRACEPARENT)), _text(headers.get(TRACESTATE)))
+    parent = headers.get(TRACEPARENT)
+    if parent is None:
+        return service.observer.begin(name, None, None)
+    state = headers.get(TRACESTATE, b"").decode("latin-1")
+    return service.observer.begin(name, parent.decode("latin-1"), state or None)
 
 
 def read_infer(
@@ -80,10 +84,6 @@ def _is_protobuf(content_type: bytes | None) -> bool:
 
 def _with_binary(payload: bytes, json_length: int) -> Response:
     return Response(payload, 200, b"application/octet-stream", ((LENGTH, b"%d" % json_length),))
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")
 
 
 def _left_s(headers: Given) -> float | None:
