@@ -29,7 +29,7 @@ from .user_config import CanaryConfig, Tunables
 from .values import check_batch_bytes, host, some_paths, whole_above_one
 
 __all__ = ["AcceptConfig", "AuthConfig", "CanaryConfig", "ModelConfig", "OutputConfig", "PredictConfig", "RootConfig"]
-__all__ += ["SourceConfig", "Strict", "TensorConfig", "Tunables"]
+__all__ += ["AccessLogConfig", "SourceConfig", "Strict", "TensorConfig", "TracingConfig", "Tunables"]
 
 Device = Literal["auto", "cuda", "cpu"]
 Task = Literal[
@@ -126,6 +126,31 @@ class AuthConfig(Strict):
         if (self.tokens_env is None) == (self.tokens_file is None):
             raise ValueError("name exactly one of tokens_env and tokens_file")
         return self
+
+
+class TracingConfig(Strict):
+    """Traces over OTLP. What is left out is read from OpenTelemetry's own variables, OTEL_*."""
+
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/\s]+",
+        description="Where the collector takes OTLP over HTTP; OTEL_EXPORTER_OTLP_ENDPOINT, or http://localhost:4318.",
+    )
+    sample: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of the requests without a traceparent that is traced; OTEL_TRACES_SAMPLER_ARG, or 0.01.",
+    )
+    service_name: str | None = Field(
+        None, min_length=1, description="The service's name in traces; OTEL_SERVICE_NAME, or pitstop."
+    )
+
+
+class AccessLogConfig(Strict):
+    """A line of JSON in the log for a share of the requests, without what they hold."""
+
+    sample: float = Field(ge=0, le=1, description="Share of the requests that are logged.")
 
 
 class ModelConfig(Strict):
@@ -239,6 +264,8 @@ class ModelConfig(Strict):
     auth: AuthConfig | None = Field(
         None, description="Tokens that clients need; none by default, so everyone may send requests."
     )
+    tracing: TracingConfig | None = Field(None, description="Traces over OTLP; `{}` switches them on.")
+    access_log: AccessLogConfig | None = Field(None, description="A log of requests, as lines of JSON.")
 
     @property
     def open_dims(self) -> dict[str, DimConfig]:

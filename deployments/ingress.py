@@ -18,6 +18,7 @@ from models.sources.hooks import hooks_of
 
 from . import gc_tuning, log_format
 from .auth.authenticator import open_authenticator
+from .batching.batch_result import BatchResult
 from .batching.batching import Batcher
 from .batching.remote import BlockReply, RemoteDevice
 from .bind_addresses import narrow_grpc
@@ -36,6 +37,7 @@ from .preprocessing import preprocessor
 from .ray_compat.handles import by_grpc
 from .service import ModelService
 from .start_errors import starting
+from .tracing.observer import open_observer
 
 # In a rollout the replica that answers may be of the config before.
 _LOOK_EVERY_S = 0.5
@@ -61,7 +63,14 @@ class Ingress:
         loop = asyncio.get_running_loop()
         remote = RemoteDevice(loop, self._block, about.model_inputs, about.grouping, about.cut)
         metrics = ModelMetrics({})
-        batcher = Batcher(Tunables(), config.max_batch_size, remote, metrics.count_forward, whole=config.whole)
+        observer = open_observer(config)
+
+        def ran(batch: BatchResult) -> None:
+            metrics.count_forward(batch)
+            if observer is not None:
+                observer.ran(batch)
+
+        batcher = Batcher(Tunables(), config.max_batch_size, remote, ran, whole=config.whole)
         LoopSupervisor().watch(config.name, batcher)
         self.service = ModelService(
             config,
@@ -73,6 +82,7 @@ class Ingress:
             postprocess=postprocessor(hooks.postprocess, signature.outputs),
             authenticator=authenticator,
             elsewhere=Elsewhere(self._ask_for),
+            observer=observer,
         )
         self._watcher = metrics.watch(self.service.readings, info_of(config, {**about.properties, "device": "none"}))
         gc_tuning.freeze()

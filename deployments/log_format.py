@@ -6,8 +6,11 @@ Serve's own logger is at WARNING for speed, since it formats a record per reques
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
+
+import orjson
 
 _MOST = 20_000
 
@@ -21,6 +24,22 @@ def set_up() -> logging.Logger:
         log.setLevel(logging.INFO)
         log.propagate = False
     return log
+
+
+def access_log() -> Callable[[dict[str, Any]], None]:
+    """Return what writes a request into the log, as one line of JSON."""
+    log = logging.getLogger("pitstop.access")
+    if not log.handlers:
+        handler = _Handler(sys.__stderr__)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        log.propagate = False
+
+    def write(line: dict[str, Any]) -> None:
+        log.info("%s", orjson.dumps(line).decode())
+
+    return write
 
 
 class _Handler(logging.StreamHandler[TextIO]):

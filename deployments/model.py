@@ -46,6 +46,7 @@ from .protocol.example_request import example_request
 from .resources import Placement, confine
 from .service import ModelService
 from .start_errors import starting
+from .tracing.observer import open_observer
 
 if TYPE_CHECKING:
     from models.startup.open_model import OpenedModel
@@ -71,6 +72,7 @@ class Model:
             self._served = await thread.call(self._open)
         # With the signature that the start found, where the config leaves it out.
         self._config = self._served.config
+        self._observer = open_observer(self._config)
         self._summary = {**self._served.summary(), "example": self._example()}
         self._supervisor = Supervisor(self._served)
         self._metrics = ModelMetrics(self._served.forward_ms, time.monotonic() - began_s)
@@ -208,11 +210,14 @@ class Model:
             postprocess=postprocessor(served.postprocess, signature.outputs),
             authenticator=authenticator,
             health=self._supervisor.health,
+            observer=self._observer,
         )
 
     def _count_forward(self, ran: BatchResult) -> None:
         self._metrics.count_forward(ran)
         self._supervisor.health.ran(ran)
+        if self._observer is not None:
+            self._observer.ran(ran)
 
     def _open(self) -> "OpenedModel":
         from models.startup.open_model import open_model

@@ -20,6 +20,7 @@ from .batching.queue import Answer, OnResult
 from .canary.router import CanaryRouter
 from .contract import Elsewhere
 from .core.errors import BadRequest, NotFound
+from .core.observation import ObserverProtocol
 from .core.request import InferRequest, InferResult, IsDisconnected, OnInferResult
 from .health.health import Health
 from .http import json_fast_path
@@ -53,12 +54,14 @@ class ModelService:
         authenticator: Authenticator | None = None,
         health: Health | None = None,
         elsewhere: Elsewhere | None = None,
+        observer: ObserverProtocol | None = None,
     ) -> None:
         self.name, self.version, self.authenticator = config.name, config.version, authenticator
         self.signature = signature_of(config)
         self.predict = predictor(config)
         self.read_usual_json = json_fast_path.reader(self.signature)
         self.counts = counts
+        self.observer = observer
         self._batcher = batcher
         self._canary = canary
         self._properties = properties
@@ -131,7 +134,7 @@ class ModelService:
             deliver = self._elsewhere.around(request, version, allowed_s, deliver, on_result)
         seed = request.seed if self._random else None
         if self._preprocess is None:
-            given = request.timeout_s, request.priority, is_disconnected, seed, request.on_forward
+            given = request.timeout_s, request.priority, is_disconnected, seed, request.observed, request.on_forward
             batcher.add(request.inputs, rows, deliver, *given)
         else:
             batcher.admit(rows, seed)
@@ -241,7 +244,7 @@ class ModelService:
             if request.on_prepared is not None:
                 request.on_prepared(arrays)
             left_s = until_s - time.perf_counter()
-            given = left_s, request.priority, is_disconnected, seed, request.on_forward
+            given = left_s, request.priority, is_disconnected, seed, request.observed, request.on_forward
             batcher.add(arrays, rows, deliver, *given)
         except Exception as error:  # Only a result ends the request.
             deliver(error)

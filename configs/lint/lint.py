@@ -19,6 +19,7 @@ from .path_checks import hidden_packages, path_rules
 from .ports import port_rules
 from .serve_keys import refused_by_serve, unknown_keys
 from .serve_values import serve_values
+from .tracing import tracing_rules
 
 _RULES: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (
     application_rules,
@@ -28,6 +29,7 @@ _RULES: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (
     autoscaling_rules,
     canary_rules,
     ingress_rules,
+    tracing_rules,
     environment_rules,
     path_rules,
     hidden_packages,

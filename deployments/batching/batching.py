@@ -16,6 +16,7 @@ from models.signature import Rows
 
 from ..core.error_logging import internal_error, log_unheard
 from ..core.errors import BadRequest, InferenceFailed, QueueFull, ServeError
+from ..core.observation import ObservedProtocol
 from ..core.request import IsDisconnected, OnForward
 from .answers import joined
 from .batch_result import BatchResult
@@ -90,6 +91,7 @@ class Batcher:
         priority: int = 0,
         is_disconnected: IsDisconnected | None = None,
         seed: int | None = None,
+        observed: ObservedProtocol | None = None,
         on_forward: OnForward | None = None,
     ) -> Item:
         """Queue rows, which may share forwards with other clients'; `on_result` gets the answer or an error, once.
@@ -111,6 +113,7 @@ class Batcher:
         now = time.perf_counter()
         allowed = self.allowed_s(timeout_s)
         item = Item(arrays, rows, now, now + allowed, on_result, priority, is_disconnected, on_forward)
+        item.observed = observed
         if seed is not None or self._whole:
             item.whole, item.seed = True, seed
         self._deadlines.watch(item, allowed)

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from models.signature import Array, Rows, Sizes
 
 from ..core.errors import InferenceFailed
+from ..core.observation import ObservedProtocol
 from ..core.request import IsDisconnected, OnForward
 
 Answer = dict[str, Array]
@@ -50,6 +51,7 @@ class Item:
     level: int = _DEFAULT
     whole: bool = False
     seed: int | None = None
+    observed: ObservedProtocol | None = None
     abandoned: bool = False
     passed_on: bool = False
     taken: int = 0

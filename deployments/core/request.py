@@ -15,6 +15,7 @@ from configs.schema import Tunables
 from models.signature import Array, Signature
 
 from .errors import ServeError
+from .observation import ObservedProtocol, ObserverProtocol
 
 Outputs = dict[str, Array]
 IsDisconnected = Callable[[], bool]
@@ -38,7 +39,8 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
     `priority` is 1 to 10, 1 first, or 0 for none. `version` is the one that must answer, "" if any may. `seed` is for
     the forward's random numbers, if the model draws any. `parameters` are the request's own, for the hooks; None for
     none. `on_prepared` gets the model's arrays once a preprocess has made them here. `on_forward` hears of each forward
-    with its rows, for a client that asks where the time went.
+    with its rows, for a client that asks where the time went. `observed`: it was sampled for a trace or the access log;
+    it stays in this process.
     """
 
     inputs: dict[str, Array]
@@ -52,6 +54,7 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
     parameters: dict[str, Any] | None = None
     on_prepared: Callable[[Mapping[str, Array]], None] | None = None
     on_forward: OnForward | None = None
+    observed: ObservedProtocol | None = None
 
 
 class InferResult(msgspec.Struct, frozen=True, eq=False):
@@ -134,6 +137,11 @@ class Service(Protocol):
 
     @property
     def counts(self) -> Counts: ...
+
+    @property
+    def observer(self) -> ObserverProtocol | None:
+        """What samples requests for traces and the access log; None where neither is on."""
+        ...
 
     @property
     def tunables(self) -> Tunables: ...

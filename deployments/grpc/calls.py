@@ -9,8 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from ..core.error_logging import client_error
 from ..core.errors import NotReady, ServeError, TooLarge
+from ..core.observation import ObservedProtocol, observing
 from ..core.request import Service, infer
 from ..http.decompression import bytes_of
 from ..protobuf.tensors import check_model, parse, read, render
@@ -114,15 +117,28 @@ async def _infer(service: Service, request: bytes, context: Context) -> list[Buf
     if len(request) > bytes_of(limit_mib):
         raise TooLarge(limit_mib)
     began = time.perf_counter()
-    checked = parse(service, request, _left_s(context))
-    service.counts.count_time("parse", time.perf_counter() - began)
-    if not service.ready():
-        raise NotReady
-    result = await infer(service, checked)
-    got = time.perf_counter()
-    parts = render(service, checked, result)
-    service.counts.count_time("send", time.perf_counter() - got)
-    return parts
+    with observing(_begin(service, context)) as observed:
+        checked = parse(service, request, _left_s(context))
+        service.counts.count_time("parse", time.perf_counter() - began)
+        if observed is not None:
+            observed.read(checked.rows, checked.id)
+            checked = replace(checked, observed=observed)
+        if not service.ready():
+            raise NotReady
+        result = await infer(service, checked)
+        got = time.perf_counter()
+        if observed is not None:
+            observed.answered()
+        parts = render(service, checked, result)
+        service.counts.count_time("send", time.perf_counter() - got)
+        return parts
+
+
+def _begin(service: Service, context: Any) -> ObservedProtocol | None:
+    if service.observer is None:
+        return None
+    metadata = dict(context.invocation_metadata() or ())
+    return service.observer.begin("ModelInfer", metadata.get("traceparent"), metadata.get("tracestate"))
 
 
 def _let_in(service: Service, context: Any) -> None:

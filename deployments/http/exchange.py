@@ -11,14 +11,28 @@ import orjson
 
 from ..core.error_logging import client_error
 from ..core.errors import BadRequest, sentence, show
+from ..core.observation import ObservedProtocol
 from ..core.request import InferRequest, InferResult, Service
 from ..protobuf import tensors as rpc_tensors
-from ..protocol.headers import KIND, LEFT_US, LENGTH, PROTOBUF, REQUEST_ID
+from ..protocol.headers import KIND, LEFT_US, LENGTH, PROTOBUF, REQUEST_ID, TRACEPARENT, TRACESTATE
 from .bodies import Given, Response
 from .infer_json import parse, render
 
 
-def read_infer(service: Service, headers: Given, body: bytes, version: str = "") -> InferRequest:
+def begin(service: Service, name: str, headers: Given) -> ObservedProtocol | None:
+    """Sample a request that has arrived, for a trace or the access log; `name` is that of its route."""
+    if service.observer is None:
+        return None
+    parent = headers.get(TRACEPARENT)
+    if parent is None:
+        return service.observer.begin(name, None, None)
+    state = headers.get(TRACESTATE, b"").decode("latin-1")
+    return service.observer.begin(name, parent.decode("latin-1"), state or None)
+
+
+def read_infer(
+    service: Service, headers: Given, body: bytes, version: str = "", observed: ObservedProtocol | None = None
+) -> InferRequest:
     """Read a request for /infer of this version, or of any; raises BadRequest for whatever is wrong with it."""
     began = time.perf_counter()
     request: InferRequest | None
@@ -34,12 +48,17 @@ def read_infer(service: Service, headers: Given, body: bytes, version: str = "")
             f"the path names version {version!r}, and the message {show(request.version)}: name the same, or one alone"
         )
     service.counts.count_time("parse", time.perf_counter() - began)
+    if observed is not None:
+        observed.read(request.rows, request.id)
+        request = msgspec.structs.replace(request, observed=observed)
     return msgspec.structs.replace(request, version=version) if version else request
 
 
 def write_infer(service: Service, headers: Given, request: InferRequest, result: InferResult) -> Response:
     """Write the answer of /infer, in the encoding of the request."""
     began = time.perf_counter()
+    if request.observed is not None:
+        request.observed.answered()
     if _is_protobuf(headers.get(b"content-type")):
         reply = Response(b"".join(rpc_tensors.render(service, request, result)), content_type=PROTOBUF)
     else:

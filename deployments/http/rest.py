@@ -7,8 +7,10 @@ import asyncio
 from functools import partial
 
 import orjson
+from msgspec.structs import replace
 
 from ..core.errors import NotFound, NotReady, show
+from ..core.observation import observing
 from ..core.request import InferRequest, Service, infer
 from ..openai import embeddings
 from ..openai.errors import as_openai
@@ -16,7 +18,7 @@ from ..protocol.requested_outputs import check, no_version
 from ..ray_compat.uvicorn_protocol import leaving
 from . import server_timing
 from .bodies import HEAVY_BYTES, ASGIApp, Given, Receive, Response, Scope, read
-from .exchange import read_infer, refuse, write_infer
+from .exchange import begin, read_infer, refuse, write_infer
 from .request_head_cache import Endpoint
 from .router import Route, application, refusing
 
@@ -86,12 +88,13 @@ async def _infer(at: Endpoint, headers: Given, receive: Receive) -> Response:
     service = at.service
     body = await read(headers, receive, service.tunables.max_body_mib)
     timing = server_timing.asked(headers)
-    request = read_infer(service, headers, body, at.version)
-    if timing is not None:
-        request = timing.watch(request)
-    if not service.ready(at.version):
-        raise NotReady
-    reply = write_infer(service, headers, request, await infer(service, request, leaving(receive)))
+    with observing(begin(service, "infer", headers)) as observed:
+        request = read_infer(service, headers, body, at.version, observed)
+        if timing is not None:
+            request = timing.watch(request)
+        if not service.ready(at.version):
+            raise NotReady
+        reply = write_infer(service, headers, request, await infer(service, request, leaving(receive)))
     return reply if timing is None else timing.told(reply)
 
 
@@ -101,15 +104,20 @@ async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Response:
     timing = server_timing.asked(headers)
     content_type = headers.get(b"content-type", b"").decode("latin-1")
     gone, allowed_s = leaving(receive), service.tunables.request_timeout_s
-    given = await predict.read(body, content_type, allowed_s, gone)
-    rows = check(service.signature, given.inputs)
-    request = InferRequest(given.inputs, rows, version=at.version, seed=given.seed, parameters=given.parameters)
-    if timing is not None:
-        request = timing.watch(request)
-    if not service.ready(at.version):
-        raise NotReady
-    result = await infer(service, request, gone)
-    answer = await predict.write(result.outputs, given.single, allowed_s, gone)
+    with observing(begin(service, "predict", headers)) as seen:
+        given = await predict.read(body, content_type, allowed_s, gone)
+        rows, drawn, told = check(service.signature, given.inputs), given.seed, given.parameters
+        if seen is not None:
+            seen.read(rows, None)
+        request = InferRequest(given.inputs, rows, version=at.version, seed=drawn, parameters=told, observed=seen)
+        if timing is not None:
+            request = timing.watch(request)
+        if not service.ready(at.version):
+            raise NotReady
+        result = await infer(service, request, gone)
+        if seen is not None:
+            seen.answered()
+        answer = await predict.write(result.outputs, given.single, allowed_s, gone)
     reply = Response(answer.body, content_type=answer.content_type)
     return reply if timing is None else timing.told(reply)
 
@@ -118,12 +126,18 @@ async def _embeddings(at: Endpoint, headers: Given, receive: Receive) -> Respons
     service, counted = at.service, embeddings.TokenCount()
     body = await read(headers, receive, service.tunables.max_body_mib)
     work = partial(embeddings.read, body, service.name, service.signature)
-    asked = await asyncio.to_thread(work) if len(body) > HEAVY_BYTES else work()
-    if not service.ready(at.version):
-        raise NotReady
-    result = await infer(service, embeddings.request_of(asked, at.version, counted), leaving(receive))
-    # Vectors are as good as random: compressing them takes time and saves little.
-    return Response(embeddings.write(asked, service.name, result, counted.tokens), compress=False)
+    with observing(begin(service, "embeddings", headers)) as seen:
+        asked = await asyncio.to_thread(work) if len(body) > HEAVY_BYTES else work()
+        if not service.ready(at.version):
+            raise NotReady
+        request = embeddings.request_of(asked, at.version, counted)
+        if seen is not None:
+            seen.read(request.rows, None)
+        result = await infer(service, replace(request, observed=seen), leaving(receive))
+        if seen is not None:
+            seen.answered()
+        # Vectors are as good as random: compressing them takes time and saves little.
+        return Response(embeddings.write(asked, service.name, result, counted.tokens), compress=False)
 
 
 async def _openai_models(at: Endpoint, _headers: Given, _receive: Receive) -> Response:

@@ -16,11 +16,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from ..core.observation import ObservedProtocol
 from ..core.request import InferRequest, InferResult
 from ..serve_request_counter import RequestCounter
 from .bodies import HEAVY_BYTES, Response, compressed, encoding_for
 from .connection import Connection, Received
-from .exchange import read_infer, refuse, write_infer
+from .exchange import begin, read_infer, refuse, write_infer
 from .request_head_cache import Endpoint, RequestHeadCache
 from .server_protocol import ServerProtocol
 
@@ -47,6 +48,7 @@ class ShortPath(ServerProtocol):
         super().__init__(*args, **kwargs)
         self._connection = Connection(self.heads)
         self._request: InferRequest | None = None
+        self._observed: ObservedProtocol | None = None
         self._began_s: float | None = None  # Set while a request is under way, and counted as ongoing.
         self._disconnected = False
         self._idle_since_s = 0.0
@@ -99,12 +101,15 @@ class ShortPath(ServerProtocol):
         if received.refusal is not None:
             self._send(refuse(head.service, received.refusal, head.headers))
             return
+        self._observed = observed = begin(head.service, "infer", head.headers)
         try:
-            request = read_infer(head.service, head.headers, received.body, head.version)
+            request = read_infer(head.service, head.headers, received.body, head.version, observed)
             self._request = request
             on_result = partial(self._on_result, request)
             head.service.begin(request, on_result, self._is_disconnected)
         except Exception as error:  # Nothing above would answer.
+            if observed is not None:
+                observed.failed(error)
             self._send(refuse(head.service, error, head.headers))
 
     def _is_disconnected(self) -> bool:
@@ -118,6 +123,8 @@ class ShortPath(ServerProtocol):
             if result.error is None:
                 reply = write_infer(head.service, head.headers, request, result)
             else:
+                if request.observed is not None:
+                    request.observed.failed(result.error)
                 reply = refuse(head.service, result.error, head.headers)
         except Exception as error:  # As above.
             reply = refuse(head.service, error, head.headers)
@@ -155,6 +162,9 @@ class ShortPath(ServerProtocol):
         if self._began_s is None:
             return
         self.counter.end(self._began_s)
+        if self._observed is not None:
+            self._observed.end(lost=self._disconnected)
+            self._observed = None
         self._began_s = self._request = None
         self._idle_since_s = time.monotonic()
         if self._closer is None and not self._disconnected:

@@ -10,3 +10,5 @@ LEFT_US = b"pitstop-left-us"
 KIND = b"pitstop-error"
 # Asks for a Server-Timing header in the answer of /infer and /predict; any value.
 TIMING = b"pitstop-timing"
+# W3C Trace Context.
+TRACEPARENT, TRACESTATE = b"traceparent", b"tracestate"

@@ -93,6 +93,7 @@ async def _ask(case: Case, config: ModelConfig) -> tuple[OpenedModel, list[Asked
         model._served = await thread.call(lambda: open_model(config, "cpu"))
         model._config = config = model._served.config  # With what was found, where the YAML leaves it out.
         model._metrics = ModelMetrics(model._served.forward_ms)
+        model._observer = None
         model._supervisor = Supervisor(model._served)
         model._supervisor.health = SimpleNamespace(ran=ran.append)  # type: ignore[assignment]
         device = model._open_device(thread)

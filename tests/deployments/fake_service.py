@@ -10,6 +10,7 @@ import orjson
 
 from configs.schema import Tunables
 from deployments.auth.authenticator import Authenticator
+from deployments.core.observation import ObserverProtocol
 from deployments.core.request import Counts, InferRequest, InferResult, IsDisconnected, OnInferResult
 from deployments.http.bodies import Scope
 from deployments.http.json_fast_path import reader
@@ -45,6 +46,7 @@ class FakeService:
         self.predict = Predictor(signature, image, answer)
         self.act = act
         self.up = True
+        self.observer: ObserverProtocol | None = None
         self.failures: list[str] = []
         self.authenticator: Authenticator | None = None
         self.read_usual_json = reader(signature)

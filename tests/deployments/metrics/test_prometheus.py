@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from ray.serve import metrics
 
 from configs.schema import ModelConfig
 from deployments.batching.batch_result import BatchResult
+from deployments.canary.canary import Canary
 from deployments.core.errors import KINDS
 from deployments.metrics.info import info_of
 from deployments.metrics.model_metrics import ModelMetrics
@@ -82,6 +84,18 @@ def test_what_ran_and_what_failed_is_counted_once_however_often_it_is_pushed(val
     assert values["pitstop_out_of_memory", ()] == 1
     assert values["pitstop_unwarmed_shapes", ()] == 7
     assert 0 < values["pitstop_efficiency", ()] <= 1
+
+
+def test_a_canary_s_outcomes_are_0_before_its_first_request(values: Values) -> None:
+    async def opened() -> None:
+        async def watch_for_ever(*_: object) -> None: ...
+
+        client: Any = SimpleNamespace(watch_for_ever=watch_for_ever, close=lambda: None)
+        Canary(client, 10).close()
+
+    asyncio.run(opened())
+    outcomes = {labels: value for (name, labels), value in values.items() if name == "pitstop_canary_requests"}
+    assert outcomes == {(each,): 0 for each in ("answered", "away", "full", "lost", "slow")}
 
 
 def test_the_info_tells_what_runs_and_no_secret_of_the_source() -> None:

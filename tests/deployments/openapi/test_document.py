@@ -140,7 +140,7 @@ def test_tokens_are_asked_for_only_where_there_is_auth() -> None:
             assert not {"401", "403"} & without[method]["responses"].keys()
             is_open = path.endswith(("/ready", "/live")) or path == "/"
             assert asked["security"] == ([] if is_open else [{"bearer": []}])
-            assert ({"401", "403"} <= asked["responses"].keys()) is not probe
+            assert ({"401", "403"} <= asked["responses"].keys()) is not is_open
 
 
 def test_who_is_left_out_and_why_is_told() -> None:

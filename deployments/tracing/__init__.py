@@ -1,0 +1,1 @@
+"""Traces over OTLP and the access log: which requests are sampled, and what is told of them."""
