@@ -102,8 +102,15 @@ class Root:
 
     async def _index_page(self, _headers: Given, _receive: Receive) -> Response:
         """Answer a client that takes no HTML, such as curl."""
-        pages = {"console": "/", "metadata": "/v2", "models": "/v2/models", "readiness": "/v2/health/ready"}
-        return _json({"name": self._server_name, "paths": pages, "hint": "open / in a browser for the console"})
+        pages = {
+            "console": "/",
+            "requests": "/docs",
+            "metadata": "/v2",
+            "models": "/v2/models",
+            "readiness": "/v2/health/ready",
+        }
+        found = {"name": self._server_name, "paths": pages, "hint": "open / in a browser for the console"}
+        return _json(found, headers=((b"cache-control", b"no-store"), (b"vary", b"accept")))
 
     async def _console(self, headers: Given, _receive: Receive) -> Response:
         return Response(await self._console_data.get(headers.get(AUTHORIZATION)))

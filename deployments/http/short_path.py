@@ -127,6 +127,8 @@ class ShortPath(ServerProtocol):
                     request.observed.failed(result.error)
                 reply = refuse(head.service, result.error, head.headers)
         except Exception as error:  # As above.
+            if request.observed is not None:
+                request.observed.failed(error)
             reply = refuse(head.service, error, head.headers)
         self._send(reply)
 

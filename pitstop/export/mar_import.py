@@ -139,4 +139,4 @@ def _show(options: ExportOptions, path: Path, kept: list[str], lost: list[str], 
         console.print(problem.text(place), style="red" if problem.severity == "error" else "yellow")
     if any(problem.severity == "error" for _, problem in problems):
         raise ModelError(f"{path}: is not yet one to be served\nhelp: correct what is named above, then import again")
-    console.print(f"{path}: ok; next: pitstop audit {path}, then serve run {path}", style="green")
+    console.print(f"{path}: ok; next: pitstop audit {path}, then pitstop run {path}", style="green")

@@ -7,7 +7,7 @@ accepted the config, so that a model which cannot be served leaves nothing behin
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,9 +59,10 @@ def _init(options: InitOptions, console: Console) -> None:
         told.show_found(draft, console)
         text = _accepted(draft, drafted, folder, config, options, console)
         made = [file for file in sorted(drafted.iterdir()) if file.name not in ("draft.yaml", "__pycache__")]
+        refuse(options, [folder / file.name for file in made])
         folder.mkdir(parents=True, exist_ok=True)
         for file in made:
-            _move(file, folder / file.name)
+            move(file, folder / file.name)
     _put(config, text)
     _put(folder / write.CLIENT, write.client(draft))
     _put(folder / write.TEST, write.test(draft, config, folder / write.TEST))
@@ -82,7 +83,12 @@ def _places(options: InitOptions, name: str) -> tuple[Path, Path]:
 
 def _refuse_existing(options: InitOptions, folder: Path, config: Path) -> None:
     own = [] if options.config is not None else [config]
-    there = [path for path in (*own, folder / write.CLIENT, folder / write.TEST, folder / "hooks.py") if path.exists()]
+    refuse(options, [*own, folder / write.CLIENT, folder / write.TEST, folder / "hooks.py"])
+
+
+def refuse(options: InitOptions, written: Iterable[Path]) -> None:
+    """Raise ModelError if one of the files is there already, unless they may be overwritten."""
+    there = [path for path in written if path.exists()]
     if there and not options.force:
         more = (
             "" if options.config is not None else f"; to put a model into a config, pitstop add {options.source} CONFIG"
@@ -150,13 +156,15 @@ def _moved(text: str, drafted: Path, folder: Path) -> str:
     return text.replace(f"{drafted}/", f"{folder.as_posix()}/").replace(f"{drafted}.", f"{module}.")
 
 
-def _move(file: Path, to: Path) -> None:
+def move(file: Path, to: Path) -> None:
+    """Put a drafted file or folder where it will be; what else is in a folder there stays."""
     if file.suffix == ".py":
         text = file.read_text(encoding="utf-8")
         file.write_text(text.replace(f"{file.parent.name}/", f"{to.parent.as_posix()}/"), encoding="utf-8")
-    if to.is_dir():
-        shutil.rmtree(to)
-    shutil.move(file, to)
+    if file.is_dir():
+        shutil.copytree(file, to, dirs_exist_ok=True)
+    else:
+        shutil.move(file, to)
 
 
 def _put(path: Path, text: str) -> None:

@@ -6,3 +6,7 @@ class LoadError(Exception):
 
     def __init__(self, what: str, help_: str) -> None:
         super().__init__(f"{what}\nhelp: {help_}")
+
+
+class TokenError(LoadError):
+    """The server asks for a token, or for another one: to ask again changes nothing."""

@@ -8,7 +8,7 @@ import requests
 
 from configs.suggest import advise
 
-from .errors import LoadError
+from .errors import LoadError, TokenError
 from .port_probe import listener
 from .sender_http import Address
 from .token import VARIABLE, token_header
@@ -91,7 +91,7 @@ def _split(url: str) -> tuple[str, str, str]:
 def _get(url: str) -> requests.Response:
     answer = _asked(url)
     if answer.status_code in (401, 403):
-        raise LoadError(f"{url} asks for a token ({answer.status_code})", f"put one into the variable {VARIABLE}")
+        raise TokenError(f"{url} asks for a token ({answer.status_code})", f"put one into the variable {VARIABLE}")
     return answer
 
 
@@ -130,7 +130,7 @@ def _no_answer(url: str, error: Exception) -> LoadError:
     if found != "nothing":
         return LoadError(f"{there} closes the connection without an HTTP answer", "see its log, or correct the port")
     return LoadError(
-        f"nothing listens at {parts.netloc}", "start it with `serve run serve_config.yaml`, or correct the port"
+        f"nothing listens at {parts.netloc}", "start it with `pitstop run serve_config.yaml`, or correct the port"
     )
 
 

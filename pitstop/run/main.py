@@ -1,5 +1,7 @@
 """`pitstop run`: asks for the ports and checks the config before Ray starts, then hands over to the session."""
 
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -8,13 +10,14 @@ from configs.problems import ConfigError
 
 from ..check.main import PROBLEMS
 from ..check.ports_in_use import taken
-from ..report.terminal import plain_console
+from ..report.terminal import LastingOutput, plain_console
 from .checking import checked
 
 
 def serve(config: Path, reload: bool, verbose: bool) -> int:
     """Serve a config until a signal; return the exit status."""
-    console = plain_console(markup=False, soft_wrap=True)
+    # A run that loses its terminal still answers what is in progress.
+    console = plain_console(markup=False, soft_wrap=True, file=LastingOutput(sys.stdout))
     # Asked first: it takes a fraction of the time of the check.
     if held := _taken(config):
         console.print(f"{config}: {held}", style="red")
@@ -24,7 +27,11 @@ def serve(config: Path, reload: bool, verbose: bool) -> int:
         return status
     from .session import Session
 
-    return Session(deployment, Path(tempfile.mkdtemp(prefix="pitstop-run-")), console, reload, verbose).run()
+    folder = Path(tempfile.mkdtemp(prefix="pitstop-run-"))
+    status = Session(deployment, folder, console, reload, verbose).run()
+    if status == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+    return status
 
 
 def _taken(config: Path) -> str:

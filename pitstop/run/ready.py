@@ -10,7 +10,7 @@ from configs.lint.exposed_ports import is_open, setting_of
 from configs.loader import ModelApp
 from models.startup.check_results import MARKS
 
-from ..load.errors import LoadError
+from ..load.errors import LoadError, TokenError
 from ..load.target import find
 from .curl import curl
 
@@ -35,8 +35,12 @@ def asked(app: ModelApp, url: str, folder: Path, pause: Callable[[float], object
             target = find(f"{url}/v2/models/{app.name}")
             found = target.properties
             return Ready(app.name, line(app.name, found), details(found), curl(app, target, folder))
+        except TokenError as error:
+            return Ready(app.name, f"{app.name}  is ready", tuple(str(error).splitlines()))
         except LoadError as error:
             why = str(error)
+        except Exception as error:  # Such as a picture that cannot be read: the model is ready all the same.
+            return Ready(app.name, f"{app.name}  is ready", (f"! no request to try: {error}",))
         if left:
             pause(_PAUSE_S)
     return Ready(app.name, f"{app.name}  answers, but not its metadata: {why.partition(chr(10))[0]}")

@@ -69,11 +69,14 @@ class Server:
             each.join(_GONE_S)
 
     def _listen(self, told: int, put: Put) -> None:
-        with os.fdopen(told, encoding="utf-8") as pipe:
-            for line in pipe:
-                for kind, content in json.loads(line).items():
-                    put((kind, content))
-        put(("ended", self._process.wait()))
+        try:
+            with os.fdopen(told, encoding="utf-8") as pipe:
+                for line in pipe:
+                    with suppress(ValueError):  # A process that is killed may leave half a line.
+                        for kind, content in json.loads(line).items():
+                            put((kind, content))
+        finally:
+            put(("ended", self._process.wait()))
 
     def _read(self, heard: Callable[[str], object]) -> None:
         assert self._process.stdout is not None

@@ -167,7 +167,7 @@ class Session:
             self._end(_FAILED)
 
     def _on_opened(self, content: Any) -> None:
-        if self._reloader is not None and (found := self._reloader.opened(content)) is not None:
+        if self._stop is None and self._reloader is not None and (found := self._reloader.opened(content)) is not None:
             self._deployment, config = found
             self._server.send(f"deploy {config}")
 

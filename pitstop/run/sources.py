@@ -57,7 +57,9 @@ class Sources:
         return {file: _stamp(file) for file in {self._config, *(each for own in self._behind.values() for each in own)}}
 
     def _digests(self) -> _Digests:
-        return {file: hashlib.sha256(file.read_bytes()).digest() if file.is_file() else b"" for file in self._stamps}
+        return {
+            file: b"" if (found := _content(file)) is None else hashlib.sha256(found).digest() for file in self._stamps
+        }
 
 
 def behind(raw: Mapping[str, Any]) -> dict[str, set[Path]]:
@@ -72,14 +74,23 @@ def wrong_syntax(files: Iterable[Path]) -> list[str]:
     """Return a sentence for each file that is no Python."""
     found = []
     for file in sorted(files):
-        if file.suffix == ".py" and file.is_file():
+        content = _content(file) if file.suffix == ".py" else None
+        if content is not None:
             try:
-                compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
+                compile(content, str(file), "exec", dont_inherit=True)
             except (SyntaxError, ValueError) as error:
                 line = getattr(error, "lineno", None)
                 what = getattr(error, "msg", None) or str(error)
                 found.append(f"{file}{f':{line}' if line else ''}: {what}\nhelp: correct it and save it again")
     return found
+
+
+def _content(file: Path) -> bytes | None:
+    """Return what is in a file; None where there is none, as when an editor is just putting another in its place."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

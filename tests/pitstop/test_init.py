@@ -1,5 +1,6 @@
 """`pitstop init` finds out what a network takes, asks for what it cannot find, and overwrites nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from pitstop.cli import app
 from pitstop.init.arguments import arguments_of
 from pitstop.init.find import signatures
 from pitstop.init.infer import infer
+from pitstop.init.main import move, refuse
+from pitstop.init.options import InitOptions
 from pitstop.yaml_edit.append import anchor_of, append_application
 from pitstop.yaml_edit.new_config import application, head
 from pitstop.yaml_edit.patch import PatchError
@@ -108,6 +111,21 @@ def test_init_writes_a_config_of_at_most_25_lines_for_the_model_and_overwrites_n
     assert [line for line in before.splitlines() if line not in after.splitlines()] == []
     assert [each["name"] for each in yaml.safe_load(after)["applications"]] == ["root", "pair", "other"]
     assert after.count("env_vars: *ray_env_vars") == 3
+
+
+def test_whatever_would_be_overwritten_is_refused_without_force_and_a_folder_keeps_its_other_files(
+    tmp_path: Path,
+) -> None:
+    asked = InitOptions("net.py:Net")
+    (tmp_path / "net.npz").write_text("mine")
+    with pytest.raises(ModelError, match=r"net\.npz: is there already\nhelp: name a new folder with --out"):
+        refuse(asked, [tmp_path / "hooks.py", tmp_path / "net.npz"])
+    refuse(replace(asked, force=True), [tmp_path / "net.npz"])
+    for folder in ("drafted", "mine"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / folder).write_text("")
+    move(tmp_path / "drafted", tmp_path / "mine")
+    assert sorted(each.name for each in (tmp_path / "mine").iterdir()) == ["drafted", "mine"]
 
 
 def test_a_network_that_cannot_be_served_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from deployments.core.errors import BadRequest
 from deployments.grpc.calls import METHODS
+from deployments.http import short_path
 from deployments.stubs import open_inference_pb2 as pb
 from tests.deployments.fake_rpc import Context, Input, Owner
 from tests.deployments.fake_service import FakeService, identity, infer, raising
@@ -65,6 +67,19 @@ def test_the_short_path_tells_of_a_refusal_and_of_a_model_that_fails(monkeypatch
 
     assert asyncio.run(main(identity("FP32"), b"{")) == ["begin", "failed: BadRequest", "end"]
     assert asyncio.run(main(raising(KeyError("x")), BODY)) == ["begin", "read", "failed: KeyError", "end"]
+
+
+def test_the_short_path_tells_of_an_answer_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise BadRequest("an output is no text")
+
+    async def main() -> list[str]:
+        seen = observed(service := identity("FP32"))
+        monkeypatch.setattr(short_path, "write_infer", refuse)
+        Connection(service, monkeypatch).protocol.data_received(post())
+        return seen.told
+
+    assert asyncio.run(main()) == ["begin", "read", "failed: BadRequest", "end"]
 
 
 def test_the_short_path_tells_of_a_client_that_leaves(monkeypatch: pytest.MonkeyPatch) -> None:

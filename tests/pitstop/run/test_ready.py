@@ -1,7 +1,13 @@
 """The line of a model that is ready, from its metadata."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from pitstop.load.errors import TokenError
+from pitstop.run import ready
 from pitstop.run.ready import address, details, line
 
 CHECKS = [
@@ -33,6 +39,26 @@ def test_what_was_waived_or_fell_back_is_told_in_a_sentence() -> None:
 
 def test_metadata_without_properties_still_make_a_line() -> None:
     assert line("m", {}) == "m"
+
+
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (TokenError("it asks for a token", "put one into the variable"), "it asks for a token"),
+        (OSError("full"), "full"),
+    ],
+)
+def test_what_cannot_be_asked_is_ready_all_the_same_and_is_not_asked_again(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(_url: str) -> None:
+        raise error
+
+    monkeypatch.setattr(ready, "find", find)
+    app: Any = SimpleNamespace(name="m")
+    found = ready.asked(app, "http://localhost", Path(), lambda _: pytest.fail("it was asked again"))
+    assert found.line == "m  is ready"
+    assert said in " ".join(found.details)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,21 @@ def test_what_it_tells_and_what_it_prints_arrive_apart(run: Run) -> None:
     assert run.lines.get(timeout=30).startswith("printed by the server ")
 
 
+def test_half_a_line_is_passed_over_and_the_end_is_told_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "_MODULE", "tests.pitstop.run.told")
+    config = tmp_path / "config.yaml"
+    config.write_text('{"apps": [1\n')
+    cut = Run(config)
+    cut.server.send("stop")
+    try:
+        found = [cut.events.get(timeout=30) for _ in range(2)]
+    finally:
+        cut.server.kill()
+    assert found == [("heard", "stop"), ("ended", 7)]
+
+
 def test_it_gets_commands_and_its_end_is_told_with_the_exit_status(run: Run) -> None:
     run.server.send("deploy a.yaml")
     run.server.send("stop")
