@@ -60,7 +60,8 @@ def test_both_sides_of_an_alert_s_comparison_are_operands() -> None:
 
 def test_every_file_that_the_containers_get_is_there_and_every_image_has_a_version() -> None:
     services: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]
-    mounted = [volume.split(":")[0] for each in services.values() for volume in each["volumes"]]
+    volumes = [volume for each in services.values() for volume in each["volumes"]]
+    mounted = [each.split(":")[0] if isinstance(each, str) else each["source"] for each in volumes]
     assert [name for name in mounted if name.startswith("./") and not (FOLDER / name).is_file()] == []
     assert all(re.search(r":v?\d+\.\d+\.\d+$", each["image"]) for each in services.values())
 
