@@ -202,17 +202,17 @@ def _close(delete: Any, handle: ctypes.c_void_p, library: ctypes.CDLL) -> None:
     delete(handle)
     _ctypes.dlclose(library._handle)
     # It stays mapped, since every thread that ran it has its own text of the last error.
-    _forget_pages(library._name)
+    _forget(_spans(library._name))
 
 
 @contextmanager
 def _forgotten(library: str) -> Iterator[None]:
     """Keep the pages of a library's weights out of memory while torch's container copies them, and afterwards."""
-    done = threading.Event()
+    done, spans = threading.Event(), _spans(library)
 
     def forget() -> None:
         while not done.wait(_FORGET_EVERY_S):
-            _forget_pages(library)
+            _forget(spans)
 
     thread = threading.Thread(target=forget, daemon=True)
     thread.start()
@@ -221,13 +221,21 @@ def _forgotten(library: str) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        _forget_pages(library)
+        _forget(spans)
 
 
-def _forget_pages(library: str) -> None:
-    """Let go of the memory of a library's weights; the file has them still."""
-    with suppress(OSError, ValueError, AttributeError):
-        for first, last in unwritten(Path("/proc/self/smaps").read_text(encoding="utf-8"), library):
+def _spans(library: str) -> list[tuple[int, int]]:
+    """Return where a library's weights are mapped; nothing where the system does not say."""
+    try:
+        return list(unwritten(Path("/proc/self/smaps").read_text(encoding="utf-8"), library))
+    except (OSError, ValueError):
+        return []
+
+
+def _forget(spans: Iterable[tuple[int, int]]) -> None:
+    """Let go of the memory of what is mapped there; the file has it still."""
+    for first, last in spans:
+        with suppress(AttributeError):  # A system without madvise.
             ctypes.CDLL(None).madvise(_ADDRESS(first), _SIZE(last - first), _DONT_NEED)
 
 
