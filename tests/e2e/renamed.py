@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ray
 
-from deployments.ray_compat import autoscaling
+from deployments.ray_compat import autoscaling, counters
 from deployments.ray_compat.names import CLASS, FUNCTION, Name
 from deployments.ray_compat.table import PARTS
 
@@ -15,7 +15,8 @@ SITE = Path(ray.__file__).parents[1]
 _CHANGED = (SITE / "ray" / "serve", SITE / "ray" / "dashboard" / "modules" / "serve", SITE / "uvicorn")
 # They are also names of messages, which go between processes.
 _MESSAGES = {"RequestMetadata"}
-SERVED = [part for part in PARTS if part is not autoscaling.PART]
+# A counter's first value is Ray's own matter, not Serve's.
+SERVED = [part for part in PARTS if part not in (autoscaling.PART, counters.AT_ZERO)]
 
 
 def make(folder: Path) -> Path:
