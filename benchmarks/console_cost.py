@@ -29,7 +29,7 @@ from .measure import closed_loops
 from .peers.pitstop import PEER
 from .run import prepare
 from .server import NotMeasuredError, running
-from .summary import Round, spread
+from .summary import Round, middle, spread
 from .verify import requests_of, verify
 from .workloads import WORKLOADS, Workload
 
@@ -133,7 +133,7 @@ def render(record: Mapping[str, Any], rounds: Mapping[str, Sequence[Round]]) -> 
 
 def _cells(way: str, found: Sequence[Round]) -> list[str]:
     rates = [each.rate_rps for each in found]
-    latencies = (f"{median(getattr(each, key) for each in found):.2f}" for key in ("p50_ms", "p99_ms"))
+    latencies = (f"{middle(found, key):.2f}" for key in ("p50_ms", "p99_ms"))
     return [way, f"{median(rates):,.0f} ± {100 * spread(rates):.0f} %", *latencies]
 
 

@@ -16,6 +16,7 @@ from .problems import ConfigError
 from .schema import Strict
 from .suggest import advise
 
+SHIPPED = Path(__file__).with_name("prices.yaml")
 _HELP = "each price needs instance, region, vcpus, usd_per_hour, source and date"
 
 

@@ -75,6 +75,12 @@ def not_ready(app: App) -> NotReady:
     return NotReady(f"model {app.name!r} is {state}: try again in 1 s")
 
 
+def applications(details: Mapping[str, dict[str, Any]]) -> list[App]:
+    """Return all of them, by the details that the controller has of each."""
+    canary = canaries(details.values())
+    return [application(name, each, name in canary) for name, each in details.items()]
+
+
 def application(name: str, details: dict[str, Any], canary: bool = False) -> App:
     status = word(details["status"])
     args = (details.get("deployed_app_config") or {}).get("args") or {}

@@ -22,7 +22,7 @@ from typing import Any
 import ray
 from ray import serve
 
-from .applications import App, application, canaries
+from .applications import App, applications
 from .serve_details import serve_details
 
 # While an application is on its way; later, as seldom as a probe.
@@ -107,9 +107,7 @@ def _watch(commands: "queue.SimpleQueue[str]", tell: Tell) -> None:
 
 
 def _applications() -> list[App]:
-    details = serve_details()["applications"]
-    canary = canaries(details.values())
-    return [application(name, details[name], name in canary) for name in details]
+    return applications(serve_details()["applications"])
 
 
 def described(app: App) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from .applications import App, application, canaries, not_ready
+from .applications import App, applications, not_ready
 from .core.errors import NotFound, NotReady, show
 from .serve_details import serve_details
 
@@ -61,10 +61,8 @@ class ServeStatus:
             return
         self._details, self._asked_s = call.result(), time.monotonic()
         self.port = int(self._details["http_options"]["port"])
-        details = self._details["applications"]
-        canary = canaries(details.values())
-        names = sorted(name for name in details if name != self._own_app)
-        self._apps = [application(name, details[name], name in canary) for name in names]
+        models = (each for each in applications(self._details["applications"]) if each.name != self._own_app)
+        self._apps = sorted(models, key=lambda each: each.name)
 
     def config_of(self, name: str) -> Mapping[str, Any]:
         """Return an application's entry in the YAML that was deployed last; {} where Serve does not tell."""

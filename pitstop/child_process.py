@@ -24,7 +24,8 @@ from typing import IO, Any
 
 from models import cache
 
-_PROJECT = Path(__file__).resolve().parents[1]
+from .project import PROJECT
+
 _POLL_S = 0.1
 _DONE = "done"
 _SHOWN = 200
@@ -93,7 +94,7 @@ def _start(
 ) -> "subprocess.Popen[bytes]":
     given = environment.get("PYTHONPATH", "").split(os.pathsep)
     # Our packages first: `models` and `configs` are names that a user's folder may have too.
-    path = os.pathsep.join(filter(None, [str(_PROJECT), str(Path.cwd()), *given, *sys.path]))
+    path = os.pathsep.join(filter(None, [str(PROJECT), str(Path.cwd()), *given, *sys.path]))
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "pitstop.child_process", target, str(theirs.fileno()), folder],
         stdin=subprocess.DEVNULL,

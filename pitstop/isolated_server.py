@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from .ports import Ports
+from .project import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[1]
 _PR_SET_PDEATHSIG = 1
 # Loaded here: between fork and exec a process with threads may call little more than the kernel.
 _LIBC = ctypes.CDLL(None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deployments.metrics import prometheus
-from pitstop.isolated_server import PROJECT
+from pitstop.project import PROJECT
 
 
 class Made(NamedTuple):

@@ -23,8 +23,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from pitstop.isolated_server import PROJECT
 from pitstop.ports import free_port
+from pitstop.project import PROJECT
 
 FOLDER = PROJECT / "configs" / "monitoring"
 BOARD, RULES, CONFIG = FOLDER / "grafana" / "dashboard.json", FOLDER / "rules.yml", FOLDER / "prometheus.yml"

@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from pitstop import isolated_server, processes
-from pitstop.isolated_server import PROJECT
 from pitstop.ports import Ports, free_port
+from pitstop.project import PROJECT
 
 __all__ = [
     "LONG",

@@ -11,6 +11,7 @@ import requests
 
 from pitstop import isolated_server, processes
 from pitstop.ports import Ports
+from pitstop.project import PROJECT
 
 from .server_under_test import ServerError, ServerUnderTest, until
 
@@ -50,7 +51,7 @@ class Clustered(ServerUnderTest):
     def end(self) -> None:
         # HAProxy outlives a Ray that is merely stopped.
         told = [isolated_server.command("serve"), "shutdown", "-y", "--address", self.address]
-        subprocess.run(told, cwd=isolated_server.PROJECT, env=self.env, capture_output=True, timeout=60, check=False)
+        subprocess.run(told, cwd=PROJECT, env=self.env, capture_output=True, timeout=60, check=False)
         for process in self.nodes.values():
             process.terminate()
         super().end()
@@ -97,7 +98,7 @@ def _node(
     own += ["--min-worker-port=0", "--max-worker-port=0", f"--object-store-memory={100 * 1024**2}", "--num-gpus=0"]
     argv = [isolated_server.command("ray"), "start", "--block", *arguments, *own]
     fronts = {name: str(ports.one()) for name in PER_NODE} | {_FRONT: str(front)} if tested.options.every_node else {}
-    return isolated_server.spawn(argv, {**tested.env, **fronts, "PYTHONPATH": str(isolated_server.PROJECT)}, log)
+    return isolated_server.spawn(argv, {**tested.env, **fronts, "PYTHONPATH": str(PROJECT)}, log)
 
 
 def _joined(tested: Clustered, before: set[str]) -> str:

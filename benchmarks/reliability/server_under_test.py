@@ -14,6 +14,7 @@ import yaml
 from pitstop import isolated_server, processes
 from pitstop.load.sender_http import Address
 from pitstop.load.target import Target
+from pitstop.project import PROJECT
 
 from . import service
 from .questions import Form
@@ -72,9 +73,7 @@ class ServerUnderTest:
         edit(raw)
         self.config.write_text(yaml.safe_dump(raw, sort_keys=False))
         told = [isolated_server.command("serve"), "deploy", str(self.config), "--address", self.dashboard]
-        done = subprocess.run(
-            told, cwd=isolated_server.PROJECT, env=self.env, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = subprocess.run(told, cwd=PROJECT, env=self.env, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise ServerError(f"serve deploy: {done.stderr.strip().splitlines()[-1:]}")
 

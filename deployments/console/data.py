@@ -5,12 +5,11 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
 
-from configs.prices import load_prices
+from configs.prices import SHIPPED, load_prices
 from configs.problems import ConfigError
 
 from ..applications import App
@@ -23,7 +22,6 @@ _KEPT_S = 2.0
 _WITHIN_S = 2.0
 # A token may open some models only, so each has figures of its own.
 _MOST_TOKENS = 32
-_PRICES = Path(__file__).resolve().parents[2] / "configs" / "prices.yaml"
 
 
 class Status(Locator, Protocol):
@@ -128,7 +126,7 @@ def _target_queue_ms(config: Mapping[str, Any]) -> float | None:
 
 def _prices() -> list[dict[str, Any]]:
     try:
-        return [each.model_dump(mode="json") for each in load_prices(_PRICES).prices]
+        return [each.model_dump(mode="json") for each in load_prices(SHIPPED).prices]
     except ConfigError:  # Shipped without the examples. The page then takes whatever its user types.
         return []
 

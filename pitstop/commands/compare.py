@@ -53,14 +53,16 @@ def compare(
 
     Without a GPU at hand add [bold]--gpu-price-only[/bold]: nothing is assumed of what a GPU would sustain.
     """
-    from ..compare.main import PRICES, CompareOptions, Machine
+    from configs.prices import SHIPPED
+
+    from ..compare.main import CompareOptions, Machine
     from ..compare.main import compare as run
 
     gpu = Machine(gpu_instance, gpu_usd_per_hour, gpu_per_machine)
     cpu = Machine(cpu_instance, cpu_usd_per_hour, cpu_per_machine)
     asked = CompareOptions(gpu_model, cpu_model, slo_ms, gpu, cpu, url, as_measured_elsewhere, gpu_price_only)
     asked = replace(
-        asked, prices=prices or PRICES, region=region, prices_source=prices_source, prices_date=prices_date,
+        asked, prices=prices or SHIPPED, region=region, prices_source=prices_source, prices_date=prices_date,
         seconds=seconds, kind=format_, path=requests, rows=rows, length=length, written=json_, report=report,
     )  # fmt: skip
     raise typer.Exit(run(asked))

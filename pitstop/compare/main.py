@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from configs.prices import Price, Prices, load_prices
+from configs.prices import SHIPPED, Price, Prices, load_prices
 from configs.problems import ConfigError
 
 from ..load.bodies import Format, requests
@@ -23,7 +23,6 @@ from .table import show
 from .view import view
 
 DONE, UNUSABLE, STOPPED = 0, 2, 130
-PRICES = Path(__file__).resolve().parents[2] / "configs" / "prices.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class CompareOptions:
     url: str = "http://127.0.0.1:8000"
     elsewhere: Path | None = None
     price_only: bool = False
-    prices: Path = PRICES
+    prices: Path = SHIPPED
     region: str | None = None
     prices_source: str | None = None
     prices_date: str | None = None

@@ -13,6 +13,7 @@ from rich.console import Console
 from configs.loader import check, parse_model, parse_tunables
 from models.errors import ModelError
 
+from ..project import PROJECT
 from . import mar_code, mar_handler, mar_settings, mar_weights, mar_yaml, signature_flags
 from .mar import Archive, unpack
 from .mar_handler import Handled
@@ -66,7 +67,7 @@ def _bring(options: ExportOptions, archive: Archive, module: str, console: Conso
 
 def module_of(dest: Path) -> str:
     """Return the import path of a folder, as `serve run` will see it from the working directory or the project."""
-    for root in (Path.cwd(), Path(__file__).resolve().parents[2]):
+    for root in (Path.cwd(), PROJECT):
         if dest.resolve().is_relative_to(root) and dest.resolve() != root:
             parts = dest.resolve().relative_to(root).parts
             if all(part.isidentifier() for part in parts) and parts[0] not in sys.stdlib_module_names:

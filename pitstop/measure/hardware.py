@@ -12,7 +12,8 @@ from typing import Any
 
 from models.compile.machine import cpu_name, isa
 
-_PROJECT = Path(__file__).resolve().parents[2]
+from ..project import PROJECT
+
 # What decides how fast a processor multiplies matrices, as /proc/cpuinfo names it.
 _VECTOR = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimd", "sve", "i8mm", "bf16")
 _NAMED = ("torch", "ray", "numpy", "orjson", "tokenizers", "pitstop")
@@ -95,7 +96,7 @@ def versions() -> dict[str, str]:
 
 def commit() -> str:
     """Return the project's commit, with `-dirty` where files differ from it; `unknown` outside of git."""
-    command = ["git", "-C", str(_PROJECT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    command = ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

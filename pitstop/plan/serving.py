@@ -23,6 +23,7 @@ from configs.problems import value_at
 from .. import isolated_server, processes
 from ..load.token import token_header
 from ..ports import Ports
+from ..project import PROJECT
 from ..yaml_edit.patch import put
 
 _START_S = 300
@@ -99,7 +100,7 @@ def _absolute(location: str) -> str:
 
 def _start(config: Path, env: dict[str, str], out: IO[bytes]) -> "subprocess.Popen[str]":
     # Weights and modules are looked up where the command was given, as `serve run` would.
-    here = Path.cwd() if (Path.cwd() / "deployments" / "app.py").is_file() else isolated_server.PROJECT
+    here = Path.cwd() if (Path.cwd() / "deployments" / "app.py").is_file() else PROJECT
     try:
         return isolated_server.serve_run(config, env, out, here)
     except FileNotFoundError as error:

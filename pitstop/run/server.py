@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from .. import processes
-from ..isolated_server import PROJECT, spawn
+from ..isolated_server import spawn
+from ..project import PROJECT
 
 # Kind and content; `ended` has the exit status.
 Put = Callable[[tuple[str, Any]], object]

@@ -4,7 +4,7 @@ import yaml
 
 from benchmarks.tracing_cost import WAYS, traced
 from configs.document import application
-from pitstop.isolated_server import PROJECT
+from pitstop.project import PROJECT
 
 
 def test_a_way_without_tracing_is_the_shipped_config_and_the_others_differ_in_tracing_alone() -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from deployments.core import errors
-from pitstop.isolated_server import PROJECT
+from pitstop.project import PROJECT
 from tests.metric_names import made, of_ray
 from tests.monitoring import BOARD, CONFIG, FOLDER, RULES, board, metrics_in, operands, rules, tool
 

@@ -3,7 +3,7 @@
 import re
 
 from deployments.core.errors import KINDS
-from pitstop.isolated_server import PROJECT
+from pitstop.project import PROJECT
 from tests.metric_names import made
 
 PAGE = (PROJECT / "docs" / "metrics.md").read_text(encoding="utf-8")

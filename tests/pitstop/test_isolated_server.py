@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pitstop import isolated_server, processes
+from pitstop import processes
 from pitstop.ports import Ports, free_port, is_free
+from pitstop.project import PROJECT
 from tests.serving import left_over, wait_until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -63,7 +64,7 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(tmp_path), mark],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(isolated_server.PROJECT)},
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
     )
     assert parent.stdout is not None
     assert parent.stdout.readline() == b"started\n"

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from configs.prices import Prices, load_prices
+from configs.prices import SHIPPED, Prices, load_prices
 from configs.problems import ConfigError
-from pitstop.compare.main import PRICES
 
 COMPLETE = {
     "instance": "g6.xlarge", "region": "us-west-2", "accelerator": "L4", "vcpus": 4, "usd_per_hour": 0.8,
@@ -32,7 +31,7 @@ def written(folder: Path, *prices: dict[str, object]) -> Path:
 
 
 def test_the_shipped_prices_are_complete_and_of_one_region() -> None:
-    found = load_prices(PRICES).prices
+    found = load_prices(SHIPPED).prices
     assert {each.region for each in found} == {"us-west-2"}
     assert all(each.source.startswith("https://") for each in found)
     gpus = {each.accelerator for each in found if each.accelerator}
