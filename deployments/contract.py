@@ -86,7 +86,7 @@ class Elsewhere:
         left_s = max(0.0, until_s - time.perf_counter())
         try:
             async with asyncio.timeout(left_s):
-                alone = structs.replace(request, timeout_s=left_s, on_forward=None, observed=None)
+                alone = structs.replace(request, timeout_s=left_s, observed=None)
                 by, (kind, value) = await self._ask(alone)
             return InferResult(by, value) if kind == "answer" else InferResult(by, {}, BY_KIND[kind](*value))
         except TimeoutError:

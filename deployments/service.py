@@ -134,7 +134,7 @@ class ModelService:
             deliver = self._elsewhere.around(request, version, allowed_s, deliver, on_result)
         seed = request.seed if self._random else None
         if self._preprocess is None:
-            given = request.timeout_s, request.priority, is_disconnected, seed, request.observed, request.on_forward
+            given = request.timeout_s, request.priority, is_disconnected, seed, request.observed
             batcher.add(request.inputs, rows, deliver, *given)
         else:
             batcher.admit(rows, seed)
@@ -244,7 +244,7 @@ class ModelService:
             if request.on_prepared is not None:
                 request.on_prepared(arrays)
             left_s = until_s - time.perf_counter()
-            given = left_s, request.priority, is_disconnected, seed, request.observed, request.on_forward
+            given = left_s, request.priority, is_disconnected, seed, request.observed
             batcher.add(arrays, rows, deliver, *given)
         except Exception as error:  # Only a result ends the request.
             deliver(error)

@@ -17,7 +17,7 @@ from models.signature import Rows
 from ..core.error_logging import internal_error, log_unheard
 from ..core.errors import BadRequest, InferenceFailed, QueueFull, ServeError
 from ..core.observation import ObservedProtocol
-from ..core.request import IsDisconnected, OnForward
+from ..core.request import IsDisconnected
 from .answers import joined
 from .batch_result import BatchResult
 from .deadlines import Deadlines
@@ -92,12 +92,11 @@ class Batcher:
         is_disconnected: IsDisconnected | None = None,
         seed: int | None = None,
         observed: ObservedProtocol | None = None,
-        on_forward: OnForward | None = None,
     ) -> Item:
         """Queue rows, which may share forwards with other clients'; `on_result` gets the answer or an error, once.
 
         With a seed, or if the batcher is `whole`, they get a forward of their own, which draws from the seed.
-        `on_forward` gets how long they waited for each forward, and how long it took, before the answer.
+        `observed` hears how long they waited for each forward, and how long it took, before the answer.
 
         The error is TimedOut if no answer came within request_timeout_s, or `timeout_s` if that is shorter;
         InferenceFailed if the model raised on these rows alone.
@@ -112,8 +111,7 @@ class Batcher:
         self.offered_rows += rows
         now = time.perf_counter()
         allowed = self.allowed_s(timeout_s)
-        item = Item(arrays, rows, now, now + allowed, on_result, priority, is_disconnected, on_forward)
-        item.observed = observed
+        item = Item(arrays, rows, now, now + allowed, on_result, priority, is_disconnected, observed)
         if seed is not None or self._whole:
             item.whole, item.seed = True, seed
         self._deadlines.watch(item, allowed)
@@ -209,8 +207,8 @@ class Batcher:
             if item.abandoned:
                 log_unheard(answer, item.ended_by)
                 continue
-            if item.on_forward is not None:
-                item.on_forward(max(0.0, ran.ended_s - ran.forward_s - item.arrived_s), ran.forward_s)
+            if item.observed is not None:
+                item.observed.forward(max(0.0, ran.ended_s - ran.forward_s - item.arrived_s), ran.forward_s)
             whole = joined(part, answer)
             if whole is not None:
                 self._end(item, whole)

@@ -15,7 +15,7 @@ from models.signature import Array, Rows, Sizes
 
 from ..core.errors import InferenceFailed
 from ..core.observation import ObservedProtocol
-from ..core.request import IsDisconnected, OnForward
+from ..core.request import IsDisconnected
 
 Answer = dict[str, Array]
 OnResult = Callable[[Answer | Exception], None]
@@ -32,7 +32,7 @@ class Item:
     """One request's rows on their way through the device.
 
     `on_result` gets the answer or the error, once, on the event loop. `abandoned` says that nobody waits any more;
-    `is_disconnected` asks the transport the same. `on_forward` hears of its forwards. `passed_on`: the device has it,
+    `is_disconnected` asks the transport the same. `observed` hears of its forwards. `passed_on`: the device has it,
     so that gathering.py does not pass it on again. `sizes` are those of a batch for its rows, () if all rows are alike,
     and `level` is its priority. `whole`: all its rows go into one forward, without other items; `seed` is of that
     forward's random numbers. `taken` counts the rows that are already in a batch. `answers`: the results so far, by
@@ -46,12 +46,11 @@ class Item:
     on_result: OnResult
     priority: int = 0
     is_disconnected: IsDisconnected | None = None
-    on_forward: OnForward | None = None
+    observed: ObservedProtocol | None = None
     sizes: Sizes = ()
     level: int = _DEFAULT
     whole: bool = False
     seed: int | None = None
-    observed: ObservedProtocol | None = None
     abandoned: bool = False
     passed_on: bool = False
     taken: int = 0

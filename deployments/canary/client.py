@@ -91,9 +91,7 @@ class CanaryClient:
         if lost is None:
             raise CanaryUnavailable("away")
         call = asyncio.ensure_future(
-            self._transport.answer(
-                structs.replace(request, timeout_s=within_s, on_prepared=None, on_forward=None, observed=None)
-            )
+            self._transport.answer(structs.replace(request, timeout_s=within_s, on_prepared=None, observed=None))
         )
         either: list[asyncio.Future[Any]] = [call, lost]
         try:

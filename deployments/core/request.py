@@ -19,8 +19,6 @@ from .observation import ObservedProtocol, ObserverProtocol
 
 Outputs = dict[str, Array]
 IsDisconnected = Callable[[], bool]
-# Gets how long a request's rows waited for a forward, and how long that took, both in seconds.
-OnForward = Callable[[float, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +36,8 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
 
     `priority` is 1 to 10, 1 first, or 0 for none. `version` is the one that must answer, "" if any may. `seed` is for
     the forward's random numbers, if the model draws any. `parameters` are the request's own, for the hooks; None for
-    none. `on_prepared` gets the model's arrays once a preprocess has made them here. `on_forward` hears of each forward
-    with its rows, for a client that asks where the time went. `observed`: it was sampled for a trace or the access log;
-    it stays in this process.
+    none. `on_prepared` gets the model's arrays once a preprocess has made them here. `observed`: it was sampled for a
+    trace or the access log, or its client asks where the time went; it stays in this process.
     """
 
     inputs: dict[str, Array]
@@ -53,7 +50,6 @@ class InferRequest(msgspec.Struct, frozen=True, eq=False):
     seed: int | None = None
     parameters: dict[str, Any] | None = None
     on_prepared: Callable[[Mapping[str, Array]], None] | None = None
-    on_forward: OnForward | None = None
     observed: ObservedProtocol | None = None
 
 

@@ -87,39 +87,32 @@ async def _ready(at: Endpoint, _headers: Given, _receive: Receive) -> Response:
 async def _infer(at: Endpoint, headers: Given, receive: Receive) -> Response:
     service = at.service
     body = await read(headers, receive, service.tunables.max_body_mib)
-    timing = server_timing.asked(headers)
-    with observing(begin(service, "infer", headers)) as observed:
+    with observing(begin(service, "infer", headers) or server_timing.asked(headers)) as observed:
         request = read_infer(service, headers, body, at.version, observed)
-        if timing is not None:
-            request = timing.watch(request)
         if not service.ready(at.version):
             raise NotReady
         reply = write_infer(service, headers, request, await infer(service, request, leaving(receive)))
-    return reply if timing is None else timing.told(reply)
+    return server_timing.told(reply, headers, observed)
 
 
 async def _predict(at: Endpoint, headers: Given, receive: Receive) -> Response:
     service, predict = at.service, at.service.predict
     body = await read(headers, receive, service.tunables.max_body_mib)
-    timing = server_timing.asked(headers)
     content_type = headers.get(b"content-type", b"").decode("latin-1")
     gone, allowed_s = leaving(receive), service.tunables.request_timeout_s
-    with observing(begin(service, "predict", headers)) as seen:
+    with observing(begin(service, "predict", headers) or server_timing.asked(headers)) as seen:
         given = await predict.read(body, content_type, allowed_s, gone)
         rows, drawn, told = check(service.signature, given.inputs), given.seed, given.parameters
         if seen is not None:
             seen.read(rows, None)
         request = InferRequest(given.inputs, rows, version=at.version, seed=drawn, parameters=told, observed=seen)
-        if timing is not None:
-            request = timing.watch(request)
         if not service.ready(at.version):
             raise NotReady
         result = await infer(service, request, gone)
         if seen is not None:
             seen.answered()
         answer = await predict.write(result.outputs, given.single, allowed_s, gone)
-    reply = Response(answer.body, content_type=answer.content_type)
-    return reply if timing is None else timing.told(reply)
+    return server_timing.told(Response(answer.body, content_type=answer.content_type), headers, seen)
 
 
 async def _embeddings(at: Endpoint, headers: Given, receive: Receive) -> Response:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..batching.batch_result import BatchResult
 from ..core.errors import ServeError
+from ..core.observation import Times
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
@@ -20,8 +21,8 @@ _LOST = "disconnected"
 _LONGEST_ID = 128
 
 
-class Observed:
-    """Satisfies request.ObservedProtocol. `root` is its span, None if it is only logged."""
+class Observed(Times):
+    """A sampled request. `root` is its span, None if it is only logged."""
 
     def __init__(
         self,
@@ -32,31 +33,27 @@ class Observed:
         tracestate: str | None,
         write: Write | None,
     ) -> None:
+        super().__init__()
         self._name, self._labels, self._tracer, self._write = name, labels, tracer, write
-        self._began_s = time.perf_counter()
         self._answered_s = 0.0
         self._rows = 0
         self._id: str | None = None
         self._status, self._kind = 200, ""
         self._ended = False
-        self.root = None if tracer is None else _root(tracer, name, labels, traceparent, tracestate, self._began_s)
+        self.root = None if tracer is None else _root(tracer, name, labels, traceparent, tracestate, self.began_s)
 
     def read(self, rows: int, request_id: str | None) -> None:
-        """The request has been read, and waits from now on."""
         self._rows, self._id = rows, request_id and request_id[:_LONGEST_ID]
-        self.span("read", self._began_s, time.perf_counter())
+        self.span("read", self.began_s, time.perf_counter())
 
     def answered(self) -> None:
-        """The answer is there, and is written from now on."""
         self._answered_s = time.perf_counter()
 
     def failed(self, error: BaseException) -> None:
-        """The request gets an error."""
         known = error if isinstance(error, ServeError) else ServeError
         self._status, self._kind = known.status, known.kind
 
     def end(self, lost: bool = False) -> None:
-        """The answer was written, or the client has left; only the first call counts."""
         if self._ended:
             return
         self._ended = True
@@ -101,7 +98,7 @@ class Observed:
             "route": self._name,
             "rows": self._rows,
             "status": self._status,
-            "ms": round(1000 * (now - self._began_s), 3),
+            "ms": round(1000 * (now - self.began_s), 3),
         }
         if self._kind:
             line["error"] = self._kind

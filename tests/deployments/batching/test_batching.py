@@ -17,6 +17,7 @@ from deployments.batching.device_thread import DeviceThread
 from deployments.batching.local import open_device
 from deployments.batching.queue import Answer
 from deployments.core.errors import BadRequest, InferenceFailed, NotFinite, QueueFull, TimedOut, Unavailable
+from deployments.core.observation import Times
 from models.runtime.batch import Batch
 from models.runtime.dims import Cut, OpenSizes
 from models.signature import Rows, Shape
@@ -415,9 +416,13 @@ def test_time_is_only_called_idle_where_work_was_waiting() -> None:
 def test_who_asks_hears_how_long_each_forward_was_waited_for_and_how_long_it_took() -> None:
     heard: list[tuple[float, float]] = []
 
+    class Heard(Times):
+        def forward(self, waited_s: float, took_s: float) -> None:
+            heard.append((waited_s, took_s))
+
     async def test(bench: Bench) -> None:
         first = await bench.busy()
-        waits = bench.ask(1, 2, 3, on_forward=lambda waited_s, took_s: heard.append((waited_s, took_s)))
+        waits = bench.ask(1, 2, 3, observed=Heard())
         await until(lambda: bench.batcher.waiting_rows == 3)
         bench.device.gate.set()
         await asyncio.gather(first, waits)

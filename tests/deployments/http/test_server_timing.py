@@ -23,9 +23,9 @@ def service(monkeypatch: pytest.MonkeyPatch) -> FakeService:
     result = found.result
 
     def ran(request: InferRequest) -> InferResult:
-        if request.on_forward is not None:
-            request.on_forward(0.02, 0.01)
-            request.on_forward(0.035, 0.03)
+        if request.observed is not None:
+            request.observed.forward(0.02, 0.01)
+            request.observed.forward(0.035, 0.03)
         return result(request)
 
     monkeypatch.setattr(found, "result", ran)
@@ -48,7 +48,7 @@ def test_where_no_forward_ran_here_only_the_total_is_told() -> None:
 def test_nobody_else_is_told_or_watched(service: FakeService) -> None:
     answer = infer(service, BODY)
     assert "server-timing" not in answer.headers
-    assert service.seen[0].on_forward is None
+    assert service.seen[0].observed is None
 
 
 def test_the_short_path_leaves_these_requests_to_serve_s_way(service: FakeService) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from deployments.core.errors import BadRequest
+from deployments.core.observation import Times
 from deployments.grpc.calls import METHODS
 from deployments.http import short_path
 from deployments.stubs import open_inference_pb2 as pb
@@ -17,10 +18,11 @@ TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 ANSWERED = ["begin", "read", "answered", "end"]
 
 
-class Observer:
+class Observer(Times):
     """Observes every request, and notes what it is told."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.told: list[str] = []
         self.given: list[tuple[Any, ...]] = []
 
