@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from models.zoo.mlp import Mlp
-from tests.serving import PROJECT, SHORT, Serving, serve_run
+from tests.serving import PROJECT, SHORT, Serving, serve_run, wait_until
 
 pytestmark = pytest.mark.ray
 
@@ -97,16 +97,13 @@ def test_a_model_that_may_not_serve_says_why_and_the_others_serve(serving: Servi
 def test_prometheus_gets_the_counts(serving: Serving) -> None:
     rows = np.zeros((5, 64)).tolist()
     assert requests.post(f"{serving.model('mlp')}/predict", json={"instances": rows}, timeout=60).ok
-    assert {"pitstop_requests", "pitstop_batch_rows", "pitstop_forward_ms"} <= exported(serving)
+    wait_until(lambda: {"pitstop_requests", "pitstop_batch_rows", "pitstop_forward_ms"} <= exported(serving))
 
 
 def exported(serving: Serving) -> set[str]:
-    """Return the names of our metrics as a Prometheus would scrape them, once a second's counts have come."""
+    """Return the names of our metrics as a Prometheus would scrape them."""
     listing = next(serving.folder.rglob("prom_metrics_service_discovery.json"))
     targets = [target for group in json.loads(listing.read_text()) for target in group["targets"]]
-    while True:
-        text = "".join(requests.get(f"http://{target}/metrics", timeout=20).text for target in targets)
-        names = {line.split("{")[0].removeprefix("ray_") for line in text.splitlines() if "pitstop_" in line}
-        found = {name.removesuffix(end) for name in names for end in ("", "_total", "_bucket", "_count", "_sum")}
-        if "pitstop_requests" in found:
-            return found
+    text = "".join(requests.get(f"http://{target}/metrics", timeout=20).text for target in targets)
+    names = {line.split("{")[0].removeprefix("ray_") for line in text.splitlines() if "pitstop_" in line}
+    return {name.removesuffix(end) for name in names for end in ("", "_total", "_bucket", "_count", "_sum")}
