@@ -16,7 +16,7 @@ test: install ## what CI runs: lint, types, and every test but those of test-tim
 	$(MAKE) --no-print-directory test-fast
 	$(MAKE) --no-print-directory --jobs=2 --keep-going test-ray test-paths
 
-OTHER_HALF := tests/e2e/paths tests/fuzz tests/e2e/test_examples.py tests/e2e/test_renamed.py tests/e2e/test_ten_networks.py tests/e2e/test_openai.py
+OTHER_HALF := tests/e2e/paths tests/fuzz $(addprefix tests/e2e/test_, examples.py init.py openai.py own_models.py renamed.py ten_networks.py)
 test-ray: TESTS := tests $(OTHER_HALF:%=--ignore=%)
 test-paths: TESTS := $(OTHER_HALF)
 test-ray test-paths: install

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,23 +104,32 @@ def _hold(raw: dict[str, Any], other: socket.socket) -> None:
 
 
 @contextmanager
-def _run(edit: Callable[[dict[str, Any]], None]) -> Iterator[tuple["subprocess.Popen[str]", str, int]]:
-    """Start `pitstop run` on the shipped config, with ports of its own; yield it, its mark and its HTTP port."""
+def pitstop_run(
+    config: Path,
+    edit: Callable[[dict[str, Any]], None] = lambda _: None,
+    cwd: Path = cache.PROJECT,
+    more_env: Mapping[str, str] | None = None,
+) -> Iterator[tuple["subprocess.Popen[str]", str, int]]:
+    """Start `pitstop run` on an edited copy, with ports of its own; yield it, its mark and its HTTP port."""
     # Sockets live below this folder, and their paths may have no more than 107 characters.
     with Ports() as ports, tempfile.TemporaryDirectory(prefix="pb-", ignore_cleanup_errors=True) as name:
         folder, mark, port = Path(name), processes.new_mark(), ports.one()
-        raw = dict(read(cache.PROJECT / "serve_config.yaml").raw)
+        raw = dict(read(config).raw)
         isolated_server.on_own_ports(raw, port, ports, folder)
         edit(raw)
-        config = folder / "serve_config.yaml"
-        config.write_text(yaml.safe_dump(raw, sort_keys=False))
-        argv = [sys.executable, "-m", "pitstop", "run", str(config)]
-        environment = {**isolated_server.environment(folder, mark), "TMPDIR": str(folder)}
-        process = isolated_server.spawn(argv, environment, subprocess.PIPE)
+        copy = folder / config.name
+        copy.write_text(yaml.safe_dump(raw, sort_keys=False))
+        argv = [sys.executable, "-m", "pitstop", "run", str(copy)]
+        environment = {**isolated_server.environment(folder, mark), "TMPDIR": str(folder), **(more_env or {})}
+        process = isolated_server.spawn(argv, environment, subprocess.PIPE, cwd)
         try:
             yield process, mark, port
         finally:
             processes.end(process, mark)
+
+
+def _run(edit: Callable[[dict[str, Any]], None]) -> AbstractContextManager[tuple["subprocess.Popen[str]", str, int]]:
+    return pitstop_run(cache.PROJECT / "serve_config.yaml", edit)
 
 
 def _refused_s(edit: Callable[[dict[str, Any]], None], sentence: str) -> float:
@@ -135,7 +144,7 @@ def _refused_s(edit: Callable[[dict[str, Any]], None], sentence: str) -> float:
 
 def _ended_s(number: signal.Signals, load: Outcomes | None) -> float:
     with _run(lambda _: None) as (process, mark, port):
-        _until_ready(process)
+        until_ready(process)
         clients = None
         if load is not None:
             clients = threading.Thread(target=load.put_load, args=(_URL.format(port), _BODY, RATE_RPS))
@@ -155,13 +164,14 @@ def _ended_s(number: signal.Signals, load: Outcomes | None) -> float:
     return took_s
 
 
-def _until_ready(process: "subprocess.Popen[str]") -> None:
+def until_ready(process: "subprocess.Popen[str]") -> None:
+    """Return once it says that it is ready; what it prints after that is read and dropped."""
     assert process.stdout is not None
     said, deadline = "", time.monotonic() + _START_S
     for line in process.stdout:
         said += line
         if "Ready at" in line:
-            # What follows is read, so that the pipe never fills.
+            # So that the pipe never fills.
             threading.Thread(target=process.stdout.read, daemon=True).start()
             return
         if time.monotonic() > deadline:
