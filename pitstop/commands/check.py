@@ -12,7 +12,9 @@ from ..completion import CONFIG, config_files
 def check(
     configs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="CONFIG...", show_default=str(CONFIG), autocompletion=config_files),
+        typer.Argument(
+            metavar="CONFIG...", show_default=str(CONFIG), help="Serve config files.", autocompletion=config_files
+        ),
     ] = None,
     ports: Annotated[bool, typer.Option("--ports", help="Also check that its ports are free on this machine.")] = False,
     load_: Annotated[
