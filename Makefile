@@ -4,7 +4,7 @@ BIN := .venv/bin
 CONFIG ?= serve_config.yaml
 SOAK_MINUTES ?= 60
 
-.PHONY: run test test-fast test-ray test-paths test-timing test-long fuzz check bench reports autoscaling reliability soak bench-gpu install lock stubs swagger-ui clean
+.PHONY: run test test-fast test-ray test-paths test-timing test-long fuzz check bench reports autoscaling reliability soak bench-gpu docs install lock stubs swagger-ui clean
 
 # `exec`: Ctrl-C and SIGTERM reach pitstop itself.
 run: install ## serve CONFIG, once it is checked and its ports are free
@@ -58,6 +58,9 @@ reliability: install ## every fault under load, and docs/reliability.md from it;
 
 soak: install ## mixed load and random faults for SOAK_MINUTES
 	$(BIN)/python -m benchmarks.soak --minutes $(SOAK_MINUTES)
+
+docs: install ## the pages of docs/ as a site in build/site; a broken link or anchor fails
+	$(BIN)/mkdocs build --strict
 
 install: .venv/installed ## a venv with the locked dependencies
 
