@@ -1,4 +1,4 @@
-"""The blocks of docs/tutorial.md, and a copy of the project in which its first two steps are done."""
+"""The blocks of docs/tutorial.md, and a copy of the project in which its steps without a server are done."""
 
 import itertools
 import re
@@ -11,10 +11,12 @@ from typing import Any
 
 import yaml
 
+from configs.document import application
 from tests.readme import copied
 from tests.serving import PROJECT
 
 PAGE = (PROJECT / "docs" / "tutorial.md").read_text()
+CONFIG = "mine/serve.yaml"
 
 
 def section(number: int) -> list[tuple[str, str]]:
@@ -29,11 +31,11 @@ def block(number: int, kind: str) -> str:
     return found
 
 
-def shown(number: int, command: str) -> Iterator[tuple[str, str]]:
-    """Yield a step's blocks that begin with this command, each with what the page shows that it prints."""
+def shown(number: int, *commands: str) -> Iterator[tuple[str, str]]:
+    """Yield a step's blocks that begin with one of these commands, each with what the page shows that it prints."""
     blocks = section(number)
     for (kind, text), (next_kind, printed) in itertools.pairwise(blocks):
-        if kind == "bash" and text.startswith(command) and not next_kind:
+        if kind == "bash" and text.startswith(commands) and not next_kind:
             yield text, printed
 
 
@@ -48,16 +50,34 @@ def edit(number: int) -> Any:
     return yaml.safe_load(textwrap.dedent(block(number, "yaml")))
 
 
+def change(raw: dict[str, Any], number: int) -> None:
+    """Change applications as a step's YAML block says: keys of `args` one by one, `deployments` as a whole."""
+    for each in edit(number):
+        app = application(raw, each["name"])
+        app["args"] |= each.get("args", {})
+        app["deployments"] = each.get("deployments", app["deployments"])
+
+
 def written(folder: Path) -> Path:
-    """Copy the project, and write the network, the weights of both versions and the application as the page says."""
+    """Copy the project, and write the network as the page says."""
     copied(folder)
     network = block(1, "python")
-    (folder / network.splitlines()[0].removeprefix("# ")).write_text(network)
-    for number in (1, 9):
-        for kind, text in section(number):
-            if kind == "bash" and text.startswith("python -c"):
-                command = text.replace("python", sys.executable, 1)
-                subprocess.run(["bash", "-c", command], cwd=folder, check=True)
-    with (folder / "serve_config.yaml").open("a") as config:
-        config.write("\n" + block(2, "yaml"))
+    file = folder / network.splitlines()[0].removeprefix("# ")
+    file.parent.mkdir()
+    file.write_text(network)
     return folder
+
+
+def done(clone: Path, number: int) -> str:
+    """Run a step's lines that begin with `python`, `pitstop init` or `pitstop add`; return what they print."""
+    lines = [line for kind, text in section(number) if kind == "bash" for line in text.splitlines()]
+    return "".join(run(clone, line) for line in lines if line.startswith(("python ", "pitstop init", "pitstop add")))
+
+
+def run(clone: Path, line: str, status: int = 0) -> str:
+    """Run a line that begins with `python` or `pitstop` in the copy; return what it prints."""
+    words = line.split()
+    command = [sys.executable, *(["-m", "pitstop"] if words[0] == "pitstop" else []), *words[1:]]
+    found = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+    assert found.returncode == status, found.stdout + found.stderr
+    return found.stdout
