@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from configs.loader import ModelApp, load
 from models.sources.resolve import resolve
 from models.sources.source import load as load_source
 from pitstop.check.main import check_files
+from pitstop.cli import app
 
 from .archives import FILES, RENAMES, Net, archive, eager, labels, weights
 from .exported import export
@@ -111,6 +113,17 @@ def test_the_image_hooks_do_what_image_classifier_did(tmp_path: Path) -> None:
     answer = resolve(predict.encode)({"scores": scores})
     assert list(answer) == ["name2", "name4", "name3", "name1", "name0"]
     assert answer["name2"] == pytest.approx(np.exp(4) / np.exp(scores.astype(float)).sum())
+
+
+def test_init_takes_an_archive_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
+    torch.jit.script(Net().eval()).save("net.pt")  # type: ignore[no-untyped-call]
+    parts = {"net.pt": Path("net.pt").read_bytes(), "model-config.yaml": "batchSize: 2\n"}
+    model = {"serializedFile": "net.pt", "handler": "base_handler", "configFile": "model-config.yaml"}
+    archive(tmp_path / "net.mar", parts, **model)
+    found = CliRunner().invoke(app, ["init", "net.mar", "--input", "x:FP32:-1,3,8,8", "--out", "brought_init"])
+    assert found.exit_code == 0, found.output
+    assert served("brought_init/serve.yaml").config.max_batch_size == 2
 
 
 def test_a_failed_import_leaves_no_folder(tmp_path: Path) -> None:
