@@ -1,6 +1,6 @@
 """As much of TorchServe, Triton and LitServe as the code of docs/from-*.md calls, so that it runs without them.
 
-The pages were also run with the real servers, by hand: each says with which versions.
+The pages were also run with the real servers, by hand; docs/moving.md names the versions.
 """
 
 import importlib.util
@@ -41,24 +41,27 @@ class LitAPI:
         return [api.encode_response(each) for each in list(outputs)]
 
 
-class _Tensor(SimpleNamespace):
+class TritonTensor(SimpleNamespace):
     """Triton's `pb_utils.Tensor`."""
 
     def __init__(self, name: str, array: np.ndarray[Any, Any]) -> None:
         super().__init__(name=name, as_numpy=lambda: array)
 
 
-def _input(request: list[_Tensor], name: str) -> _Tensor:
+def _input(request: list[TritonTensor], name: str) -> TritonTensor:
     return next(each for each in request if each.name == name)
 
 
-TRITON = {"Tensor": _Tensor, "InferenceResponse": lambda tensors: tensors, "get_input_tensor_by_name": _input}
 _STAND_INS: dict[str, dict[str, Any]] = {
     "ts": {},
     "ts.torch_handler": {},
     "ts.torch_handler.base_handler": {"BaseHandler": BaseHandler},
     "litserve": {"LitAPI": LitAPI},
-    "triton_python_backend_utils": TRITON,
+    "triton_python_backend_utils": {
+        "Tensor": TritonTensor,
+        "InferenceResponse": lambda tensors: tensors,
+        "get_input_tensor_by_name": _input,
+    },
 }
 
 

@@ -6,7 +6,7 @@ The code of the other servers is run as the pages show it. FastAPI is there; of 
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,7 @@ from safetensors.torch import load_file
 from starlette.testclient import TestClient
 
 from configs.loader import load
-from examples.moved import fastapi_app, pictures
-from examples.moved.same import same
+from examples.moved import fastapi_app, pictures, same
 from models.signature import Array, signature_of
 from models.sources.resolve import resolve
 from models.startup.open_model import open_model
@@ -24,7 +23,7 @@ from models.zoo import digits
 from pitstop.check.main import check_files
 from tests.deployments.fake_service import FakeService, ask
 from tests.moved import FOLDER, PAGES, blocks, here, moved
-from tests.other_servers import TRITON, loaded
+from tests.other_servers import TritonTensor, loaded
 from tests.serving import PROJECT
 
 PICTURES = [(PROJECT / "examples" / name).read_bytes() for name in ("seven.png", "three-inverted.png")]
@@ -95,7 +94,8 @@ def served(name: str) -> FakeService:
         found = opened.runner.run([inputs])
         return found if opened.postprocess is None else opened.postprocess(found)
 
-    decode, encode = (each and resolve(each) for each in (app.config.predict.decode, app.config.predict.encode))
+    hooks = app.config.predict.decode, app.config.predict.encode
+    decode, encode = (None if each is None else resolve(each) for each in hooks)
     return FakeService(signature_of(opened.config), act, decode, encode)
 
 
@@ -152,7 +152,7 @@ def test_tritons_clients_get_the_same_answers(folder: Path) -> None:
     with loaded(FOLDER / "triton" / "digits" / "1" / "model.py", network=digits) as module:
         model = module.TritonPythonModel()
         model.initialize({"model_repository": str(version.parent), "model_version": "1"})
-        there = model.execute([[TRITON["Tensor"]("image", each)] for each in images])
+        there = model.execute([[TritonTensor("image", each)] for each in images])
     for image, tensors in zip(images, there, strict=True):
         sent = {"name": "image", "datatype": "UINT8", "shape": list(image.shape), "data": image.ravel().tolist()}
         here = ask(service, "/infer", {"inputs": [sent]}).json["outputs"]
@@ -167,5 +167,6 @@ def test_tritons_clients_get_the_same_answers(folder: Path) -> None:
     [({"a": [1, 0.50001]}, True), ({"a": [1, 0.51]}, False), ({"a": [2, 0.5]}, False), ({"a": [1]}, False)],
 )
 def test_what_compares_two_servers_sees_a_difference(other: object, are: bool) -> None:
-    assert same([200, {"a": [1, 0.5]}], [200, other]) is are
-    assert not same([400, other], [200, other])
+    equal: Callable[[object, object], bool] = same.same
+    assert equal([200, {"a": [1, 0.5]}], [200, other]) is are
+    assert not equal([400, other], [200, other])

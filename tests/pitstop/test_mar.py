@@ -118,7 +118,7 @@ def test_the_image_hooks_do_what_image_classifier_did(tmp_path: Path) -> None:
 def test_init_takes_an_archive_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PITSTOP_CACHE", str(tmp_path / "cache"))
     torch.jit.script(Net().eval()).save("net.pt")  # type: ignore[no-untyped-call]
-    parts = {"net.pt": Path("net.pt").read_bytes(), "model-config.yaml": "batchSize: 2\n"}
+    parts: dict[str, str | bytes] = {"net.pt": Path("net.pt").read_bytes(), "model-config.yaml": "batchSize: 2\n"}
     model = {"serializedFile": "net.pt", "handler": "base_handler", "configFile": "model-config.yaml"}
     archive(tmp_path / "net.mar", parts, **model)
     found = CliRunner().invoke(app, ["init", "net.mar", "--input", "x:FP32:-1,3,8,8", "--out", "brought_init"])
