@@ -10,6 +10,7 @@ import pytest
 import requests
 import yaml
 
+from tests.clients_page import output, snippets
 from tests.e2e.conftest import RAY_ENV_VARS
 from tests.models import pretrained_directories as directories
 from tests.serving import PROJECT, SHORT, Serving, serve_run
@@ -71,6 +72,11 @@ def test_texts_become_vectors_through_the_root_and_at_the_model_alike(serving: S
     short = at_root.embeddings.create(model="minilm", input=TEXTS[0], dimensions=8)
     expected = vectors[0][0][:8] / np.linalg.norm(vectors[0][0][:8])
     np.testing.assert_allclose(short.data[0].embedding, expected, atol=1e-6)
+
+
+def test_the_block_of_the_page_on_clients_prints_what_it_shows(serving: Serving) -> None:
+    [snippet] = [each for each in snippets() if each.client == "openai"]
+    assert output(snippet, serving) == snippet.printed
 
 
 def test_a_pretrained_encoder_behind_an_ingress_replica_answers_as_sentence_transformers(serving: Serving) -> None:
