@@ -7,7 +7,9 @@ import grpc
 import pytest
 import requests
 import yaml
-from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (  # type: ignore[import-untyped]
+    ProtoReflectionDescriptorDatabase,
+)
 
 from tests.clients_page import Snippet, output, snippets
 from tests.e2e.paths.test_third_party_clients import python
