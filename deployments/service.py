@@ -154,6 +154,7 @@ class ModelService:
                 **self._properties(),
                 "max_batch_size": self._batcher.limit,
                 "predict_takes": self.predict.takes,
+                "predict_reads": self.predict.reads,
             },
         }
         if canary is None or version == self.version:

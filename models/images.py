@@ -29,6 +29,18 @@ def default_reader(signature: Signature) -> Callable[[bytes], Array] | None:
     return _reader(tensor) if plain else None
 
 
+def described(tensor: Tensor) -> str:
+    """Return what the default reader does, for the model's metadata."""
+    _, channels, height, width = tensor.shape
+    sides = [f"{name} {size}" for name, size in (("width", width), ("height", height)) if size != -1]
+    resized = f"resized to {' and '.join(sides)} (bilinear, without keeping the ratio, nothing is cut off)"
+    return (
+        f"A picture ({', '.join(_FORMATS)}): turned upright by its EXIF orientation, made "
+        f"{'RGB' if channels == 3 else 'gray'} of 8 bits without its transparency, "
+        f"{resized if sides else 'in its own size'}, as UINT8 0..255; no mean or std is applied."
+    )
+
+
 def _reader(tensor: Tensor) -> Callable[[bytes], Array]:
     _, channels, height, width = tensor.shape
 
@@ -51,11 +63,15 @@ def _planes(image: Image.Image) -> Array:
 
 
 def open_image(body: bytes, mode: str) -> Image.Image:
-    """Decode upright; the size is checked before anything is decoded. Raises ValueError, for the client."""
+    """Decode upright; the size is checked before anything is decoded. Raises ValueError, for the client.
+
+    As Pillow's `convert`, which training mostly uses too, it leaves transparency out: pixels keep the colour below it.
+    """
     try:
         image = Image.open(io.BytesIO(body), formats=_FORMATS)
         if image.width * image.height <= _MOST_PIXELS:
-            return _eight_bits(ImageOps.exif_transpose(image)).convert(mode)
+            image.load()
+            return _eight_bits(upright(image)).convert(mode)
     except Image.DecompressionBombError:
         pass
     except _BROKEN as error:
@@ -64,6 +80,14 @@ def open_image(body: bytes, mode: str) -> Image.Image:
             f" send the whole of a {', '.join(_FORMATS)}"
         ) from error
     raise ValueError(f"the image has more than {_MOST_PIXELS // 1_000_000} megapixels: send it smaller")
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turn a decoded picture by its EXIF orientation; one whose EXIF is broken stays as it is, as in browsers."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except _BROKEN:
+        return image
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

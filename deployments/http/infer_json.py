@@ -15,11 +15,12 @@ from ..core.errors import BadRequest, show
 from ..core.request import InferRequest, InferResult, RequestedOutput
 from ..protocol.classification import as_requested
 from ..protocol.encoding import from_binary, from_json, one_element, to_binary, to_json
-from ..protocol.json_text import load
+from ..protocol.json_text import BOM, load
 from ..protocol.parameters import flag, in_message, object_of, reserved, scheduling, seed
 from ..protocol.requested_outputs import check, declared, requested_outputs
 
 Body = bytes | memoryview
+_ELSEWHERE = "files, texts and instances go to /predict"
 
 
 def parse(body: Body, header_length: int | None, signature: Signature) -> InferRequest:
@@ -40,7 +41,7 @@ def parse(body: Body, header_length: int | None, signature: Signature) -> InferR
     message, tail = _split(body, header_length)
     parameters = object_of(message, "the request")
     reserved(parameters)
-    inputs = _inputs(signature, message.get("inputs"), tail)
+    inputs = _inputs(signature, message.get("inputs"), tail, message.get("instances"))
     rows = check(signature, inputs)
     outputs = requested_outputs(
         signature, message.get("outputs"), flag(parameters, "binary_data_output", "the request")
@@ -78,7 +79,13 @@ def _load(text: Body, header_length: int | None) -> dict[str, Any]:
     if not text:
         raise BadRequest("the body is empty: send a JSON object with inputs")
     announced = f"the request's JSON, by Inference-Header-Content-Length its first {header_length} bytes,"
-    message = load(text, announced if header_length else "the request", binary_may_follow=not header_length)
+    try:
+        message = load(text, announced if header_length else "the request", binary_may_follow=not header_length)
+    except BadRequest as error:
+        # A picture, a form or a text; JSON that is broken begins as JSON does.
+        if header_length is None and bytes(text[:64]).removeprefix(BOM).lstrip()[:1] not in (b"{", b"["):
+            raise BadRequest(f"{error.message}; {_ELSEWHERE}") from error
+        raise
     if type(message) is not dict:
         raise BadRequest(f"the request must be a JSON object with inputs; got {show(message)}")
     return message
@@ -90,9 +97,10 @@ def _identity(given: Any) -> str | None:
     raise BadRequest(f"id must be a string; got {show(given)}")
 
 
-def _inputs(signature: Signature, given: Any, tail: memoryview) -> dict[str, Array]:
+def _inputs(signature: Signature, given: Any, tail: memoryview, elsewhere: Any) -> dict[str, Array]:
     if type(given) is not list or not given:
-        raise BadRequest(f"inputs must be a list of tensors; got {'none' if given is None else show(given)}")
+        hint = "" if elsewhere is None else f"; {_ELSEWHERE}"
+        raise BadRequest(f"inputs must be a list of tensors; got {'none' if given is None else show(given)}{hint}")
     inputs: dict[str, Array] = {}
     start = 0
     for each in given:

@@ -76,6 +76,8 @@ def fill(operation: Schema, route: str, name: str, metadata: Metadata) -> None:
         _put(operation["responses"]["200"], f"{name}.InferAnswer", _example_answer(name, metadata))
     elif route == "/predict":
         _put(operation["requestBody"], f"{name}.PredictRequest", None if example is None else _instances(example))
+        if reads := metadata.get("properties", {}).get("predict_reads"):
+            operation["requestBody"]["description"] = reads
     elif route == "/v1/embeddings":
         operation["requestBody"]["content"][_JSON]["example"] = {"model": name, "input": "a text"}
 

@@ -1,5 +1,7 @@
 """Recognises the bodies of /predict, also common mistakes, for which the error names the command that works."""
 
+import re
+
 import orjson
 
 from ..protocol.json_text import BOM
@@ -7,6 +9,10 @@ from ..protocol.json_text import BOM
 SEND = "send the file's bytes alone: curl --data-binary @FILE"
 # The first characters, in base64, of the formats that the image reader takes.
 _BASE64 = (b"iVBORw0KGgo", b"/9j/", b"UklGR", b"R0lGOD")
+# As TorchServe, KServe v1 and TensorFlow Serving take it.
+_BASE64_IN_JSON = re.compile(
+    rb'"b64"\s*:|"(?:data:[\w/+.-]*;base64,|' + b"|".join(map(re.escape, _BASE64)) + rb")", re.IGNORECASE
+)
 
 
 def is_json(body: bytes, content_type: str) -> bool:
@@ -42,6 +48,15 @@ def why_unreadable(body: bytes, content_type: str) -> str:
         return f"; curl -d drops line ends: {SEND}"
     if kind.startswith("text/"):
         return f"; it was sent as text ({kind.partition(';')[0][:40]}): {SEND}"
+    return ""
+
+
+def why_no_instances(body: bytes, content_type: str) -> str:
+    """Return a hint for the error of a body that was read as JSON; "" if there is none."""
+    if _BASE64_IN_JSON.search(body):
+        return "; base64 in JSON is not decoded"
+    if body and "json" in content_type.lower() and body.removeprefix(BOM).lstrip()[:1] not in b'{["-0123456789tfn':
+        return f"; it was sent as {content_type.partition(';')[0][:40]}"
     return ""
 
 

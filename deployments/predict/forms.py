@@ -7,7 +7,6 @@ import re
 from typing import NamedTuple
 
 from ..core.errors import BadRequest
-from .body_kinds import SEND
 
 # Each may be decoded to many times its size.
 MOST_FILES = 64
@@ -83,4 +82,4 @@ def _headers(head: bytes) -> dict[str, str]:
 
 
 def _broken(why: str) -> BadRequest:
-    return BadRequest(f"the body is a multipart form, as curl -F sends it, {why}: {SEND}")
+    return BadRequest(f"the body is a multipart form, as curl -F sends it, {why}")

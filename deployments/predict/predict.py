@@ -4,7 +4,8 @@ answers.py writes the outputs. Its hooks are the user's code: they are called th
 return is checked. By contract the client gets the text of a decode hook's ValueError.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -26,10 +27,10 @@ from ..protocol.json_text import load
 from ..protocol.parameters import object_of, seed, seed_in_text
 from ..protocol.shapes import check_shape
 from .answers import WriteAnswer, written
-from .body_kinds import is_data, is_json, why_unreadable
+from .body_kinds import is_data, is_json, why_no_instances, why_unreadable
 from .forms import is_form, read_form
+from .takes import Takes, reads, way
 
-_WHERE = 'send {"instances": [...]}'
 ReadImage = Callable[..., Any]
 
 
@@ -42,12 +43,11 @@ class Predictor:
         self._decode: DecodeHook | None = None if read is None else decode_hook_of(read)
         self._answer = answer
         self._takes_data = self._decode is None and _takes_data(signature)
-        # What a body may be beside JSON: by a decode hook, by the built-in reader, or as the only input itself.
-        self.takes = "json"
+        self.takes: Takes = "bytes" if self._takes_data else "json"
         if self._decode is not None:
             self.takes = "file" if image else "image"
-        elif self._takes_data:
-            self.takes = "bytes"
+        self.reads = reads(self.takes, signature.inputs)
+        self._way = way(self.takes, signature.inputs)
         self._reading, self._writing = HookThreads("decode"), HookThreads("encode")
 
     async def read(
@@ -81,12 +81,15 @@ class Predictor:
         if is_form(content_type):
             return self._form(body, content_type)
         asked = self._decode is not None and self._decode.takes_all
+        if not body and not asked:
+            raise BadRequest(f"the body is empty; {self._way}")
         if asked or (is_data(body, content_type) if self._takes_data else not is_json(body, content_type)):
             return PredictRequest(self._row(body, content_type), True)
-        return self._instances(body)
+        return self._instances(body, content_type)
 
     def _form(self, body: bytes, content_type: str) -> PredictRequest:
-        files, fields = read_form(body, content_type)
+        with self._telling():
+            files, fields = read_form(body, content_type)
         drawn = seed_in_text(fields)
         rows = [self._row(each.body, each.content_type) for each in files]
         if len(rows) == 1:
@@ -105,13 +108,15 @@ class Predictor:
         if self._takes_data:
             return {tensors[0].name: one_element(tensors[0], body)}
         if self._decode is None:
-            raise BadRequest(f"this model takes no images, and the body is not JSON: {_WHERE}")
+            raise BadRequest(f"the body is a file or a text; {self._way}")
         try:
             found = call(self._decode, body, content_type)
         except ValueError as error:
             if not (sentence := text_of(error)):
                 raise InferenceFailed(error) from None
-            raise BadRequest(f"{sentence}{why_unreadable(body, content_type)}") from error
+            hint = why_unreadable(body, content_type)
+            # Ours is no sentence of the user's own, so it gets the command in any case.
+            raise BadRequest(f"{sentence}{hint or (f'; {self._way}' if self.takes == 'image' else '')}") from error
         except Exception as error:  # The user's own code; whatever it raises, only this request may suffer.
             raise InferenceFailed(error) from None
         try:
@@ -119,10 +124,20 @@ class Predictor:
         except Exception as error:  # As above, of what it returned.
             raise InferenceFailed(error) from None
 
-    def _instances(self, body: bytes) -> PredictRequest:
-        message = _load(body)
+    def _instances(self, body: bytes, content_type: str) -> PredictRequest:
+        with self._telling(lambda: why_no_instances(body, content_type)):
+            message = _load(body)
+            columns = self._columns(message["instances"])
         parameters = object_of(message, "the body")
-        return PredictRequest(self._columns(message["instances"]), False, parameters, seed(parameters))
+        return PredictRequest(columns, False, parameters, seed(parameters))
+
+    @contextmanager
+    def _telling(self, why: Callable[[], str] = str) -> Iterator[None]:
+        """Add to what is wrong with a body what the model takes."""
+        try:
+            yield
+        except BadRequest as error:
+            raise BadRequest(f"{error.message}{why()}; {self._way}") from error
 
     def _columns(self, rows: list[Any]) -> dict[str, Array]:
         tensors = self._signature.inputs
@@ -185,12 +200,11 @@ def _one_row(tensor: Tensor, found: Any) -> Array:
 
 
 def _load(body: bytes) -> dict[str, Any]:
-    if not body:
-        raise BadRequest(f"the body is empty: {_WHERE}, or an image where the model takes one")
     message = load(body, "the body")
     rows = message.get("instances") if type(message) is dict else None
     if type(rows) is not list:
-        raise BadRequest(f"the body must be an object with a list of instances, got {show(message)}: {_WHERE}")
+        where = "; tensors under inputs go to /infer" if type(message) is dict and "inputs" in message else ""
+        raise BadRequest(f"the body must be an object with a list of instances, got {show(message)}{where}")
     return message  # type: ignore[no-any-return]
 
 

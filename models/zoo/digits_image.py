@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+
+from ..images import upright
 
 Array = np.ndarray[Any, Any]
 
@@ -66,7 +68,7 @@ def _decode(body: bytes) -> Image.Image:
         raise ValueError("the body is not a readable image: send the bytes of a whole PNG or JPEG") from error
     if too_large:
         raise ValueError(f"the image has {image.width} x {image.height} pixels: send at most 4096 x 4096 in all")
-    return ImageOps.exif_transpose(image)
+    return upright(image)
 
 
 def _grey(image: Image.Image) -> Array:

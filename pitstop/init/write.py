@@ -44,7 +44,16 @@ def item(draft: Draft, args: Mapping[str, Any], environment: str | None = None) 
     ordered = {key: whole[key] for key in (*_FIRST, *middle, *_LAST) if key in whole}
     remark = "" if "outputs" in args else f"outputs, as the start finds them: {draft.outputs}"
     given = {} if environment is None else {"environment": environment}
-    return application(ordered, draft.deployment, notes=_NOTES, remark=remark, **given)
+    return application(ordered, draft.deployment, notes=_notes(draft, args), remark=remark, **given)
+
+
+def _notes(draft: Draft, args: Mapping[str, Any]) -> dict[str, str]:
+    if draft.kind != "picture" or "pretrained" in args["source"]:
+        return _NOTES
+    if "predict" in args:
+        return {**_NOTES, "predict": "reads a picture: how it is resized, mean and std are there"}
+    key = "inputs" if "inputs" in args else "example"
+    return {**_NOTES, key: "a picture is resized to this size, and no mean or std is applied (docs/predict.md)"}
 
 
 def client(draft: Draft) -> str:

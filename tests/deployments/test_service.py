@@ -195,5 +195,6 @@ def test_the_history_has_the_limits_that_hold_now() -> None:
         with pytest.raises(NotFound, match="its own application has its history"):
             service.history("2")
         assert service.metadata()["properties"]["predict_takes"] == "json"
+        assert service.metadata()["properties"]["predict_reads"] == "Instances, as JSON."
 
     served(test, OPEN)

@@ -12,10 +12,12 @@ from typer.testing import CliRunner
 from models.errors import ModelError
 from pitstop.cli import app
 from pitstop.init.arguments import arguments_of
+from pitstop.init.draft import Draft, Kind
 from pitstop.init.find import signatures
 from pitstop.init.infer import infer
 from pitstop.init.main import move, refuse
 from pitstop.init.options import InitOptions
+from pitstop.init.write import item
 from pitstop.yaml_edit.append import anchor_of, append_application
 from pitstop.yaml_edit.new_config import application, head
 from pitstop.yaml_edit.patch import PatchError
@@ -41,6 +43,33 @@ def test_the_inputs_are_found_by_the_layers_that_they_reach(module: nn.Module, e
     first = next(signatures(infer(module.eval())))
     found = ", ".join(f"{each['name']} {each['datatype']} {each['shape']}" for each in first["inputs"])
     assert found.replace("'", "") == expected
+
+
+IMAGE = [{"name": "image", "datatype": "UINT8", "shape": [-1, 3, 32, 32]}]
+
+
+@pytest.mark.parametrize(
+    "kind, args, line",
+    [
+        (
+            "picture",
+            {"inputs": IMAGE},
+            "    inputs: # a picture is resized to this size, and no mean or std",
+        ),
+        ("picture", {"example": "cat.png"}, "example: cat.png # a picture is resized to this size, and no mean or std"),
+        (
+            "picture",
+            {"predict": {"decode": "mine/hooks.py:read"}},
+            "# reads a picture: how it is resized, mean",
+        ),
+        ("picture", {"source": {"pretrained": "dir"}, "example": "cat.png"}, "cat.png # a real input, for the checks"),
+        ("tensors", {"example": "x.npy"}, "x.npy # a real input, for the checks of the start"),
+    ],
+)
+def test_the_config_says_how_a_picture_is_resized(kind: Kind, args: dict[str, object], line: str) -> None:
+    text = item(Draft("m", (), kind, "y"), {"name": "m", "source": {"factory": "a:B"}, **args})
+    assert line in text
+    assert yaml.safe_load(text.replace("*ray_env_vars", "{}"))[0]["args"]["name"] == "m"
 
 
 def test_no_size_is_warmed_that_the_network_refuses() -> None:

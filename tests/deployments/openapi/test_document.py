@@ -116,6 +116,14 @@ def test_what_the_model_refuses_its_schema_refuses(wrong: dict[str, Any]) -> Non
         fits(described(service), "fake.InferRequest", wrong)
 
 
+def test_it_says_how_a_file_is_read_where_the_model_tells() -> None:
+    told = metadata(texts())
+    told["properties"]["predict_reads"] = "The body as it is."
+    paths = document(general(), SERVER, {"fake": Described(told, False)}, {}, False)["paths"]
+    assert paths["/v2/models/fake/predict"]["post"]["requestBody"]["description"] == "The body as it is."
+    assert "description" not in described(texts())["paths"]["/v2/models/fake/predict"]["post"]["requestBody"]
+
+
 def test_a_model_s_own_example_is_the_example() -> None:
     example = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [2], "data": ["a", "b"]}]}
     paths = described(texts(), example=example)["paths"]

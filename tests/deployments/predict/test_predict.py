@@ -83,7 +83,7 @@ def bomb() -> bytes:
         (b"%PDF-1.7", "application/pdf", "send the whole of a PNG, JPEG, WEBP, BMP, GIF"),
         (bomb(), "image/png", "more than 40 megapixels"),
         (b"", "", "the body is empty"),
-        (b"", "image/png", "is not a readable image"),
+        (b"", "image/png", "the body is empty"),
     ],
 )
 def test_what_is_no_picture_is_refused_in_words(body: bytes, content_type: str, sentence: str) -> None:
@@ -207,7 +207,11 @@ def test_every_instance_has_its_prediction(
     "service, body, sentence",
     [
         (identity("FP32", 2), b"{", "the body is not valid JSON: it ends too early"),
-        (identity("FP32", 2), b"PNG?", "this model takes no images, and the body is not JSON"),
+        (
+            identity("FP32", 2),
+            b"PNG?",
+            "the body is a file or a text; this model takes JSON: curl -d '{\"instances\": [[0, 0]]}'",
+        ),
         (identity("FP32", 2), [[1, 2]], "must be an object with a list of instances, got [[1, 2]]"),
         (identity("FP32", 2), {"instances": 3}, "must be an object with a list of instances"),
         (identity("FP32", 2), {"instances": [3]}, "must be a list nested as [2]; got 3"),

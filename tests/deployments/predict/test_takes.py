@@ -1,0 +1,162 @@
+"""Whatever is sent to the wrong place is refused in a sentence with what the model takes, and a command that works."""
+
+import base64
+import json
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from models.signature import Tensor
+from tests.deployments.fake_service import Answer, FakeService, ask, identity, signature
+from tests.deployments.predict.test_bodies_and_answers import FORM, form, texts
+from tests.deployments.predict.test_predict import drawn, hooked, pictures, two_inputs
+
+PNG = drawn((8, 8))
+BASE64 = base64.b64encode(PNG).decode()
+JSON, URLENCODED = "application/json", "application/x-www-form-urlencoded"
+SEND = "send the file's bytes alone: curl --data-binary @FILE"
+
+
+def large() -> FakeService:
+    return identity("FP32", 3, 224, 224)
+
+
+def decoding() -> FakeService:
+    return hooked(np.array([1, 2], np.uint8))
+
+
+def numbers() -> FakeService:
+    return identity("FP32", 2)
+
+
+# By model: what it says that it takes.
+MODELS: dict[Callable[[], FakeService], str] = {
+    pictures: f"; this model takes a picture: {SEND}",
+    decoding: f"; this model takes a file: {SEND}",
+    texts: "; this model takes a text or a file as the body: "
+    "curl -H 'Content-Type: text/plain' -d 'a text', or curl --data-binary @FILE",
+    numbers: "; this model takes JSON: curl -d '{\"instances\": [[0, 0]]}'",
+    two_inputs: '; this model takes JSON: curl -d \'{"instances": [{"text": "a text", "k": [0, 0]}]}\'',
+    large: "; this model takes JSON: curl -d '{\"instances\": [[]]}', "
+    "with 'INPUT0' nested as [3, 224, 224] in place of []",
+}
+
+
+def sent(service: FakeService, body: bytes, content_type: str, route: str = "/predict") -> Answer:
+    return ask(service, route, body, headers={"Content-Type": content_type} if content_type else {})
+
+
+def as_json(value: Any) -> bytes:
+    return orjson.dumps(value)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "body, content_type, why",
+    [
+        (as_json({"instances": [{"b64": BASE64}]}), JSON, "base64 in JSON is not decoded"),
+        (as_json({"instances": [{"image_bytes": {"b64": BASE64}}]}), JSON, "base64 in JSON is not decoded"),
+        (as_json({"data": BASE64}), JSON, "base64 in JSON is not decoded"),
+        (as_json({"body": f"data:image/png;base64,{BASE64}"}), JSON, "base64 in JSON is not decoded"),
+        (as_json({"inputs": [{"name": "x", "data": [1]}]}), JSON, "tensors under inputs go to /infer"),
+        (as_json("a text"), JSON, "must be an object with a list of instances, got 'a text'"),
+        (b"3", JSON, "must be an object with a list of instances, got 3"),
+        (as_json([[1, 2]]), URLENCODED, "must be an object with a list of instances, got [[1, 2]]"),
+        (as_json({"instances": "a"}), JSON, "must be an object with a list of instances"),
+        (b"{", JSON, "not valid JSON: it ends too early"),
+        (b"", "", "the body is empty"),
+        (b"", JSON, "the body is empty"),
+        (b"", "image/png", "the body is empty"),
+        (PNG, JSON, "it was sent as application/json"),
+        (form(("text", "", b"hello")), FORM, "without a file in it"),
+        (as_json({"instances": [{"of": "another model"}]}), JSON, "each instance must be an object with"),
+    ],
+)
+def test_a_body_of_another_kind_is_refused_with_what_the_model_takes(
+    body: bytes, content_type: str, why: str, model: Callable[[], FakeService]
+) -> None:
+    answer = sent(model(), body, content_type)
+    says = answer.json["error"]
+    assert (answer.status, why in says, says.endswith(MODELS[model])) == (400, True, True), says
+    assert "\n" not in says
+
+
+@pytest.mark.parametrize("model", [numbers, two_inputs, large])
+@pytest.mark.parametrize(
+    "body, content_type",
+    [
+        (PNG, URLENCODED),
+        (PNG, "image/png"),
+        (form(("file", "x.png", PNG)), FORM),
+        (b"a text", URLENCODED),
+        (b"a text", "text/plain"),
+        (BASE64.encode(), "text/plain"),
+    ],
+)
+def test_a_model_of_tensors_says_so_to_a_file_or_a_text(
+    body: bytes, content_type: str, model: Callable[[], FakeService]
+) -> None:
+    answer = sent(model(), body, content_type)
+    assert (answer.status, answer.json["error"]) == (400, f"the body is a file or a text{MODELS[model]}")
+
+
+@pytest.mark.parametrize(
+    "model", [numbers, two_inputs, texts, lambda: identity("BOOL", 2), lambda: identity("BYTES", 2)]
+)
+def test_the_command_that_it_names_works(model: Callable[[], FakeService]) -> None:
+    says = sent(model(), b"", "").json["error"]
+    words = shlex.split(says.partition("curl ")[2].partition(", or ")[0])
+    content_type = words[1].partition(": ")[2] if words[0] == "-H" else URLENCODED
+    assert words[-2] == "-d"
+    assert sent(model(), words[-1].encode(), content_type).status == 200
+
+
+def test_tensors_that_json_cannot_hold_are_sent_to_infer() -> None:
+    answer = sent(identity("FP16", 2), b"", "")
+    assert answer.json["error"].endswith("tensors that JSON cannot hold: send them to /infer, as binary data")
+
+
+def test_a_picture_model_names_the_command_for_what_is_no_picture() -> None:
+    answer = sent(pictures(), b"no picture", "application/pdf")
+    assert (answer.status, answer.json["error"].endswith(MODELS[pictures])) == (400, True)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "body, content_type",
+    [
+        (PNG, URLENCODED),
+        (PNG, "image/png"),
+        (form(("file", "x.png", PNG)), FORM),
+        (b"a text", "text/plain"),
+        (BASE64.encode(), "text/plain"),
+        (as_json({"instances": [[1, 2]]}), JSON),
+    ],
+)
+def test_infer_sends_files_texts_and_instances_to_predict(
+    body: bytes, content_type: str, model: Callable[[], FakeService]
+) -> None:
+    answer = sent(model(), body, content_type, "/infer")
+    says = answer.json["error"]
+    assert (answer.status, says.endswith("; files, texts and instances go to /predict")) == (400, True), says
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"id": "7"}', b'{"inputs": []}'])
+def test_infer_does_not_speak_of_predict_to_its_own_clients(body: bytes) -> None:
+    assert "/predict" not in sent(numbers(), body, JSON, "/infer").json["error"]
+
+
+def test_the_metadata_says_how_a_picture_is_read() -> None:
+    says = pictures().predict.reads
+    assert "upright by its EXIF" in says
+    assert "resized to width 4 and height 4 (bilinear" in says
+    assert "no mean or std" in says
+    open_sides = signature([Tensor("image", "UINT8", (-1, 1, -1, 8))], [Tensor("y", "FP32", (-1,))])
+    says = FakeService(open_sides, lambda rows: {"y": rows["image"].mean((1, 2, 3))}).predict.reads
+    assert "made gray" in says
+    assert "resized to width 8 (" in says
+    assert json.dumps(says)

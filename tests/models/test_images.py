@@ -1,0 +1,117 @@
+"""A picture becomes the pixels that Pillow makes of it, whatever its kind."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.images import default_reader, open_image, own_size
+from models.signature import Array, Signature, Tensor
+from models.zoo import digits_image
+
+# Six pixels that differ, so that each way of turning them shows.
+PIXELS = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
+# What a picture of this orientation is stored as, of one that stands upright (EXIF 2.32, tag 0x0112).
+STORED: dict[int, Callable[[Array], Array]] = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.T,
+    6: lambda a: a.T[::-1],
+    7: lambda a: a.T[::-1, ::-1],
+    8: lambda a: a.T[:, ::-1],
+}
+BROKEN_EXIF = [
+    b"Exif\0\0garbage",
+    b"garbage",
+    b"Exif\0\0II*\0\xff\xff\xff\xff",
+    b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\xff\xff\xff\xff\xff\0\0\0",
+]
+
+
+def file(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+def png(depth: int, colour: int, *samples: int) -> bytes:
+    """Write a PNG of one pixel, with samples of 16 bits; Pillow itself writes few kinds of them."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 1, 1, depth, colour, 0, 0, 0)
+    row = zlib.compress(b"\0" + struct.pack(f">{len(samples)}H", *samples))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", row) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("form, options", [("PNG", {}), ("JPEG", {"quality": 100}), ("WEBP", {"lossless": True})])
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_picture_stands_upright_whichever_way_it_is_stored(
+    orientation: int, form: str, options: dict[str, Any]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](PIXELS)))
+    found = own_size(file(stored, form, exif=exif, **options))
+    assert np.abs(found[0, 0].astype(int) - PIXELS).max() <= 2
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("exif", BROKEN_EXIF)
+def test_broken_exif_leaves_the_picture_as_it_is(exif: bytes, form: str) -> None:
+    body = file(Image.new("RGB", (4, 2), (200, 100, 50)), form, exif=exif)
+    assert own_size(body).shape == (1, 3, 2, 4)
+
+
+def test_the_digits_model_too_reads_a_picture_with_broken_exif() -> None:
+    image = Image.new("L", (16, 16), 255)
+    image.paste(0, (6, 2, 9, 14))
+    assert digits_image.read_image(file(image, exif=BROKEN_EXIF[0])).shape == (1, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "body, pixel",
+    [
+        (png(16, 0, 0x12FF), (0x12, 0x12, 0x12)),
+        (png(16, 2, 0x12FF, 0x80AA, 0xFFFF), (0x12, 0x80, 0xFF)),
+        (png(16, 4, 0x12FF, 0x0000), (0x12, 0x12, 0x12)),
+        (png(16, 6, 0x12FF, 0x80AA, 0xFFFF, 0x0000), (0x12, 0x80, 0xFF)),
+    ],
+)
+def test_sixteen_bits_become_their_upper_byte(body: bytes, pixel: tuple[int, ...]) -> None:
+    assert tuple(own_size(body).ravel()) == pixel
+
+
+@pytest.mark.parametrize("mode, colour", [("RGBA", (200, 100, 50, 0)), ("LA", (77, 0)), ("CMYK", (0, 255, 255, 0))])
+@pytest.mark.parametrize("to", ["RGB", "L"])
+def test_colours_are_those_of_pillow_s_own_conversion(mode: str, colour: tuple[int, ...], to: str) -> None:
+    image = Image.new(mode, (2, 2), colour)
+    body = file(image, "JPEG", quality=100) if mode == "CMYK" else file(image)
+    assert open_image(body, to).tobytes() == Image.open(io.BytesIO(body)).convert(to).tobytes()
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF"])
+def test_transparency_of_a_palette_shows_the_colour_below_it(form: str) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((0, 0), 1)
+    assert own_size(file(image, form, transparency=0))[0, :, 0].T.tolist() == [[200, 100, 50], [10, 20, 30]]
+
+
+def test_it_is_resized_as_pillow_does_it_without_keeping_the_ratio() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    read = default_reader(Signature((Tensor("image", "UINT8", (-1, 3, 8, 16)),), ()))
+    assert read is not None
+    expected = np.asarray(Image.fromarray(noise).resize((16, 8), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+    found = read(file(Image.fromarray(noise)))
+    assert (found.dtype, found.shape) == (np.uint8, (1, 3, 8, 16))
+    assert np.array_equal(found[0], expected)
