@@ -26,24 +26,18 @@ def application_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
         path = app.get("import_path")
         if path == MODEL:
             yield from _model(raw, app, keys)
-        elif path == ROOT:
-            yield from _root(raw, app, keys)
-        else:
+        elif path != ROOT:
             yield from _import_path(raw, path, keys)
-    if not any(app.get("import_path") == ROOT for _, app in apps):
-        yield Problem(
-            ("applications",),
-            "applications",
-            f"no application has import_path {ROOT}: /v2, the server's health and JSON 404s are missing",
-            f"add {{name: root, route_prefix: /, import_path: {ROOT}}}",
-            "warning",
-        )
 
 
 def _duplicates(raw: Mapping[str, Any], key: str, default: str) -> Iterator[Problem]:
     seen: dict[object, int] = {}
-    for index, app in items(raw, "applications"):
+    apps = items(raw, "applications")
+    at_root = any(app.get("import_path") == ROOT for _, app in apps)
+    for index, app in apps:
         value = app.get(key, default)
+        if at_root and value in ("root", "/"):  # root.py tells of these.
+            continue
         path: Keys = ("applications", index, key)
         if value is None or not isinstance(value, str):
             continue
@@ -57,14 +51,14 @@ def _model(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
     name = mapping(app, "args").get("name")
     if isinstance(name, str):
         for key, expected in (("name", name), ("route_prefix", f"/v2/models/{name}")):
-            yield from _must_be(
+            yield from must_be(
                 raw, app, (*keys, key), expected, "the application and its route have the name in args.name"
             )
     deployments = items(app, "deployments")
     for index, deployment in deployments:
         if deployment.get("name") == INGRESS and mapping(app, "args").get("ingress_replicas"):
             continue
-        yield from _deployment_name(raw, deployment, (*keys, "deployments", index), "Model")
+        yield from deployment_name(raw, deployment, (*keys, "deployments", index), "Model")
         yield from _actor_options(raw, deployment, (*keys, "deployments", index))
     # A misspelt name is reported above; its entry still counts as the model's.
     index, deployment = next(((i, each) for i, each in deployments if each.get("name") != INGRESS), (0, {}))
@@ -76,15 +70,6 @@ def _model(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
     yield from _accelerator(raw, app, (*keys, "args", "accelerator_type"))
 
 
-def _root(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
-    for key, expected in (("name", "root"), ("route_prefix", "/")):
-        yield from _must_be(
-            raw, app, (*keys, key), expected, "the root application answers every path that is not a model's"
-        )
-    for index, deployment in items(app, "deployments"):
-        yield from _deployment_name(raw, deployment, (*keys, "deployments", index), "Root")
-
-
 def _import_path(raw: object, path: object, keys: Keys) -> Iterator[Problem]:
     # Anything else is an application of the user's own, which is allowed.
     best = closest(path, _DEPLOYMENT)
@@ -93,20 +78,24 @@ def _import_path(raw: object, path: object, keys: Keys) -> Iterator[Problem]:
         yield Problem(at, where(raw, at), f"{path!r} does not exist", f"did you mean {best or MODEL!r}?")
 
 
-def _must_be(raw: object, app: App, at: Keys, expected: str, why: str) -> Iterator[Problem]:
+def must_be(raw: object, app: App, at: Keys, expected: str, why: str) -> list[Problem]:
+    """Return a problem if an application has another value under the last of these keys."""
     key = at[-1]
     found = app.get(str(key))
-    if found != expected:
-        what = f"is {found!r}, not {expected!r}" if key in app else "is missing"
-        yield Problem(at, where(raw, at), what, f"write `{key}: {expected}`: {why}")
+    if found == expected:
+        return []
+    what = f"is {found!r}, not {expected!r}" if key in app else "is missing"
+    return [Problem(at, where(raw, at), what, f"write `{key}: {expected}`: {why}")]
 
 
-def _deployment_name(raw: object, deployment: App, keys: Keys, expected: str) -> Iterator[Problem]:
+def deployment_name(raw: object, deployment: App, keys: Keys, expected: str) -> list[Problem]:
+    """Return a problem if a deployment has a name that its application does not know."""
     name = deployment.get("name")
-    if name != expected:
-        at = (*keys, "name")
-        what = f"no deployment of this application is called {name!r}" if name else "is missing"
-        yield Problem(at, where(raw, at), what, f"did you mean {expected!r}?")
+    if name == expected:
+        return []
+    at = (*keys, "name")
+    what = f"no deployment of this application is called {name!r}" if name else "is missing"
+    return [Problem(at, where(raw, at), what, f"did you mean {expected!r}?")]
 
 
 def _actor_options(raw: object, deployment: App, keys: Keys) -> Iterator[Problem]:

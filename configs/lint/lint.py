@@ -17,12 +17,14 @@ from .grpc import grpc_rules
 from .ingress import ingress_rules
 from .path_checks import hidden_packages, path_rules
 from .ports import port_rules
+from .root import root_rules
 from .serve_keys import refused_by_serve, unknown_keys
 from .serve_values import serve_values
 from .tracing import tracing_rules
 
 _RULES: tuple[Callable[[Mapping[str, Any]], Iterator[Problem]], ...] = (
     application_rules,
+    root_rules,
     grpc_rules,
     port_rules,
     auth_rules,

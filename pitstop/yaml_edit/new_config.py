@@ -41,7 +41,7 @@ controller_options:
 logging_config: {{log_level: WARNING, enable_access_log: false}}
 
 applications:
-  # The server's health, the list of models, and a JSON 404 for all other paths.
+  # Health, /v2, the console at /, and a JSON 404 for all other paths. It must stay, with this name and route.
   - name: root
     route_prefix: /
     import_path: deployments.app:root

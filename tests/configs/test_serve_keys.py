@@ -68,8 +68,8 @@ def test_every_known_key_of_serve_passes() -> None:
         ),
         (
             "applications__2__route_prefix",
-            "/",
-            ("(digits-cpu).route_prefix", "already used by applications[0]", "its own route"),
+            "/v2/models/digits",
+            ("(digits-cpu).route_prefix", "already used by applications[1]", "its own route"),
         ),
         ("applications__0__name", "rot", ("(rot).name", "is 'rot', not 'root'", "write `name: root`")),
         (
