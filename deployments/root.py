@@ -20,6 +20,7 @@ from .bind_addresses import http_host, narrow_grpc, reachable_ports
 from .console.data import ConsoleData
 from .console.pages import pages, wants_html
 from .core.errors import Headers, NotFound, NotReady, ServeError, sentence, show
+from .dashboard import running_dashboard
 from .grpc.proxy import GrpcProxy
 from .grpc.without_model import without_model
 from .http import server_protocol
@@ -61,7 +62,9 @@ class Root:
         self._grpc_proxy = await self._start_grpc_proxy(config)
         if opened := await reachable_ports(config):
             self._log.warning("%s", opened)
-        self._watcher = asyncio.get_running_loop().create_task(announce(self._serve_status, to_terminal))
+        self._watcher = asyncio.get_running_loop().create_task(
+            announce(self._serve_status, to_terminal, running_dashboard())
+        )
 
     async def __del__(self) -> None:
         """Serve awaits this when the replica stops."""

@@ -22,6 +22,7 @@ from typing import Any
 import ray
 from ray import serve
 
+from . import dashboard
 from .applications import App, applications
 from .serve_details import serve_details
 
@@ -65,9 +66,7 @@ def _start_ray(tell: Tell) -> bool:
         traceback.print_exc()
         tell("refused", f"Ray does not start: {error}")
         return False
-    # ray.init sets the variable where it protects a new cluster by itself.
-    token = os.environ.get("RAY_AUTH_MODE", "").lower() == "token"
-    tell("ray", {"dashboard": context.dashboard_url or "", "asks_for_token": token})
+    tell("ray", dashboard.line(context.dashboard_url or ""))
     return True
 
 

@@ -29,9 +29,13 @@ class Applications(Protocol):
 async def announce(
     applications: Applications,
     say: Callable[[str], object],
+    dashboard: str = "",
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> None:
-    """Watch until every model is ready or has failed, and say so once. Until then, log the models that take long."""
+    """Watch until every model is ready or has failed, and say so once, with the line of Ray's dashboard.
+
+    Until then, log the models that take long.
+    """
     failed: set[str] = set()
     without_room: set[str] = set()
     looks = 0
@@ -56,7 +60,9 @@ async def announce(
             if looks % _PATIENCE_LOOKS == 0 or (app.no_room and app.name not in without_room):
                 without_room |= {app.name} if app.no_room else set()
                 _log.warning("still waiting for %s: %s", app.name, app.message or "Serve gives no reason")
-    say(_ready_line([app for app in apps if app.ready], sorted(failed), applications.port))
+    ready = _ready_line([app for app in apps if app.ready], sorted(failed), applications.port)
+    # Ray's own line with the address is far above by now, and names no token.
+    say(f"{ready}\n  {dashboard}" if dashboard else ready)
 
 
 def to_terminal(text: str) -> None:

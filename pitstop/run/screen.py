@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from ..isolated_server import command
 from .ready import Ready
 
 _MOST_LINES = 6
@@ -20,14 +18,6 @@ class Screen:
 
     def starts(self, config: Path) -> None:
         self.say(f"{config}: starts. Ray's log: {self._log}")
-
-    def dashboard(self, told: dict[str, Any]) -> None:
-        """Say where Ray's dashboard is, and how to get in where it asks for a token."""
-        token = (
-            f", which asks for a token: `{command('ray')} get-auth-token` prints it" if told["asks_for_token"] else ""
-        )
-        if told["dashboard"]:
-            self.say(f"Ray's dashboard: http://{told['dashboard']}{token}")
 
     def say(self, text: str) -> None:
         self._console.print(text)

@@ -100,8 +100,9 @@ class Session:
         if self._verbose:
             self._console.out(line.rstrip("\n"), highlight=False)
 
-    def _on_ray(self, told: dict[str, Any]) -> None:
-        self._screen.dashboard(told)
+    def _on_ray(self, dashboard: str) -> None:
+        if dashboard:
+            self._screen.say(dashboard)
         self._shared = not self._server.has_own_ray()
         self._progress.done("Ray")
         self._progress.at("Serve", "starts", time.monotonic())

@@ -22,13 +22,13 @@ class Script:
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
 
-def said(script: Script) -> str:
+def said(script: Script, dashboard: str = "") -> str:
     told: list[str] = []
 
     async def pause(_: float) -> None:
         return None
 
-    asyncio.run(announce(script, told.append, pause))
+    asyncio.run(announce(script, told.append, dashboard, pause))
     assert len(told) == 1
     return told[0]
 
@@ -36,6 +36,11 @@ def said(script: Script) -> str:
 def test_nothing_is_said_before_every_model_is_ready() -> None:
     script = Script([], [app("digits", "LOADING"), app("mlp", "READY")], [app("digits", "READY"), app("mlp", "READY")])
     assert said(script).startswith("pitstop is ready: digits, mlp\n  try: curl localhost:8000/v2/models/digits")
+
+
+def test_the_last_line_says_where_ray_s_dashboard_is() -> None:
+    assert said(Script([app("a", "READY")]), "Ray's dashboard: x").endswith("/v2/models/a\n  Ray's dashboard: x")
+    assert said(Script([app("a", "READY")])).endswith("/v2/models/a")
 
 
 def test_a_failed_model_is_named_with_its_reason_and_the_rest_is_ready(caplog: pytest.LogCaptureFixture) -> None:

@@ -20,3 +20,8 @@ def test_a_request_does_not_go_through_serve_s_wrapper(serving: Serving, name: s
     assert answer.status_code == 200, answer.text
     # Serve's wrapper gives each request an id.
     assert "x-request-id" not in answer.headers
+
+
+def test_the_terminal_of_serve_run_says_where_ray_s_dashboard_is(serving: Serving) -> None:
+    # The last of what it says, below Ray's own lines.
+    serving.wait_for("  Ray's dashboard: http://127.0.0.1:", timeout_s=20)

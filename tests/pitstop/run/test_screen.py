@@ -44,11 +44,3 @@ def test_without_a_model_it_says_so(shown: tuple[Screen, io.StringIO]) -> None:
     screen, out = shown
     screen.summary("http://localhost:8000", [], ["c"])
     assert out.getvalue() == "No model started. Not served: c.\n"
-
-
-@pytest.mark.parametrize("asks, more", [(True, "get-auth-token"), (False, "")])
-def test_the_dashboard_is_named_and_how_to_get_in(asks: bool, more: str, shown: tuple[Screen, io.StringIO]) -> None:
-    screen, out = shown
-    screen.dashboard({"dashboard": "127.0.0.1:8265", "asks_for_token": asks})
-    assert "http://127.0.0.1:8265" in out.getvalue()
-    assert ("get-auth-token" in out.getvalue()) == bool(more)

@@ -115,7 +115,7 @@ def test_before_anything_serves_a_signal_ends_it_at_once(run: Callable[..., Any]
     assert (code, server.sent, server.killed) == (0, [], True)
 
 
-RAY = ("ray", {"dashboard": "", "asks_for_token": False})
+RAY = ("ray", "Ray's dashboard: http://127.0.0.1:8265")
 
 
 @pytest.mark.parametrize("states, code", [(STARTS, 0), (FAILED, 1)])
