@@ -3,6 +3,7 @@
 serve.status() has no application's version; the details that Serve's own dashboard reads have.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -135,10 +136,21 @@ def _no_room(deployments: Mapping[str, Mapping[str, Any]]) -> str:
             found := _NO_ROOM.search(str(each.get("message", "")))
         ):
             count, needed, free = found.groups()
+            if _fits(needed, free):  # Its process starts slowly: Serve has one sentence for both.
+                continue
             replicas = "replica" if count == "1" else "replicas"
             told.append(f"Ray has no room for {count} {name} {replicas}: each reserves {needed}, free is {free}")
     help_ = "lower num_cpus, num_replicas or ingress_replicas, or add a node"
     return f"{'; '.join(told)}\nhelp: {help_}" if told else ""
+
+
+def _fits(needed: str, free: str) -> bool:
+    """Whether what a replica needs is free on some node; False where Serve writes it in another way."""
+    try:
+        wanted, left = json.loads(needed), json.loads(free)
+        return all(left.get(name, 0) >= amount for name, amount in wanted.items())
+    except (ValueError, TypeError, AttributeError):
+        return False
 
 
 def _message(details: dict[str, Any]) -> str:

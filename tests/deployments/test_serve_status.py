@@ -129,6 +129,16 @@ def test_replicas_that_ray_has_no_room_for_are_the_reason(model: list[str], ingr
     assert not application("m", found).no_room
 
 
+def test_replicas_whose_processes_start_slowly_are_not_without_room() -> None:
+    found = details("DEPLOYING", ["STARTING"])
+    found["deployments"]["d0"]["message"] = said = (
+        "Deployment 'd0' in application 'm' has 1 replicas that have taken more than 30s to be scheduled. Resources "
+        'required for each replica: {"CPU": 0.2}, total resources available: {"CPU": 0.4}.'
+    )
+    app = application("m", found)
+    assert (app.state, app.no_room, app.message) == ("LOADING", False, said)
+
+
 def test_a_client_is_told_to_come_again_unless_the_model_failed() -> None:
     loading = not_ready(App("m", "1", "LOADING", False, ""))
     assert (loading.status, dict(loading.headers)) == (503, {b"retry-after": b"1"})
