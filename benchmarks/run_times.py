@@ -128,13 +128,14 @@ def pitstop_run(
             processes.end(process, mark)
 
 
-def _run(edit: Callable[[dict[str, Any]], None]) -> AbstractContextManager[tuple["subprocess.Popen[str]", str, int]]:
+def running(edit: Callable[[dict[str, Any]], None]) -> AbstractContextManager[tuple["subprocess.Popen[str]", str, int]]:
+    """Start `pitstop run` on the shipped config, edited, as pitstop_run does."""
     return pitstop_run(cache.PROJECT / "serve_config.yaml", edit)
 
 
 def _refused_s(edit: Callable[[dict[str, Any]], None], sentence: str) -> float:
     began = time.monotonic()
-    with _run(edit) as (process, _, _):
+    with running(edit) as (process, _, _):
         said, _ = process.communicate(timeout=_END_S)
         took_s = time.monotonic() - began
     if process.returncode != 1 or sentence not in said:
@@ -143,7 +144,7 @@ def _refused_s(edit: Callable[[dict[str, Any]], None], sentence: str) -> float:
 
 
 def _ended_s(number: signal.Signals, load: Outcomes | None) -> float:
-    with _run(lambda _: None) as (process, mark, port):
+    with running(lambda _: None) as (process, mark, port):
         until_ready(process)
         clients = None
         if load is not None:

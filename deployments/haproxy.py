@@ -1,11 +1,13 @@
-"""Replaces Ray's manager of HAProxy with ours, on each node: ray_compat/haproxy_manager.py says what it does.
+"""What Serve's controller calls at its start (RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH).
 
-Serve's controller calls `install` at its start (RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH).
+`install` replaces Ray's manager of HAProxy with ours, on each node (ray_compat/haproxy_manager.py says what it does),
+and has applications built in one process (ray_compat/builds.py).
 """
 
-from .ray_compat import haproxy
+from .ray_compat import builds, haproxy
 
 
 def install() -> None:
-    """Have the controller start our manager, or Ray's own if that is not as expected."""
+    """Have the controller do both, or what Serve itself does if that is not as expected."""
     haproxy.replace_manager()
+    builds.share_process()

@@ -1,6 +1,17 @@
 """All parts: docs/architecture.md lists them, tests/deployments/ray_compat holds them against what is installed."""
 
-from . import accounting, autoscaling, controller, counters, handles, haproxy, proxies, servers, uvicorn_protocol
+from . import (
+    accounting,
+    autoscaling,
+    builds,
+    controller,
+    counters,
+    handles,
+    haproxy,
+    proxies,
+    servers,
+    uvicorn_protocol,
+)
 
 PARTS = (
     accounting.PART,
@@ -19,5 +30,6 @@ PARTS = (
     handles.UNCHECKED,
     counters.AT_ZERO,
     haproxy.PART,
+    builds.PART,
     autoscaling.PART,
 )

@@ -85,6 +85,16 @@ def test_it_says_where_ray_s_log_is_and_keeps_it_off_the_terminal(serving: Servi
     assert "Ray's dashboard: http://127.0.0.1:" in serving.log
 
 
+def test_one_process_has_built_every_application_and_has_ended(serving: Serving) -> None:
+    # Serve's log of a build: controller_build_NAME_PID.log. What comes later is built by others.
+    built = {
+        name: {int(path.stem.rpartition("_")[2]) for path in serving.folder.rglob(f"controller_build_{name}_*.log")}
+        for name in ("root", "scaled", "broken")
+    }
+    [builder] = set.intersection(*built.values())
+    wait_until(lambda: processes.of(builder, processes.new_mark()) == {}, f"{builder} still runs")
+
+
 def test_a_model_that_is_ready_has_one_line_with_its_device_batch_and_checks(serving: Serving) -> None:
     [line] = [line for line in serving.lines if line.startswith("scaled  cpu, eager fp32, best batch ")]
     assert "✓ inference mode" in line

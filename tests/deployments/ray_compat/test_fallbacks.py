@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import uvicorn.config
 from ray import serve
+from ray.serve._private import application_state, default_impl, proxy
 from ray.serve._private import controller as ray_controller
-from ray.serve._private import default_impl, proxy
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatusOverview, ServeStatus
 
 from deployments import bind_addresses, serve_status
 from deployments.ray_compat import (
     accounting,
     autoscaling,
+    builds,
     controller,
     counters,
     handles,
@@ -134,6 +135,12 @@ def without_manager(_: pytest.MonkeyPatch) -> bool:
     return getattr(ray_controller, "HAProxyManager", None) is before
 
 
+def without_builder(_: pytest.MonkeyPatch) -> bool:
+    before = getattr(application_state, "build_serve_application", None)
+    builds.share_process()
+    return getattr(application_state, "build_serve_application", None) is before
+
+
 def without_autoscaling(_: pytest.MonkeyPatch) -> bool:
     with pytest.raises(RuntimeError, match=r"benchmarks\.autoscaling. does not run"):
         autoscaling.check()
@@ -157,6 +164,7 @@ FALLBACKS: dict[Part, Fallback] = {
     handles.UNCHECKED: without_unchecked,
     counters.AT_ZERO: without_zero,
     haproxy.PART: without_manager,
+    builds.PART: without_builder,
     autoscaling.PART: without_autoscaling,
 }
 
