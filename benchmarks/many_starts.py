@@ -49,7 +49,9 @@ def main() -> None:
 
 def measured(rounds: int, counts: tuple[int, ...]) -> list[dict[str, Any]]:
     """Return a row for each number of models and way: seconds until ready and of CPU, by round."""
-    rows = [{"models": count, "way": way, "s": [], "cpu_s": []} for count in counts for way in (SHIPPED, BY_SERVE)]
+    rows: list[dict[str, Any]] = [
+        {"models": count, "way": way, "s": [], "cpu_s": []} for count in counts for way in (SHIPPED, BY_SERVE)
+    ]
     for number in range(rounds):
         for row in rows if number % 2 == 0 else reversed(rows):
             script.say(f"round {number + 1} of {rounds}: {row['models']} models, {row['way']}")

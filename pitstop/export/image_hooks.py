@@ -34,8 +34,9 @@ def read_image(body: bytes) -> Array:
         image = opened.convert("RGB")
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError("the body is not a readable image: send the bytes of a whole PNG or JPEG") from error
-    scale = RESIZE / min(image.size)
-    image = image.resize((int(image.width * scale), int(image.height * scale)), Image.Resampling.BILINEAR)
+    # In whole numbers: 257 * (256 / 257) is below 256.
+    width, height = (RESIZE * side // min(image.size) for side in image.size)
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = round((image.width - CROP) / 2), round((image.height - CROP) / 2)
     pixels = np.asarray(image.crop((left, top, left + CROP, top + CROP)), np.float32) / 255
     row: Array = np.ascontiguousarray(((pixels - MEAN) / STD).transpose(2, 0, 1)[None])

@@ -1,9 +1,11 @@
 """A picture becomes the pixels that Pillow makes of it, whatever its kind."""
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 from models.images import default_reader, open_image, own_size
 from models.signature import Array, Signature, Tensor
 from models.zoo import digits_image
+from pitstop.export import image_hooks
 
 # Six pixels that differ, so that each way of turning them shows.
 PIXELS = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
@@ -115,3 +118,28 @@ def test_it_is_resized_as_pillow_does_it_without_keeping_the_ratio() -> None:
     found = read(file(Image.fromarray(noise)))
     assert (found.dtype, found.shape) == (np.uint8, (1, 3, 8, 16))
     assert np.array_equal(found[0], expected)
+
+
+@pytest.mark.parametrize("size", [(999, 257), (333, 1000), (400, 300), (256, 256), (224, 301)])
+def test_an_imported_archive_s_pictures_have_torchvision_s_sizes(size: tuple[int, int]) -> None:
+    """As its Resize(256) and CenterCrop(224): the shorter side is 256 exactly, and the longer one rounded down."""
+    width, height = size
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    short, long = min(size), int(256 * max(size) / min(size))
+    resized = noise.resize((256, long) if width == short else (long, 256), Image.Resampling.BILINEAR)
+    left, top = round((resized.width - 224) / 2), round((resized.height - 224) / 2)
+    pixels = np.asarray(resized.crop((left, top, left + 224, top + 224)), np.float32) / 255
+    expected = (pixels - image_hooks.MEAN) / image_hooks.STD
+    assert np.array_equal(image_hooks.read_image(file(noise))[0].transpose(1, 2, 0), expected)
+    assert np.array_equal(hook_of_the_page()(file(noise))[0].transpose(1, 2, 0), expected)
+
+
+def hook_of_the_page() -> Callable[[bytes], Array]:
+    """Return the hook that docs/predict.md shows."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "predict.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(
+        next(text for text in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "def read_picture" in text), names
+    )
+    hook: Callable[[bytes], Array] = names["read_picture"]
+    return hook
