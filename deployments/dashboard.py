@@ -9,7 +9,10 @@ import ray
 
 def running_dashboard() -> str:
     """Return the line for the dashboard of the Ray that this process is connected to; "" where there is none."""
-    return line(ray.init(ignore_reinit_error=True).dashboard_url or "")
+    try:
+        return line(ray.init(ignore_reinit_error=True).dashboard_url or "")
+    except Exception:  # No reason for the root application not to start.
+        return ""
 
 
 def line(address: str) -> str:
