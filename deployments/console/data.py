@@ -1,10 +1,10 @@
-"""The figures of all models as one JSON, collected at most once in 2 seconds however many pages are open."""
+"""The figures of all models as one JSON."""
 
 import asyncio
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
@@ -13,15 +13,13 @@ from configs.prices import SHIPPED, load_prices
 from configs.problems import ConfigError
 
 from ..applications import App
+from ..http.answer_cache import AnswerCache
 from .replicas import Address, Locator, Replicas
 from .series import series
 
 # By application.
 Addresses = Mapping[str, Sequence[Address]]
-_KEPT_S = 2.0
 _WITHIN_S = 2.0
-# A token may open some models only, so each has figures of its own.
-_MOST_TOKENS = 32
 
 
 class Status(Locator, Protocol):
@@ -43,10 +41,9 @@ class ConsoleData:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`server` is the server's metadata, `addresses` returns where each application's replicas listen."""
-        self._status, self._server, self._addresses, self._clock = status, server, addresses, clock
+        self._status, self._server, self._addresses = status, server, addresses
         self._replicas = Replicas(status)
-        self._kept: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
-        self._collecting = asyncio.Lock()
+        self._found = AnswerCache[bytes](clock)
         self._prices = _prices()
 
     async def get(self, authorization: bytes | None) -> bytes:
@@ -59,22 +56,12 @@ class ConsoleData:
         # Where no model has tokens, whatever a client sends must not make the replicas be asked again.
         has_tokens = any(self._args(app).get("auth") for app in apps)
         given = authorization if has_tokens and authorization else b""
-        key = hashlib.sha256(given).digest()
-        async with self._collecting:
-            at_s, found = self._kept.get(key, (0.0, b""))
-            if found and self._clock() - at_s < _KEPT_S:
-                return found
-            found = orjson.dumps(await self._collect(apps, given))
-            self._kept[key] = self._clock(), found
-            self._kept.move_to_end(key)
-            if len(self._kept) > _MOST_TOKENS:
-                self._kept.popitem(last=False)
-            return found
+        return await self._found.get(given, partial(self._collect, apps, given))
 
     def close(self) -> None:
         self._replicas.close()
 
-    async def _collect(self, apps: Sequence[App], authorization: bytes) -> dict[str, Any]:
+    async def _collect(self, apps: Sequence[App], authorization: bytes) -> bytes:
         headers = [("authorization", authorization.decode("latin-1"))] if authorization else []
         try:
             async with asyncio.timeout(_WITHIN_S):
@@ -84,7 +71,7 @@ class ConsoleData:
         models = await asyncio.gather(*(self._model(app, addresses.get(app.name, ()), headers) for app in apps))
         if addresses:
             self._replicas.keep([each for found in addresses.values() for each in found])
-        return {"server": self._server, "at": time.time(), "models": models, "prices": self._prices}
+        return orjson.dumps({"server": self._server, "at": time.time(), "models": models, "prices": self._prices})
 
     async def _model(self, app: App, addresses: Sequence[Address], headers: list[tuple[str, str]]) -> dict[str, Any]:
         asked = await self._replicas.ask(app, addresses, headers)

@@ -1,11 +1,10 @@
-"""Asks the models that are ready for their metadata, and describes the server by it. Kept for a few seconds.
+"""Asks the models that are ready for their metadata, and describes the server by it.
 
 A model with `auth` shows its metadata only to a token that is valid for it, so each token has a description of its own.
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -16,11 +15,10 @@ from configs.document import read
 
 from ..applications import App
 from ..core.errors import ServeError, sentence
+from ..http.answer_cache import AnswerCache
 from ..http_client.request import Headers
 from .document import Described, document
 
-_KEPT_S = 3.0
-_MOST_KEPT = 16
 _WITHIN_S = 2.0
 
 
@@ -53,7 +51,7 @@ class Description:
         self._models = models
         self._server = server
         self._secured = secured
-        self._kept: dict[bytes, tuple[float, asyncio.Task[Found]]] = {}
+        self._found = AnswerCache[Found]()
 
     async def text(self, authorization: bytes | None) -> bytes:
         """Return it as JSON, for the sender of this Authorization header.
@@ -61,23 +59,14 @@ class Description:
         Raises:
             Exception: Serve did not say what runs.
         """
-        found = await self._recent(b"", self._of_all)
+        apps = await self._applications.apps()
+        found = await self._found.get(b"", partial(self._of_all, apps))
         # Headers that nobody asks for, or that change all the time, cause no requests.
         if found.locked and authorization and authorization.isascii():
-            found = await self._recent(authorization, partial(self._of_locked, found, authorization.decode()))
+            found = await self._found.get(authorization, partial(self._of_locked, found, authorization.decode()))
         return found.text
 
-    async def _recent(self, key: bytes, make: Callable[[], Coroutine[Any, Any, Found]]) -> Found:
-        made_s, task = self._kept.get(key, (0.0, None))
-        if task is None or time.monotonic() - made_s > _KEPT_S:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.clear()
-            task = asyncio.get_running_loop().create_task(make())
-            self._kept[key] = time.monotonic(), task
-        return await asyncio.shield(task)
-
-    async def _of_all(self) -> Found:
-        apps = await self._applications.apps()
+    async def _of_all(self, apps: list[App]) -> Found:
         ready = [app.name for app in apps if app.ready]
         answers = await self._ask(ready, ())
         models = {name: Described(each, secured=False) for name, each in answers.items() if isinstance(each, dict)}

@@ -8,7 +8,6 @@ import pytest
 
 from deployments.applications import App
 from deployments.core.errors import NotReady, ServeError, Unauthorized
-from deployments.openapi import description
 from deployments.openapi.description import Description
 from tests.deployments.fake_service import identity
 from tests.deployments.openapi.test_document import SERVER, metadata
@@ -57,13 +56,10 @@ def test_only_models_that_are_ready_are_asked_and_the_others_are_named() -> None
     assert "Left out: `gone`. The model is not ready" in found["info"]["description"]
 
 
-def test_models_are_asked_once_for_many_readers_and_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_are_asked_once_for_many_readers() -> None:
     fleet = Fleet(app("fine"))
     told(fleet, None, None, None)
     assert fleet.asked == ["fine"]
-    monkeypatch.setattr(description, "_KEPT_S", -1.0)
-    told(fleet, None, None)
-    assert fleet.asked == ["fine"] * 3
 
 
 def test_a_model_behind_tokens_is_described_to_those_who_may_ask_it_alone() -> None:
@@ -86,17 +82,6 @@ def test_a_header_asks_only_models_behind_tokens_and_nobody_where_there_is_none(
     assert fleet.asked == ["fine"]
     told(fleet := Fleet(app("fine"), app("locked")), b"Bearer x", b"Bearer y", None)
     assert sorted(fleet.asked) == ["fine", "locked", "locked", "locked"]
-
-
-def test_tokens_without_end_take_no_memory_without_end() -> None:
-    described = Description(fleet := Fleet(app("locked")), fleet, SERVER, secured=False)
-
-    async def ask() -> None:
-        for each in range(100):
-            await described.text(b"Bearer %d" % each)
-
-    asyncio.run(ask())
-    assert len(described._kept) <= 16
 
 
 def test_it_is_an_error_of_its_reader_where_serve_does_not_say_what_runs() -> None:
