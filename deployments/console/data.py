@@ -14,6 +14,7 @@ from configs.problems import ConfigError
 
 from ..applications import App
 from ..http.answer_cache import AnswerCache
+from ..protocol.headers import FOR_PAGE
 from .replicas import Address, Locator, Replicas
 from .series import series
 
@@ -62,7 +63,9 @@ class ConsoleData:
         self._replicas.close()
 
     async def _collect(self, apps: Sequence[App], authorization: bytes) -> bytes:
-        headers = [("authorization", authorization.decode("latin-1"))] if authorization else []
+        headers = [(FOR_PAGE.decode(), "1")]
+        if authorization:
+            headers.append(("authorization", authorization.decode("latin-1")))
         try:
             async with asyncio.timeout(_WITHIN_S):
                 addresses = await self._addresses()

@@ -10,11 +10,11 @@ import msgspec
 import orjson
 
 from ..core.error_logging import client_error
-from ..core.errors import BadRequest, sentence, show
+from ..core.errors import BadRequest, Forbidden, Unauthorized, sentence, show
 from ..core.observation import ObservedProtocol
 from ..core.request import InferRequest, InferResult, Service
 from ..protobuf import tensors as rpc_tensors
-from ..protocol.headers import KIND, LEFT_US, LENGTH, PROTOBUF, REQUEST_ID, TRACEPARENT, TRACESTATE
+from ..protocol.headers import FOR_PAGE, KIND, LEFT_US, LENGTH, PROTOBUF, REQUEST_ID, TRACEPARENT, TRACESTATE
 from .bodies import Given, Response
 from .infer_json import parse, render
 
@@ -69,9 +69,13 @@ def write_infer(service: Service, headers: Given, request: InferRequest, result:
 
 
 def refuse(service: Service, error: Exception, headers: Given) -> Response:
-    """Count an error, and return the response for the client."""
+    """Count an error, and return the response for the client.
+
+    A page asks all models with the one token that it has: a refusal of that is no error of a client.
+    """
     known = client_error(service.name, error, headers.get(REQUEST_ID, b"").decode("latin-1"))
-    service.counts.count_failure(known.kind)
+    if not (FOR_PAGE in headers and isinstance(known, Unauthorized | Forbidden)):
+        service.counts.count_failure(known.kind)
     body = orjson.dumps({"error": sentence(known)})
     return Response(body, known.status, headers=(*known.headers, (KIND, known.kind.encode())), compress=False)
 

@@ -17,6 +17,7 @@ from ..applications import App
 from ..core.errors import ServeError, sentence
 from ..http.answer_cache import AnswerCache
 from ..http_client.request import Headers
+from ..protocol.headers import FOR_PAGE
 from .document import Described, document
 
 _WITHIN_S = 2.0
@@ -93,7 +94,7 @@ class Description:
 
         async def one(name: str) -> dict[str, Any] | ServeError:
             try:
-                return await self._models.metadata(name, "", headers, _WITHIN_S)
+                return await self._models.metadata(name, "", [*headers, (FOR_PAGE.decode(), "1")], _WITHIN_S)
             except ServeError as error:
                 return error
 

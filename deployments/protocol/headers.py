@@ -8,6 +8,8 @@ PROTOBUF = b"application/x-protobuf"
 LEFT_US = b"pitstop-left-us"
 # The kind of an error, since the gRPC proxy must tell apart errors of the same status.
 KIND = b"pitstop-error"
+# Sent by the root application with the questions that it asks for a page of its own; any value.
+FOR_PAGE = b"pitstop-for-page"
 # Asks for a Server-Timing header in the answer of /infer and /predict; any value.
 TIMING = b"pitstop-timing"
 # W3C Trace Context.

@@ -11,6 +11,7 @@ from configs.schema import AuthConfig
 from deployments.auth.authenticator import Authenticator, open_authenticator
 from deployments.core.errors import Forbidden, QueueFull, ServeError, TimedOut, TooLarge, Unauthorized
 from deployments.grpc.calls import METHODS
+from deployments.protocol.headers import FOR_PAGE
 from deployments.stubs import open_inference_pb2 as pb
 from tests.deployments import fake_rpc
 from tests.deployments.fake_service import FakeService, ask, identity
@@ -76,6 +77,17 @@ def test_refusals_are_counted_and_reach_no_model(locked: FakeService) -> None:
     ask(locked, "/infer", BODY, headers=bearer(OTHER))
     assert locked.failures == ["unauthorized", "forbidden"]
     assert locked.seen == []
+
+
+@pytest.mark.parametrize("given", [{}, bearer(OTHER)])
+def test_a_refusal_of_what_a_page_of_the_server_asks_is_no_error_of_a_client(
+    locked: FakeService, given: dict[str, str]
+) -> None:
+    page = {FOR_PAGE.decode(): "1"}
+    assert ask(locked, "/history", method="GET", headers=page | given).status in (401, 403)
+    assert locked.failures == []
+    assert ask(locked, "/nothing", method="GET", headers=page | bearer(ALL)).status == 404
+    assert locked.failures == ["not_found"]
 
 
 def test_the_short_path_refuses_reads_past_the_body_and_goes_on(

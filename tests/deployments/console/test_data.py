@@ -163,6 +163,7 @@ def test_a_token_is_passed_on_and_what_it_opens_is_not_shown_to_another() -> Non
             data = console(serve)
             assert (await model_of(data, b"Bearer one"))["asked"]["answered"] == 1
             assert "authorization: Bearer one\r\n" in replica.heads[0]
+            assert "pitstop-for-page: 1\r\n" in replica.heads[0]
             serve.addresses = [closed.address]
             other = await model_of(data, b"Bearer two")
             assert (other["asked"]["status"], other["asked"]["error"]) == (401, "a token is needed")

@@ -25,6 +25,7 @@ class Fleet:
 
     async def metadata(self, name: str, _version: str, headers: Any, _within_s: float | None) -> dict[str, Any]:
         self.asked.append(name)
+        assert ("pitstop-for-page", "1") in headers
         if name == "locked" and ("authorization", "Bearer t") not in headers:
             raise Unauthorized
         if name == "gone":
