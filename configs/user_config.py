@@ -17,13 +17,16 @@ class CanaryConfig(Strict):
 
 
 class TargetsConfig(Strict):
-    """What alerts compare with; requests are served the same."""
+    """What alerts compare with, and how long TargetQueue lets rows wait; requests are served the same."""
 
     p99_ms: float | None = Field(
         None, gt=0, le=_DAY_S * 1000, description="Alert if the p99 of requests is higher, in ms."
     )
     queue_ms: float | None = Field(
-        None, gt=0, le=_DAY_S * 1000, description="Alert if rows wait longer for their forward, in ms."
+        None,
+        gt=0,
+        le=_DAY_S * 1000,
+        description="Longest wait of a row for its forward, in ms: an alert above it, and what TargetQueue scales by.",
     )
 
 
@@ -55,7 +58,7 @@ class Tunables(Strict):
     )
     check_finite: bool = Field(False, description="Refuse answers with NaN or infinity in a float output.")
     targets: TargetsConfig = Field(
-        TargetsConfig(p99_ms=None, queue_ms=None), description="What alerts compare with; nothing else changes."
+        TargetsConfig(p99_ms=None, queue_ms=None), description="What alerts and TargetQueue compare with."
     )
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from models.runtime.dims import OpenSizes, dims_in
 from models.signature import signature_of
 
 from .auth.authenticator import Authenticator
+from .autoscaling.policy import TARGET
 from .batching.batching import Batcher
 from .batching.queue import Answer, OnResult
 from .canary.router import CanaryRouter
@@ -186,7 +187,7 @@ class ModelService:
         return {"model_stats": [entry] if status is None else [entry, {**status["stats"], "name": self.name}]}
 
     def history(self, version: str = "") -> dict[str, Any]:
-        """Return what this replica did in the last 15 minutes (metrics/history.py), and the limits that hold now.
+        """Return what this replica did in the last 15 minutes (metrics/history.py), and its limits and targets now.
 
         `forwards_here` is False in an ingress replica: its forwards are blocks, on their way to a device and back.
         """
@@ -202,6 +203,7 @@ class ModelService:
                 "max_queue_size": batcher.tunables.max_queue_size,
                 "request_timeout_s": batcher.tunables.request_timeout_s,
             },
+            "targets": batcher.tunables.targets.model_dump(),
             "samples": self.counts.samples(batcher.waiting_rows),
         }
 
@@ -211,7 +213,9 @@ class ModelService:
         if self._whole:
             # Larger batches are faster, but no forward has more rows than its request.
             limit = self.counts.rows_a_forward() or limit
-        return self.counts.autoscaling(batcher.waiting_rows, batcher.offered_rows, limit)
+        report = self.counts.autoscaling(batcher.waiting_rows, batcher.offered_rows, limit)
+        target_ms = self.tunables.targets.queue_ms
+        return report if target_ms is None else {**report, TARGET: target_ms}
 
     def readings(self, unwarmed: int = 0) -> Readings:
         """Return what Prometheus is told beside the counts; `unwarmed` counts forwards of shapes not warmed."""

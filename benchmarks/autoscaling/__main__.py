@@ -81,7 +81,8 @@ def one(case: Case) -> dict[str, Any]:
     shape = next(each for each in SHAPES if each.name == shape_name)
     at_s = _arrivals(shape, model.peak_rps)
     scaling = config(model, shape, setting)
-    outcome = Fleet(at_s, shape.lasts_s, model.forward_ms, scaling, starts_in_s).run(model.slo_ms)
+    fleet = Fleet(at_s, shape.lasts_s, model.forward_ms, scaling, starts_in_s, model.target_queue_ms)
+    outcome = fleet.run(model.slo_ms)
     figures = {key: round(value, 5) for key, value in asdict(outcome).items()}
     return {"model": name, "shape": shape_name, "starts_in_s": starts_in_s, **asdict(setting), **figures}
 

@@ -80,8 +80,7 @@ def config(model: Model, shape: Shape, setting: PolicySetting) -> AutoscalingCon
     given: dict[str, Any] = {"min_replicas": 1, "initial_replicas": first, "max_replicas": _MOST_REPLICAS}
     given |= DELAYS[setting.delays]
     if setting.policy == OURS:
-        policy = "deployments.autoscaling:TargetQueue"
-        given["policy"] = {"policy_function": policy, "policy_kwargs": {"target_queue_ms": setting.target}}
+        given["policy"] = {"policy_function": "deployments.autoscaling:TargetQueue"}
     else:
         given["target_ongoing_requests"] = setting.target
     return AutoscalingConfig(**given)

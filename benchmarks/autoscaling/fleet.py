@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ray.serve.config import AutoscalingConfig
 
+from deployments.autoscaling.policy import TARGET
 from pitstop.measure.percentiles import percentile
 
 from .controller import Clock, Controller, Reporter, time_of
@@ -40,9 +41,12 @@ class Fleet:
         forward_ms: Mapping[int, float],
         config: AutoscalingConfig,
         starts_in_s: float,
+        target_queue_ms: float | None = None,
     ) -> None:
+        """`target_queue_ms` is what replicas report as their target; only TargetQueue reads it."""
         self._arrivals_s, self._lasts_s = arrivals_s, lasts_s
         self._forward_ms, self._starts_in_s = forward_ms, starts_in_s
+        self._targets = {} if target_queue_ms is None else {TARGET: target_queue_ms}
         self._clock, self._controller = Clock(), Controller(config)
         self._starting: list[SimulatedReplica] = []
         self._running: list[tuple[SimulatedReplica, Reporter]] = []
@@ -117,7 +121,7 @@ class Fleet:
         self._come_up()
         for replica, reporter in self._running:
             while reporter.due(now_s):
-                reporter.record(replica.ongoing, replica.look(now_s), now_s)
+                reporter.record(replica.ongoing, replica.look(now_s) | self._targets, now_s)
         before = self._controller.target
         wanted = self._controller.decide([reporter.id for _, reporter in self._running])
         self._changes += wanted != before

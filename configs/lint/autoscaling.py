@@ -1,20 +1,14 @@
-"""Rules for an `autoscaling_config`, mostly for pitstop's own policy, which Serve checks only at run time.
-
-The policy itself is deployments/autoscaling/; its arguments are listed here too, because configs must not import
-deployments.
-"""
+"""Rules for an `autoscaling_config`, mostly for pitstop's own policy, deployments/autoscaling/."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..problems import Keys, Problem, items, mapping, where
 from ..schema import Tunables
-from ..suggest import advise
 from .applications import INGRESS, MODEL
 
 TARGET_QUEUE = "deployments.autoscaling:TargetQueue"
-_KWARGS = ("target_queue_ms",)
-_EXAMPLE = "write `policy_kwargs: {target_queue_ms: 50}`, the longest time that a row may wait until its forward begins"
+_EXAMPLE = "write `user_config: {targets: {queue_ms: 50}}`: how long a row may wait until its forward begins"
 # Serve averages over the look-back period; reports at Serve's default interval of 10 s are out of date by then.
 _SLOW_PUSH_S = 10.0
 
@@ -30,8 +24,7 @@ def autoscaling_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
             yield from _bounds(raw, config, keys)
             function = mapping(config, "policy").get("policy_function")
             if function == TARGET_QUEUE:
-                yield from _measured(raw, app, deployment, keys)
-                yield from _target(raw, config, deployment, keys)
+                yield from [*_measured(raw, app, deployment, keys)] or _target(raw, config, deployment, keys)
                 yield from _pushes(raw, config, keys)
             elif isinstance(function, str):
                 yield from _other(raw, function, keys)
@@ -65,19 +58,17 @@ def _measured(raw: object, app: Mapping[str, Any], deployment: Mapping[str, Any]
 
 def _target(raw: object, config: Mapping[str, Any], deployment: Mapping[str, Any], keys: Keys) -> Iterator[Problem]:
     at = (*keys, "policy", "policy_kwargs")
-    kwargs = mapping(config, "policy", "policy_kwargs")
-    for key in kwargs:
-        if key not in _KWARGS:
-            yield Problem((*at, key), where(raw, (*at, key)), "TargetQueue has no such key", advise(key, _KWARGS))
-    path = (*at, "target_queue_ms")
-    target = kwargs.get("target_queue_ms")
+    if mapping(config, "policy").get("policy_kwargs"):
+        yield Problem(at, where(raw, at), "is given, and TargetQueue has no arguments", _EXAMPLE)
     user_config = mapping(deployment, "user_config")
+    path = (*keys[:-1], "user_config", "targets", "queue_ms")
+    target = mapping(user_config, "targets").get("queue_ms")
     wait_s = user_config.get("batch_wait_timeout_s", 0)
     timeout_s = user_config.get("request_timeout_s", Tunables.model_fields["request_timeout_s"].default)
-    if "target_queue_ms" not in kwargs:
-        yield Problem(path, where(raw, path), "is missing", _EXAMPLE)
-    elif isinstance(target, bool) or not isinstance(target, int | float) or not 0 < target < float("inf"):
-        yield Problem(path, where(raw, path), f"is {target!r}: it must be above 0", _EXAMPLE)
+    if target is None:
+        yield Problem(path, where(raw, path), "is missing: TargetQueue scales by it", _EXAMPLE)
+    elif not isinstance(target, int | float):  # The schema says so.
+        return
     elif isinstance(wait_s, int | float) and wait_s * 1000 >= target:
         what = (
             f"is {target:g}, not above user_config.batch_wait_timeout_s ({wait_s:g} s): "

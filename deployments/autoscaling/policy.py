@@ -14,6 +14,7 @@ from .decide import Load, needed
 # What replicas report (metrics/autoscaling_stats.py).
 WAITING, RUNNING, COMING, LOOP, STARTED = "rows_waiting", "rows_running", "rows_per_s", "loop_share", "started_s"
 FORWARD = "forward_ms_"
+TARGET = "target_queue_ms"
 _KEYS = (WAITING, RUNNING, COMING, LOOP, STARTED)
 # By name: Ray copies this package by value, and a logger travels as its name.
 _log = logging.getLogger("ray.serve")
@@ -22,14 +23,11 @@ _log = logging.getLogger("ray.serve")
 class TargetQueue:
     """An autoscaling policy for Serve: as many replicas as keep rows from waiting longer than the target.
 
-    Bounds, delays and factors of `autoscaling_config` are applied to its decision by Serve.
+    The target is `targets.queue_ms` in the replicas' `user_config`, which they report, so it changes in place. Bounds,
+    delays and factors of `autoscaling_config` are applied to its decision by Serve.
     """
 
-    def __init__(self, target_queue_ms: float) -> None:
-        """Let a row wait at most `target_queue_ms` until its forward begins."""
-        self._target_ms = float(target_queue_ms)
-        if not (math.isfinite(self._target_ms) and self._target_ms > 0):
-            raise ValueError(f"target_queue_ms is {target_queue_ms}\nhelp: it must be above 0")
+    def __init__(self) -> None:
         self._told: set[str] = set()
 
     def __call__(self, ctx: Any) -> tuple[int, dict[str, Any]]:
@@ -43,14 +41,19 @@ class TargetQueue:
             return keep, {}
 
     def _decide(self, ctx: Any, keep: int) -> int:
-        loads = read(ctx.aggregated_metrics or {})
+        metrics = ctx.aggregated_metrics or {}
+        loads = read(metrics)
         if not loads or ctx.current_num_replicas == 0:
             return keep
+        target_ms = target(metrics)
+        if target_ms is None:
+            self._tell(f"user_config.targets.queue_ms is not set; keeping {keep} replicas", ctx.app_name)
+            return keep
         smallest = min(min(load.forward_ms.values()) for load in loads)
-        if smallest > self._target_ms:
-            what = f"a forward takes {smallest:.3g} ms, so target_queue_ms {self._target_ms:g} cannot be met"
+        if smallest > target_ms:
+            what = f"a forward takes {smallest:.3g} ms, so targets.queue_ms {target_ms:g} cannot be met"
             self._tell(f"{what}: raise it, or make the model faster", ctx.app_name)
-        wanted = needed(loads, self._target_ms, max(0.0, float(ctx.total_queued_requests or 0)))
+        wanted = needed(loads, target_ms, max(0.0, float(ctx.total_queued_requests or 0)))
         # Averages have rounding errors in the last digits, which must not add a replica.
         return math.ceil(wanted - 1e-6)
 
@@ -80,6 +83,14 @@ def read(metrics: Mapping[str, Mapping[Any, float]]) -> list[Load]:
             waiting, running, coming, loop, started_s = numbers
             loads.append(Load(waiting, running, coming, loop, started_s, forward_ms))
     return loads
+
+
+def target(metrics: Mapping[str, Mapping[Any, float]]) -> float | None:
+    """Return how long a row may wait until its forward begins, in ms; None where no replica has a target.
+
+    Where a new one has not reached all replicas yet, it is the shortest.
+    """
+    return min((ms for ms in metrics.get(TARGET, {}).values() if _good(ms) and ms > 0), default=None)
 
 
 def _good(value: float) -> bool:

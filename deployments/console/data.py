@@ -85,9 +85,9 @@ class ConsoleData:
             "source": _digest(args.get("source")),
             "num_cpus": args.get("num_cpus", 1),
             "num_gpus": args.get("num_gpus", 1),
-            "target_queue_ms": _target_queue_ms(self._status.config_of(app.name)),
             "asked": asked.as_json(),
             "limits": newest.get("limits"),
+            "targets": newest.get("targets"),
             "forwards_here": newest.get("forwards_here", True),
             "series": series(asked.histories),
         }
@@ -101,17 +101,6 @@ def _digest(source: object) -> str | None:
     return (
         None if source is None else hashlib.sha256(orjson.dumps(source, default=repr, option=_SORTED)).hexdigest()[:16]
     )
-
-
-def _target_queue_ms(config: Mapping[str, Any]) -> float | None:
-    """Return how long rows may wait, by the application's autoscaling policy TargetQueue; None without one."""
-    for deployment in config.get("deployments") or ():
-        scaling = deployment.get("autoscaling_config")
-        policy = scaling.get("policy") if isinstance(scaling, Mapping) else None
-        kwargs = policy.get("policy_kwargs") if isinstance(policy, Mapping) else None
-        if isinstance(kwargs, Mapping) and "target_queue_ms" in kwargs:
-            return float(kwargs["target_queue_ms"])
-    return None
 
 
 def _prices() -> list[dict[str, Any]]:

@@ -78,7 +78,8 @@ def test_the_same_run_gives_the_same_outcome() -> None:
     model, shape = models()[0], replace(SHAPES[0], lasts_s=700)
     chosen = config(model, shape, PolicySetting(OURS, model.target_queue_ms, "of cluster.yaml"))
     at_s = shape.arrivals(40, 1)
-    first, second = (Fleet(at_s, 700, model.forward_ms, chosen, 20).run(model.slo_ms) for _ in range(2))
+    target = model.target_queue_ms
+    first, second = (Fleet(at_s, 700, model.forward_ms, chosen, 20, target).run(model.slo_ms) for _ in range(2))
     assert first == second
     assert first.changes > 0
 

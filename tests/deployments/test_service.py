@@ -186,10 +186,15 @@ def test_a_version_that_is_not_here_is_refused() -> None:
     served(test, OPEN)
 
 
-def test_the_history_has_the_limits_that_hold_now() -> None:
+def test_the_limits_and_targets_that_hold_now_are_told_to_whoever_compares_with_them() -> None:
     async def test(service: ModelService, _: Device) -> None:
-        service.reconfigure({"max_queue_size": 7, "max_batch_size": 4, "request_timeout_s": 9})
+        limits = {"max_queue_size": 7, "max_batch_size": 4, "request_timeout_s": 9}
+        service.reconfigure(limits)
+        assert "target_queue_ms" not in service.autoscaling_stats()
+        service.reconfigure({**limits, "targets": {"queue_ms": 50}})
         found = service.history()
+        assert found["targets"] == {"p99_ms": None, "queue_ms": 50}
+        assert service.autoscaling_stats()["target_queue_ms"] == service.readings().queue_target_ms == 50
         assert found["limits"] == {"max_batch_size": 4, "max_queue_size": 7, "request_timeout_s": 9}
         assert found["forwards_here"]
         with pytest.raises(NotFound, match="its own application has its history"):

@@ -40,9 +40,9 @@ def test_no_request_is_lost_on_the_way_to_nothing_and_back(path: str, cache: obj
 
 def test_another_target_is_deployed_to_what_runs(cache: object) -> None:  # noqa: ARG001
     def other(raw: dict[str, Any]) -> None:
-        config = application(raw, "elastic")["deployments"][0]["autoscaling_config"]
-        config["policy"]["policy_kwargs"]["target_queue_ms"] = 10_000
-        config["min_replicas"] = 2
+        deployment = application(raw, "elastic")["deployments"][0]
+        deployment["user_config"]["targets"]["queue_ms"] = 10_000
+        deployment["autoscaling_config"]["min_replicas"] = 2
 
     with (
         serve_run(PROJECT / "serve_config.yaml", SHORT, elastic) as serving,

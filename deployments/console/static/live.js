@@ -27,7 +27,10 @@ const CHARTS = [
       { label: "p99 ", kind: "b", values: series.p99_ms },
       { label: "p50 ", kind: "a", values: series.p50_ms },
     ],
-    limit: ({ limits }) => limits && { value: 1000 * limits.request_timeout_s, label: "request_timeout_s" },
+    limit: ({ limits, targets }) =>
+      targets?.p99_ms
+        ? { value: targets.p99_ms, label: "targets.p99_ms", always: true }
+        : limits && { value: 1000 * limits.request_timeout_s, label: "request_timeout_s" },
   },
   {
     id: "waiting",
@@ -47,7 +50,7 @@ const CHARTS = [
     good: "Lower is better. More replicas shorten it",
     format: ms,
     lines: one("queue_ms"),
-    limit: ({ target_queue_ms: target }) => target && { value: target, label: "target_queue_ms", always: true },
+    limit: ({ targets }) => targets?.queue_ms && { value: targets.queue_ms, label: "targets.queue_ms", always: true },
   },
   {
     id: "batches",

@@ -10,19 +10,20 @@ from ray import cloudpickle
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
 from deployments.autoscaling import TargetQueue
+from deployments.autoscaling.policy import target
 from tests.deployments.ray_compat.tested import private
 
 REPORT = {"rows_waiting": 0.0, "rows_running": 1.0, "rows_per_s": 64.0, "loop_share": 0.1, "started_s": 9.0}
-TIMES = {"forward_ms_1": 100.0, "forward_ms_8": 200.0}
+TIMES = {"forward_ms_1": 100.0, "forward_ms_8": 200.0, "target_queue_ms": 500.0}
 
 
-def context(metrics: Any, running: int = 1, target: Any = 1, queued: Any = 0.0, **config: Any) -> AutoscalingContext:
+def context(metrics: Any, running: int = 1, wanted: Any = 1, queued: Any = 0.0, **config: Any) -> AutoscalingContext:
     return AutoscalingContext(
         deployment_id=private("ray.serve._private.common.DeploymentID")("Model", "digits"),
         deployment_name="Model",
         app_name="digits",
         current_num_replicas=running,
-        target_num_replicas=target,
+        target_num_replicas=wanted,
         running_replicas=[],
         total_num_requests=0.0,
         total_queued_requests=queued,
@@ -43,19 +44,19 @@ def reported(*replicas: str, **changes: Any) -> dict[str, dict[str, float]]:
 
 
 def test_it_rounds_up_what_is_needed() -> None:
-    assert TargetQueue(target_queue_ms=500)(context(reported("a"))) == (2, {})
-    assert TargetQueue(target_queue_ms=500)(context(reported("a", rows_per_s=65.0))) == (3, {})
-    assert TargetQueue(target_queue_ms=500)(context(reported("a", rows_per_s=0.0, rows_running=0.0))) == (0, {})
+    assert TargetQueue()(context(reported("a"))) == (2, {})
+    assert TargetQueue()(context(reported("a", rows_per_s=65.0))) == (3, {})
+    assert TargetQueue()(context(reported("a", rows_per_s=0.0, rows_running=0.0))) == (0, {})
 
 
 def test_what_waits_in_ray_s_own_proxy_counts() -> None:
-    assert TargetQueue(500)(context(reported("a", rows_per_s=1.0), queued=30.0)) == (2, {})
+    assert TargetQueue()(context(reported("a", rows_per_s=1.0), queued=30.0)) == (2, {})
 
 
 def test_a_replica_that_has_not_reported_yet_is_left_out() -> None:
     metrics = reported("a")
     metrics["forward_ms_1"]["b"] = 100.0
-    assert TargetQueue(500)(context(metrics, running=2)) == (2, {})
+    assert TargetQueue()(context(metrics, running=2)) == (2, {})
 
 
 @pytest.mark.parametrize(
@@ -74,35 +75,38 @@ def test_a_replica_that_has_not_reported_yet_is_left_out() -> None:
     ],
 )
 def test_whatever_cannot_be_read_keeps_the_number_of_replicas(metrics: Any) -> None:
-    assert TargetQueue(500)(context(metrics, target=3)) == (3, {})
+    assert TargetQueue()(context(metrics, wanted=3)) == (3, {})
 
 
 def test_it_never_raises_whatever_the_context_is() -> None:
-    policy = TargetQueue(500)
+    policy = TargetQueue()
     assert policy(None) == (1, {})
-    assert policy(context(reported("a"), target="two")) == (1, {})
-    assert policy(context(reported("a"), queued="x", target=2)) == (2, {})
-    assert policy(context(lambda: 1 / 0, target=2)) == (2, {})
+    assert policy(context(reported("a"), wanted="two")) == (1, {})
+    assert policy(context(reported("a"), queued="x", wanted=2)) == (2, {})
+    assert policy(context(lambda: 1 / 0, wanted=2)) == (2, {})
 
 
 def test_a_trouble_is_told_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     # Serve's own logger may have been set up by another test so that nothing propagates.
     monkeypatch.setattr("deployments.autoscaling.policy._log", logging.getLogger("tests.autoscaling"))
-    policy = TargetQueue(20)
+    policy = TargetQueue()
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             policy(context(lambda: 1 / 0))
-            policy(context(reported("a")))
+            policy(context(reported("a", target_queue_ms=20.0)))
+            policy(context(reported("a", target_queue_ms=0.0)))
     lines = [record.message for record in caplog.records]
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert "ZeroDivisionError" in lines[0]
-    assert "a forward takes 100 ms, so target_queue_ms 20 cannot be met" in lines[1]
+    assert "a forward takes 100 ms, so targets.queue_ms 20 cannot be met" in lines[1]
+    assert "user_config.targets.queue_ms is not set; keeping 1 replicas" in lines[2]
 
 
-@pytest.mark.parametrize("target_ms", [0, -1, math.nan, math.inf, "x"])
-def test_a_target_that_is_none_is_refused_at_the_start(target_ms: Any) -> None:
-    with pytest.raises(ValueError, match=r"target_queue_ms|could not convert"):
-        TargetQueue(target_ms)
+def test_a_target_that_not_all_replicas_have_yet_is_the_shortest() -> None:
+    metrics = reported("a", "b") | {"target_queue_ms": {"a": 500.0, "b": 150.0}}
+    assert target(metrics) == 150
+    assert target(metrics | {"target_queue_ms": {"b": 500.0}}) == 500
+    assert target({}) is None
 
 
 def test_it_works_where_the_project_is_not_installed() -> None:
@@ -117,10 +121,11 @@ def test_it_works_where_the_project_is_not_installed() -> None:
     code = """
 import pickle, sys
 from types import SimpleNamespace as Of
-policy = pickle.loads(sys.stdin.buffer.read())(target_queue_ms=500)
+policy = pickle.loads(sys.stdin.buffer.read())()
 context = Of(target_num_replicas=1, current_num_replicas=1, app_name="x", total_queued_requests=0, aggregated_metrics={
     "rows_waiting": {"a": 0}, "rows_running": {"a": 1}, "rows_per_s": {"a": 64}, "loop_share": {"a": 0},
-    "started_s": {"a": 9},    "forward_ms_1": {"a": 100}, "forward_ms_8": {"a": 200}})
+    "started_s": {"a": 9},    "forward_ms_1": {"a": 100}, "forward_ms_8": {"a": 200},
+    "target_queue_ms": {"a": 500}})
 assert policy(context) == (2, {}), policy(context)
 assert not any(name.split(".")[0] in ("deployments", "configs", "models") for name in sys.modules)
 """
@@ -129,10 +134,10 @@ assert not any(name.split(".")[0] in ("deployments", "configs", "models") for na
 
 
 def test_serve_applies_its_delays_and_goes_to_zero_by_its_own_rules() -> None:
-    wrapped = private("ray.serve.autoscaling_policy._apply_autoscaling_config")(TargetQueue(500))
+    wrapped = private("ray.serve.autoscaling_policy._apply_autoscaling_config")(TargetQueue())
     idle = reported("a", rows_per_s=0.0, rows_running=0.0)
     assert wrapped(context(reported("a"), upscale_delay_s=0))[0] == 2
     assert wrapped(context(reported("a"), upscale_delay_s=60))[0] == 1
     assert wrapped(context(idle, min_replicas=0, downscale_delay_s=0))[0] == 0
     assert wrapped(context(idle, min_replicas=0, downscale_delay_s=60))[0] == 1
-    assert wrapped(context(idle, running=3, target=3, min_replicas=0, downscale_delay_s=0))[0] == 1
+    assert wrapped(context(idle, running=3, wanted=3, min_replicas=0, downscale_delay_s=0))[0] == 1

@@ -16,6 +16,7 @@ HISTORY = {
     "every_s": 5,
     "forwards_here": True,
     "limits": {"max_batch_size": 8, "max_queue_size": 1024, "request_timeout_s": 30},
+    "targets": {"p99_ms": None, "queue_ms": 100},
 }
 DIGITS: dict[str, Any] = {"source": {"factory": "a.b:C", "weights": "s3://key:secret@host/file"}, "num_gpus": 0.5}
 
@@ -61,8 +62,7 @@ class Serve:
 
     def config_of(self, name: str) -> Mapping[str, Any]:
         assert name == self.app.name
-        scaling = {"policy": {"policy_kwargs": {"target_queue_ms": 100}}}
-        return {"args": self.args, "deployments": [{"name": "Model", "autoscaling_config": scaling}]}
+        return {"args": self.args}
 
     async def http_address(self) -> Address:
         return "127.0.0.1", self.port
@@ -94,7 +94,11 @@ def test_every_replica_is_asked_at_its_own_address_and_they_add_up() -> None:
             model = await model_of(console(serve))
             assert model["asked"] == {"answered": 2, "of": 2, "status": 200, "error": ""}
             assert (model["series"]["requests_per_s"], model["series"]["replicas"]) == ([6], [2])
-            assert (model["limits"]["max_queue_size"], model["num_gpus"], model["target_queue_ms"]) == (1024, 0.5, 100)
+            assert (model["limits"]["max_queue_size"], model["num_gpus"], model["targets"]["queue_ms"]) == (
+                1024,
+                0.5,
+                100,
+            )
             assert one.heads[0].startswith("GET /v2/models/digits/history ")
 
     run(test)

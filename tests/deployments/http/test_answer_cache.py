@@ -63,11 +63,11 @@ def test_tokens_without_end_take_no_memory_without_end_and_the_last_ones_stay() 
 
 def test_a_failure_is_its_reader_s_alone() -> None:
     async def fail() -> int:
-        raise OSError
+        raise OSError("away")
 
     async def test() -> None:
         cache, make = AnswerCache[int](), Maker()
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="away"):
             await cache.get(b"", fail)
         assert await cache.get(b"", make) == 1
 

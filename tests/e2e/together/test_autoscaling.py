@@ -26,7 +26,7 @@ def scaling(least: int, most: int) -> dict[str, Any]:
         "look_back_period_s": 2,
         "upscale_delay_s": 0,
         "downscale_delay_s": 2,
-        "policy": {"policy_function": TARGET_QUEUE, "policy_kwargs": {"target_queue_ms": 300}},
+        "policy": {"policy_function": TARGET_QUEUE},
     }
 
 
@@ -35,7 +35,9 @@ def models() -> list[dict[str, Any]]:
     found = []
     for name, config, ms in (("elastic", scaling(1, 2), 100), ("sleeper", scaling(0, 1), 1)):
         found.append(model(name, ms=ms, max_batch_size=1))
-        found[-1]["deployments"][0]["autoscaling_config"] = config
+        deployment = found[-1]["deployments"][0]
+        deployment["autoscaling_config"] = config
+        deployment.setdefault("user_config", {})["targets"] = {"queue_ms": 300}
     return found
 
 
