@@ -23,11 +23,11 @@ Json = Annotated[
 ]
 Format = Annotated[Literal["binary", "json"], typer.Option("--format", help="Format of the requests.")]
 SloMs = Annotated[float, typer.Option("--slo-ms", help="Latency target: p99, in milliseconds.")]
-Arg = Annotated[
-    list[str] | None,
-    typer.Option("--arg", metavar="NAME=VALUE", help="An argument of the network's class or factory; may be repeated."),
-]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
+
+ARG = typer.Option(
+    "--arg", metavar="NAME=VALUE", help="An argument of the network's class or factory; may be repeated."
+)
 
 
 def seconds(of: str) -> Any:

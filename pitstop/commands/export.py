@@ -25,7 +25,7 @@ def export(
         str | None,
         typer.Option(metavar="FILE.py:CALLABLE", help="Callable that builds the network; or MODULE:CALLABLE."),
     ] = None,
-    arg: options.Arg = None,
+    arg: Annotated[list[str] | None, options.ARG] = None,
     input_: Annotated[
         list[str] | None, options.input_("NAME:DATATYPE:SHAPE[:LOW..HIGH]", "where its code does not say it")
     ] = None,

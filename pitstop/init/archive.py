@@ -26,7 +26,13 @@ def draft(name: str, path: Path, options: InitOptions, folder: Path, final: Path
     module_of(final)
     config = folder / "imported.yaml"
     order = ExportOptions(
-        folder, mar=path, name=name, kwargs=options.arguments, inputs=options.inputs, yaml=config, force=True
+        folder,
+        mar=path,
+        name=name,
+        kwargs=tuple(options.arguments),
+        inputs=tuple(options.inputs),
+        yaml=config,
+        force=True,
     )
     heard = io.StringIO()
     bring(order, Console(file=heard, soft_wrap=True))

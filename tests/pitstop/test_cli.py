@@ -49,6 +49,12 @@ def test_every_option_has_a_help_that_is_a_sentence() -> None:
     assert [(name, flag) for name, flag, text in OPTIONS if not text.endswith(".")] == []
 
 
+def test_add_takes_what_init_takes_and_the_config_after_the_source() -> None:
+    of = {name: [(each.name, each.opts, str(each.help)) for each in COMMANDS[name].params] for name in ("init", "add")}
+    assert [name for name, _, _ in of["add"][:2]] == ["source", "config"]
+    assert [each for each in of["add"] if each[0] != "config"] == of["init"]
+
+
 def complete(words: str) -> set[str]:
     """Return what bash gets for TAB at the end of these words."""
     count = len(words.split(" ")) - 1
