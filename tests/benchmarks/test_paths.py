@@ -1,5 +1,7 @@
 """The ways through the data path: the bare servers for real, and the table of all."""
 
+from typing import Any
+
 import pytest
 
 from benchmarks import bare
@@ -11,16 +13,6 @@ from benchmarks.summary import Round
 from benchmarks.verify import answers
 from deployments.http_client.request import post
 from pitstop.load.sender_http import Address
-
-RECORD = {
-    "hardware": {"cpu": "A CPU", "cores": 2},
-    "versions": {"ray": "2"},
-    "commit": "abc",
-    "date": "2026-11-26",
-    "load_average": [0.1, 0.1, 0.1],
-    "command": "python -m benchmarks.paths",
-    "rounds": 1,
-}
 
 
 def test_bare_servers_answer_posts_over_one_connection_with_what_they_were_given() -> None:
@@ -37,22 +29,22 @@ def test_bare_servers_answer_posts_over_one_connection_with_what_they_were_given
     assert not any(is_answered(port, "/") for port in (alone, *behind))
 
 
-def test_the_table_has_each_way_beside_the_one_above_and_names_what_is_missing() -> None:
+def test_the_table_has_each_way_beside_the_one_above_and_names_what_is_missing(record: dict[str, Any]) -> None:
     ways = [
         Way("alone", closed=[_loop(1, 5000, 0.1), _loop(64, 50_000, 1.0)]),
         Way("beside", adds=False, closed=[_loop(1, 4000, 0.2), _loop(64, 40_000, 1.5)]),
         Way("through", closed=[_loop(1, 2000, 0.45), _loop(64, 20_000, 3.0)]),
         Way("gone", not_measured="no room"),
     ]
-    text = render(RECORD, ways, [0.02, 0.04, 0.03])
+    text = render({**record, "rounds": 1}, ways, [0.02, 0.04, 0.03])
     assert "takes 30 µs for one row" in text
     assert "| through | 0.45 / 0.90 | 2,000 ± 0 % | 3.00 / 6.00 | 20,000 ± 0 % | +0.25 | 50 |" in text
     assert "| 40,000 ± 0 % |  | 25 |" in text
     assert "- gone: not measured: no room" in text
 
 
-def test_a_table_without_any_figure_says_so() -> None:
-    text = render(RECORD, [Way("gone", not_measured="no room")], [])
+def test_a_table_without_any_figure_says_so(record: dict[str, Any]) -> None:
+    text = render({**record, "rounds": 1}, [Way("gone", not_measured="no room")], [])
     assert "takes not measured" not in text
     assert "- gone: not measured: no room" in text
 

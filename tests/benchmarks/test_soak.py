@@ -27,21 +27,19 @@ EVENTS: list[dict[str, Any]] = [
     },
     {"kind": "rollout", "model": "line", "at_s": 700.0, "recovered_s": None, "version": 2},
 ]
-RECORD: dict[str, Any] = {
-    "hardware": {"cpu": "A CPU", "cores": 2},
-    "versions": {"ray": "2"},
-    "date": "2026-11-26",
-    "commit": "abc",
-    "seed": 1,
-    "load_average": [0.1],
-    "command": "python -m benchmarks.soak",
-    "minutes": 16.6,
-    "stopped": True,
-    "streams": [{"stream": "line, json, 1 row", "sent": 4000, "failed": 1, "wrong": 0, "retried": 12}],
-    "events": EVENTS,
-    "drift": drift(LOOKS),
-    "looks": [asdict(look) for look in LOOKS],
-}
+
+
+@pytest.fixture
+def soaked(record: dict[str, Any]) -> dict[str, Any]:
+    return record | {
+        "seed": 1,
+        "minutes": 16.6,
+        "stopped": True,
+        "streams": [{"stream": "line, json, 1 row", "sent": 4000, "failed": 1, "wrong": 0, "retried": 12}],
+        "events": EVENTS,
+        "drift": drift(LOOKS),
+        "looks": [asdict(look) for look in LOOKS],
+    }
 
 
 def test_a_seed_does_the_same_harm_every_time() -> None:
@@ -62,20 +60,20 @@ def test_too_little_to_speak_of_drift_has_none() -> None:
     assert drift(LOOKS[:2]) == {}
 
 
-def test_it_tells_what_failed_what_was_done_and_that_it_was_stopped() -> None:
-    text = formatting.markdown(RECORD, "soak.png")
+def test_it_tells_what_failed_what_was_done_and_that_it_was_stopped(soaked: dict[str, Any]) -> None:
+    text = formatting.markdown(soaked, "soak.png")
     assert "4,000 requests in 16.6 minutes: 1 failed, 0 wrong, 12 sent again; 3 faults injected; stopped early." in text
     assert "| gcs_server |" not in text
     assert "| rollout | 1 |  |  | 1 |" in text
     assert "| replica killed | 1 | 9.0 s | 9.0 s | 0 |" in text
 
 
-def test_a_long_soak_names_the_processes_that_grew() -> None:
-    text = formatting.markdown({**RECORD, "minutes": 60.0}, "soak.png")
+def test_a_long_soak_names_the_processes_that_grew(soaked: dict[str, Any]) -> None:
+    text = formatting.markdown({**soaked, "minutes": 60.0}, "soak.png")
     assert "| gcs_server | 720.0 |" in text
     assert "| raylet |" not in text
 
 
-def test_the_picture_is_drawn_however_little_there_is() -> None:
-    assert picture.png("A soak", formatting.verdict(RECORD), LOOKS, EVENTS).startswith(b"\x89PNG")
+def test_the_picture_is_drawn_however_little_there_is(soaked: dict[str, Any]) -> None:
+    assert picture.png("A soak", formatting.verdict(soaked), LOOKS, EVENTS).startswith(b"\x89PNG")
     assert picture.png("A soak", "", [], []).startswith(b"\x89PNG")
