@@ -45,7 +45,7 @@ class About(NamedTuple):
 
 def contract_of(args: Mapping[str, Any]) -> str:
     """Return what stands for a config's args; they are the same in all replicas that were made of them."""
-    return sha256(orjson.dumps(args, default=repr, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return sha256(orjson.dumps(args, default=repr, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
 
 
 def described(signature: Signature) -> Described:

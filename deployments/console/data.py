@@ -1,19 +1,21 @@
 """The figures of all models as one JSON."""
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 import orjson
+from pydantic import ValidationError
 
 from configs.prices import SHIPPED, load_prices
 from configs.problems import ConfigError
+from configs.schema import SourceConfig
 
 from ..applications import App
 from ..http.answer_cache import AnswerCache
+from ..metrics.info import network_of
 from ..protocol.headers import FOR_PAGE
 from .replicas import Address, Locator, Replicas
 from .series import series
@@ -82,7 +84,7 @@ class ConsoleData:
         newest = asked.histories[0] if asked.histories else {}
         return {
             **{key: getattr(app, key) for key in ("name", "version", "state", "reason", "replicas", "canary", "ready")},
-            "source": _digest(args.get("source")),
+            "source": _network(args),
             "num_cpus": args.get("num_cpus", 1),
             "num_gpus": args.get("num_gpus", 1),
             "asked": asked.as_json(),
@@ -96,11 +98,12 @@ class ConsoleData:
         return self._status.config_of(app.name).get("args") or {}
 
 
-def _digest(source: object) -> str | None:
-    """Return what is the same for the same source; a source itself may have a secret in its URL."""
-    return (
-        None if source is None else hashlib.sha256(orjson.dumps(source, default=repr, option=_SORTED)).hexdigest()[:16]
-    )
+def _network(args: Mapping[str, Any]) -> str | None:
+    """Return what is the same for applications of the same network; None for one whose args are not a model's."""
+    try:
+        return network_of(SourceConfig.model_validate(args.get("source")))
+    except ValidationError:
+        return None
 
 
 def _prices() -> list[dict[str, Any]]:
@@ -108,6 +111,3 @@ def _prices() -> list[dict[str, Any]]:
         return [each.model_dump(mode="json") for each in load_prices(SHIPPED).prices]
     except ConfigError:  # Shipped without the examples. The page then takes whatever its user types.
         return []
-
-
-_SORTED = orjson.OPT_SORT_KEYS

@@ -32,6 +32,12 @@ CONFIG = ModelConfig.model_validate(
 REQUEST = InferRequest({"x": np.array([1, 2], np.float32)}, 2, parameters={"unit": "km"}, timeout_s=5, seed=7)
 
 
+def test_a_contract_is_of_what_the_args_say_whatever_their_order_and_the_type_of_their_keys() -> None:
+    first = contract_of({"source": {"kwargs": {"names": {0: "a", 1: "b"}, "n": 3}}})
+    assert first == contract_of({"source": {"kwargs": {"n": 3, "names": {1: "b", 0: "a"}}}})
+    assert first != contract_of({"source": {"kwargs": {"n": 3, "names": {1: "b", 0: "c"}}}})
+
+
 def answered(ask: Ask, others: int = 1, requests: int = 1) -> list[Any]:
     """Ask a service whose device refuses the first blocks; a result, or the error's class."""
 

@@ -16,7 +16,6 @@ from tests.monitoring import Expression, Prometheus, board, operands, prometheus
 from tests.serving import PROJECT, SHORT, Serving, serve_run, wait_until
 
 pytestmark = pytest.mark.ray
-NETWORK = "tests.services.slow:Slow"
 
 
 def two_models(raw: dict[str, Any]) -> None:
@@ -65,12 +64,18 @@ def test_under_load_every_expression_of_the_board_and_of_the_rules_returns_data(
             assert requests.post(f"{serving.model(name)}/infer", data=b"no JSON", timeout=10).status_code == 400
         for each in queries:
             wait_until(partial(data, found, each), f"no data: {each}", within_s=60)
-    Console(width=140).print(found.table(NETWORK))  # The board's picture, where the test is run with -s.
+    Console(width=140).print(found.table(network(found)))  # The board's picture, where the test is run with -s.
 
 
 def data(found: Prometheus, each: Expression) -> bool:
-    result = found.ask(each.query, source=NETWORK)
+    result = found.ask(each.query, source=network(found))
     return any(not math.isnan(float(series["value"][1])) for series in result)
+
+
+def network(found: Prometheus) -> str:
+    """Return the label that both models have, since they are the same network."""
+    [source] = {str(each["metric"]["source"]) for each in found.ask("ray_pitstop_info")}
+    return source
 
 
 def values(found: Prometheus, query: str) -> list[float]:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from ray.serve import metrics
 
-from configs.schema import ModelConfig
+from configs.schema import ModelConfig, SourceConfig
 from deployments.batching.batch_result import BatchResult
 from deployments.canary.canary import Canary
 from deployments.core.errors import KINDS
-from deployments.metrics.info import info_of
+from deployments.metrics.info import info_of, network_of
 from deployments.metrics.model_metrics import ModelMetrics
 from deployments.metrics.prometheus import INFO
 from deployments.metrics.readings import Readings
@@ -104,6 +104,28 @@ def test_the_info_tells_what_runs_and_no_secret_of_the_source() -> None:
     assert tuple(found) == INFO
     assert found["source"] == "s3://bucket/m.pt2"
     assert (found["device"], found["shapes"]) == ("cuda", "warmed")
+
+
+NET = {"factory": "a.b:Net"}
+
+
+@pytest.mark.parametrize(
+    "source, same",
+    [
+        ({**NET, "weights": "s3://me:key@host/w.pt?sig=2", "kwargs": {"names": {0: "a", 1: "b"}, "n": 3}}, True),
+        ({**NET, "weights": "s3://host/w.pt", "kwargs": {"n": 3, "names": {0: "a", 1: "b"}}, "sha256": 64 * "0"}, True),
+        ({**NET, "weights": "s3://host/other.pt", "kwargs": {"n": 3, "names": {0: "a", 1: "b"}}}, False),
+        ({**NET, "weights": "s3://host/w.pt", "kwargs": {"n": 4}}, False),
+        (NET, False),
+        ({"pretrained": "a.b:Net", "task": "token-classification"}, False),
+    ],
+)
+def test_the_same_network_is_one_of_the_same_factory_weights_and_arguments(source: dict[str, Any], same: bool) -> None:
+    given = {**NET, "weights": "s3://host/w.pt?sig=1", "kwargs": {"n": 3, "names": {0: "a", 1: "b"}}}
+    first, second = (network_of(SourceConfig.model_validate(each)) for each in (given, source))
+    assert (first == second) is same
+    assert first.startswith("a.b:Net ")
+    assert second.startswith("a.b:Net")
 
 
 def test_the_info_tells_where_a_forward_may_have_any_shape() -> None:
