@@ -37,7 +37,7 @@ from .preprocessing import preprocessor
 from .ray_compat.handles import by_grpc
 from .service import ModelService
 from .start_errors import starting
-from .tracing.observer import open_observer
+from .tracing.observer import Observer, open_observer
 
 # In a rollout the replica that answers may be of the config before.
 _LOOK_EVERY_S = 0.5
@@ -47,6 +47,8 @@ class Ingress:
     """Serves a model whose device is in another replica."""
 
     async def __init__(self, args: dict[str, Any], device: DeploymentHandle[Any]) -> None:  # type: ignore[misc]  # As Ray has it.
+        # What __del__ reads comes first: Serve awaits it even if this did not come up.
+        self._observer: Observer | None = None
         log_format.set_up()
         config = parse_model(args)
         authenticator = open_authenticator(config.auth, config.name)
@@ -63,7 +65,7 @@ class Ingress:
         loop = asyncio.get_running_loop()
         remote = RemoteDevice(loop, self._block, about.model_inputs, about.grouping, about.cut)
         metrics = ModelMetrics({})
-        observer = open_observer(config)
+        self._observer = observer = open_observer(config)
 
         def ran(batch: BatchResult) -> None:
             metrics.count_forward(batch)
@@ -86,6 +88,11 @@ class Ingress:
         )
         self._watcher = metrics.watch(self.service.readings, info_of(config, {**about.properties, "device": "none"}))
         gc_tuning.freeze()
+
+    async def __del__(self) -> None:
+        """Serve awaits this when the replica stops, once its requests are answered."""
+        if self._observer is not None:
+            await self._observer.flush()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
         server_protocol.install()

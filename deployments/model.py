@@ -46,7 +46,7 @@ from .protocol.example_request import example_request
 from .resources import Placement, confine
 from .service import ModelService
 from .start_errors import starting
-from .tracing.observer import open_observer
+from .tracing.observer import Observer, open_observer
 
 if TYPE_CHECKING:
     from models.startup.open_model import OpenedModel
@@ -60,6 +60,8 @@ class Model:
 
     async def __init__(self, args: dict[str, Any], placement: Placement) -> None:  # type: ignore[misc]  # As Ray has it.
         began_s = time.monotonic()
+        # What __del__ reads comes first: Serve awaits it even if this did not come up.
+        self._observer: Observer | None = None
         self._log = log_format.set_up()
         self._config = parse_model(args)
         self._contract = contract_of(args)
@@ -88,6 +90,11 @@ class Model:
         self._announce()
         gc_tuning.freeze()
         malloc_tuning.give_back()
+
+    async def __del__(self) -> None:
+        """Serve awaits this when the replica stops, once its requests are answered."""
+        if self._observer is not None:
+            await self._observer.flush()
 
     def __serve_build_asgi_app__(self) -> rest.ASGIApp:
         server_protocol.install()

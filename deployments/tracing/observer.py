@@ -11,10 +11,10 @@ from configs.schema import ModelConfig
 from ..batching.batch_result import BatchResult
 from ..log_format import access_log
 from .observed import Observed, Write, batch_span
-from .provider import Sampling, sampling, tracer
+from .provider import Sampling, flush, sampling, tracer
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
+    from opentelemetry.sdk.trace import Tracer
 
 # Of a traceparent, VERSION-TRACE-SPAN-FLAGS.
 _LENGTH, _FLAGS = 55, slice(53, 55)
@@ -54,6 +54,11 @@ class Observer:
         """Add the spans of a batch to the traces of its requests."""
         if self._tracer is not None:
             batch_span(self._tracer, self._labels, ran)
+
+    async def flush(self) -> None:
+        """Send the spans that still wait, within a second."""
+        if self._tracer is not None:
+            await flush(self._tracer)
 
 
 class _Share:

@@ -4,18 +4,24 @@ If the collector does not answer, spans wait in a bounded queue and are dropped 
 (observer.py), so the provider keeps every span that is begun.
 """
 
+import asyncio
 import os
-from typing import TYPE_CHECKING, NamedTuple
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from configs.schema import TracingConfig
 from models.errors import ModelError
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
+    from opentelemetry.sdk.trace import Tracer
 
 _SAMPLE = 0.01
 _PATH = "/v1/traces"
 NAME = "pitstop"
+# `pitstop run` ends its processes two seconds after the last answer, and OpenTelemetry's own delay is 5 s.
+_DELAY_MS = 1000
+_FLUSH_S = 1.0
 
 
 class Sampling(NamedTuple):
@@ -62,6 +68,24 @@ def tracer(config: TracingConfig) -> "Tracer | None":
         raise ModelError("tracing needs OpenTelemetry's exporter\nhelp: pip install 'pitstop[tracing]'") from error
     name = config.service_name or os.environ.get("OTEL_SERVICE_NAME") or NAME
     endpoint = None if config.endpoint is None else config.endpoint.rstrip("/").removesuffix(_PATH) + _PATH
-    provider = TracerProvider(sampler=ALWAYS_ON, resource=Resource.create({"service.name": name}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
-    return provider.get_tracer(NAME)
+    resource = Resource.create({"service.name": name})
+    # At its exit the provider would wait for the collector, for up to 30 s.
+    provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False)
+    delay_ms = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _DELAY_MS
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint), schedule_delay_millis=delay_ms))
+    return cast("Tracer", provider.get_tracer(NAME))
+
+
+async def flush(tracer: "Tracer") -> None:
+    """Send the spans that still wait; those that the collector does not take within a second are lost."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def work() -> None:
+        tracer.span_processor.force_flush()  # It has a timeout, which OpenTelemetry does not keep.
+        with suppress(RuntimeError):  # The loop has ended meanwhile.
+            loop.call_soon_threadsafe(done.set)
+
+    # The exit waits for an executor's threads, and not for this one.
+    threading.Thread(target=work, daemon=True).start()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(done.wait(), _FLUSH_S)

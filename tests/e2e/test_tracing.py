@@ -16,7 +16,7 @@ from pitstop.ports import free_port
 from tests.collector import Collector, collector
 from tests.e2e.clients import BODY, TENSOR, Load, loaded
 from tests.e2e.conftest import model
-from tests.serving import PROJECT, SHORT, Serving, serve_run
+from tests.serving import PROJECT, SHORT, Serving, deploy, serve_run
 
 pytestmark = pytest.mark.ray
 PARENT = "b7ad6b7169203331"
@@ -29,20 +29,22 @@ def traced(cache: object) -> Iterator[tuple[Serving, Collector]]:  # noqa: ARG00
         patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
 
         def models(raw: dict[str, Any]) -> None:
+            late = {**application(raw, "digits")["runtime_env"]["env_vars"], "OTEL_BSP_SCHEDULE_DELAY": "600000"}
             alive = {"endpoint": found.url, "sample": 0, "service_name": "shop"}
             dead = {"endpoint": f"http://127.0.0.1:{free_port()}", "sample": 1}
             raw["applications"] = [
                 application(raw, "root"),
                 model("one", ms=5, tracing=alive, access_log={"sample": 1}),
                 model("dead", ms=5, tracing=dead),
+                {**model("late", ms=5, tracing=alive), "runtime_env": {"env_vars": late}},
             ]
 
         with serve_run(PROJECT / "serve_config.yaml", SHORT, models) as serving:
             yield serving, found
 
 
-def short_path(serving: Serving, traceparent: str) -> None:
-    answer = requests.post(f"{serving.model('one')}/infer", json=BODY, headers={"traceparent": traceparent}, timeout=20)
+def short_path(serving: Serving, traceparent: str, name: str = "one") -> None:
+    answer = requests.post(f"{serving.model(name)}/infer", json=BODY, headers={"traceparent": traceparent}, timeout=20)
     assert answer.status_code == 200
 
 
@@ -111,6 +113,17 @@ def test_the_access_log_has_its_lines_in_the_server_s_log(traced: tuple[Serving,
     line = next(line for line in serving.lines if "e" * 32 in line)
     logged = json.loads(line[line.index("{") : line.rindex("}") + 1])
     assert (logged["model"], logged["route"], logged["rows"], logged["status"]) == ("one", "infer", 1, 200)
+
+
+def test_the_last_spans_of_a_replica_are_sent_when_it_ends(traced: tuple[Serving, Collector]) -> None:
+    serving, found = traced
+    short_path(serving, f"00-{'d' * 32}-{PARENT}-01", "late")
+
+    def without(raw: dict[str, Any]) -> None:
+        raw["applications"].remove(application(raw, "late"))
+
+    deploy(serving, without)
+    found.trace("d" * 32, INNER | {"infer"})
 
 
 def test_a_dead_collector_disturbs_no_request(traced: tuple[Serving, Collector]) -> None:

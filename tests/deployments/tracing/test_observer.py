@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import os
+import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +17,7 @@ from configs.schema import AccessLogConfig, ModelConfig, TracingConfig
 from deployments.canary.router import CanaryRouter
 from deployments.http.rest import build
 from deployments.metrics.model_metrics import ModelMetrics
+from deployments.model import Model
 from deployments.service import ModelService
 from deployments.tracing import provider
 from deployments.tracing.observer import Observer, open_observer
@@ -132,6 +137,43 @@ def test_a_traceparent_decides_and_without_one_the_share_does(collected: Collect
 def test_a_collector_that_does_not_answer_disturbs_no_request() -> None:
     dead = observer(f"http://127.0.0.1:{free_port()}")
     assert asyncio.run(asked(config(), dead, [(BODY, {})] * 50)) == [200] * 50
+
+
+def test_the_last_spans_are_sent_before_a_replica_ends(collected: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
+    seen = observer(collected.url)
+
+    async def main() -> None:
+        await asked(config(), seen, [(BODY, {"traceparent": SAMPLED})])
+        assert collected.spans == []
+        await Model.__del__(cast(Any, SimpleNamespace(_observer=seen)))
+
+    asyncio.run(main())
+    assert {each.name for each in collected.spans if each.trace == TRACE} == REQUEST
+
+
+ENDING = """
+import asyncio, sys, time
+from configs.schema import TracingConfig
+from deployments.tracing.provider import flush, tracer
+spans = tracer(TracingConfig(endpoint=sys.argv[1]))
+spans.start_span("one").end()
+began = time.monotonic()
+asyncio.run(flush(spans))
+print(time.monotonic() - began)
+"""
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_collector_that_hangs_or_is_down_holds_up_no_end(hangs: bool) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if hangs:
+            silent.listen()
+        command = [sys.executable, "-c", ENDING, f"http://127.0.0.1:{silent.getsockname()[1]}"]
+        environment = {**os.environ, "OTEL_EXPORTER_OTLP_TIMEOUT": "600"}
+        ended = subprocess.run(command, env=environment, capture_output=True, check=True, text=True, timeout=60)
+    assert float(ended.stdout) < 5
 
 
 def test_the_access_log_has_a_line_for_each_sampled_request_and_nothing_of_its_body(collected: Collector) -> None:
