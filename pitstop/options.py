@@ -68,3 +68,6 @@ def name(of: str) -> Any:
 
 def out(metavar: str, of: str) -> Any:
     return typer.Option("--out", "-o", metavar=metavar, help=f"Where to write: {of}.")
+
+
+Length = Annotated[int | None, length("by default the example's, the middle one that is warmed, or 32")]

@@ -39,7 +39,7 @@ def compare(
     format_: options.Format = "binary",
     requests: options.Requests = None,
     rows: options.Rows = 1,
-    length: Annotated[int, options.length("one without a name")] = 32,
+    length: options.Length = None,
     json_: options.Json = None,
     report: Annotated[Path | None, options.report("compare.html, .png and .json")] = None,
 ) -> None:

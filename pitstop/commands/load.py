@@ -18,7 +18,7 @@ def load(
     format_: Annotated[Format, typer.Option("--format", help="Format of the requests.")] = "binary",
     requests: options.Requests = None,
     rows: options.Rows = 1,
-    length: Annotated[int, options.length("one without a name, if the model shows no example")] = 32,
+    length: options.Length = None,
     timeout: Annotated[float, options.timeout("for an answer")] = 30,
     retries: Annotated[int, typer.Option(help="Retries after a connection error, or a 503 with Retry-After.")] = 0,
     most: Annotated[int, typer.Option(help="Open loop: most connections at once.")] = 512,

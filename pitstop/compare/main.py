@@ -54,7 +54,7 @@ class CompareOptions:
     kind: Format = "binary"
     path: Path | None = None
     rows: int = 1
-    length: int = 32
+    length: int | None = None
     written: Path | None = None
     report: Path | None = None
 
@@ -107,7 +107,7 @@ def _check(options: CompareOptions) -> None:
         "--slo-ms": options.slo_ms,
         "--seconds": options.seconds,
         "--rows": options.rows,
-        "--length": options.length,
+        "--length": 1 if options.length is None else options.length,
     }
     given |= {"--gpu-per-machine": options.gpu.per_machine, "--cpu-per-machine": options.cpu.per_machine}
     for name, value in given.items():

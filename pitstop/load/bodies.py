@@ -1,14 +1,16 @@
 """Requests as they go over the wire: written once, before the clock starts, and sent round and round."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 
+from configs.named_size import named_size
 from deployments.http_client.request import post
 
 from . import drawn, input_file
+from .errors import LoadError
 from .grpc_message import infer_request
 from .target import Target
 from .tensor import Tensor
@@ -20,39 +22,57 @@ Request = Sequence[Tensor]
 Parameters = Mapping[str, bool | int | float | str]
 # Enough that a cache keyed by content would show, small enough to stay in memory at an image's size.
 _DRAWN = 16
+_LENGTH = 32
 _MOST_BYTES = 64 << 20
 
 
-def requests(target: Target, path: Path | None, rows: int, length: int) -> list[Request]:
-    """Return the inputs to send: from a file, the example in the model's metadata, or drawn to fit that."""
+def requests(target: Target, path: Path | None, rows: int, length: int | None) -> list[Request]:
+    """Return the inputs to send: from a file, the example in the model's metadata, or drawn to fit that.
+
+    `length` is the size of the open dimension, in place of the example or the middle one of the sizes that are warmed.
+    """
     if path is not None:
         return list(input_file.read(path, target.inputs, rows))
-    if (example := target.properties.get("example")) is not None:
+    if (example := target.properties.get("example")) is not None and length is None:
         return [input_file.repeated(example, rows)]
     found: list[Request] = []
     size = 0
+    inputs = list(_sized(target, length))
     while len(found) < _DRAWN and size < _MOST_BYTES:
-        first = len(found) * len(target.inputs)
-        inputs = (_sized(each, target.properties) for each in target.inputs)
-        request = [drawn.draw(each, rows, length, first + place) for place, each in enumerate(inputs)]
+        first = len(found) * len(inputs)
+        request = [drawn.draw(each, rows, length or _LENGTH, first + place) for place, each in enumerate(inputs)]
         found.append(request)
         size += sum(tensor.values.nbytes for tensor in request)
     return found
 
 
-def _sized(declared: dict[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an input with the middle size of each dimension that has a name, as the metadata lists them."""
-    dims, named = properties.get("dims"), properties.get("shapes")
-    shape = named.get(declared["name"]) if isinstance(named, Mapping) else None
-    if not isinstance(dims, Mapping) or not isinstance(shape, list) or len(shape) != len(declared["shape"]):
-        return declared
-    sizes = {name: each["sizes"][len(each["sizes"]) // 2] for name, each in dims.items()}
-    return {**declared, "shape": [sizes.get(name, size) for name, size in zip(shape, declared["shape"], strict=True)]}
+def _sized(target: Target, length: int | None) -> Iterator[dict[str, Any]]:
+    """Yield the inputs with a size for each dimension that has a name, as the metadata lists them."""
+    dims, named = target.properties.get("dims"), target.properties.get("shapes")
+    if not isinstance(dims, Mapping) or not isinstance(named, Mapping):
+        yield from target.inputs
+        return
+    sizes = {name: length or each["sizes"][len(each["sizes"]) // 2] for name, each in dims.items()}
+    if length is not None and len(sizes) > 1:
+        help_ = "leave it out for the middle one of each one's sizes, or send requests of your own by --requests"
+        raise LoadError(f"--length {length}: the model has several open dimensions: {', '.join(sizes)}", help_)
+    for declared in target.inputs:
+        shape = named.get(declared["name"], declared["shape"])
+        yield {**declared, "shape": [_size(axis, size, sizes) for axis, size in enumerate(shape)]}
 
 
-def source(target: Target) -> str:
+def _size(axis: int, size: int | str, sizes: Mapping[str, int]) -> int:
+    """Return a size, of arithmetic too; -1 for the rows and for a size that is open without a name."""
+    if not axis or not isinstance(size, str):
+        return size if isinstance(size, int) else -1
+    named = named_size(axis, size)
+    return named.of(sizes[named.name])
+
+
+def source(target: Target, length: int | None = None) -> str:
     """Say where requests come from for which the user names no file."""
-    return "drawn from the metadata" if target.properties.get("example") is None else "the metadata's example"
+    drawn_ = length is not None or target.properties.get("example") is None
+    return "drawn from the metadata" if drawn_ else "the metadata's example"
 
 
 def wire(target: Target, request: Request, kind: Format, parameters: Parameters | None = None) -> bytes:

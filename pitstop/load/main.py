@@ -36,7 +36,7 @@ class LoadOptions:
     kind: Format = "binary"
     path: Path | None = None
     rows: int = 1
-    length: int = 32
+    length: int | None = None
     grpc_port: int = 8001
     parameters: tuple[str, ...] = ()
     written: Path | None = None
@@ -107,7 +107,7 @@ def _check(options: LoadOptions) -> None:
     positive |= {
         "--connections": plan.connections,
         "--rows": options.rows,
-        "--length": options.length,
+        "--length": 1 if options.length is None else options.length,
         "--most": plan.most,
     }
     for name, value in positive.items():
@@ -134,7 +134,7 @@ def _record(options: LoadOptions, target: Target, summary: Summary) -> dict[str,
         "target": {"url": target.url, "model": target.model, "properties": target.properties},
         "format": options.kind,
         "rows": options.rows,
-        "input": str(options.path or source(target)),
+        "input": str(options.path or source(target, options.length)),
         "parameters": parameters(options.parameters),
         **summary.as_json(),
     }

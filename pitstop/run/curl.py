@@ -23,7 +23,6 @@ _BUNDLED = {"models.zoo.digits_image:read_image": PROJECT / "examples" / "seven.
 # What fits a few lines of a terminal; a longer body goes to a file.
 _SHORT = 400
 _TIMEOUT_S = 60
-_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def _picture(app: ModelApp, target: Target, _folder: Path) -> Call | None:
 
 def _tensors(_app: ModelApp, target: Target, folder: Path) -> Call:
     """Return a request of tensors: the example of the model's metadata, or numbers that fit it."""
-    request = bodies.requests(target, None, 1, _LENGTH)[0]
+    request = bodies.requests(target, None, 1, None)[0]
     binary = any(tensor.datatype == "FP16" for tensor in request)
     headers, body = bodies.http_body(request, "binary" if binary else "json")
     if not binary:

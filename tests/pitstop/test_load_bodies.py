@@ -32,18 +32,38 @@ def test_inputs_fit_the_metadata() -> None:
     assert 0 <= ids.values.min() <= ids.values.max() < 100
 
 
-def test_sizes_with_a_name_are_those_that_the_metadata_lists() -> None:
-    named = {"dims": {"tokens": {"sizes": [8, 16, 64], "pad": 0}}, "shapes": {"ids": ["batch", "tokens"]}}
-    [ids] = requests(replace(target(TOKENS), properties=named), None, rows=3, length=5)[0]
-    assert ids.shape == (3, 16)
+@pytest.mark.parametrize("length, sizes", [(None, (16, 8)), (5, (5, 3))])
+def test_sizes_with_a_name_are_those_asked_for_or_the_middle_ones_of_the_metadata(
+    length: int | None, sizes: tuple[int, int]
+) -> None:
+    halves = {**TOKENS, "name": "halves"}
+    shapes = {"ids": ["batch", "tokens"], "halves": [-1, "tokens/2"], "y": ["batch", "tokens"]}
+    named = {"dims": {"tokens": {"sizes": [8, 16, 64], "pad": 0}}, "shapes": shapes}
+    known = replace(target(TOKENS, halves, IMAGE), properties=named)
+    ids, half, image = requests(known, None, rows=3, length=length)[0]
+    assert (ids.shape[1], half.shape[1], image.shape) == (*sizes, (3, 1, 2, 2))
+
+
+def test_one_length_for_several_dimensions_with_names_is_refused() -> None:
+    dims = {name: {"sizes": [8]} for name in ("height", "width")}
+    named = {"dims": dims, "shapes": {"ids": ["height", "width"]}}
+    with pytest.raises(LoadError, match="--length 5: the model has several open dimensions: height, width\nhelp: "):
+        requests(replace(target(TOKENS), properties=named), None, rows=3, length=5)
 
 
 def test_an_example_in_the_metadata_is_sent_in_as_many_rows_as_are_asked_for() -> None:
     texts = {"inputs": [{**TEXT, "shape": [1], "data": ["a text"]}]}
     known = replace(target(TEXT), properties={"example": texts})
-    [[text]] = requests(known, None, rows=3, length=5)
+    [[text]] = requests(known, None, rows=3, length=None)
     assert text.values.tolist() == [b"a text"] * 3
     assert (source(known), source(target(TEXT))) == ("the metadata's example", "drawn from the metadata")
+
+
+def test_a_length_takes_the_place_of_the_example() -> None:
+    given = {"inputs": [{**TOKENS, "shape": [1, 2], "data": [7, 8]}]}
+    known = replace(target(TOKENS), properties={"example": given})
+    assert requests(known, None, rows=3, length=5)[0][0].shape == (3, 5)
+    assert source(known, 5) == "drawn from the metadata"
 
 
 def test_two_runs_send_the_same_and_two_requests_differ() -> None:
