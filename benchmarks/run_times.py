@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,8 @@ def _ended_s(number: signal.Signals, load: Outcomes | None) -> float:
         until_ready(process)
         clients = None
         if load is not None:
-            clients = threading.Thread(target=load.put_load, args=(_URL.format(port), _BODY, RATE_RPS))
+            ask = partial(load.ask, _URL.format(port), _BODY)
+            clients = threading.Thread(target=load.put_load, args=(ask, RATE_RPS))
             clients.start()
         # At idle too: HAProxy and Serve have settled by then.
         time.sleep(_LOADED_S)

@@ -2,11 +2,17 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import grpc
 import requests
 from requests.exceptions import ConnectionError as NoConnectionError
+
+from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
+
+# Calls of one process to one address share a connection, unless each channel has a pool of its own.
+_ALONE = [("grpc.use_local_subchannel_pool", 1)]
 
 
 class Outcomes:
@@ -31,11 +37,26 @@ class Outcomes:
             self.good += found.ok
             self.lost += [] if found.ok else [f"{found.status_code} {found.text}"]
 
-    def put_load(self, url: str, body: Mapping[str, Any], rate_rps: float) -> None:
-        """Send requests at a steady rate until `stop`, however long each takes; return with the last answer."""
+    def call(self, port: int, message: Any, metadata: tuple[tuple[str, str], ...] = ()) -> None:
+        """Send a ModelInferRequest to a gRPC port of this machine."""
+        with grpc.insecure_channel(f"127.0.0.1:{port}", options=_ALONE) as channel:
+            stub: Any = GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]
+            try:
+                stub.ModelInfer(message, metadata=metadata, timeout=20)
+            except grpc.RpcError as error:
+                # There was no connection: the call was never sent.
+                if "failed to connect" in error.details():
+                    self.refused += 1
+                else:
+                    self.lost.append(f"{error.code()} {error.details()}")
+            else:
+                self.good += 1
+
+    def put_load(self, ask: Callable[[], None], rate_rps: float) -> None:
+        """Ask at a steady rate until `stop`, however long each takes; return with the last answer."""
         threads, due = list[threading.Thread](), time.monotonic()
         while not self.stop.is_set():
-            threads.append(threading.Thread(target=self.ask, args=(url, body)))
+            threads.append(threading.Thread(target=ask))
             threads[-1].start()
             due += 1 / rate_rps
             self.stop.wait(max(0.0, due - time.monotonic()))

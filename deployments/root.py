@@ -73,6 +73,11 @@ class Root:
         self._models_client.close()
         self._console_data.close()
 
+    async def refuse_grpc(self) -> None:
+        """serve_process.py calls this before a stop: what the gRPC proxy takes later could reach no model."""
+        if self._grpc_proxy is not None:
+            await self._grpc_proxy.refuse()
+
     def __serve_build_asgi_app__(self) -> ASGIApp:
         server_protocol.install()
         return self.build()

@@ -22,12 +22,15 @@ from typing import Any
 import ray
 from ray import serve
 
+from configs.lint.applications import ROOT
+
 from . import dashboard
 from .applications import App, applications
 from .serve_details import serve_details
 
 # While an application is on its way; later, as seldom as a probe.
 _LOOK_EVERY_S, _SETTLED_S = 0.25, 1.0
+_REFUSE_WITHIN_S = 3.0
 Tell = Callable[[str, Any], None]
 
 
@@ -48,6 +51,7 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: commands.put("stop"))
         if _deploy(config, tell):
             _watch(commands, tell)
+        _refuse_grpc()
         serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
@@ -103,6 +107,16 @@ def _watch(commands: "queue.SimpleQueue[str]", tell: Tell) -> None:
         if found != known:
             known = found
             tell("apps", known)
+
+
+def _refuse_grpc() -> None:
+    """Let the gRPC proxies take no more calls: Serve ends HAProxy first, by which they reach the models."""
+    with suppress(Exception):  # Where the controller is away, no call reaches a model either.
+        for name, each in serve_details()["applications"].items():
+            config = each.get("deployed_app_config") or {}
+            if config.get("import_path") == ROOT and (config.get("args") or {}).get("grpc_port"):
+                proxies = serve.get_deployment_handle("Root", name).broadcast("refuse_grpc")
+                proxies.results(timeout_s=_REFUSE_WITHIN_S)
 
 
 def _applications() -> list[App]:

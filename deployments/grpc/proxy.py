@@ -6,6 +6,7 @@ replica answers on its short path, and a stream may name another model in each m
 instead takes 1.6 times as long (benchmarks/results/grpc_*.json).
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -28,6 +29,8 @@ from .stream import answers
 
 _NAME = 1
 _STOP_WITHIN_S = 10.0
+# A call is passed on as soon as it is there.
+_SENT_WITHIN_S = 1.0
 # Serve's own limit on the size of messages, by default 2 GiB.
 _MOST_BYTES = int(os.environ.get("RAY_SERVE_GRPC_MAX_MESSAGE_SIZE") or 2**31 - 1)
 _OPTIONS = [
@@ -60,6 +63,7 @@ class GrpcProxy:
         self._server_name = server_name
         self._ready = ready
         self._server: Any = None
+        self._refusing: asyncio.Task[None] | None = None
 
     async def start(self, port: int, host: str = LOCAL) -> None:
         """Listen; raises RuntimeError if the port is taken or the address is not this machine's."""
@@ -73,6 +77,11 @@ class GrpcProxy:
                 f"help: end what listens there, or change it; {host} must be an address of this machine"
             ) from error
         await self._server.start()
+
+    async def refuse(self) -> None:
+        """Take no more calls; return once those that were taken have reached Serve's port, which may then close."""
+        self._refusing = asyncio.get_running_loop().create_task(self._server.stop(_STOP_WITHIN_S))
+        await asyncio.wait([self._refusing], timeout=_SENT_WITHIN_S)
 
     async def stop(self) -> None:
         """Take no more calls, and finish those under way."""

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_refused_requests_are_told_from_lost_ones(url: str) -> None:
 
 def test_a_load_goes_on_until_it_is_stopped(url: str) -> None:
     found = Outcomes()
-    clients = threading.Thread(target=found.put_load, args=(f"{url}/good", {}, 200))
+    clients = threading.Thread(target=found.put_load, args=(partial(found.ask, f"{url}/good", {}), 200))
     clients.start()
     found.stop.wait(0.2)
     found.stop.set()

@@ -77,3 +77,25 @@ def test_a_config_that_serve_refuses_is_told(monkeypatch: pytest.MonkeyPatch) ->
     told = Told()
     assert not serve_process._deploy("config.yaml", told)
     assert told.events == [("refused", "no such field")]
+
+
+@pytest.mark.parametrize("port, asked", [(8001, ["refuse_grpc"]), (None, [])])
+def test_before_a_stop_the_grpc_proxies_take_no_more_calls(
+    port: int | None, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    class Handle:
+        def broadcast(self, method: str) -> "Handle":
+            calls.append(method)
+            return self
+
+        def results(self, timeout_s: float) -> None:
+            raise TimeoutError(f"none within {timeout_s} s")
+
+    roots = {"import_path": "deployments.app:root", "args": {"grpc_port": port}}
+    details = {"root": {"deployed_app_config": roots}, "m": {"deployed_app_config": {"import_path": "a:b"}}, "n": {}}
+    monkeypatch.setattr(serve_process, "serve_details", lambda: {"applications": details})
+    monkeypatch.setattr("ray.serve.get_deployment_handle", lambda *_: Handle())
+    serve_process._refuse_grpc()
+    assert calls == asked

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import yaml
 from benchmarks.run_times import RATE_RPS
 from benchmarks.steady_load import Outcomes
 from configs.document import application
+from deployments.stubs import open_inference_pb2 as pb
 from pitstop import processes
-from tests.e2e.clients import BODY
+from tests.e2e.clients import BODY, TENSOR
 from tests.e2e.conftest import model
 from tests.serving import PROJECT, Serving, pitstop_run, wait_until
 
@@ -154,17 +156,27 @@ def test_a_change_of_the_yaml_is_deployed_and_touches_no_other_application(servi
 
 
 def test_under_load_sigterm_loses_no_request_that_was_accepted(serving: Serving) -> None:
-    outcomes = Outcomes()
-    clients = threading.Thread(target=outcomes.put_load, args=(f"{serving.model('scaled')}/infer", BODY, RATE_RPS))
-    clients.start()
-    wait_until(lambda: outcomes.good > RATE_RPS, "no answers")
+    direct = yaml.safe_load(serving.config.read_text())["grpc_options"]["port"]
+    message = pb.ModelInferRequest(model_name="scaled", inputs=[TENSOR])
+    http, proxied, one_hop = (Outcomes() for _ in range(3))
+    asks = {
+        http: partial(http.ask, f"{serving.model('scaled')}/infer", BODY),
+        proxied: partial(proxied.call, serving.grpc_port, message),
+        one_hop: partial(one_hop.call, direct, message, (("application", "scaled"),)),
+    }
+    clients = [threading.Thread(target=each.put_load, args=(ask, RATE_RPS)) for each, ask in asks.items()]
+    for each in clients:
+        each.start()
+    wait_until(lambda: all(each.good > RATE_RPS for each in asks), "no answers")
     everything = processes.of(serving.process.pid, serving.mark)
     serving.process.send_signal(signal.SIGTERM)
     serving.process.wait(timeout=60)
-    outcomes.stop.set()
-    clients.join()
-    assert outcomes.lost == []
-    assert outcomes.refused > 0
+    for found in asks:
+        found.stop.set()
+    for each in clients:
+        each.join()
+    assert [each.lost for each in asks] == [[], [], []]
+    assert all(each.refused > 0 for each in asks)
     assert serving.process.returncode == 0
     assert any("haproxy" in line for line in everything.values())
     assert left(everything, serving) == []

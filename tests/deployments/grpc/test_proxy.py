@@ -13,6 +13,7 @@ import uvicorn
 
 from deployments.auth.authenticator import authorization
 from deployments.core.errors import BadRequest, InferenceFailed, NotFound, NotReady, QueueFull, TimedOut, Unauthorized
+from deployments.grpc import proxy as proxy_module
 from deployments.grpc.proxy import GrpcProxy
 from deployments.grpc.proxy import _headers as headers_of
 from deployments.grpc.service import SERVICE
@@ -40,6 +41,8 @@ class Around:
         self.models = {"one": model("one"), "two": model("two")}
         self.seen: list[dict[str, str]] = []
         self.hook: Hook | None = None
+        self.proxy: GrpcProxy
+        self.grpc_port = 0
 
     async def http_address(self) -> tuple[str, int]:
         return "127.0.0.1", self.port
@@ -85,7 +88,8 @@ def run(test: Test, authenticator: Any = None) -> None:
     async def between() -> None:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{(before := free_port())}", options=UNLIMITED) as channel:
             around = Around(channel, free_port())
-            proxy = GrpcProxy(around, "mine", ready, authenticator)
+            around.proxy = proxy = GrpcProxy(around, "mine", ready, authenticator)
+            around.grpc_port = before
             await proxy.start(before)
             try:
                 async with serving(around):
@@ -456,5 +460,35 @@ def test_names_and_versions_beyond_all_measure_are_not_found_in_a_short_sentence
                 await getattr(around.stub, method)(request)
             assert caught.value.code() is grpc.StatusCode.NOT_FOUND, (method, caught.value.details())
             assert len(caught.value.details() or "") <= 1001
+
+    run(test)
+
+
+def test_before_a_stop_calls_that_were_taken_are_passed_on_and_answered_and_no_other_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(proxy_module, "_SENT_WITHIN_S", 0.01)
+
+    async def test(around: Around) -> None:
+        arrived, answered = asyncio.Event(), asyncio.Event()
+
+        async def hold(_scope: Scope, send: Send) -> None:
+            arrived.set()
+            await answered.wait()
+            await plain(404)(_scope, send)
+
+        around.hook = hold
+        call = around.stub.ModelInfer(ask("one"))
+        waiting = asyncio.ensure_future(call.code())
+        await arrived.wait()
+        await around.proxy.refuse()
+        own = [("grpc.use_local_subchannel_pool", 1)]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{around.grpc_port}", options=own) as late:
+            stub: Any = GRPCInferenceServiceStub(late)  # type: ignore[no-untyped-call]
+            with pytest.raises(grpc.aio.AioRpcError, match="failed to connect"):
+                await stub.ModelInfer(ask("one"))
+        assert not waiting.done()
+        answered.set()
+        assert await waiting == Code.NOT_FOUND
 
     run(test)
