@@ -37,16 +37,20 @@ class Screen:
     def fails(self, name: str, message: str) -> None:
         self._console.print(f"✗ {name}: {sentence(message, self._log)}", style="red")
 
-    def summary(self, url: str, ready: Sequence[Ready], failed: Sequence[str]) -> None:
-        """Say what serves, with a request to try for each, and what does not."""
+    def summary(self, url: str, ready: Sequence[Ready], failed: Sequence[str], late: Sequence[str] = ()) -> None:
+        """Say what serves, with a request to try for each, and what does not, or not yet, for want of room."""
         without = f" Not served: {', '.join(failed)}." if failed else ""
+        without += f" Waiting for room: {', '.join(late)}." if late else ""
         if not ready:
             self._console.print(f"No model started.{without}", style="bold red")
             return
         self._console.print(f"Ready at {url}: {', '.join(each.name for each in ready)}.{without} Ctrl-C stops it.")
         for each in ready:
-            if each.curl:
-                self.say(f"  {each.curl}")
+            self.request(each)
+
+    def request(self, found: Ready) -> None:
+        if found.curl:
+            self.say(f"  {found.curl}")
 
     def ended(self, status: int) -> None:
         self._console.print(
@@ -59,6 +63,8 @@ def sentence(message: str, log: Path) -> str:
     lines = [line.rstrip() for line in message.splitlines() if line.strip()]
     if not lines:
         return f"failed, and Serve gives no reason\nhelp: see {log}"
+    if "ActorDiedError" in lines[-1]:  # Serve has no more than this: the process said nothing.
+        return f"its process died while it started\nhelp: pitstop check CONFIG --load says how; Ray's log is {log}"
     if len(lines) <= _MOST_LINES and "Traceback" not in message:
         return "\n".join(lines)
     return f"{lines[-1].strip()}\nhelp: the traceback is in {log}"

@@ -40,6 +40,8 @@ class Session:
         self._states: dict[str, State] = {}
         self._ready: dict[str, Ready] = {}
         self._failed: set[str] = set()
+        # Those that waited for room when the others were ready.
+        self._late: set[str] = set()
         self._told = self._began = self._shared = False
         self._stop: Stop | None = None
         # What it ends with once it has stopped; and once it has ended.
@@ -148,22 +150,33 @@ class Session:
                 return
             work = lambda: self._events.put(("asked", asked(app, self._url, self._folder, time.sleep)))  # noqa: E731
             threading.Thread(target=work, daemon=True).start()
+        elif new.name not in own_pages(self._deployment.raw):
+            # An application of the user's own: it has no metadata to ask for.
+            self._began = True
+            self._events.put(("asked", Ready(new.name, f"{new.name}  is ready, an application of your own")))
 
     def _on_asked(self, found: Ready) -> None:
         self._ready[found.name] = found
         self._screen.ready(found)
+        if found.name in self._late:
+            self._late.remove(found.name)
+            self._screen.request(found)
         self._summarize()
 
     def _summarize(self) -> None:
-        """Say once, when every model is ready or has failed, what serves; end where nothing does."""
+        """Say once what serves, when every model is ready, has failed or waits for room; end where all have failed."""
         expected = {str(app.get("name")) for app in self._deployment.raw["applications"]}
         models = expected - own_pages(self._deployment.raw)
-        settled = {name for name, state in self._states.items() if state.settled or state.failed}
-        if self._told or not expected <= settled or not models <= self._failed | set(self._ready):
-            return
-        self._told = True
+        without_room = {name for name, state in self._states.items() if state.no_room}
+        settled = {name for name, state in self._states.items() if state.settled or state.failed} | without_room
         ready = [self._ready[name] for name in self._states if name in self._ready]
-        self._screen.summary(self._url, ready, sorted(self._failed))
+        late = without_room - set(self._ready)
+        if self._told or not expected <= settled or not models <= self._failed | set(self._ready) | late:
+            return
+        if late and not ready:
+            return
+        self._told, self._late = True, late
+        self._screen.summary(self._url, ready, sorted(self._failed), sorted(late))
         if models and not ready:
             self._end(_FAILED)
 

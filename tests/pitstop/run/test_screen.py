@@ -30,6 +30,11 @@ def test_of_a_traceback_only_the_last_line_is_shown_and_where_the_rest_is() -> N
     assert sentence(text, LOG) == "ValueError: no\nhelp: the traceback is in ray.log"
 
 
+def test_of_a_process_that_died_it_says_how_to_find_out_why() -> None:
+    text = "A replica failed to start with exception. Retrying 1 more time(s). Error:\nray\nActorDiedError()"
+    assert sentence(text, LOG).startswith("its process died while it started\nhelp: pitstop check CONFIG --load")
+
+
 def test_a_failure_without_a_message_names_the_log() -> None:
     assert "ray.log" in sentence("", LOG)
 

@@ -66,12 +66,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
     monkeypatch.setattr(subject, "Server", FakeServer)
     monkeypatch.setattr(subject, "asked", lambda app, _url, _folder, _pause: Ready(app.name, f"{app.name} is up"))
 
-    def run(*events: tuple[str, Any], stop: list[tuple[str, Any]] | None = None, **options: bool) -> Any:
+    def run(*events: tuple[str, Any], stop: list[tuple[str, Any]] | None = None, **options: Any) -> Any:
         FakeServer.events, FakeServer.answers = list(events), {"stop": stop or []}
         FakeServer.haproxy, FakeServer.own_ray = options.pop("haproxy", False), options.pop("own_ray", True)
         out = io.StringIO()
         console = plain_console(file=out, markup=False, soft_wrap=True)
         deployment = load(PROJECT / "serve_config.yaml")
+        deployment.raw["applications"] += options.pop("more", [])
         code = Session(deployment, tmp_path, console, False, options.get("verbose", False)).run()
         return code, out.getvalue(), FakeServer.last
 
@@ -94,6 +95,33 @@ def test_models_that_are_ready_are_listed_with_a_request_for_each(run: Callable[
         in out
     )
     assert (code, server.sent, server.killed) == (0, ["stop"], True)
+
+
+def test_an_application_of_the_user_s_own_is_ready_like_a_model(run: Callable[..., Any]) -> None:
+    own = {"name": "mine", "import_path": "mine:app", "route_prefix": "/mine"}
+    kind, listed = apps(digits=READY, cpu=READY)
+    events = [(kind, [*listed, {"name": "mine", **READY}]), *asked("digits", "digits-cpu"), SIGINT]
+    _, out, _ = run(*events, stop=[("ended", 0)], more=[own])
+    assert "mine  is ready, an application of your own\n" in out
+    assert "Ready at http://localhost:8000: digits, digits-cpu, mine. Ctrl-C" in out
+
+
+def test_one_that_waits_for_room_does_not_hold_back_the_others_and_gets_its_request_later(
+    run: Callable[..., Any],
+) -> None:
+    waiting = {**FAILED, "failed": False, "no_room": True, "message": "Ray has no room"}
+    events = [apps(digits=waiting, cpu=READY), *asked("digits-cpu"), apps(digits=READY, cpu=READY), *asked("digits")]
+    _, out, _ = run(*events, SIGINT, stop=[("ended", 0)])
+    said = "Ready at http://localhost:8000: digits-cpu. Waiting for room: digits. Ctrl-C stops it.\n  curl digits-cpu\n"
+    assert said in out
+    assert out.index(said) < out.index("digits is up\n  curl digits\n")
+
+
+def test_where_all_wait_for_room_nothing_is_called_ready(run: Callable[..., Any]) -> None:
+    waiting = {**FAILED, "failed": False, "no_room": True, "message": "Ray has no room"}
+    _, out, _ = run(apps(digits=waiting, cpu=waiting), SIGINT)
+    assert "Ready at" not in out
+    assert "No model started" not in out
 
 
 def test_where_one_fails_the_others_serve_and_it_stays_listed(run: Callable[..., Any]) -> None:
