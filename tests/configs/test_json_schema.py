@@ -21,7 +21,7 @@ LINE = re.compile(r"# yaml-language-server: \$schema=(\S+)\n")
 SHIPPED = [
     path
     for path in (*PROJECT.glob("*.yaml"), *PROJECT.glob("configs/*.yaml"), *PROJECT.glob("examples/**/*.yaml"))
-    if path.name != "prices.yaml"  # It is not a config.
+    if path.name not in ("prices.yaml", "model-config.yaml")  # They are no configs; the second is TorchServe's.
 ]
 MODEL_APP, ROOT_APP = "applications__1__", "applications__0__"
 ARGS, DEPLOYMENT = MODEL_APP + "args__", MODEL_APP + "deployments__0__"
@@ -29,7 +29,7 @@ DOCS = [
     (f"{path.name}: {block.splitlines()[0].strip()}", block)
     for path in (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
     for block in re.findall(r"^```yaml\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    if "kind: " not in block  # Those are of Kubernetes.
+    if "kind: " not in block and "model-config.yaml" not in block  # Those are of Kubernetes and of TorchServe.
 ]
 
 
@@ -55,6 +55,8 @@ def test_every_shipped_config_names_the_schema_in_its_first_line_and_keeps_to_it
 
 @pytest.mark.parametrize("block", [pytest.param(block, id=name) for name, block in DOCS])
 def test_every_example_of_the_docs_keeps_to_it(block: str) -> None:
+    if dedent(block).startswith(" "):  # It begins inside of `args`.
+        block = f"    args:\n{block}"
     anchors = ", ".join(f"&{name} {{}}" for name in sorted(set(re.findall(r"\*(\w+)", block))))
     found = yaml.safe_load(f"given: [{anchors}]\nshown:\n{indent(dedent(block), '  ')}")["shown"]
     application, model = (SCHEMA["definitions"][name] for name in ("ServeApplicationSchema", "ModelConfig"))

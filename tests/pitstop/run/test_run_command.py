@@ -5,6 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from configs.document import application
+from pitstop import isolated_server
+from pitstop.ports import Ports
 
 PROJECT = Path(__file__).resolve().parents[3]
 # Fails where anything imports one of these.
@@ -27,9 +32,12 @@ def run(config: Path) -> "subprocess.CompletedProcess[str]":
 
 def test_a_typo_is_told_without_ray_and_torch(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    text = (PROJECT / "serve_config.yaml").read_text()
-    config.write_text(text.replace("max_batch_size: 64", "max_batch_siz: 64"))
-    done = run(config)
+    raw = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
+    application(raw, "digits")["args"]["max_batch_siz"] = 64
+    with Ports() as ports:
+        isolated_server.on_own_ports(raw, ports.one(), ports, tmp_path)
+        config.write_text(yaml.safe_dump(raw, sort_keys=False))
+        done = run(config)
     assert done.returncode == 1, done.stderr
     assert "max_batch_siz: unknown key\nhelp: did you mean 'max_batch_size'?" in done.stdout
 
