@@ -39,7 +39,8 @@ def find(module: str) -> ModuleSpec | None:
     for part in rest:
         if spec is None or spec.submodule_search_locations is None:
             return None
-        spec = PathFinder.find_spec(f"{spec.name}.{part}", list(spec.submodule_search_locations))
+        # By its last name: a folder without __init__.py would look for its parent among the imported modules.
+        spec = PathFinder.find_spec(part, list(spec.submodule_search_locations))
     return spec
 
 

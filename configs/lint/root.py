@@ -25,8 +25,9 @@ def root_rules(raw: Mapping[str, Any]) -> Iterator[Problem]:
         return
     (first, root), *others = roots
     keys: Keys = ("applications", first)
-    for key, expected in _OWN.items():
-        yield from must_be(raw, root, (*keys, key), expected, f"the root application has {_DOES}")
+    # Serve's default is this route, and another name.
+    for key in ("name", *(["route_prefix"] if "route_prefix" in root else [])):
+        yield from must_be(raw, root, (*keys, key), _OWN[key], f"the root application has {_DOES}")
     for index, deployment in items(root, "deployments"):
         yield from deployment_name(raw, deployment, (*keys, "deployments", index), "Root")
     for index, _ in others:

@@ -67,11 +67,9 @@ def line(name: str, properties: Mapping[str, Any]) -> str:
 
 def details(properties: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what a user should know of how it runs: a GPU that is missing, and each check with a `!`."""
-    return tuple(
-        f"! {each['check']}: {each.get('fallback') or each['sentence']}"
-        for each in properties.get("checks", ())
-        if _mark(each) == "!"
-    )
+    warnings = [each for each in properties.get("checks", ()) if _mark(each) == "!"]
+    # The fallback of the device begins with the key `device: auto`.
+    return tuple("! " + (each.get("fallback") or f"{each['check']}: {each['sentence']}") for each in warnings)
 
 
 def _runs_as(properties: Mapping[str, Any]) -> str:

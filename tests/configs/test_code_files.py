@@ -131,3 +131,16 @@ def test_a_package_in_this_folder_that_hides_one_of_ours_from_a_start_is_a_warni
     assert problem.severity == "warning"
     assert f"{here / package}: the name {package!r} is taken by a package of pitstop itself" in problem.what
     assert "start `serve run` in the project's root" in problem.help
+
+
+@pytest.mark.parametrize("packages", [(), ("parts",), ("parts", "parts/sub")])
+def test_a_module_is_found_whichever_of_its_folders_are_packages(
+    here: Path, changed: Lint, packages: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "parts" / "sub").mkdir(parents=True)
+    (here / "parts" / "sub" / "net.py").write_text(NET)
+    for each in packages:
+        (here / each / "__init__.py").touch()
+    monkeypatch.syspath_prepend(here)
+    assert changed(**{FACTORY: "parts.sub.net:Net"}) == []
+    assert "parts" not in sys.modules

@@ -55,6 +55,11 @@ def test_each_mistake_with_it_is_told_once_with_the_place_and_the_way_out(
     assert problem.severity == "error"
 
 
+def test_without_a_route_it_has_serve_s_default_which_is_the_right_one(shipped: dict[str, Any]) -> None:
+    del shipped["applications"][0]["route_prefix"]
+    assert lint(shipped) == []
+
+
 def test_without_it_a_warning_says_what_is_missing(shipped: dict[str, Any]) -> None:
     """Models answer without it, and an application of one's own may be at `/`."""
     shipped["applications"] = [*shipped["applications"][1:], own(shipped["applications"], route_prefix="/")]

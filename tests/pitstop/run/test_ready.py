@@ -34,7 +34,7 @@ def test_a_backend_of_the_user_s_own_is_named_without_its_folders() -> None:
 
 
 def test_what_was_waived_or_fell_back_is_told_in_a_sentence() -> None:
-    assert details(PROPERTIES) == ("! compilation: not compared", "! device: device: auto found no GPU")
+    assert details(PROPERTIES) == ("! compilation: not compared", "! device: auto found no GPU")
 
 
 def test_metadata_without_properties_still_make_a_line() -> None:
