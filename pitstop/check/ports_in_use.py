@@ -13,13 +13,16 @@ from ..ports import is_free
 _LISTEN = "0A"
 _PROC = Path("/proc")
 _HELP = "is that another pitstop? End it by Ctrl-C in its terminal, or give this config ports of its own"
-# Where a config has each port; the others are variables of Serve.
-_KEYS = {
+# Where a config has each port; the last are in env_vars.
+KEYS = {
     "HTTP": "http_options.port",
     "Serve's gRPC": "grpc_options.port",
     "gRPC for any client": "args.grpc_port of root",
+    "HAProxy's statistics page": "RAY_SERVE_HAPROXY_STATS_PORT",
+    "HAProxy's metrics": "RAY_SERVE_HAPROXY_METRICS_PORT",
+    "Serve's fallback gRPC": "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
+    "Serve's fallback HTTP": "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
 }
-_VARIABLES = "RAY_SERVE_HAPROXY_STATS_PORT and its like in env_vars"
 
 
 def taken(raw: Mapping[str, Any]) -> str:
@@ -31,7 +34,7 @@ def taken(raw: Mapping[str, Any]) -> str:
     if not held:
         return ""
     lines = [f"port {each.first} ({each.what}) is taken by {_holder(each.first)}" for each in held]
-    keys = dict.fromkeys(_KEYS.get(each.what, _VARIABLES) for each in held)
+    keys = [KEYS[each.what] for each in held]
     return "\n".join([*lines, f"help: {_HELP}: {', '.join(keys)}"])
 
 

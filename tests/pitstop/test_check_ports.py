@@ -12,6 +12,8 @@ import yaml
 from typer.testing import CliRunner
 
 from configs.document import read
+from configs.lint.ports import chosen, given_by_serve
+from pitstop.check.ports_in_use import KEYS
 from pitstop.cli import app
 from pitstop.ports import Ports
 
@@ -61,6 +63,12 @@ def test_a_port_that_is_taken_is_named_with_the_process_that_has_it(held: tuple[
     assert f"{path}: port {port_of(path)} (HTTP) is taken by process {os.getpid()} (" in output
     assert "help: is that another pitstop? End it by Ctrl-C" in output
     assert "ports of its own: http_options.port" in output
+
+
+def test_each_port_has_a_key_or_a_variable_that_moves_it() -> None:
+    raw = read(PROJECT / "serve_config.yaml").raw
+    single = {each.what for each in (*chosen(raw), *given_by_serve(raw)) if each.first == each.last}
+    assert single == set(KEYS)
 
 
 def test_serve_that_already_runs_on_a_ray_cluster_may_have_its_ports(
