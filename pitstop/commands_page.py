@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 from typer.main import get_command
 
@@ -61,7 +61,8 @@ def _help(text: str) -> Iterator[str]:
 
 
 def _rows(command: Any) -> Iterator[tuple[str, str, str]]:
-    hints = get_type_hints(inspect.unwrap(command.callback))
+    # Not get_type_hints: `with_options` says its options by the signature alone.
+    hints = {name: each.annotation for name, each in inspect.signature(command.callback).parameters.items()}
     for each in command.params:
         value = "" if each.param_type_name == "option" and each.is_flag else each.metavar or _value(hints[each.name])
         named = ", ".join(each.opts) if each.param_type_name == "option" else ""
@@ -87,7 +88,7 @@ def _default(option: Any) -> str:
     if option.required:
         return "required"
     default = option.show_default if isinstance(option.show_default, str) else option.default
-    return "" if default is None or default is False else f"`{default}`"
+    return "" if default in (None, []) or default is False else f"`{default}`"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`pitstop add`: the options of `pitstop init`, and the config that gets the model."""
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -9,7 +10,12 @@ from ..init.options import InitOptions, with_options
 
 
 @with_options
-def add(*, config: options.Config, **given: Any) -> None:
+def add(
+    *,
+    config: options.Config,
+    to: Annotated[Path | None, options.out("DIR", "the folder of its client and test, by default a new one")] = None,
+    **given: Any,
+) -> None:
     """Put one more model into a config file, as [bold]pitstop init[/bold] finds it; all else in the file stays.
 
     Nothing is written unless the model starts. Exits with 2 if something is missing, and says what.
@@ -18,4 +24,4 @@ def add(*, config: options.Config, **given: Any) -> None:
     """
     from ..init.main import init as run
 
-    raise typer.Exit(run(InitOptions(**given, config=config)))
+    raise typer.Exit(run(InitOptions(**given, to=to, config=config)))

@@ -21,8 +21,8 @@ def run(
 
     Shows a line for each model that is ready, the error of each that is not, and a request for each to try.
     Ctrl-C or SIGTERM: no new requests, those in progress are answered, then all processes end. Again: end at once.
-    Exits with 0 after that, 1 if nothing can be served, a port is taken or the server ends by itself, 2 if the file
-    cannot be read, and 128 plus its number after a second signal.
+    Exits with 0 once such a signal has ended it, 1 if nothing can be served, a port is taken or the server ends by
+    itself, 2 if the file cannot be read, and 128 plus its number after a second signal.
 
     Example: [bold]pitstop run serve_config.yaml --reload[/bold]
     """

@@ -75,7 +75,12 @@ def _places(options: InitOptions, name: str) -> tuple[Path, Path]:
     if options.to is None and to.resolve() == Path(options.source).resolve():
         to = Path(f"{to}_service")
     if to.suffix in (".yaml", ".yml"):
-        return to.parent, options.config or to
+        if options.config is not None:
+            raise ModelError(
+                f"--out {to}: names a file, but the model goes into {options.config}\n"
+                "help: name the folder of its client and test"
+            )
+        return to.parent, to
     if to.resolve().parent == PROJECT and (to / "__init__.py").exists():
         raise ModelError(f"{to}: is a package of pitstop\nhelp: name another folder with --out")
     return to, options.config or to / write.CONFIG

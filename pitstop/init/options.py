@@ -49,10 +49,15 @@ class InitOptions:
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that takes `**given` the fields of InitOptions; its own parameters come after SOURCE."""
-    own = [each for each in signature(command).parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
+    """Give a command that takes `**given` the fields of InitOptions.
+
+    A parameter of its own replaces the field of that name, and else comes after SOURCE.
+    """
+    own = {name: each for name, each in signature(command).parameters.items() if each.kind is not Parameter.VAR_KEYWORD}
     source, *others = (_parameter(each) for each in fields(InitOptions) if each.name != _CONFIG)
-    setattr(command, "__signature__", Signature([source, *own, *others]))  # noqa: B010  # A function has no such field.
+    others = [own.pop(each.name, each) for each in others]
+    found = Signature([source, *own.values(), *others])
+    setattr(command, "__signature__", found)  # noqa: B010  # A function has no such field.
     return command
 
 

@@ -52,7 +52,16 @@ def test_every_option_has_a_help_that_is_a_sentence() -> None:
 def test_add_takes_what_init_takes_and_the_config_after_the_source() -> None:
     of = {name: [(each.name, each.opts, str(each.help)) for each in COMMANDS[name].params] for name in ("init", "add")}
     assert [name for name, _, _ in of["add"][:2]] == ["source", "config"]
-    assert [each for each in of["add"] if each[0] != "config"] == of["init"]
+    shared = {name: [each for each in found if each[0] not in ("config", "to")] for name, found in of.items()}
+    assert shared["add"] == shared["init"]
+    [out] = [text for name, _, text in of["add"] if name == "to"]
+    assert out.startswith("Where to write: the folder of its client and test")
+
+
+def test_add_refuses_a_file_for_its_client_and_test() -> None:
+    found = CliRunner().invoke(app, ["add", "net.py:Net", "serve_config.yaml", "--out", "other.yaml"])
+    assert found.exit_code == 2
+    assert "--out other.yaml: names a file, but the model goes into serve_config.yaml\nhelp:" in found.output
 
 
 def complete(words: str) -> set[str]:
