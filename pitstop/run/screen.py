@@ -13,11 +13,11 @@ _MOST_LINES = 6
 class Screen:
     """The terminal of one run."""
 
-    def __init__(self, console: Console, log: Path) -> None:
-        self._console, self._log = console, log
+    def __init__(self, console: Console, log: Path, config: Path) -> None:
+        self._console, self._log, self._config = console, log, config
 
-    def starts(self, config: Path) -> None:
-        self.say(f"{config}: starts. Ray's log: {self._log}")
+    def starts(self) -> None:
+        self.say(f"{self._config}: starts. Ray's log: {self._log}")
 
     def say(self, text: str) -> None:
         self._console.print(text)
@@ -35,14 +35,15 @@ class Screen:
         self._console.print(text, style="yellow")
 
     def fails(self, name: str, message: str) -> None:
-        self._console.print(f"✗ {name}: {sentence(message, self._log)}", style="red")
+        self._console.print(f"✗ {name}: {sentence(message, self._log, self._config)}", style="red")
 
     def summary(self, url: str, ready: Sequence[Ready], failed: Sequence[str], late: Sequence[str] = ()) -> None:
         """Say what serves, with a request to try for each, and what does not, or not yet, for want of room."""
         without = f" Not served: {', '.join(failed)}." if failed else ""
         without += f" Waiting for room: {', '.join(late)}." if late else ""
         if not ready:
-            self._console.print(f"No model started.{without}", style="bold red")
+            # One that waits may still start.
+            self._console.print(f"{'' if late else 'No model started.'}{without}".lstrip(), style="bold red")
             return
         self._console.print(f"Ready at {url}: {', '.join(each.name for each in ready)}.{without} Ctrl-C stops it.")
         for each in ready:
@@ -58,13 +59,13 @@ class Screen:
         )
 
 
-def sentence(message: str, log: Path) -> str:
+def sentence(message: str, log: Path, config: Path) -> str:
     """Return our own message as it is; of a traceback only its last line, and where the rest is."""
     lines = [line.rstrip() for line in message.splitlines() if line.strip()]
     if not lines:
         return f"failed, and Serve gives no reason\nhelp: see {log}"
     if "ActorDiedError" in lines[-1]:  # Serve has no more than this: the process said nothing.
-        return f"its process died while it started\nhelp: pitstop check CONFIG --load says how; Ray's log is {log}"
+        return f"its process died while it started\nhelp: pitstop check {config} --load says how; Ray's log is {log}"
     if len(lines) <= _MOST_LINES and "Traceback" not in message:
         return "\n".join(lines)
     return f"{lines[-1].strip()}\nhelp: the traceback is in {log}"

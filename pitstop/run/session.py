@@ -32,7 +32,7 @@ class Session:
     def __init__(self, deployment: Deployment, folder: Path, console: Console, reload: bool, verbose: bool) -> None:
         self._deployment, self._folder, self._verbose = deployment, folder, verbose
         self._console, self._log = console, folder / "ray.log"
-        self._screen = Screen(console, self._log)
+        self._screen = Screen(console, self._log, deployment.path)
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._progress = Progress(time.monotonic())
         # A change of the port takes another start.
@@ -42,7 +42,7 @@ class Session:
         self._failed: set[str] = set()
         # Those that waited for room when the others were ready.
         self._late: set[str] = set()
-        self._told = self._began = self._shared = False
+        self._told = self._told_late = self._began = self._shared = False
         self._stop: Stop | None = None
         # What it ends with once it has stopped; and once it has ended.
         self._stopped_code = 0
@@ -51,7 +51,7 @@ class Session:
 
     def run(self) -> int:
         """Serve until the end; return the exit status. No process is left then."""
-        self._screen.starts(self._deployment.path)
+        self._screen.starts()
         self._progress.at("Ray", "starts", time.monotonic())
         with self._log.open("w", encoding="utf-8", buffering=1) as log, self._signals():
             self._server = Server(
@@ -164,7 +164,7 @@ class Session:
         self._summarize()
 
     def _summarize(self) -> None:
-        """Say once what serves, when every model is ready, has failed or waits for room; end where all have failed."""
+        """Say what serves, once every model is ready, has failed or waits for room; end where all have failed."""
         expected = {str(app.get("name")) for app in self._deployment.raw["applications"]}
         models = expected - own_pages(self._deployment.raw)
         without_room = {name for name, state in self._states.items() if state.no_room}
@@ -174,6 +174,10 @@ class Session:
         if self._told or not expected <= settled or not models <= self._failed | set(self._ready) | late:
             return
         if late and not ready:
+            # Not the last word: these may still start, or fail.
+            if self._failed and not self._told_late:
+                self._told_late = True
+                self._screen.summary(self._url, ready, sorted(self._failed), sorted(late))
             return
         self._told, self._late = True, late
         self._screen.summary(self._url, ready, sorted(self._failed), sorted(late))

@@ -124,6 +124,22 @@ def test_where_all_wait_for_room_nothing_is_called_ready(run: Callable[..., Any]
     assert "No model started" not in out
 
 
+def test_a_failure_beside_models_that_wait_is_summed_up_and_the_run_goes_on_until_the_last_has_failed(
+    run: Callable[..., Any],
+) -> None:
+    waiting = {**FAILED, "failed": False, "no_room": True, "message": "Ray has no room"}
+    said = "\nNot served: digits. Waiting for room: digits-cpu.\n"
+    code, out, _ = run(apps(digits=FAILED, cpu=waiting), apps(digits=FAILED, cpu=waiting), SIGINT)
+    assert (code, out.count(said)) == (0, 1)
+    assert "Ready at" not in out
+    code, out, _ = run(apps(digits=FAILED, cpu=waiting), apps(digits=FAILED, cpu=FAILED))
+    assert code == 1
+    assert out.index(said) < out.index("No model started. Not served: digits, digits-cpu.")
+    events = [apps(digits=FAILED, cpu=waiting), apps(digits=FAILED, cpu=READY), *asked("digits-cpu"), SIGINT]
+    _, out, _ = run(*events, stop=[("ended", 0)])
+    assert out.index(said) < out.index("Ready at http://localhost:8000: digits-cpu. Not served: digits.")
+
+
 def test_where_one_fails_the_others_serve_and_it_stays_listed(run: Callable[..., Any]) -> None:
     events = [apps(digits=FAILED, cpu=READY), *asked("digits-cpu"), SIGINT]
     code, out, _ = run(*events, stop=[("ended", 0)])
