@@ -6,11 +6,14 @@ The code of the other servers is run as the pages show it. FastAPI is there; of 
 import base64
 import json
 import re
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 from safetensors.torch import load_file
 from starlette.testclient import TestClient
 
@@ -103,6 +106,15 @@ def as_json(picture: bytes) -> dict[str, str]:
     return {"image": base64.b64encode(picture).decode()}
 
 
+def huge() -> bytes:
+    """Return the head of a PNG whose sides are 60,000."""
+    parts = (b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)), (b"IDAT", b""), (b"IEND", b"")
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
 @pytest.mark.usefixtures("folder")
 def test_fastapis_clients_get_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     service = served("fastapi")
@@ -112,9 +124,11 @@ def test_fastapis_clients_get_the_same_answers(monkeypatch: pytest.MonkeyPatch) 
             there = client.post("/classify", json=as_json(picture)).raise_for_status().json()
             assert ask(service, "/predict", as_json(picture), headers=JSON).json == pytest.approx(there, abs=1e-5)
             assert ask(service, "/predict", picture).json == pytest.approx(there, abs=1e-5)
-        for wrong in ({}, {"image": 3}, as_json(b"no picture")):
+        for wrong in ({}, {"image": 3}, {"image": "a"}, as_json(b"no picture"), as_json(huge())):
             assert client.post("/classify", json=wrong).status_code in (400, 422)
             assert ask(service, "/predict", wrong, headers=JSON).status == 400
+        broken = ask(service, "/predict", b'{"image": ', headers=JSON)
+        assert (broken.status, broken.json["error"]) == (400, 'send {"image": "<base64 of a picture>"}')
 
 
 @pytest.mark.usefixtures("folder")
@@ -170,3 +184,14 @@ def test_what_compares_two_servers_sees_a_difference(other: object, are: bool) -
     equal: Callable[[object, object], bool] = same.same
     assert equal([200, {"a": [1, 0.5]}], [200, other]) is are
     assert not equal([400, other], [200, other])
+
+
+@pytest.mark.parametrize("body, found", [(b'{"label": 7}', {"label": 7}), (b"<html>", "<html>")])
+def test_an_answer_that_is_no_json_is_compared_as_text(
+    body: bytes, found: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = requests.Response()
+    answer.status_code, answer._content = 502, body
+    monkeypatch.setattr(requests, "post", lambda *_, **__: answer)
+    (tmp_path / "body.json").write_bytes(b"{}")
+    assert same.ask("http://any", str(tmp_path / "body.json")) == [502, found]

@@ -53,12 +53,14 @@ def answering(name: str) -> Iterator[int]:
 
 
 @contextmanager
-def proxy(folder: Path, share: int, pitstop_port: int | None = None) -> Iterator[str]:
-    """Run the page's HAProxy with this share for pitstop; without a port pitstop is up."""
+def proxy(folder: Path, share: int | None = None, pitstop_port: int | None = None) -> Iterator[str]:
+    """Run the page's HAProxy, with this share for pitstop if one is given; without a port pitstop is up."""
     with Ports() as ports, ExitStack() as ends:
         port, old = ports.one(), ends.enter_context(answering("old"))
         new = pitstop_port or ends.enter_context(answering("pitstop"))
-        text = (FOLDER / "haproxy.cfg").read_text().replace("rand(100) lt 10", f"rand(100) lt {share}")
+        text = (FOLDER / "haproxy.cfg").read_text()
+        if share is not None:
+            text = text.replace("rand(100) lt 10", f"rand(100) lt {share}")
         for before, after in ((8090, port), (8080, old), (8000, new)):
             assert text.count(f"127.0.0.1:{before}") == 1
             text = text.replace(f"127.0.0.1:{before}", f"127.0.0.1:{after}")
@@ -66,8 +68,13 @@ def proxy(folder: Path, share: int, pitstop_port: int | None = None) -> Iterator
         process = subprocess.Popen([haproxy.get_haproxy_binary(), "-f", str(folder / "haproxy.cfg")])
         ends.callback(process.wait)
         ends.callback(process.kill)
-        wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, within_s=20)
+        wait_until(lambda: _listens(port), within_s=20)
         yield f"http://127.0.0.1:{port}"
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.parametrize(
@@ -93,3 +100,11 @@ def test_a_pitstop_that_is_not_there_gets_no_request(tmp_path: Path) -> None:
     with Ports() as ports, proxy(tmp_path, share=100, pitstop_port=ports.one()) as url:
         wait_until(lambda: requests.post(f"{url}/classify", timeout=10).status_code == 200, within_s=20)
         assert requests.post(f"{url}/classify", timeout=10).json()[0] == "old"
+
+
+def test_pitstop_gets_one_request_in_ten(tmp_path: Path) -> None:
+    with proxy(tmp_path) as url, requests.Session() as session:
+        names = [session.post(f"{url}/classify", timeout=10).json()[0] for _ in range(1000)]
+    # Six standard deviations, each of 9.5 requests.
+    assert 43 <= names.count("pitstop") <= 157
+    assert set(names) == {"old", "pitstop"}

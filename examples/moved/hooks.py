@@ -9,7 +9,7 @@ def decode(body, content_type):
     if content_type.startswith("application/json"):
         try:
             body = base64.b64decode(json.loads(body)["image"])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError('send {"image": "<base64 of a picture>"}') from error
     return read(body)
 

@@ -21,7 +21,10 @@ def same(old, new):
 def ask(url, file):
     kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
     answer = requests.post(url, Path(file).read_bytes(), headers={"Content-Type": kind}, timeout=60)
-    return [answer.status_code, answer.json()]
+    try:
+        return [answer.status_code, answer.json()]
+    except ValueError:
+        return [answer.status_code, answer.text]
 
 
 if __name__ == "__main__":
