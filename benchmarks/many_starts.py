@@ -4,9 +4,8 @@
     python -m benchmarks.many_starts --rounds 1 --models 1,8 --out DIR
 
 The models are copies of digits on the CPU. Each run has an empty cache, so the first of them measures, and the others
-take what it found. Two ways in turns: as shipped, and without the controller's callback, by which Serve builds each
-application in a process of its own. The CPU time is read twice a second: of a process that ends up to half a second is
-missing.
+take what it found. Two ways in turns: as shipped, and with Serve building each application in a process of its own. The
+CPU time is read twice a second: up to the last half second of each process is not counted.
 """
 
 import argparse
@@ -31,6 +30,8 @@ from .run_times import running, until_ready
 
 SHIPPED, BY_SERVE = "as shipped", "built by Serve"
 _CALLBACK = "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH"
+# What deployments.haproxy:install does, but for the builds.
+_WITHOUT_BUILDS = "deployments.ray_compat.haproxy:replace_manager"
 _EVERY_S = 0.5
 _PARTS = ("builds", "replicas", "rest")
 _REPLICA, _BUILD = "ServeReplica", "ApplicationBuilder"
@@ -70,10 +71,7 @@ def write(folder: Path, head: Mapping[str, Any], rows: list[dict[str, Any]]) -> 
             row["way"],
             f"{statistics.median(row['s']):.1f}",
             f"{min(row['s']):.1f} to {max(row['s']):.1f}",
-            *(
-                f"{statistics.median(each[part] for each in row['cpu_s']):.1f}"
-                for part in ("builds", "replicas", "rest")
-            ),
+            *(f"{statistics.median(each[part] for each in row['cpu_s']):.1f}" for part in _PARTS),
         ]
         for row in rows
     ]
@@ -101,19 +99,21 @@ def _counts(text: str) -> tuple[int, ...]:
 
 
 def _started(count: int, way: str) -> tuple[float, dict[str, float]]:
-    def edit(raw: dict[str, Any]) -> None:
-        model, root = application(raw, "digits-cpu"), application(raw, "root")
-        raw["applications"] = [root, *(_copy(model, f"m{number}") for number in range(count))]
-        for owner in [raw["controller_options"], *raw["applications"]]:
-            if way == BY_SERVE:
-                owner["runtime_env"]["env_vars"].pop(_CALLBACK, None)
-
     with tempfile.TemporaryDirectory() as cache, script.environment({"PITSTOP_CACHE": cache}):
         began = time.monotonic()
-        with running(edit) as (process, mark, _), _cpu_by_part(mark) as cpu_s:
+        with running(lambda raw: _edit(raw, count, way)) as (process, mark, _), _cpu_by_part(mark) as cpu_s:
             until_ready(process)
             took_s = time.monotonic() - began
     return took_s, cpu_s
+
+
+def _edit(raw: dict[str, Any], count: int, way: str) -> None:
+    """Leave copies of one model in a config, to be built this way."""
+    model, root = application(raw, "digits-cpu"), application(raw, "root")
+    raw["applications"] = [root, *(_copy(model, f"m{number}") for number in range(count))]
+    if way == BY_SERVE:
+        for owner in [raw["controller_options"], *raw["applications"]]:
+            owner["runtime_env"]["env_vars"][_CALLBACK] = _WITHOUT_BUILDS
 
 
 def _copy(model: Mapping[str, Any], name: str) -> dict[str, Any]:
