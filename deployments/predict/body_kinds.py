@@ -6,7 +6,7 @@ import orjson
 
 from ..protocol.json_text import BOM
 
-SEND = "send the file's bytes alone: curl --data-binary @FILE"
+SEND = "send the file's bytes alone, with curl --data-binary @FILE"
 # The first characters, in base64, of the formats that the image reader takes.
 _BASE64 = (b"iVBORw0KGgo", b"/9j/", b"UklGR", b"R0lGOD")
 # As TorchServe, KServe v1 and TensorFlow Serving take it.

@@ -116,7 +116,7 @@ def test_what_people_send_by_mistake_is_named_with_the_command_that_works(
     for service in (pictures(), hooked(error="no picture")):
         says = ask(service, "/predict", body, headers={"Content-Type": content_type}).json["error"]
         assert sentence in says
-        assert says.endswith("send the file's bytes alone: curl --data-binary @FILE")
+        assert says.endswith("send the file's bytes alone, with curl --data-binary @FILE")
 
 
 def test_a_picture_sent_as_a_form_or_text_is_read_all_the_same() -> None:

@@ -18,7 +18,7 @@ from tests.deployments.predict.test_predict import drawn, hooked, pictures, two_
 PNG = drawn((8, 8))
 BASE64 = base64.b64encode(PNG).decode()
 JSON, URLENCODED = "application/json", "application/x-www-form-urlencoded"
-SEND = "send the file's bytes alone: curl --data-binary @FILE"
+SEND = "send the file's bytes alone, with curl --data-binary @FILE"
 
 
 def large() -> FakeService:
