@@ -194,4 +194,5 @@ def test_an_answer_that_is_no_json_is_compared_as_text(
     answer.status_code, answer._content = 502, body
     monkeypatch.setattr(requests, "post", lambda *_, **__: answer)
     (tmp_path / "body.json").write_bytes(b"{}")
-    assert same.ask("http://any", str(tmp_path / "body.json")) == [502, found]
+    asked: Callable[[str, str], object] = same.ask
+    assert asked("http://any", str(tmp_path / "body.json")) == [502, found]

@@ -35,7 +35,7 @@ class Reload:
         self.opened: list[str] = []
         self.fails = False
         console = plain_console(file=self.out, markup=False, soft_wrap=True)
-        screen = Screen(console, folder / "ray.log")
+        screen = Screen(console, folder / "ray.log", self.config)
         self._reloader = Reloader(load(self.config), folder, self.events.put, screen, console)
 
     def open(self, _deployment: object, name: str, _most_s: float) -> list[Opened]:

@@ -72,7 +72,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
         out = io.StringIO()
         console = plain_console(file=out, markup=False, soft_wrap=True)
         deployment = load(PROJECT / "serve_config.yaml")
-        deployment.raw["applications"] += options.pop("more", [])
+        deployment.raw["applications"].extend(options.pop("more", []))
         code = Session(deployment, tmp_path, console, False, options.get("verbose", False)).run()
         return code, out.getvalue(), FakeServer.last
 
