@@ -1,7 +1,10 @@
 """docs/tutorial.md, done: requests are answered as it shows, and its changes take effect under load."""
 
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,8 @@ def test_the_tutorial_works_as_it_shows(tmp_path: Path, cache: object) -> None: 
             ask(serving, 10)
             deploy(serving, lambda raw: raw["applications"].pop())
             wait_until(lambda: not requests.get(serving.model("mine-next"), timeout=20).ok, within_s=120)
+            assert load.poll() is None, "the load ended before the changes did"
+            load.send_signal(signal.SIGINT)
             report, _ = load.communicate(timeout=60)
         assert "answers" in report
         assert "errors:" not in report
@@ -89,6 +94,12 @@ def metadata(serving: Serving) -> dict[str, Any]:
     return found
 
 
-def loaded(serving: Serving, clone: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "pitstop", "load", serving.model("mine"), "--rate", "50", "--seconds", "40"]
-    return subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, text=True)
+@contextmanager
+def loaded(serving: Serving, clone: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Put load on the model for longer than any change takes; SIGINT ends it with its report."""
+    command = [sys.executable, "-m", "pitstop", "load", serving.model("mine"), "--rate", "50", "--seconds", "600"]
+    with subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
