@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..core.errors import PAGE_REFUSED
 from ..metrics.latencies import percentile_ms
 
 Sample = Mapping[str, Any]
@@ -14,7 +15,7 @@ def series(histories: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return lists of equal length, one entry for each 5 seconds, of all replicas together.
 
     `at` is in seconds since 1970. None stands where there was nothing to measure, such as a latency without a request.
-    `errors` has a list for each kind, of counts.
+    `errors` has a list for each kind, of counts, but for what is refused to pages such as the one that draws them.
     """
     slots: dict[int, list[tuple[Sample, int]]] = defaultdict(list)
     for history in histories:
@@ -22,7 +23,7 @@ def series(histories: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             slots[sample["at"]].append((sample, history["limits"]["max_batch_size"]))
     points = [_point(at, slots[at]) for at in sorted(slots)]
     errors = [_sums(sample["errors"] for sample, _ in slots[at]) for at in sorted(slots)]
-    kinds = sorted({kind for each in errors for kind in each})
+    kinds = sorted({kind for each in errors for kind in each if kind != PAGE_REFUSED})
     return {
         **{key: [point[key] for point in points] for key in points[0]},
         "errors": {kind: [each.get(kind, 0) for each in errors] for kind in kinds},

@@ -200,8 +200,11 @@ def _every(kind: type[ServeError]) -> Iterable[type[ServeError]]:
         yield from _every(each)
 
 
-# What a client may get. A metric has a series for each from the start.
-KINDS = tuple(sorted({each.kind for each in _every(ServeError)} - {OtherVersion.kind}))
+# Counted for `unauthorized` and `forbidden` where the request says that a page of the server asks: any client may
+# say so, and guesses of tokens must leave a trace.
+PAGE_REFUSED = "page_refused"
+# What is counted. A metric has a series for each from the start.
+KINDS = tuple(sorted({each.kind for each in _every(ServeError)} - {OtherVersion.kind} | {PAGE_REFUSED}))
 
 
 def known(kind: str, status: int, message: str) -> ServeError:

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from ..core.error_logging import client_error
-from ..core.errors import BadRequest, Forbidden, Unauthorized, sentence, show
+from ..core.errors import PAGE_REFUSED, BadRequest, Forbidden, Unauthorized, sentence, show
 from ..core.observation import ObservedProtocol
 from ..core.request import InferRequest, InferResult, Service
 from ..protobuf import tensors as rpc_tensors
@@ -71,11 +71,11 @@ def write_infer(service: Service, headers: Given, request: InferRequest, result:
 def refuse(service: Service, error: Exception, headers: Given) -> Response:
     """Count an error, and return the response for the client.
 
-    A page asks all models with the one token that it has: a refusal of that is no error of a client.
+    A page asks all models with the one token that it has: a refusal of that has a kind of its own in the counts.
     """
     known = client_error(service.name, error, headers.get(REQUEST_ID, b"").decode("latin-1"))
-    if not (FOR_PAGE in headers and isinstance(known, Unauthorized | Forbidden)):
-        service.counts.count_failure(known.kind)
+    for_page = FOR_PAGE in headers and isinstance(known, Unauthorized | Forbidden)
+    service.counts.count_failure(PAGE_REFUSED if for_page else known.kind)
     body = orjson.dumps({"error": sentence(known)})
     return Response(body, known.status, headers=(*known.headers, (KIND, known.kind.encode())), compress=False)
 

@@ -7,6 +7,7 @@ from typing import Any
 from models.signature import Shape
 
 from ..batching.batch_result import BatchResult
+from ..core.errors import PAGE_REFUSED
 from . import latencies
 
 # The steps of a request's life, in its order. Those of the loop and those of the device may overlap.
@@ -67,7 +68,7 @@ class Stats:
 
     def as_json(self, name: str, version: str) -> dict[str, Any]:
         """Return one entry of `model_stats`."""
-        failed, stages = sum(self.errors.values()), self.stage_s
+        failed, stages = sum(self.errors.values()) - self.errors.get(PAGE_REFUSED, 0), self.stage_s
         return {
             "name": name,
             "version": version,

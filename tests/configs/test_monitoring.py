@@ -43,13 +43,13 @@ def test_every_metric_of_board_and_rules_is_made_here_or_by_ray_or_recorded() ->
     assert {name for name in asked if name not in known and _MADE_OF.sub("", name) not in known} == set()
 
 
-def test_the_errors_that_are_the_clients_own_are_those_of_status_4xx_but_for_the_timeout() -> None:
+def test_the_errors_that_are_the_clients_own_are_those_of_status_4xx_and_of_pages_but_for_the_timeout() -> None:
     [query] = [each.query for each in rules("record") if each.where == "pitstop:server_errors:rate5m"]
     [kinds] = re.findall(r'kind!~"([\w|]+)"', query)
     found = (getattr(errors, name) for name in dir(errors))
     classes = [each for each in found if isinstance(each, type) and issubclass(each, errors.ServeError)]
     clients = {each.kind for each in classes if each.status < 500 and each is not errors.TimedOut}
-    assert set(kinds.split("|")) == clients
+    assert set(kinds.split("|")) == clients | {errors.PAGE_REFUSED}
 
 
 def test_both_sides_of_an_alert_s_comparison_are_operands() -> None:

@@ -80,14 +80,14 @@ def test_refusals_are_counted_and_reach_no_model(locked: FakeService) -> None:
 
 
 @pytest.mark.parametrize("given", [{}, bearer(OTHER)])
-def test_a_refusal_of_what_a_page_of_the_server_asks_is_no_error_of_a_client(
+def test_a_refusal_of_what_a_page_of_the_server_asks_is_counted_by_itself(
     locked: FakeService, given: dict[str, str]
 ) -> None:
     page = {FOR_PAGE.decode(): "1"}
     assert ask(locked, "/history", method="GET", headers=page | given).status in (401, 403)
-    assert locked.failures == []
+    assert locked.failures == ["page_refused"]
     assert ask(locked, "/nothing", method="GET", headers=page | bearer(ALL)).status == 404
-    assert locked.failures == ["not_found"]
+    assert locked.failures == ["page_refused", "not_found"]
 
 
 def test_the_short_path_refuses_reads_past_the_body_and_goes_on(

@@ -65,8 +65,8 @@ def test_a_sample_that_is_not_over_counts_by_its_own_length() -> None:
     assert found["requests_per_s"] == [20]
 
 
-def test_errors_are_counted_by_kind_and_are_zero_where_there_were_none() -> None:
-    failing = sample(105, errors={"timeout": 2, "queue_full": 1})
+def test_errors_are_counted_by_kind_and_zero_where_there_were_none_but_for_those_of_pages() -> None:
+    failing = sample(105, errors={"timeout": 2, "queue_full": 1, "page_refused": 3})
     found = series([history(sample(100), failing), history(sample(105, errors={"timeout": 5}))])
     assert found["errors"] == {"queue_full": [0, 1], "timeout": [0, 7]}
 
