@@ -13,8 +13,8 @@ from configs.prices import SHIPPED, load_prices
 from configs.problems import ConfigError
 from configs.schema import SourceConfig
 
+from ..answer_cache import AnswerCache
 from ..applications import App
-from ..http.answer_cache import AnswerCache
 from ..metrics.info import network_of
 from ..protocol.headers import FOR_PAGE
 from .replicas import Address, Locator, Replicas

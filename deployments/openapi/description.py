@@ -13,9 +13,9 @@ import orjson
 
 from configs.document import read
 
+from ..answer_cache import AnswerCache
 from ..applications import App
 from ..core.errors import ServeError, sentence
-from ..http.answer_cache import AnswerCache
 from ..http_client.request import Headers
 from ..protocol.headers import FOR_PAGE
 from .document import Described, document
