@@ -76,17 +76,17 @@ def not_ready(app: App) -> NotReady:
     return NotReady(f"model {app.name!r} is {state}: try again in 1 s")
 
 
-def applications(details: Mapping[str, dict[str, Any]]) -> list[App]:
-    """Return all of them, by the details that the controller has of each."""
+def applications(details: Mapping[str, dict[str, Any]], nodes: int = 1) -> list[App]:
+    """Return all of them, by the details that the controller has of each; `nodes` is how many are alive."""
     canary = canaries(details.values())
-    return [application(name, each, name in canary) for name, each in details.items()]
+    return [application(name, each, name in canary, nodes) for name, each in details.items()]
 
 
-def application(name: str, details: dict[str, Any], canary: bool = False) -> App:
+def application(name: str, details: dict[str, Any], canary: bool = False, nodes: int = 1) -> App:
     status = word(details["status"])
     args = (details.get("deployed_app_config") or {}).get("args") or {}
     deployments = list(details.get("deployments", {}).values())
-    no_room = _no_room(details.get("deployments", {}))
+    no_room = _no_room(details.get("deployments", {}), nodes)
     answering = bool(deployments) and all(_answering(each, status) for each in deployments)
     return App(
         name=name,
@@ -128,7 +128,7 @@ def canaries(apps: Iterable[dict[str, Any]]) -> set[str]:
     return {str(canary["application"]) for canary in canaries if "application" in canary}
 
 
-def _no_room(deployments: Mapping[str, Mapping[str, Any]]) -> str:
+def _no_room(deployments: Mapping[str, Mapping[str, Any]], nodes: int) -> str:
     """Return a sentence on the replicas that Ray cannot place, the ingress replicas too; "" where it can."""
     told = []
     for name, each in deployments.items():
@@ -136,7 +136,8 @@ def _no_room(deployments: Mapping[str, Mapping[str, Any]]) -> str:
             found := _NO_ROOM.search(str(each.get("message", "")))
         ):
             count, needed, free = found.groups()
-            if _fits(needed, free):  # Its process starts slowly: Serve has one sentence for both.
+            # Its process starts slowly: Serve has one sentence for both. Of several nodes it tells only the sum.
+            if nodes == 1 and _fits(needed, free):
                 continue
             replicas = "replica" if count == "1" else "replicas"
             told.append(f"Ray has no room for {count} {name} {replicas}: each reserves {needed}, free is {free}")
@@ -145,7 +146,7 @@ def _no_room(deployments: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _fits(needed: str, free: str) -> bool:
-    """Whether what a replica needs is free on some node; False where Serve writes it in another way."""
+    """Whether what a replica needs is free; False where Serve writes it in another way."""
     try:
         wanted, left = json.loads(needed), json.loads(free)
         return all(left.get(name, 0) >= amount for name, amount in wanted.items())

@@ -120,7 +120,8 @@ def _refuse_grpc() -> None:
 
 
 def _applications() -> list[App]:
-    return applications(serve_details()["applications"])
+    details = serve_details()
+    return applications(details["applications"], details["nodes"])
 
 
 def described(app: App) -> dict[str, Any]:

@@ -61,8 +61,8 @@ class ServeStatus:
             return
         self._details, self._asked_s = call.result(), time.monotonic()
         self.port = int(self._details["http_options"]["port"])
-        models = (each for each in applications(self._details["applications"]) if each.name != self._own_app)
-        self._apps = sorted(models, key=lambda each: each.name)
+        found = applications(self._details["applications"], self._details["nodes"])
+        self._apps = sorted((each for each in found if each.name != self._own_app), key=lambda each: each.name)
 
     def config_of(self, name: str) -> Mapping[str, Any]:
         """Return an application's entry in the YAML that was deployed last; {} where Serve does not tell."""

@@ -137,6 +137,8 @@ def test_replicas_whose_processes_start_slowly_are_not_without_room() -> None:
     )
     app = application("m", found)
     assert (app.state, app.no_room, app.message) == ("LOADING", False, said)
+    # Serve tells what is free on all nodes together, which may fit on none.
+    assert application("m", found, nodes=2).no_room
 
 
 def test_a_client_is_told_to_come_again_unless_the_model_failed() -> None:
@@ -148,7 +150,7 @@ def test_a_client_is_told_to_come_again_unless_the_model_failed() -> None:
     assert (failed.status, failed.headers, "try again" in failed.message) == (503, (), False)
 
 
-ANSWER = {"http_options": {"port": 1}, "applications": {"m": details("RUNNING", ONE)}}
+ANSWER = {"http_options": {"port": 1}, "nodes": 1, "applications": {"m": details("RUNNING", ONE)}}
 
 
 def test_what_was_known_is_told_while_the_controller_is_away_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
