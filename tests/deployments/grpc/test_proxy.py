@@ -464,6 +464,47 @@ def test_names_and_versions_beyond_all_measure_are_not_found_in_a_short_sentence
     run(test)
 
 
+@pytest.mark.parametrize("given, grace_s", [("20", 20.0), ("60", 60.0), ("", 5.0)])
+def test_a_call_may_go_on_after_a_stop_for_the_time_that_the_config_gives(
+    given: str, grace_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_SERVE_PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S", given)
+    asked: list[float] = []
+
+    class Server:
+        async def stop(self, within_s: float) -> None:
+            asked.append(within_s)
+
+    async def stop() -> None:
+        proxy = GrpcProxy(Around(None, 0), "mine", ready)
+        proxy._server = Server()
+        await proxy.refuse()
+        await proxy.stop()
+
+    asyncio.run(stop())
+    assert asked == [grace_s, grace_s]
+
+
+def test_a_call_that_takes_longer_than_that_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_SERVE_PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S", "0.05")
+
+    async def test(around: Around) -> None:
+        arrived, never = asyncio.Event(), asyncio.Event()
+
+        async def hold(_scope: Scope, _send: Send) -> None:
+            arrived.set()
+            await never.wait()
+
+        around.hook = hold
+        call = around.stub.ModelInfer(ask("one"))
+        waiting = asyncio.ensure_future(call.code())
+        await arrived.wait()
+        await around.proxy.refuse()
+        assert await waiting in (Code.CANCELLED, Code.UNAVAILABLE)
+
+    run(test)
+
+
 def test_before_a_stop_calls_that_were_taken_are_passed_on_and_answered_and_no_other_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
