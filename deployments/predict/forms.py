@@ -11,6 +11,7 @@ from ..core.errors import BadRequest
 # Each may be decoded to many times its size.
 MOST_FILES = 64
 MOST_PARTS = 256
+_MOST_HEAD_BYTES = 16 * 1024
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
 _NAME = re.compile(r';\s*name=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 _FILE = re.compile(r";\s*filename\*?=", re.IGNORECASE)
@@ -72,6 +73,8 @@ def _parts(body: bytes, mark: bytes) -> list[tuple[bytes, bytes]]:
         head, blank, content = (b"\r\n" + rest).partition(b"\r\n\r\n")
         if line.strip() or not blank:
             raise _broken("and a part of it has no headers")
+        if len(head) > _MOST_HEAD_BYTES:
+            raise _broken(f"and the headers of a part are longer than {_MOST_HEAD_BYTES // 1024} KiB")
         parts.append((head, content))
     return parts
 

@@ -170,6 +170,7 @@ NOT_JSON: list[tuple[bytes, str, bool]] = [
     ),
     (b'{"inputs": [-Infinity]}', "from character 12 on: JSON has no NaN and no infinity", False),
     (b'{"inputs": [1e400]}', "the number at character 12 is beyond the range of FP64", False),
+    (b'{"inputs": [' + b"1" * 100_000 + b"]}", "the number at character 12 is beyond the range of FP64", False),
     (b'{"inputs": [-1e400]}', "the number at character 12 is beyond the range of FP64", False),
     ('{"inputs": []}'.encode("utf-16"), "it is UTF-16 or UTF-32, and JSON is sent in UTF-8", False),
     ('{"inputs": []}'.encode("utf-16-be"), "it is UTF-16 or UTF-32", False),

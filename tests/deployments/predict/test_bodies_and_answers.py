@@ -116,6 +116,11 @@ def test_the_fields_of_a_form_are_parameters() -> None:
         (form(("unit", "", b"km")), FORM, "without a file in it"),
         (b"--xyz\r\nno headers\r\n--xyz--\r\n", FORM, "and a part of it has no headers"),
         (b"--xyzzy\r\n\r\nx\r\n--xyz--\r\n", FORM, "and a part of it has no headers"),
+        (
+            b'--xyz\r\ncontent-disposition: form-data; name="' + b"a" * 20_000 + b'"\r\n\r\nx\r\n--xyz--\r\n',
+            FORM,
+            "and the headers of a part are longer than 16 KiB",
+        ),
     ],
 )
 def test_a_broken_form_is_told_what_is_wrong_and_what_works(body: bytes, content_type: str, sentence: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 import pytest
 
+from deployments.predict import body_kinds
 from models.signature import Tensor
 from tests.deployments.fake_service import Answer, FakeService, ask, identity, signature
 from tests.deployments.predict.test_bodies_and_answers import FORM, form, texts
@@ -83,6 +84,12 @@ def test_a_body_of_another_kind_is_refused_with_what_the_model_takes(
     says = answer.json["error"]
     assert (answer.status, why in says, says.endswith(MODELS[model])) == (400, True, True), says
     assert "\n" not in says
+
+
+@pytest.mark.parametrize("body", [{"data": "x" * 5000, "b64": "x"}, {"data": f"data:{'a' * 101};base64,AA"}])
+def test_base64_in_json_is_looked_for_in_the_first_bytes_alone(body: dict[str, str]) -> None:
+    """The search holds the interpreter's lock, and a body may have many megabytes."""
+    assert body_kinds.why_no_instances(as_json(body), JSON) == ""
 
 
 @pytest.mark.parametrize("model", [numbers, two_inputs, large])
