@@ -1,14 +1,18 @@
-"""Has Serve's controller build all applications of a deployment in one process.
+"""Has Serve's controller build pitstop's applications of a deployment in one process.
 
-Serve builds each in a process of its own, which imports Serve again: with eight models these imports cost more than the
-models' own starts. A process still serves one deployment alone, so that the next one sees changed code.
+Serve builds each in a process of its own, which imports Serve again. One that is shared imports no code of the user's:
+a build of ours reads the YAML's args alone. It takes builds for a second, and no application twice, which only a later
+deployment asks for. Of another application of that one it may build pitstop's own code as it was a second before.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+import ray
 
 from .names import Part, fields, usable, values
 
@@ -20,21 +24,36 @@ PART = Part(
         *fields("ray.remote_function", "RemoteFunction", "_function"),
     ),
 )
-# An application of the user's own may do anything at its import, so it keeps its own process.
+# What is the user's own may do anything at its import, so its application keeps its own process.
 _OURS = ("deployments.app:model", "deployments.app:root")
+_KNOWN = ("deployments.", "ray.serve.")
+# Serve's arguments from here on name policies, routers and actors that the build imports too.
+_ALSO_IMPORTED = 5
 # The controller asks for all builds of a deployment at once.
 _TOGETHER_S = 1.0
 _log = logging.getLogger("ray.serve")
 
 
 class ApplicationBuilder:
-    """Runs in that process."""
+    """Runs in that process, one build after the other."""
 
+    # As Serve's own: four times in all, should the process die or the build raise.
+    @ray.method(max_task_retries=3, retry_exceptions=True)
     def build(self, *args: Any) -> Any:
         from ray.serve._private.application_state import build_serve_application
 
         function: Any = build_serve_application
         return function._function(*args)
+
+
+@dataclass(eq=False)
+class _Builder:
+    """A handle to one, its options, the time of its start, and the applications that it was asked for."""
+
+    given: Mapping[str, Any]
+    started_s: float
+    actor: Any
+    names: set[str] = field(default_factory=set)
 
 
 class Builds:
@@ -45,26 +64,30 @@ class Builds:
     ) -> None:
         self._serve_s, self._start, self._clock = serve_s, start, clock
         self._lock = threading.Lock()
-        # Each with the options and the time of its start.
-        self._builders: list[tuple[Mapping[str, Any], float, Any]] = []
+        self._builders: list[_Builder] = []
 
     def options(self, **given: Any) -> "_Call":
         return _Call(lambda args: self._remote(given, args))
 
     def _remote(self, given: Mapping[str, Any], args: tuple[Any, ...]) -> Any:
-        if args[0] not in _OURS:
+        if args[0] not in _OURS or not all(path.startswith(_KNOWN) for path in _named(args[_ALSO_IMPORTED:])):
             return self._serve_s.options(**given).remote(*args)
+        name = args[2]
         with self._lock:
-            recent = (each for each in self._builders if each[0] == given and self._clock() - each[1] <= _TOGETHER_S)
-            if (builder := next(recent, None)) is None:
-                builder = given, self._clock(), self._start(given)
+            fitting = (each for each in reversed(self._builders) if each.given == given and self._fits(each, name))
+            if (builder := next(fitting, None)) is None:
+                builder = _Builder(given, self._clock(), self._start(given))
                 self._builders.append(builder)
                 timer = threading.Timer(2 * _TOGETHER_S, self._let_go, [builder])
                 timer.daemon = True
                 timer.start()
-            return builder[2].build.remote(*args)
+            builder.names.add(name)
+            return builder.actor.build.remote(*args)
 
-    def _let_go(self, builder: tuple[Mapping[str, Any], float, Any]) -> None:
+    def _fits(self, builder: _Builder, name: str) -> bool:
+        return name not in builder.names and self._clock() - builder.started_s <= _TOGETHER_S
+
+    def _let_go(self, builder: _Builder) -> None:
         # Ray ends an actor without a handle, once it has done what it was asked for.
         with self._lock:
             self._builders.remove(builder)
@@ -92,7 +115,15 @@ def share_process() -> None:
 
 
 def _start(given: Mapping[str, Any]) -> Any:
-    import ray
+    return ray.remote(num_cpus=0, max_restarts=3)(ApplicationBuilder).options(**given).remote()
 
-    # As Serve's own: three times in all, should the process die.
-    return ray.remote(num_cpus=0, max_restarts=3, max_task_retries=3)(ApplicationBuilder).options(**given).remote()
+
+def _named(given: Any) -> Iterator[str]:
+    """Yield the import paths in arguments of Serve's."""
+    if isinstance(given, str):
+        yield given
+    elif isinstance(given, Mapping):
+        yield from _named(tuple(given.values()))
+    elif isinstance(given, tuple):
+        for each in given:
+            yield from _named(each)

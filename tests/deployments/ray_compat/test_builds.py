@@ -1,6 +1,7 @@
 """The applications of one deployment are built in one process, and those of the next in another."""
 
 import gc
+import inspect
 import threading
 import weakref
 from collections.abc import Mapping
@@ -74,6 +75,41 @@ def test_the_next_deployment_gets_a_process_that_has_imported_nothing(controller
     controller.now_s = 10.0
     controller.deploy("a")
     assert [len(each.asked) for each in controller.builders] == [1, 1]
+
+
+def test_an_application_that_is_asked_for_again_at_once_is_of_the_next_deployment(controller: Controller) -> None:
+    controller.deploy("a", "b")
+    controller.deploy("a", "c")
+    assert [[args[2] for args in each.asked] for each in controller.builders] == [["a", "b"], ["a", "c"]]
+
+
+@pytest.mark.parametrize(
+    "named, shared",
+    [
+        ((None, {"Model": "deployments.autoscaling:TargetQueue"}, {"Model": "ray.serve.x:Router"}, {}), True),
+        (("mine.policy:App", {}, {}, {}), False),
+        ((None, {"Model": "mine.policy:Mine"}, {}, {}), False),
+        ((None, {}, {"Model": "mine.router:Mine"}, {}), False),
+        ((None, {}, {}, {"Model": {"helper": "mine.actors:Helper"}}), False),
+    ],
+)
+def test_a_policy_a_router_or_an_actor_of_the_user_s_is_imported_in_no_shared_process(
+    named: tuple[Any, ...], shared: bool, controller: Controller
+) -> None:
+    controller.builds.options(**SAME).remote(MODEL, "v1", "a", {}, None, *named)
+    assert (len(controller.builders), len(controller.serve_s)) == ((1, 0) if shared else (0, 1))
+
+
+def test_serve_s_arguments_that_name_code_stand_where_they_are_looked_for() -> None:
+    function: Any = application_state.build_serve_application
+    names = list(inspect.signature(function._function).parameters)
+    assert (names[0], names[2]) == ("import_path", "name")
+    assert names[builds._ALSO_IMPORTED :] == [
+        "application_autoscaling_policy_function",
+        "deployment_to_autoscaling_policy_function",
+        "deployment_to_request_router_cls",
+        "deployment_to_deployment_actor_classes",
+    ]
 
 
 def test_each_environment_has_a_process_in_whichever_order_they_come(controller: Controller) -> None:

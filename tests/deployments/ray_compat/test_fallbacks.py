@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import ray
 import uvicorn.config
 from ray import serve
 from ray.serve._private import application_state, default_impl, proxy
@@ -80,6 +81,7 @@ def without_client(_: pytest.MonkeyPatch) -> bool:
 def without_details(monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setattr(serve, "status", lambda: STATUS)
     monkeypatch.setattr(controller, "running_replicas", dict)
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True}])
     known = serve_status.ServeStatus("root")
     loads, runs = asyncio.run(known.apps())
     assert (loads.state, loads.held, loads.message) == ("LOADING", True, "it loads")
