@@ -22,19 +22,20 @@ class Outcomes:
         self.good = self.refused = 0
         self.lost: list[str] = []
         self.stop = threading.Event()
+        self._lock = threading.Lock()
 
     def ask(self, url: str, body: Mapping[str, Any]) -> None:
         try:
             found = requests.post(url, json=body, timeout=20)
         except NoConnectionError as error:
             if "Connection refused" in str(error):
-                self.refused += 1
+                self._count(refused=1)
             else:
                 self.lost.append(repr(error))
         except requests.RequestException as error:
             self.lost.append(repr(error))
         else:
-            self.good += found.ok
+            self._count(good=int(found.ok))
             self.lost += [] if found.ok else [f"{found.status_code} {found.text}"]
 
     def call(self, port: int, message: Any, metadata: tuple[tuple[str, str], ...] = ()) -> None:
@@ -45,12 +46,17 @@ class Outcomes:
                 stub.ModelInfer(message, metadata=metadata, timeout=20)
             except grpc.RpcError as error:
                 # There was no connection: the call was never sent.
-                if "failed to connect" in error.details():
-                    self.refused += 1
+                if "failed to connect" in (error.details() or ""):
+                    self._count(refused=1)
                 else:
                     self.lost.append(f"{error.code()} {error.details()}")
             else:
-                self.good += 1
+                self._count(good=1)
+
+    def _count(self, good: int = 0, refused: int = 0) -> None:
+        with self._lock:
+            self.good += good
+            self.refused += refused
 
     def put_load(self, ask: Callable[[], None], rate_rps: float) -> None:
         """Ask at a steady rate until `stop`, however long each takes; return with the last answer."""
