@@ -1,5 +1,6 @@
 """Where Ray's dashboard is, and how to get in where it asks for a token."""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -39,3 +40,21 @@ def test_where_there_is_none_nothing_is_told(monkeypatch: pytest.MonkeyPatch) ->
     assert dashboard.line("") == ""
     monkeypatch.setattr(ray, "init", lambda **_: SimpleNamespace(dashboard_url=None))
     assert dashboard.running_dashboard() == ""
+
+
+def test_a_replica_names_the_command_without_a_path_of_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setattr(ray, "init", lambda **_: SimpleNamespace(dashboard_url=ADDRESS))
+    assert "`ray get-auth-token`" in dashboard.running_dashboard()
+
+
+def test_why_the_address_is_not_known_is_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(**_: object) -> None:
+        raise RuntimeError("gone")
+
+    monkeypatch.setattr(ray, "init", fail)
+    monkeypatch.setattr(dashboard, "_log", logging.getLogger("test"))
+    assert dashboard.running_dashboard() == ""
+    assert "gone" in caplog.text
