@@ -88,7 +88,8 @@ def read(metrics: Mapping[str, Mapping[Any, float]]) -> list[Load]:
 def target(metrics: Mapping[str, Mapping[Any, float]]) -> float | None:
     """Return how long a row may wait until its forward begins, in ms; None where no replica has a target.
 
-    Where a new one has not reached all replicas yet, it is the shortest.
+    Where replicas report several, it is the shortest. Each is Serve's mean over `look_back_period_s`, so a changed one
+    takes effect step by step within that time.
     """
     return min((ms for ms in metrics.get(TARGET, {}).values() if _good(ms) and ms > 0), default=None)
 

@@ -33,7 +33,8 @@ def info_of(config: ModelConfig, properties: Mapping[str, Any]) -> dict[str, str
 def network_of(source: SourceConfig) -> str:
     """Return what is the same for applications of the same network, such as its GPU's and its CPU's replicas.
 
-    Its factory or file, and a digest of its weights and arguments, if it has any. It has no secret of a URL.
+    Its factory or file, and a digest of the path of its weights and of its arguments, if it has any: not of what the
+    files hold. It has no secret of a URL.
     """
     where = shown(next(value for key in KINDS if (value := getattr(source, key)) is not None))[:_LONGEST]
     given = source.weights and shown(source.weights), source.kwargs, source.task, source.revision
