@@ -1,13 +1,5 @@
-"""What Serve's controller calls at its start (RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH).
+"""The name by which every config has Serve's controller call controller_start.install at its start."""
 
-`install` replaces Ray's manager of HAProxy with ours, on each node (ray_compat/haproxy_manager.py says what it does),
-and has applications built in one process (ray_compat/builds.py).
-"""
+from .controller_start import install
 
-from .ray_compat import builds, haproxy
-
-
-def install() -> None:
-    """Have the controller do both, or what Serve itself does if that is not as expected."""
-    haproxy.replace_manager()
-    builds.share_process()
+__all__ = ["install"]

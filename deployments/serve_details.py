@@ -16,7 +16,7 @@ from .ray_compat import controller
 def serve_details() -> dict[str, Any]:
     """Ask the controller; this waits for its answer. `nodes`, which is Ray's, is how many are alive."""
     details = controller.details()
-    details["nodes"] = sum(bool(each["Alive"]) for each in ray.nodes())
+    details["nodes"] = sum(bool(each["Alive"]) for each in ray.nodes())  # type: ignore[no-untyped-call]
     if any(map(_lists_none, details["applications"].values())):
         fill(details["applications"], controller.running_replicas())
     return details

@@ -95,7 +95,7 @@ def test_the_policy_and_the_simulation_of_it_import_neither_ray_nor_torch() -> N
 
 
 def test_what_builds_an_application_imports_no_torch() -> None:
-    """Serve builds each application in a process of its own: with torch every model would start seconds later."""
+    """It reads the YAML's args alone, and torch takes long to import."""
     named = ("app", "ingress", "serve_accounting", "model", "root", "grpc.service")
     code = "".join(f"import deployments.{name}\n" for name in named) + "import sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)

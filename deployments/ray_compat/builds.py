@@ -18,7 +18,7 @@ from .names import Part, fields, usable, values
 
 PART = Part(
     "the process that builds applications",
-    "each application is built in a process of its own, so a config of several models starts later",
+    "each application is built in a process of its own, which imports Serve again",
     (
         *values("ray.serve._private.application_state", "build_serve_application"),
         *fields("ray.remote_function", "RemoteFunction", "_function"),
