@@ -1,7 +1,7 @@
-"""What Serve's controller does at its start: RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH names haproxy.py, which has it too.
+"""What Serve's controller does at its start, by RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH.
 
 `install` replaces Ray's manager of HAProxy with ours, on each node (ray_compat/haproxy_manager.py says what it does),
-and has pitstop's applications built in one process (ray_compat/builds.py).
+and has pitstop's applications built in one process (ray_compat/builds.py). Every config names it by haproxy.py.
 """
 
 from .ray_compat import builds, haproxy
