@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from models.signature import Array, Signature, Tensor
 
@@ -15,6 +15,17 @@ _MODES = {1: "L", 3: "RGB"}
 _MOST_PIXELS = 40_000_000
 # What Pillow is known to raise on broken files.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+# By the EXIF orientation. ImageOps.exif_transpose also writes the EXIF anew, which fails for tags of unexpected types.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION_IN = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
 
 
 def default_reader(signature: Signature) -> Callable[[bytes], Array] | None:
@@ -83,11 +94,17 @@ def open_image(body: bytes, mode: str) -> Image.Image:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turn a decoded picture by its EXIF orientation; one whose EXIF is broken stays as it is, as in browsers."""
+    """Turn a decoded picture by its EXIF orientation; one whose orientation is unreadable stays as it is."""
     try:
-        return ImageOps.exif_transpose(image)
-    except _BROKEN:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # Pillow hardly checks EXIF, so broken ones raise errors of any kind.
         return image
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    for key in _ORIENTATION_IN:  # A hook that turns by EXIF too must not turn it again.
+        turned.info.pop(key, None)
+    return turned
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

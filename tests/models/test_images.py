@@ -1,6 +1,7 @@
 """A picture becomes the pixels that Pillow makes of it, whatever its kind."""
 
 import io
+import random
 import re
 import struct
 import zlib
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from models.images import default_reader, open_image, own_size
 from models.signature import Array, Signature, Tensor
@@ -73,6 +74,44 @@ def test_a_picture_stands_upright_whichever_way_it_is_stored(
 def test_broken_exif_leaves_the_picture_as_it_is(exif: bytes, form: str) -> None:
     body = file(Image.new("RGB", (4, 2), (200, 100, 50)), form, exif=exif)
     assert own_size(body).shape == (1, 3, 2, 4)
+
+
+def odd_exif(tag: int, kind: int) -> bytes:
+    """Return EXIF with orientation 3 and one more tag, of a type that Pillow reads and may not be able to write."""
+    entries = sorted([(0x0112, 3, 3), (tag, kind, 38)])
+    packed = b"".join(struct.pack("<HHLL", tag, kind, 1, value) for tag, kind, value in entries)
+    return b"Exif\0\0II*\0\x08\0\0\0\x02\0" + packed + b"\0\0\0\0" + b"\1\0\0\0" * 2
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("tag", [0x010F, 0x011A, 0x0128, 0x0132, 0x8298, 0x8769, 0x9286])
+def test_a_picture_is_turned_whatever_the_types_of_its_other_tags(tag: int) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8))
+    turned = noise.transpose(Image.Transpose.ROTATE_180)
+    for kind in (*range(1, 14), 16):
+        found = own_size(file(turned, exif=odd_exif(tag, kind)))
+        assert np.array_equal(found[0].transpose(1, 2, 0), np.asarray(noise)), kind
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_no_exif_fails_a_picture_that_can_be_decoded() -> None:
+    image, whole, chosen = Image.new("L", (16, 12), 255), odd_exif(0x011A, 5), random.Random(0)
+    image.paste(0, (6, 2, 9, 10))
+    for _ in range(400):
+        exif = bytearray(whole)
+        for _ in range(chosen.randint(1, 5)):
+            exif[chosen.randrange(6, len(exif))] = chosen.choice([*range(17), 127, 128, 255])
+        body = file(image, exif=bytes(exif))
+        assert sorted(own_size(body).shape[2:]) == [12, 16]
+        assert digits_image.read_image(body).shape == (1, 1, 8, 8)
+
+
+def test_a_hook_that_turns_by_exif_too_does_not_turn_a_picture_twice() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for form in ("PNG", "JPEG", "WEBP"):
+        upright = open_image(file(Image.new("RGB", (4, 2)), form, exif=exif), "RGB")
+        assert upright.size == ImageOps.exif_transpose(upright).size == (2, 4)
 
 
 def test_the_digits_model_too_reads_a_picture_with_broken_exif() -> None:
