@@ -13,6 +13,8 @@ from models.signature import Array, Signature, Tensor
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 _MODES = {1: "L", 3: "RGB"}
 _MOST_PIXELS = 40_000_000
+# As many as the largest picture has.
+MOST_NUMBERS = 3 * _MOST_PIXELS
 # What Pillow is known to raise on broken files.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 # By the EXIF orientation. ImageOps.exif_transpose also writes the EXIF anew, which fails for tags of unexpected types.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from configs.schema import ModelConfig
-from models.images import default_reader
+from models.images import MOST_NUMBERS, default_reader
 from models.signature import Array, Signature, Tensor, signature_of
 from models.sources.hooks import DecodeHook, decode_hook_of
 from models.sources.resolve import resolve
@@ -28,7 +28,7 @@ from ..protocol.parameters import object_of, seed, seed_in_text
 from ..protocol.shapes import check_shape
 from .answers import WriteAnswer, written
 from .body_kinds import is_data, is_json, why_no_instances, why_unreadable
-from .forms import is_form, read_form
+from .forms import File, is_form, read_form
 from .takes import Takes, reads, way
 
 ReadImage = Callable[..., Any]
@@ -43,6 +43,7 @@ class Predictor:
         self._decode: DecodeHook | None = None if read is None else decode_hook_of(read)
         self._answer = answer
         self._takes_data = self._decode is None and _takes_data(signature)
+        self._fixed = all(each.fixed for each in signature.inputs)
         self.takes: Takes = "bytes" if self._takes_data else "json"
         if self._decode is not None:
             self.takes = "file" if image else "image"
@@ -91,7 +92,7 @@ class Predictor:
         with self._telling():
             files, fields = read_form(body, content_type)
         drawn = seed_in_text(fields)
-        rows = [self._row(each.body, each.content_type) for each in files]
+        rows = self._rows(files)
         if len(rows) == 1:
             return PredictRequest(rows[0], True, fields, drawn)
         try:
@@ -101,6 +102,20 @@ class Predictor:
                 "the files of the form give rows of different sizes: send each in its own request"
             ) from None
         return PredictRequest(inputs, False, fields, drawn)
+
+    def _rows(self, files: list[File]) -> list[dict[str, Array]]:
+        """Decode file after file: where sizes are open, a small form could fill the memory."""
+        rows: list[dict[str, Array]] = []
+        numbers = 0
+        for each in files:
+            rows.append(self._row(each.body, each.content_type))
+            numbers += sum(array.size for array in rows[-1].values())
+            if not self._fixed and len(rows) > 1 and numbers > MOST_NUMBERS:
+                raise BadRequest(
+                    f"file {len(rows)} of the form brings its files to {numbers / 1e6:.0f} million numbers, and at most"
+                    f" {MOST_NUMBERS // 1_000_000} million are read: send fewer at once, or smaller ones"
+                )
+        return rows
 
     def _row(self, body: bytes, content_type: str) -> dict[str, Array]:
         """Return one row of every input, of a body or a file that is no instances."""

@@ -1,7 +1,7 @@
 """The hooks of image tasks: a picture's bytes become pixels; scores of classes, or boxes, come out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,9 +42,9 @@ def detection_hooks(directory: Directory, _config: ModelConfig) -> tuple[Hook, H
 
     def see(rows: Rows, parameters: Mapping[str, Any]) -> dict[str, Array]:
         fraction(parameters, _THRESHOLD), count(parameters)
-        pictures = _pictures(rows)
-        pixels = [_pixels(processor, each) for each in pictures]
-        found = {"target_sizes": np.array([(each.height, each.width) for each in pictures], np.int64)}
+        seen = [((each.height, each.width), _pixels(processor, each)) for each in _pictures(rows)]
+        pixels = [each for _, each in seen]
+        found = {"target_sizes": np.array([size for size, _ in seen], np.int64)}
         if side is None:
             return {"pixel_values": np.stack(pixels), **found}
         values = np.zeros((len(pixels), pixels[0].shape[0], side, side), np.float32)
@@ -74,8 +74,9 @@ def _detections(found: Mapping[str, Any], labels: Mapping[int, str]) -> list[dic
     return sorted(named, key=lambda each: -each["score"])
 
 
-def _pictures(rows: Rows) -> list[Any]:
-    return [open_image(body, "RGB") for body in rows["image"].ravel()]
+def _pictures(rows: Rows) -> Iterator[Any]:
+    """Decode one after the other: a batch of large ones would fill the memory."""
+    return (open_image(body, "RGB") for body in rows["image"].ravel())
 
 
 def _pixels(processor: Any, picture: Any) -> Array:

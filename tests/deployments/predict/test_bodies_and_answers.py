@@ -138,6 +138,27 @@ def test_more_files_than_are_read_are_refused() -> None:
         assert (answer.status, b"more than 256 parts" in answer.body) == (status, status == 400)
 
 
+def test_files_of_open_sizes_are_together_no_larger_than_one_picture_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployments.predict.predict.MOST_NUMBERS", 100)
+    decoded: list[bytes] = []
+
+    def decode(body: bytes) -> Array:
+        decoded.append(body)
+        return np.zeros(int(body), np.uint8)
+
+    def status(service: FakeService, *sizes: bytes) -> tuple[int, int]:
+        decoded.clear()
+        answer = sent(hooked(service, decode), form(*[("file", "a", each) for each in sizes]), FORM)
+        if answer.status == 400:
+            assert "send fewer at once" in answer.json["error"]
+        return answer.status, len(decoded)
+
+    assert status(identity("UINT8", -1), b"101") == (200, 1)
+    assert status(identity("UINT8", -1), b"50", b"50") == (200, 2)
+    assert status(identity("UINT8", -1), *[b"51"] * 9) == (400, 2)
+    assert status(identity("UINT8", 51), *[b"51"] * 9) == (200, 9)
+
+
 def test_files_that_do_not_make_rows_are_refused() -> None:
     answer = sent(identity("FP32", 2), form(("file", "a", b"x")), FORM)
     assert (answer.status, "the body is a file or a text" in answer.json["error"]) == (400, True)
