@@ -80,17 +80,20 @@ def open_image(body: bytes, mode: str) -> Image.Image:
 
     As Pillow's `convert`, which training mostly uses too, it leaves transparency out: pixels keep the colour below it.
     """
+    form = ""
     try:
         image = Image.open(io.BytesIO(body), formats=_FORMATS)
         if image.width * image.height <= _MOST_PIXELS:
+            form = image.format or ""
             image.load()
             return _eight_bits(upright(image)).convert(mode)
     except Image.DecompressionBombError:
         pass
     except _BROKEN as error:
+        cut = f"this {form} is cut off or damaged, " if form else ""
         raise ValueError(
             f"the body, {len(body)} bytes that begin with {body[:8]!r}, is not a readable image:"
-            f" send the whole of a {', '.join(_FORMATS)}"
+            f" {cut}send the whole of a {', '.join(_FORMATS)}"
         ) from error
     raise ValueError(f"the image has more than {_MOST_PIXELS // 1_000_000} megapixels: send it smaller")
 

@@ -7,6 +7,7 @@ import orjson
 from ..protocol.json_text import BOM
 
 SEND = "send the file's bytes alone, with curl --data-binary @FILE"
+_DROPPED = re.compile(rb"[\r\n\0]")
 # The first characters, in base64, of the formats that the image reader takes.
 _BASE64 = (b"iVBORw0KGgo", b"/9j/", b"UklGR", b"R0lGOD")
 # As TorchServe, KServe v1 and TensorFlow Serving take it.
@@ -39,27 +40,28 @@ def is_data(body: bytes, content_type: str) -> bool:
     return not (_has_instances(body) if kind.startswith("text/") else is_json(body, content_type))
 
 
-def why_unreadable(body: bytes, content_type: str) -> str:
-    """Return a hint for the error of an unreadable body; "" if there is none."""
+def unreadable(sentence: str, body: bytes, content_type: str) -> str:
+    """Return the error of an unreadable body, `sentence`, with a hint, or as it is if there is none."""
     kind = content_type.lower()
     if body[:5].lower() == b"data:":
-        return f"; it is a data URL: decode the base64 behind its comma, and {SEND}"
+        return f"the body is a data URL: decode the base64 behind its comma; {sentence}; {SEND}"
     if body.startswith(_BASE64) and body[:64].isascii() and b"\0" not in body[:64]:
-        return f"; it looks like base64: decode it, and {SEND}"
-    if kind.startswith("application/x-www-form-urlencoded"):
-        return f"; curl -d drops line ends: {SEND}"
+        return f"the body looks like base64: decode it; {sentence}; {SEND}"
+    # curl's own name for what it sends, but -d would have dropped these.
+    if kind.startswith("application/x-www-form-urlencoded") and not _DROPPED.search(body, 0, _SEARCHED_BYTES):
+        return f"{sentence}; curl -d drops line ends: {SEND}"
     if kind.startswith("text/"):
-        return f"; it was sent as text ({kind.partition(';')[0][:40]}): {SEND}"
-    return ""
+        return f"{sentence}; it was sent as text ({kind.partition(';')[0][:40]}): {SEND}"
+    return sentence
 
 
-def why_no_instances(body: bytes, content_type: str) -> str:
-    """Return a hint for the error of a body that was read as JSON; "" if there is none."""
+def no_instances(sentence: str, body: bytes, content_type: str) -> str:
+    """Return the error of a body that was read as JSON, `sentence`, with a hint, or as it is if there is none."""
     if _BASE64_IN_JSON.search(body, 0, _SEARCHED_BYTES):
-        return "; base64 in JSON is not decoded"
+        return f"base64 in JSON is not decoded; {sentence}"
     if body and "json" in content_type.lower() and body.removeprefix(BOM).lstrip()[:1] not in b'{["-0123456789tfn':
-        return f"; it was sent as {content_type.partition(';')[0][:40]}"
-    return ""
+        return f"{sentence}; it was sent as {content_type.partition(';')[0][:40]}"
+    return sentence
 
 
 def _has_instances(body: bytes) -> bool:

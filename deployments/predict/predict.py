@@ -23,13 +23,13 @@ from ..core.request import IsDisconnected, PredictAnswer, PredictRequest
 from ..hook_threads import INLINE_ROWS, HookThreads
 from ..http.bodies import HEAVY_BYTES
 from ..protocol.encoding import as_bytes, from_json, one_element
-from ..protocol.json_text import load
+from ..protocol.json_text import NOT_FINITE, load
 from ..protocol.parameters import object_of, seed, seed_in_text
 from ..protocol.shapes import check_shape
 from .answers import WriteAnswer, written
-from .body_kinds import is_data, is_json, why_no_instances, why_unreadable
+from .body_kinds import is_data, is_json, no_instances, unreadable
 from .forms import File, is_form, read_form
-from .takes import Takes, reads, way
+from .takes import Takes, only_json, reads, way
 
 ReadImage = Callable[..., Any]
 
@@ -44,7 +44,7 @@ class Predictor:
         self._answer = answer
         self._takes_data = self._decode is None and _takes_data(signature)
         self._fixed = all(each.fixed for each in signature.inputs)
-        self.takes: Takes = "bytes" if self._takes_data else "json"
+        self.takes: Takes = "bytes" if self._takes_data else only_json(signature.inputs)
         if self._decode is not None:
             self.takes = "file" if image else "image"
         self.reads = reads(self.takes, signature.inputs)
@@ -129,9 +129,10 @@ class Predictor:
         except ValueError as error:
             if not (sentence := text_of(error)):
                 raise InferenceFailed(error) from None
-            hint = why_unreadable(body, content_type)
+            told = unreadable(sentence, body, content_type)
             # Ours is no sentence of the user's own, so it gets the command in any case.
-            raise BadRequest(f"{sentence}{hint or (f'; {self._way}' if self.takes == 'image' else '')}") from error
+            more = f"; {self._way}" if told == sentence and self.takes == "image" else ""
+            raise BadRequest(told + more) from error
         except Exception as error:  # The user's own code; whatever it raises, only this request may suffer.
             raise InferenceFailed(error) from None
         try:
@@ -140,19 +141,21 @@ class Predictor:
             raise InferenceFailed(error) from None
 
     def _instances(self, body: bytes, content_type: str) -> PredictRequest:
-        with self._telling(lambda: why_no_instances(body, content_type)):
+        with self._telling(lambda sentence: no_instances(sentence, body, content_type)):
             message = _load(body)
             columns = self._columns(message["instances"])
         parameters = object_of(message, "the body")
         return PredictRequest(columns, False, parameters, seed(parameters))
 
     @contextmanager
-    def _telling(self, why: Callable[[], str] = str) -> Iterator[None]:
+    def _telling(self, explained: Callable[[str], str] = str) -> Iterator[None]:
         """Add to what is wrong with a body what the model takes."""
         try:
             yield
         except BadRequest as error:
-            raise BadRequest(f"{error.message}{why()}; {self._way}") from error
+            # Numbers that JSON does not have are sent in another way than the model's own.
+            elsewhere = error.message.endswith(NOT_FINITE)
+            raise BadRequest(error.message if elsewhere else f"{explained(error.message)}; {self._way}") from error
 
     def _columns(self, rows: list[Any]) -> dict[str, Array]:
         tensors = self._signature.inputs

@@ -13,6 +13,7 @@ from ..core.errors import BadRequest
 Text = bytes | memoryview
 BOM = b"\xef\xbb\xbf"
 _UTF_16 = re.compile(rb"\xff\xfe|\xfe\xff|[^\0]\0|\0[^\0]|\0\0(\xfe\xff|\0[^\0])")
+NOT_FINITE = "JSON has no NaN and no infinity: send the tensor as binary data to /infer"
 _NOT_FINITE = re.compile(r"-?(nan|inf|infinity)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 # More than FP64 has before its point.
@@ -56,7 +57,7 @@ def _why_there(document: str, at: int) -> str:
     """Describe the error at the character at which the parser stopped."""
     start = at - 1 if document[max(at - 1, 0)] == "-" else at  # orjson points behind a sign.
     if _NOT_FINITE.match(document, start):
-        return f" from character {start} on: JSON has no NaN and no infinity: send the tensor as binary data to /infer"
+        return f" from character {start} on: {NOT_FINITE}"
     number = _NUMBER.match(document, at, at + _MOST_DIGITS)
     if number and abs(float(number[0])) == float("inf"):
         return f": the number at character {at} is beyond the range of FP64"

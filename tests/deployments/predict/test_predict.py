@@ -101,13 +101,13 @@ MULTIPART = "multipart/form-data; boundary=xyz"
     [
         (b"--xyz\r\ncontent-disposition: form-data\r\n\r\n" + drawn((4, 4)), MULTIPART, "a multipart form, as curl -F"),
         (b'{"instances": []}', MULTIPART, "a multipart form"),
-        (drawn((64, 64)).replace(b"\n", b""), FORM, "curl -d drops line ends"),
+        (drawn((64, 64)).translate(None, b"\r\n\0"), FORM, "curl -d drops line ends"),
         (b"@seven.png", FORM, "curl -d drops line ends"),
         (b"seven", "text/plain; charset=utf-8", "it was sent as text (text/plain)"),
         (b"data:image/png;base64," + base64.b64encode(drawn((4, 4))), "", "a data URL: decode the base64"),
         (b"data:image/png;base64," + base64.b64encode(drawn((4, 4))), "text/plain", "a data URL: decode the base64"),
-        (base64.b64encode(drawn((4, 4))), "", "it looks like base64: decode it"),
-        (base64.b64encode(drawn((4, 4), "JPEG")), FORM, "it looks like base64: decode it"),
+        (base64.b64encode(drawn((4, 4))), "", "the body looks like base64: decode it"),
+        (base64.b64encode(drawn((4, 4), "JPEG")), FORM, "the body looks like base64: decode it"),
     ],
 )
 def test_what_people_send_by_mistake_is_named_with_the_command_that_works(
@@ -117,6 +117,16 @@ def test_what_people_send_by_mistake_is_named_with_the_command_that_works(
         says = ask(service, "/predict", body, headers={"Content-Type": content_type}).json["error"]
         assert sentence in says
         assert says.endswith("send the file's bytes alone, with curl --data-binary @FILE")
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP"])
+def test_a_picture_that_is_cut_off_is_told_so_and_not_that_curl_dropped_line_ends(form: str) -> None:
+    body = drawn((64, 64), form)
+    says = ask(pictures(), "/predict", body[: len(body) - 40], headers={"Content-Type": FORM}).json["error"]
+    assert f"this {form} is cut off or damaged" in says
+    assert "line ends" not in says
+    says = ask(hooked(error="no picture"), "/predict", body, headers={"Content-Type": FORM}).json["error"]
+    assert says == "no picture"
 
 
 def test_a_picture_sent_as_a_form_or_text_is_read_all_the_same() -> None:

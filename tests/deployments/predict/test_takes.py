@@ -111,8 +111,15 @@ def test_a_model_of_tensors_says_so_to_a_file_or_a_text(
     assert (answer.status, answer.json["error"]) == (400, f"the body is a file or a text{MODELS[model]}")
 
 
+def quoted() -> FakeService:
+    declared = signature(
+        [Tensor(name, "FP32", (-1, 1)) for name in ("the car's", 'the "x"')], two_inputs().signature.outputs
+    )
+    return FakeService(declared, lambda _: {"echo": np.array([b"x"], object), "sum": np.zeros(1, np.float32)})
+
+
 @pytest.mark.parametrize(
-    "model", [numbers, two_inputs, texts, lambda: identity("BOOL", 2), lambda: identity("BYTES", 2)]
+    "model", [numbers, two_inputs, texts, quoted, lambda: identity("BOOL", 2), lambda: identity("BYTES", 2)]
 )
 def test_the_command_that_it_names_works(model: Callable[[], FakeService]) -> None:
     says = sent(model(), b"", "").json["error"]
@@ -123,8 +130,39 @@ def test_the_command_that_it_names_works(model: Callable[[], FakeService]) -> No
 
 
 def test_tensors_that_json_cannot_hold_are_sent_to_infer() -> None:
-    answer = sent(identity("FP16", 2), b"", "")
-    assert answer.json["error"].endswith("tensors that JSON cannot hold: send them to /infer, as binary data")
+    service = identity("FP16", 2)
+    for body in (b"", b"a text", as_json({"instances": [[1, 2]]})):
+        says = sent(service, body, "").json["error"]
+        assert says.endswith("tensors that JSON cannot hold: send them to /infer, as binary data")
+    assert (service.predict.takes, "Send them to /infer" in service.predict.reads) == ("nothing", True)
+
+
+def test_a_command_that_is_too_long_for_an_error_leaves_its_data_out() -> None:
+    inputs = [Tensor(f"the_measured_value_{number}", "FP32", (-1,)) for number in range(40)]
+    says = sent(FakeService(signature(inputs, inputs), dict), b"", "").json["error"]
+    assert says.endswith(
+        '; this model takes JSON: curl -d @FILE, with {"instances": [...]} in it; its metadata names its inputs'
+    )
+
+
+@pytest.mark.parametrize("model", [numbers, pictures, large])
+def test_numbers_that_json_does_not_have_go_to_infer_and_no_other_command_is_named(
+    model: Callable[[], FakeService],
+) -> None:
+    says = sent(model(), b'{"instances": [[NaN, 1]]}', "").json["error"]
+    assert says.endswith("JSON has no NaN and no infinity: send the tensor as binary data to /infer")
+
+
+def test_base64_is_told_first() -> None:
+    for model in (pictures, decoding):
+        says = sent(model(), as_json({"instances": [{"b64": BASE64}]}), JSON).json["error"]
+        assert says.startswith("base64 in JSON is not decoded; ")
+    assert sent(pictures(), BASE64.encode(), "").json["error"].startswith("the body looks like base64: decode it; ")
+
+
+def test_a_json_string_is_an_ordinary_text_to_a_model_of_texts_unless_it_is_sent_as_json() -> None:
+    assert sent(texts(), b'"good film"', URLENCODED).json == {"OUTPUT0": 'got "good film"'}
+    assert sent(texts(), b'"good film"', JSON).status == 400
 
 
 def test_a_picture_model_names_the_command_for_what_is_no_picture() -> None:
