@@ -128,11 +128,22 @@ def _flatten(tensor: Tensor, shape: Any, data: list[Any]) -> list[Any]:
     if len(data) != shape[0]:
         raise BadRequest(f"input {tensor.name!r}: shape {show(list(shape))} has {shape[0]} rows, data has {len(data)}")
     level = data
-    for size in shape[1:]:
+    for axis, size in enumerate(shape[1:], 1):
         if set(map(type, level)) != {list} or set(map(len, level)) != {size}:
-            raise BadRequest(f"input {tensor.name!r}: the nesting of data does not match its shape {show(list(shape))}")
+            raise BadRequest(f"input {tensor.name!r}: {_misfit(shape, axis, level)}")
         level = list(chain.from_iterable(level))
     return level
+
+
+def _misfit(shape: Any, axis: int, level: list[Any]) -> str:
+    """Say which list of those at `axis` is none, or has not the size that the shape says: the first one."""
+    size = shape[axis]
+    at, found = next((at, each) for at, each in enumerate(level) if type(each) is not list or len(each) != size)
+    place = [int(index) for index in np.unravel_index(at, shape[:axis])]
+    where = f"row {place[0]}" + (f" at {place[1:]}" if axis > 1 else "")
+    what = "value" if axis == len(shape) - 1 else "list"
+    got = f"{len(found)} {what}{'s' * (len(found) != 1)}" if type(found) is list else f"{show(found)} as its {what}s"
+    return f"{where} has {got}, and shape {show(list(shape))} takes {size}"
 
 
 def _check_types(tensor: Tensor, flat: list[Any]) -> None:
