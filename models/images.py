@@ -101,7 +101,7 @@ def open_image(body: bytes, mode: str) -> Image.Image:
 def upright(image: Image.Image) -> Image.Image:
     """Turn a decoded picture by its EXIF orientation; one whose orientation is unreadable stays as it is."""
     try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # Pillow hardly checks EXIF, so broken ones raise errors of any kind.
         return image
     if turn is None:

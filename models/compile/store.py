@@ -32,6 +32,7 @@ from .store_bound import bound_gib, prune
 __all__ = ["Key", "check_build", "key_from", "key_of", "making", "read", "read_json", "write", "write_json"]
 
 T = TypeVar("T")
+_UNSAVED = "help: torch cannot save this compiled module, so each start compiles it; the model works as any other"
 _log = logging.getLogger("pitstop")
 
 
@@ -144,7 +145,7 @@ def write(
             "compiled artefact not kept in %s, so it will be made again: %s\n%s",
             cache.cache_dir(),
             line,
-            cache.HELP,
+            cache.HELP if isinstance(error, OSError) else _UNSAVED,
         )
         return
     cache.use(path)

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from configs.schema import SourceConfig
-from models.compile import store
+from models.compile import store, torchscript
 from models.compile.build import Compiled
 from models.compile.identity import identity
 from models.compile.refused import Refused
@@ -85,6 +85,20 @@ def test_a_full_disk_leaves_nothing_behind_and_costs_one_warning_with_advice(
     [record] = caplog.records
     assert "so it will be made again" in record.getMessage()
     assert "set PITSTOP_CACHE to another folder" in record.getMessage()
+
+
+def test_a_module_that_torch_cannot_save_is_not_blamed_on_the_disk(
+    cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("strides() called on an undefined Tensor\nException raised from")
+
+    monkeypatch.setattr(torchscript, "save", refuse)
+    keep("key", scripted())
+    assert files(cache) == []
+    [record] = caplog.records
+    assert record.getMessage().endswith("each start compiles it; the model works as any other")
+    assert "free space" not in record.getMessage()
 
 
 class Joined(Linear):

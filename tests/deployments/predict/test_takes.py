@@ -113,7 +113,7 @@ def test_a_model_of_tensors_says_so_to_a_file_or_a_text(
 
 def quoted() -> FakeService:
     declared = signature(
-        [Tensor(name, "FP32", (-1, 1)) for name in ("the car's", 'the "x"')], two_inputs().signature.outputs
+        [Tensor(name, "FP32", (-1, 1)) for name in ("the car's", 'the "x"')], list(two_inputs().signature.outputs)
     )
     return FakeService(declared, lambda _: {"echo": np.array([b"x"], object), "sum": np.zeros(1, np.float32)})
 
