@@ -18,6 +18,7 @@ class Draft:
         said: what a person should know of it, a sentence each.
         deployment: keys of its deployment beside max_ongoing_requests.
         sizes: a row of each input as (name, datatype, shape), for the client.
+        redrawn: whether each start has other weights.
     """
 
     name: str
@@ -27,3 +28,4 @@ class Draft:
     said: tuple[str, ...] = ()
     deployment: dict[str, Any] = field(default_factory=dict)
     sizes: tuple[tuple[str, str, tuple[int, ...], float], ...] = ()
+    redrawn: bool = False

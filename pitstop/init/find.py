@@ -20,7 +20,7 @@ from models.startup.prepare import freeze_in_eval
 from ..check.open_model import told
 from ..child_process import Report
 from ..export import signature_flags
-from . import archive, examples, pictures, texts
+from . import archive, drawn, examples, pictures, texts
 from .arguments import arguments_of
 from .draft import Draft, Kind
 from .guess import Guess
@@ -55,8 +55,21 @@ def _draft(options: InitOptions, folder: Path, final: Path) -> Draft:
         subject = _with_arguments(subject, options, said)
     elif options.arguments:
         raise ModelError(f"--arg: {options.source} is no class\nhelp: leave it out")
-    args: dict[str, Any] = {"name": subject.name, "source": subject.source}
     module = freeze_in_eval(source.load(SourceConfig.model_validate(subject.source)))
+    if "factory" not in subject.source or options.weights is not None:
+        return _of_network(subject, module, options, folder, said)
+    file = f"{subject.name}.safetensors"
+    found, why = drawn.kept(subject.source, module, folder / file)
+    if why:
+        said.append(f"its weights are drawn anew at each start, and the test compares nothing: give --weights ({why})")
+    elif "weights" in found:
+        said.append(f"without --weights it has those that its class drew: they are kept in {final / file}")
+    draft = _of_network(dataclasses.replace(subject, source=found), module, options, folder, said)
+    return dataclasses.replace(draft, redrawn=bool(why))
+
+
+def _of_network(subject: Subject, module: nn.Module, options: InitOptions, folder: Path, said: list[str]) -> Draft:
+    args: dict[str, Any] = {"name": subject.name, "source": subject.source}
     if options.tokenizer is not None:
         return finished(texts.variants(options.tokenizer, options.example, folder, args, module), module, "text", said)
     names = needed(module) or []
@@ -83,8 +96,6 @@ def _with_arguments(subject: Subject, options: InitOptions, said: list[str]) -> 
     if arguments.found:
         numbers = ", ".join(f"{name}={value}" for name, value in arguments.found.items())
         said.append(f"from the weights: {numbers}")
-    if options.weights is None:
-        said.append("without --weights the network has the weights that its class gives it")
     kwargs = {"kwargs": arguments.kwargs} if arguments.kwargs else {}
     ordered = {"factory": subject.source["factory"], **kwargs}
     return dataclasses.replace(subject, source={**ordered, **subject.source})

@@ -52,7 +52,7 @@ def _init(options: InitOptions, console: Console) -> None:
     folder, config = _places(options, name)
     if options.config is not None:
         added.refuse_clash(options.config, name)
-    _refuse_existing(options, folder, config)
+    _refuse_existing(options, folder, config, name)
     with _draft_folder() as drafted:
         console.print(f"running {options.source} to find out what it takes and gives …")
         draft = _found(options, drafted, folder)
@@ -65,7 +65,8 @@ def _init(options: InitOptions, console: Console) -> None:
             move(file, folder / file.name)
     _put(config, text)
     _put(folder / write.CLIENT, write.client(draft))
-    _put(folder / write.TEST, write.test(draft, config, folder / write.TEST))
+    test = folder / write.test_file(draft.name)
+    _put(test, write.test(draft, config, test))
     told.show_next(draft, config, folder, [file.name for file in made], options, console)
 
 
@@ -86,9 +87,9 @@ def _places(options: InitOptions, name: str) -> tuple[Path, Path]:
     return to, options.config or to / write.CONFIG
 
 
-def _refuse_existing(options: InitOptions, folder: Path, config: Path) -> None:
+def _refuse_existing(options: InitOptions, folder: Path, config: Path, name: str) -> None:
     own = [] if options.config is not None else [config]
-    refuse(options, [*own, folder / write.CLIENT, folder / write.TEST, folder / "hooks.py"])
+    refuse(options, [*own, folder / write.CLIENT, folder / write.test_file(name), folder / "hooks.py"])
 
 
 def refuse(options: InitOptions, written: Iterable[Path]) -> None:

@@ -47,7 +47,7 @@ def show_opened(draft: Draft, args: Mapping[str, Any], opened: Opened, failed: O
 def show_next(
     draft: Draft, config: Path, folder: Path, made: list[str], options: InitOptions, console: Console
 ) -> None:
-    names = ", ".join([*made, write.CLIENT, write.TEST])
+    names = ", ".join([*made, write.CLIENT, write.test_file(draft.name)])
     what = "added it to" if options.config is not None else "wrote"
     place = "beside it" if config.parent == folder else f"in {folder}/"
     console.print(f"\n{what} {config}, and {place} {names}")
@@ -65,7 +65,7 @@ def show_next(
         f"pitstop run {config}",
         asked,
         f"python {folder / write.CLIENT}{given.get(draft.kind, '')}",
-        f"pytest {folder / write.TEST}",
+        f"pytest {folder / write.test_file(draft.name)}",
     ):
         console.print(f"  {line}")
 

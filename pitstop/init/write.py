@@ -1,6 +1,7 @@
 """The text of what `pitstop init` writes: a config, a client and a test."""
 
 import os
+import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from .draft import Draft
 
 # What editors complete and check YAML by; the line is written where the file is there.
 SCHEMA = PROJECT / "configs" / "schema.json"
-CONFIG, CLIENT, TEST = "serve.yaml", "client.py", "test_service.py"
+CONFIG, CLIENT = "serve.yaml", "client.py"
 _FIRST = ("name", "device", "num_cpus", "num_gpus", "source")
 _LAST = ("inputs", "outputs", "dims", "preprocess", "predict")
 _NOTES = {
@@ -61,8 +62,15 @@ def client(draft: Draft) -> str:
     return render("init/client.py.j2", name=draft.name, kind=draft.kind, inputs=draft.sizes)
 
 
+def test_file(name: str) -> str:
+    """Return the test's name: pytest tells files by it, so each model has another."""
+    return f"test_{re.sub(r'[^A-Za-z0-9_]', '_', name)}.py"
+
+
 def test(draft: Draft, path: Path, own: Path) -> str:
     """Return a test of the running service; `path` is the config's and `own` the test's."""
     # Bytes of a file are no text, which JSON needs.
     raw = draft.kind in ("picture", "sound") and not draft.sizes
-    return render("init/test_service.py.j2", name=draft.name, raw=raw, config=str(path), own=str(own))
+    return render(
+        "init/test_service.py.j2", name=draft.name, raw=raw, config=str(path), own=str(own), redrawn=draft.redrawn
+    )

@@ -58,7 +58,7 @@ def test_a_text_classifier_with_its_tokenizer_answers_a_text(tmp_path: Path, cac
     with serve_run(tmp_path / "mood_service" / "serve.yaml", cwd=tmp_path) as serving:
         answer = asked(tmp_path, serving, "mood_service", "the food was slow")
         assert answer["label"] in ("L0", "L1", "L2")
-        assert_own_test_passes(tmp_path, serving, "mood_service")
+        assert_own_test_passes(tmp_path, serving, "mood_service", "mood")
 
 
 def test_a_detector_answers_with_as_many_boxes_as_it_finds(tmp_path: Path, cache: object) -> None:  # noqa: ARG001
@@ -101,8 +101,8 @@ def asked(folder: Path, serving: Serving, service: str, what: str) -> dict[str, 
     return answer
 
 
-def assert_own_test_passes(folder: Path, serving: Serving, service: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-o", "addopts=", f"{service}/test_service.py"]
+def assert_own_test_passes(folder: Path, serving: Serving, service: str, name: str | None = None) -> None:
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", f"{service}/test_{name or service}.py"]
     environment = {**os.environ, "PITSTOP_URL": serving.url}
     found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr

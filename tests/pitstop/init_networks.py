@@ -14,6 +14,25 @@ class Mlp(nn.Module):
         return self.layer(features)  # type: ignore[no-any-return]
 
 
+class Seeded(Mlp):
+    """Has the same weights each time, as one that reads them from a file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        nn.init.ones_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)
+
+
+class Stateful(Mlp):
+    """Has a state that safetensors cannot hold."""
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"steps": 1}
+
+    def set_extra_state(self, state: object) -> None:
+        pass
+
+
 class Two(nn.Module):
     def __init__(self) -> None:
         super().__init__()

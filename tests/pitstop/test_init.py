@@ -9,10 +9,15 @@ import yaml
 from torch import nn
 from typer.testing import CliRunner
 
+from configs.schema import SourceConfig
 from models.errors import ModelError
+from models.sources import source
 from pitstop.cli import app
+from pitstop.eager import EagerModel
+from pitstop.init import write
 from pitstop.init.arguments import arguments_of
 from pitstop.init.draft import Draft, Kind
+from pitstop.init.drawn import kept
 from pitstop.init.find import signatures
 from pitstop.init.infer import infer
 from pitstop.init.main import move, refuse
@@ -123,8 +128,12 @@ def test_init_writes_a_config_of_at_most_25_lines_for_the_model_and_overwrites_n
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pair"]
     config = tmp_path / "pair" / "serve.yaml"
     assert len(config.read_text().partition("  - name: pair")[2].splitlines()) <= 25
-    for name in ("client.py", "test_service.py"):
+    for name in ("client.py", "test_pair.py"):
         compile((tmp_path / "pair" / name).read_text(), name, "exec")
+    assert "those that its class drew: they are kept in pair/pair.safetensors" in first.output
+    one, other = EagerModel(config, "pair"), EagerModel(config, "pair")
+    rows = one.rows(1)
+    one.compare({"both": other(rows)["both"]}, rows)
     again = CliRunner().invoke(app, ["init", *arguments])
     assert again.exit_code == 2
     assert "is there already" in again.output
@@ -140,6 +149,30 @@ def test_init_writes_a_config_of_at_most_25_lines_for_the_model_and_overwrites_n
     assert [line for line in before.splitlines() if line not in after.splitlines()] == []
     assert [each["name"] for each in yaml.safe_load(after)["applications"]] == ["root", "pair", "other"]
     assert after.count("env_vars: *ray_env_vars") == 3
+
+
+def test_weights_that_a_class_draws_are_kept_and_those_that_it_has_are_not(tmp_path: Path) -> None:
+    drawn, same = networks.Mlp(), networks.Seeded()
+    path = tmp_path / "mlp.safetensors"
+    given = {"factory": f"{PROJECT / NETWORKS}:Mlp"}
+    assert kept(given, drawn, path) == ({**given, "weights": str(path)}, "")
+    found = source.load(SourceConfig.model_validate({**given, "weights": str(path)}))
+    assert isinstance(found, nn.Module)
+    assert torch.equal(found.state_dict()["layer.weight"], drawn.layer.weight)
+    seeded = {"factory": f"{PROJECT / NETWORKS}:Seeded"}
+    assert kept(seeded, same, tmp_path / "seeded.safetensors") == (seeded, "")
+    hidden = {"factory": f"{PROJECT / NETWORKS}:Stateful"}
+    unchanged, why = kept(hidden, networks.Stateful(), tmp_path / "stateful.safetensors")
+    assert unchanged == hidden
+    assert "_extra_state: is a dict, not a tensor" in why
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_test_of_a_network_whose_weights_cannot_be_kept_skips_the_comparison() -> None:
+    draft = Draft("a-b", ({},), "tensors", "y", redrawn=True)
+    assert "pytest.skip(" in write.test(draft, Path("c.yaml"), Path("t.py"))
+    assert "pytest.skip(" not in write.test(replace(draft, redrawn=False), Path("c.yaml"), Path("t.py"))
+    assert write.test_file("a-b") == "test_a_b.py"
 
 
 def test_whatever_would_be_overwritten_is_refused_without_force_and_a_folder_keeps_its_other_files(
