@@ -26,7 +26,9 @@ SloMs = Annotated[float, typer.Option("--slo-ms", help="Latency target: p99, in 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 
 ARG = typer.Option(
-    "--arg", metavar="NAME=VALUE", help="An argument of the network's class or factory; may be repeated."
+    "--arg",
+    metavar="NAME=VALUE",
+    help="An argument of the network's class or factory, as YAML has it: 'heads=[1, 2]' is a list; may be repeated.",
 )
 
 
