@@ -4,6 +4,8 @@ A number is taken only if no other fits: what leaves no trace in the weights, as
 """
 
 import inspect
+import json
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from models.sources.files import fetch, shown
 from models.sources.resolve import resolve
 from models.sources.weights_fit import candidates, fitting
 from models.user_code import call
+
+from ..export import signature_flags
 
 _BUDGET_S = 20.0
 _MOST_TRIED = 3000
@@ -135,6 +139,22 @@ def _each_number(content: Mapping[str, Any]) -> Iterator[int]:
         for key in tensors:
             yield from (int(part) + 1 for part in key.split(".") if part.isdecimal())
         yield from range(1, 13)
+
+
+def as_flags(message: str, given: Sequence[str]) -> str:
+    """Return what is wrong with a network in the words of the command line; a text that may be a list is named."""
+    said = message.replace("put its arguments into source.kwargs", "give its arguments with --arg NAME=VALUE")
+    said = said.replace("source.kwargs", "--arg")
+    try:
+        values = signature_flags.kwargs(given)
+    except ModelError:
+        return said
+    for name, value in values.items():
+        if isinstance(value, str) and "," in value:
+            parts = [part.strip() for part in value.split(",")]
+            flag = shlex.quote(f"{name}={json.dumps(parts, separators=(',', ':'), ensure_ascii=False)}")
+            said += f"\n      {name} is one text; if it is a list, write --arg {flag}"
+    return said
 
 
 def _missing(factory: str, names: Sequence[str], why: str) -> ModelError:

@@ -10,7 +10,7 @@ from torch import nn
 
 from configs.parse import parse_model
 from configs.schema import ModelConfig, SourceConfig
-from configs.tensors import OutputConfig, TensorConfig
+from configs.tensors import OutputConfig
 from models.errors import ModelError
 from models.signature import listed
 from models.sources import source
@@ -21,7 +21,7 @@ from ..check.open_model import told
 from ..child_process import Report
 from ..export import signature_flags
 from . import archive, drawn, examples, pictures, texts
-from .arguments import arguments_of
+from .arguments import arguments_of, as_flags
 from .draft import Draft, Kind
 from .guess import Guess
 from .infer import infer, needed
@@ -42,7 +42,7 @@ def find(order: tuple[InitOptions, str, str], report: Report) -> None:
     try:
         report((True, _draft(options, Path(folder), Path(final))))
     except BaseException as error:  # A factory may raise anything, SystemExit too.
-        report((False, told(error)))
+        report((False, as_flags(told(error), options.arguments)))
 
 
 def _draft(options: InitOptions, folder: Path, final: Path) -> Draft:
@@ -103,7 +103,7 @@ def _with_arguments(subject: Subject, options: InitOptions, said: list[str]) -> 
 
 def _inputs(options: InitOptions, args: dict[str, Any], names: Sequence[str], module: nn.Module) -> Found:
     if options.inputs:
-        return _as_said(signature_flags.tensors("--input", options.inputs), module)
+        return as_said(options.inputs, names, module)
     if "example" not in args:
         return infer(module)
     if pictures.is_picture(options.example):
@@ -111,7 +111,21 @@ def _inputs(options: InitOptions, args: dict[str, Any], names: Sequence[str], mo
     return infer(module, examples.guesses(_parsed(args), names))
 
 
-def _as_said(tensors: Sequence[TensorConfig], module: nn.Module) -> Found:
+def _refuse_missing(given: Sequence[str], names: Sequence[str]) -> None:
+    """Raise ModelError where --input names some of forward's parameters and not all."""
+    missing = [each for each in names if each not in given]
+    if missing and (set(given) & set(names) or len(given) < len(names)):
+        flags = " ".join(f"--input {name}:FP32:-1,3,224,224" for name in missing)
+        raise ModelError(
+            f"--input names {', '.join(given)}, and forward takes {', '.join(names)}\n"
+            f"help: --input must name all of them; add {flags}, with the datatype and the shape that yours has"
+        )
+
+
+def as_said(flags: Sequence[str], names: Sequence[str], module: nn.Module) -> Found:
+    """Return the inputs as --input gives them; raise ModelError where some of forward's `names` are missing."""
+    tensors = signature_flags.tensors("--input", flags)
+    _refuse_missing([each.name for each in tensors], names)
     guesses = []
     for each in tensors:
         known = {axis for axis, size in enumerate(each.sizes[1:]) if size != -1}

@@ -1,6 +1,7 @@
 """Finds the inputs of a network that nobody describes: by the layers that they reach, then by sizes that run."""
 
 import inspect
+import re
 from collections.abc import Sequence
 from inspect import Parameter
 from itertools import product
@@ -19,6 +20,7 @@ from .settle import Found, settled, unknown
 _STEPS = 24
 _MOST_INPUTS = 4
 _NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+_DICT = re.compile(r"(typing\.|collections\.abc\.)?(dict|Dict|Mapping|MutableMapping)\b")
 _MASKS, _COUNTS = ("mask",), ("length", "lengths", "lens")
 
 
@@ -33,12 +35,13 @@ def infer(module: nn.Module, given: Sequence[Guess] = ()) -> Found:
         ModelError: what is unknown, and how to give it.
     """
     names = needed(module)
+    _refuse_dict(module, names or [])
     if given and names is not None and not {each.name for each in given} & set(names):
         names = None
     probe = Probe(module, by_name=names is not None and not isinstance(module, torch.jit.ScriptModule))
     if given:
         _opened(probe, given)
-        return settled(probe, list(given))
+        return settled(probe, list(given), told=True)
     if names is None or not names:
         raise unknown(["inputs"], "forward names no parameters", None)
     if len(names) > _MOST_INPUTS:
@@ -84,6 +87,15 @@ def needed(module: nn.Module) -> list[str] | None:
         return None
     named = [each for each in parameters if each.kind in (*_NAMED, Parameter.POSITIONAL_ONLY)]
     return [each.name for each in named if each.default is inspect.Parameter.empty]
+
+
+def _refuse_dict(module: nn.Module, names: Sequence[str]) -> None:
+    for each in parameters_of(module) or []:
+        if each.name in names and _DICT.match(str(getattr(each.annotation, "__name__", each.annotation))):
+            raise ModelError(
+                f"forward takes a dict, as {each.name}, and a request has tensors\n"
+                "help: serve a module of yours whose forward takes the tensors and calls the network with the dict"
+            )
 
 
 def _first(names: Sequence[str], ranks: Sequence[int]) -> list[Guess]:

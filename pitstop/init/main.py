@@ -5,6 +5,7 @@ accepted the config, so that a model which cannot be served leaves nothing behin
 """
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -99,9 +100,22 @@ def refuse(options: InitOptions, written: Iterable[Path]) -> None:
         more = (
             "" if options.config is not None else f"; to put a model into a config, pitstop add {options.source} CONFIG"
         )
+        other = _other_model(there[0].parent / write.CLIENT, name_of(options))
+        if other is not None:
+            raise ModelError(
+                f"{there[0]}: is there already, and its folder is of the model {other!r}\n"
+                "help: name a new folder with --out"
+            )
         raise ModelError(
             f"{there[0]}: is there already\nhelp: name a new folder with --out, or overwrite it with --force{more}"
         )
+
+
+def _other_model(client: Path, name: str) -> str | None:
+    """Return which other model a written client asks."""
+    text = client.read_text(encoding="utf-8") if client.is_file() else ""
+    found = re.search(r'^URL = .*"/v2/models/(.+)"$', text, re.MULTILINE)
+    return found[1] if found and found[1] != name else None
 
 
 @contextmanager

@@ -28,8 +28,11 @@ class Found:
     said: list[str] = field(default_factory=list)
 
 
-def settled(probe: Probe, guesses: list[Guess]) -> Found:
-    """Find sizes for the axes that no layer needs: the sides of a picture, the length of a sequence."""
+def settled(probe: Probe, guesses: list[Guess], told: bool = False) -> Found:
+    """Find sizes for the axes that no layer needs: the sides of a picture, the length of a sequence.
+
+    `told` says that a flag or an example has the inputs.
+    """
     found = Found(guesses)
     pictures = [each for each in guesses if each.planes == 2 and len(each.unknown) == 2]
     sequences = [(each, axis) for each in guesses if each not in pictures and not each.like for axis in each.unknown]
@@ -44,6 +47,12 @@ def settled(probe: Probe, guesses: list[Guess]) -> Found:
     for each in pictures:
         _as_bytes(probe, guesses, each)
     error = probe.error(guesses)
+    if error is not None and told:
+        listed = ", ".join(f"{each.name} {each.datatype} {[-1, *each.sizes]}" for each in guesses)
+        raise ModelError(
+            f"forward does not run with {listed}: {first_line(error)}\n"
+            "help: names, datatypes and shapes are as --input, --example or --tokenizer gave them: correct those"
+        )
     if error is not None:
         raise unknown([each.name for each in guesses], "no size that was tried runs", error)
     return found

@@ -75,10 +75,26 @@ def _of_path(options: InitOptions, text: str, path: Path) -> Subject:
 
         if is_torchscript(path):
             return Subject(name, {"torchscript": text})
+        _refuse_pickle(path)
     raise ModelError(
         f"{text}: is neither TorchScript nor a .pt2; weights alone have no network\n"
         f"help: name the network: pitstop init path/to/file.py:Network --weights {text}"
     )
+
+
+def _refuse_pickle(path: Path) -> None:
+    """Raise ModelError where a file is a pickle of more than weights; nothing of it is run."""
+    from models.sources import checkpoint
+
+    try:
+        checkpoint.read(path, str(path))
+    except ModelError as error:
+        if "pickled object" in str(error):
+            raise ModelError(
+                f"{path}: holds a pickled object, not plain weights; loading it would run its author's code\n"
+                "help: where you trust the file, convert it once, then give the result as --weights of the network:\n"
+                f"      pitstop export {path} -o model.safetensors --trust-pickle"
+            ) from error
 
 
 def _task(path: Path) -> Task:

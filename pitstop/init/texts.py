@@ -17,6 +17,8 @@ from .settle import Found
 
 HOOKS = "hooks.py"
 _FILE = "tokenizer.json"
+# The highest id, while no embedding has told it.
+_UNKNOWN = 1
 _PARTS = {"mask": "attention_mask", "type": "type_ids"}
 
 
@@ -37,7 +39,7 @@ def variants(
     names = needed(module) or []
     parts = {name: next((part for word, part in _PARTS.items() if word in name.lower()), "ids") for name in names}
     guesses = [
-        Guess(name, [16], torch.int64, set(), 1, like=None if part == "ids" else names[0])
+        Guess(name, [16], torch.int64, set(), _UNKNOWN, like=None if part == "ids" else names[0])
         for name, part in parts.items()
     ]
     found = infer(module, guesses)
@@ -46,6 +48,7 @@ def variants(
             f"--tokenizer: {', '.join(names)} of forward take {found.guesses[0].sizes} ids and no other number\n"
             "help: pad in a preprocess of your own (docs/hooks.md)"
         )
+    _check_ids(tokenizer, path, found)
     padding = _padding(path)
     text = render(
         "init/text_hooks.py.j2", name=args["name"], tokenizer=str(path), parts=parts, most=found.open_sizes[-1],
@@ -59,6 +62,23 @@ def variants(
         "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
     }
     return [{**shared, "dims": {"tokens": each}} for each in _dims(found, parts, padding[1])]
+
+
+def _check_ids(tokenizer: str, path: Path, found: Found) -> None:
+    """Raise ModelError where the tokenizer has ids that the embedding has no row for: some texts would fail."""
+    rows = [each.highest + 1 for each in found.guesses if each.like is None and each.highest not in (None, _UNKNOWN)]
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        vocabulary = content["model"]["vocab"]
+        ids = range(len(vocabulary)) if isinstance(vocabulary, list) else vocabulary.values()
+        tokens = max([*ids, *(each["id"] for each in content.get("added_tokens", []))]) + 1
+    except (ValueError, KeyError, TypeError, AttributeError):  # A model of tokens without a vocabulary.
+        return
+    if rows and tokens > min(rows):
+        raise ModelError(
+            f"--tokenizer {tokenizer}: has {tokens} tokens, and the network's embedding has {min(rows)} rows\n"
+            "help: name the tokenizer that the network was trained with, or make the embedding as large with --arg"
+        )
 
 
 def _dims(found: Found, parts: dict[str, str], padding: int) -> Iterator[dict[str, Any]]:

@@ -61,25 +61,28 @@ def show_next(
     }[draft.kind]
     given = {"picture": f" {example or 'picture.jpg'}", "sound": f" {example or 'speech.wav'}", "text": " 'a text'"}
     console.print("\nnext:")
+    client = f"python {folder / write.CLIENT}{given.get(draft.kind, '')}"
     for line in (
         f"pitstop run {config}",
-        asked,
-        f"python {folder / write.CLIENT}{given.get(draft.kind, '')}",
+        *([asked, client] if asked else [f"{client} # asks it with numbers drawn at random"]),
         f"pytest {folder / write.test_file(draft.name)}",
     ):
         console.print(f"  {line}")
 
 
 def _instance(draft: Draft, url: str) -> str:
-    """Return a request of zeros where one is short enough to be typed, else a request for the signature."""
+    """Return a request where one is short enough to be typed, else ""."""
     if not draft.sizes or sum(math.prod(shape) for _, _, shape, _ in draft.sizes) > _MOST_TYPED:
-        return f"curl {url} # what it takes and gives"
-    row = {name: _filled(shape, 1 if kind.startswith("INT") else 0.5) for name, kind, shape, _ in draft.sizes}
+        return ""
+    row = {
+        name: _filled(shape, 0.5 if kind.startswith("FP") else kind == "BOOL" or 1)
+        for name, kind, shape, _ in draft.sizes
+    }
     instance = row if len(row) > 1 else next(iter(row.values()))
     return f"curl {url}/predict -d '{json.dumps({'instances': [instance]})}'"
 
 
-def _filled(shape: Sequence[int], value: float) -> Any:
+def _filled(shape: Sequence[int], value: float | bool) -> Any:
     return value if not shape else [_filled(shape[1:], value) for _ in range(shape[0])]
 
 
