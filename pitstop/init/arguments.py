@@ -146,15 +146,18 @@ def as_flags(message: str, given: Sequence[str]) -> str:
     said = message.replace("put its arguments into source.kwargs", "give its arguments with --arg NAME=VALUE")
     said = said.replace("source.kwargs", "--arg")
     try:
-        values = signature_flags.kwargs(given)
+        return "\n      ".join([said, *lists(signature_flags.kwargs(given))])
     except ModelError:
         return said
-    for name, value in values.items():
+
+
+def lists(given: Mapping[str, object]) -> Iterator[str]:
+    """Yield a sentence for each argument that is a text and may have been meant as a list."""
+    for name, value in given.items():
         if isinstance(value, str) and "," in value:
             parts = [part.strip() for part in value.split(",")]
             flag = shlex.quote(f"{name}={json.dumps(parts, separators=(',', ':'), ensure_ascii=False)}")
-            said += f"\n      {name} is one text; if it is a list, write --arg {flag}"
-    return said
+            yield f"{name} is one text; if it is a list, write --arg {flag}"
 
 
 def _missing(factory: str, names: Sequence[str], why: str) -> ModelError:

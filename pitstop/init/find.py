@@ -21,7 +21,7 @@ from ..check.open_model import told
 from ..child_process import Report
 from ..export import signature_flags
 from . import archive, drawn, examples, pictures, texts
-from .arguments import arguments_of, as_flags
+from .arguments import arguments_of, as_flags, lists
 from .draft import Draft, Kind
 from .guess import Guess
 from .infer import infer, needed
@@ -92,6 +92,7 @@ def _pretrained(subject: Subject) -> Draft:
 
 def _with_arguments(subject: Subject, options: InitOptions, said: list[str]) -> Subject:
     given = signature_flags.kwargs(options.arguments)
+    said += lists(given)
     arguments = arguments_of(subject.source["factory"], options.weights, given)
     if arguments.found:
         numbers = ", ".join(f"{name}={value}" for name, value in arguments.found.items())
