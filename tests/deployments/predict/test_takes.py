@@ -89,7 +89,7 @@ def test_a_body_of_another_kind_is_refused_with_what_the_model_takes(
 @pytest.mark.parametrize("body", [{"data": "x" * 5000, "b64": "x"}, {"data": f"data:{'a' * 101};base64,AA"}])
 def test_base64_in_json_is_looked_for_in_the_first_bytes_alone(body: dict[str, str]) -> None:
     """The search holds the interpreter's lock, and a body may have many megabytes."""
-    assert body_kinds.why_no_instances(as_json(body), JSON) == ""
+    assert body_kinds.no_instances("it is none", as_json(body), JSON) == "it is none"
 
 
 @pytest.mark.parametrize("model", [numbers, two_inputs, large])
