@@ -43,12 +43,15 @@ def test_a_small_cnn_whose_weights_dataparallel_saved_answers_a_picture(tmp_path
     torch.save(nn.DataParallel(network).state_dict(), tmp_path / "cnn.pth")
     picture(tmp_path / "cat.png", 32)
     init(tmp_path, "cnn.py:SmallCnn", "--weights", "cnn.pth", "--example", "cat.png")
+    config = "small_cnn/serve.yaml"
+    drawn = ["--arg", "num_classes=3", "--example", "cat.png", "--name", "drawn"]
+    init(tmp_path, "cnn.py:SmallCnn", config, *drawn, command="add")
     with serve_run(tmp_path / "small_cnn" / "serve.yaml", cwd=tmp_path) as serving:
         answer = asked(tmp_path, serving, "small_cnn", "cat.png")
         pixels = torch.from_numpy(np.asarray(Image.open(tmp_path / "cat.png")).transpose(2, 0, 1)[None] / 255).float()
         with torch.inference_mode():
             np.testing.assert_allclose(answer["output"], network(pixels)[0], rtol=1e-3, atol=1e-4)
-        assert_own_test_passes(tmp_path, serving, "small_cnn")
+        assert_own_tests_pass(tmp_path, serving, "small_cnn/test_small_cnn.py", "drawn/test_drawn.py")
 
 
 def test_a_text_classifier_with_its_tokenizer_answers_a_text(tmp_path: Path, cache: object) -> None:  # noqa: ARG001
@@ -58,7 +61,7 @@ def test_a_text_classifier_with_its_tokenizer_answers_a_text(tmp_path: Path, cac
     with serve_run(tmp_path / "mood_service" / "serve.yaml", cwd=tmp_path) as serving:
         answer = asked(tmp_path, serving, "mood_service", "the food was slow")
         assert answer["label"] in ("L0", "L1", "L2")
-        assert_own_test_passes(tmp_path, serving, "mood_service", "mood")
+        assert_own_tests_pass(tmp_path, serving, "mood_service/test_mood.py")
 
 
 def test_a_detector_answers_with_as_many_boxes_as_it_finds(tmp_path: Path, cache: object) -> None:  # noqa: ARG001
@@ -77,12 +80,12 @@ def test_a_detector_answers_with_as_many_boxes_as_it_finds(tmp_path: Path, cache
             np.testing.assert_allclose(answer["boxes"], own["boxes"].detach(), rtol=1e-3, atol=1e-3)
             counts.add(len(answer["boxes"]))
         assert len(counts) > 1
-        assert_own_test_passes(tmp_path, serving, "parts")
+        assert_own_tests_pass(tmp_path, serving, "parts/test_parts.py")
 
 
-def init(folder: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "pitstop", "init", *arguments]
-    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def init(folder: Path, *arguments: str, command: str = "init") -> None:
+    whole = [sys.executable, "-m", "pitstop", command, *arguments]
+    found = subprocess.run(whole, cwd=folder, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
 
 
@@ -101,9 +104,9 @@ def asked(folder: Path, serving: Serving, service: str, what: str) -> dict[str, 
     return answer
 
 
-def assert_own_test_passes(folder: Path, serving: Serving, service: str, name: str | None = None) -> None:
-    command = [sys.executable, "-m", "pytest", "-o", "addopts=", f"{service}/test_{name or service}.py"]
+def assert_own_tests_pass(folder: Path, serving: Serving, *tests: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", *tests]
     environment = {**os.environ, "PITSTOP_URL": serving.url}
     found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
-    assert "3 passed" in found.stdout
+    assert f"{3 * len(tests)} passed" in found.stdout
