@@ -141,6 +141,7 @@ def test_a_module_is_found_whichever_of_its_folders_are_packages(
     (here / "parts" / "sub" / "net.py").write_text(NET)
     for each in packages:
         (here / each / "__init__.py").touch()
-    monkeypatch.syspath_prepend(here)
+    # Not syspath_prepend: it would put back the path that `here` has made.
+    monkeypatch.setattr(sys, "path", [str(here), *sys.path])
     assert changed(**{FACTORY: "parts.sub.net:Net"}) == []
     assert "parts" not in sys.modules
