@@ -1,7 +1,6 @@
 """`path/to/file.py:Name` in a config, and a user's package that has the name of one of ours: what the linter says."""
 
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,11 +16,12 @@ NET = "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, w
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's folder, which is the working directory, with a file that is on no import path."""
     monkeypatch.chdir(tmp_path)
     # A command that another test called has made the folder of its model an import path.
-    monkeypatch.setattr(sys, "path", [each for each in sys.path if not each.startswith(tempfile.gettempdir())])
+    others = str(tmp_path_factory.getbasetemp())
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if not each.startswith(others)])
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "net.py").write_text(NET)
     return tmp_path
