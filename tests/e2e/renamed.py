@@ -34,7 +34,7 @@ def renamed() -> set[str]:
     steps = {step for name in names for step in (*name.path.split("."), *name.takes)}
     underscored = {step for step in steps if step.startswith("_") and not step.startswith("__")}
     free = {name.path.split(".")[-1] for name in names if _is_free(name)}
-    return underscored | (free - _MESSAGES) | {"HTTP_PROTOCOLS"}
+    return underscored | (free - _MESSAGES) | {"HTTP_PROTOCOLS", "build_serve_application"}
 
 
 def _is_free(name: Name) -> bool:
