@@ -15,7 +15,7 @@ PART = Part(
         *classes(_HAPROXY, {"HAProxyManager": "http_options grpc_options node_id ..."}),
         *functions(_HAPROXY, {"HAProxyManager.ready": "", "HAProxyManager.shutdown": "", "HAProxyApi.start": ""}),
         *fields(_HAPROXY, "HAProxyManager", "event_loop _haproxy _haproxy_start_task _reload_lock"),
-        *fields(_HAPROXY, "HAProxyApi", "_proc _old_procs"),
+        *fields(_HAPROXY, "HAProxyApi", "_proc _old_procs cfg"),
         *values(_HAPROXY, "HAPROXY_CONFIG_TEMPLATE"),
         *values(_CONSTANTS, "RAY_SERVE_HAPROXY_SOCKET_PATH RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"),
         *values(_CONSTANTS, "PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S"),

@@ -1,11 +1,14 @@
 """Our manager of HAProxy, derived from Ray's: imported only where Ray's is as expected."""
 
 import asyncio
+import csv
 import functools
 import logging
 import os
 import signal
 import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,10 @@ haproxy: Any = _haproxy  # Its types are none of ours.
 _log = logging.getLogger("ray.serve")
 _LOOK_EVERY_S = 0.1
 _AGAIN_S = 1.0
+_IDLE_S = 0.5
+_PROMPT = b"\n> "
+_MOST_BYTES = 2**26
+Asked = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 # Of the time that the controller waits for a manager to stop; the rest is for stopping it.
 _FINISH_SHARE = 0.9
 _BASE: Any = without_actor(haproxy.HAProxyManager)
@@ -48,12 +55,52 @@ class SupervisedHAProxy(_BASE):  # type: ignore[misc]  # Ray's class has no type
             # After a reload the processes before it still hold the connections that they had.
             processes = [self._haproxy._proc, *self._haproxy._old_procs]
             alive = [each for each in processes if each is not None and each.returncode is None]
+            # After the signal it takes no new connection here either.
+            asked = await self._connect()
             for each in alive:
                 each.send_signal(signal.SIGUSR1)
             limit_s = _FINISH_SHARE * constants.PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S
-            if alive:
-                await asyncio.wait([asyncio.ensure_future(each.wait()) for each in alive], timeout=limit_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(limit_s):
+                    newest = processes[0] if asked else None
+                    await asyncio.gather(*(self._done(each, asked if each is newest else None) for each in alive))
+            if asked:
+                asked[1].close()
         await super().shutdown()
+
+    async def _connect(self) -> Asked | None:
+        """Open the admin socket of the newest process for several questions; None if it does not answer."""
+        with suppress(Exception):
+            async with asyncio.timeout(_AGAIN_S):
+                reader, writer = await asyncio.open_unix_connection(self._haproxy.cfg.socket_path, limit=_MOST_BYTES)
+                writer.write(b"prompt\n")
+                await reader.readuntil(_PROMPT)
+                return reader, writer
+        return None
+
+    async def _done(self, process: Any, asked: Asked | None) -> None:
+        """Return once a process has ended, or, where it can be asked, has had no request for a while.
+
+        It would keep a connection of a client that sends nothing, such as a browser's, until its time is over.
+        """
+        if asked is not None:
+            with suppress(Exception):  # It has ended, or says no more.
+                await self._idle(*asked)
+                return
+        await process.wait()
+
+    async def _idle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        before, since = None, 0.0
+        while True:
+            writer.write(b"show stat\n")
+            text = (await reader.readuntil(_PROMPT)).decode().removesuffix(_PROMPT.decode())
+            rows = [row for row in csv.DictReader(text.lstrip("# ").splitlines()) if row["svname"] == "BACKEND"]
+            now, under_way, all_so_far = self.event_loop.time(), _sum(rows, "scur"), _sum(rows, "stot")
+            if under_way or all_so_far != before:
+                before, since = all_so_far, now
+            elif now - since >= _IDLE_S:
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _supervise(self) -> None:
         await self._haproxy_start_task
@@ -75,6 +122,10 @@ class SupervisedHAProxy(_BASE):  # type: ignore[misc]  # Ray's class has no type
             if not self._ending and code is not None:
                 _log.error("HAProxy ended with %s: it is started again", code)
                 await self._haproxy.start()
+
+
+def _sum(rows: Iterable[Mapping[str, str]], key: str) -> int:
+    return sum(int(row[key]) for row in rows)
 
 
 def prepare(node_id: str) -> None:
