@@ -22,7 +22,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import requests
 import yaml
 
 from configs.document import application, read
@@ -153,9 +152,6 @@ def _ended_s(number: signal.Signals, load: Outcomes | None) -> float:
             ask = partial(load.ask, _URL.format(port), _BODY)
             clients = threading.Thread(target=load.put_load, args=(ask, RATE_RPS))
             clients.start()
-        # As a browser does that shows the console.
-        idle = requests.Session()
-        idle.get(_URL.format(port).removesuffix("/infer"), timeout=_END_S)
         # At idle too: HAProxy and Serve have settled by then.
         time.sleep(_LOADED_S)
         began = time.monotonic()
@@ -163,7 +159,6 @@ def _ended_s(number: signal.Signals, load: Outcomes | None) -> float:
         process.wait(timeout=_END_S)
         left = processes.of(None, mark)
         took_s = time.monotonic() - began
-        idle.close()
         if load is not None and clients is not None:
             load.stop.set()
             clients.join()
