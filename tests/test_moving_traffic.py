@@ -1,7 +1,6 @@
 """The HAProxy of docs/moving.md, between two servers that say what reached them."""
 
 import json
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from pitstop.ports import Ports
+from pitstop.ports import Ports, is_free
 from tests.moved import FOLDER
 from tests.serving import wait_until
 
@@ -68,13 +67,8 @@ def proxy(folder: Path, share: int | None = None, pitstop_port: int | None = Non
         process = subprocess.Popen([haproxy.get_haproxy_binary(), "-f", str(folder / "haproxy.cfg")])
         ends.callback(process.wait)
         ends.callback(process.kill)
-        wait_until(lambda: _listens(port), within_s=20)
+        wait_until(lambda: not is_free(port), within_s=20)
         yield f"http://127.0.0.1:{port}"
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.parametrize(

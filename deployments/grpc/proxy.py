@@ -13,6 +13,8 @@ from typing import Any
 
 import grpc
 
+from configs.drain import drain_s
+
 from ..auth.authenticator import Authenticator, authorization
 from ..bind_addresses import LOCAL, on
 from ..core.error_logging import internal_error
@@ -28,8 +30,6 @@ from .status import refuse
 from .stream import answers
 
 _NAME = 1
-# What HAProxy's time for the requests in progress is a share of, and Serve's own default of it.
-_DRAIN_S, _SERVES_OWN_S = "RAY_SERVE_PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S", 5.0
 # A call is passed on as soon as it is there, so it has reached Serve's port by then.
 _SENT_WITHIN_S = 1.0
 # Serve's own limit on the size of messages, by default 2 GiB.
@@ -84,12 +84,13 @@ class GrpcProxy:
 
         Whether each has reached Serve's port by then, which may close next, is not looked at.
         """
-        self._refusing = asyncio.get_running_loop().create_task(self._server.stop(_grace_s()))
+        # The same for every stop: of several, gRPC keeps to the one that ends first.
+        self._refusing = asyncio.get_running_loop().create_task(self._server.stop(drain_s(os.environ)))
         await asyncio.wait([self._refusing], timeout=_SENT_WITHIN_S)
 
     async def stop(self) -> None:
         """Take no more calls, and finish those under way."""
-        await self._server.stop(_grace_s())
+        await self._server.stop(drain_s(os.environ))
         self._models.close()
 
     async def ServerLive(self, _request: bytes, _context: Any) -> bytes:  # noqa: N802
@@ -157,11 +158,6 @@ class GrpcProxy:
         if self._authenticator is not None and isinstance(error, NotFound | NotReady):
             return self._authenticator.refusal(authorization(context.invocation_metadata())) or error
         return error if isinstance(error, ServeError) else internal_error("the gRPC proxy", error, None)
-
-
-def _grace_s() -> float:
-    """Return how long a call may go on after a stop: of several stops, gRPC keeps to the one that ends first."""
-    return float(os.environ.get(_DRAIN_S) or _SERVES_OWN_S)
 
 
 def _headers(context: Any) -> Headers:

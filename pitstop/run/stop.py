@@ -7,13 +7,13 @@ to end processes that have nothing to do any more.
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from configs.drain import drain_s
 from configs.problems import mapping
 
 # For the gRPC proxy and the replicas, which are idle by then, and their destructors.
 _AFTER_ANSWERS_S = 2.0
 # Beyond the time that the config gives the requests in progress.
 _SPARE_S = 20.0
-_VARIABLE, _SERVES_OWN_S = "RAY_SERVE_PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S", 5.0
 
 
 class Stop:
@@ -22,7 +22,8 @@ class Stop:
     def __init__(self, raw: Mapping[str, Any], haproxies: Callable[[], Collection[int]], now_s: float) -> None:
         self._haproxies = haproxies
         self._answering = bool(haproxies())
-        self._ends_s = now_s + _drain_s(raw) + _SPARE_S
+        variables = mapping(raw, "controller_options", "runtime_env", "env_vars")
+        self._ends_s = now_s + drain_s(variables) + _SPARE_S
 
     def over(self, now_s: float) -> bool:
         """Whether whatever is still there may be killed."""
@@ -30,11 +31,3 @@ class Stop:
             self._answering = False
             self._ends_s = min(self._ends_s, now_s + _AFTER_ANSWERS_S)
         return now_s >= self._ends_s
-
-
-def _drain_s(raw: Mapping[str, Any]) -> float:
-    given = mapping(raw, "controller_options", "runtime_env", "env_vars").get(_VARIABLE, _SERVES_OWN_S)
-    try:
-        return float(given)
-    except (TypeError, ValueError):
-        return _SERVES_OWN_S

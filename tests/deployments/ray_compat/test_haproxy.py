@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 ray_haproxy = pytest.importorskip("ray.serve._private.haproxy")
+from ray.serve._private import application_state  # noqa: E402
 from ray.serve._private import controller as ray_controller  # noqa: E402  # Ray first: else there is nothing to test.
 
 from deployments import haproxy, haproxy_safety  # noqa: E402
@@ -71,6 +72,8 @@ def test_a_folder_that_others_can_replace_is_refused(trick: str, tmp_path: Path)
 def test_ray_s_manager_is_replaced_by_one_that_starts_haproxy_again(monkeypatch: pytest.MonkeyPatch) -> None:
     before = controller.HAProxyManager
     monkeypatch.setattr(controller, "HAProxyManager", before)
+    # `install` replaces this too; it is put back afterwards.
+    monkeypatch.setattr(application_state, "build_serve_application", application_state.build_serve_application)
     haproxy.install()
     assert controller.HAProxyManager is not before
     base: Any = SupervisedHAProxy.__mro__[1]
