@@ -2,12 +2,16 @@
 
 import asyncio
 import os
+import signal
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 
 ray_haproxy = pytest.importorskip("ray.serve._private.haproxy")
 from ray.serve._private import application_state  # noqa: E402
@@ -16,6 +20,7 @@ from ray.serve._private import controller as ray_controller  # noqa: E402  # Ray
 from deployments import haproxy, haproxy_safety  # noqa: E402
 from deployments.ray_compat import haproxy_manager  # noqa: E402
 from deployments.ray_compat.haproxy_manager import SupervisedHAProxy  # noqa: E402
+from pitstop.ports import Ports  # noqa: E402
 
 controller: Any = ray_controller
 
@@ -122,6 +127,83 @@ def test_a_haproxy_that_ends_since_a_reload_replaces_it_is_no_error(caplog: pyte
 
     asyncio.run(replaced())
     assert caplog.records == []
+
+
+HAPROXY = """
+global
+    stats socket {folder}/admin.sock mode 600 level admin
+defaults
+    mode http
+    option idle-close-on-response
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+frontend all
+    bind 127.0.0.1:{port}
+    default_backend models
+backend models
+    server one 127.0.0.1:{model}
+"""
+
+
+class Model(BaseHTTPRequestHandler):
+    """Answers a GET at once, and a POST when `answer` is set."""
+
+    protocol_version = "HTTP/1.1"
+    asked, answer = threading.Event(), threading.Event()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        self.asked.set()
+        self.answer.wait(30)
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+def test_a_stop_waits_for_requests_and_not_for_connections_that_are_idle(tmp_path: Path) -> None:
+    """As HAProxy is at a stop: the signal is sent, and it would keep the idle connection for a minute."""
+
+    async def stop(url: str, config: Path) -> None:
+        process = await asyncio.create_subprocess_exec(ray_haproxy.get_haproxy_binary(), "-db", "-f", str(config))
+        manager: Any = SimpleNamespace(event_loop=asyncio.get_running_loop())
+        manager._haproxy = SimpleNamespace(cfg=SimpleNamespace(socket_path=str(tmp_path / "admin.sock")))
+        manager._idle = lambda *asked: SupervisedHAProxy._idle(manager, *asked)
+        with requests.Session() as idle, requests.Session() as busy:
+            while not (asked := await SupervisedHAProxy._connect(manager)):
+                await asyncio.sleep(0.05)
+            assert (await asyncio.to_thread(idle.get, url)).ok
+            answer = asyncio.ensure_future(asyncio.to_thread(busy.post, url))
+            await asyncio.to_thread(Model.asked.wait, 30)
+            process.send_signal(signal.SIGUSR1)
+            done = asyncio.ensure_future(SupervisedHAProxy._done(manager, process, asked))
+            await asyncio.wait([done], timeout=3 * haproxy_manager._IDLE_S)
+            assert not done.done()
+            Model.answer.set()
+            assert (await answer).ok
+            await asyncio.wait_for(done, 30)
+            assert process.returncode is None
+        asked[1].close()
+        process.kill()
+        await process.wait()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with Ports() as ports:
+            port = ports.one()
+            (tmp_path / "h.cfg").write_text(HAPROXY.format(folder=tmp_path, port=port, model=server.server_port))
+            asyncio.run(stop(f"http://127.0.0.1:{port}", tmp_path / "h.cfg"))
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def test_a_port_that_is_taken_is_named_in_two_lines() -> None:
