@@ -9,7 +9,7 @@ _HAPROXY, _CONSTANTS = "ray.serve._private.haproxy", "ray.serve._private.constan
 PART = Part(
     "Ray's manager of HAProxy",
     "a HAProxy that dies is replaced only after three failed health checks. If its manager dies, it keeps its port. "
-    "Its admin socket is open to every user of the machine",
+    "Its admin socket is open to every user of the machine. A stop cuts off the requests in progress",
     (
         *values("ray.serve._private.controller", "HAProxyManager"),
         *classes(_HAPROXY, {"HAProxyManager": "http_options grpc_options node_id ..."}),
