@@ -42,7 +42,9 @@ class Session:
         self._failed: set[str] = set()
         # Those that waited for room when the others were ready.
         self._late: set[str] = set()
-        self._told = self._told_late = self._began = self._shared = False
+        # Nothing is on its way any more, but for room; the summary was said.
+        self._settled = self._told = self._told_late = False
+        self._began = self._shared = False
         self._stop: Stop | None = None
         # What it ends with once it has stopped; and once it has ended.
         self._stopped_code = 0
@@ -78,7 +80,7 @@ class Session:
                 self._code = self._stopped_code
             return
         self._screen.waits(self._progress.due(now_s))
-        if self._told and self._reloader is not None:
+        if self._settled and self._reloader is not None:
             self._reloader.look()
 
     @contextmanager
@@ -173,6 +175,7 @@ class Session:
         late = without_room - set(self._ready)
         if self._told or not expected <= settled or not models <= self._failed | set(self._ready) | late:
             return
+        self._settled = True
         if late and not ready:
             # Not the last word: these may still start, or fail.
             if self._failed and not self._told_late:

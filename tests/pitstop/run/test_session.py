@@ -4,6 +4,7 @@ import io
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
         console = plain_console(file=out, markup=False, soft_wrap=True)
         deployment = load(PROJECT / "serve_config.yaml")
         deployment.raw["applications"].extend(options.pop("more", []))
-        code = Session(deployment, tmp_path, console, False, options.get("verbose", False)).run()
+        code = Session(deployment, tmp_path, console, options.get("reload", False), options.get("verbose", False)).run()
         return code, out.getvalue(), FakeServer.last
 
     return run
@@ -122,6 +123,21 @@ def test_where_all_wait_for_room_nothing_is_called_ready(run: Callable[..., Any]
     _, out, _ = run(apps(digits=waiting, cpu=waiting), SIGINT)
     assert "Ready at" not in out
     assert "No model started" not in out
+
+
+@pytest.mark.parametrize("state", ["no_room", "ready"])
+def test_a_change_is_looked_for_once_nothing_is_on_its_way_but_for_room(
+    state: str, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr(subject, "Reloader", lambda *_: SimpleNamespace(look=lambda: looked.append(state)))
+    waiting = {**FAILED, "failed": False, "no_room": True, "message": "Ray has no room"}
+    model = waiting if state == "no_room" else READY
+    answers = [] if state == "no_room" else asked("digits", "digits-cpu")
+    run(apps(digits=STARTS, cpu=STARTS), SIGINT, reload=True)
+    assert looked == []
+    run(apps(digits=model, cpu=model), *answers, SIGINT, stop=[("ended", 0)], reload=True)
+    assert looked
 
 
 def test_a_failure_beside_models_that_wait_is_summed_up_and_the_run_goes_on_until_the_last_has_failed(
