@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from configs.precisions import quantizes
 from configs.schema import ModelConfig
@@ -81,7 +82,11 @@ def plain_arithmetic() -> Iterator[None]:
 
 
 def freeze_in_eval(module: nn.Module) -> nn.Module:
-    """Switch training behaviour and gradients off, in place."""
+    """Switch training behaviour and gradients off, in place.
+
+    Raises:
+        ModelError: it has lazy layers without sizes.
+    """
     try:
         call(module.eval)
     except NotImplementedError:
@@ -89,7 +94,12 @@ def freeze_in_eval(module: nn.Module) -> nn.Module:
         for part in module.modules():
             part.training = False
     # One by one: a ScriptModule refuses requires_grad_ as a whole.
-    for parameter in module.parameters():
+    for name, parameter in module.named_parameters():
+        if isinstance(parameter, UninitializedParameter):
+            raise ModelError(
+                f"the network's {name} has no size yet: its layer is lazy\n"
+                "help: give the layer its sizes, call forward once in __init__, or name weights of a network that ran"
+            )
         parameter.requires_grad_(False)
     return module
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -34,16 +35,27 @@ def kept(given: dict[str, Any], module: nn.Module, path: Path) -> tuple[dict[str
             return found, ""
         why = "its state_dict does not hold all of them"
     except Exception as error:  # The network's own state_dict may raise anything.
-        why = str(error).partition("\n")[0] if isinstance(error, ModelError) else first_line(error)
+        why = str(error).partition("\nhelp: ")[0] if isinstance(error, ModelError) else first_line(error)
+        # The folder is a draft's, and gone soon.
+        why = " ".join(why.replace(str(path), path.name).split())
     path.unlink(missing_ok=True)
     return given, why
 
 
 def _same(one: nn.Module, other: nn.Module) -> bool:
-    """Whether two networks have the same weights, bit by bit; extra state is not looked at."""
-    left, right = one.state_dict(), other.state_dict()
-    tensors = {key: value for key, value in left.items() if isinstance(value, torch.Tensor)}
-    return left.keys() == right.keys() and all(_equal(value, right[key]) for key, value in tensors.items())
+    """Whether two networks hold the same numbers, bit by bit; extra state is not looked at."""
+    left, right = _numbers(one), _numbers(other)
+    return left.keys() == right.keys() and all(_equal(value, right[key]) for key, value in left.items())
+
+
+def _numbers(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Return weights, buffers, also those that no state_dict has, and what a module has as a plain attribute."""
+    found = dict([*module.named_parameters(), *module.named_buffers()])
+    for name, part in module.named_modules():
+        for key, value in vars(part).items():
+            if isinstance(value, torch.Tensor | float) or (isinstance(value, np.ndarray) and value.dtype.kind == "f"):
+                found[f"{name}.{key}"] = torch.as_tensor(value)
+    return found
 
 
 def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -31,6 +31,8 @@ from .subject import name_of
 DONE, UNUSABLE = 0, 2
 _CHILD = "pitstop.init.find:find"
 _LIMIT_S = 600.0
+# Lines of what a run that fails has printed.
+_SHOWN = 30
 
 
 def init(options: InitOptions, console: Console | None = None) -> int:
@@ -56,7 +58,7 @@ def _init(options: InitOptions, console: Console) -> None:
     _refuse_existing(options, folder, config, name)
     with _draft_folder() as drafted:
         console.print(f"running {options.source} to find out what it takes and gives …")
-        draft = _found(options, drafted, folder)
+        draft = _found(options, drafted, folder, console)
         told.show_found(draft, console)
         text = _accepted(draft, drafted, folder, config, options, console)
         made = [file for file in sorted(drafted.iterdir()) if file.name not in ("draft.yaml", "__pycache__")]
@@ -128,15 +130,19 @@ def _draft_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _found(options: InitOptions, drafted: Path, folder: Path) -> Draft:
-    try:
-        [(ok, found)] = child_process.run(_CHILD, (options, str(drafted), str(folder)), _LIMIT_S)
-    except child_process.EndedError as ended:
-        raise ModelError(
-            f"{options.source}: its run {ended}\nhelp: the network's own code or a library of it ends it"
-        ) from ended
-    if not ok:
-        raise ModelError(str(found).replace(f"{drafted}/", f"{folder}/"))
+def _found(options: InitOptions, drafted: Path, folder: Path, console: Console) -> Draft:
+    order = options, str(drafted), str(folder)
+    with tempfile.TemporaryFile() as printed:
+        try:
+            [(ok, found)] = child_process.run(_CHILD, order, _LIMIT_S, printed=printed)
+        except child_process.EndedError as ended:
+            raise ModelError(
+                f"{options.source}: its run {ended}\nhelp: the network's own code or a library of it ends it"
+            ) from ended
+        if not ok:
+            for line in child_process.last_lines(printed, _SHOWN):
+                console.print(line, style="dim")
+            raise ModelError(str(found).replace(f"{drafted}/", f"{folder}/"))
     assert isinstance(found, Draft)
     return found
 

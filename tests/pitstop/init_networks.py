@@ -33,6 +33,31 @@ class Stateful(Mlp):
         pass
 
 
+class Unsaved(Mlp):
+    """Draws numbers that no state_dict has: a buffer, and plain attributes."""
+
+    def __init__(self, kind: str = "buffer") -> None:
+        super().__init__()
+        if kind == "buffer":
+            self.register_buffer("shift", torch.randn(3), persistent=False)
+        elif kind == "tensor":
+            self.shift = torch.randn(3)
+        else:
+            self.shift = float(torch.randn(()))  # type: ignore[assignment]
+
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(features) + self.shift
+
+
+class Lazy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.LazyLinear(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)  # type: ignore[no-any-return]
+
+
 class Two(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -168,6 +168,14 @@ def test_weights_that_a_class_draws_are_kept_and_those_that_it_has_are_not(tmp_p
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("kind", ["buffer", "tensor", "number"])
+def test_numbers_that_no_state_dict_has_are_not_said_to_be_kept(kind: str, tmp_path: Path) -> None:
+    given = {"factory": f"{PROJECT / NETWORKS}:Unsaved", "kwargs": {"kind": kind}}
+    path = tmp_path / "unsaved.safetensors"
+    assert kept(given, networks.Unsaved(kind), path) == (given, "its state_dict does not hold all of them")
+    assert not path.exists()
+
+
 def test_a_test_of_a_network_whose_weights_cannot_be_kept_skips_the_comparison() -> None:
     draft = Draft("a-b", ({},), "tensors", "y", redrawn=True)
     assert "pytest.skip(" in write.test(draft, Path("c.yaml"), Path("t.py"))

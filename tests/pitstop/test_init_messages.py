@@ -11,6 +11,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from models.errors import ModelError
+from models.startup.prepare import freeze_in_eval
 from pitstop.init import texts, told, write
 from pitstop.init.arguments import as_flags
 from pitstop.init.draft import Draft
@@ -48,6 +49,22 @@ def test_inputs_that_do_not_run_are_not_given_back_as_help() -> None:
     with pytest.raises(ModelError, match=r"does not run with features FP32 \[-1, 3\]: ") as e:
         as_said(["features:FP32:-1,3"], ["features"], networks.Mlp())
     assert "--input features" not in str(e.value)
+
+
+def test_lazy_layers_are_said_to_have_no_size() -> None:
+    with pytest.raises(ModelError, match=r"the network's layer\.weight has no size yet: its layer is lazy\nhelp: give"):
+        freeze_in_eval(networks.Lazy())
+    ran = networks.Lazy()
+    ran(torch.zeros(1, 3))
+    assert not any(each.requires_grad for each in freeze_in_eval(ran).parameters())
+
+
+def test_what_a_network_that_fails_has_printed_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("def make():\n    print('printed by it')\n    raise KeyError('rate')\n")
+    command = [sys.executable, "-m", "pitstop", "init", "net.py:make", "--input", "x:FP32:-1,3"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "printed by it" in done.stdout
 
 
 def test_a_forward_of_a_dict_is_said_to_need_a_wrapper() -> None:
