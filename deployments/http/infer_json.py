@@ -15,7 +15,7 @@ from ..core.errors import BadRequest, show
 from ..core.request import InferRequest, InferResult, RequestedOutput
 from ..protocol.classification import as_requested
 from ..protocol.encoding import from_binary, from_json, one_element, to_binary, to_json
-from ..protocol.json_text import BOM, load
+from ..protocol.json_text import BOM, OTHER_CHARACTERS, load
 from ..protocol.parameters import flag, in_message, object_of, reserved, scheduling, seed
 from ..protocol.requested_outputs import check, declared, requested_outputs
 
@@ -83,7 +83,8 @@ def _load(text: Body, header_length: int | None) -> dict[str, Any]:
         message = load(text, announced if header_length else "the request", binary_may_follow=not header_length)
     except BadRequest as error:
         # A picture, a form or a text; JSON that is broken begins as JSON does.
-        if header_length is None and bytes(text[:64]).removeprefix(BOM).lstrip()[:1] not in (b"{", b"["):
+        begins_as_json = bytes(text[:64]).removeprefix(BOM).lstrip()[:1] in (b"{", b"[")
+        if header_length is None and not begins_as_json and not error.message.endswith(OTHER_CHARACTERS):
             raise BadRequest(f"{error.message}; {_ELSEWHERE}") from error
         raise
     if type(message) is not dict:

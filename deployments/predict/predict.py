@@ -108,7 +108,11 @@ class Predictor:
         rows: list[dict[str, Array]] = []
         numbers = 0
         for each in files:
-            rows.append(self._row(each.body, each.content_type))
+            try:
+                rows.append(self._row(each.body, each.content_type))
+            except BadRequest as error:
+                which = f"file {len(rows) + 1} of the form: " if len(files) > 1 else ""
+                raise BadRequest(f"{which}{error.message}") from error
             numbers += sum(array.size for array in rows[-1].values())
             if not self._fixed and len(rows) > 1 and numbers > MOST_NUMBERS:
                 raise BadRequest(

@@ -12,6 +12,7 @@ from ..core.errors import BadRequest
 
 Text = bytes | memoryview
 BOM = b"\xef\xbb\xbf"
+OTHER_CHARACTERS = ": it is UTF-16 or UTF-32, and JSON is sent in UTF-8"
 _UTF_16 = re.compile(rb"\xff\xfe|\xfe\xff|[^\0]\0|\0[^\0]|\0\0(\xfe\xff|\0[^\0])")
 NOT_FINITE = "JSON has no NaN and no infinity: send the tensor as binary data to /infer"
 _NOT_FINITE = re.compile(r"-?(nan|inf|infinity)\b", re.IGNORECASE)
@@ -41,7 +42,7 @@ def load(text: Text, what: str, binary_may_follow: bool = False) -> Any:
 
 def _why(text: bytes, at: int, binary_may_follow: bool) -> str:
     if _UTF_16.match(text):
-        return ": it is UTF-16 or UTF-32, and JSON is sent in UTF-8"
+        return OTHER_CHARACTERS
     try:
         document = text.decode()
     except UnicodeDecodeError as error:

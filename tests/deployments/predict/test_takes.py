@@ -170,6 +170,12 @@ def test_a_picture_model_names_the_command_for_what_is_no_picture() -> None:
     assert (answer.status, answer.json["error"].endswith(MODELS[pictures])) == (400, True)
 
 
+def test_of_several_files_the_one_that_is_refused_is_named() -> None:
+    files = form(("file", "a.png", PNG), ("file", "b.png", PNG[:40]))
+    assert sent(pictures(), files, FORM).json["error"].startswith("file 2 of the form: the body, 40 bytes")
+    assert "of the form" not in sent(pictures(), form(("file", "b.png", PNG[:40])), FORM).json["error"]
+
+
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     "body, content_type",
@@ -190,7 +196,7 @@ def test_infer_sends_files_texts_and_instances_to_predict(
     assert (answer.status, says.endswith("; files, texts and instances go to /predict")) == (400, True), says
 
 
-@pytest.mark.parametrize("body", [b"{", b'{"id": "7"}', b'{"inputs": []}'])
+@pytest.mark.parametrize("body", [b"{", b'{"id": "7"}', b'{"inputs": []}', '{"inputs": []}'.encode("utf-16")])
 def test_infer_does_not_speak_of_predict_to_its_own_clients(body: bytes) -> None:
     assert "/predict" not in sent(numbers(), body, JSON, "/infer").json["error"]
 
