@@ -18,6 +18,8 @@ from tests.pitstop.mistakes.crashing import CrashesInBf16
 
 BF16, FP32 = Candidate("torchscript", "bf16"), Candidate("torchscript", "fp32")
 _LATE = """
+from models.startup import selection
+selection.WINS = 1e-9  # So that TorchScript, which runs first, counts as the fastest, however busy the machine is.
 found = open_model(ModelConfig.model_validate({
     "name": "m", "max_batch_size": 4, "dims": {"n": {"sizes": [8, 16, 32, 64]}},
     "source": {"factory": "tests.pitstop.mistakes.crashing:CrashesAtASize"},

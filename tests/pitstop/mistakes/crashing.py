@@ -32,7 +32,7 @@ def _aborts(x: Tensor) -> None:
 
 
 class CrashesAtASize(Linear):
-    """Scripted, and so fast, it ends the process at a size that is warmed, but not timed."""
+    """Scripted, it ends the process at a size that is warmed, but not timed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,9 +43,6 @@ class CrashesAtASize(Linear):
     def forward(self, x: Tensor) -> Tensor:
         if torch.jit.is_scripting():  # type: ignore[attr-defined]
             _aborts(x)
-        else:
-            for _ in range(60):
-                torch.tanh(x)
         return self.linear(x)  # type: ignore[no-any-return]
 
 
