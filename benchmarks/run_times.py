@@ -4,8 +4,9 @@
     python -m benchmarks.run_times --rounds 1 --out DIR
 
 Each is of a process of its own. A typo and a port that is taken: from its start to its exit, with the sentence said.
-Ctrl-C at idle, and SIGTERM under 60 requests a second: from the signal to the exit, with no process left. Under load
-it counts the requests that were accepted and not answered: there should be none.
+Ctrl-C at idle, and SIGTERM under 60 requests a second: from the signal to the exit, with no process left. At idle two
+clients keep a connection, as a browser does: one from before HAProxy has routes, and so to an older process of it. Under
+load it counts the requests that were accepted and not answered: there should be none.
 """
 
 import signal
@@ -22,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import requests
 import yaml
 
 from configs.document import application, read
@@ -34,7 +36,7 @@ from . import cache, script
 from .steady_load import Outcomes
 
 # The time that each may take, in seconds.
-TARGETS_S = {"typo": 3.0, "port taken": 2.0, "Ctrl-C at idle": 5.0, "SIGTERM under load": 5.0}
+TARGETS_S = {"typo": 3.0, "port taken": 2.0, "Ctrl-C, two idle connections": 5.0, "SIGTERM under load": 5.0}
 RATE_RPS, _LOADED_S, _START_S, _END_S = 60, 3.0, 300.0, 90.0
 _BODY = {"inputs": [{"name": "image", "datatype": "UINT8", "shape": [1, 1, 8, 8], "data": [0] * 64}]}
 _URL = "http://127.0.0.1:{}/v2/models/digits-cpu/infer"
@@ -145,10 +147,14 @@ def _refused_s(edit: Callable[[dict[str, Any]], None], sentence: str) -> float:
 
 
 def _ended_s(number: signal.Signals, load: Outcomes | None) -> float:
-    with running(lambda _: None) as (process, mark, port):
-        until_ready(process)
+    with running(lambda _: None) as (process, mark, port), requests.Session() as early, requests.Session() as late:
         clients = None
-        if load is not None:
+        if load is None:
+            _keep(early, port)
+        until_ready(process)
+        if load is None:
+            _keep(late, port)
+        else:
             ask = partial(load.ask, _URL.format(port), _BODY)
             clients = threading.Thread(target=load.put_load, args=(ask, RATE_RPS))
             clients.start()
@@ -165,6 +171,18 @@ def _ended_s(number: signal.Signals, load: Outcomes | None) -> float:
     if left or process.returncode != 0:
         raise RuntimeError(f"it ended with {process.returncode}, and left: {', '.join(left.values())}")
     return took_s
+
+
+def _keep(client: requests.Session, port: int) -> None:
+    """Open a connection, once something listens; the client keeps it, whatever the answer is."""
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        try:
+            client.get(f"http://127.0.0.1:{port}/", timeout=_END_S)
+            return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise RuntimeError(f"nothing listens on port {port}")
 
 
 def until_ready(process: "subprocess.Popen[str]") -> None:

@@ -16,6 +16,7 @@ from ray.serve._private import constants
 from ray.serve._private import haproxy as _haproxy
 
 from ..haproxy_safety import changed, end_with_parent, port_taken, private_folder
+from ..tcp_connections import has_request, listening
 from .names import without_actor
 
 haproxy: Any = _haproxy  # Its types are none of ours.
@@ -53,17 +54,21 @@ class SupervisedHAProxy(_BASE):  # type: ignore[misc]  # Ray's class has no type
         self._ending = True
         async with self._reload_lock:
             # After a reload the processes before it still hold the connections that they had.
-            processes = [self._haproxy._proc, *self._haproxy._old_procs]
-            alive = [each for each in processes if each is not None and each.returncode is None]
-            # After the signal it takes no new connection here either.
+            newest, older = self._haproxy._proc, self._haproxy._old_procs
+            alive = [each for each in (newest, *older) if each is not None and each.returncode is None]
+            # After the signal it takes no new connection here either, and listens no more.
             asked = await self._connect()
+            ports = set[int]()
+            if newest in alive:
+                with suppress(OSError):
+                    ports = listening(newest.pid)
             for each in alive:
                 each.send_signal(signal.SIGUSR1)
             limit_s = _FINISH_SHARE * constants.PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S
             with suppress(TimeoutError):
                 async with asyncio.timeout(limit_s):
-                    newest = processes[0] if asked else None
-                    await asyncio.gather(*(self._done(each, asked if each is newest else None) for each in alive))
+                    waits = (self._done(each, asked if each is newest else None, ports) for each in alive)
+                    await asyncio.gather(*waits)
             if asked:
                 asked[1].close()
         await super().shutdown()
@@ -78,29 +83,26 @@ class SupervisedHAProxy(_BASE):  # type: ignore[misc]  # Ray's class has no type
                 return reader, writer
         return None
 
-    async def _done(self, process: Any, asked: Asked | None) -> None:
-        """Return once a process has ended, or, where it can be asked, has had no request for a while.
+    async def _done(self, process: Any, asked: Asked | None, ports: set[int]) -> None:
+        """Return once a process has ended, or has had no request for a while.
 
-        It would keep a connection of a client that sends nothing, such as a browser's, until its time is over.
+        It would keep a connection of a client that sends nothing, such as a browser's, until its time is over. The
+        newest can be asked. Those before it listen nowhere, but their connections tell, as they get no new ones.
         """
-        if asked is not None:
-            with suppress(Exception):  # It has ended, or says no more.
-                await self._idle(*asked)
-                return
+        before, since = None, self.event_loop.time()
+        with suppress(Exception):  # It has ended, or says no more.
+            while True:
+                if asked:
+                    under_way, all_so_far = await _sessions(*asked)
+                else:
+                    under_way, all_so_far = has_request(process.pid, ports), 0
+                now = self.event_loop.time()
+                if under_way or all_so_far != before:
+                    before, since = all_so_far, now
+                elif now - since >= _IDLE_S:
+                    return
+                await asyncio.sleep(_LOOK_EVERY_S)
         await process.wait()
-
-    async def _idle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        before, since = None, 0.0
-        while True:
-            writer.write(b"show stat\n")
-            text = (await reader.readuntil(_PROMPT)).decode().removesuffix(_PROMPT.decode())
-            rows = [row for row in csv.DictReader(text.lstrip("# ").splitlines()) if row["svname"] == "BACKEND"]
-            now, under_way, all_so_far = self.event_loop.time(), _sum(rows, "scur"), _sum(rows, "stot")
-            if under_way or all_so_far != before:
-                before, since = all_so_far, now
-            elif now - since >= _IDLE_S:
-                return
-            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _supervise(self) -> None:
         await self._haproxy_start_task
@@ -122,6 +124,14 @@ class SupervisedHAProxy(_BASE):  # type: ignore[misc]  # Ray's class has no type
             if not self._ending and code is not None:
                 _log.error("HAProxy ended with %s: it is started again", code)
                 await self._haproxy.start()
+
+
+async def _sessions(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[int, int]:
+    """Return how many requests are under way, and how many there were since HAProxy's start."""
+    writer.write(b"show stat\n")
+    text = (await reader.readuntil(_PROMPT)).decode().removesuffix(_PROMPT.decode())
+    rows = [row for row in csv.DictReader(text.lstrip("# ").splitlines()) if row["svname"] == "BACKEND"]
+    return _sum(rows, "scur"), _sum(rows, "stot")
 
 
 def _sum(rows: Iterable[Mapping[str, str]], key: str) -> int:

@@ -188,13 +188,22 @@ def left(before: dict[int, str], serving: Serving) -> list[str]:
     return [*still, *processes.of(None, serving.mark).values()]
 
 
+def answers(session: requests.Session, url: str) -> bool:
+    try:
+        return session.get(url, timeout=5).status_code > 0
+    except requests.ConnectionError:
+        return False
+
+
 def test_at_idle_ctrl_c_ends_every_process(cache: object) -> None:  # noqa: ARG001
-    with pitstop_run(CONFIG, only(model("two", ms=1))) as serving:
+    # A browser keeps connections that are idle: one in HAProxy's first process, before it has routes, one in its last.
+    with pitstop_run(CONFIG, only(model("two", ms=1))) as serving, requests.Session() as early:
+        wait_until(partial(answers, early, serving.url), "HAProxy does not answer")
         serving.wait_for("Ready at", timeout_s=300)
         everything = processes.of(serving.process.pid, serving.mark)
+        assert sum("haproxy" in line for line in everything.values()) > 1
         lines = "\n".join(everything.values())
         assert [name for name in ("haproxy", "raylet", "gcs_server", "dashboard") if name not in lines] == []
-        # A browser and the server itself keep connections that are idle.
         with requests.Session() as idle:
             assert idle.get(f"{serving.url}/openapi.json", timeout=20).ok
             assert idle.get(serving.model("two"), timeout=20).ok

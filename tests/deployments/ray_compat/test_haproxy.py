@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ ray_haproxy = pytest.importorskip("ray.serve._private.haproxy")
 from ray.serve._private import application_state  # noqa: E402
 from ray.serve._private import controller as ray_controller  # noqa: E402  # Ray first: else there is nothing to test.
 
-from deployments import haproxy, haproxy_safety  # noqa: E402
+from deployments import haproxy, haproxy_safety, tcp_connections  # noqa: E402
 from deployments.ray_compat import haproxy_manager  # noqa: E402
 from deployments.ray_compat.haproxy_manager import SupervisedHAProxy  # noqa: E402
 from pitstop.ports import Ports  # noqa: E402
@@ -131,7 +132,7 @@ def test_a_haproxy_that_ends_since_a_reload_replaces_it_is_no_error(caplog: pyte
 
 HAPROXY = """
 global
-    stats socket {folder}/admin.sock mode 600 level admin
+    stats socket {folder}/admin.sock mode 600 level admin expose-fd listeners
 defaults
     mode http
     option idle-close-on-response
@@ -142,6 +143,7 @@ frontend all
     bind 127.0.0.1:{port}
     default_backend models
 backend models
+    http-reuse always
     server one 127.0.0.1:{model}
 """
 
@@ -166,44 +168,64 @@ class Model(BaseHTTPRequestHandler):
         """Print nothing."""
 
 
-def test_a_stop_waits_for_requests_and_not_for_connections_that_are_idle(tmp_path: Path) -> None:
-    """As HAProxy is at a stop: the signal is sent, and it would keep the idle connection for a minute."""
+@pytest.fixture
+def model() -> Iterator[int]:
+    """A server behind HAProxy, and its port."""
+    Model.asked.clear()
+    Model.answer.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
-    async def stop(url: str, config: Path) -> None:
-        process = await asyncio.create_subprocess_exec(ray_haproxy.get_haproxy_binary(), "-db", "-f", str(config))
-        manager: Any = SimpleNamespace(event_loop=asyncio.get_running_loop())
-        manager._haproxy = SimpleNamespace(cfg=SimpleNamespace(socket_path=str(tmp_path / "admin.sock")))
-        manager._idle = lambda *asked: SupervisedHAProxy._idle(manager, *asked)
+
+@pytest.mark.parametrize("reloaded", [False, True], ids=["in the newest process", "in one before a reload"])
+def test_a_stop_waits_for_requests_and_not_for_connections_that_are_idle(
+    reloaded: bool, model: int, tmp_path: Path
+) -> None:
+    """As HAProxy is at a stop: the signal is sent, and it would keep the idle connection for a minute."""
+    manager: Any = SimpleNamespace()
+    manager._haproxy = SimpleNamespace(cfg=SimpleNamespace(socket_path=str(tmp_path / "admin.sock")))
+
+    async def start(*more: str) -> Any:
+        argv = [ray_haproxy.get_haproxy_binary(), "-db", "-f", str(tmp_path / "h.cfg"), *more]
+        process = await asyncio.create_subprocess_exec(*argv)
+        while port not in tcp_connections.listening(process.pid):
+            await asyncio.sleep(0.05)
+        return process
+
+    async def stop(url: str) -> None:
+        manager.event_loop = asyncio.get_running_loop()
+        process = newest = await start()
+        asked = None if reloaded else await SupervisedHAProxy._connect(manager)
+        assert reloaded or asked
         with requests.Session() as idle, requests.Session() as busy:
-            while not (asked := await SupervisedHAProxy._connect(manager)):
-                await asyncio.sleep(0.05)
             assert (await asyncio.to_thread(idle.get, url)).ok
+            if reloaded:
+                assert (await asyncio.to_thread(busy.get, url)).ok
+                newest = await start("-sf", str(process.pid), "-x", str(tmp_path / "admin.sock"))
             answer = asyncio.ensure_future(asyncio.to_thread(busy.post, url))
             await asyncio.to_thread(Model.asked.wait, 30)
+            ports = tcp_connections.listening(newest.pid)
             process.send_signal(signal.SIGUSR1)
-            done = asyncio.ensure_future(SupervisedHAProxy._done(manager, process, asked))
+            done = asyncio.ensure_future(SupervisedHAProxy._done(manager, process, asked, ports))
             await asyncio.wait([done], timeout=3 * haproxy_manager._IDLE_S)
             assert not done.done()
             Model.answer.set()
             assert (await answer).ok
             await asyncio.wait_for(done, 30)
             assert process.returncode is None
-        asked[1].close()
-        process.kill()
-        await process.wait()
+        for each in {process, newest}:
+            each.kill()
+            await each.wait()
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        with Ports() as ports:
-            port = ports.one()
-            (tmp_path / "h.cfg").write_text(HAPROXY.format(folder=tmp_path, port=port, model=server.server_port))
-            asyncio.run(stop(f"http://127.0.0.1:{port}", tmp_path / "h.cfg"))
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with Ports() as ports:
+        port = ports.one()
+        (tmp_path / "h.cfg").write_text(HAPROXY.format(folder=tmp_path, port=port, model=model))
+        asyncio.run(stop(f"http://127.0.0.1:{port}"))
 
 
 def test_a_port_that_is_taken_is_named_in_two_lines() -> None:
