@@ -5,8 +5,8 @@
 
 Each is of a process of its own. A typo and a port that is taken: from its start to its exit, with the sentence said.
 Ctrl-C at idle, and SIGTERM under 60 requests a second: from the signal to the exit, with no process left. At idle two
-clients keep a connection, as a browser does: one from before HAProxy has routes, and so to an older process of it. Under
-load it counts the requests that were accepted and not answered: there should be none.
+clients keep a connection, as a browser does: one from before HAProxy has routes, so that an older process of it has it.
+Under load it counts the requests that were accepted and not answered: there should be none.
 """
 
 import signal
