@@ -28,6 +28,8 @@ CHANGES = (
     ("mode 666 level admin", "mode 600 level admin"),
     # Without routes HAProxy says 404, which tells a client not to try again.
     ("\nbackend default_backend\n", _NO_ROUTES),
+    # A process from before a reload looks busy while it keeps a connection to a replica: by default up to 15 s.
+    ("    balance {{ config", "    default-server pool-purge-delay 1s\n    balance {{ config"),
 )
 
 
