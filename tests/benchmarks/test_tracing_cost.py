@@ -23,6 +23,6 @@ def test_a_way_without_tracing_is_the_shipped_config_and_the_others_differ_in_tr
 
 def test_the_loss_is_the_median_over_the_rounds_at_the_most_connections() -> None:
     def way(*rates: float) -> list[Closed]:
-        return [Closed(1, [Round(1, 1, 1, 1)] * len(rates)), Closed(64, [Round(rate, 1, 1, 1) for rate in rates])]
+        return [Closed(1, [Round(1, 1, 1, 1, 0)] * len(rates)), Closed(64, [Round(rate, 1, 1, 1, 0) for rate in rates])]
 
     assert lost({NOT_TRACED: way(100, 200, 100), SAMPLED: way(99, 190, 100)}, SAMPLED) == pytest.approx(0.01)
