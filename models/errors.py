@@ -1,4 +1,4 @@
-"""The one error of this package: a model that must not be served, and why."""
+"""The error of this package: a model that must not be served, and why. Who decides by an error asks its class."""
 
 import re
 
@@ -17,6 +17,21 @@ class ModelError(Exception):
     def help(self) -> str:
         """What to do about it; "" if the text does not say."""
         return str(self).partition(_HELP)[2]
+
+
+class ArgumentsError(ModelError):
+    """What a factory was called with may be wrong; `{arguments}` in `advice` is where they are given."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(what, advice)  # By these another process makes it again.
+        self._what, self._advice = what, advice
+
+    def __str__(self) -> str:
+        return self.given_in("source.kwargs")
+
+    def given_in(self, arguments: str) -> str:
+        """Return its text for arguments that a config, or a flag, gives."""
+        return f"{self._what}{_HELP}{self._advice.format(arguments=arguments)}"
 
 
 def without_folders(text: str) -> str:

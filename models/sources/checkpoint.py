@@ -28,6 +28,10 @@ _TRUST_HELP = (
 )
 
 
+class PickledError(ModelError):
+    """The file holds a pickled object, not plain weights."""
+
+
 def read(path: Path, location: str, checked: bool = False) -> dict[str, Any]:
     """Return the file's content, by key; values may be other than tensors if a trainer saved more than weights.
 
@@ -115,7 +119,7 @@ def _weights_only(path: Path, location: str) -> dict[str, Any]:
     except (pickle.UnpicklingError, ModuleNotFoundError, AttributeError) as error:
         if not zipfile.is_zipfile(path) and not _head(path).startswith(b"\x80"):
             raise ModelError(f"{location}: is not a checkpoint that torch can read\nhelp: save it again") from error
-        raise ModelError(
+        raise PickledError(
             f"{location}: holds a pickled object, not plain weights\n{_TRUST_HELP.format(location)}"
         ) from error
     except Exception as error:

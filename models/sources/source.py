@@ -11,7 +11,7 @@ from torch import nn
 
 from configs.schema import ModelConfig, SourceConfig
 
-from ..errors import ModelError
+from ..errors import ArgumentsError, ModelError
 from ..user_code import call, call_at_start, described, import_advice
 from . import checkpoint, exported_program
 from .files import fetch, shown
@@ -93,13 +93,15 @@ def _takes(make: object, kwargs: dict[str, object]) -> bool:
 
 def _raised(factory: str, error: Exception, takes: bool) -> ModelError:
     if isinstance(error, TypeError) and not takes:
-        return ModelError(f"{factory}: {error}\nhelp: put its arguments into source.kwargs")
+        return ArgumentsError(f"{factory}: {error}", "give its arguments as {arguments}")
     lines = without_secrets(described(error)).splitlines()
     said = lines[0][:300] if len(lines) == 1 else f"{lines[0][:300]} … {lines[-1][-300:]}"
-    help_ = import_advice(error) or "correct the factory, or the arguments that source.kwargs gives it"
+    what, help_ = f"factory {factory} raised {said}", import_advice(error)
     if isinstance(error, OSError):
         help_ = "see that the files it reads are there; for from_pretrained, name a function of yours that calls it"
-    return ModelError(f"factory {factory} raised {said}\nhelp: {help_}")
+    if help_:
+        return ModelError(f"{what}\nhelp: {help_}")
+    return ArgumentsError(what, "correct the factory, or the arguments that {arguments} gives it")
 
 
 def _torchscript(path: Path, location: str) -> nn.Module:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..errors import ModelError
+from ..errors import ArgumentsError, ModelError
 from ..runtime.returned_values import dtype_class
 from .checkpoint import is_extra, tensors_of
 
@@ -85,10 +85,12 @@ def _check(tensors: Tensors, expected: Tensors, location: str) -> None:
     wrong = {"missing": missing, "unknown": surplus, "wrong shape:": shapes, "wrong dtype:": dtypes}
     said = [f"{what} {_some(names)}" for what, names in wrong.items() if names]
     if said:
-        help_ = "check source.kwargs (number of classes, width) and that the checkpoint is this network's"
+        what = f"{location}: does not fit the network: {'; '.join(said)}"
         if dtypes and len(said) == 1:
             help_ = "weights may differ in width (FP16, FP32), not in kind; save them again from the network itself"
-        raise ModelError(f"{location}: does not fit the network: {'; '.join(said)}\nhelp: {help_}")
+            raise ModelError(f"{what}\nhelp: {help_}")
+        help_ = "check {arguments} (number of classes, width) and that the checkpoint is this network's"
+        raise ArgumentsError(what, help_)
 
 
 def _some(names: list[str], most: int = 3) -> str:

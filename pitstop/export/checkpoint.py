@@ -33,9 +33,7 @@ def plainly(load: Callable[[], T], location: str | None) -> T:
     """Load; where the file is a pickle, name the flag that this command has for it."""
     try:
         return load()
-    except ModelError as error:
-        if "pickled object" not in str(error):
-            raise
+    except checkpoint.PickledError as error:
         raise ModelError(
             f"{location}: holds a pickled object, not plain weights; loading it would run its author's code\n"
             "help: where you trust the file, add --trust-pickle: it is then loaded in a subprocess"

@@ -15,6 +15,7 @@ from models.sources.urls import shown
 
 from ..measure.hardware import versions
 from ..report.terminal import plain_console
+from . import signature_flags
 from .job import Job, Made
 from .options import ExportOptions
 from .origin import job_of
@@ -35,7 +36,8 @@ def export(options: ExportOptions, console: Console | None = None) -> int:
         if options.mar is not None:
             from .mar_import import bring
 
-            return bring(options, console)
+            bring(options, console)
+            return DONE
         return _export(options, console)
     except (ConfigError, ModelError) as error:
         console.print(str(error), style="red")
@@ -57,7 +59,8 @@ def _export(options: ExportOptions, console: Console) -> int:
         try:
             made = _make(job)
         except ModelError as error:
-            raise ModelError(str(error).replace(f"{job.dest}: ", f"{options.dest}: ")) from error
+            said = str(error) if options.config is not None else signature_flags.said(error)
+            raise ModelError(said.replace(f"{job.dest}: ", f"{options.dest}: ")) from error
         Path(job.dest).replace(options.dest)
     _show(options, job, made, console)
     return DONE

@@ -20,11 +20,12 @@ from .mar_handler import Handled
 from .mar_settings import Settings
 from .options import ExportOptions
 
+LOST = "not carried over"
 _UNWANTED = {"__pycache__", "__MACOSX"}
 
 
-def bring(options: ExportOptions, console: Console) -> int:
-    """Import the archive and return the exit status; a ModelError leaves no new folder behind."""
+def bring(options: ExportOptions, console: Console) -> list[str]:
+    """Import the archive and return what was not carried over; a ModelError leaves no new folder behind."""
     assert options.mar is not None
     if options.source or options.config or options.model or options.to:
         raise ModelError("--mar: goes with no SOURCE, --config, --model or --to\nhelp: the archive says what it holds")
@@ -35,17 +36,16 @@ def bring(options: ExportOptions, console: Console) -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                _bring(options, unpack(options.mar, Path(folder)), module, console)
+                return _bring(options, unpack(options.mar, Path(folder)), module, console)
             except ModelError as error:
-                raise ModelError(str(error).replace(f"{folder}/", "")) from error
+                raise ModelError(signature_flags.said(error).replace(f"{folder}/", "")) from error
     except BaseException:
         if not existed:
             shutil.rmtree(options.dest, ignore_errors=True)
         raise
-    return 0
 
 
-def _bring(options: ExportOptions, archive: Archive, module: str, console: Console) -> None:
+def _bring(options: ExportOptions, archive: Archive, module: str, console: Console) -> list[str]:
     settings = mar_settings.translate(_own(archive), _properties(options, archive), archive.name)
     _copy(archive, options.dest, settings)
     handled = mar_handler.handle(archive, options.dest, module, signature_flags.tensors("--input", options.inputs))
@@ -63,6 +63,7 @@ def _bring(options: ExportOptions, archive: Archive, module: str, console: Conso
     path = options.yaml or options.dest / f"{args['name']}.yaml"
     path.write_text(mar_yaml.render(str(options.mar), args, deployment, lost), encoding="utf-8")
     _show(options, path, [*settings.kept, *handled.kept, *brought.kept], lost, console)
+    return lost
 
 
 def module_of(dest: Path) -> str:
@@ -132,7 +133,7 @@ def _show(options: ExportOptions, path: Path, kept: list[str], lost: list[str], 
     for each in kept:
         console.print(f"kept: {each}")
     for each in lost:
-        console.print(f"not carried over: {each}", style="yellow")
+        console.print(f"{LOST}: {each}", style="yellow")
     # The folder is younger than what the import system remembers of its parent.
     importlib.invalidate_caches()
     _, problems = check(path)

@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from configs.schema import OutputConfig, TensorConfig
-from models.errors import ModelError
+from models.errors import ArgumentsError, ModelError
 
 _FORM = "NAME:DATATYPE:SHAPE"
 _EXAMPLE = "image:UINT8:-1,1,8,8"
@@ -41,6 +41,11 @@ def kwargs(texts: Sequence[str], flag: str = "--arg") -> dict[str, object]:
         except yaml.YAMLError as error:
             raise ModelError(f"{flag} {text!r}: its value is not YAML\nhelp: quote it as YAML would want") from error
     return found
+
+
+def said(error: ModelError) -> str:
+    """Return an error's text for a user who gives a factory's arguments with --arg."""
+    return error.given_in("--arg NAME=VALUE") if isinstance(error, ArgumentsError) else str(error)
 
 
 def lengths(text: str | None) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from models.errors import ModelError
 from models.sources.urls import shown
 
 from ..child_process import how_it_ended
+from . import signature_flags
 from .job import Job, Made
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def main() -> None:
     try:
         text = _do(job).model_dump_json()
     except ModelError as error:
-        text = json.dumps({"error": str(error)})
+        text = json.dumps({"error": signature_flags.said(error)})
     answer.write_text(text, encoding="utf-8")
 
 

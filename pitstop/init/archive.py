@@ -11,7 +11,7 @@ from models.signature import listed
 from models.sources import source
 from models.startup.prepare import freeze_in_eval
 
-from ..export.mar_import import bring, module_of
+from ..export.mar_import import LOST, bring, module_of
 from ..export.options import ExportOptions
 from .draft import Draft, Kind
 from .options import InitOptions
@@ -34,14 +34,14 @@ def draft(name: str, path: Path, options: InitOptions, folder: Path, final: Path
         yaml=config,
         force=True,
     )
-    heard = io.StringIO()
-    bring(order, Console(file=heard, soft_wrap=True))
+    lost = bring(order, Console(file=io.StringIO(), soft_wrap=True))
     app = yaml.safe_load(config.read_text(encoding="utf-8"))["applications"][-1]
     config.unlink()
     args, [deployment] = app["args"], app["deployments"]
     model = parse_model(args, str(path))
     whole = run(model, freeze_in_eval(source.load(model.source)))
-    said = [line for line in heard.getvalue().splitlines() if line.startswith("not carried over:")]
     more = {key: value for key, value in deployment.items() if key not in ("name", "max_ongoing_requests")}
     kind: Kind = "picture" if model.predict.decode else "tensors"
-    return Draft(name, (args,), kind, listed(whole.outputs), tuple(said), more, row_sizes(whole))
+    return Draft(
+        name, (args,), kind, listed(whole.outputs), tuple(f"{LOST}: {each}" for each in lost), more, row_sizes(whole)
+    )

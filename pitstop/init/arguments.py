@@ -141,10 +141,8 @@ def _each_number(content: Mapping[str, Any]) -> Iterator[int]:
         yield from range(1, 13)
 
 
-def as_flags(message: str, given: Sequence[str]) -> str:
-    """Return what is wrong with a network in the words of the command line; a text that may be a list is named."""
-    said = message.replace("put its arguments into source.kwargs", "give its arguments with --arg NAME=VALUE")
-    said = said.replace("source.kwargs", "--arg")
+def with_lists(said: str, given: Sequence[str]) -> str:
+    """Return what is wrong with a network, and each --arg whose text may have been meant as a list."""
     try:
         return "\n      ".join([said, *lists(signature_flags.kwargs(given))])
     except ModelError:

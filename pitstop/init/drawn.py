@@ -35,7 +35,7 @@ def kept(given: dict[str, Any], module: nn.Module, path: Path) -> tuple[dict[str
             return found, ""
         why = "its state_dict does not hold all of them"
     except Exception as error:  # The network's own state_dict may raise anything.
-        why = str(error).partition("\nhelp: ")[0] if isinstance(error, ModelError) else first_line(error)
+        why = error.what if isinstance(error, ModelError) else first_line(error)
         # The folder is a draft's, and gone soon.
         why = " ".join(why.replace(str(path), path.name).split())
     path.unlink(missing_ok=True)

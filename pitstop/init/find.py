@@ -21,7 +21,7 @@ from ..check.open_model import told
 from ..child_process import Report
 from ..export import signature_flags
 from . import archive, drawn, examples, pictures, texts
-from .arguments import arguments_of, as_flags, lists
+from .arguments import arguments_of, lists, with_lists
 from .draft import Draft, Kind
 from .guess import Guess
 from .infer import infer, needed
@@ -42,7 +42,8 @@ def find(order: tuple[InitOptions, str, str], report: Report) -> None:
     try:
         report((True, _draft(options, Path(folder), Path(final))))
     except BaseException as error:  # A factory may raise anything, SystemExit too.
-        report((False, as_flags(told(error), options.arguments)))
+        said = signature_flags.said(error) if isinstance(error, ModelError) else told(error)
+        report((False, with_lists(said, options.arguments)))
 
 
 def _draft(options: InitOptions, folder: Path, final: Path) -> Draft:

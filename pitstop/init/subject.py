@@ -88,13 +88,14 @@ def _refuse_pickle(path: Path) -> None:
 
     try:
         checkpoint.read(path, str(path))
-    except ModelError as error:
-        if "pickled object" in str(error):
-            raise ModelError(
-                f"{path}: holds a pickled object, not plain weights; loading it would run its author's code\n"
-                "help: where you trust the file, convert it once, then give the result as --weights of the network:\n"
-                f"      pitstop export {path} -o model.safetensors --trust-pickle"
-            ) from error
+    except checkpoint.PickledError as error:
+        raise ModelError(
+            f"{path}: holds a pickled object, not plain weights; loading it would run its author's code\n"
+            "help: where you trust the file, convert it once, then give the result as --weights of the network:\n"
+            f"      pitstop export {path} -o model.safetensors --trust-pickle"
+        ) from error
+    except ModelError:
+        pass
 
 
 def _task(path: Path) -> Task:

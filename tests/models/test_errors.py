@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from configs.problems import ConfigError
-from models.errors import ModelError, first_line, without_folders
+from models.errors import ArgumentsError, ModelError, first_line, without_folders
 from models.startup.check_error import CheckError, failing
 from models.startup.check_results import Failed, Padding
 
@@ -14,6 +14,12 @@ def test_a_model_error_has_two_parts() -> None:
     error = ModelError("the weights do not fit\nhelp: use those of this network")
     assert (error.what, error.help) == ("the weights do not fit", "use those of this network")
     assert (ModelError("no advice").what, ModelError("no advice").help) == ("no advice", "")
+
+
+def test_an_error_of_arguments_says_how_a_config_gives_them_and_how_a_flag_does() -> None:
+    for error in (found := ArgumentsError("{x} is off", "check {arguments}"), pickle.loads(pickle.dumps(found))):
+        assert (str(error), error.what) == ("{x} is off\nhelp: check source.kwargs", "{x} is off")
+        assert error.given_in("--arg") == "{x} is off\nhelp: check --arg"
 
 
 @pytest.mark.parametrize(

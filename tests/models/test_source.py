@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from configs.schema import SourceConfig
-from models.errors import ModelError
+from models.errors import ArgumentsError, ModelError
 from models.sources.files import digest
 from models.sources.source import load
 from tests.models.networks import Extra, Linear
@@ -62,7 +62,7 @@ def test_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
 
 def test_weights_that_do_not_fit_name_what_is_off(tmp_path: Path) -> None:
     save_file({"layer.weight": torch.zeros(3, 4), "head.bias": torch.zeros(1)}, tmp_path / "w.safetensors")
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(ArgumentsError) as caught:
         load(source(weights=str(tmp_path / "w.safetensors")))
     text = str(caught.value)
     assert "missing layer.bias" in text
@@ -87,7 +87,7 @@ def test_a_factory_that_cannot_be_used_says_why(factory: str, says: str) -> None
 
 
 def test_arguments_that_the_factory_lacks_are_named() -> None:
-    with pytest.raises(ModelError, match="depth"):
+    with pytest.raises(ArgumentsError, match=r"depth.*\nhelp: give its arguments as source\.kwargs"):
         load(source(kwargs={"depth": 3}))
 
 

@@ -44,6 +44,7 @@ def test_arguments_of_the_factory_are_read_as_yaml() -> None:
         (["-o", "w.pt", "--to", "pt2", *LINEAR], "pt2 files end with .pt2"),
         (["-o", "w.pt2", "--to", "pt3", *LINEAR], "did you mean 'pt2'?"),
         (["-o", "w.pt2"], "nothing to export"),
+        (["-o", "w.pt2", *LINEAR, "--arg", "depth=3"], "give its arguments as --arg NAME=VALUE"),
         (["-o", "w.pt2", "--factory", "tests.models.networks:Linear"], "give each with --input"),
         (["-o", "w.pt2", "--factory", "nowhere"], "is not package.module:callable"),
         (["-o", "w.pt2", "--factory", "tests.models.networks:Lineal", *LINEAR[2:]], "has no 'Lineal'"),

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from models.errors import ModelError
 from models.startup.prepare import freeze_in_eval
 from pitstop.init import texts, told, write
-from pitstop.init.arguments import as_flags
+from pitstop.init.arguments import with_lists
 from pitstop.init.draft import Draft
 from pitstop.init.find import as_said
 from pitstop.init.infer import infer
@@ -29,12 +29,12 @@ class Batched(nn.Module):
 
 
 def test_a_text_that_may_be_a_list_is_shown_as_one() -> None:
-    said = as_flags("a:B: raised\nhelp: check source.kwargs (width)", ["heads=click, buy", "n=3"])
+    said = with_lists("a:B: raised\nhelp: check it", ["heads=click, buy", "n=3"])
     assert said.splitlines()[1:] == [
-        "help: check --arg (width)",
+        "help: check it",
         """      heads is one text; if it is a list, write --arg 'heads=["click","buy"]'""",
     ]
-    assert as_flags("no", ["n=3", "heads=[1, 2]"]) == "no"
+    assert with_lists("no", ["n=3", "heads=[1, 2]"]) == "no"
 
 
 def test_inputs_that_are_missing_are_listed() -> None:
