@@ -15,7 +15,7 @@ from ..core.errors import BadRequest, show
 from ..core.request import InferRequest, InferResult, RequestedOutput
 from ..protocol.classification import as_requested
 from ..protocol.encoding import from_binary, from_json, one_element, to_binary, to_json
-from ..protocol.json_text import BOM, OTHER_CHARACTERS, load
+from ..protocol.json_text import BOM, InvalidJson, load
 from ..protocol.parameters import flag, in_message, object_of, reserved, scheduling, seed
 from ..protocol.requested_outputs import check, declared, requested_outputs
 
@@ -81,10 +81,10 @@ def _load(text: Body, header_length: int | None) -> dict[str, Any]:
     announced = f"the request's JSON, by Inference-Header-Content-Length its first {header_length} bytes,"
     try:
         message = load(text, announced if header_length else "the request", binary_may_follow=not header_length)
-    except BadRequest as error:
+    except InvalidJson as error:
         # A picture, a form or a text; JSON that is broken begins as JSON does.
         begins_as_json = bytes(text[:64]).removeprefix(BOM).lstrip()[:1] in (b"{", b"[")
-        if header_length is None and not begins_as_json and not error.message.endswith(OTHER_CHARACTERS):
+        if header_length is None and not begins_as_json and error.reason != "other_characters":
             raise BadRequest(f"{error.message}; {_ELSEWHERE}") from error
         raise
     if type(message) is not dict:

@@ -40,8 +40,8 @@ def is_data(body: bytes, content_type: str) -> bool:
     return not (_has_instances(body) if kind.startswith("text/") else is_json(body, content_type))
 
 
-def unreadable(sentence: str, body: bytes, content_type: str) -> str:
-    """Return the error of an unreadable body, `sentence`, with a hint, or as it is if there is none."""
+def unreadable(sentence: str, body: bytes, content_type: str) -> str | None:
+    """Return the error of an unreadable body, `sentence`, with a hint; None if there is none."""
     kind = content_type.lower()
     if body[:5].lower() == b"data:":
         return f"the body is a data URL: decode the base64 behind its comma; {sentence}; {SEND}"
@@ -52,7 +52,7 @@ def unreadable(sentence: str, body: bytes, content_type: str) -> str:
         return f"{sentence}; curl -d drops line ends: {SEND}"
     if kind.startswith("text/"):
         return f"{sentence}; it was sent as text ({kind.partition(';')[0][:40]}): {SEND}"
-    return sentence
+    return None
 
 
 def no_instances(sentence: str, body: bytes, content_type: str) -> str:

@@ -23,7 +23,7 @@ from ..core.request import IsDisconnected, PredictAnswer, PredictRequest
 from ..hook_threads import INLINE_ROWS, HookThreads
 from ..http.bodies import HEAVY_BYTES
 from ..protocol.encoding import as_bytes, from_json, one_element
-from ..protocol.json_text import NOT_FINITE, load
+from ..protocol.json_text import InvalidJson, load
 from ..protocol.parameters import object_of, seed, seed_in_text
 from ..protocol.shapes import check_shape
 from .answers import WriteAnswer, written
@@ -133,10 +133,9 @@ class Predictor:
         except ValueError as error:
             if not (sentence := text_of(error)):
                 raise InferenceFailed(error) from None
-            told = unreadable(sentence, body, content_type)
             # Ours is no sentence of the user's own, so it gets the command in any case.
-            more = f"; {self._way}" if told == sentence and self.takes == "image" else ""
-            raise BadRequest(told + more) from error
+            plain = f"{sentence}; {self._way}" if self.takes == "image" else sentence
+            raise BadRequest(unreadable(sentence, body, content_type) or plain) from error
         except Exception as error:  # The user's own code; whatever it raises, only this request may suffer.
             raise InferenceFailed(error) from None
         try:
@@ -158,7 +157,7 @@ class Predictor:
             yield
         except BadRequest as error:
             # Numbers that JSON does not have are sent in another way than the model's own.
-            elsewhere = error.message.endswith(NOT_FINITE)
+            elsewhere = isinstance(error, InvalidJson) and error.reason == "not_finite"
             raise BadRequest(error.message if elsewhere else f"{explained(error.message)}; {self._way}") from error
 
     def _columns(self, rows: list[Any]) -> dict[str, Array]:
