@@ -33,7 +33,14 @@ Report = Callable[[Any], None]
 
 
 class EndedError(Exception):
-    """The process ended, or was ended, before its work was done. The text is a predicate: `ended with signal 11`."""
+    """The process ended, or was ended, before its work was done. The text is a predicate: `ended with signal 11`.
+
+    `crashed`: a signal that was not ours ended it.
+    """
+
+    def __init__(self, how: str, crashed: bool = False) -> None:
+        super().__init__(how)
+        self.crashed = crashed
 
 
 class TooSlowError(EndedError):
@@ -121,13 +128,18 @@ def _next(ours: Connection, process: "subprocess.Popen[bytes]", limit_s: float, 
     # Asked in turns, since a process that the child started may keep its end of the pipe open.
     while not ours.poll(_POLL_S):
         if process.poll() is not None and not ours.poll():
-            raise EndedError(how_it_ended(process.returncode, _last_line(said)))
+            raise _ended(process, said)
         if time.monotonic() > ends:
             raise TooSlowError(f"took longer than {limit_s:.0f} s")
     try:
         return ours.recv()
     except (EOFError, ConnectionResetError):
-        raise EndedError(how_it_ended(process.wait(), _last_line(said))) from None
+        raise _ended(process, said) from None
+
+
+def _ended(process: "subprocess.Popen[bytes]", said: IO[bytes]) -> EndedError:
+    code = process.wait()
+    return EndedError(how_it_ended(code, _last_line(said)), crashed=code < 0)
 
 
 def last_lines(printed: IO[bytes], count: int) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..problems import Keys, Problem, child, items, mapping, where
 from ..schema import Tunables
-from ..suggest import advise
+from ..suggest import closest
 from .callables import missing_in_module
 from .ray_variables import known as known_to_ray
 from .ray_variables import unreadable
@@ -63,8 +63,8 @@ def _values(raw: object, keys: Keys) -> Iterator[Problem]:
             yield Problem(path, where(raw, path), what, f'write {kind}, such as "60"')
         known = known_to_ray()
         if known and str(name).startswith("RAY_SERVE_") and name not in known:
-            best = advise(name, known)
-            guess = best if best.startswith("did you mean") else "check its name in Ray's documentation"
+            best = closest(name, known)
+            guess = f"did you mean {best!r}?" if best else "check its name in Ray's documentation"
             yield Problem(
                 path, where(raw, path), "the installed Ray Serve does not read this variable", guess, "warning"
             )

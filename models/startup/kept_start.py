@@ -27,7 +27,6 @@ from ..errors import first_line
 from ..signature import Shape
 from ..sources.files import digest, fetch
 from ..sources.resolve import module_of, resolve
-from .attempts import LEFT_OUT
 from .candidates import Candidate, Tried, field_of
 from .check_results import CheckResult, as_json, from_json
 from .opened_model import Checks
@@ -121,12 +120,7 @@ def read(key: store.Key | None, config: ModelConfig) -> Iterator[KeptStart]:
 
 
 def write(key: store.Key | None, found: KeptStart, built: bool) -> None:
-    """Keep the outcome of a start, or of a build, which goes to the store too.
-
-    Not of a start that left a candidate out: another may have ended it, and it is tried again after a day.
-    """
-    if not built and any(LEFT_OUT in each.reason for each in found.table):
-        return
+    """Keep the outcome of a start, or of a build, which goes to the store too."""
     store.write_json(_BUILDS if built else _STARTS, key, found.as_json(), publish=built)
 
 

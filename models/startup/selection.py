@@ -56,6 +56,8 @@ class Selection:
     key: str | None = None
     stale: Collection[Candidate] = ()
     tried: dict[Candidate, Tried] = field(default_factory=dict)
+    # Whether one was not tried, since it has ended the process of other starts.
+    left_out: bool = False
     # Of each candidate that ran, in their order: its forward over the first one's, by shape, and the first one's in ms.
     _over_first: dict[Candidate, dict[Shape, float]] = field(default_factory=dict)
     _first_ms: dict[Shape, float] = field(default_factory=dict)
@@ -137,6 +139,7 @@ class Selection:
             try:
                 with self._attempt(precision) as may:
                     if not may:
+                        self.left_out = True
                         raise ModelError(f"{precision}: {LEFT_OUT}")
                     ready = self._ready(precision)
             except ModelError as error:
@@ -149,6 +152,7 @@ class Selection:
                     if may or only:
                         champion = self._enter(candidate, ready, champion, only)
                     else:
+                        self.left_out = True
                         self.tried[candidate] = Tried(*_named(candidate), "refused", LEFT_OUT)
         return champion
 

@@ -126,7 +126,9 @@ class Start:
                 _log.info("%s: %s", config.name, each.line)
             opened = self._opened(bound, config, checked, chosen.ready, warmed, checks, table)
             outcome = opened.chosen, chosen.packed_from, config.outputs, checks.results, opened.forward_ms, table
-            kept_start.write(key, KeptStart(*outcome), self.minutes)
+            # What a start leaves out, another may have ended: it is tried again after a day.
+            if self.minutes or not selection.left_out:
+                kept_start.write(key, KeptStart(*outcome), self.minutes)
             return opened
         else:
             raise failed[0]

@@ -127,7 +127,7 @@ def _attempt(app: ModelApp, options: BuildOptions, console: Console, folder: str
             built = replace(built, ok=False, text=f"its build {slow}\nhelp: give it longer with --timeout")
         except child_process.EndedError as ended:
             text = f"its build {ended}\nhelp: read what it printed, above"
-            built = replace(built, ok=False, text=text, crashed="with signal" in str(ended))
+            built = replace(built, ok=False, text=text, crashed=ended.crashed)
         if not built.ok:
             console.print("\n".join(child_process.last_lines(printed, _SHOWN)))
     return built

@@ -155,7 +155,7 @@ def _ends(monkeypatch: pytest.MonkeyPatch, *ends: tuple[str | None, Exception | 
     return found
 
 
-CRASH = child_process.EndedError("ended the process with signal 11 (SIGSEGV)")
+CRASH = child_process.EndedError("ended the process with signal 11 (SIGSEGV)", crashed=True)
 DONE = Built(True, "built")
 
 

@@ -41,7 +41,7 @@ def test_a_process_that_the_work_forks_reports_nothing(order: str) -> None:
 def test_an_end_before_the_work_is_done_is_told(order: str, limit_s: float, said: str) -> None:
     with pytest.raises(EndedError) as ended:
         list(child_process.run(WORK, order, limit_s))
-    assert str(ended.value) == said
+    assert (str(ended.value), ended.value.crashed) == (said, order == "signal")
 
 
 def test_out_of_memory_is_named_as_what_it_may_be() -> None:
