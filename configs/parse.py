@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from .corrected import corrected
 from .key_paths import field_at, known_at
 from .key_places import advise_key_of
 from .open_sizes import OPEN_SIZE
-from .problems import ConfigError, Keys, Problem, where
+from .problems import ConfigError, Keys, Problem, value_at, where
 from .renamed_keys import renamed
 from .schema import ModelConfig, RootConfig, Tunables
 from .suggest import advise
@@ -101,13 +102,17 @@ def _problem(model: type[BaseModel], error: dict[str, Any], raw: object, base: K
     if error["type"] == "model_type":
         advice = f"write a mapping of the keys {', '.join(known_at(model, keys))}"
         return Problem(path, where(raw, path), f"has keys of its own; got {_short(error['input'])}", advice)
-    return Problem(path, where(raw, path), _what(error), _help(error, hint), kind=error["type"])
+    line = corrected(error["type"], keys, error["input"], value_at(raw, path[:-1]))
+    help_ = f"write `{line}`" if line else _help(error, hint)
+    return Problem(path, where(raw, path), _what(error), help_, kind=error["type"])
 
 
 def _what(error: dict[str, Any]) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] in _OWN:
         return message.partition("\nhelp: ")[0]
+    if error["type"] == "tuple_type":
+        message = "should be a list"
     if error["type"] == "string_pattern_mismatch":
         message = f"should match {error['ctx']['pattern']}"
     return f"{message[0].lower()}{message[1:]}; got {_short(error['input'])}"

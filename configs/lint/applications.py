@@ -1,11 +1,12 @@
 """Rules for a Serve config beyond Serve's own keys: names, routes, and batches that can fill."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..precisions import AUTO
 from ..problems import Keys, Problem, items, mapping, value_at, where
-from ..schema import ModelConfig
+from ..schema import NAME, ModelConfig
 from ..suggest import advise, closest
 
 MODEL = "deployments.app:model"
@@ -49,7 +50,7 @@ def _duplicates(raw: Mapping[str, Any], key: str, default: str) -> Iterator[Prob
 
 def _model(raw: object, app: App, keys: Keys) -> Iterator[Problem]:
     name = mapping(app, "args").get("name")
-    if isinstance(name, str):
+    if isinstance(name, str) and re.fullmatch(NAME, name):
         for key, expected in (("name", name), ("route_prefix", f"/v2/models/{name}")):
             yield from must_be(
                 raw, app, (*keys, key), expected, "the application and its route have the name in args.name"

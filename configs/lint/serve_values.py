@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from ..corrected import corrected
 from ..key_paths import entries, models_in
 from ..parse import AS_YAML
 from ..problems import Keys, Problem, where
@@ -24,14 +25,14 @@ def serve_values(raw: Mapping[str, Any], schema: type[BaseModel]) -> Iterator[Pr
         if field is None:
             continue
         allowed = frozenset(get_origin(each) or each for each in _types(field.annotation))
-        wrong = _wrong(allowed, value)
+        wrong = _wrong(allowed, value, path)
         if wrong:
             yield Problem(path, where(raw, path), *wrong)
         elif isinstance(value, Mapping) and dict in allowed:
             yield from _unread(raw, path, value, list(models_in(field.annotation)))
 
 
-def _wrong(allowed: frozenset[object], value: object) -> tuple[str, str] | None:
+def _wrong(allowed: frozenset[object], value: object, path: Keys) -> tuple[str, str] | None:
     needs_number = bool(allowed & _NUMBERS)
     if isinstance(value, float) and needs_number and not math.isfinite(value):
         return f"is {value}, but must be a finite number", "write a number"
@@ -46,7 +47,9 @@ def _wrong(allowed: frozenset[object], value: object) -> tuple[str, str] | None:
     else:
         return None
     what = {"float_type": "a number", "int_type": "a whole number", "bool_type": "true or false"}[kind]
-    return f"is {value!r}, but must be {what}", AS_YAML.get((kind, type(value)), f"write {what}")
+    line = corrected("int_type" if float not in allowed and int in allowed else kind, path[-1:], value)
+    help_ = f"write `{line}`" if line else AS_YAML.get((kind, type(value)), f"write {what}")
+    return f"is {value!r}, but must be {what}", help_
 
 
 def _unread(raw: object, path: Keys, value: Mapping[str, Any], classes: list[type[BaseModel]]) -> Iterator[Problem]:

@@ -35,7 +35,11 @@ def errors(found: list[Problem]) -> list[tuple[str, str]]:
     ],
 )
 def test_a_value_of_another_type_is_refused(changed: Lint, path: str, value: object, what: str) -> None:
-    assert errors(changed(**{path: value})) == [(path.rpartition("__")[2], what)]
+    found = changed(**{path: value})
+    assert errors(found) == [(path.rpartition("__")[2], what)]
+    if isinstance(value, str):
+        meant = "false" if value == "false" else value
+        assert [each.help for each in found] == [f"write `{path.rpartition('__')[2]}: {meant}`"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 import pytest
+import yaml
 from pydantic import BaseModel
 
 from configs.key_paths import models_in
@@ -176,10 +177,10 @@ def test_bounds_that_no_probe_can_keep_are_refused(datatype: str, bounds: dict[s
     "model, changes, help_",
     [
         (Tunables, {"max_batch_size": True}, "YAML reads yes, no, on and off as true and false"),
-        (Tunables, {"request_timeout_s": "1e3"}, "1000 or 1.0e+3 for 1e3, which YAML reads as text"),
+        (Tunables, {"request_timeout_s": "30s"}, "1000 or 1.0e+3 for 1e3, which YAML reads as text"),
         (ModelConfig, {"version": False}, 'so that YAML does not read true or false: "False"'),
         (ModelConfig, {"version": datetime.date(2026, 1, 2)}, 'so that YAML does not read a date: "2026-01-02"'),
-        (ModelConfig, {"cuda_graphs": "no"}, "write true or false, without quotes"),
+        (ModelConfig, {"cuda_graphs": "maybe"}, "write true or false, without quotes"),
         (ModelConfig, {True: 1}, "put the key in quotes"),
     ],
 )
@@ -187,6 +188,56 @@ def test_what_yaml_made_of_a_word_is_explained(model: type[BaseModel], changes: 
     data = {**NEEDED[model], **changes}
     (problem,) = problems_in(model, data, data)
     assert help_ in problem.help
+
+
+def tensor(shape: object, **more: object) -> dict[str, Any]:
+    return {"inputs": [{**TENSOR, "shape": shape, **more}]}
+
+
+@pytest.mark.parametrize(
+    "model, changes, line",
+    [
+        (ModelConfig, tensor(["-1 4"]), "shape: [-1, 4]"),
+        (ModelConfig, tensor([-1, "3 224", 224]), "shape: [-1, 3, 224, 224]"),
+        (ModelConfig, tensor(["batch 3"]), "shape: [batch, 3]"),
+        (ModelConfig, tensor(["-1", 4]), "shape: [-1, 4]"),
+        (ModelConfig, tensor([-1, "4"]), "shape: [-1, 4]"),
+        (ModelConfig, tensor([-1, 4.0]), "shape: [-1, 4]"),
+        (ModelConfig, tensor("[-1, 4]"), "shape: [-1, 4]"),
+        (ModelConfig, tensor("-1 4"), "shape: [-1, 4]"),
+        (ModelConfig, tensor([-1, 4], low="0"), "low: 0"),
+        (ModelConfig, tensor([-1, 4], high="2.5"), "high: 2.5"),
+        (ModelConfig, {"inputs": TENSOR}, "inputs: [{name: x, datatype: FP32, shape: [-1, 4]}]"),
+        (ModelConfig, {"name": "two tower"}, "name: two-tower"),
+        (ModelConfig, {"version": "v 1"}, "version: v-1"),
+        (ModelConfig, {"num_cpus": "0.5"}, "num_cpus: 0.5"),
+        (ModelConfig, {"batch_sizes": "1, 32"}, "batch_sizes: [1, 32]"),
+        (ModelConfig, {"batch_sizes": ["1 32"]}, "batch_sizes: [1, 32]"),
+        (ModelConfig, {"batch_sizes": 32}, "batch_sizes: [32]"),
+        (ModelConfig, {"cuda_graphs": "no"}, "cuda_graphs: false"),
+        (Tunables, {"max_batch_size": "8"}, "max_batch_size: 8"),
+        (Tunables, {"max_batch_size": 8.0}, "max_batch_size: 8"),
+        (Tunables, {"request_timeout_s": "1e3"}, "request_timeout_s: 1000"),
+    ],
+)
+def test_the_help_shows_the_line_as_it_was_meant_and_that_line_is_accepted(
+    model: type[BaseModel], changes: dict[str, Any], line: str
+) -> None:
+    data = {**NEEDED[model], **changes}
+    (problem,) = problems_in(model, data, data)
+    assert problem.help == f"write `{line}`"
+    [(key, value)] = yaml.safe_load(line).items()
+    of_tensor = [{**data["inputs"][0], key: value}] if key in ("shape", "low", "high") else None
+    assert wrong(model, {**data, **({"inputs": of_tensor} if of_tensor else {key: value})}) == []
+
+
+UNCLEAR = [tensor(4), tensor([3.224]), tensor("x;y"), {"batch_sizes": "few"}, {"lengths": {1: 32}}, {"num_cpus": "two"}]
+
+
+@pytest.mark.parametrize("changes", [*UNCLEAR, {"name": "§"}])
+def test_where_nothing_tells_what_was_meant_no_line_is_shown(changes: dict[str, Any]) -> None:
+    data = {**NEEDED[ModelConfig], **changes}
+    assert "`" not in "".join(problem.help.replace("`dims`", "") for problem in problems_in(ModelConfig, data, data))
 
 
 @pytest.mark.parametrize(
