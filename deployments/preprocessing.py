@@ -61,8 +61,8 @@ class Preprocessor:
             arrays = call(self._own, returned, rows)
         except Exception as error:  # As above: reading what it returned may raise anything.
             raise InferenceFailed(error) from None
-        if self._open_sizes and (refused := self._open_sizes.refused(arrays, even=False)):
-            raise BadRequest(refused)
+        if self._open_sizes and (said := self._open_sizes.refused(arrays, False, self._hook.if_too_long)):
+            raise BadRequest(said)
         if uneven := self._open_sizes.uneven(arrays):
             raise InferenceFailed(ModelError(f"preprocess returned arrays that share no batch: {uneven}"))
         return arrays

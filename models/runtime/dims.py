@@ -99,7 +99,7 @@ class OpenSizes:
     def holds(self, sizes: Sizes) -> Sizes:
         return tuple(dim.holds(size) for dim, size in zip(self.dims, sizes, strict=True))
 
-    def refused(self, arrays: Rows, even: bool = True) -> str | None:
+    def refused(self, arrays: Rows, even: bool = True, if_too_long: str = "shorten it") -> str | None:
         """Return the error text for arrays with a size that no batch has, or None.
 
         If they must be `even`, also for two sizes where they share one: else the smaller is padded to the larger.
@@ -108,7 +108,7 @@ class OpenSizes:
             for name, axis in places:
                 if (size := arrays[name].shape[axis]) > dim.sizes[-1]:
                     along = f"as {dim.name}" if dim.name else "along its open size"
-                    return f"{name!r} has {size} {along}, this model takes at most {dim.sizes[-1]}: shorten it"
+                    return f"{name!r} has {size} {along}, this model takes at most {dim.sizes[-1]}: {if_too_long}"
             if even and (sentence := _uneven(dim, places, arrays)):
                 several = len({name for name, _ in places}) > 1
                 return f"{sentence}: pad the shorter ones, a mask with 0" if several else sentence

@@ -21,10 +21,14 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A function of the user's, for one request's arrays; `takes_parameters` if it has a second parameter."""
+    """A function of the user's, for one request's arrays; `takes_parameters` if it has a second parameter.
+
+    `if_too_long` tells a client what to do about a row that is longer than the model takes.
+    """
 
     function: Callable[..., Any]
     takes_parameters: bool
+    if_too_long: str = "shorten it"
 
     def __call__(self, rows: Rows, parameters: Mapping[str, Any] | None = None) -> Any:
         # Some arrays are views of a body or of a batch; ingress replicas get theirs read-only from the network.

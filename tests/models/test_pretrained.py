@@ -179,7 +179,7 @@ def test_a_threshold_leaves_out_entities_and_a_wrong_one_is_the_clients(tmp_path
 def test_a_text_beyond_the_longest_is_refused_or_cut_if_the_request_says_so(tmp_path: Path) -> None:
     folder, long = directories.text_model(tmp_path), " ".join(["lazy dog"] * 40).encode()
     own = config(folder, "text-classification", lengths=[16])
-    with pytest.raises(BadRequest, match="this model takes at most 16"):
+    with pytest.raises(BadRequest, match="at most 16: shorten the text, or send the parameter truncate: true"):
         answers(own, [request("text", [long])])
     [cut] = answers(own, [request("text", [long], truncate=True)])
     words = transformers.AutoTokenizer.from_pretrained(folder)

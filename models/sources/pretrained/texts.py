@@ -19,6 +19,7 @@ from .pooling import sentences_of
 from .tokenizing import Tokenizing, decoded, padded
 
 _CUT = "truncate"
+_TOO_LONG = f"shorten the text, or send the parameter {_CUT}: true to have it cut"
 
 
 def classification_hooks(directory: Directory, config: ModelConfig) -> tuple[Hook, Hook | None]:
@@ -29,7 +30,7 @@ def classification_hooks(directory: Directory, config: ModelConfig) -> tuple[Hoo
     def tokenize(rows: Rows, parameters: Mapping[str, Any]) -> dict[str, Array]:
         return tokens(decoded(rows["text"]), check(parameters, _CUT))[0]
 
-    return Hook(tokenize, True), Hook(class_scores(found), False)
+    return Hook(tokenize, True, _TOO_LONG), Hook(class_scores(found), False)
 
 
 def embedding_hooks(directory: Directory, config: ModelConfig) -> tuple[Hook, Hook | None]:
@@ -78,7 +79,7 @@ def token_hooks(directory: Directory, config: ModelConfig) -> tuple[Hook, Hook |
             texts[row] = json.dumps([each for each in found if each["score"] >= least], ensure_ascii=False).encode()
         return {"entities": texts}
 
-    return Hook(tokenize, True), Hook(find, True)
+    return Hook(tokenize, True, _TOO_LONG), Hook(find, True)
 
 
 def _groups(scores: Array, spans: Array, labels: Mapping[int, str]) -> list[tuple[str, list[float], list[Array]]]:
