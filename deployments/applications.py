@@ -140,7 +140,8 @@ def _no_room(deployments: Mapping[str, Mapping[str, Any]], nodes: int) -> str:
             if nodes == 1 and _fits(needed, free):
                 continue
             replicas = "replica" if count == "1" else "replicas"
-            told.append(f"Ray has no room for {count} {name} {replicas}: each reserves {needed}, free is {free}")
+            left = ", nothing is free" if free == "{}" else f", free is {free}"
+            told.append(f"Ray has no room for {count} {name} {replicas}: each reserves {needed}{left}")
     help_ = "lower num_cpus, num_replicas or ingress_replicas, or add a node"
     return f"{'; '.join(told)}\nhelp: {help_}" if told else ""
 

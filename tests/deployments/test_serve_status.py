@@ -125,6 +125,9 @@ def test_replicas_that_ray_has_no_room_for_are_the_reason(model: list[str], ingr
     told = 'Ray has no room for 2 d1 replicas: each reserves {"CPU": 1.0}, free is {"CPU": 0.9}'
     assert (app.state, app.no_room, app.reason) == (state, True, told)
     assert app.message == f"{told}\nhelp: lower num_cpus, num_replicas or ingress_replicas, or add a node"
+    busy = found["deployments"]["d1"]["message"].replace('{"CPU": 0.9}', "{}")
+    found["deployments"]["d1"]["message"] = busy
+    assert application("m", found).reason == told.replace('free is {"CPU": 0.9}', "nothing is free")
     found["status"] = "UNHEALTHY"
     assert not application("m", found).no_room
 
