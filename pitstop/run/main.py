@@ -25,12 +25,15 @@ def serve(config: Path, reload: bool, verbose: bool) -> int:
     status, deployment = checked(config, console)
     if deployment is None:
         return status
-    from .session import Session
+    from .session import LOG, Session
 
     folder = Path(tempfile.mkdtemp(prefix="pitstop-run-"))
-    status = Session(deployment, folder, console, reload, verbose).run()
-    if status == 0:
+    session = Session(deployment, folder, console, reload, verbose)
+    status = session.run()
+    if status == 0 and not session.has_told_a_failure:
         shutil.rmtree(folder, ignore_errors=True)
+    else:
+        console.print(f"Ray's log is kept: {folder / LOG}")
     return status
 
 

@@ -15,6 +15,7 @@ class Screen:
 
     def __init__(self, console: Console, log: Path, config: Path) -> None:
         self._console, self._log, self._config = console, log, config
+        self.failed = False
 
     def starts(self) -> None:
         self.say(f"{self._config}: starts. Ray's log: {self._log}")
@@ -35,6 +36,7 @@ class Screen:
         self._console.print(text, style="yellow")
 
     def fails(self, name: str, message: str) -> None:
+        self.failed = True
         self._console.print(f"✗ {name}: {sentence(message, self._log, self._config)}", style="red")
 
     def summary(self, url: str, ready: Sequence[Ready], failed: Sequence[str], late: Sequence[str] = ()) -> None:

@@ -21,6 +21,7 @@ from .server import Server
 from .states import News, State, news, own_pages, states
 from .stop import Stop
 
+LOG = "ray.log"
 _TICK_S = 0.2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FAILED = 1
@@ -31,7 +32,7 @@ class Session:
 
     def __init__(self, deployment: Deployment, folder: Path, console: Console, reload: bool, verbose: bool) -> None:
         self._deployment, self._folder, self._verbose = deployment, folder, verbose
-        self._console, self._log = console, folder / "ray.log"
+        self._console, self._log = console, folder / LOG
         self._screen = Screen(console, self._log, deployment.path)
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._progress = Progress(time.monotonic())
@@ -50,6 +51,11 @@ class Session:
         self._stopped_code = 0
         self._code: int | None = None
         self._reloader = Reloader(deployment, folder, self._events.put, self._screen, console) if reload else None
+
+    @property
+    def has_told_a_failure(self) -> bool:
+        """Whether the terminal has an error, for which the log may be needed."""
+        return self._screen.failed
 
     def run(self) -> int:
         """Serve until the end; return the exit status. No process is left then."""

@@ -11,6 +11,7 @@ import pytest
 
 from configs.loader import load
 from pitstop.report.terminal import plain_console
+from pitstop.run import main
 from pitstop.run import session as subject
 from pitstop.run.ready import Ready
 from pitstop.run.session import Session
@@ -96,6 +97,27 @@ def test_models_that_are_ready_are_listed_with_a_request_for_each(run: Callable[
         in out
     )
     assert (code, server.sent, server.killed) == (0, ["stop"], True)
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("digits, kept", [(READY, False), (FAILED, True)], ids=["served", "failed"])
+def test_a_clean_stop_keeps_the_log_if_an_error_was_told(
+    digits: dict[str, Any],
+    kept: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (folder := tmp_path / "run").mkdir()
+    FakeServer.events = [apps(digits=digits, cpu=READY), *asked("digits-cpu"), SIGINT]
+    FakeServer.answers, FakeServer.haproxy, FakeServer.own_ray = {"stop": [("ended", 0)]}, False, True
+    deployment = load(PROJECT / "serve_config.yaml")
+    monkeypatch.setattr(main, "_taken", lambda _: "")
+    monkeypatch.setattr(main, "checked", lambda *_: (0, deployment))
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(folder))
+    assert main.serve(deployment.path, reload=False, verbose=False) == 0
+    said = f"Ray's log is kept: {folder / 'ray.log'}\n" in capsys.readouterr().out
+    assert (folder.exists(), said) == (kept, kept)
 
 
 def test_an_application_of_the_user_s_own_is_ready_like_a_model(run: Callable[..., Any]) -> None:
