@@ -68,6 +68,18 @@ def test_what_is_broken_stops_the_build(text: str | None, tmp_path: Path) -> Non
         built(tmp_path / "site", docs)
 
 
+def test_the_page_of_a_path_that_is_not_there_has_links_below_the_site_s_own_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs := tmp_path / "docs").mkdir()
+    (docs / "README.md").write_text("# Pages\n\n## Group\n\n- [A](a.md): a page\n")
+    (docs / "a.md").write_text("# A\n")
+    monkeypatch.setenv("SITE_URL", "https://host/sub/path/")
+    links = re.findall(r'(?:href|src)="(/[^"]*)"', (built(tmp_path / "site", docs) / "404.html").read_text())
+    assert "/sub/path/a.html" in links
+    assert [link for link in links if not link.startswith("/sub/path/")] == []
+
+
 def sources(site: Path) -> Iterator[tuple[Path, Path]]:
     """Yield each page that was written in Markdown, with its source."""
     for page in site.rglob("*.html"):
