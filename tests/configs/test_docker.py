@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def test_the_commands_of_both_images_are_pitstop_s_own_and_name_files_that_are_t
 
 
 def test_every_copied_path_is_there_and_the_built_image_takes_what_its_first_stage_made() -> None:
-    copied = [rest.split()[-2] for name, rest in instructions(BASE) if name == "COPY"]
+    copies = [rest.split()[:-1] for name, rest in instructions(BASE) if name == "COPY"]
+    copied = [path for paths in copies for path in paths if not path.startswith("--")]
     assert [path for path in copied if not (PROJECT / path).exists()] == []
     found = dict(instructions(BUILT))
     assert found["COPY"] == "--from=build /store /store"
@@ -57,6 +59,16 @@ def test_every_copied_path_is_there_and_the_built_image_takes_what_its_first_sta
     stages = [rest for name, rest in instructions(BUILT) if name == "FROM"]
     assert stages == ["pitstop AS build", "pitstop"]
     assert "--store /store" in BUILT.read_text()
+
+
+def test_the_image_has_the_locked_packages_that_serving_needs_and_no_others() -> None:
+    extras = set(tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    [packages] = [rest for name, rest in instructions(BASE) if name == "RUN" and "--constraint" in rest]
+    installs = [shlex.split(each) for each in packages.split("&&")]
+    assert all({"-r", "--requirement"}.isdisjoint(words) for words in installs)
+    assert all(words[words.index("--constraint") + 1] == "requirements.lock" for words in installs[1:])
+    [named] = re.findall(r'"\.\[(.+)\]"', packages)
+    assert set(named.split(",")) == extras - {"dev", "docs", "report"}
 
 
 def test_the_image_opens_the_ports_of_the_config() -> None:
