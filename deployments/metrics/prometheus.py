@@ -32,6 +32,7 @@ class Metrics:
         self._counters = {
             "requests": metrics.Counter("pitstop_requests", "Requests whose rows went through the device."),
             "rows": metrics.Counter("pitstop_rows", "Rows that went through the device."),
+            "forwards": metrics.Counter("pitstop_forwards", "Forwards of batches; probes are not counted."),
             "padded": metrics.Counter("pitstop_padding_rows", "Rows computed only to reach a warmed batch size."),
             "unwarmed": metrics.Counter("pitstop_unwarmed_shapes", "Forwards of a shape that was not warmed."),
             "probes": metrics.Counter("pitstop_health_probes", "Forwards of the known-good row, to check the device."),
@@ -86,6 +87,7 @@ class Metrics:
         totals = {
             "requests": stats.requests,
             "rows": stats.rows,
+            "forwards": stats.forwards,
             "padded": stats.padded_rows - stats.rows,
             "unwarmed": readings.unwarmed,
             "probes": readings.probes,

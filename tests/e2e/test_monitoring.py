@@ -43,7 +43,7 @@ def test_before_the_first_request_counters_are_0_and_what_was_not_measured_is_ab
 ) -> None:
     _, found = scraped
     wait_until(lambda: len(found.ask("ray_pitstop_info")) == 2, "a replica has no metrics")
-    for name in ("requests", "rows", "padding_rows", "unwarmed_shapes", "out_of_memory"):
+    for name in ("requests", "rows", "forwards", "padding_rows", "unwarmed_shapes", "out_of_memory"):
         assert values(found, f"ray_pitstop_{name}_total") == [0, 0], name
     errors = found.ask("sum by (kind) (ray_pitstop_errors_total)")
     assert {each["metric"]["kind"]: float(each["value"][1]) for each in errors}["not_finite"] == 0

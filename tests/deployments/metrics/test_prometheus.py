@@ -52,7 +52,7 @@ def test_every_counter_and_every_kind_of_error_is_0_before_the_first_request(val
     ModelMetrics({})
     assert {kind for (name, kinds), _ in values.items() if name == "pitstop_errors" for kind in kinds} == set(KINDS)
     assert set(values.values()) == {0}
-    for name in ("requests", "rows", "padding_rows", "unwarmed_shapes", "health_probes", "out_of_memory"):
+    for name in ("requests", "rows", "forwards", "padding_rows", "unwarmed_shapes", "health_probes", "out_of_memory"):
         assert (f"pitstop_{name}", ()) in values
 
 
@@ -77,6 +77,7 @@ def test_what_ran_and_what_failed_is_counted_once_however_often_it_is_pushed(val
         pushed(counts, Readings(0, 1, probes=3, out_of_memory=1, unwarmed=7))
     assert values["pitstop_requests", ()] == 2
     assert values["pitstop_rows", ()] == 3
+    assert values["pitstop_forwards", ()] == 1
     assert values["pitstop_padding_rows", ()] == 1
     assert values["pitstop_errors", ("not_finite",)] == 1
     assert values["pitstop_errors", ("timeout",)] == 0
