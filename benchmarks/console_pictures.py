@@ -6,26 +6,22 @@ Serves serve_config.yaml on ports of its own. Needs Chromium and the extra `dev`
 """
 
 import argparse
-import os
-import random
 import shutil
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import requests
 import yaml
 
 from pitstop import isolated_server, processes
 from pitstop.ports import Ports, free_port
 
 from . import script
+from .board.load import refused, sending
 from .cache import PROJECT
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
@@ -98,31 +94,9 @@ def serving() -> Iterator[str]:
 @contextmanager
 def loaded(url: str) -> Iterator[None]:
     """Put load on both models, and now and then a request that is refused."""
-    over = threading.Event()
-    loads = [
-        _load(f"{url}/v2/models/{name}", "--rate", rate) for name, rate in (("digits", "90"), ("digits-cpu", "40"))
-    ]
-    thread = threading.Thread(target=_mistakes, args=(f"{url}/v2/models/digits/predict", over))
-    thread.start()
-    try:
+    digits = f"{url}/v2/models/digits"
+    with sending(digits, "--rate", "90"), sending(f"{digits}-cpu", "--rate", "40"), refused(digits, 4, 16):
         yield
-    finally:
-        over.set()
-        thread.join()
-        for each in loads:
-            each.terminate()
-            each.wait()
-
-
-def _load(url: str, *more: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "pitstop", "load", url, "--seconds", "3600", *more]
-    return subprocess.Popen(command, cwd=PROJECT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def _mistakes(url: str, over: threading.Event) -> None:
-    drawn = random.Random(3)
-    while not over.wait(drawn.uniform(4, 16)):
-        requests.post(url, json={"instances": 3}, timeout=30)
 
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:

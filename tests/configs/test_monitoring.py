@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.board.panels import BOARD, panels
+from benchmarks.board.prometheus import CONFIG, FOLDER, RULES
 from deployments.core import errors
 from pitstop.project import PROJECT
 from tests.metric_names import made, of_ray
-from tests.monitoring import BOARD, CONFIG, FOLDER, RULES, board, metrics_in, operands, rules, tool
+from tests.monitoring import board, metrics_in, operands, rules, tool
 
 TESTS = PROJECT / "tests" / "configs" / "rules_test.yml"
 # What Prometheus makes of a counter and of a histogram.
@@ -68,12 +70,31 @@ def test_every_file_that_the_containers_get_is_there_and_every_image_has_a_versi
 
 def test_the_board_reads_the_data_source_that_is_provisioned_and_has_a_row_for_each_subject() -> None:
     [source] = yaml.safe_load((FOLDER / "grafana" / "datasource.yaml").read_text())["datasources"]
-    panels = json.loads(BOARD.read_text())["panels"]
-    asked = {each["datasource"]["uid"] for each in panels if each["type"] != "row"}
+    raw = json.loads(BOARD.read_text())["panels"]
+    asked = {each["datasource"]["uid"] for each in raw if each["type"] != "row"}
     assert asked == {source["uid"]}
-    titles = [each["title"] for each in panels if each["type"] == "row"]
+    titles = [each["title"] for each in raw if each["type"] == "row"]
     assert titles == ["Replicas", "Traffic", "Latency", "Batches", "GPU and CPU replicas of $source"]
-    assert len({each["id"] for each in panels}) == len(panels)
+    assert len({each["id"] for each in raw}) == len(raw)
+
+
+def test_every_panel_has_a_unit_and_says_what_is_good() -> None:
+    shown = [each for each in panels() if each.kind != "row"]
+    # A table has columns of many kinds.
+    assert [each.title for each in shown if not each.unit and each.kind != "table"] == []
+    assert [each.title for each in shown if "Good: " not in each.good] == []
+    assert all(target.legend for each in shown for target in each.targets if each.kind != "table")
+
+
+def test_panels_do_not_overlap() -> None:
+    cells = [
+        (x, y)
+        for place in (each.place for each in panels())
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) < 24
 
 
 def test_the_rules_are_the_spec_of_a_prometheus_rule_as_the_page_on_kubernetes_makes_one() -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import requests
-from rich.console import Console
 
+from benchmarks.board.panels import filled
+from benchmarks.board.prometheus import Prometheus, prometheus
 from configs.document import application
 from tests.e2e.clients import Load, loaded
 from tests.e2e.conftest import model
-from tests.monitoring import Expression, Prometheus, board, operands, prometheus, rules, tool
+from tests.monitoring import Expression, board, operands, rules, tool
 from tests.serving import PROJECT, SHORT, Serving, serve_run, wait_until
 
 pytestmark = pytest.mark.ray
@@ -34,7 +35,7 @@ def scraped(
         with serve_run(PROJECT / "serve_config.yaml", SHORT, two_models) as serving:
             [discovery] = [serving.folder / "ray" / "prom_metrics_service_discovery.json"]
             wait_until(discovery.exists, "Ray wrote no list of its nodes")
-            with prometheus(discovery, tmp_path_factory.mktemp("prometheus")) as found:
+            with prometheus(discovery, tmp_path_factory.mktemp("prometheus"), every_s=1) as found:
                 yield serving, found
 
 
@@ -64,11 +65,10 @@ def test_under_load_every_expression_of_the_board_and_of_the_rules_returns_data(
             assert requests.post(f"{serving.model(name)}/infer", data=b"no JSON", timeout=10).status_code == 400
         for each in queries:
             wait_until(partial(data, found, each), f"no data: {each}", within_s=60)
-    Console(width=140).print(found.table(network(found)))  # The board's picture, where the test is run with -s.
 
 
 def data(found: Prometheus, each: Expression) -> bool:
-    result = found.ask(each.query, source=network(found))
+    result = found.ask(filled(each.query, source=network(found)))
     return any(not math.isnan(float(series["value"][1])) for series in result)
 
 
