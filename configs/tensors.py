@@ -35,7 +35,7 @@ def _bound(value: object) -> float | str | None:
         return value
     if not _is_number(value):
         raise ValueError(f"{value!r} is no number\nhelp: write a number, or the name of a dimension")
-    return float(str(value))
+    return value  # type: ignore[return-value]  # Whole numbers stay whole: a float rounds those above 2**53.
 
 
 def _is_number(value: object) -> bool:
@@ -62,9 +62,15 @@ class TensorConfig(Strict):
         strict=False,
         description="Its shape: first the rows, as -1 or a name, then sizes; an open one is a name of `dims`, or -1.",
     )
-    low: float | None = Field(None, description="Lowest value in probe inputs, for inputs such as token ids.")
+    low: float | None = Field(
+        None,
+        description="Lowest value in probe inputs; of whole numbers also the lowest that a client may send, 0 where "
+        "only `high` is given.",
+    )
     high: Bound | None = Field(
-        None, description="Highest value in probe inputs; or the name of a dimension, for inputs such as row lengths."
+        None,
+        description="Highest value in probe inputs; of whole numbers also the highest that a client may send, as the "
+        "last row of an embedding. Or the name of a dimension, for inputs such as row lengths.",
     )
 
     @property

@@ -13,6 +13,7 @@ import numpy as np
 from models.errors import ModelError
 from models.runtime.dims import Dim, OpenSizes
 from models.runtime.returned_values import check_model_inputs
+from models.runtime.value_ranges import ValueRanges
 from models.signature import Array, Rows, Tensor
 from models.sources.hooks import Hook, hook_of
 from models.user_code import call, text_of
@@ -31,6 +32,7 @@ class Preprocessor:
         self._hook = hook_of(hook)
         self._model_inputs = tuple(model_inputs)
         self._open_sizes = open_sizes or OpenSizes((), ())
+        self._ranges = ValueRanges(model_inputs, self._open_sizes.dims)
         self._threads = HookThreads("preprocess")
 
     async def __call__(
@@ -40,8 +42,8 @@ class Preprocessor:
 
         Raises:
             BadRequest: the hook raised ValueError, or a size is larger than any that was warmed.
-            InferenceFailed: it raised another error, returned something else than at the start, or arrays of unlike
-                sizes that no padding makes alike.
+            InferenceFailed: it raised another error, returned something else than at the start, arrays of unlike sizes
+                that no padding makes alike, or a whole number outside of `low` and `high`.
             TimedOut: it was not done by `until_s`, on time.perf_counter's clock.
         """
         rows, threads = request.rows, self._threads
@@ -65,6 +67,8 @@ class Preprocessor:
             raise BadRequest(said)
         if uneven := self._open_sizes.uneven(arrays):
             raise InferenceFailed(ModelError(f"preprocess returned arrays that share no batch: {uneven}"))
+        if self._ranges and (sentence := self._ranges.refused(arrays)):
+            raise InferenceFailed(ModelError(f"preprocess returned values that model_inputs excludes: {sentence}"))
         return arrays
 
     def _own(self, returned: object, rows: int) -> dict[str, Array]:

@@ -12,6 +12,7 @@ from typing import Any
 from configs.loader import parse_tunables
 from configs.schema import ModelConfig, Tunables
 from models.runtime.dims import OpenSizes, dims_in
+from models.runtime.value_ranges import ValueRanges
 from models.signature import signature_of
 
 from .auth.authenticator import Authenticator
@@ -74,6 +75,7 @@ class ModelService:
         # If a client's arrays have open sizes, those beyond the warmed ones are refused.
         dims = dims_in(config.open_dims) if preprocess is None else ()
         self._open_sizes = OpenSizes(dims, self.signature.inputs) if dims else None
+        self._ranges = ValueRanges(self.signature.inputs, dims)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
@@ -104,8 +106,9 @@ class ModelService:
         Raises:
             QueueFull: too much is waiting already.
             Unavailable: the replica is unhealthy.
-            BadRequest: a size is larger than any that was warmed, its inputs differ in a size that they share, or it
-                has more rows than may wait, or, if it must not be split, than one forward takes.
+            BadRequest: a size is larger than any that was warmed, its inputs differ in a size that they share, a whole
+                number is outside of its input's low and high, or it has more rows than may wait, or, if it must not be
+                split, than one forward takes.
             NotFound: the version asked for is no longer here.
         """
         version = self.version
@@ -125,6 +128,8 @@ class ModelService:
         deliver: OnResult = answered
         if self._open_sizes is not None and (sentence := self._open_sizes.refused(request.inputs)):
             raise BadRequest(sentence)
+        if self._ranges and (sentence := self._ranges.refused(request.inputs)):
+            raise BadRequest(f"{sentence}: send values in this range")
         if rows == 0:
             deliver({each.name: each.no_rows for each in self.signature.outputs})
             return
@@ -154,6 +159,7 @@ class ModelService:
             "properties": {
                 **self._properties(),
                 "max_batch_size": self._batcher.limit,
+                "ranges": {each.name: each.describe() for each in self._ranges.ranges},
                 "predict_takes": self.predict.takes,
                 "predict_reads": self.predict.reads,
             },

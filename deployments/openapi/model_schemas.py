@@ -36,7 +36,7 @@ def embeds(metadata: Metadata) -> bool:
 
 def schemas(name: str, metadata: Metadata, general: Mapping[str, Schema]) -> dict[str, Schema]:
     """Return the schemas of a model's requests and answers, by their names; `general` are those of every model."""
-    inputs, outputs = metadata["inputs"], metadata["outputs"]
+    inputs, outputs = _ranged(metadata), metadata["outputs"]
     request = dict(general["InferRequest"]["properties"])
     request["inputs"] = _tensors(inputs)
     names = {"type": "string", "enum": [each["name"] for each in outputs]}
@@ -90,7 +90,7 @@ def example_request(metadata: Metadata) -> Schema | None:
     fixed = all(size != -1 for each in metadata["inputs"] for size in each["shape"][1:])
     if not fixed or any(each["datatype"] == "BYTES" or not has_json(each["datatype"]) for each in metadata["inputs"]):
         return None  # Only an example can tell texts and sizes that fit.
-    found = _filled(metadata["inputs"])
+    found = _filled(_ranged(metadata))
     return None if found is None else {"inputs": found}
 
 
@@ -107,6 +107,8 @@ def _filled(tensors: Sequence[Metadata]) -> list[Schema] | None:
         if math.prod(shape) > _MOST_NUMBERS or not has_json(each["datatype"]):
             return None
         value = _VALUES[_kind(each["datatype"])]
+        if isinstance(value, int):
+            value = min(max(value, each.get("minimum", value)), each.get("maximum", value))
         found.append({**_described(each), "shape": shape, "data": [value] * math.prod(shape)})
     return found
 
@@ -132,7 +134,8 @@ def _tensors(tensors: Sequence[Metadata]) -> Schema:
 def _tensor(tensor: Metadata) -> Schema:
     sizes = [{"type": "integer", "minimum": 0} if size == -1 else {"const": size} for size in tensor["shape"]]
     shape = {"type": "array", "prefixItems": sizes, "minItems": len(sizes), "maxItems": len(sizes)}
-    data = {"type": "array", "items": {"type": [_kind(tensor["datatype"]), "array"]}, "description": "Flat, or nested."}
+    items = {"type": [_kind(tensor["datatype"]), "array"], **_range(tensor)}
+    data = {"type": "array", "items": items, "description": "Flat, or nested."}
     properties: Schema = {
         "name": {"const": tensor["name"]},
         "datatype": {"const": tensor["datatype"]},
@@ -157,10 +160,28 @@ def _instance(inputs: Sequence[Metadata]) -> Schema:
 
 
 def _row(tensor: Metadata) -> Schema:
-    found: Schema = {"type": _kind(tensor["datatype"])}
+    found: Schema = {"type": _kind(tensor["datatype"]), **_range(tensor)}
     for size in reversed(tensor["shape"][1:]):
         found = {"type": "array", "items": found} | ({} if size == -1 else {"minItems": size, "maxItems": size})
     return found
+
+
+def _ranged(metadata: Metadata) -> list[Schema]:
+    """Return the inputs with the least and the greatest whole number that each takes, where the model bounds them."""
+    ranges = metadata.get("properties", {}).get("ranges", {})
+    return [{**each, **_bounds(ranges.get(each["name"], {}))} for each in metadata["inputs"]]
+
+
+def _bounds(given: Mapping[str, Any]) -> Schema:
+    padding = [each for each in (given.get("padding"),) if each is not None]
+    # The upper bound may be a dimension, of which each request has its own size.
+    known = {"minimum": given.get("low"), "maximum": given.get("high")}
+    ends = {"minimum": min, "maximum": max}
+    return {key: ends[key]([each, *padding]) for key, each in known.items() if isinstance(each, int)}
+
+
+def _range(tensor: Metadata) -> Schema:
+    return {key: tensor[key] for key in ("minimum", "maximum") if key in tensor}
 
 
 def _kind(datatype: str) -> str:

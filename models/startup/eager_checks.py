@@ -22,6 +22,7 @@ from .check_error import failing, noted
 from .check_results import InferenceMode
 from .declared_dtypes import check_returned, fails
 from .eager_reference import Reference, eager_of
+from .embedded_inputs import EmbeddedInputs
 from .network_outputs import Returned, network_outputs
 from .output_binding import reading_of
 from .precision import Arithmetic, choices
@@ -38,13 +39,15 @@ _FIRST = "the network keeps what it saw first: compute such values beforehand, a
 class Eager:
     """A model that runs eagerly, with the arithmetic and the layout for the prepared one.
 
-    `reading`: how its outputs are read from what it returns.
+    `reading`: how its outputs are read from what it returns. `embedded`: how many rows the embedding has that an input
+    goes straight into.
     """
 
     reference: Reference
     reading: Reading
     arithmetic: Arithmetic
     layout: Layout
+    embedded: Mapping[str, int]
 
 
 def eager(
@@ -87,11 +90,12 @@ def first_that_runs(
         layout = layout_of(arithmetic.config, device, arithmetic.as_declared, arithmetic.widened)
         refuse_cast(arithmetic.config, layout)
         reference = eager_of(module, samples, outputs, layout, seed_of(config))
-        found = _reading(reference, samples, found_for)
+        with EmbeddedInputs(reference.module, samples.model_inputs) as embedded:
+            found = _reading(reference, samples, found_for)
         if not isinstance(found, ModelError):
             reading, given = found
             reads = reading.wrapped(reference.module, samples.model_inputs)
-            return Eager(replace(reference, module=reads, outputs=given), reading, arithmetic, layout)
+            return Eager(replace(reference, module=reads, outputs=given), reading, arithmetic, layout, embedded.rows)
         failure = failure or found
     assert failure is not None
     raise failure

@@ -13,6 +13,7 @@ from configs.values import check_held
 from ..errors import ModelError
 from ..runtime.dims import Dim, OpenSizes, by_name, dims_in
 from ..runtime.returned_values import check_model_inputs
+from ..runtime.value_ranges import ValueRanges
 from ..signature import NUMPY, Array, Rows, Shape, Signature, Sizes, Tensor, declared_model_inputs, signature_of
 from ..sources.hooks import Hooks
 from ..user_code import call_at_start
@@ -49,8 +50,8 @@ class SampleInputs:
         if preprocess:
             self.model_inputs = self._found() if declared is None else self._held_against(declared)
         self.open_sizes = OpenSizes(dims, self.model_inputs)
-        if examples is not None and dims:
-            self._refuse_sizes(examples)
+        if examples is not None:
+            self._refuse(examples)
 
     def _found(self) -> tuple[Tensor, ...]:
         """Return what the preprocessing returns, as several runs show."""
@@ -66,12 +67,19 @@ class SampleInputs:
 
     def _held_against(self, declared: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return what the config declares; raise ModelError if the preprocessing returns something else."""
-        check_model_inputs(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, declared)
+        returned = check_model_inputs(self(_FIRST_ROWS, seed=1), _FIRST_ROWS, declared)
+        if sentence := ValueRanges(declared, self.dims).refused(returned):
+            raise ModelError(f"preprocess: {sentence}\nhelp: correct low and high in model_inputs, or what it returns")
         return tuple(declared)
 
-    def _refuse_sizes(self, given: Examples) -> None:
-        """Raise ModelError if a row of the examples is longer, or less even, than a request may be."""
+    def _refuse(self, given: Examples) -> None:
+        """Raise ModelError if a row of the examples has values, or sizes, that no request may have."""
         hooked = self.preprocess is not None
+        ranges = ValueRanges(self.inputs, () if hooked else self.dims)
+        if sentence := next((said for row in given.rows if (said := ranges.refused(row))), None):
+            raise ModelError(f"example: {sentence}\nhelp: give rows that a client may send, or correct low and high")
+        if not self.dims:
+            return
         # The hook gets all rows at once: what it returns is as wide as the longest.
         for row in [self(len(given), seed=1)] if hooked else given.rows:
             if sentence := self.open_sizes.refused(row, even=not hooked):

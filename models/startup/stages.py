@@ -32,6 +32,7 @@ from .contender import Contender
 from .cuda_graphs import Graphed, graph
 from .eager_checks import Eager, eager, first_that_runs
 from .eager_reference import Reference
+from .embedded_inputs import unbounded
 from .input_binding import BY_NAME, bind
 from .kept_start import KeptStart
 from .onednn_packing import pack_again
@@ -107,6 +108,7 @@ def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -
         _log.info("%s: runs %s", config.name, checked.arithmetic.why)
     if checked.reading.how not in (BY_NAME, ONE_TENSOR):
         _log.info("%s: outputs are read %s", config.name, checked.reading.how)
+    _warn_of_ids(bound, checked, config)
     if hook is not None and bound.outputs:
         with _drawing(config, "postprocess"):
             check_postprocess(hook, checked.reference, samples, bound.outputs)
@@ -118,7 +120,16 @@ def check_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -
 
 def run_eagerly(bound: BoundModel, config: ModelConfig, place: torch.device) -> Eager:
     """Run the network once as it was written, where an earlier start has checked it."""
-    return first_that_runs(bound.module, config, place, bound.samples, *_network_outputs(bound))
+    checked = first_that_runs(bound.module, config, place, bound.samples, *_network_outputs(bound))
+    _warn_of_ids(bound, checked, config)
+    return checked
+
+
+def _warn_of_ids(bound: BoundModel, checked: Eager, config: ModelConfig) -> None:
+    # What a hook returns is the config's own code, and no client's.
+    if bound.samples.preprocess is None:
+        for sentence in unbounded(bound.samples.inputs, checked.embedded):
+            _log.warning("%s: %s", config.name, sentence)
 
 
 def declared(bound: BoundModel, checked: Eager, config: ModelConfig) -> ModelConfig:

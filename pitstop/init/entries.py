@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from models.startup.embedded_inputs import is_itself
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -33,11 +35,12 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A layer that took something made of these inputs, in the shape that came."""
+    """A layer that took something made of these inputs, in the shape that came; `unchanged`: the input that it was."""
 
     inputs: frozenset[str]
     shape: tuple[int, ...]
     need: Need
+    unchanged: str | None = None
 
 
 class Entries(TorchFunctionMode):
@@ -47,6 +50,7 @@ class Entries(TorchFunctionMode):
         super().__init__()
         self.found: list[Entry] = []
         self.scaled: set[str] = set()
+        self._inputs = inputs
         self._of = {id(value): frozenset([name]) for name, value in inputs.items()}
         # An id is given again once its object is gone.
         self._kept: list[Any] = list(inputs.values())
@@ -79,7 +83,8 @@ class Entries(TorchFunctionMode):
             self._add(args[0], need)
 
     def _add(self, value: torch.Tensor, need: Need) -> None:
-        self.found.append(Entry(self._of[id(value)], tuple(value.shape), need))
+        unchanged = next((name for name, each in self._inputs.items() if is_itself(value, each)), None)
+        self.found.append(Entry(self._of[id(value)], tuple(value.shape), need, unchanged))
 
     def _origin(self, values: Sequence[Any]) -> frozenset[str]:
         return frozenset().union(*(self._of.get(id(each), frozenset()) for each in _tensors(values)))
@@ -148,6 +153,12 @@ def _embedding(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Need:
     return Need(ids=_given(args, kwargs, 1, "weight").shape[0], padding=padding if isinstance(padding, int) else None)
 
 
+def _embedding_bag(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Need:
+    padding = _given(args, kwargs, 9, "padding_idx")
+    rows = _given(args, kwargs, 1, "weight").shape[0]
+    return Need(rank=2, ids=rows, padding=padding if isinstance(padding, int) else None)
+
+
 def _attention(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Need:
     return Need(-1, _given(args, kwargs, 3, "embed_dim_to_check"), 3)
 
@@ -172,6 +183,7 @@ _NEEDS: dict[str, Callable[[Sequence[Any], Mapping[str, Any]], Need | None]] = {
     "conv2d": _convolution(2),
     "conv3d": _convolution(3),
     "embedding": _embedding,
+    "embedding_bag": _embedding_bag,
     "multi_head_attention_forward": _attention,
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,

@@ -133,7 +133,7 @@ def as_said(flags: Sequence[str], names: Sequence[str], module: nn.Module) -> Fo
         known = {axis for axis, size in enumerate(each.sizes[1:]) if size != -1}
         sizes = [16 if size == -1 else size for size in each.sizes[1:]]
         highest = None if each.high is None else int(float(each.high))
-        guesses.append(Guess(each.name, sizes, examples.DTYPES[each.datatype], known, highest))
+        guesses.append(Guess(each.name, sizes, examples.DTYPES[each.datatype], known, highest, limit=highest))
     return infer(module, guesses)
 
 
@@ -144,19 +144,21 @@ def signatures(found: Found) -> Iterator[dict[str, Any]]:
         pads = {guess.name: guess.padding for guess, _ in found.open_axes if guess.padding}
         sizes = list(found.open_sizes)
         for pad in ({"pad": pads} if pads else {}, {"pad": "none"}):
-            yield {"inputs": _listed_inputs(found, name), "dims": {name: {"sizes": sizes, **pad}}}
+            inputs = _listed_inputs(found, name, padded=pad != {"pad": "none"})
+            yield {"inputs": inputs, "dims": {name: {"sizes": sizes, **pad}}}
     yield {"inputs": _listed_inputs(found, None)}
 
 
-def _listed_inputs(found: Found, dim: str | None) -> list[dict[str, Any]]:
+def _listed_inputs(found: Found, dim: str | None, padded: bool = False) -> list[dict[str, Any]]:
     opened = {(guess.name, axis) for guess, axis in found.open_axes}
     lines = []
     for each in found.guesses:
         sizes = [dim if dim and (each.name, axis) in opened else size for axis, size in enumerate(each.sizes)]
         line: dict[str, Any] = {"name": each.name, "datatype": each.datatype, "shape": [-1, *sizes]}
-        if each.highest is not None and each.dtype != torch.uint8:
-            line |= {"low": 1} if each.padding == 0 else {}
-            line["high"] = each.highest
+        if each.limit is not None and each.dtype != torch.uint8:
+            # Of padded rows a client may send 0 too; of others it must be able to.
+            line |= {"low": 1} if each.padding == 0 and padded and each.sizes else {}
+            line["high"] = each.limit
         elif each.like is not None and not each.sizes and dim:
             line |= {"low": 1, "high": dim}
         lines.append(line)

@@ -4,7 +4,7 @@ Unknown sizes are primes, each of its own: the size that reaches a layer then te
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -22,8 +22,9 @@ _DATATYPES |= {torch.bool: "BOOL", torch.int32: "INT32", torch.float16: "FP16"}
 class Guess:
     """An input. `sizes` are without the rows, and those of the axes in `known` are what a layer or an example says.
 
-    `highest` and `padding` are of ids; `pixels` says that it is a picture of 0 to 255; `like` that it has the sizes of
-    another input, as a mask has; `planes` how many of its axes are the sides of a picture.
+    `highest` and `padding` are of ids, and `limit` is the highest that a request may have, where they go unchanged into
+    an embedding; `pixels` says that it is a picture of 0 to 255; `like` that it has the sizes of another input, as a
+    mask has; `planes` how many of its axes are the sides of a picture.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Guess:
     known: set[int] = field(default_factory=set)
     highest: int | None = None
     padding: int | None = None
+    limit: int | None = None
     pixels: bool = False
     like: str | None = None
     planes: int = 0
@@ -63,7 +65,7 @@ class Guess:
         need = entry.need
         if need.ids is not None and direct and self.highest is None:
             self.dtype, self.highest, self.padding = torch.int64, need.ids - 1, need.padding
-            if _is_single(self.name):
+            if _is_single(self.name) and need.rank is None:
                 self.sizes = []
             return True
         if need.rank is not None and need.rank != len(entry.shape):
@@ -72,6 +74,12 @@ class Guess:
             return False
         self.planes = 2 if need.rank == 4 else 0
         return self._size(entry, need.axis, need.size)
+
+    def limited(self, entries: Sequence[Entry]) -> None:
+        """Note the last row of the smallest embedding that takes it as it came."""
+        rows = [each.need.ids for each in entries if each.need.ids is not None and each.unchanged == self.name]
+        if rows and self.limit is None:
+            self.limit = min(rows) - 1
 
     def _grow(self, more: int) -> bool:
         if len(self.sizes) + more < 1:

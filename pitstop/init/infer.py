@@ -67,6 +67,7 @@ def _opened(probe: Probe, given: Sequence[Guess]) -> None:
     """Of ids that an example has, the number may be another: it is the text's. Masks are as long."""
     entries, _ = probe.watch(given)
     for each in given:
+        each.limited(entries.found)
         first = next((entry for entry in entries.found if entry.inputs == {each.name}), None)
         if first is not None and first.need.ids is not None:
             each.highest, each.padding = first.need.ids - 1, first.need.padding
@@ -119,7 +120,9 @@ def _solve(probe: Probe, guesses: list[Guess]) -> tuple[list[Entry], Exception |
         for each in guesses:
             each.pixels = each.name in entries.scaled
         if not any(_mended(each, found) for each in guesses):
-            return found, error
+            break
+    for each in guesses:
+        each.limited(found)
     return found, error
 
 

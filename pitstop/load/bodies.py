@@ -47,18 +47,21 @@ def requests(target: Target, path: Path | None, rows: int, length: int | None) -
 
 
 def _sized(target: Target, length: int | None) -> Iterator[dict[str, Any]]:
-    """Yield the inputs with a size for each dimension that has a name, as the metadata lists them."""
+    """Yield the inputs with a size for each dimension that has a name, and the bounds of their whole numbers."""
     dims, named = target.properties.get("dims"), target.properties.get("shapes")
     if not isinstance(dims, Mapping) or not isinstance(named, Mapping):
         yield from target.inputs
         return
+    ranges = target.properties.get("ranges", {})
     sizes = {name: length or each["sizes"][len(each["sizes"]) // 2] for name, each in dims.items()}
     if length is not None and len(sizes) > 1:
         help_ = "leave it out for the middle one of each one's sizes, or send requests of your own by --requests"
         raise LoadError(f"--length {length}: the model has several open dimensions: {', '.join(sizes)}", help_)
     for declared in target.inputs:
         shape = named.get(declared["name"], declared["shape"])
-        yield {**declared, "shape": [_size(axis, size, sizes) for axis, size in enumerate(shape)]}
+        own = ranges.get(declared["name"], {})
+        bounds = {"low": own.get("low"), "high": sizes.get(own.get("high"), own.get("high"))}
+        yield {**declared, **bounds, "shape": [_size(axis, size, sizes) for axis, size in enumerate(shape)]}
 
 
 def _size(axis: int, size: int | str, sizes: Mapping[str, int]) -> int:

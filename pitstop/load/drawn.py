@@ -1,6 +1,7 @@
 """Inputs that fit a model's metadata, for when the user brings none: seeded, so that two runs send the same.
 
-Metadata says nothing of the values. Integers stay below 100, to pass for token ids; texts are short sentences.
+Whole numbers are within the bounds that the metadata gives; else below 100, to pass for token ids. Texts are short
+sentences.
 """
 
 import random
@@ -26,7 +27,7 @@ def draw(declared: Mapping[str, Any], rows: int, length: int, seed: int) -> Tens
     """Return values for one input.
 
     Args:
-        declared: the input, as the metadata has it.
+        declared: the input, as the metadata has it, with `low` and `high` where they are known.
         rows: size of an open first dimension.
         length: size of every other open dimension.
         seed: the same for the same values.
@@ -36,10 +37,10 @@ def draw(declared: Mapping[str, Any], rows: int, length: int, seed: int) -> Tens
         raise LoadError(f"input {name!r} is {datatype}, for which no values can be drawn", "bring some by --requests")
     sizes = [int(size) for size in declared["shape"]]
     shape = [rows if not place and size < 0 else length if size < 0 else size for place, size in enumerate(sizes)]
-    return Tensor(name, datatype, _values(datatype, tuple(shape), seed))
+    return Tensor(name, datatype, _values(datatype, tuple(shape), seed, declared.get("low"), declared.get("high")))
 
 
-def _values(datatype: str, shape: tuple[int, ...], seed: int) -> Array:
+def _values(datatype: str, shape: tuple[int, ...], seed: int, low: int | None, high: int | None) -> Array:
     rng, dtype = np.random.default_rng(seed), NUMPY[datatype]
     if datatype == "BYTES":
         return _sentences(shape, random.Random(seed))
@@ -47,8 +48,8 @@ def _values(datatype: str, shape: tuple[int, ...], seed: int) -> Array:
         return rng.standard_normal(shape).astype(dtype)
     if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(dtype)
-    top = 256 if datatype == "UINT8" else _TOKENS
-    return rng.integers(0, top, shape).astype(dtype)
+    low, most = low or 0, 255 if datatype == "UINT8" else _TOKENS - 1
+    return rng.integers(low, max(low, most) if high is None else high, shape, dtype, endpoint=True)
 
 
 def _sentences(shape: tuple[int, ...], rng: random.Random) -> Array:

@@ -8,7 +8,8 @@ export function inferBody(metadata) {
   if (example) return { inputs: example.inputs };
   const inputs = metadata.inputs.map((tensor) => {
     const shape = sizes(tensor, metadata);
-    return { name: tensor.name, datatype: tensor.datatype, shape, data: filled(tensor.datatype, count(shape)) };
+    const range = metadata.properties.ranges?.[tensor.name];
+    return { name: tensor.name, datatype: tensor.datatype, shape, data: filled(tensor.datatype, count(shape), range) };
   });
   return inputs.some((each) => count(each.shape) > MOST_NUMBERS) ? null : { inputs };
 }
@@ -36,8 +37,8 @@ function sizes(tensor, metadata) {
   });
 }
 
-function filled(datatype, length) {
-  const value = { BYTES: "a text", BOOL: true }[datatype] ?? 0;
+function filled(datatype, length, range) {
+  const value = { BYTES: "a text", BOOL: true }[datatype] ?? range?.low ?? 0;
   return Array.from({ length }, () => value);
 }
 
