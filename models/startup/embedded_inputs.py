@@ -73,7 +73,7 @@ def unbounded(inputs: Sequence[Tensor], embedded: Mapping[str, int]) -> Iterator
             continue
         has = "no high" if each.high is None else f"high: {int(each.high)}"
         yield (
-            f"input {each.name!r} goes into an embedding of {rows} rows and has {has}: a greater id is a 500 on a CPU, "
-            "and on a GPU it can end the replica\n"
-            f"help: give this input high: {rows - 1}; such a request is then refused with a 400"
+            f"input {each.name!r} goes into an embedding of {rows} rows and has {has}: an id of {rows} or more is a "
+            "500 on a CPU, and on a GPU it can end the replica\n"
+            f"help: write high: {rows - 1} into its line of inputs; such a request is then refused with a 400"
         )

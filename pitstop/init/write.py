@@ -25,6 +25,7 @@ _NOTES = {
     "example": "a real input, for the checks of the start",
     "dims": "the sizes that are warmed (docs/shapes.md)",
 }
+_BOUNDS = "high: the greatest number that a request may have, as an id of an embedding"
 
 
 def config(draft: Draft, args: Mapping[str, Any], path: Path, options: str) -> str:
@@ -49,6 +50,8 @@ def item(draft: Draft, args: Mapping[str, Any], environment: str | None = None) 
 
 
 def _notes(draft: Draft, args: Mapping[str, Any]) -> dict[str, str]:
+    if any("INT" in each["datatype"] and isinstance(each.get("high"), int) for each in args.get("inputs", ())):
+        return {**_NOTES, "inputs": _BOUNDS}
     if draft.kind != "picture" or "pretrained" in args["source"]:
         return _NOTES
     if "predict" in args:

@@ -127,6 +127,40 @@ class Pairs(nn.Module):
         return (self.user(user_id) * self.item(item_id)).sum(-1)  # type: ignore[no-any-return]
 
 
+class Bag(nn.Module):
+    """Takes ids of any number as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bag, self.head = nn.EmbeddingBag(60, 8, padding_idx=0), nn.Linear(8, 2)
+
+    def forward(self, clicked: Tensor) -> Tensor:
+        return self.head(self.bag(clicked))  # type: ignore[no-any-return]
+
+
+class Changed(nn.Module):
+    """Brings the ids of a request to those of its embedding: any number may come."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how, self.embed = how, nn.Embedding(50, 8)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        changed = ids % 50 if self.how == "hashed" else ids.clamp(0, 49)
+        return self.embed(changed).mean(1)  # type: ignore[no-any-return]
+
+
+class Functional(nn.Module):
+    """Has an embedding without a layer of torch's, and a smaller one behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.second = nn.Parameter(torch.randn(50, 8)), nn.Embedding(20, 8)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return (functional.embedding(ids.long(), self.table) + self.second(ids.long())).mean(1)
+
+
 class Together(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from pitstop.init import write
 from pitstop.init.arguments import arguments_of
 from pitstop.init.draft import Draft, Kind
 from pitstop.init.drawn import kept
-from pitstop.init.find import signatures
+from pitstop.init.find import as_said, signatures
 from pitstop.init.infer import infer
 from pitstop.init.main import move, refuse
 from pitstop.init.options import InitOptions
@@ -48,6 +49,38 @@ def test_the_inputs_are_found_by_the_layers_that_they_reach(module: nn.Module, e
     first = next(signatures(infer(module.eval())))
     found = ", ".join(f"{each['name']} {each['datatype']} {each['shape']}" for each in first["inputs"])
     assert found.replace("'", "") == expected
+
+
+@pytest.mark.parametrize(
+    "module, expected",
+    [
+        (networks.Words(), [{"low": 1, "high": 49}, {}]),
+        (networks.Pairs(), [{"high": 29}, {"high": 39}]),
+        (networks.Bag(), [{"low": 1, "high": 59}]),
+        (networks.Functional(), [{"high": 19}]),
+        (networks.Changed("hashed"), [{}]),
+        (networks.Changed("clamped"), [{}]),
+        (networks.Mlp(), [{}]),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_ids_have_the_bounds_of_their_embedding_unless_they_are_changed_before_it(
+    module: nn.Module, expected: list[dict[str, int]]
+) -> None:
+    first, *others = signatures(infer(module.eval()))
+    assert [_bounds(each) for each in first["inputs"]] == expected
+    # A client pads by itself where the server does not, so the row of padding is an id like others.
+    unpadded = [{key: each[key] for key in each if key != "low"} for each in expected]
+    assert all([_bounds(each) for each in other["inputs"]] == unpadded for other in others)
+
+
+def test_a_bound_of_a_flag_stays() -> None:
+    found = as_said(["ids:INT64:-1,16:0..30"], ["ids"], networks.Changed("hashed").eval())
+    assert [_bounds(each) for each in next(signatures(found))["inputs"]] == [{"high": 30}]
+
+
+def _bounds(line: dict[str, Any]) -> dict[str, int]:
+    return {key: line[key] for key in ("low", "high") if key in line}
 
 
 IMAGE = [{"name": "image", "datatype": "UINT8", "shape": [-1, 3, 32, 32]}]

@@ -44,6 +44,25 @@ def test_sizes_with_a_name_are_those_asked_for_or_the_middle_ones_of_the_metadat
     assert (ids.shape[1], half.shape[1], image.shape) == (*sizes, (3, 1, 2, 2))
 
 
+RANGES: list[tuple[str, dict[str, Any], int, int]] = [
+    ("INT64", {"low": 1, "high": 3}, 1, 3),
+    ("INT64", {"low": 150, "high": None}, 150, 150),
+    ("INT32", {"low": -4, "high": -2}, -4, -2),
+    ("UINT8", {"low": 1, "high": "tokens"}, 1, 16),
+    ("UINT64", {"low": 2**64 - 2, "high": 2**64 - 1}, 2**64 - 2, 2**64 - 1),
+]
+
+
+@pytest.mark.parametrize("datatype, bounds, low, high", RANGES)
+def test_whole_numbers_are_within_the_bounds_of_the_metadata(
+    datatype: str, bounds: dict[str, Any], low: int, high: int
+) -> None:
+    properties = {"dims": {"tokens": {"sizes": [8, 16, 64]}}, "shapes": {}, "ranges": {"ids": bounds}}
+    known = replace(target({**TOKENS, "datatype": datatype}), properties=properties)
+    drawn = [request[0].values for request in requests(known, None, rows=3, length=None)]
+    assert (min(int(each.min()) for each in drawn), max(int(each.max()) for each in drawn)) == (low, high)
+
+
 def test_one_length_for_several_dimensions_with_names_is_refused() -> None:
     dims = {name: {"sizes": [8]} for name in ("height", "width")}
     named = {"dims": dims, "shapes": {"ids": ["height", "width"]}}
