@@ -30,7 +30,7 @@ class Range:
         """Return it as in the model metadata."""
         return {"low": self.low, "high": self.high if self.bounded else None, "padding": self.pad}
 
-    def refused(self, array: Array, high: int) -> str | None:
+    def refused(self, array: Array, high: int, first: int) -> str | None:
         """Return the error text for an array with a value that is neither in the range nor padding, or None."""
         if not array.size or (int(array.min()) >= self.low and int(array.max()) <= high):
             return None
@@ -43,7 +43,8 @@ class Range:
         takes = f"{self.low} to {high}" if self.bounded else f"{self.low} or more"
         of = f", the {self.high} of this request" if isinstance(self.high, str) and self.high else ""
         padding = "" if self.pad is None else f", and {self.pad} as padding"
-        return f"{self.name!r} has {array[place]} in row {place[0]}, this model takes {takes}{of}{padding}"
+        row = first + int(place[0])
+        return f"{self.name!r} has {array[place]} in row {row}, this model takes {takes}{of}{padding}"
 
 
 class ValueRanges:
@@ -62,12 +63,12 @@ class ValueRanges:
     def __bool__(self) -> bool:
         return bool(self.ranges)
 
-    def refused(self, arrays: Rows) -> str | None:
-        """Return the error text for the first value that its input does not take, or None."""
+    def refused(self, arrays: Rows, first: int = 0) -> str | None:
+        """Return the error text for the first value that its input does not take, or None; rows count from `first`."""
         sizes = {} if self._sizes is None else by_name(self._sizes.dims, self._sizes.own(arrays))
         for each in self.ranges:
             high = sizes[each.high] if isinstance(each.high, str) else each.high
-            if sentence := each.refused(arrays[each.name], high):
+            if sentence := each.refused(arrays[each.name], high, first):
                 return sentence
         return None
 

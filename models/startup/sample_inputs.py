@@ -76,7 +76,8 @@ class SampleInputs:
         """Raise ModelError if a row of the examples has values, or sizes, that no request may have."""
         hooked = self.preprocess is not None
         ranges = ValueRanges(self.inputs, () if hooked else self.dims)
-        if sentence := next((said for row in given.rows if (said := ranges.refused(row))), None):
+        checked = (ranges.refused(row, place) for place, row in enumerate(given.rows))
+        if ranges and (sentence := next(filter(None, checked), None)):
             raise ModelError(f"example: {sentence}\nhelp: give rows that a client may send, or correct low and high")
         if not self.dims:
             return

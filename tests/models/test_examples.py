@@ -232,6 +232,42 @@ def test_rows_of_differing_length_are_padded_and_a_row_too_long_is_refused(tmp_p
         draw_of(given, hooks_of(given))
 
 
+def test_an_example_has_only_numbers_that_a_client_may_send(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    for high, taken in ((4, True), (3, False)):
+        inputs = [{"name": "x", "datatype": "INT64", "shape": [-1, 2], "high": high}]
+        path.write_text(json.dumps({"x": [[1, 1], [1, 4]]}))
+        given = config(example=str(path), inputs=inputs)
+        if taken:
+            draw_of(given, hooks_of(given))
+            continue
+        with pytest.raises(ModelError, match=r"example: 'x' has 4 in row 1, this model takes 0 to 3\nhelp: give rows"):
+            draw_of(given, hooks_of(given))
+
+
+def whole_numbers() -> Any:
+    return lambda rows: {"x": np.array([json.loads(each) for each in rows["text"]])}
+
+
+@pytest.mark.parametrize("high, taken", [(4, True), (3, False)])
+def test_what_a_preprocess_returns_at_the_start_is_within_the_bounds_of_model_inputs(
+    high: int, taken: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.txt").write_text("[1, 4]\n[1, 4]\n")
+    keys: dict[str, Any] = {
+        "inputs": TEXT,
+        "preprocess": f"{HERE}:whole_numbers",
+        "example": str(tmp_path / "rows.txt"),
+    }
+    model_inputs = [{"name": "x", "datatype": "INT64", "shape": [-1, 2], "high": high}]
+    given = config(**keys, model_inputs=model_inputs)
+    if taken:
+        draw_of(given, hooks_of(given))
+        return
+    with pytest.raises(ModelError, match=r"preprocess: 'x' has 4 in row 0, .*\nhelp: correct low and high in model"):
+        draw_of(given, hooks_of(given))
+
+
 def test_a_start_asks_with_the_rows_that_are_named_and_its_metadata_says_so() -> None:
     assert opened("Linear", example=f"{HERE}:a_request").summary()["checked_with"] == "2 example rows"
     assert opened("Linear").summary()["checked_with"] == "invented rows"
