@@ -69,7 +69,8 @@ def _short(inputs: Sequence[Tensor]) -> bool:
 def _row(tensor: Tensor, short: bool) -> Any:
     if not short and tensor.shape[1:]:
         return []
-    value: Any = {"BYTES": "a text", "BOOL": False}.get(tensor.datatype, 0)
+    least = int(tensor.low or 0) if tensor.numpy.kind in "iu" else 0
+    value: Any = {"BYTES": "a text", "BOOL": False}.get(tensor.datatype, least)
     for size in reversed(_sizes(tensor)):
         value = [value] * size
     return value

@@ -41,7 +41,7 @@ class Range:
             return None
         place = np.unravel_index(int(off.argmax()), array.shape)
         takes = f"{self.low} to {high}" if self.bounded else f"{self.low} or more"
-        of = f", the {self.high} of this request" if isinstance(self.high, str) and self.high else ""
+        of = f", the {self.high} of this request" if isinstance(self.high, str) else ""
         padding = "" if self.pad is None else f", and {self.pad} as padding"
         row = first + int(place[0])
         return f"{self.name!r} has {array[place]} in row {row}, this model takes {takes}{of}{padding}"

@@ -46,7 +46,7 @@ class EmbeddedInputs:
 
     def _note(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         ids = args[0] if args else kwargs.get("input")
-        if not isinstance(ids, torch.Tensor):
+        if torch.compiler.is_compiling() or not isinstance(ids, torch.Tensor):
             return
         for name, (given, as_it_came) in self._given.items():
             if is_itself(ids, given) and torch.equal(ids, as_it_came):

@@ -156,8 +156,8 @@ def _listed_inputs(found: Found, dim: str | None, padded: bool = False) -> list[
         sizes = [dim if dim and (each.name, axis) in opened else size for axis, size in enumerate(each.sizes)]
         line: dict[str, Any] = {"name": each.name, "datatype": each.datatype, "shape": [-1, *sizes]}
         if each.limit is not None and each.dtype != torch.uint8:
-            # Of padded rows a client may send 0 too; of others it must be able to.
-            line |= {"low": 1} if each.padding == 0 and padded and each.sizes else {}
+            # The padding of the server may be sent too; where a client pads by itself, 0 is an id like others.
+            line |= {"low": 1} if each.padding == 0 and padded and sizes != each.sizes else {}
             line["high"] = each.limit
         elif each.like is not None and not each.sizes and dim:
             line |= {"low": 1, "high": dim}

@@ -129,6 +129,13 @@ def test_every_protocol_names_the_row_and_the_value_that_are_refused(
     assert len(queue.seen) == 1
 
 
+def test_the_command_that_predict_names_has_numbers_that_are_taken() -> None:
+    service, _ = serving()
+    answer = fake.ask(service, "/predict", b"no JSON", headers={"content-type": "text/plain"})
+    assert (answer.status, '{"instances": [[1, 1]]}' in answer.json["error"]) == (400, True)
+    assert predict(service, [[1, 1]]) == (200, "")
+
+
 async def _infer(service: FakeService, rows: list[list[int]]) -> Any:
     return await infer(service, InferRequest({"ids": np.array(rows)}, len(rows)))
 
