@@ -67,8 +67,8 @@ class Preprocessor:
             raise BadRequest(said)
         if uneven := self._open_sizes.uneven(arrays):
             raise InferenceFailed(ModelError(f"preprocess returned arrays that share no batch: {uneven}"))
-        if self._ranges and (sentence := self._ranges.refused(arrays)):
-            raise InferenceFailed(ModelError(f"preprocess returned values that model_inputs excludes: {sentence}"))
+        if self._ranges and (excluded := self._ranges.refused(arrays)):
+            raise InferenceFailed(ModelError(f"preprocess returned values that model_inputs excludes: {excluded}"))
         return arrays
 
     def _own(self, returned: object, rows: int) -> dict[str, Array]:
