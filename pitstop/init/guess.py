@@ -76,10 +76,12 @@ class Guess:
         return self._size(entry, need.axis, need.size)
 
     def limited(self, entries: Sequence[Entry]) -> None:
-        """Note the last row of the smallest embedding that takes it as it came."""
+        """Note the last row of the smallest embedding that takes it as it came, and draw none beyond."""
         rows = [each.need.ids for each in entries if each.need.ids is not None and each.unchanged == self.name]
         if rows and self.limit is None:
             self.limit = min(rows) - 1
+        if self.limit is not None:
+            self.highest = self.limit
 
     def _grow(self, more: int) -> bool:
         if len(self.sizes) + more < 1:

@@ -67,7 +67,6 @@ def _opened(probe: Probe, given: Sequence[Guess]) -> None:
     """Of ids that an example has, the number may be another: it is the text's. Masks are as long."""
     entries, _ = probe.watch(given)
     for each in given:
-        each.limited(entries.found)
         first = next((entry for entry in entries.found if entry.inputs == {each.name}), None)
         if first is not None and first.need.ids is not None:
             each.highest, each.padding = first.need.ids - 1, first.need.padding
@@ -79,6 +78,7 @@ def _opened(probe: Probe, given: Sequence[Guess]) -> None:
                     and any(word in other.name.lower() for word in _MASKS)
                 ):
                     other.like = each.name
+        each.limited(entries.found)
 
 
 def needed(module: nn.Module) -> list[str] | None:
