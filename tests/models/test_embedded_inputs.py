@@ -1,5 +1,6 @@
 """A start warns of ids that may be greater than the last row of the embedding that they go straight into."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,11 @@ class Net(nn.Module):
         return self.way(self.layer, ids).flatten(1)
 
 
+@pytest.fixture(autouse=True)
+def _heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("pitstop"), "propagate", True)
+
+
 def warned(
     caplog: pytest.LogCaptureFixture,
     forward: Forward,
@@ -44,7 +50,7 @@ def warned(
     }
     config = ModelConfig.model_validate(given)
     stage(stages.bind_source(config, module), config, torch.device("cpu"))
-    return [each.getMessage() for each in caplog.records]
+    return [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
 
 
 STRAIGHT: list[tuple[nn.Module, Forward]] = [

@@ -67,7 +67,7 @@ def test_the_short_path_tells_of_a_refusal_and_of_a_model_that_fails(monkeypatch
         Connection(service, monkeypatch).protocol.data_received(post(body))
         return seen.told
 
-    assert asyncio.run(main(identity("FP32"), b"{")) == ["begin", "failed: BadRequest", "end"]
+    assert asyncio.run(main(identity("FP32"), b"{")) == ["begin", "failed: InvalidJson", "end"]
     assert asyncio.run(main(raising(KeyError("x")), BODY)) == ["begin", "read", "failed: KeyError", "end"]
 
 
