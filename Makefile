@@ -22,8 +22,9 @@ test-paths: TESTS := $(OTHER_HALF)
 test-ray test-paths: install
 	$(BIN)/python -m pytest $(TESTS) -m "ray and not timing and not long" -o cache_dir=.pytest_cache/$@
 
+# One thread each: of two threads on a core that is taken, one waits for the other for milliseconds at every operator.
 test-fast: install ## every test that starts no Ray
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not ray and not timing and not long"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not ray and not timing and not long"
 
 test-timing: install ## what compares clocks: on a machine that does nothing else
 	$(BIN)/python -m pytest -m timing

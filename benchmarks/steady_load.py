@@ -11,8 +11,10 @@ from requests.exceptions import ConnectionError as NoConnectionError
 
 from deployments.stubs.open_inference_pb2_grpc import GRPCInferenceServiceStub
 
-# Calls of one process to one address share a connection, unless each channel has a pool of its own.
-_ALONE = [("grpc.use_local_subchannel_pool", 1)]
+# Calls of one process to one address share a connection, unless each channel has a pool of its own. With retries a call
+# hangs whose connection is told to go away as it opens (docs/grpc.md).
+_ALONE = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
+_NEVER_SENT = ("failed to connect", "GOAWAY received")
 
 
 class Outcomes:
@@ -45,8 +47,8 @@ class Outcomes:
             try:
                 stub.ModelInfer(message, metadata=metadata, timeout=20)
             except grpc.RpcError as error:
-                # There was no connection: the call was never sent.
-                if "failed to connect" in (error.details() or ""):
+                # There was no connection, or it was told to go away before the call began.
+                if any(each in (error.details() or "") for each in _NEVER_SENT):
                     self._count(refused=1)
                 else:
                     self.lost.append(f"{error.code()} {error.details()}")

