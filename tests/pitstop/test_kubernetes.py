@@ -241,7 +241,7 @@ def test_the_image_is_locked_unprivileged_and_says_whether_it_is_ready() -> None
     assert users == ["1000"]
     assert users[-1] == str(all_pods()[0]["spec"]["containers"][0]["securityContext"]["runAsUser"])
     assert re.search(r"(?m)^HEALTHCHECK", text)
-    assert "-r requirements.lock" in text
+    assert "--constraint requirements.lock" in text
     assert re.search(r"(?m)^ARG TORCH_INDEX=\S+/cpu$", text)
     assert text.index('--index-url "${TORCH_INDEX}"') < text.index("-r requirements.lock")
 
