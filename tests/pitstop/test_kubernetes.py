@@ -243,7 +243,7 @@ def test_the_image_is_locked_unprivileged_and_says_whether_it_is_ready() -> None
     assert re.search(r"(?m)^HEALTHCHECK", text)
     assert "--constraint requirements.lock" in text
     assert re.search(r"(?m)^ARG TORCH_INDEX=\S+/cpu$", text)
-    assert text.index('--index-url "${TORCH_INDEX}"') < text.index("-r requirements.lock")
+    assert text.index('--index-url "${TORCH_INDEX}"') < text.index("--constraint requirements.lock")
 
 
 def test_the_image_holds_what_a_node_needs_and_no_more() -> None:
