@@ -8,25 +8,19 @@ Serves serve_config.yaml on ports of its own. Needs Chromium and the extra `dev`
 import argparse
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pitstop import isolated_server, processes
-from pitstop.ports import Ports, free_port
-
 from . import script
 from .board.load import refused, sending
 from .cache import PROJECT
+from .run_times import pitstop_run, until_ready
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _SEVEN = PROJECT / "examples" / "seven.png"
-_START_S = 180.0
 # By name: width, height, and the theme of the system.
 PICTURES = {"light": (1280, 1010, "light"), "dark": (1280, 1010, "dark"), "narrow": (390, 1400, "light")}
 
@@ -39,10 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     script.unwind_on_sigterm()
     options.out.mkdir(parents=True, exist_ok=True)
-    with serving() as url, loaded(url):
-        script.say(f"{options.seconds:.0f} s of load before the pictures")
-        time.sleep(options.seconds)
-        take(url, chromium, options.out)
+    with pitstop_run(PROJECT / "serve_config.yaml") as (process, _, port):
+        until_ready(process)
+        url = f"http://127.0.0.1:{port}"
+        with loaded(url):
+            script.say(f"{options.seconds:.0f} s of load before the pictures")
+            time.sleep(options.seconds)
+            take(url, chromium, options.out)
     return 0
 
 
@@ -67,28 +64,6 @@ def take(url: str, chromium: str, folder: Path) -> None:
             page.screenshot(path=path)
             script.say(f"{path.name}: {path.stat().st_size // 1024} KiB")
         browser.close()
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    """Serve the shipped config; yield its address."""
-    with tempfile.TemporaryDirectory(prefix="pc-", ignore_cleanup_errors=True) as name, Ports() as ports:
-        folder, mark, port = Path(name), processes.new_mark(), free_port()
-        raw = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
-        isolated_server.on_own_ports(raw, port, ports, folder)
-        config, log = folder / "config.yaml", folder / "log"
-        config.write_text(yaml.safe_dump(raw, sort_keys=False))
-        with log.open("wb") as out:
-            process = isolated_server.serve_run(config, isolated_server.environment(folder, mark), out)
-        try:
-            deadline = time.monotonic() + _START_S
-            while "pitstop is ready" not in log.read_text(errors="replace"):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit(f"the server did not start:\n{log.read_text(errors='replace')[-2000:]}")
-                time.sleep(0.2)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            processes.end(process, mark)
 
 
 @contextmanager

@@ -148,15 +148,15 @@ def _convolution(dimensions: int) -> Callable[[Sequence[Any], Mapping[str, Any]]
     return need
 
 
-def _embedding(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Need:
-    padding = _given(args, kwargs, 2, "padding_idx")
-    return Need(ids=_given(args, kwargs, 1, "weight").shape[0], padding=padding if isinstance(padding, int) else None)
+def _embedding(padding_at: int, rank: int | None = None) -> Callable[[Sequence[Any], Mapping[str, Any]], Need]:
+    """Return what an embedding, or a bag of them, needs; `padding_at` is the place of its padding_idx."""
 
+    def need(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Need:
+        padding = _given(args, kwargs, padding_at, "padding_idx")
+        rows = _given(args, kwargs, 1, "weight").shape[0]
+        return Need(rank=rank, ids=rows, padding=padding if isinstance(padding, int) else None)
 
-def _embedding_bag(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Need:
-    padding = _given(args, kwargs, 9, "padding_idx")
-    rows = _given(args, kwargs, 1, "weight").shape[0]
-    return Need(rank=2, ids=rows, padding=padding if isinstance(padding, int) else None)
+    return need
 
 
 def _attention(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Need:
@@ -182,8 +182,8 @@ _NEEDS: dict[str, Callable[[Sequence[Any], Mapping[str, Any]], Need | None]] = {
     "conv1d": _convolution(1),
     "conv2d": _convolution(2),
     "conv3d": _convolution(3),
-    "embedding": _embedding,
-    "embedding_bag": _embedding_bag,
+    "embedding": _embedding(2),
+    "embedding_bag": _embedding(10, rank=2),
     "multi_head_attention_forward": _attention,
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
